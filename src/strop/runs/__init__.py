@@ -1,0 +1,1 @@
+"""The edge: one run directory (store, checkpoints, guards, progress)."""

@@ -1,0 +1,13 @@
+"""Random streams that depend only on their key, so that results do not depend on batching, order or a resume."""
+
+from __future__ import annotations
+
+import zlib
+
+import numpy as np
+
+
+def stream(seed: int, purpose: str, *key: int) -> np.random.Generator:
+    """An independent generator for (seed, purpose, *key), for example `stream(seed, "sample", step, index)`."""
+    entropy = [seed, zlib.crc32(purpose.encode()), *key]
+    return np.random.Generator(np.random.Philox(np.random.SeedSequence(entropy)))
