@@ -1,0 +1,157 @@
+"""Checkpoints: `checkpoints/000040/` holds what 40 done steps left behind, and `LATEST` names the newest.
+
+A checkpoint is written to a folder beside, every file and folder is fsynced, and one rename makes it appear. So a
+crash or a full disk leaves the older ones and `LATEST` as they are.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from safetensors.torch import load_file, save_file
+
+from strop.runs.files import fsync, replace_text, sha256, write_text, writing
+from strop.runs.state import pack, unpack
+from strop.types import State
+
+TENSORS, TREE, CHECKSUMS, LATEST = "tensors.safetensors", "state.json", "checksums.json", "LATEST"
+
+
+class DamagedCheckpoint(ValueError):
+    """A file of a checkpoint is missing or does not match its checksum."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoints:
+    """The checkpoints of one run, in `path`."""
+
+    path: Path
+
+    def directory(self, step: int) -> Path:
+        """The folder of the checkpoint after `step` done steps."""
+        return self.path / f"{step:06d}"
+
+    def steps(self) -> list[int]:
+        """The steps that have a checkpoint, oldest first."""
+        if not self.path.is_dir():
+            return []
+        return sorted(int(entry.name) for entry in self.path.iterdir() if entry.name.isdecimal() and entry.is_dir())
+
+    def newest_first(self) -> list[int]:
+        """The checkpoints to try, best one first: `LATEST` and what is older. None is newer than `LATEST` says."""
+        steps = self.steps()[::-1]
+        marker = self.path / LATEST
+        if not marker.is_file():
+            return steps
+        text = marker.read_text(encoding="utf-8").strip()
+        return [step for step in steps if not text.isdecimal() or step <= int(text)]
+
+    def save(self, step: int, state: State) -> None:
+        """Write the checkpoint of `step` and make it the latest; one that stands there is replaced."""
+        final = self.directory(step)
+        beside = self.path / f".writing-{final.name}"
+        with writing(f"checkpoint {final.name}", self.path), _removed_on_failure(beside):
+            _empty_directory(beside)
+            tensors, tree = pack(state)
+            save_file(tensors, beside / TENSORS)
+            fsync(beside / TENSORS)
+            write_text(beside / TREE, json.dumps(tree))
+            write_text(beside / CHECKSUMS, json.dumps({name: sha256(beside / name) for name in (TENSORS, TREE)}))
+            fsync(beside)
+            self._remove(step)
+            os.rename(beside, final)
+            fsync(self.path)
+            self.mark_latest(step)
+
+    def load(self, step: int) -> State:
+        """The state of a checkpoint, its checksums verified."""
+        self.verify(step)
+        directory = self.directory(step)
+        tree = json.loads((directory / TREE).read_text(encoding="utf-8"))
+        # load_file maps the file; a copy stays whole whatever happens to the file later.
+        tensors = {name: tensor.clone() for name, tensor in load_file(directory / TENSORS).items()}
+        state: State = unpack(tree, tensors)
+        return state
+
+    def held(self, step: int) -> list[str]:
+        """The ids of the episodes that the memory of a checkpoint needs."""
+        tree = json.loads((self.directory(step) / TREE).read_text(encoding="utf-8"))
+        held: list[str] = tree["held"]
+        return held
+
+    def verify(self, step: int) -> None:
+        """Raise if the checkpoint is missing or damaged."""
+        directory = self.directory(step)
+        if step not in self.steps():
+            there = ", ".join(map(str, self.steps())) or "none"
+            raise ValueError(f"No checkpoint {step} in {self.path}; there: {there}.")
+        others = ", ".join(f"RUN@{other}" for other in self.steps() if other != step)
+        advice = f"Use an older one: {others}." if others else "No other checkpoint is left."
+        marker = directory / CHECKSUMS
+        checksums = _read_checksums(marker)
+        if checksums is None:
+            raise DamagedCheckpoint(f"{marker} is damaged: it names no checksums. {advice}")
+        for name, checksum in checksums.items():
+            file = directory / name
+            if not file.is_file() or sha256(file) != checksum:
+                raise DamagedCheckpoint(f"{file} is damaged: its bytes do not match their checksum. {advice}")
+
+    def mark_latest(self, step: int) -> None:
+        """Make `LATEST` name this step, at once."""
+        with writing(LATEST, self.path):
+            replace_text(self.path / LATEST, f"{self.directory(step).name}\n")
+
+    def prune(self, keep: set[int]) -> None:
+        """Remove the checkpoints of all other steps."""
+        for step in self.steps():
+            if step not in keep:
+                self._remove(step)
+
+    def clean(self) -> None:
+        """Remove what an interrupted save or removal left. Only for the writer that holds the run's lock."""
+        for entry in self.path.glob(".*"):
+            if entry.is_dir():
+                shutil.rmtree(entry)
+            else:
+                entry.unlink()
+
+    def _remove(self, step: int) -> None:
+        """Rename first, so that a crash never leaves half a checkpoint under its number."""
+        directory = self.directory(step)
+        if directory.exists():
+            doomed = self.path / f".removing-{directory.name}"
+            shutil.rmtree(doomed, ignore_errors=True)
+            os.rename(directory, doomed)
+            shutil.rmtree(doomed)
+
+
+def _read_checksums(path: Path) -> dict[str, str] | None:
+    """The checksums by file name, or None where the file does not hold them."""
+    try:
+        checksums = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    named = isinstance(checksums, dict) and checksums.keys() == {TENSORS, TREE}
+    return checksums if named else None
+
+
+def _empty_directory(path: Path) -> None:
+    if path.exists():
+        shutil.rmtree(path)
+    path.mkdir(parents=True)
+
+
+@contextmanager
+def _removed_on_failure(path: Path) -> Iterator[None]:
+    """Give the space of a failed save back at once: on a full disk it is needed to write down what happened."""
+    try:
+        yield
+    except BaseException:
+        shutil.rmtree(path, ignore_errors=True)
+        raise

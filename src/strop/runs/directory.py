@@ -1,0 +1,170 @@
+"""A run is a folder with `run.sqlite`. This is its layout, its one writer lock, and how a run is named.
+
+config.json        the resolved config            recipe.py       a copy of the recipe, where there is one
+provenance.json    where the run came from        run.sqlite      what happened (store.py)
+checkpoints/       000040/ and LATEST             failures/       what a stopped run was looking at
+lock               held by the one writer
+"""
+
+from __future__ import annotations
+
+import difflib
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+from strop.runs.checkpoint import Checkpoints
+from strop.runs.files import fsync, replace_text, write_text, writing
+from strop.runs.store import Store
+from strop.types import State
+
+Selector: TypeAlias = int | Literal["latest", "best"]
+
+CONFIG, PROVENANCE, DATABASE, LOCK = "config.json", "provenance.json", "run.sqlite", "lock"
+
+
+@dataclass(frozen=True, slots=True)
+class RunDirectory:
+    """One run on disk."""
+
+    path: Path
+
+    @classmethod
+    def create(cls, path: Path | str, config: Mapping[str, Any], files: Mapping[str, str]) -> RunDirectory:
+        """Make a run. `files` maps further file names (recipe.py, provenance.json, tasks.jsonl) to their text.
+
+        It is made beside and renamed, so that a crash leaves a whole run or none.
+        """
+        path = Path(path)
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            advice = f", or continue it: strop train --resume --run {path}" if is_run(path) else ""
+            raise ValueError(f"{path} exists and is not empty; it is left as it is. Choose another --run{advice}.")
+        beside = path.with_name(f".creating-{path.name}")
+        with writing("a new run", path):
+            shutil.rmtree(beside, ignore_errors=True)
+            beside.mkdir(parents=True)
+            for name, text in {CONFIG: json.dumps(config, indent=2, ensure_ascii=False), **files}.items():
+                write_text(beside / name, text)
+            (beside / "checkpoints").mkdir()
+            Store.create(beside / DATABASE)
+            fsync(beside)
+            os.rename(beside, path)
+            fsync(path.parent)
+        return cls(path)
+
+    @classmethod
+    def open(cls, path: Path | str) -> RunDirectory:
+        """An existing run."""
+        path = Path(path)
+        if not is_run(path):
+            what = "exists, but has no run.sqlite" if path.exists() else "does not exist"
+            raise ValueError(f"{path} is not a run: it {what}. A run is the folder that strop train --run wrote.")
+        return cls(path)
+
+    @property
+    def checkpoints(self) -> Checkpoints:
+        """Its checkpoints."""
+        return Checkpoints(self.path / "checkpoints")
+
+    def config(self) -> dict[str, Any]:
+        """The resolved config."""
+        config: dict[str, Any] = json.loads((self.path / CONFIG).read_text(encoding="utf-8"))
+        return config
+
+    def provenance(self) -> dict[str, Any]:
+        """Where the run came from; empty where it was not written."""
+        file = self.path / PROVENANCE
+        facts: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+        return facts
+
+    def write(self, name: str, text: str) -> None:
+        """Replace one of its text files at once (a fork's config.json)."""
+        with writing(name, self.path):
+            replace_text(self.path / name, text)
+
+    def reader(self) -> Store:
+        """Its store, for reading: beside a writer, or where nothing can be written."""
+        return Store.read(self.path / DATABASE)
+
+    def writer(self) -> Store:
+        """Its store, for the one that holds the lock."""
+        return Store.open(self.path / DATABASE)
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Be the one writer, or say who is. The system frees the lock when its process ends, however it ends."""
+        with writing("the lock", self.path):
+            descriptor = os.open(self.path / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                holder = os.read(descriptor, 32).decode().strip() or "another process"
+                raise ValueError(
+                    f"{self.path} is being written by process {holder}. Wait until it is done, or stop it first."
+                ) from None
+            with writing("the lock", self.path):
+                os.ftruncate(descriptor, 0)
+                os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def checkpoint_step(self, selector: Selector = "latest") -> int:
+        """The step of a checkpoint: a number, the latest, or the best on held-out prompts."""
+        there = self.checkpoints.newest_first()
+        if not there:
+            raise ValueError(f"{self.path} has no checkpoint.")
+        if selector == "latest":
+            return there[0]
+        if selector != "best":
+            return selector
+        with self.reader() as store:
+            best = store.best_step()
+        if best is None:
+            raise ValueError(f"{self.path} has no best checkpoint: nothing was judged on held-out prompts.")
+        return best
+
+    def load(self, selector: Selector = "latest") -> tuple[int, State]:
+        """`(done steps, state)` of a checkpoint, verified; `state["policy"]` is the policy's."""
+        step = self.checkpoint_step(selector)
+        return step, self.checkpoints.load(step)
+
+
+def is_run(path: Path | str) -> bool:
+    """Whether a folder is a run."""
+    return (Path(path) / DATABASE).is_file()
+
+
+def find_run(name: str, runs: Path = Path("runs")) -> RunDirectory:
+    """The run of this name or path. A bare name is looked up in ./runs first."""
+    bare = Path(name).name == name
+    candidates = [runs / name, Path(name)] if bare else [Path(name)]
+    for path in candidates:
+        if is_run(path):
+            return RunDirectory(path)
+    known = sorted(entry.name for entry in runs.iterdir() if is_run(entry)) if runs.is_dir() else []
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.3) or known[:3]
+    hint = f" In {runs} there is: {', '.join(near)}." if near else f" {runs} has no runs yet: strop train starts one."
+    raise ValueError(f"{' and '.join(map(str, candidates))}: no run there (a run is a folder with {DATABASE}).{hint}")
+
+
+def parse_run(text: str, runs: Path = Path("runs")) -> tuple[RunDirectory, Selector]:
+    """`RUN`, `RUN@40`, `RUN@best` or `RUN@latest` as a run and a checkpoint."""
+    name, at, choice = text.rpartition("@")
+    if not at or is_run(text):
+        return find_run(text, runs), "latest"
+    directory = find_run(name, runs)
+    if choice == "best":
+        return directory, "best"
+    if choice == "latest":
+        return directory, "latest"
+    if not choice.isdecimal():
+        raise ValueError(f"{text}: after @ stands a step ({name}@40), best or latest.")
+    return directory, int(choice)

@@ -1,0 +1,58 @@
+"""What a run was looking at when a number stopped being finite, kept in `failures/step-000012/`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+
+from safetensors.torch import save_file
+from torch import Tensor
+
+from strop.runs.files import write_text, writing
+from strop.runs.state import pack
+from strop.types import Episode, NonFinite
+
+
+def keep_failure(run: Path, step: int, error: NonFinite) -> Path:
+    """Write the batch (tensors to `batch.safetensors`, episodes and the rest as text) and return the folder."""
+    folder = run / "failures" / f"step-{step:06d}"
+    tensors = _tensors(error.batch)
+    with writing("the batch that failed", folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        if tensors:
+            save_file(pack(tensors)[0], folder / "batch.safetensors")
+        write_text(folder / "what.txt", f"{error}\n\n{_describe(error.batch)}\n")
+    return folder
+
+
+def _tensors(batch: object) -> dict[str, Tensor]:
+    """The tensors of a dataclass or a mapping, by name."""
+    if is_dataclass(batch) and not isinstance(batch, type):
+        named = {field.name: getattr(batch, field.name) for field in fields(batch)}
+    elif isinstance(batch, dict):
+        named = {str(name): value for name, value in batch.items()}
+    else:
+        named = {}
+    return {name: value for name, value in named.items() if isinstance(value, Tensor)}
+
+
+def _describe(batch: object) -> str:
+    """The batch for a person: tensors by shape and count of broken numbers, episodes by text and scores."""
+    tensors = _tensors(batch)
+    if tensors:
+        return "\n".join(
+            f"{name}: {tuple(tensor.shape)} {tensor.dtype}, {int((~tensor.isfinite()).sum())} not finite"
+            for name, tensor in tensors.items()
+        )
+    if isinstance(batch, Episode):
+        return _describe_episode(batch)
+    if isinstance(batch, Sequence) and not isinstance(batch, str):
+        return "\n\n".join(_describe(item) for item in batch)
+    return repr(batch)
+
+
+def _describe_episode(episode: Episode) -> str:
+    scores = "\n".join(f"  {name} (weight {part.weight}): {part.total}" for name, part in episode.parts.items())
+    turns = "\n".join(f"  reward {turn.reward}: {turn.text!r}" for turn in episode.turns)
+    return f"episode {episode.id}, task {episode.task.id}: {episode.task.prompt!r}\n{turns}\n{scores}"

@@ -1,0 +1,71 @@
+"""Writing to disk so that a crash leaves the old or the new, and a failure leaves one clear line."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from safetensors import SafetensorError
+
+
+class WriteFailed(OSError):
+    """The disk refused: the message names what was being written, where, why, and how much space is free."""
+
+
+@contextmanager
+def writing(what: str, path: Path) -> Iterator[None]:
+    """The boundary to the disk: turns what the system, SQLite or safetensors raise into one `WriteFailed` line."""
+    try:
+        yield
+    except WriteFailed:
+        raise
+    except (OSError, sqlite3.OperationalError, SafetensorError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise WriteFailed(
+            f"Could not write {what} in {path}: {reason} ({free_megabytes(path):.0f} MB are free there). "
+            "What was saved before is intact; free some space or correct the permission, then continue."
+        ) from error
+
+
+def free_megabytes(path: Path) -> float:
+    """The free space where `path` is, or would be."""
+    there = path.absolute()
+    while not there.is_dir():
+        there = there.parent
+    return shutil.disk_usage(there).free / 1e6
+
+
+def fsync(path: Path) -> None:
+    """Wait until a file's bytes, or a folder's names, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file and wait for the disk. Not atomic: for files inside a folder that is renamed as a whole."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Replace a file at once: a reader, or a crash, sees the old text or the new one."""
+    temporary = path.with_name(f".writing-{path.name}")
+    write_text(temporary, text)
+    os.replace(temporary, path)
+    fsync(path.parent)
+
+
+def sha256(path: Path) -> str:
+    """The checksum of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

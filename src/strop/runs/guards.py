@@ -1,0 +1,150 @@
+"""Guards: what stops a run, or warns in words, when its numbers say that it does not learn what it should.
+
+Each guard says what it saw, why it matters and what to do. They are functions of a step's episodes and metrics;
+`Watch` is the little that they remember between steps, and it travels in the checkpoint.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from strop.runs.measures import scored_groups
+from strop.runs.records import Event
+from strop.types import Episode, Metric, State, Stopped, Unscored
+
+LOST_SHARE, LOST_STEPS, REPEAT_AFTER = 0.2, 3, 20
+
+
+@dataclass(frozen=True, slots=True)
+class GapTolerance:
+    """How far the sampler's log-probs may lie from the trainer's, in nats. None: not checked.
+
+    The defaults are for float32; for bfloat16 use `GapTolerance(max=None, mean=0.02)`.
+    """
+
+    max: float | None = 1e-4
+    mean: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """`streak` steps in a row lost too many episodes; `said` maps a kind of warning to the step that last gave it."""
+
+    streak: int = 0
+    said: Mapping[str, int] = field(default_factory=dict)
+
+    def after(
+        self, step: int, episodes: Sequence[Episode], stop: frozenset[int], max_tokens: int
+    ) -> tuple[Watch, list[Event]]:
+        """The watch after a step, and what there is to say; a kind of warning is repeated after 20 steps only."""
+        found = {
+            "lost": lost_warning(episodes),
+            "length": length_warning(episodes, stop, max_tokens),
+            "signal": signal_warning(episodes),
+        }
+        due = {
+            kind: text
+            for kind, text in found.items()
+            if text and step - self.said.get(kind, -REPEAT_AFTER) >= REPEAT_AFTER
+        }
+        streak = self.streak + 1 if found["lost"] else 0
+        watch = replace(self, streak=streak, said={**self.said, **dict.fromkeys(due, step)})
+        return watch, [Event(step, "warning", text) for text in due.values()]
+
+    def check(self, episodes: Sequence[Episode]) -> None:
+        """Stop a run that loses too many episodes for too long."""
+        if self.streak >= LOST_STEPS:
+            raise Stopped(
+                f"{lost_warning(episodes)} This is the step number {self.streak} in a row with more than "
+                f"{LOST_SHARE:.0%}, so the run stops. Correct the reward or the environment, then resume: "
+                "the steps since the last checkpoint are done again."
+            )
+
+    def state_dict(self) -> State:
+        """What a checkpoint keeps."""
+        return {"streak": self.streak, "said": dict(self.said)}
+
+    @classmethod
+    def from_state(cls, state: State) -> Watch:
+        """The watch of a checkpoint."""
+        return cls(state["streak"], state["said"])
+
+
+def lost_warning(episodes: Sequence[Episode]) -> str:
+    """Says that more than 20 % of the episodes are Unscored or FAILED, and the most frequent reason; else nothing."""
+    reasons = [_last_line(return_.reason) for e in episodes if isinstance(return_ := e.return_, Unscored)]
+    if len(reasons) <= LOST_SHARE * len(episodes):
+        return ""
+    reason, count = Counter(reasons).most_common(1)[0]
+    return (
+        f"{len(reasons)} of {len(episodes)} episodes could not be scored; most often ({count} times): {reason}. "
+        "They leave the baseline and the loss, so the policy learns only from the others."
+    )
+
+
+def length_warning(episodes: Sequence[Episode], stop: frozenset[int], max_tokens: int) -> str:
+    """Says that no completion of the step ended by itself, where it could have; else nothing."""
+    completions = [turn.completion for episode in episodes for turn in episode.turns]
+    if not stop or max_tokens <= 1 or not completions:
+        return ""
+    advice = (
+        "The policy never sees what ending brings. Raise sampling.max_tokens, ask in the prompt for a shorter answer, "
+        "or reward answers that end."
+    )
+    if all(completion.finish == "length" for completion in completions):
+        return f"All {len(completions)} completions were cut at max_tokens={max_tokens}. {advice}"
+    if not any(completion.tokens and completion.tokens[-1] in stop for completion in completions):
+        return f"None of the {len(completions)} completions ended with a stop token. {advice}"
+    return ""
+
+
+def signal_warning(episodes: Sequence[Episode]) -> str:
+    """Explains the groups whose scored episodes have exactly equal returns: comparing them teaches nothing."""
+    groups = scored_groups(episodes)
+    flat = Counter((len(returns_G), returns_G[0]) for returns_G in groups.values() if len(set(returns_G)) == 1)
+    if not flat:
+        return ""
+    kinds = "; ".join(
+        f"{count} x all {size} answers scored {score:g}: {_verdict(score)}"
+        for (size, score), count in flat.most_common(3)
+    )
+    return (
+        f"{sum(flat.values())} of {len(groups)} groups give no signal ({kinds}). A method that compares the answers of "
+        "a group learns nothing from them; mix in tasks that are sometimes solved, or a reward with finer steps."
+    )
+
+
+def sampler_gap(metrics: Mapping[str, Metric], tolerance: GapTolerance) -> str:
+    """The measured gap between sampler and trainer in words (nothing if not measured); above tolerance, stop."""
+    measured = {
+        kind: (metrics[f"policy/sampler_gap_{kind}"].value, allowed)
+        for kind, allowed in (("max", tolerance.max), ("mean", tolerance.mean))
+        if f"policy/sampler_gap_{kind}" in metrics
+    }
+    if not measured:
+        return ""
+    gaps = ", ".join(f"{kind} {value:.2g}" for kind, (value, _) in measured.items())
+    # Written so that a NaN, which is not <= anything, stops the run too.
+    over = {kind: pair for kind, pair in measured.items() if pair[1] is not None and not pair[0] <= pair[1]}
+    if not over:
+        return f"The sampler's and the trainer's log-probs agree: gap {gaps} nats a token."
+    limits = ", ".join(f"{kind} {allowed:g}" for kind, (_, allowed) in over.items())
+    raise Stopped(
+        f"The sampler's and the trainer's log-probs of the same tokens differ: gap {gaps} nats a token, allowed "
+        f"{limits}. The gradient would belong to another policy than the one that acted. Likely causes: sampler and "
+        "trainer use other weights, another number type, temperature, top_p/top_k or position ids, or dropout is on."
+    )
+
+
+def _verdict(score: float) -> str:
+    if score >= 1.0:
+        return "too easy"
+    return "too hard" if score <= 0.0 else "the reward does not tell them apart"
+
+
+def _last_line(reason: str) -> str:
+    """Of a traceback, the line that names the error."""
+    lines = reason.strip().splitlines()
+    return lines[-1].strip().rstrip(".") if lines else "no reason given"

@@ -1,0 +1,77 @@
+"""Where a run came from: versions, code, machine, threads, numbers' type, seed and data."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+_PACKAGES = ("strop", "torch", "transformers", "tokenizers", "peft", "numpy")
+# What has to be equal for a resumed run to repeat every bit.
+_DECISIVE = ("threads", "dtype", "seed", "data", "versions", "machine")
+
+
+def collect(*, seed: int, dtype: str, threads: int, data: Mapping[str, str]) -> dict[str, Any]:
+    """The provenance as JSON-able facts; `data` maps the name of each data file to its text, which is hashed."""
+    return {
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "seed": seed,
+        "dtype": dtype,
+        "threads": threads,
+        "versions": {"python": platform.python_version(), **{name: _version(name) for name in _PACKAGES}},
+        "git": _git_revision(Path.cwd()),
+        "machine": {"system": platform.platform(), "processor": _processor(), "cores": os.cpu_count()},
+        "data": {name: hashlib.sha256(text.encode()).hexdigest() for name, text in data.items()},
+    }
+
+
+def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """What would keep a resumed run from repeating the first one bit for bit, in words."""
+    return [
+        f"{name}: {before} -> {after}"
+        for key in _DECISIVE
+        for name, before, after in _pairs(key, then.get(key), now.get(key))
+        if before != after
+    ]
+
+
+def _pairs(key: str, then: Any, now: Any) -> list[tuple[str, Any, Any]]:
+    if not (isinstance(then, Mapping) and isinstance(now, Mapping)):
+        return [(key, then, now)]
+    return [(f"{key}.{name}", then.get(name), now.get(name)) for name in sorted({*then, *now})]
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _git_revision(directory: Path) -> str | None:
+    """The commit that the directory stands on, with "+changes" if files differ from it; None outside a repository."""
+    if shutil.which("git") is None:
+        return None
+    head = _git(directory, "rev-parse", "HEAD")
+    if head is None:
+        return None
+    return f"{head}+changes" if _git(directory, "status", "--porcelain", "--untracked-files=no") else head
+
+
+def _git(directory: Path, *words: str) -> str | None:
+    done = subprocess.run(["git", *words], cwd=directory, capture_output=True, text=True, check=False)
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text(encoding="utf-8").splitlines() if info.is_file() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()

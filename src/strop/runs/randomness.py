@@ -1,0 +1,42 @@
+"""The global random states: Python's, numpy's legacy one, torch's, and the GPU's where one is in use."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+
+from strop.types import State
+
+
+def capture() -> State:
+    """Every global random state as a packable state."""
+    name, keys, position, has_gauss, gauss = np.random.get_state(legacy=True)
+    return {
+        "python": random.getstate(),
+        "numpy": (str(name), np.asarray(keys).tolist(), int(position), int(has_gauss), float(gauss)),
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+    }
+
+
+def restore(state: State) -> None:
+    """Put back what `capture` saw. GPU states are put back where a GPU is there."""
+    random.setstate(state["python"])
+    np.random.set_state(state["numpy"])
+    torch.set_rng_state(state["torch"])
+    if state["cuda"] and torch.cuda.is_available():
+        torch.cuda.set_rng_state_all(state["cuda"])
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Whatever draws inside leaves no trace: judging a policy must not change how its training goes on."""
+    before = capture()
+    try:
+        yield
+    finally:
+        restore(before)

@@ -1,0 +1,277 @@
+"""The recorder: what the loop tells the run, and the only way to disk, screen and held-out judgement.
+
+Checkpoint k means: k steps are done. A resumed run goes on from the newest whole checkpoint k; rows of later work
+(training steps >= k, judgements > k) are deleted in one transaction and made again, bit for bit. All metrics but
+`time/*` and `memory/*` are a function of the run alone.
+
+Disk policy: the newest `keep_last` checkpoints and the best one stay. Token ids, log-probs and opinions of training
+episodes older than `keep_episode_steps` steps are dropped, but of those that the memory of a kept checkpoint holds.
+Scores, texts, metrics and judged episodes stay.
+"""
+
+from __future__ import annotations
+
+import shlex
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from typing import TypeAlias
+
+import numpy as np
+
+from strop.runs import randomness
+from strop.runs.checkpoint import DamagedCheckpoint
+from strop.runs.directory import RunDirectory, Selector
+from strop.runs.failures import keep_failure
+from strop.runs.files import WriteFailed
+from strop.runs.guards import GapTolerance, Watch, sampler_gap
+from strop.runs.interrupt import Interrupt
+from strop.runs.measures import add_opinions, cost_measures, step_measures
+from strop.runs.progress import Progress
+from strop.runs.records import Event, Level
+from strop.types import Batch, Draw, Episode, Metrics, NonFinite, Parts, Sampling, State, Stopped, Update, merge_metrics
+
+Evaluate: TypeAlias = "Callable[[Parts, int], tuple[Sequence[Episode], Mapping[str, float]]]"
+
+
+class RunRecorder:
+    """The one writer of a run, from construction to `close`; use it in a `with` statement."""
+
+    def __init__(
+        self,
+        directory: RunDirectory,
+        *,
+        sampling: Sampling,
+        evaluate: Evaluate | None = None,
+        eval_every: int = 0,
+        checkpoint_every: int = 10,
+        keep_last: int = 2,
+        keep_episode_steps: int = 200,
+        tolerance: GapTolerance | None = None,
+        progress: Progress | None = None,
+        resume: bool = False,
+        selector: Selector = "latest",
+    ) -> None:
+        """Lock the run and open its store. `eval_every` 0: judge the start and the end only.
+
+        `resume` goes on from the checkpoint that `selector` names; without it the run must be a new one.
+        """
+        self.directory = directory
+        self._max_tokens = sampling.max_tokens
+        self._evaluate, self._eval_every, self._checkpoint_every = evaluate, eval_every, checkpoint_every
+        self._keep_last, self._keep_episode_steps = keep_last, keep_episode_steps
+        self._tolerance = tolerance or GapTolerance()
+        self._progress = progress or Progress()
+        self._resume, self._selector = resume, selector
+        self._interrupt = Interrupt()
+        self._watch = Watch()
+        self._stop_tokens: frozenset[int] = frozenset()
+        self._gap_measured = False
+        self._pending: list[Metrics] = []
+        self._opinions: dict[tuple[str, str], np.ndarray] = {}
+        self._done = 0
+        self._step_started = 0.0
+        with ExitStack() as opened:
+            opened.enter_context(directory.lock())
+            directory.checkpoints.clean()
+            self._store = opened.enter_context(directory.writer())
+            self._refuse_second_start()
+            opened.callback(self._progress.close)
+            self._opened = opened.pop_all()
+
+    def __enter__(self) -> RunRecorder:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Leave the terminal, close the store and free the lock."""
+        self._opened.close()
+
+    @property
+    def step(self) -> int:
+        """How many steps are done, which is also the number of the step in progress."""
+        return self._done
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether Ctrl-C asked for the end."""
+        return self._interrupt.requested
+
+    @property
+    def resume_command(self) -> str:
+        """The line that continues this run."""
+        return f"strop train --resume --run {shlex.quote(str(self.directory.path))}"
+
+    # ------------------------------------------------------------ what the loop calls
+
+    def steps(self, parts: Parts, n: int) -> Iterator[int]:
+        """Load the newest checkpoint, judge the start, then yield the steps that are left; save on schedule."""
+        self._stop_tokens = parts.codec.stop
+        with self._interrupt:
+            self._done = self._begin(parts)
+            self._judge_if_due(parts, n)
+            self._progress.start(self._done, n)
+            while self._done < n and not self.interrupted:
+                step = self._done
+                self._step_started = time.perf_counter()
+                yield step
+                assert self._done == step + 1, "finish(step, ...) ends every step"
+                self._after_step(parts, n)
+
+    def update(self, step: int, draw: Draw, batch: Batch, update: Update) -> None:
+        """Keep what an update measured, and its opinions on each episode's actions, until the step is finished."""
+        self._pending.append(update.metrics)
+        add_opinions(self._opinions, draw, batch, update.per_token)
+        if not self._gap_measured:
+            self._gap_measured = True
+            if text := sampler_gap(update.metrics, self._tolerance):
+                self.tell("info", text)
+
+    def finish(self, step: int, episodes: Sequence[Episode]) -> None:
+        """Write the step in one transaction, show it, and stop the run where a guard says so."""
+        metrics = {
+            **{name: metric.value for name, metric in merge_metrics(self._pending).items()},
+            **step_measures(episodes),
+            **cost_measures(episodes, time.perf_counter() - self._step_started),
+        }
+        watch, events = self._watch.after(step, episodes, self._stop_tokens, self._max_tokens)
+        self._store.write_step(step, episodes, metrics, self._opinions, events)
+        self._watch, self._pending, self._opinions = watch, [], {}
+        self._done = step + 1
+        self._progress.step(step, metrics)
+        for event in events:
+            self._progress.note(f"warning: {event.text}")
+        watch.check(episodes)
+
+    def fail(self, step: int, error: BaseException) -> None:
+        """Write down what ended the run; of a number that is not finite, keep the batch."""
+        try:
+            text = str(error) if isinstance(error, (Stopped, NonFinite)) else _traceback(error)
+            if isinstance(error, NonFinite):
+                text += f". What it was computed from is in {keep_failure(self.directory.path, step, error)}."
+                self._progress.note(text)
+            self._store.write_event(Event(step, "error", text))
+        except WriteFailed as refused:
+            # The disk may be the very reason: `error` is what the person has to see, so this one is only told.
+            self._progress.note(str(refused))
+
+    def tell(self, level: Level, text: str) -> None:
+        """Write an event at the present step, and show it."""
+        self._store.write_event(Event(self._done, level, text))
+        self._progress.note(text if level == "info" else f"{level}: {text}")
+
+    # ------------------------------------------------------------ begin
+
+    def _refuse_second_start(self) -> None:
+        started = self._store.latest_step() is not None or self.directory.checkpoints.steps()
+        if started and not self._resume:
+            raise ValueError(
+                f"{self.directory.path} has been started already. Continue it: {self.resume_command}, "
+                "or choose another --run."
+            )
+
+    def _begin(self, parts: Parts) -> int:
+        """How many steps are done: 0 of a new run, k where checkpoint k is loaded."""
+        loaded = self._newest_whole() if self._resume else None
+        if loaded is None:
+            # A run that died before its first checkpoint has no training step, but may have been judged.
+            self._store.rewind(0)
+            self._save(parts, 0)
+            return 0
+        step, state, damaged = loaded
+        self._load(parts, step, state)
+        # LATEST first: a crash between these lines goes on from the same checkpoint.
+        checkpoints = self.directory.checkpoints
+        checkpoints.mark_latest(step)
+        self._store.rewind(step)
+        checkpoints.prune({other for other in checkpoints.steps() if other <= step})
+        self._done = step
+        for text in damaged:
+            self.tell("warning", text)
+        self.tell("resume", f"goes on after step {step}, from {checkpoints.directory(step)}")
+        randomness.restore(state["random"])
+        return step
+
+    def _newest_whole(self) -> tuple[int, State, list[str]] | None:
+        """`(step, state, what was damaged)` of the checkpoint to go on from; None of a run that has none yet."""
+        checkpoints = self.directory.checkpoints
+        if not checkpoints.steps() and self._store.latest_step() is None:
+            return None
+        if self._selector != "latest":
+            step, state = self.directory.load(self._selector)
+            return step, state, []
+        damaged: list[str] = []
+        for step in checkpoints.newest_first():
+            try:
+                return step, checkpoints.load(step), damaged
+            except DamagedCheckpoint as error:
+                damaged.append(str(error))
+        raise ValueError(f"{self.directory.path} has no whole checkpoint to go on from. {' '.join(damaged)}".rstrip())
+
+    def _load(self, parts: Parts, step: int, state: State) -> None:
+        held = state["held"]
+        episodes = self._store.held(held, before=step)
+        missing = set(held) - set(episodes)
+        if missing:
+            raise ValueError(
+                f"Checkpoint {step} of {self.directory.path} needs {len(missing)} episodes that its run.sqlite lacks "
+                f"({min(missing)} for one): the folder is damaged, or its files come from different runs."
+            )
+        parts.policy.load_state_dict(state["policy"])
+        parts.algorithm.load_state_dict(state["algorithm"])
+        parts.memory.load_state_dict(state["memory"], episodes)
+        parts.tasks.load_state_dict(state["tasks"])
+        self._watch = Watch.from_state(state["watch"])
+
+    # ------------------------------------------------------------ after a step
+
+    def _after_step(self, parts: Parts, n: int) -> None:
+        """Save and judge on schedule. What is judged is saved first, so that the best one can be kept."""
+        scheduled = self._done % self._checkpoint_every == 0 or self._done == n
+        if scheduled or self.interrupted or self._judgement_is_due(n):
+            self._save(parts, self._done)
+            if not self.interrupted:
+                self._judge_if_due(parts, n)
+            self._tidy()
+
+    def _save(self, parts: Parts, step: int) -> None:
+        state: State = {
+            "step": step,
+            "policy": parts.policy.state_dict(),
+            "algorithm": parts.algorithm.state_dict(),
+            "memory": parts.memory.state_dict(),
+            "held": parts.memory.held(),
+            "tasks": parts.tasks.state_dict(),
+            "random": randomness.capture(),
+            "watch": self._watch.state_dict(),
+        }
+        self.directory.checkpoints.save(step, state)
+
+    def _judgement_is_due(self, n: int) -> bool:
+        on_schedule = self._eval_every > 0 and self._done % self._eval_every == 0
+        return self._evaluate is not None and (self._done in (0, n) or on_schedule)
+
+    def _judge_if_due(self, parts: Parts, n: int) -> None:
+        if self._evaluate is None or not self._judgement_is_due(n) or self._store.has_evaluation(self._done):
+            return
+        self._progress.note(f"judging held-out prompts after {self._done} steps ...")
+        with randomness.undisturbed():
+            episodes, metrics = self._evaluate(parts, self._done)
+        self._store.write_evaluation(self._done, episodes, metrics)
+        self._progress.judged(self._done, metrics)
+
+    def _tidy(self) -> None:
+        """The disk policy."""
+        checkpoints = self.directory.checkpoints
+        kept = set(checkpoints.steps()[-self._keep_last :]) | ({self._store.best_step()} & set(checkpoints.steps()))
+        checkpoints.prune(kept)
+        before = self._done - self._keep_episode_steps
+        if before > 0:
+            self._store.drop_tokens(before, {id for step in kept for id in checkpoints.held(step)})
+
+
+def _traceback(error: BaseException) -> str:
+    return "".join(traceback.format_exception(error)).strip()

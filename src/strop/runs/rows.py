@@ -1,0 +1,146 @@
+"""Episodes as rows and back, exactly: token ids as int64, log-probs and rewards as float64, opinions as float32."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from strop.types import Completion, End, Episode, Part, Source, Task, Tokens, Turn, Unscored
+
+_EPISODE = (
+    'INSERT INTO episodes (id, step, purpose, "group", task_id, task, final, "end", error, version, seed, source, '
+    "return_, reason) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+_TURN = "INSERT INTO turns VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_PART = "INSERT INTO parts VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+
+
+def insert(connection: sqlite3.Connection, step: int, purpose: str, episodes: Iterable[Episode]) -> None:
+    """Insert episodes with their turns and parts, inside the caller's transaction."""
+    for episode in episodes:
+        number = connection.execute(_EPISODE, _episode_row(episode, step, purpose)).lastrowid
+        connection.executemany(_TURN, (_turn_row(number, index, turn) for index, turn in enumerate(episode.turns)))
+        parts = enumerate(episode.parts.items())
+        connection.executemany(_PART, (_part_row(number, index, name, part) for index, (name, part) in parts))
+
+
+def read(connection: sqlite3.Connection, row: sqlite3.Row) -> Episode:
+    """The episode of a row of `episodes`, as it was."""
+    if not row["kept"]:
+        raise ValueError(
+            f"The token ids of episode {row['id']} (step {row['step']}) are gone: a run keeps them for its newest "
+            "steps and for what its memory holds. Its texts and scores are there."
+        )
+    turns = connection.execute("SELECT * FROM turns WHERE episode = ? ORDER BY turn", (row["number"],))
+    return Episode(
+        id=row["id"],
+        task=read_task(row["task"]),
+        group=row["group"],
+        turns=tuple(_turn(turn) for turn in turns),
+        final=_integers(row["final"]),
+        end=End(row["end"]),
+        error=row["error"],
+        version=row["version"],
+        seed=tuple(json.loads(row["seed"])),
+        source=Source(row["source"]),
+        parts=read_parts(connection, row["number"]),
+    )
+
+
+def read_parts(connection: sqlite3.Connection, number: int) -> dict[str, Part]:
+    """The named rewards of an episode, in their order."""
+    rows = connection.execute("SELECT * FROM parts WHERE episode = ? ORDER BY position", (number,))
+    return {row["name"]: _part(row) for row in rows}
+
+
+def read_task(text: str) -> Task:
+    """The task that was written as JSON."""
+    facts = json.loads(text)
+    return Task(id=facts["id"], prompt=facts["prompt"], answer=facts["answer"], data=facts["data"])
+
+
+def floats_to_blob(values: Sequence[float] | None) -> bytes | None:
+    """float64, little endian; None stays None."""
+    return None if values is None else np.asarray(values, dtype="<f8").tobytes()
+
+
+def blob_to_floats(blob: bytes | None) -> tuple[float, ...] | None:
+    """What `floats_to_blob` wrote."""
+    return None if blob is None else tuple(np.frombuffer(blob, dtype="<f8").tolist())
+
+
+def _episode_row(episode: Episode, step: int, purpose: str) -> tuple[Any, ...]:
+    return_ = episode.return_
+    score, reason = (None, return_.reason) if isinstance(return_, Unscored) else (return_, None)
+    return (
+        episode.id,
+        step,
+        purpose,
+        episode.group,
+        episode.task.id,
+        _task_json(episode.task),
+        _integers_to_blob(episode.final),
+        str(episode.end),
+        episode.error,
+        episode.version,
+        json.dumps(episode.seed),
+        str(episode.source),
+        score,
+        reason,
+    )
+
+
+def _turn_row(number: int | None, index: int, turn: Turn) -> tuple[Any, ...]:
+    return (
+        number,
+        index,
+        _integers_to_blob(turn.prompt),
+        _integers_to_blob(turn.completion.tokens),
+        floats_to_blob(turn.completion.logprobs),
+        turn.completion.finish,
+        turn.text,
+        turn.reward,
+        _json(turn.data, f"the data of a turn ({turn.text[:40]!r})"),
+    )
+
+
+def _part_row(number: int | None, index: int, name: str, part: Part) -> tuple[Any, ...]:
+    total, reason = (None, part.total.reason) if isinstance(part.total, Unscored) else (part.total, None)
+    return (number, index, name, part.weight, total, reason, floats_to_blob(part.turns), floats_to_blob(part.tokens))
+
+
+def _turn(row: sqlite3.Row) -> Turn:
+    completion = Completion(_integers(row["completion"]), blob_to_floats(row["logprobs"]), row["finish"])
+    return Turn(_integers(row["prompt"]), completion, row["text"], row["reward"], json.loads(row["data"]))
+
+
+def _part(row: sqlite3.Row) -> Part:
+    total = row["total"] if row["reason"] is None else Unscored(row["reason"])
+    return Part(row["weight"], total, blob_to_floats(row["turns"]), blob_to_floats(row["tokens"]))
+
+
+def _task_json(task: Task) -> str:
+    facts = {"id": task.id, "prompt": task.prompt, "answer": task.answer, "data": dict(task.data)}
+    return _json(facts, f"the prompt and data of task {task.id}")
+
+
+def _json(value: Mapping[str, Any], what: str) -> str:
+    def refuse(part: object) -> object:
+        raise ValueError(
+            f"A run can only keep JSON values (texts, numbers, booleans, None, lists, dicts), but {what} holds "
+            f"a {type(part).__name__}: {part!r:.80}. Convert it where it is made."
+        )
+
+    return json.dumps(value if isinstance(value, dict) else dict(value), ensure_ascii=False, default=refuse)
+
+
+def _integers_to_blob(values: Tokens) -> bytes:
+    return np.asarray(values, dtype="<i8").tobytes()
+
+
+def _integers(blob: bytes) -> Tokens:
+    return tuple(np.frombuffer(blob, dtype="<i8").tolist())
