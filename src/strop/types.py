@@ -255,8 +255,9 @@ class Batch:
         inside the micro-batch; with keep="row" a pointer to another row becomes -1, so a loss that bootstraps keeps
         episodes. The E fields stay whole: `episode_B` still indexes them.
         """
-        for rows in _pack(self, budget, keep):
-            width = max(_lengths(self)[row] for row in rows)
+        lengths_B = _lengths(self)
+        for rows in _pack(self, lengths_B, budget, keep):
+            width = max(lengths_B[row] for row in rows)
             yield (_take(self, rows, width), *(opinion_BT[rows, :width] for opinion_BT in opinions_BT))
 
 
@@ -268,9 +269,8 @@ def _lengths(batch: Batch) -> list[int]:
     return [int(n) if used else 1 for n, used in zip(last_B.tolist(), decision_BT.any(dim=1).tolist(), strict=True)]
 
 
-def _pack(batch: Batch, budget: int, keep: Keep) -> list[list[int]]:
+def _pack(batch: Batch, lengths_B: list[int], budget: int, keep: Keep) -> list[list[int]]:
     """Row numbers of each micro-batch."""
-    lengths_B = _lengths(batch)
     owner_B = {
         "row": list(range(len(lengths_B))),
         "episode": batch.episode_B.tolist(),
@@ -377,7 +377,7 @@ class Update:
 
 
 class NonFinite(ArithmeticError):
-    """NaN or infinity where a number must stand. Raised before the optimiser moves; `batch` is kept for the post-mortem."""
+    """NaN or infinity where a number must stand. Raised before the optimiser moves; `batch` is what it was seen in."""
 
     def __init__(self, what: str, batch: object) -> None:
         super().__init__(f"{what} is not finite")
@@ -402,7 +402,7 @@ class Schedule(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sampling:
-    """The law a token is drawn from: `functional.distributions.log_law` turns logits into it, for sampler and loss alike.
+    """The law a token is drawn from: `functional.distributions.log_law` makes it from logits, for sampler and loss.
 
     temperature  divides the logits; 0 takes the largest (ties: the smallest id)
     epsilon      mixes the uniform law in: (1 - epsilon) * law + epsilon / V
@@ -501,10 +501,12 @@ class RolloutEngine(Protocol):
 class Heads:
     """What a policy says at the N decision slots of one chunk. Asked for by `want`; the others are None.
 
-    `tokens_N` holds the action taken there (0 at a bootstrap slot); `q_NV` is read as action values.
+    `tokens_N` holds the action taken there (0 at a bootstrap slot); `q_NV` is read as action values. `first` counts the
+    decisions of the batch before this chunk, so that a reduce can find its slice of anything else of length N.
     """
 
     tokens_N: Tensor
+    first: int = 0
     logits_NV: Tensor | None = None
     value_N: Tensor | None = None
     q_NV: Tensor | None = None
@@ -585,6 +587,6 @@ class Recorder(Protocol):
     def steps(self, parts: Parts, n: int) -> Iterator[int]:
         """Load the newest checkpoint, judge the start, then yield the steps that are left; save on schedule."""
 
-    def update(self, step: int, batch: Batch, update: Update) -> None: ...
+    def update(self, step: int, draw: Draw, batch: Batch, update: Update) -> None: ...
     def finish(self, step: int, episodes: Sequence[Episode]) -> None:
         """Write the step in one transaction."""

@@ -1,1 +1,1 @@
-
+"""Environments speak text, and one object plays one episode: `environment(task, rng)`. One file each."""

@@ -1,0 +1,84 @@
+"""GRPO: group-relative policy optimisation.
+
+Shao et al. 2024 (DeepSeekMath, 2402.03300) eq. 3-4:
+
+    A_i = (r_i - mean(r)) / (std(r) + 1e-4) over the G answers to one prompt
+    loss = 1/B sum_i 1/L_i sum_t max(-rho_it A_i, -clip(rho_it, 1 - clip, 1 + clip) A_i) + kl.weight * KL_it
+
+with rho_it = pi / pi_old of the token, the Bessel-corrected std, and the KL term where `kl.placement` is "loss".
+
+Differs from the paper: KL is off by default (the paper: weight 0.04, k3 in the loss, which is the forward KL; see
+`functional/divergences.py`). KL in the reward is taken off AFTER the group is normalised, or its weight would change
+from prompt to prompt with 1 / std.
+Degenerates: a group whose rewards are all equal gives exactly 0. Dividing by std weighs nearly-solved and
+nearly-hopeless prompts up, and 1/L_i favours long wrong answers: Dr. GRPO takes both out, and RLOO is the unbiased one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import partial
+from typing import ClassVar
+
+from torch import Tensor
+
+from strop.functional.advantages import group_mean, group_normalised
+from strop.functional.aggregation import sequence_mean, spread, sum_per_pick
+from strop.functional.divergences import KL
+from strop.functional.objectives import token_objective
+from strop.memory import Fresh
+from strop.optimizer import SGD, AdamW
+from strop.scoring import Scorer
+from strop.types import Batch, Policy, Sampling, State, Update
+
+
+def grpo_advantage(return_E: Tensor, penalty_E: Tensor, group_E: Tensor) -> Tensor:
+    """The normalised return, minus the centred KL penalty; 0 for an Unscored episode."""
+    scored_penalty_E = penalty_E.masked_fill(return_E.isnan(), float("nan"))
+    return group_normalised(return_E, group_E) - group_mean(scored_penalty_E, group_E)
+
+
+class GRPO:
+    """`epochs` gradient steps a batch on group-normalised advantages."""
+
+    @dataclass(frozen=True, slots=True, kw_only=True)
+    class Config:
+        """`clip` bounds each token's ratio; `epochs` are optimiser steps on the same batch (the paper's mu)."""
+
+        reads: ClassVar[str] = "tasks"
+        memory: ClassVar[type] = Fresh.Config
+        optimizer: AdamW | SGD = field(default_factory=lambda: AdamW(lr=1e-6))
+        kl: KL = field(default_factory=KL)
+        clip: float = 0.2
+        epochs: int = 1
+
+        def build(self, policy: Policy, sampling: Sampling, micro_tokens: int) -> GRPO:
+            return GRPO(self, policy, sampling, micro_tokens)
+
+    def __init__(self, config: GRPO.Config, policy: Policy, sampling: Sampling, micro_tokens: int) -> None:
+        self.config = config
+        self.scorer = Scorer(policy, sampling, config.kl, micro_tokens, "GRPO")
+        self.optimizer = config.optimizer.build(policy.parameters())
+        self.loss = partial(token_objective, low=config.clip, high=config.clip)
+
+    def update(self, batch: Batch) -> Update:
+        """The optimiser steps of one batch; raises NonFinite before a step whose loss or gradient is not finite."""
+        reference_BT = self.scorer.reference_logprobs(batch)
+        penalty_E = sum_per_pick(self.scorer.kl_reward(batch, reference_BT), batch)
+        advantage_BT = spread(grpo_advantage(batch.return_E, penalty_E, batch.group_E), batch)
+        metrics = self.scorer.learn(
+            self.optimizer,
+            batch,
+            advantage_BT,
+            sequence_mean(batch),
+            reference_BT,
+            self.loss,
+            epochs=self.config.epochs,
+        )
+        return Update(metrics, per_token={"advantage": advantage_BT})
+
+    def state_dict(self) -> State:
+        return {"optimizer": self.optimizer.state_dict()}
+
+    def load_state_dict(self, state: State) -> None:
+        self.optimizer.load_state_dict(state["optimizer"])

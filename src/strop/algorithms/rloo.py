@@ -1,0 +1,76 @@
+"""RLOO: REINFORCE with the other samples of the group as the baseline.
+
+Kool, van Hoof & Welling 2019 ("Buy 4 REINFORCE samples, get a baseline for free"); Ahmadian et al. 2024 (2402.14740):
+
+    A_i = R_i - mean of R_j over j != i,   R_i = r_i - kl.weight * sum_t k1_it
+    loss = mean_i max(-rho_i A_i, -clip(rho_i, 1 - clip, 1 + clip) A_i),   rho_i = exp(sum_t log pi - log pi_old)
+
+The whole completion is one action: one ratio, one advantage. Unbiased: the baseline of a sample never saw it.
+
+Differs from the paper: the ratio is clipped (as TRL does), which acts only with `epochs` > 1; with one epoch the
+gradient is exactly A_i * grad log pi(y_i).
+Degenerates: a group of one sample has no baseline and teaches nothing; equal returns in a group give exactly 0.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import partial
+from typing import ClassVar
+
+from strop.functional.advantages import leave_one_out
+from strop.functional.aggregation import sequence_mean, spread, sum_per_pick
+from strop.functional.divergences import KL
+from strop.functional.objectives import sequence_objective
+from strop.memory import Fresh
+from strop.optimizer import SGD, AdamW
+from strop.scoring import Scorer
+from strop.types import Batch, Policy, Sampling, State, Update
+
+
+class RLOO:
+    """`epochs` gradient steps a batch on leave-one-out advantages."""
+
+    @dataclass(frozen=True, slots=True, kw_only=True)
+    class Config:
+        """`clip` bounds the sequence ratio; `epochs` are optimiser steps on the same batch."""
+
+        reads: ClassVar[str] = "tasks"
+        memory: ClassVar[type] = Fresh.Config
+        optimizer: AdamW | SGD = field(default_factory=AdamW)
+        kl: KL = field(default_factory=lambda: KL(weight=0.05))
+        clip: float = 0.2
+        epochs: int = 1
+
+        def build(self, policy: Policy, sampling: Sampling, micro_tokens: int) -> RLOO:
+            return RLOO(self, policy, sampling, micro_tokens)
+
+    def __init__(self, config: RLOO.Config, policy: Policy, sampling: Sampling, micro_tokens: int) -> None:
+        self.config = config
+        self.scorer = Scorer(policy, sampling, config.kl, micro_tokens, "RLOO")
+        self.optimizer = config.optimizer.build(policy.parameters())
+        self.loss = partial(sequence_objective, low=config.clip, high=config.clip)
+
+    def update(self, batch: Batch) -> Update:
+        """The optimiser steps of one batch; raises NonFinite before a step whose loss or gradient is not finite."""
+        reference_BT = self.scorer.reference_logprobs(batch)
+        penalty_E = sum_per_pick(self.scorer.kl_reward(batch, reference_BT), batch)
+        advantage_E = leave_one_out(batch.return_E - penalty_E, batch.group_E)
+        advantage_BT = spread(advantage_E, batch)
+        metrics = self.scorer.learn(
+            self.optimizer,
+            batch,
+            advantage_BT,
+            sequence_mean(batch),
+            reference_BT,
+            self.loss,
+            keep="episode",
+            epochs=self.config.epochs,
+        )
+        return Update(metrics, per_token={"advantage": advantage_BT})
+
+    def state_dict(self) -> State:
+        return {"optimizer": self.optimizer.state_dict()}
+
+    def load_state_dict(self, state: State) -> None:
+        self.optimizer.load_state_dict(state["optimizer"])

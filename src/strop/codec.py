@@ -1,0 +1,179 @@
+"""Text to tokens and back.
+
+A codec never re-encodes what the policy sampled: `extend` appends to the ids that stand. `stop` tokens end a
+completion; they are actions, sampled, scored and trained like any other token.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from strop.types import Message, Prompt, Tokens
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+END_WORD = "<end>"
+
+
+class WordCodec:
+    """One token a word, split at white space, over a fixed vocabulary; the last id is the end of a completion.
+
+    With `has_end=False` there is no stop token: every completion is exactly `max_tokens` words.
+    """
+
+    def __init__(self, words: Sequence[str], has_end: bool = True) -> None:
+        words = [*words, END_WORD] if has_end else list(words)
+        repeated = sorted({word for word in words if words.count(word) > 1})
+        if repeated:
+            raise ValueError(f"the vocabulary holds {', '.join(repeated)} more than once.")
+        self.words = tuple(words)
+        self._id = {word: i for i, word in enumerate(words)}
+        self.end = self._id[END_WORD] if has_end else None
+        self.stop = frozenset() if self.end is None else frozenset({self.end})
+
+    @property
+    def size(self) -> int:
+        """How many tokens there are, the end included."""
+        return len(self.words)
+
+    def start(self, prompt: Prompt) -> Tokens:
+        """The ids of a first prompt; messages are joined by a space."""
+        tokens = self.encode(_flat(prompt))
+        if not tokens:
+            raise ValueError("an empty prompt has no state to act in: give it at least one word.")
+        return tokens
+
+    def extend(self, prompt: Tokens, completion: Tokens, reply: Prompt) -> Tokens:
+        """What stood, what was sampled, and the reply's words."""
+        return prompt + completion + self.encode(_flat(reply))
+
+    def encode(self, text: str) -> Tokens:
+        """The ids of a text; an unknown word is an error that names the nearest known ones."""
+        unknown = [word for word in text.split() if word not in self._id]
+        if unknown:
+            raise ValueError(f"{unknown[0]!r} is not in the vocabulary of {self.size} words ({_some(self.words)}).")
+        return tuple(self._id[word] for word in text.split())
+
+    def decode(self, tokens: Tokens) -> str:
+        """The words, without the end."""
+        return " ".join(self.words[token] for token in tokens if token != self.end)
+
+
+class ByteCodec:
+    """UTF-8 bytes 0..255 and one end token, 256. Any text has an encoding; a cut character decodes to U+FFFD."""
+
+    end = 256
+    stop = frozenset({256})
+    size = 257
+
+    def start(self, prompt: Prompt) -> Tokens:
+        """The bytes of a first prompt; messages are written as `role: content` lines."""
+        tokens = self.encode(_chat(prompt))
+        if not tokens:
+            raise ValueError("an empty prompt has no state to act in: give it at least one character.")
+        return tokens
+
+    def extend(self, prompt: Tokens, completion: Tokens, reply: Prompt) -> Tokens:
+        """What stood, what was sampled, and the reply's bytes."""
+        return prompt + completion + self.encode(_chat(reply))
+
+    def encode(self, text: str) -> Tokens:
+        """The bytes of a text."""
+        return tuple(text.encode())
+
+    def decode(self, tokens: Tokens) -> str:
+        """The text, without the end."""
+        return bytes(token for token in tokens if token < 256).decode(errors="replace")
+
+
+class HFCodec:
+    """A Hugging Face tokenizer with its chat template; without a template, prompts are plain text.
+
+    A prompt that is a string becomes one user message where there is a template. `stop` holds every end-of-text id of
+    the tokenizer and the generation config. The text after a stop token that a template writes between turns (the
+    newline behind `<|im_end|>`) is part of the next prompt, as the template has it.
+    """
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, stop: Sequence[int] = ()) -> None:
+        self.tokenizer = tokenizer
+        end: Any = tokenizer.eos_token_id
+        self.end: int | None = end
+        self.stop = frozenset([*stop, *([] if end is None else [end])])
+        self.has_template = bool(tokenizer.chat_template)
+        self._between = self._text_between_turns() if self.has_template else ""
+
+    def start(self, prompt: Prompt) -> Tokens:
+        """The ids of a first prompt, with the template's generation prompt."""
+        if self.has_template:
+            tokens = self._encode(self._render(_messages(prompt)))
+        else:
+            tokens = tuple(self.tokenizer(_chat(prompt))["input_ids"])
+        if not tokens:
+            raise ValueError("the prompt encodes to no token at all: give it at least one character.")
+        return tokens
+
+    def extend(self, prompt: Tokens, completion: Tokens, reply: Prompt) -> Tokens:
+        """What stood, what was sampled, and the reply as the template writes a further turn.
+
+        A completion that was cut is closed by the end token in the next prompt (never as an action), because a chat
+        model has seen no turn without one.
+        """
+        if not self.has_template:
+            return prompt + completion + self._encode(_chat(reply))
+        closing = () if completion and completion[-1] in self.stop else (() if self.end is None else (self.end,))
+        return prompt + completion + closing + self._encode(self._between + self._render(_messages(reply), first=False))
+
+    def encode(self, text: str) -> Tokens:
+        """The ids of a completion's text, without special tokens."""
+        return self._encode(text)
+
+    def decode(self, tokens: Tokens) -> str:
+        """The text; format tokens stay visible, only the stop token that ended it is left out."""
+        ended = bool(tokens) and tokens[-1] in self.stop
+        return str(self.tokenizer.decode(list(tokens[:-1] if ended else tokens), skip_special_tokens=False))
+
+    def _encode(self, text: str) -> Tokens:
+        return tuple(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+
+    def _render(self, messages: list[Message], first: bool = True) -> str:
+        """The template's text of these messages; for a later turn, without what it writes before the first one."""
+        if first:
+            return self._apply(messages, generate=True)
+        lead: list[Message] = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
+        stood, whole = self._apply(lead, generate=False), self._apply([*lead, *messages], generate=True)
+        if not whole.startswith(stood):
+            raise ValueError(
+                "this chat template rewrites earlier turns, so a second turn cannot be appended to what the policy "
+                "saw. Use a single-turn environment or a template that only appends."
+            )
+        return whole[len(stood) :]
+
+    def _text_between_turns(self) -> str:
+        """What the template writes between an assistant's end token and the next turn (ChatML: a newline)."""
+        text = self._apply([{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}], generate=False)
+        end = self.tokenizer.eos_token
+        return text[text.rindex(end) + len(end) :] if end and end in text else ""
+
+    def _apply(self, messages: list[Message], generate: bool) -> str:
+        return str(self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=generate))
+
+
+def _messages(prompt: Prompt) -> list[Message]:
+    return [{"role": "user", "content": prompt}] if isinstance(prompt, str) else list(prompt)
+
+
+def _flat(prompt: Prompt) -> str:
+    return prompt if isinstance(prompt, str) else " ".join(message["content"] for message in prompt)
+
+
+def _chat(prompt: Prompt) -> str:
+    """Plain text of a prompt for a model without a chat template."""
+    if isinstance(prompt, str):
+        return prompt
+    return "".join(f"{message['role']}: {message['content']}\n" for message in prompt) + "assistant:"
+
+
+def _some(words: Sequence[str], n: int = 8) -> str:
+    return ", ".join(words[:n]) + (", ..." if len(words) > n else "")

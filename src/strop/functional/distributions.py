@@ -1,0 +1,78 @@
+"""The one function that turns logits into the law a token is drawn from, and what is read off that law."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from strop.types import Sampling
+
+
+def log_law(logits_NV: Tensor, sampling: Sampling) -> Tensor:
+    """Log-probabilities [N, V] in nats of the law that `sampling` draws from, in float32 or better.
+
+    The sampler draws from it, the losses and the reference are scored under it: one function, so that a temperature
+    cannot be in one and not in the other. `temperature` 0 is the argmax (ties: the smallest id), whose other entries
+    are -inf; top-k and top-p renormalise what they keep; `epsilon` mixes the uniform law in last.
+    """
+    if callable(sampling.temperature) or callable(sampling.epsilon):
+        raise ValueError("sampling still holds a Schedule; resolve it with sampling.at(step) first.")
+    logits_NV = logits_NV.to(torch.promote_types(logits_NV.dtype, torch.float32))
+    if sampling.temperature == 0.0:
+        greedy_N1 = logits_NV.argmax(dim=-1, keepdim=True)
+        log_law_NV = torch.full_like(logits_NV, -torch.inf).scatter(-1, greedy_N1, 0.0)
+    else:
+        if sampling.temperature != 1.0:
+            logits_NV = logits_NV / sampling.temperature
+        if is_truncated(sampling):
+            logits_NV = logits_NV.masked_fill(~_nucleus(logits_NV, sampling), -torch.inf)
+        log_law_NV = torch.log_softmax(logits_NV, dim=-1)
+    if sampling.epsilon > 0.0:
+        uniform = sampling.epsilon / logits_NV.shape[-1]
+        log_law_NV = torch.log((1.0 - sampling.epsilon) * log_law_NV.exp() + uniform)
+    return log_law_NV
+
+
+def is_truncated(sampling: Sampling) -> bool:
+    """Whether top-p or top-k cuts the law, so that some tokens get probability 0."""
+    return sampling.top_p < 1.0 or sampling.top_k > 0
+
+
+def require_full_support(sampling: Sampling, who: str) -> None:
+    """Refuse a law that policy gradients cannot be taken under, in the words a user needs."""
+    if is_truncated(sampling):
+        raise ValueError(
+            f"{who} cannot train with sampling.top_p={sampling.top_p}, sampling.top_k={sampling.top_k}: tokens outside "
+            "the nucleus have probability 0 when sampled and not when scored. Set top_p=1.0 and top_k=0; lower the "
+            "temperature instead."
+        )
+    if sampling.temperature == 0.0 and sampling.epsilon == 0.0:
+        raise ValueError(f"{who} needs samples that differ: sampling.temperature=0 is greedy. Set it above 0.")
+    if callable(sampling.temperature) or callable(sampling.epsilon):
+        raise ValueError(
+            f"{who} scores under one law: sampling.temperature and epsilon must be numbers, not schedules."
+        )
+
+
+def _nucleus(logits_NV: Tensor, sampling: Sampling) -> Tensor:
+    """bool [N, V]: the tokens that top-k, then top-p keep. The most likely token always stays."""
+    sorted_NV, order_NV = logits_NV.sort(dim=-1, descending=True, stable=True)
+    rank_V = torch.arange(logits_NV.shape[-1], device=logits_NV.device)
+    keep_NV = torch.ones_like(sorted_NV, dtype=torch.bool)
+    if sampling.top_k > 0:
+        keep_NV = keep_NV & (rank_V < sampling.top_k)
+    probs_NV = torch.softmax(sorted_NV.masked_fill(~keep_NV, -torch.inf), dim=-1)
+    before_NV = probs_NV.cumsum(dim=-1) - probs_NV
+    keep_NV = keep_NV & ((before_NV < sampling.top_p) | (rank_V == 0))
+    return torch.zeros_like(keep_NV).scatter(-1, order_NV, keep_NV)
+
+
+def entropy(log_law_NV: Tensor) -> Tensor:
+    """Shannon entropy [N] in nats of the full law; a token of probability 0 adds 0."""
+    probs_NV = log_law_NV.exp()
+    return -torch.where(probs_NV > 0, probs_NV * log_law_NV, 0.0).sum(dim=-1)
+
+
+def gather(log_law_NV: Tensor, tokens_N: Tensor) -> Tensor:
+    """Log-probability [N] of the chosen tokens."""
+    return log_law_NV.gather(-1, tokens_N.unsqueeze(-1)).squeeze(-1)

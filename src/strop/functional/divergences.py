@@ -1,0 +1,69 @@
+"""KL to the reference: as a number to look at, as a reward, and as a loss. These are three different things.
+
+With l = log pi(y) - log ref(y) on samples of pi (Schulman 2020, "Approximating KL divergence"):
+
+    k1 = l                 unbiased value;  as a loss its expected gradient is exactly 0, so it is refused there
+    k2 = l^2 / 2           biased value;    as a loss the token-local reverse KL
+    k3 = exp(-l) - 1 + l   unbiased value;  as a loss the FORWARD KL of each token (what GRPO's paper optimises)
+    k3_ratio = rho * k3    rho = pi / sg(pi): the same expected gradient as k2 (DeepSeek-V3.2)
+    full = sum_v pi log(pi / ref)   the exact token-local reverse KL, from the whole law
+
+Only k1 in the reward gives the gradient of the sequence KL (Tang & Munos 2025, 2506.09477).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+Estimator = Literal["k1", "k2", "k3", "k3_ratio", "full"]
+Placement = Literal["reward", "loss"]
+ESTIMATORS = ("k1", "k2", "k3", "k3_ratio", "full")
+PLACEMENTS = ("reward", "loss")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KL:
+    """The pull towards the reference: weight (0: no reference is made), where it acts, and by which estimator."""
+
+    weight: float = 0.0
+    placement: Placement = "reward"
+    estimator: Estimator = "k1"
+
+    def __post_init__(self) -> None:
+        if self.weight < 0.0:
+            raise ValueError(f"kl.weight={self.weight}: it is 0 (off) or positive.")
+        if self.placement not in PLACEMENTS:
+            raise ValueError(f"kl.placement={self.placement!r}: allowed are {', '.join(PLACEMENTS)}.")
+        if self.estimator not in ESTIMATORS:
+            raise ValueError(f"kl.estimator={self.estimator!r}: allowed are {', '.join(ESTIMATORS)}.")
+        if self.placement == "loss" and self.estimator == "k1":
+            raise ValueError(
+                "kl.placement='loss' with kl.estimator='k1' has no effect: its expected gradient is exactly 0. Use "
+                "placement='reward' with k1 (the gradient of the sequence KL), or 'loss' with k2, k3_ratio or full."
+            )
+        if self.placement == "reward" and self.estimator == "k3_ratio":
+            raise ValueError("kl.estimator='k3_ratio' is a loss; in the reward use k1 (unbiased), k3 or full.")
+
+
+def estimate(log_ratio_BT: Tensor, estimator: Estimator) -> Tensor:
+    """k1, k2 or k3 of log pi - log ref, per token. Differentiable: what its gradient means stands at the top."""
+    if estimator == "k1":
+        return log_ratio_BT
+    if estimator == "k2":
+        return 0.5 * log_ratio_BT.square()
+    if estimator == "k3":
+        return torch.exp(-log_ratio_BT) - 1.0 + log_ratio_BT
+    if estimator == "k3_ratio":
+        ratio_BT = torch.exp(log_ratio_BT - log_ratio_BT.detach())
+        return ratio_BT * estimate(log_ratio_BT, "k3")
+    raise ValueError(f"estimator={estimator!r} needs the whole law: use full_kl.")
+
+
+def full_kl(log_law_NV: Tensor, reference_log_law_NV: Tensor) -> Tensor:
+    """sum_v pi log(pi / ref) [N]: the exact reverse KL of each decision; a token of probability 0 adds 0."""
+    probs_NV = log_law_NV.exp()
+    return torch.where(probs_NV > 0, probs_NV * (log_law_NV - reference_log_law_NV), 0.0).sum(dim=-1)

@@ -1,0 +1,48 @@
+"""Sums of rewards along the chain of decisions.
+
+The chain is `next_BT`: the flat index of the next decision, -1 at the end. Environment tokens stand between decisions
+and rows break where a prompt was rewritten, so "the next slot" is never t + 1 by assumption.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def returns_to_go(rewards_BT: Tensor, next_BT: Tensor, discount: float = 1.0) -> Tensor:
+    """G_t = r_t + discount * G_next(t), with G = 0 past the end (Sutton & Barto 2018, eq. 3.9).
+
+    Pointer doubling: after k rounds G_t holds the first 2^k rewards of its chain, so log2(longest chain) rounds do.
+    """
+    end = rewards_BT.numel()
+    return_N = torch.cat(
+        [rewards_BT.flatten(), rewards_BT.new_zeros(1)]
+    )  # the last slot is the end: worth 0, next itself
+    next_N = torch.cat([next_BT.flatten(), next_BT.new_tensor([end])])
+    next_N = torch.where(next_N < 0, end, next_N)
+    factor_N = torch.full_like(return_N, discount)
+    while bool((next_N < end).any()):
+        return_N = return_N + factor_N * return_N[next_N]
+        factor_N, next_N = factor_N * factor_N[next_N], next_N[next_N]
+    return return_N[:end].view_as(rewards_BT)
+
+
+def position_in_chain(next_BT: Tensor, decision_BT: Tensor) -> Tensor:
+    """How many decisions come before each decision of its chain: the exponent of gamma^t."""
+    end = next_BT.numel()
+    previous_N = torch.full((end + 1,), end, dtype=next_BT.dtype, device=next_BT.device)
+    linked_BT = decision_BT & (next_BT >= 0)
+    source_N = torch.arange(end, device=next_BT.device).view_as(next_BT)[linked_BT]
+    previous_N[next_BT[linked_BT]] = source_N
+    count_N = (previous_N < end).long()
+    while bool((previous_N < end).any()):
+        count_N = count_N + count_N[previous_N]
+        previous_N = previous_N[previous_N]
+    return count_N[:end].view_as(next_BT)
+
+
+def next_value(value_BT: Tensor, next_BT: Tensor) -> Tensor:
+    """The value at each slot's next decision, 0 where nothing is bootstrapped."""
+    value_N = value_BT.flatten()
+    return torch.where(next_BT >= 0, value_N[next_BT.clamp(min=0)], torch.zeros((), dtype=value_BT.dtype))

@@ -1,0 +1,116 @@
+"""The one place where parameters change: accumulate micro-batches, check, clip, step."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import Parameter
+
+from strop.types import Batch, Last, Metrics, NonFinite, State, merge_metrics
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdamW:
+    """AdamW (1711.05101). `warmup_steps` raises the rate linearly from 0; then it stays."""
+
+    lr: float = 1e-5
+    betas: tuple[float, float] = (0.9, 0.999)
+    eps: float = 1e-8
+    weight_decay: float = 0.0
+    max_grad_norm: float | None = 1.0
+    warmup_steps: int = 0
+
+    def __post_init__(self) -> None:
+        _check(self.lr, self.max_grad_norm)
+
+    def build(self, parameters: Sequence[Parameter]) -> Optimizer:
+        inner = torch.optim.AdamW(
+            parameters, lr=self.lr, betas=self.betas, eps=self.eps, weight_decay=self.weight_decay
+        )
+        return Optimizer(inner, self.max_grad_norm, self.warmup_steps)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SGD:
+    """Plain gradient descent on the loss: what the textbook writes, and what tables need."""
+
+    lr: float = 0.1
+    momentum: float = 0.0
+    max_grad_norm: float | None = None
+
+    def __post_init__(self) -> None:
+        _check(self.lr, self.max_grad_norm)
+
+    def build(self, parameters: Sequence[Parameter]) -> Optimizer:
+        return Optimizer(torch.optim.SGD(parameters, lr=self.lr, momentum=self.momentum), self.max_grad_norm, 0)
+
+
+class Optimizer:
+    """Steps once for all micro-batches of an update. Nothing moves if the loss or the gradient is not finite."""
+
+    def __init__(self, inner: torch.optim.Optimizer, max_grad_norm: float | None, warmup_steps: int) -> None:
+        self.inner, self.max_grad_norm, self.warmup_steps = inner, max_grad_norm, warmup_steps
+        self.parameters: list[Tensor] = [p for group in inner.param_groups for p in group["params"]]
+        self.lr: float = inner.param_groups[0]["lr"]
+        self.num_steps = 0
+
+    def step(self, batch: Batch, terms: Iterable[tuple[Tensor, Metrics]]) -> Metrics:
+        """Sum the gradients of `(loss, metrics)` terms, then step; raises NonFinite with the batch before it moves."""
+        self.inner.zero_grad(set_to_none=True)
+        collected: list[Metrics] = []
+        total = 0.0
+        for loss, metrics in terms:
+            if not math.isfinite(loss.item()):
+                raise NonFinite(f"the loss ({loss.item()})", batch)
+            if loss.requires_grad:
+                loss.backward()  # type: ignore[no-untyped-call]
+            collected.append(metrics)
+            total += loss.item()
+        norm = self._gradient_norm(batch)
+        self._warm_up()
+        self.inner.step()
+        self.inner.zero_grad(set_to_none=True)
+        self.num_steps += 1
+        rate = self.inner.param_groups[0]["lr"]
+        return merge_metrics(collected) | {
+            "optimizer/loss": Last(total),
+            "optimizer/gradient_norm": Last(norm),
+            "optimizer/learning_rate": Last(rate),
+        }
+
+    def _gradient_norm(self, batch: Batch) -> float:
+        """The norm before clipping; clips in place."""
+        limit = math.inf if self.max_grad_norm is None else self.max_grad_norm
+        norm = torch.nn.utils.clip_grad_norm_(self.parameters, limit).item()
+        if not math.isfinite(norm):
+            self.inner.zero_grad(set_to_none=True)
+            raise NonFinite(f"the gradient (norm {norm})", batch)
+        return norm
+
+    def _warm_up(self) -> None:
+        if self.warmup_steps:
+            share = min((self.num_steps + 1) / self.warmup_steps, 1.0)
+            for group in self.inner.param_groups:
+                group["lr"] = self.lr * share
+
+    def state_dict(self) -> State:
+        """Moments and counters, with string keys."""
+        inner = self.inner.state_dict()
+        return {"num_steps": self.num_steps, "state": {str(i): dict(s) for i, s in inner["state"].items()}}
+
+    def load_state_dict(self, state: State) -> None:
+        """Restore moments; the rates stay those of the config, so that a fork can change them."""
+        self.num_steps = state["num_steps"]
+        inner = self.inner.state_dict()
+        self.inner.load_state_dict({**inner, "state": {int(i): dict(s) for i, s in state["state"].items()}})
+
+
+def _check(lr: float, max_grad_norm: float | None) -> None:
+    if not 0.0 < lr < math.inf:
+        raise ValueError(f"optimizer.lr={lr}: the learning rate is positive.")
+    if max_grad_norm is not None and max_grad_norm <= 0.0:
+        raise ValueError(f"optimizer.max_grad_norm={max_grad_norm}: it is positive; none turns clipping off.")

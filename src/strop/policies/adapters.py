@@ -1,0 +1,101 @@
+"""Low-rank adapters through peft: the base stays frozen, and switched off they give the reference for free."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoRA:
+    """LoRA (2106.09685): rank, alpha (the update is scaled by alpha / rank), and where it sits.
+
+    `targets` are module names, or "all-linear". `num_layers` adapts only the last so many layers: the backward pass
+    then stops there, which saves much of its time; None adapts all.
+    """
+
+    rank: int = 16
+    alpha: int = 32
+    targets: tuple[str, ...] | str = "all-linear"
+    num_layers: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.rank < 1:
+            raise ValueError(f"policy.lora.rank={self.rank}: it is at least 1; policy.lora=none trains all weights.")
+        if self.num_layers is not None and self.num_layers < 1:
+            raise ValueError(f"policy.lora.num_layers={self.num_layers}: it is at least 1, or none for all layers.")
+
+
+def add_lora(model: Any, lora: LoRA, seed: int) -> None:
+    """Put the adapters into a Hugging Face model, in place. B starts at 0, so the model's output does not change."""
+    from peft import LoraConfig, inject_adapter_in_model
+
+    total = model.config.num_hidden_layers
+    layers = None if lora.num_layers is None else list(range(max(total - lora.num_layers, 0), total))
+    config = LoraConfig(
+        r=lora.rank,
+        lora_alpha=lora.alpha,
+        lora_dropout=0.0,
+        target_modules=lora.targets if isinstance(lora.targets, str) else list(lora.targets),
+        exclude_modules=["lm_head"] if lora.targets == "all-linear" else None,
+        layers_to_transform=layers if lora.targets != "all-linear" else None,
+    )
+    if lora.targets == "all-linear":
+        config.target_modules = _linear_names(model, layers)
+        config.exclude_modules = None
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)  # peft draws A from the global generator
+        inject_adapter_in_model(config, model)
+
+
+def _linear_names(model: Any, layers: list[int] | None) -> list[str]:
+    """Full names of the linear modules inside the transformer's layers, the output head left out."""
+    head = model.get_output_embeddings()
+    names = [
+        name
+        for name, module in model.named_modules()
+        if (isinstance(module, torch.nn.Linear) or type(module).__name__ == "Conv1D") and module is not head
+    ]
+    wanted = None if layers is None else {str(layer) for layer in layers}
+    kept = [name for name in names if wanted is None or wanted & set(name.split("."))]
+    if not kept:
+        raise ValueError("policy.lora.targets='all-linear' found no linear module in this model: name them instead.")
+    return kept
+
+
+@contextmanager
+def adapters_off(model: Any) -> Iterator[None]:
+    """The base model alone, for the time of the block."""
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    layers = [module for module in model.modules() if isinstance(module, BaseTunerLayer)]
+    for layer in layers:
+        layer.enable_adapters(False)
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer.enable_adapters(True)
+
+
+def merged_state_dict(model: Any) -> dict[str, torch.Tensor]:
+    """The weights with every adapter folded in, under the names of the plain model; the model itself stays as it is."""
+    from peft.tuners.lora import LoraLayer
+
+    deltas = {
+        name: module.get_delta_weight("default")
+        for name, module in model.named_modules()
+        if isinstance(module, LoraLayer)
+    }
+    merged: dict[str, torch.Tensor] = {}
+    for name, tensor in model.state_dict().items():
+        if ".lora_" in name:
+            continue
+        plain = name.replace(".base_layer.", ".")
+        owner = name.removesuffix(".base_layer.weight")
+        merged[plain] = tensor + deltas[owner].to(tensor.dtype) if owner in deltas and owner != name else tensor
+    return merged

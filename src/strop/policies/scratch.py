@@ -1,0 +1,51 @@
+"""A small transformer from scratch over a vocabulary of words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from strop.codec import WordCodec
+from strop.policies.transformer import Transformer, adapt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scratch:
+    """A Llama-shaped decoder with random weights (tied embeddings), every one of which trains."""
+
+    words: Sequence[str]
+    has_end: bool = True
+    num_layers: int = 2
+    width: int = 64
+    num_heads: int = 4
+    context: int = 64
+
+    def __post_init__(self) -> None:
+        if self.width % self.num_heads:
+            raise ValueError(f"policy.width={self.width} must be a multiple of policy.num_heads={self.num_heads}.")
+
+    def build(self, seed: int, dtype: str) -> tuple[Transformer, WordCodec]:
+        """The model drawn from `seed`, and its codec."""
+        from transformers import LlamaConfig, LlamaForCausalLM
+
+        codec = WordCodec(self.words, self.has_end)
+        config = LlamaConfig(
+            vocab_size=codec.size,
+            hidden_size=self.width,
+            intermediate_size=4 * self.width,
+            num_hidden_layers=self.num_layers,
+            num_attention_heads=self.num_heads,
+            num_key_value_heads=self.num_heads,
+            max_position_embeddings=self.context,
+            tie_word_embeddings=True,
+            bos_token_id=None,
+            eos_token_id=codec.end,
+            pad_token_id=None,
+            use_cache=True,
+        )
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            model = LlamaForCausalLM(config)
+        return adapt(model, None, seed, dtype), codec

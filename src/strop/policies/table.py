@@ -1,0 +1,122 @@
+"""A table with one row of numbers for every token prefix: the smallest language model, and the oracle of the others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn import Parameter
+
+from strop.codec import WordCodec
+from strop.types import Batch, Heads, Reduce, State, Tokens, Want
+
+LOGITS: frozenset[Want] = frozenset({"logits"})
+
+
+class Table:
+    """Numbers [rows, V] in float64, keyed by the tokens so far; read as logits or as action values.
+
+    `order` limits the key to the last tokens of the prefix (an n-gram context); None keeps the whole prefix. A prefix
+    gets its row when it is first seen; more than `capacity` of them is an error.
+    """
+
+    layout: Literal["joined", "per_turn"] = "per_turn"
+    context: int | None = None
+
+    @dataclass(frozen=True, slots=True, kw_only=True)
+    class Config:
+        """`words` are the vocabulary; `has_end` adds the token that ends a completion; `initial` fills the table."""
+
+        words: Sequence[str]
+        has_end: bool = False
+        order: int | None = None
+        capacity: int = 4096
+        initial: float = 0.0
+
+        def build(self, seed: int, dtype: str = "float64") -> tuple[Table, WordCodec]:
+            """The table and its codec. A table is float64 whatever `dtype` says, and needs no seed."""
+            codec = WordCodec(self.words, self.has_end)
+            return Table(codec.size, self.order, self.capacity, self.initial), codec
+
+    def __init__(self, vocabulary: int, order: int | None = None, capacity: int = 4096, initial: float = 0.0) -> None:
+        if order is not None and order < 1:
+            raise ValueError(f"policy.order={order}: a context has at least 1 token; None keeps the whole prefix.")
+        self.vocabulary, self.order = vocabulary, order
+        self.weight = Parameter(torch.full((capacity, vocabulary), initial, dtype=torch.float64))
+        self._row: dict[Tokens, int] = {}
+
+    def row(self, prefix: Tokens) -> int:
+        """The row of a prefix, made when it is first asked for."""
+        key = prefix if self.order is None else prefix[-self.order :]
+        if key not in self._row:
+            if len(self._row) == self.weight.shape[0]:
+                raise ValueError(
+                    f"the table is full: more than policy.capacity={len(self._row)} contexts were seen. Raise it, or "
+                    "set policy.order to shorten the context."
+                )
+            self._row[key] = len(self._row)
+        return self._row[key]
+
+    @property
+    def contexts(self) -> dict[Tokens, int]:
+        """Every context seen so far and its row."""
+        return dict(self._row)
+
+    def prefill(self, prompts: Sequence[Tokens]) -> tuple[Tensor, list[Tokens]]:
+        """Look the prompts up."""
+        return self._read(prompts), list(prompts)
+
+    def decode(self, state: list[Tokens], tokens_B: Tensor) -> tuple[Tensor, list[Tokens]]:
+        """Append a token to each prefix and look it up."""
+        prefixes = [prefix + (token,) for prefix, token in zip(state, tokens_B.tolist(), strict=True)]
+        return self._read(prefixes), prefixes
+
+    def keep(self, state: list[Tokens], rows: Sequence[int]) -> list[Tokens]:
+        """The prefixes of these rows."""
+        return [state[row] for row in rows]
+
+    def heads(self, batch: Batch, reduce: Reduce, want: frozenset[Want] = LOGITS) -> dict[str, Tensor]:
+        """One chunk: a table is small. There is no value head; V is max or mean of q, as the algorithm has it."""
+        if "value" in want:
+            raise ValueError("a table has no value head: use an algorithm that reads q or logits.")
+        decision_BT = batch.decision_BT
+        prefixes = [tuple(batch.tokens_BT[b, :t].tolist()) for b, t in decision_BT.nonzero().tolist()]
+        table_NV = self.weight[[self.row(prefix) for prefix in prefixes]]
+        tokens_N = batch.tokens_BT[decision_BT]
+        heads = Heads(
+            tokens_N=tokens_N,
+            logits_NV=table_NV if "logits" in want else None,
+            q_NV=table_NV if "q" in want else None,
+        )
+        return {name: scatter(value_N, decision_BT) for name, value_N in reduce(heads).items()}
+
+    def reference(self) -> Table:
+        """A frozen copy."""
+        copy = Table(self.vocabulary, self.order, self.weight.shape[0])
+        copy.load_state_dict(self.state_dict())
+        copy.weight.requires_grad_(False)
+        return copy
+
+    def parameters(self) -> list[Parameter]:
+        """The table."""
+        return [self.weight]
+
+    def state_dict(self) -> State:
+        return {"weight": self.weight.detach().clone(), "contexts": [list(prefix) for prefix in self._row]}
+
+    def load_state_dict(self, state: State) -> None:
+        with torch.no_grad():
+            self.weight.copy_(state["weight"])
+        self._row = {tuple(prefix): i for i, prefix in enumerate(state["contexts"])}
+
+    def _read(self, prefixes: Sequence[Tokens]) -> Tensor:
+        return self.weight.detach()[[self.row(prefix) for prefix in prefixes]]
+
+
+def scatter(value_N: Tensor, decision_BT: Tensor) -> Tensor:
+    """Per-decision numbers back into [B, T], 0 elsewhere; differentiable."""
+    empty_BT = torch.zeros(decision_BT.shape, dtype=value_N.dtype, device=value_N.device)
+    return empty_BT.masked_scatter(decision_BT, value_N)

@@ -1,0 +1,247 @@
+"""Any Hugging Face causal language model as a policy: pretrained or from scratch, all weights or LoRA."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+from torch.nn import Parameter
+from torch.utils.checkpoint import checkpoint
+
+from strop.codec import HFCodec
+from strop.policies.adapters import LoRA, adapters_off, add_lora
+from strop.policies.pretrained import load
+from strop.policies.table import LOGITS, scatter
+from strop.types import Batch, Heads, Reduce, State, Tokens, Want
+
+CHUNK_BYTES = 64 * 2**20
+"""A chunk of logits takes at most this much in float32."""
+
+
+@dataclass(slots=True)
+class _State:
+    """What decoding needs: the key-value cache, which of its slots hold tokens, and each row's next position."""
+
+    cache: Any
+    mask_BT: Tensor
+    position_B: Tensor
+
+
+class Transformer:
+    """A causal LM whose dropout is off and whose logits are read in chunks, only where a decision is.
+
+    With `has_adapter` only adapter tensors train, are saved, and are switched off for the reference. `dtype` is the
+    computing type: float32, or bfloat16 by autocast over float32 weights.
+    """
+
+    layout: Literal["joined", "per_turn"] = "joined"
+
+    @dataclass(frozen=True, slots=True, kw_only=True)
+    class Config:
+        """`model` is "smollm2", a folder, or a Hub id; `lora=None` trains all weights."""
+
+        model: str = "smollm2"
+        lora: LoRA | None = field(default_factory=LoRA)
+
+        def build(self, seed: int, dtype: str) -> tuple[Transformer, HFCodec]:
+            """Load it and put the adapter in; the seed draws the adapter's start."""
+            model, codec = load(self.model)
+            return adapt(model, self.lora, seed, dtype), codec
+
+    def __init__(self, model: Any, has_adapter: bool = False, dtype: str = "float32") -> None:
+        if dtype not in ("float32", "bfloat16"):
+            raise ValueError(f"dtype={dtype!r}: a transformer computes in float32 or bfloat16.")
+        self.model = model.eval()  # dropout would make the scored law differ from the sampled one
+        self.has_adapter = has_adapter
+        self.dtype = dtype
+        self.vocabulary: int = model.config.vocab_size
+        self.context: int | None = getattr(model.config, "max_position_embeddings", None)
+        self._head = model.get_output_embeddings()
+        self._base_hash: str | None = None
+        self._check_head()
+
+    # ------------------------------------------------------------ acting
+
+    @torch.no_grad()
+    def prefill(self, prompts: Sequence[Tokens]) -> tuple[Tensor, _State]:
+        """Read left-padded prompts; only the last position's logits are computed."""
+        width = max(len(prompt) for prompt in prompts)
+        tokens_BT = torch.zeros(len(prompts), width, dtype=torch.long)
+        mask_BT = torch.zeros(len(prompts), width, dtype=torch.long)
+        for b, prompt in enumerate(prompts):
+            tokens_BT[b, width - len(prompt) :] = torch.tensor(prompt)
+            mask_BT[b, width - len(prompt) :] = 1
+        position_BT = (mask_BT.cumsum(dim=1) - 1).clamp(min=0)
+        return self._forward(tokens_BT, mask_BT, position_BT, None)
+
+    @torch.no_grad()
+    def decode(self, state: _State, tokens_B: Tensor) -> tuple[Tensor, _State]:
+        """One more token a row."""
+        mask_BT = torch.cat([state.mask_BT, state.mask_BT.new_ones(len(tokens_B), 1)], dim=1)
+        return self._forward(tokens_B.unsqueeze(1), mask_BT, state.position_B.unsqueeze(1), state.cache)
+
+    def keep(self, state: _State, rows: Sequence[int]) -> _State:
+        """Rows leave, or a group's rows share one prefill."""
+        index = torch.tensor(rows)
+        state.cache.batch_select_indices(index)
+        return _State(state.cache, state.mask_BT[index], state.position_B[index])
+
+    def _forward(self, tokens_BT: Tensor, mask_BT: Tensor, position_BT: Tensor, cache: Any) -> tuple[Tensor, _State]:
+        with self._computing():
+            out = self.model(
+                input_ids=tokens_BT,
+                attention_mask=None if bool(mask_BT.all()) else mask_BT,
+                position_ids=position_BT,
+                past_key_values=cache,
+                use_cache=True,
+                logits_to_keep=1,
+            )
+        return out.logits[:, -1].float(), _State(out.past_key_values, mask_BT, position_BT[:, -1] + 1)
+
+    # ------------------------------------------------------------ learning
+
+    def heads(self, batch: Batch, reduce: Reduce, want: frozenset[Want] = LOGITS) -> dict[str, Tensor]:
+        """Read every decision slot: the hidden state before it, chunk by chunk through the output head.
+
+        A chunk's logits are recomputed in the backward pass, so the largest tensor is one chunk's [N, V].
+        """
+        if "value" in want:
+            raise ValueError("this transformer has no value head: use an algorithm that reads logits or q.")
+        decision_BT = batch.decision_BT
+        with self._computing():
+            hidden_BTH = self.model.base_model(input_ids=batch.tokens_BT, use_cache=False).last_hidden_state
+        hidden_NH = hidden_BTH[:, :-1][decision_BT[:, 1:]]  # slot t is predicted at t - 1
+        tokens_N = batch.tokens_BT[decision_BT]
+        chunk = max(1, CHUNK_BYTES // (4 * self.vocabulary))
+
+        def read(hidden_nH: Tensor, tokens_n: Tensor, first: int) -> Mapping[str, Tensor]:
+            with self._computing():
+                logits_nV = self._head(hidden_nH).float()
+            logits = logits_nV if "logits" in want else None
+            return reduce(Heads(tokens_n, first, logits_NV=logits, q_NV=logits_nV if "q" in want else None))
+
+        parts: list[Mapping[str, Tensor]] = []
+        for first in range(0, max(len(tokens_N), 1), chunk):
+            hidden_nH, tokens_n = hidden_NH[first : first + chunk], tokens_N[first : first + chunk]
+            if hidden_nH.requires_grad:
+                parts.append(checkpoint(read, hidden_nH, tokens_n, first, use_reentrant=False))
+            else:
+                parts.append(read(hidden_nH, tokens_n, first))
+        return {name: scatter(torch.cat([part[name] for part in parts]), decision_BT) for name in parts[0]}
+
+    def reference(self) -> Transformer | AdapterOff:
+        """The start of the run: the base with the adapter off, or a frozen copy of all weights."""
+        if self.has_adapter:
+            return AdapterOff(self)
+        frozen = Transformer(copy.deepcopy(self.model), dtype=self.dtype)
+        frozen.model.requires_grad_(False)
+        return frozen
+
+    def parameters(self) -> list[Parameter]:
+        """The tensors that train, in the model's own order."""
+        return [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+
+    # ------------------------------------------------------------ keeping
+
+    def state_dict(self) -> State:
+        """Trainable tensors by name, and for an adapter the hash of the base that it belongs to."""
+        trainable = {name: p.detach() for name, p in self.model.named_parameters() if p.requires_grad}
+        return {"trainable": trainable, "base": self.base_hash() if self.has_adapter else ""}
+
+    def load_state_dict(self, state: State) -> None:
+        """Restore in place, so that optimisers keep pointing at the same parameters."""
+        if self.has_adapter and state["base"] != self.base_hash():
+            raise ValueError("this adapter was trained on another base model: the base's weights differ. Restore them.")
+        own = {name: p for name, p in self.model.named_parameters() if p.requires_grad}
+        if own.keys() != state["trainable"].keys():
+            raise ValueError(f"the saved weights name other tensors: {_difference(own, state['trainable'])}.")
+        with torch.no_grad():
+            for name, parameter in own.items():
+                parameter.copy_(state["trainable"][name])
+
+    def base_hash(self) -> str:
+        """SHA-256 of every frozen tensor. Computed once: frozen tensors do not change."""
+        if self._base_hash is None:
+            digest = hashlib.sha256()
+            for name, parameter in self.model.named_parameters():
+                if not parameter.requires_grad:
+                    digest.update(name.encode())
+                    digest.update(parameter.detach().contiguous().view(torch.uint8).numpy().data)
+            self._base_hash = digest.hexdigest()
+        return self._base_hash
+
+    def _computing(self) -> AbstractContextManager[Any]:
+        return torch.autocast("cpu", dtype=torch.bfloat16) if self.dtype == "bfloat16" else nullcontext()
+
+    @torch.no_grad()
+    def _check_head(self) -> None:
+        """Refuse a model whose logits are more than its output head: they would be scored wrongly."""
+        tokens_1T = torch.tensor([[1 % self.vocabulary, 2 % self.vocabulary]])
+        direct = self._head(self.model.base_model(input_ids=tokens_1T, use_cache=False).last_hidden_state)
+        gap = (direct - self.model(input_ids=tokens_1T, use_cache=False).logits).abs().max().item()
+        if gap > 1e-3:
+            raise ValueError(
+                f"this model changes its logits after the output head (by {gap:.3g}), for example by soft-capping; "
+                "strop reads them at the head and cannot train it."
+            )
+
+
+def adapt(model: Any, lora: LoRA | None, seed: int, dtype: str) -> Transformer:
+    """A policy over a loaded model: with LoRA the base is frozen, without it everything trains."""
+    if lora is not None:
+        model.requires_grad_(False)
+        add_lora(model, lora, seed)
+    return Transformer(model, has_adapter=lora is not None, dtype=dtype)
+
+
+class AdapterOff:
+    """The base model behind an adapter: a policy that only reads."""
+
+    layout: Literal["joined", "per_turn"] = "joined"
+
+    def __init__(self, policy: Transformer) -> None:
+        self._policy = policy
+        self.vocabulary, self.context = policy.vocabulary, policy.context
+
+    @contextmanager
+    def _off(self) -> Iterator[None]:
+        with adapters_off(self._policy.model):
+            yield
+
+    def prefill(self, prompts: Sequence[Tokens]) -> tuple[Tensor, _State]:
+        with self._off():
+            return self._policy.prefill(prompts)
+
+    def decode(self, state: _State, tokens_B: Tensor) -> tuple[Tensor, _State]:
+        with self._off():
+            return self._policy.decode(state, tokens_B)
+
+    def keep(self, state: _State, rows: Sequence[int]) -> _State:
+        return self._policy.keep(state, rows)
+
+    def heads(self, batch: Batch, reduce: Reduce, want: frozenset[Want] = LOGITS) -> dict[str, Tensor]:
+        with self._off(), torch.no_grad():
+            return self._policy.heads(batch, reduce, want)
+
+    def reference(self) -> AdapterOff:
+        return self
+
+    def parameters(self) -> list[Parameter]:
+        return []
+
+    def state_dict(self) -> State:
+        return {}
+
+    def load_state_dict(self, state: State) -> None:
+        """Nothing to restore: the base is what the config names."""
+
+
+def _difference(own: Mapping[str, object], saved: Mapping[str, object]) -> str:
+    missing, extra = sorted(own.keys() - saved.keys()), sorted(saved.keys() - own.keys())
+    return f"{len(missing)} are missing ({', '.join(missing[:2])}), {len(extra)} are unknown ({', '.join(extra[:2])})"

@@ -1,0 +1,76 @@
+"""The embedded sampler: it shares the learner's weights, so what it samples is what the policy is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from strop.functional.distributions import gather, log_law
+from strop.types import Completion, Policy, Sampling, Tokens
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+class LocalSampler:
+    """Equal prompts share one prefill, finished rows leave, and each row draws from its own stream.
+
+    `stop` tokens end a completion and belong to it. `batch` rows are decoded together at most.
+    """
+
+    def __init__(self, policy: Policy, stop: frozenset[int], batch: int = 64) -> None:
+        self.policy, self.stop, self.batch = policy, stop, batch
+
+    @torch.no_grad()
+    def sample(
+        self, prompts: Sequence[Tokens], sampling: Sampling, rngs: Sequence[np.random.Generator]
+    ) -> list[Completion]:
+        """One completion a prompt, at most `sampling.max_tokens` long."""
+        completions: list[Completion] = []
+        for first in range(0, len(prompts), self.batch):
+            rows = slice(first, first + self.batch)
+            completions.extend(self._sample(prompts[rows], sampling, rngs[rows]))
+        return completions
+
+    def _sample(
+        self, prompts: Sequence[Tokens], sampling: Sampling, rngs: Sequence[np.random.Generator]
+    ) -> list[Completion]:
+        distinct = list(dict.fromkeys(prompts))
+        logits_BV, state = self.policy.prefill(distinct)
+        owner_B = [distinct.index(prompt) for prompt in prompts]
+        logits_BV, state = logits_BV[owner_B], self.policy.keep(state, owner_B)
+        tokens: list[list[int]] = [[] for _ in prompts]
+        logprobs: list[list[float]] = [[] for _ in prompts]
+        live = list(range(len(prompts)))
+        for position in range(sampling.max_tokens):
+            log_law_BV = log_law(logits_BV, sampling)
+            tokens_B = draw(log_law_BV, torch.tensor([rngs[row].random() for row in live], dtype=torch.float64))
+            for row, token, logprob in zip(live, tokens_B.tolist(), gather(log_law_BV, tokens_B).tolist(), strict=True):
+                tokens[row].append(token)
+                logprobs[row].append(logprob)
+            going = [i for i, row in enumerate(live) if tokens[row][-1] not in self.stop]
+            if not going or position == sampling.max_tokens - 1:
+                break
+            if len(going) < len(live):
+                state, tokens_B = self.policy.keep(state, going), tokens_B[going]
+                live = [live[i] for i in going]
+            logits_BV, state = self.policy.decode(state, tokens_B)
+        return [
+            Completion(tuple(ids), tuple(logps), "stop" if ids[-1] in self.stop else "length")
+            for ids, logps in zip(tokens, logprobs, strict=True)
+        ]
+
+
+def draw(log_law_BV: Tensor, uniform_B: Tensor) -> Tensor:
+    """One token a row by inverse transform: the first whose cumulated probability exceeds the row's uniform number.
+
+    Float64, and scaled by the row's own total, so that rounding can never choose a token of probability 0.
+    """
+    cumulated_BV = log_law_BV.double().exp().cumsum(dim=-1)
+    total_B1 = cumulated_BV[:, -1:].contiguous()
+    below_total_B1 = torch.nextafter(total_B1, torch.zeros_like(total_B1))
+    threshold_B1 = torch.minimum(uniform_B.unsqueeze(1) * total_B1, below_total_B1)
+    return torch.searchsorted(cumulated_BV, threshold_B1, right=True).squeeze(1)

@@ -1,0 +1,30 @@
+"""A sampler that says what it is told: for tests of environments, rewards and loops, without a model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from strop.types import Codec, Completion, Sampling, Tokens
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+class ScriptedSampler:
+    """`script(prompt_text) -> text` answers each prompt; the codec's end token is appended where there is one."""
+
+    def __init__(self, codec: Codec, script: Callable[[str], str]) -> None:
+        self.codec, self.script = codec, script
+
+    def sample(
+        self, prompts: Sequence[Tokens], sampling: Sampling, rngs: Sequence[np.random.Generator]
+    ) -> list[Completion]:
+        """The scripted texts, cut at `max_tokens`; their log-probs are unknown (None)."""
+        return [self._complete(prompt, sampling.max_tokens) for prompt in prompts]
+
+    def _complete(self, prompt: Tokens, max_tokens: int) -> Completion:
+        ending = () if self.codec.end is None else (self.codec.end,)
+        tokens = self.codec.encode(self.script(self.codec.decode(prompt))) + ending
+        cut = len(tokens) > max_tokens
+        return Completion(tokens[:max_tokens], None, "stop" if ending and not cut else "length")
