@@ -1,0 +1,39 @@
+"""Where the tasks of a step come from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from strop.streams import stream
+from strop.types import State, Task
+
+
+class Shuffled:
+    """Endless epochs over the tasks. The order of an epoch depends on (seed, epoch) alone; the state is one number."""
+
+    def __init__(self, tasks: Sequence[Task], seed: int = 0) -> None:
+        if not tasks:
+            raise ValueError("there is no task to draw from: give at least one.")
+        self._tasks = tuple(tasks)
+        self._seed = seed
+        self._num_drawn = 0
+        self._epoch = -1
+        self._order: list[int] = []
+
+    def next(self, n: int) -> list[Task]:
+        """The next n tasks."""
+        return [self._draw() for _ in range(n)]
+
+    def state_dict(self) -> State:
+        return {"num_drawn": self._num_drawn}
+
+    def load_state_dict(self, state: State) -> None:
+        self._num_drawn = int(state["num_drawn"])
+
+    def _draw(self) -> Task:
+        epoch, position = divmod(self._num_drawn, len(self._tasks))
+        if epoch != self._epoch:
+            self._epoch = epoch
+            self._order = stream(self._seed, "tasks", epoch).permutation(len(self._tasks)).tolist()
+        self._num_drawn += 1
+        return self._tasks[self._order[position]]

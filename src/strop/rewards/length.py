@@ -1,0 +1,38 @@
+"""Is the text as long as it was asked to be, and does it end where a text ends?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from strop.rewards._text import fall, is_closed, words_of
+from strop.types import Episode, Task
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WordLimit:
+    """1 from `least` to `most` words; from there it falls in a straight line, to 0 at no word and at twice `most`.
+
+    Cheated by: any text of that length. It asks for nothing else.
+    """
+
+    most: int
+    least: int = 1
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.least <= self.most:
+            raise ValueError(f"WordLimit(least={self.least}, most={self.most}): 1 <= least <= most is needed.")
+
+    def __call__(self, task: Task, episode: Episode) -> float:
+        num_words = len(words_of(episode.text))
+        return fall(num_words, full=self.least, zero=0) * fall(num_words, full=self.most, zero=2 * self.most)
+
+
+def finished(task: Task, episode: Episode) -> float:
+    """1 if the policy itself ended the text, with the mark of a finished sentence; 0 if it was cut or left open.
+
+    Cheated by: stopping at once. `WordLimit(least=...)` stands against that.
+    """
+    if not episode.turns or not words_of(episode.text):
+        return 0.0
+    stopped = episode.turns[-1].completion.finish == "stop"
+    return 1.0 if stopped and is_closed(episode.turns[-1].text) else 0.0

@@ -1,0 +1,54 @@
+"""Does the text use the words that the task asks for?"""
+
+from __future__ import annotations
+
+from strop.rewards._text import words_of
+from strop.types import Episode, Task
+
+JOINERS = frozenset({"a", "an", "the", "and", "or", "with", "of", "plus", "also", "then"})
+
+
+def uses_words(task: Task, episode: Episode) -> float:
+    """The share, 0 to 1, of `task.data["words"]` that the text uses.
+
+    A word is found whole, in any case, as itself, its plural (lamp, lamps; box, boxes; berry, berries) or its
+    possessive (lamp's). In scripts without spaces it is found as a run of characters.
+
+    Naming is not using: a word that only a comma or a joiner ("and", "a", "with", ...) parts from the required word
+    before it stands in a list, and does not count. So "river, lamp and coat" scores 1/3.
+
+    Cheated by: putting filler between the words. `Repetition`, `word_heap` and a fluency score stand against that.
+    """
+    wanted = [tuple(words_of(word)) for word in task.data.get("words", ())]
+    if not wanted or () in wanted:
+        raise ValueError(f'task {task.id!r}: uses_words needs data["words"], a list of words to use.')
+    text = words_of(episode.text)
+    found: set[tuple[str, ...]] = set()
+    listed = False  # nothing but joiners since the last required word
+    position = 0
+    while position < len(text):
+        word = next((word for word in wanted if _stands(word, text, position)), None)
+        if word is None:
+            listed = listed and text[position] in JOINERS
+            position += 1
+        else:
+            if not listed:
+                found.add(word)
+            listed = True
+            position += len(word)
+    return len(found) / len(set(wanted))
+
+
+def _stands(word: tuple[str, ...], text: list[str], position: int) -> bool:
+    """Whether the word, in one of its forms, begins at this position."""
+    *first, last = word
+    end = position + len(first)
+    return end < len(text) and text[position:end] == first and text[end] in _forms(last)
+
+
+def _forms(word: str) -> frozenset[str]:
+    """The word, its plural and its possessive."""
+    forms = {word, word + "s", word + "es"}
+    if word.endswith("y"):
+        forms.add(word[:-1] + "ies")
+    return frozenset(forms | {form + "'s" for form in forms} | {word + "s'"})
