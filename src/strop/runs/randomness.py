@@ -19,7 +19,7 @@ def capture() -> State:
         "python": random.getstate(),
         "numpy": (str(name), np.asarray(keys).tolist(), int(position), int(has_gauss), float(gauss)),
         "torch": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        "cuda": torch.cuda.get_rng_state_all() if _uses_gpu() else [],
     }
 
 
@@ -28,7 +28,7 @@ def restore(state: State) -> None:
     random.setstate(state["python"])
     np.random.set_state(state["numpy"])
     torch.set_rng_state(state["torch"])
-    if state["cuda"] and torch.cuda.is_available():
+    if state["cuda"] and _uses_gpu():
         torch.cuda.set_rng_state_all(state["cuda"])
 
 
@@ -40,3 +40,8 @@ def undisturbed() -> Iterator[None]:
         yield
     finally:
         restore(before)
+
+
+def _uses_gpu() -> bool:
+    """Whether this process has used a GPU; asking for a state would otherwise start one."""
+    return bool(torch.cuda.is_initialized())  # type: ignore[no-untyped-call]

@@ -52,10 +52,12 @@ class RunRecorder:
         progress: Progress | None = None,
         resume: bool = False,
         selector: Selector = "latest",
+        forks: Sequence[str] = (),
     ) -> None:
         """Lock the run and open its store. `eval_every` 0: judge the start and the end only.
 
-        `resume` goes on from the checkpoint that `selector` names; without it the run must be a new one.
+        `resume` goes on from the checkpoint that `selector` names; without it the run must be a new one. `forks` says
+        in words what has changed since: each becomes an event of the step where the run goes on.
         """
         self.directory = directory
         self._max_tokens = sampling.max_tokens
@@ -63,7 +65,7 @@ class RunRecorder:
         self._keep_last, self._keep_episode_steps = keep_last, keep_episode_steps
         self._tolerance = tolerance or GapTolerance()
         self._progress = progress or Progress()
-        self._resume, self._selector = resume, selector
+        self._resume, self._selector, self._forks = resume, selector, forks
         self._interrupt = Interrupt()
         self._watch = Watch()
         self._stop_tokens: frozenset[int] = frozenset()
@@ -192,6 +194,8 @@ class RunRecorder:
         for text in damaged:
             self.tell("warning", text)
         self.tell("resume", f"goes on after step {step}, from {checkpoints.directory(step)}")
+        for text in self._forks:
+            self.tell("fork", text)
         randomness.restore(state["random"])
         return step
 
@@ -266,7 +270,8 @@ class RunRecorder:
     def _tidy(self) -> None:
         """The disk policy."""
         checkpoints = self.directory.checkpoints
-        kept = set(checkpoints.steps()[-self._keep_last :]) | ({self._store.best_step()} & set(checkpoints.steps()))
+        steps, best = checkpoints.steps(), self._store.best_step()
+        kept = {*steps[-self._keep_last :], *(step for step in steps if step == best)}
         checkpoints.prune(kept)
         before = self._done - self._keep_episode_steps
         if before > 0:
