@@ -42,6 +42,8 @@ from strop.types import (
 from strop.waiting import side_by_side
 
 T = TypeVar("T")
+GOLD = "gold/"
+"""Names of gold parts begin with this: they are reported beside the reward and never trained on."""
 Rewards: TypeAlias = "Mapping[str, tuple[RewardFn | GroupReward, float]]"
 """Each reward's name, function and weight; weight 0 is reported only."""
 
@@ -90,6 +92,30 @@ class EmbeddedEngine:
         """`prompts_per_step` tasks, `group_size` episodes of each, scored."""
         chosen = tasks.next(self.prompts_per_step)
         return play(self.scene, chosen, self.group_size, self.sampler, self.sampling.at(step), "train", step)
+
+
+class OfflineEngine:
+    """Plays nothing: for algorithms that learn from data."""
+
+    def publish(self, policy: Policy) -> None:
+        """Nobody acts."""
+
+    def rollout(self, tasks: TaskSource, step: int) -> list[Episode]:
+        """No episode."""
+        return []
+
+
+def demonstrations(tasks: Sequence[Task], codec: Codec) -> list[Episode]:
+    """One finished episode for each task with an answer: the answer's tokens and the end token as actions."""
+    episodes = []
+    for i, task in enumerate(tasks):
+        if not task.answer:
+            raise ValueError(f"task {task.id} has no answer: learning from demonstrations needs one in every task.")
+        ending = () if codec.end is None else (codec.end,)
+        completion = Completion(codec.encode(task.answer) + ending, None, "stop" if ending else "length")
+        turn = Turn(codec.start(task.prompt), completion, task.answer)
+        episodes.append(Episode(f"data-{i:06d}", task, i, (turn,), (), End.TERMINATED, source=Source.DATA))
+    return episodes
 
 
 def play(
@@ -234,10 +260,6 @@ def _outcomes(name: str, reward: RewardFn | GroupReward, episodes: Sequence[Epis
     outcome = _guarded(lambda: reward(episodes[0].task, episodes))
     if isinstance(outcome, Unscored):
         return [outcome] * len(episodes)
-    if not isinstance(outcome, Sequence) or len(outcome) != len(episodes):
-        raise ValueError(
-            f"the group reward {name!r} must return a list of {len(episodes)} numbers; it gave {outcome!r}."
-        )
     return list(outcome)
 
 

@@ -1,1 +1,11 @@
+"""Recipes: Python functions that return a TrainConfig. `strop train NAME` runs one."""
 
+from __future__ import annotations
+
+from typing import Any
+
+from strop import loader
+
+
+def __getattr__(name: str) -> Any:
+    return loader.load("recipes", name)

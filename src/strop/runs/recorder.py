@@ -53,11 +53,13 @@ class RunRecorder:
         resume: bool = False,
         selector: Selector = "latest",
         forks: Sequence[str] = (),
+        announce: Callable[[Parts], None] | None = None,
     ) -> None:
         """Lock the run and open its store. `eval_every` 0: judge the start and the end only.
 
         `resume` goes on from the checkpoint that `selector` names; without it the run must be a new one. `forks` says
-        in words what has changed since: each becomes an event of the step where the run goes on.
+        in words what has changed since: each becomes an event of the step where the run goes on. `announce` is shown the
+        parts once, before anything is judged or trained.
         """
         self.directory = directory
         self._max_tokens = sampling.max_tokens
@@ -66,6 +68,7 @@ class RunRecorder:
         self._tolerance = tolerance or GapTolerance()
         self._progress = progress or Progress()
         self._resume, self._selector, self._forks = resume, selector, forks
+        self._announce = announce
         self._interrupt = Interrupt()
         self._watch = Watch()
         self._stop_tokens: frozenset[int] = frozenset()
@@ -112,6 +115,8 @@ class RunRecorder:
     def steps(self, parts: Parts, n: int) -> Iterator[int]:
         """Load the newest checkpoint, judge the start, then yield the steps that are left; save on schedule."""
         self._stop_tokens = parts.codec.stop
+        if self._announce is not None:
+            self._announce(parts)
         with self._interrupt:
             self._done = self._begin(parts)
             self._judge_if_due(parts, n)

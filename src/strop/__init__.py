@@ -1,0 +1,94 @@
+"""strop: reinforcement learning for language models, from a two-word table to a real LLM, with one loop.
+
+Names are loaded when they are first used, so that `import strop` costs milliseconds.
+"""
+
+from __future__ import annotations
+
+import importlib
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from strop import algorithms, environments, memory, optimizer, policies, rewards, samplers
+    from strop.config import TrainConfig
+    from strop.run import Run, train
+    from strop.types import (
+        Completion,
+        End,
+        Episode,
+        Part,
+        PerToken,
+        PerTurn,
+        Pick,
+        Sampling,
+        Source,
+        Step,
+        Task,
+        Turn,
+        Unscored,
+    )
+
+__version__ = version("strop")
+
+_HOME = {
+    "Run": "strop.run",
+    "TrainConfig": "strop.config",
+    "train": "strop.run",
+} | dict.fromkeys(
+    (
+        "Completion",
+        "End",
+        "Episode",
+        "Part",
+        "PerToken",
+        "PerTurn",
+        "Pick",
+        "Sampling",
+        "Source",
+        "Step",
+        "Task",
+        "Turn",
+        "Unscored",
+    ),
+    "strop.types",
+)
+_ROOMS = ("algorithms", "environments", "memory", "optimizer", "policies", "rewards", "samplers")
+
+__all__ = [
+    "Completion",
+    "End",
+    "Episode",
+    "Part",
+    "PerToken",
+    "PerTurn",
+    "Pick",
+    "Run",
+    "Sampling",
+    "Source",
+    "Step",
+    "Task",
+    "TrainConfig",
+    "Turn",
+    "Unscored",
+    "algorithms",
+    "environments",
+    "memory",
+    "optimizer",
+    "policies",
+    "rewards",
+    "samplers",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _ROOMS:
+        return importlib.import_module(f"strop.{name}")
+    if name in _HOME:
+        return getattr(importlib.import_module(_HOME[name]), name)
+    raise AttributeError(f"strop has no public name {name!r}; it has {', '.join(__all__)}")
+
+
+def __dir__() -> list[str]:
+    return __all__

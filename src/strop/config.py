@@ -1,0 +1,256 @@
+"""TrainConfig: everything a run depends on, in one frozen record that a recipe returns."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, ClassVar, Protocol, TypeAlias
+
+import torch
+
+from strop.algorithms.grpo import GRPO
+from strop.data.source import Shuffled
+from strop.data.tasks import from_jsonl, train_test_split
+from strop.environments.single_turn import SingleTurn
+from strop.evaluate import judge
+from strop.memory import Fresh
+from strop.policies.transformer import Transformer
+from strop.rewards.group import GroupReward
+from strop.rollout import GOLD, EmbeddedEngine, OfflineEngine, Rewards, Scene, demonstrations
+from strop.samplers.local import LocalSampler
+from strop.types import (
+    Algorithm,
+    Codec,
+    Environment,
+    Episode,
+    Memory,
+    Parts,
+    Policy,
+    RewardFn,
+    RolloutEngine,
+    Sampling,
+    Task,
+)
+
+RewardLike: TypeAlias = "RewardFn | GroupReward | tuple[RewardFn | GroupReward, float]"
+RewardSet: TypeAlias = "Sequence[RewardFn | GroupReward] | Mapping[str, RewardLike]"
+HELD_OUT_SHARE = 0.1
+
+
+class PolicyConfig(Protocol):
+    """What `TrainConfig.policy` may be, beside a model's name."""
+
+    def build(self, seed: int, dtype: str) -> tuple[Policy, Codec]: ...
+
+
+class MemoryConfig(Protocol):
+    """What `TrainConfig.memory` may be."""
+
+    def build(self) -> Memory: ...
+
+
+class AlgorithmConfig(Protocol):
+    """What `TrainConfig.algorithm` may be: `reads` says from what it learns, `memory` which memory suits it."""
+
+    reads: ClassVar[str]
+    memory: ClassVar[type]
+
+    def build(self, policy: Policy, sampling: Sampling, micro_tokens: int) -> Algorithm: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainConfig:
+    """One run.
+
+    policy            a model's name, folder or Hub id, or the Config of any policy
+    tasks, held_out   what is trained on, and what is judged; they should share no problem
+    data              a JSON Lines file instead of `tasks`; without `held_out`, a tenth of its problems is held out
+    environment       made as environment(task, rng) for every episode
+    rewards           a list of functions, or {name: function} or {name: (function, weight)}
+    gold              the same: judged on held-out tasks beside the reward, never trained on
+    algorithm         its Config, with its optimizer and kl
+    sampling          the law that tokens are drawn from, in training, scoring and judgement alike
+    memory            its Config; none takes the one that suits the algorithm
+    group_size        episodes of one task in a step
+    prompts_per_step  tasks in a step
+    steps             of acting and learning
+    seed              of everything random
+    eval_every        steps between held-out judgements; 0 judges the start and the end
+    checkpoint_every  steps between checkpoints
+    dtype             float32 or bfloat16 (a table always computes in float64)
+    threads           of the processor; none takes every core this process may use
+    micro_tokens      padded tokens in one forward and backward pass: memory against speed, never the result
+    """
+
+    policy: str | PolicyConfig = "smollm2"
+    tasks: Sequence[Task] = ()
+    data: str | None = None
+    held_out: Sequence[Task] = ()
+    environment: Environment = SingleTurn
+    rewards: RewardSet = ()
+    gold: RewardSet = ()
+    algorithm: AlgorithmConfig = field(default_factory=GRPO.Config)
+    sampling: Sampling = field(default_factory=Sampling)
+    memory: MemoryConfig | None = None
+    group_size: int = 8
+    prompts_per_step: int = 4
+    steps: int = 60
+    seed: int = 0
+    eval_every: int = 0
+    checkpoint_every: int = 10
+    dtype: str = "float32"
+    threads: int | None = None
+    micro_tokens: int = 4096
+
+    def __post_init__(self) -> None:
+        for name in ("group_size", "prompts_per_step", "checkpoint_every", "micro_tokens"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}={getattr(self, name)}: it is at least 1.")
+        for name in ("steps", "seed", "eval_every"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name}={getattr(self, name)}: it cannot be negative.")
+        if self.threads is not None and self.threads < 1:
+            raise ValueError(f"threads={self.threads}: it is at least 1; none takes every core.")
+        if self.dtype not in ("float32", "bfloat16"):
+            raise ValueError(f"dtype={self.dtype!r}: allowed are float32 and bfloat16.")
+        if self.tasks and self.data:
+            raise ValueError("tasks and data are both given: a run learns from one of them.")
+
+    # ------------------------------------------------------------ resolving
+
+    def resolve(self) -> TrainConfig:
+        """The same run with nothing left open: data read, policy a Config, rewards named and weighted, threads counted.
+
+        Raises ValueError for what cannot run: no task, no reward, a contradiction.
+        """
+        tasks, held_out = self._resolve_tasks()
+        resolved = replace(
+            self,
+            policy=Transformer.Config(model=self.policy) if isinstance(self.policy, str) else self.policy,
+            tasks=tasks,
+            data=None,
+            held_out=held_out,
+            rewards=named_rewards(self.rewards, "rewards"),
+            gold=named_rewards(self.gold, "gold"),
+            memory=self.algorithm.memory() if self.memory is None else self.memory,
+            threads=self.threads or len(os.sched_getaffinity(0)),
+        )
+        resolved._refuse_contradictions()
+        return resolved
+
+    def _resolve_tasks(self) -> tuple[list[Task], list[Task]]:
+        if self.data is None:
+            return list(self.tasks), list(self.held_out)
+        if not Path(self.data).is_file():
+            raise ValueError(f"data={self.data!r}: there is no such file (looked from {Path.cwd()}).")
+        tasks = from_jsonl(self.data)
+        if self.held_out or len(tasks) < 2:
+            return tasks, list(self.held_out)
+        return train_test_split(tasks, max(HELD_OUT_SHARE, 1 / len(tasks)), self.seed)
+
+    def _refuse_contradictions(self) -> None:
+        if not self.tasks:
+            raise ValueError("there is nothing to train on: give tasks=[strop.Task(...), ...] or data='file.jsonl'.")
+        _refuse_same_ids("tasks", self.tasks)
+        _refuse_same_ids("held_out", self.held_out)
+        learns_from_data = self.algorithm.reads == "demonstrations"
+        if self.environment is SingleTurn and not self.rewards and not learns_from_data:
+            raise ValueError("nothing gives a reward: set rewards=[function], or an environment whose steps pay.")
+        if isinstance(self.memory, Fresh.Config) and learns_from_data:
+            raise ValueError("memory=Fresh forgets the demonstrations after a step: leave memory out, or use Dataset.")
+        if type(self.memory) is not self.algorithm.memory and self.algorithm.memory is Fresh.Config:
+            name = type(self.algorithm).__qualname__.split(".")[0]
+            if name != "QLearning":
+                raise ValueError(f"{name} is on-policy: it cannot learn from a replay memory. Leave memory out.")
+        if self.gold and not self.held_out:
+            raise ValueError("gold is judged on held-out tasks, and there are none: set held_out=[...].")
+
+    # ------------------------------------------------------------ building
+
+    def build(self) -> Parts:
+        """Make every part. `self` is resolved."""
+        assert self.memory is not None
+        assert not isinstance(self.policy, str)
+        policy, codec = self.policy.build(self.seed, self.dtype)
+        memory = self.memory.build()
+        engine: RolloutEngine
+        if self.algorithm.reads == "demonstrations":
+            engine = OfflineEngine()
+            memory.add(demonstrations(self.tasks, codec))
+        else:
+            sampler = LocalSampler(policy, codec.stop)
+            scene = self.scene(policy, codec, gold=False)
+            engine = EmbeddedEngine(scene, sampler, self.sampling, self.group_size, self.prompts_per_step)
+        return Parts(
+            policy=policy,
+            engine=engine,
+            tasks=Shuffled(self.tasks, self.seed),
+            memory=memory,
+            algorithm=self.algorithm.build(policy, self.sampling, self.micro_tokens),
+            codec=codec,
+        )
+
+    def scene(self, policy: Policy, codec: Codec, gold: bool) -> Scene:
+        """Where this run's tasks are played; with gold, also what only judges."""
+        rewards = dict(named_rewards(self.rewards, "rewards"))
+        if gold:
+            rewards |= {GOLD + name: (reward, 0.0) for name, (reward, _) in named_rewards(self.gold, "gold").items()}
+        return Scene(environment=self.environment, rewards=rewards, codec=codec, context=policy.context, seed=self.seed)
+
+    def judge(self, parts: Parts, step: int) -> tuple[list[Episode], dict[str, float]]:
+        """Judge the policy on the held-out tasks: episodes, and metrics named held_out/..."""
+        scene = self.scene(parts.policy, parts.codec, gold=True)
+        sampler = LocalSampler(parts.policy, parts.codec.stop)
+        return judge(scene, self.held_out, sampler, self.sampling.at(step), step, self.gold_weights)
+
+    @property
+    def gold_weights(self) -> dict[str, float]:
+        """The share of each gold score in the gold number."""
+        return {name: weight for name, (_, weight) in named_rewards(self.gold, "gold").items()}
+
+    def set_threads(self) -> None:
+        """Give torch the threads that the plan names."""
+        assert self.threads is not None
+        torch.set_num_threads(self.threads)
+
+
+def named_rewards(rewards: RewardSet, what: str) -> Rewards:
+    """Each reward with a name and a weight. A list takes the functions' own names, with weight 1."""
+    if not isinstance(rewards, Mapping):
+        rewards = _by_name(rewards, what)
+    named: dict[str, tuple[Any, float]] = {}
+    for name, reward in rewards.items():
+        function, weight = reward if isinstance(reward, tuple | list) else (reward, 1.0)
+        if not callable(function):
+            raise ValueError(f"{what}[{name!r}] is {function!r}: it must be a function (task, episode) -> float.")
+        if not math.isfinite(weight):
+            raise ValueError(f"{what}[{name!r}] has the weight {weight}: it must be a finite number.")
+        named[name] = (function, float(weight))
+    return named
+
+
+def _by_name(rewards: Sequence[RewardFn | GroupReward], what: str) -> dict[str, RewardFn | GroupReward]:
+    named: dict[str, RewardFn | GroupReward] = {}
+    for reward in rewards:
+        name = _name_of(reward)
+        if name in named:
+            raise ValueError(f"{what} holds two rewards called {name!r}: give names, {what}={{'a': ..., 'b': ...}}.")
+        named[name] = reward
+    return named
+
+
+def _name_of(reward: Callable[..., Any]) -> str:
+    """A function's own name; of an object, its class's."""
+    inner = reward.score if isinstance(reward, GroupReward) else reward
+    return getattr(inner, "__name__", type(inner).__name__).strip("<>").lower()
+
+
+def _refuse_same_ids(what: str, tasks: Sequence[Task]) -> None:
+    seen: set[str] = set()
+    for task in tasks:
+        if task.id in seen:
+            raise ValueError(f"{what} holds the id {task.id!r} twice: ids tell tasks apart in the run.")
+        seen.add(task.id)

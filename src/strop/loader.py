@@ -1,0 +1,81 @@
+"""Find what a room holds by reading its files: no registry, no decorator, and no import until something is used.
+
+A room is a folder of strop (`algorithms`, `environments`, `policies`, `recipes`, `rewards`, `samplers`). Third parties
+add to it by an entry point in the group `strop.<room>` that names a module; it is found the same way.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import importlib
+import importlib.util
+import pkgutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Module:
+    """One file of a room: its name, where it is imported from, what it defines, and its first line of documentation."""
+
+    name: str
+    place: str
+    summary: str
+    functions: tuple[str, ...]
+    classes: tuple[str, ...]
+    configured: tuple[str, ...]
+    """The classes that hold a `Config`."""
+
+
+def modules(room: str) -> list[Module]:
+    """The room's files in order of their names, strop's own before third parties'."""
+    return list(_modules(room))
+
+
+def load(room: str, name: str) -> Any:
+    """A public class or function of a room by its name. Raises AttributeError naming the nearest one."""
+    known = {}
+    for module in _modules(room):
+        for public in (*module.classes, *module.functions):
+            known[public] = module.place
+    if name in known:
+        return getattr(importlib.import_module(known[name]), name)
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"it has {', '.join(sorted(known))}."
+    raise AttributeError(f"strop.{room} has no {name!r}; {hint}")
+
+
+def _modules(room: str) -> Iterator[Module]:
+    folder = Path(__file__).parent / room
+    for info in pkgutil.iter_modules([str(folder)]):
+        if not info.name.startswith("_"):
+            yield _read(info.name, f"strop.{room}.{info.name}", folder / f"{info.name}.py")
+    for entry in sorted(entry_points(group=f"strop.{room}"), key=lambda entry: entry.name):
+        found = importlib.util.find_spec(entry.module)
+        if found is None or found.origin is None:
+            raise ImportError(f"the entry point {entry.name} of strop.{room} names {entry.module}, which is not there.")
+        yield _read(entry.name, entry.module, Path(found.origin))
+
+
+def _read(name: str, place: str, file: Path) -> Module:
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    public = [
+        node for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_")
+    ]
+    classes = [node for node in public if isinstance(node, ast.ClassDef)]
+    configured = [
+        node
+        for node in classes
+        if any(isinstance(inner, ast.ClassDef) and inner.name == "Config" for inner in node.body)
+    ]
+    summary = (ast.get_docstring(tree) or "").split("\n")[0]
+    functions = tuple(node.name for node in public if isinstance(node, ast.FunctionDef))
+    return Module(name, place, summary, functions, _names(classes), _names(configured))
+
+
+def _names(nodes: list[ast.ClassDef]) -> tuple[str, ...]:
+    return tuple(node.name for node in nodes)

@@ -1,0 +1,211 @@
+"""`strop.train`, and the Run that it returns: a run directory as an object."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from strop import spec
+from strop.config import TrainConfig
+from strop.evaluate import Interval, gold_of, interval, paired_difference, rewards_of
+from strop.loop import loop
+from strop.plan import Plan, make_plan
+from strop.runs import provenance
+from strop.runs.directory import RunDirectory, Selector
+from strop.runs.guards import GapTolerance
+from strop.runs.progress import Progress
+from strop.runs.recorder import RunRecorder
+from strop.types import Episode, Parts, Policy
+
+BFLOAT16_GAP = GapTolerance(max=None, mean=0.02)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Held-out scores before and after, over the same prompts with the same dice."""
+
+    name: str
+    before: Interval
+    after: Interval
+    difference: Interval
+    num_prompts: int
+
+
+class Run:
+    """A run on disk: its config, what happened in it, and its policy at any checkpoint."""
+
+    def __init__(
+        self, directory: RunDirectory, selector: Selector = "latest", config: TrainConfig | None = None
+    ) -> None:
+        self.directory, self.selector = directory, selector
+        self._config = config
+        self._parts: Parts | None = None
+
+    @property
+    def path(self) -> Path:
+        """The folder."""
+        return self.directory.path
+
+    @property
+    def config(self) -> TrainConfig:
+        """The resolved config, rebuilt from the run's files where it was not given."""
+        if self._config is None:
+            self._config = spec.from_files(self.path)
+        return self._config
+
+    @property
+    def parts(self) -> Parts:
+        """Every part of the run, with the policy as the selected checkpoint has it."""
+        if self._parts is None:
+            self.config.set_threads()
+            parts = self.config.build()
+            _, state = self.directory.load(self.selector)
+            parts.policy.load_state_dict(state["policy"])
+            self._parts = parts
+        return self._parts
+
+    @property
+    def policy(self) -> Policy:
+        """The trained policy."""
+        return self.parts.policy
+
+    def metrics(self) -> list[dict[str, float]]:
+        """One dict a step, in order; held-out scores stand at the steps where they were judged."""
+        with self.directory.reader() as store:
+            return store.metrics()
+
+    def episodes(self, step: int | None = None) -> list[Episode]:
+        """The training episodes of a step, or of all steps whose tokens are kept."""
+        with self.directory.reader() as store:
+            return store.episodes("train", step)
+
+    def judged(self, step: int) -> list[Episode]:
+        """The held-out episodes of the judgement after `step` steps."""
+        with self.directory.reader() as store:
+            return store.episodes("evaluate", step)
+
+    def verdicts(self) -> list[Verdict]:
+        """Reward, and gold where there is one: the first judgement against the last. Empty with fewer than two."""
+        with self.directory.reader() as store:
+            steps = [step for step, _ in store.series("held_out/reward")]
+        if len(steps) < 2:
+            return []
+        before, after = self.judged(steps[0]), self.judged(steps[-1])
+        gold = self.config.gold_weights
+        scores: dict[str, Callable[[Sequence[Episode]], list[float]]] = {"reward": rewards_of}
+        if gold:
+            scores["gold"] = lambda episodes: gold_of(episodes, gold)
+        return [_verdict(name, score(before), score(after)) for name, score in scores.items()]
+
+    def evaluate(self) -> dict[str, float]:
+        """Judge the selected checkpoint on the held-out tasks again; nothing is written."""
+        if not self.config.held_out:
+            raise ValueError(f"{self.path} has no held-out tasks to judge on.")
+        return self.config.judge(self.parts, self.directory.checkpoint_step(self.selector))[1]
+
+    def plot(self, file: Path | str) -> Path:
+        """Draw the learning curves into a picture."""
+        from strop.curves import draw
+
+        return draw([self.directory], Path(file))
+
+
+def train(
+    config: TrainConfig,
+    directory: Path | str | None = None,
+    *,
+    resume: bool = False,
+    recipe: str = "",
+    progress: Progress | None = None,
+    announce: Callable[[Plan], None] | None = None,
+) -> Run:
+    """Train, and keep everything in `directory` (default: runs/<date-time>).
+
+    With `resume` an existing run goes on to `config.steps`; fields that differ from its config are recorded as forks.
+    `recipe` is the text of a recipe file, of which the run keeps a copy. `announce` is told the plan before any step.
+    Raises ValueError for a config or directory that cannot be used, NonFinite and Stopped for a run that was stopped;
+    whatever ends it, what was done is kept and can be resumed.
+    """
+    config = config.resolve()
+    config.set_threads()
+    home, forks = _open(config, Path(directory) if directory else _default_directory(), resume, recipe)
+    _seed_global_generators(config.seed)
+
+    def tell_plan(parts: Parts) -> None:
+        if announce is not None:
+            announce(make_plan(config, parts))
+
+    with RunRecorder(
+        home,
+        sampling=config.sampling,
+        evaluate=config.judge if config.held_out else None,
+        eval_every=config.eval_every,
+        checkpoint_every=config.checkpoint_every,
+        tolerance=BFLOAT16_GAP if config.dtype == "bfloat16" else GapTolerance(),
+        progress=progress,
+        resume=resume,
+        forks=forks,
+        announce=tell_plan,
+    ) as recorder:
+        try:
+            loop(config, recorder)
+        except BaseException as error:
+            recorder.fail(recorder.step, error)
+            raise
+    return Run(home, config=config)
+
+
+def _open(config: TrainConfig, path: Path, resume: bool, recipe: str) -> tuple[RunDirectory, list[str]]:
+    """The run's directory, and what has changed since it was last used."""
+    written, files = spec.to_files(config)
+    origin = provenance.collect(seed=config.seed, dtype=config.dtype, threads=config.threads or 1, data=files)
+    if not resume:
+        files["provenance.json"] = json.dumps(origin, indent=2)
+        if recipe:
+            files["recipe.py"] = recipe
+        return RunDirectory.create(path, written, files), []
+    home = RunDirectory.open(path)
+    forks = spec.changes(home.config, written)
+    forks += [
+        line for line in provenance.differences(home.provenance, origin) if not line.startswith(("seed", "dtype"))
+    ]
+    if home.config != written:
+        home.write("config.json", json.dumps(written, indent=2, ensure_ascii=False))
+        for name, text in files.items():
+            home.write(name, text)
+    return home, forks
+
+
+def _default_directory() -> Path:
+    return Path("runs") / datetime.now().strftime("%Y%m%d-%H%M%S")
+
+
+def _seed_global_generators(seed: int) -> None:
+    """strop draws from its own streams; this is for a user's reward or environment that draws from the global ones."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
+
+
+def _verdict(name: str, before: Sequence[float], after: Sequence[float]) -> Verdict:
+    return Verdict(name, interval(before), interval(after), paired_difference(before, after), len(before))
+
+
+def as_json(record: Any) -> Any:
+    """Frozen records as plain JSON values."""
+    if dataclasses.is_dataclass(record) and not isinstance(record, type):
+        return {f.name: as_json(getattr(record, f.name)) for f in dataclasses.fields(record)}
+    if isinstance(record, Mapping):
+        return {str(key): as_json(value) for key, value in record.items()}
+    if isinstance(record, tuple | list):
+        return [as_json(item) for item in record]
+    return record

@@ -1,0 +1,146 @@
+"""A config as JSON and back: what `config.json` holds, so that a run can go on, be judged and be compared.
+
+Dataclasses are written as {"class": "module:Name", fields...}, functions and classes as {"name": "module:Name",
+"source": hash of the source}. A function of a recipe file has the module `recipe`: the run keeps a copy of that file.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import importlib
+import importlib.util
+import inspect
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from strop.types import Task
+
+RECIPE = "recipe"
+"""The module name under which a recipe file is loaded."""
+TASK_FILES = ("tasks", "held_out")
+
+
+def encode(value: Any) -> Any:
+    """JSON of a config, or of a part of it."""
+    if isinstance(value, type) or inspect.isfunction(value):
+        return {"name": f"{value.__module__}:{value.__qualname__}", "source": _source_hash(value)}
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        kind = type(value)
+        fields = {f.name: encode(getattr(value, f.name)) for f in dataclasses.fields(value) if f.init}
+        return {"class": f"{kind.__module__}:{kind.__qualname__}", **fields}
+    if isinstance(value, Mapping):
+        return {"map": {str(key): encode(item) for key, item in value.items()}}
+    if isinstance(value, tuple | list):
+        return [encode(item) for item in value]
+    if isinstance(value, Path):
+        return str(value)
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    return {"object": repr(value)}
+
+
+def decode(value: Any) -> Any:
+    """The config that JSON describes. Raises ValueError for what only its Python program can make again."""
+    if isinstance(value, list):
+        return [decode(item) for item in value]
+    if not isinstance(value, Mapping):
+        return value
+    if "map" in value:
+        return {key: decode(item) for key, item in value["map"].items()}
+    if "name" in value:
+        return _find(value["name"])
+    if "class" in value:
+        kind = _find(value["class"])
+        fields = {f.name: decode(value[f.name]) for f in dataclasses.fields(kind) if f.name in value}
+        return kind(**{name: _tuple_where_asked(kind, name, item) for name, item in fields.items()})
+    raise ValueError(f"{value.get('object', value)} cannot be made again from config.json.")
+
+
+def to_files(config: Any) -> tuple[dict[str, Any], dict[str, str]]:
+    """(config.json without the tasks, {"tasks.jsonl": ..., "held_out.jsonl": ...})."""
+    spec, files = encode(dataclasses.replace(config, tasks=(), held_out=())), {}
+    for name in TASK_FILES:
+        text = "".join(_task_line(task) for task in getattr(config, name))
+        files[f"{name}.jsonl"] = text
+        spec[name] = {"file": f"{name}.jsonl", "sha256": hashlib.sha256(text.encode()).hexdigest()}
+    return spec, files
+
+
+def from_files(run: Path) -> Any:
+    """The config of a run directory. Its recipe copy is loaded first, so that its functions are found."""
+    if (run / f"{RECIPE}.py").is_file():
+        load_module(run / f"{RECIPE}.py")
+    spec = json.loads((run / "config.json").read_text())
+    for name in TASK_FILES:
+        lines = (run / f"{name}.jsonl").read_text().splitlines()
+        spec[name] = []
+        tasks = [Task(**json.loads(line)) for line in lines]
+        spec[name] = tasks
+    try:
+        decoded = decode({key: value for key, value in spec.items() if key not in TASK_FILES})
+    except (ValueError, AttributeError, ImportError) as error:
+        raise ValueError(
+            f"the config of {run} cannot be rebuilt from its files: {error} It was started from Python; continue it "
+            "there, with strop.train(config, directory, resume=True)."
+        ) from error
+    return dataclasses.replace(decoded, **{name: spec[name] for name in TASK_FILES})
+
+
+def changes(before: Mapping[str, Any], after: Mapping[str, Any], path: str = "") -> list[str]:
+    """What differs between two specs, one line a field: `steps: 60 -> 200`."""
+    lines: list[str] = []
+    for key in dict.fromkeys([*before, *after]):
+        old, new, place = before.get(key), after.get(key), f"{path}{key}"
+        if isinstance(old, Mapping) and isinstance(new, Mapping):
+            lines += changes(old, new, f"{place}.")
+        elif old != new:
+            lines.append(f"{place}: {json.dumps(old, ensure_ascii=False)} -> {json.dumps(new, ensure_ascii=False)}")
+    return lines
+
+
+def load_module(path: Path) -> ModuleType:
+    """Load a recipe file under the name `recipe`."""
+    found = importlib.util.spec_from_file_location(RECIPE, path)
+    assert found is not None
+    assert found.loader is not None
+    module = importlib.util.module_from_spec(found)
+    sys.modules[RECIPE] = module
+    found.loader.exec_module(module)
+    return module
+
+
+def _find(place: str) -> Any:
+    """`module:Qual.Name`. A local function or a program's own (`__main__`) cannot be found again."""
+    module, _, path = place.partition(":")
+    if "<" in path or module == "__main__":
+        raise ValueError(f"{place} lives inside a program.")
+    found: Any = sys.modules.get(module) or importlib.import_module(module)
+    for name in path.split("."):
+        found = getattr(found, name)
+    return found
+
+
+def _tuple_where_asked(kind: type, name: str, value: Any) -> Any:
+    """JSON knows no tuples: a field whose annotation says tuple gets one."""
+    annotation = str(next(f.type for f in dataclasses.fields(kind) if f.name == name))
+    return tuple(value) if isinstance(value, list) and "tuple" in annotation else value
+
+
+def _source_hash(value: Any) -> str:
+    try:
+        return hashlib.sha256(inspect.getsource(value).encode()).hexdigest()[:16]
+    except (OSError, TypeError):
+        return "unknown"
+
+
+def _task_line(task: Task) -> str:
+    record = {"id": task.id, "prompt": task.prompt, "answer": task.answer, "data": dict(task.data)}
+    try:
+        return json.dumps(record, ensure_ascii=False) + "\n"
+    except TypeError as error:
+        raise ValueError(f"task {task.id}: its data must be JSON-able facts: {error}.") from None
