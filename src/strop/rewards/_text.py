@@ -9,7 +9,7 @@ from strop.types import Prompt
 
 _UNSPACED = "\u0e00-\u0e7f\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"  # Thai, kana, Chinese characters
 _WORD = re.compile(rf"[{_UNSPACED}]|[^\W_{_UNSPACED}]+(?:['-][^\W_{_UNSPACED}]+)*")
-_SENTENCE = re.compile(r"(?<=[.!?…。！？])[\"')\]”’]*(?:\s+|(?<=[。！？]))|\n+")
+_SENTENCE_END = re.compile(r"(?<![.!?…])[.!?…]++[\"')\]”’]*+(?=\s)|(?<![。！？])[。！？]++[”’」』]*+")
 _CLOSED = re.compile(r"[.!?。！？][\"')\]”’]*\s*\Z")
 
 
@@ -21,7 +21,8 @@ def words_of(text: str) -> list[str]:
 
 def sentences_of(text: str) -> list[str]:
     """The sentences that hold at least one word."""
-    return [part.strip() for part in _SENTENCE.split(text) if words_of(part)]
+    lines = _SENTENCE_END.sub(lambda end: end[0] + "\n", text).splitlines()
+    return [line.strip() for line in lines if words_of(line)]
 
 
 def is_closed(text: str) -> bool:

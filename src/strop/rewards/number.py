@@ -13,7 +13,7 @@ _CHUNK = re.compile(r"(?:[A-Za-z0-9_.,%\u00b2\u00b3\u00b9\u00bc-\u00be\u2070-\u2
 _DIGIT = re.compile(r"[0-9\u00b2\u00b3\u00b9\u00bc-\u00be\u2070-\u218f]")
 _NUMBER = re.compile(r"(?:\d{1,3}(?:,\d{3})+|\d+)?(?:(?<=\d)\.\d+|(?<!\d)\.\d+)?(?:[eE][+-]?\d+)?", re.ASCII)
 _SIGN = re.compile(r"(?<![\w)\]])[+-]\Z|(?<=[=:])\s*[+-]\s*\Z")
-_MERELY_LISTED = re.compile(r"\W*(?:and|to|then)?\W*", re.IGNORECASE)
+_MERELY_LISTED = frozenset({"", "and", "to", "then"})  # what stands between two numbers of a list
 _STATED = re.compile(r"[=:≈]|->|→")
 _HEDGE = re.compile(r"\b(?:or|either|maybe|perhaps|possibly|alternatively)\b", re.IGNORECASE)
 _DENIED = re.compile(r"(?:\bnot|n't|≠|!=)\W*\Z", re.IGNORECASE)
@@ -52,8 +52,8 @@ def last_number(text: str) -> Decimal | None:
     sign = _SIGN.search(before)
     signless = before[: sign.start()] if sign else before
     gap = signless[chunks[-2].end() :] if len(chunks) > 1 else None
-    listed = gap is not None and _MERELY_LISTED.fullmatch(gap) and not _STATED.search(gap)
-    hedged = _HEDGE.search(after) or _HEDGE.search(gap if gap is not None else "")
+    listed = gap is not None and " ".join(re.findall(r"\w+", gap.lower())) in _MERELY_LISTED and not _STATED.search(gap)
+    hedged = _HEDGE.search(after) or _HEDGE.search(gap or "")
     if listed or hedged or _DENIED.search(signless) or re.match(r"-\w", after):
         return None
     return parse_number((sign[0].strip() if sign else "") + body)

@@ -19,31 +19,28 @@ def uses_words(task: Task, episode: Episode) -> float:
 
     Cheated by: putting filler between the words. `Repetition`, `word_heap` and a fluency score stand against that.
     """
-    wanted = [tuple(words_of(word)) for word in task.data.get("words", ())]
+    wanted = {tuple(words_of(word)) for word in task.data.get("words", ())}
     if not wanted or () in wanted:
         raise ValueError(f'task {task.id!r}: uses_words needs data["words"], a list of words to use.')
+    longest_first = sorted(wanted, key=lambda word: (-len(word), word))
+    looked_for = [(word, list(word[:-1]), _forms(word[-1])) for word in longest_first]
     text = words_of(episode.text)
     found: set[tuple[str, ...]] = set()
     listed = False  # nothing but joiners since the last required word
     position = 0
     while position < len(text):
-        word = next((word for word in wanted if _stands(word, text, position)), None)
-        if word is None:
+        for word, first, last_forms in looked_for:
+            end = position + len(first)
+            if text[position:end] == first and end < len(text) and text[end] in last_forms:
+                if not listed:
+                    found.add(word)
+                listed = True
+                position = end + 1
+                break
+        else:
             listed = listed and text[position] in JOINERS
             position += 1
-        else:
-            if not listed:
-                found.add(word)
-            listed = True
-            position += len(word)
-    return len(found) / len(set(wanted))
-
-
-def _stands(word: tuple[str, ...], text: list[str], position: int) -> bool:
-    """Whether the word, in one of its forms, begins at this position."""
-    *first, last = word
-    end = position + len(first)
-    return end < len(text) and text[position:end] == first and text[end] in _forms(last)
+    return len(found) / len(wanted)
 
 
 def _forms(word: str) -> frozenset[str]:
@@ -51,4 +48,4 @@ def _forms(word: str) -> frozenset[str]:
     forms = {word, word + "s", word + "es"}
     if word.endswith("y"):
         forms.add(word[:-1] + "ies")
-    return frozenset(forms | {form + "'s" for form in forms} | {word + "s'"})
+    return frozenset(forms | {form + "'s" for form in forms})
