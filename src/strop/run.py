@@ -174,11 +174,11 @@ def _open(config: TrainConfig, path: Path, resume: bool, recipe: str) -> tuple[R
             files["recipe.py"] = recipe
         return RunDirectory.create(path, written, files), []
     home = RunDirectory.open(path)
-    forks = spec.changes(home.config, written)
+    forks = spec.changes(home.config(), written)
     forks += [
-        line for line in provenance.differences(home.provenance, origin) if not line.startswith(("seed", "dtype"))
+        line for line in provenance.differences(home.provenance(), origin) if not line.startswith(("seed", "dtype"))
     ]
-    if home.config != written:
+    if home.config() != written:
         home.write("config.json", json.dumps(written, indent=2, ensure_ascii=False))
         for name, text in files.items():
             home.write(name, text)

@@ -22,7 +22,7 @@ import torch
 
 from strop.memory import Fresh
 from strop.policies.table import Table
-from strop.types import Batch, Max, Mean, Policy, Sampling, State, Update
+from strop.types import Batch, Max, Mean, Metrics, Policy, Sampling, State, Update
 
 
 def q_target(reward: float, next_best: float | None, discount: float) -> float:
@@ -71,8 +71,8 @@ class QLearning:
             error = self._correct(batch, b, t)
             error_BT[b, t] = error
             largest, total, count = max(largest, abs(error)), total + abs(error), count + 1
-        metrics = {"q/error_mean": Mean(total, count), "q/error_max": Max(largest)}
-        return Update(dict(metrics), per_token={"td_error": error_BT})
+        metrics: Metrics = {"q/error_mean": Mean(total, count), "q/error_max": Max(largest)}
+        return Update(metrics, per_token={"td_error": error_BT})
 
     def _correct(self, batch: Batch, b: int, t: int) -> float:
         """Move Q(s, a) towards its target; returns the temporal-difference error."""

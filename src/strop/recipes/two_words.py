@@ -19,7 +19,7 @@ PAY = {"good": 1.0, "great": 2.0}
 
 @dataclass(slots=True)
 class SmallTalk:
-    """Says a context, pays for the word, and says a random context; after `turns` words the time is up, not the talk."""
+    """Says a context, pays for the word, and says a random context; after `turns` words time is up, not the talk."""
 
     task: Task
     rng: np.random.Generator

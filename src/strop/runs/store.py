@@ -17,7 +17,7 @@ import math
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TypeAlias
 
@@ -50,12 +50,14 @@ class Store:
     @classmethod
     def open(cls, path: Path) -> Store:
         """Open for writing, and migrate to the newest schema."""
-        with writing("the run's database", path):
+        with writing("the run's database", path), ExitStack() as opened:
             connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None)
+            opened.callback(connection.close)
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA foreign_keys = ON")
             schema.migrate(connection, str(path))
+            opened.pop_all()
         return cls(connection, path)
 
     @classmethod
@@ -63,12 +65,17 @@ class Store:
         """Open for reading, beside a writer or in a folder that cannot be written."""
         if not path.is_file():
             raise ValueError(f"{path} does not exist: {path.parent} is not a run.")
+        uri = path.absolute().as_uri()
         try:
-            connection = _connect_reader(path)
-            schema.check(connection, str(path))
-        except sqlite3.DatabaseError as error:
-            raise ValueError(f"{path} cannot be read: {error}.") from error
-        return cls(connection, path)
+            return cls(_connect_reader(f"{uri}?mode=ro", path), path)
+        except sqlite3.OperationalError as error:
+            # In a folder that cannot be written SQLite cannot make a WAL's index; a file without a WAL needs none.
+            if path.with_name(path.name + "-wal").exists():
+                raise ValueError(
+                    f"{path} cannot be read: {error}. Its writer left a WAL, and reading that may need a folder that "
+                    "can be written: copy the run's folder to one."
+                ) from error
+        return cls(_connect_reader(f"{uri}?immutable=1", path), path)
 
     def close(self) -> None:
         """Close the file; the last one to close folds the WAL into it."""
@@ -241,17 +248,17 @@ class Store:
         return self._connection.execute(query, (purpose, step, step)).fetchall()
 
 
-def _connect_reader(path: Path) -> sqlite3.Connection:
-    """A read-only connection. Where even the WAL's index cannot be made, a file without a WAL is read as it stands."""
-    uri = path.absolute().as_uri()
-    connection = sqlite3.connect(f"{uri}?mode=ro", uri=True)
-    try:
-        schema.version(connection)
-    except sqlite3.OperationalError:
-        wal = path.with_name(path.name + "-wal")
-        if wal.is_file() and wal.stat().st_size:
+def _connect_reader(uri: str, path: Path) -> sqlite3.Connection:
+    with ExitStack() as opened:
+        connection = sqlite3.connect(uri, uri=True)
+        opened.callback(connection.close)
+        try:
+            schema.check(connection, str(path))
+        except sqlite3.OperationalError:
             raise
-        connection = sqlite3.connect(f"{uri}?immutable=1", uri=True)
+        except sqlite3.DatabaseError as error:
+            raise ValueError(f"{path} cannot be read: {error}.") from error
+        opened.pop_all()
     return connection
 
 

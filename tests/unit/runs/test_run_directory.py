@@ -38,7 +38,7 @@ def test_an_empty_folder_becomes_a_run_and_a_full_one_is_refused(tmp_path):
 
 
 def test_what_is_no_run_is_said(tmp_path):
-    with pytest.raises(ValueError, match="exists, but has no run.sqlite"):
+    with pytest.raises(ValueError, match=r"exists, but has no run\.sqlite"):
         RunDirectory.open(tmp_path)
     with pytest.raises(ValueError, match="does not exist"):
         RunDirectory.open(tmp_path / "nothing")
