@@ -58,8 +58,8 @@ class RunRecorder:
         """Lock the run and open its store. `eval_every` 0: judge the start and the end only.
 
         `resume` goes on from the checkpoint that `selector` names; without it the run must be a new one. `forks` says
-        in words what has changed since: each becomes an event of the step where the run goes on. `announce` is shown the
-        parts once, before anything is judged or trained.
+        in words what has changed since: each becomes an event of the step where the run goes on. `announce` is shown
+        the parts once, before anything is judged or trained.
         """
         self.directory = directory
         self._max_tokens = sampling.max_tokens

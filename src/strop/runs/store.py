@@ -50,7 +50,7 @@ class Store:
     @classmethod
     def open(cls, path: Path) -> Store:
         """Open for writing, and migrate to the newest schema."""
-        with writing("the run's database", path), ExitStack() as opened:
+        with writing("the run's database", path), _whole(path), ExitStack() as opened:
             connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None)
             opened.callback(connection.close)
             connection.execute("PRAGMA journal_mode = WAL")
@@ -252,14 +252,21 @@ def _connect_reader(uri: str, path: Path) -> sqlite3.Connection:
     with ExitStack() as opened:
         connection = sqlite3.connect(uri, uri=True)
         opened.callback(connection.close)
-        try:
+        with _whole(path):
             schema.check(connection, str(path))
-        except sqlite3.OperationalError:
-            raise
-        except sqlite3.DatabaseError as error:
-            raise ValueError(f"{path} cannot be read: {error}.") from error
         opened.pop_all()
     return connection
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[None]:
+    """Says in one line that a file is no database, or a broken one."""
+    try:
+        yield
+    except sqlite3.OperationalError:
+        raise
+    except sqlite3.DatabaseError as error:
+        raise ValueError(f"{path} cannot be read: {error}.") from error
 
 
 def _insert_metrics(connection: sqlite3.Connection, step: int, metrics: Mapping[str, float]) -> None:

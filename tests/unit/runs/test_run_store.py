@@ -140,8 +140,9 @@ def test_an_older_file_is_migrated_and_a_newer_one_refused(path, monkeypatch):
 
 def test_what_is_no_database_is_refused_in_one_line(tmp_path):
     (tmp_path / "run.sqlite").write_text("not a database, but long enough to look at" * 20)
-    with pytest.raises(ValueError, match="cannot be read"):
-        Store.read(tmp_path / "run.sqlite")
+    for opener in (Store.read, Store.open):
+        with pytest.raises(ValueError, match="cannot be read"):
+            opener(tmp_path / "run.sqlite")
     with pytest.raises(ValueError, match="does not exist"):
         Store.read(tmp_path / "other.sqlite")
 
