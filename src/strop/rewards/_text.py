@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 
 from strop.types import Prompt
 
@@ -17,6 +18,11 @@ def words_of(text: str) -> list[str]:
     """The words, in lower case. A script without spaces counts a character as a word."""
     plain = unicodedata.normalize("NFKC", text).replace("’", "'").casefold()
     return _WORD.findall(plain)
+
+
+def runs_of(words: Sequence[str], n: int) -> list[tuple[str, ...]]:
+    """All runs of n words (n-grams), in order."""
+    return [tuple(words[i : i + n]) for i in range(len(words) - n + 1)]
 
 
 def sentences_of(text: str) -> list[str]:

@@ -25,7 +25,7 @@ def correct_number(task: Task, episode: Episode) -> float:
     Cheated by: nothing cheap that is known. Hedges ("7 or 8"), lists ("6, 7, 8"), denials ("not 8") and a number that
     the token limit may have cut in two are no answer.
     """
-    wanted = parse_number(_plain(task.answer.strip()))
+    wanted = _parse(_plain(task.answer.strip()))
     if wanted is None:
         raise ValueError(f"task {task.id!r}: correct_number needs a number as its answer, not {task.answer!r}.")
     if not episode.turns:
@@ -56,10 +56,10 @@ def last_number(text: str) -> Decimal | None:
     hedged = _HEDGE.search(after) or _HEDGE.search(gap or "")
     if listed or hedged or _DENIED.search(signless) or re.match(r"-\w", after):
         return None
-    return parse_number((sign[0].strip() if sign else "") + body)
+    return _parse((sign[0].strip() if sign else "") + body)
 
 
-def parse_number(text: str) -> Decimal | None:
+def _parse(text: str) -> Decimal | None:
     """The value of a text that is a number and nothing else."""
     digits = text.lstrip("+-")
     if len(text) - len(digits) > 1 or not digits or not _NUMBER.fullmatch(digits) or digits[0] in "eE":

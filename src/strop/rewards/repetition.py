@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from strop.rewards._text import prompt_text, words_of
+from strop.rewards._text import prompt_text, runs_of, words_of
 from strop.types import Episode, Task
-
-
-def ngrams(words: Sequence[str], n: int) -> list[tuple[str, ...]]:
-    """All runs of n words."""
-    return [tuple(words[i : i + n]) for i in range(len(words) - n + 1)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +22,7 @@ class Repetition:
         _check(self, self.n)
 
     def __call__(self, task: Task, episode: Episode) -> float:
-        runs = ngrams(words_of(episode.text), self.n)
+        runs = runs_of(words_of(episode.text), self.n)
         return 1.0 - len(set(runs)) / len(runs) if runs else 0.0
 
 
@@ -45,8 +39,8 @@ class Copying:
         _check(self, self.n)
 
     def __call__(self, task: Task, episode: Episode) -> float:
-        runs = ngrams(words_of(episode.text), self.n)
-        known = set(ngrams(words_of(prompt_text(task.prompt)), self.n))
+        runs = runs_of(words_of(episode.text), self.n)
+        known = set(runs_of(words_of(prompt_text(task.prompt)), self.n))
         return sum(run in known for run in runs) / len(runs) if runs else 0.0
 
 

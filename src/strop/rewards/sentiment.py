@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
 from importlib.util import find_spec
-from typing import Any
 
 from strop.rewards._text import sentences_of, words_of
+from strop.rewards._vader import compound, valence
 from strop.types import Episode, Task
 
 
@@ -43,23 +42,6 @@ class HappyEnd:
         return happy * min(1.0, num_free / max(1, num_feelings))
 
 
-def compound(text: str) -> float:
-    """VADER's score of a text: -1 (bad) to 1 (good)."""
-    return float(_vader().polarity_scores(text)["compound"])
-
-
-def valence(word: str) -> float:
-    """VADER's value of one word: -4 to 4, 0 for a word without feeling."""
-    return float(_vader().lexicon.get(word, 0.0))
-
-
 def _once(sentence: str) -> str:
     """Every word of the sentence once, without shouting: capitals and "!!!" raise VADER's score too."""
     return " ".join(dict.fromkeys(words_of(sentence)))
-
-
-@cache
-def _vader() -> Any:
-    from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
-
-    return SentimentIntensityAnalyzer()

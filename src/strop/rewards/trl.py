@@ -10,7 +10,7 @@ from typing import Any
 from strop.rewards.group import GroupReward
 from strop.types import Episode, Task, Unscored
 
-OWN_NAMES = ("prompts", "completions", "completion_ids", "answer")
+_OWN_NAMES = ("prompts", "completions", "completion_ids", "answer")
 
 
 def from_trl(function: Callable[..., Sequence[float | None]]) -> GroupReward:
@@ -21,24 +21,31 @@ def from_trl(function: Callable[..., Sequence[float | None]]) -> GroupReward:
     `Task.data`, `answer` (where the task has one) and `completion_ids`, each a list as long as the group. As in TRL the
     function takes what it does not use in `**kwargs`, and returns None for what it cannot score: that is Unscored.
     """
-    return GroupReward(FromTRL(function))
+    return GroupReward(_FromTRL(function))
 
 
 @dataclass(frozen=True, slots=True)
-class FromTRL:
+class _FromTRL:
     """What `from_trl` wraps: a named record, so that a run's config can be written down."""
 
     function: Callable[..., Sequence[float | None]]
 
+    @property
+    def __name__(self) -> str:
+        """What a run calls this reward."""
+        return getattr(self.function, "__name__", type(self.function).__name__)
+
     def __call__(self, task: Task, episodes: Sequence[Episode]) -> list[float | Unscored]:
-        name = getattr(self.function, "__name__", repr(self.function))
         scores = self.function(
             prompts=[task.prompt] * len(episodes),
             completions=[_completion(task, episode) for episode in episodes],
             completion_ids=[_ids(episode) for episode in episodes],
             **_columns(task, len(episodes)),
         )
-        return [Unscored(f"{name} returned None") if score is None else _number(name, score) for score in scores]
+        return [
+            Unscored(f"{self.__name__} returned None") if score is None else _number(self.__name__, score)
+            for score in scores
+        ]
 
 
 def _completion(task: Task, episode: Episode) -> str | list[dict[str, str]]:
@@ -55,7 +62,7 @@ def _ids(episode: Episode) -> list[int]:
 
 def _columns(task: Task, num_episodes: int) -> dict[str, list[Any]]:
     """The facts of the task, once an episode."""
-    taken = sorted(set(task.data) & set(OWN_NAMES))
+    taken = sorted(set(task.data) & set(_OWN_NAMES))
     if taken:
         raise ValueError(f"task {task.id!r}: the fields {', '.join(taken)} are names that TRL rewards get from strop.")
     columns = {name: [value] * num_episodes for name, value in task.data.items()}

@@ -22,7 +22,7 @@ def folder(tmp_path):
 
 
 def test_vectors_have_length_1_and_do_not_depend_on_the_padding(folder):
-    embed = Sentence.Config(model=str(folder)).build()
+    embed = Sentence(str(folder))
     vectors = embed(["lamp", "frog lamp frog lamp"])
     assert np.linalg.norm(vectors, axis=1) == pytest.approx([1.0, 1.0])
     assert embed(["lamp"])[0] == pytest.approx(vectors[0], abs=1e-6)
@@ -32,4 +32,4 @@ def test_vectors_have_length_1_and_do_not_depend_on_the_padding(folder):
 def test_a_missing_package_is_named_with_the_line_that_installs_it(monkeypatch):
     monkeypatch.setattr(sentence, "find_spec", lambda name: None)
     with pytest.raises(ModuleNotFoundError, match=r'pip install "strop\[demo\]"'):
-        Sentence.Config().build()
+        Sentence()

@@ -79,3 +79,10 @@ def test_similarity_rises_to_about_and_falls_where_the_text_is_its_words():
     # about .5: .25 is half way up; stuffed .7: .85 is half way down to 1
     scores = GroupReward(Similarity(embed=embed))(task, group(task, "near", "half", "list", "away", "near"))
     assert scores == pytest.approx([1.0, 0.5, 0.5, 0.0, 1.0])
+
+
+def test_a_trl_reward_keeps_the_name_of_its_function():
+    def politeness(**columns):
+        return [1.0]
+
+    assert from_trl(politeness).score.__name__ == "politeness"
