@@ -102,7 +102,7 @@ class Transformer:
                 use_cache=True,
                 logits_to_keep=1,
             )
-        return out.logits[:, -1].float(), _State(out.past_key_values, mask_BT, position_BT[:, -1] + 1)
+        return out.logits[:, -1], _State(out.past_key_values, mask_BT, position_BT[:, -1] + 1)
 
     # ------------------------------------------------------------ learning
 
@@ -122,7 +122,7 @@ class Transformer:
 
         def read(hidden_nH: Tensor, tokens_n: Tensor, first: int) -> Mapping[str, Tensor]:
             with self._computing():
-                logits_nV = self._head(hidden_nH).float()
+                logits_nV = self._head(hidden_nH)
             logits = logits_nV if "logits" in want else None
             return reduce(Heads(tokens_n, first, logits_NV=logits, q_NV=logits_nV if "q" in want else None))
 
