@@ -131,10 +131,8 @@ class Store:
             connection.execute("DELETE FROM evaluations WHERE step > ?", (step,))
             connection.execute("DELETE FROM episodes WHERE step >= ? AND purpose = 'train'", (step,))
             connection.execute("DELETE FROM episodes WHERE step > ? AND purpose = 'evaluate'", (step,))
-            judged = "substr(name, 1, ?) = ?"
             connection.execute(
-                f"DELETE FROM metrics WHERE step > ? OR (step = ? AND NOT {judged})",
-                (step, step, len(HELD_OUT), HELD_OUT),
+                "DELETE FROM metrics WHERE step > ? OR (step = ? AND name NOT GLOB ?)", (step, step, f"{HELD_OUT}*")
             )
             connection.execute("DELETE FROM events WHERE step >= ? AND level IN ('info', 'warning')", (step,))
 
