@@ -11,8 +11,8 @@ import difflib
 import importlib
 import importlib.util
 import pkgutil
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,8 @@ class Module:
     classes: tuple[str, ...]
     configured: tuple[str, ...]
     """The classes that hold a `Config`."""
+    summaries: Mapping[str, str] = field(default_factory=dict)
+    """The first line of documentation of each function and class."""
 
 
 def modules(room: str) -> list[Module]:
@@ -72,9 +74,13 @@ def _read(name: str, place: str, file: Path) -> Module:
         for node in classes
         if any(isinstance(inner, ast.ClassDef) and inner.name == "Config" for inner in node.body)
     ]
-    summary = (ast.get_docstring(tree) or "").split("\n")[0]
+    summaries = {node.name: _first_line(node) for node in public}
     functions = tuple(node.name for node in public if isinstance(node, ast.FunctionDef))
-    return Module(name, place, summary, functions, _names(classes), _names(configured))
+    return Module(name, place, _first_line(tree), functions, _names(classes), _names(configured), summaries)
+
+
+def _first_line(node: ast.Module | ast.FunctionDef | ast.ClassDef) -> str:
+    return (ast.get_docstring(node) or "").split("\n")[0]
 
 
 def _names(nodes: list[ast.ClassDef]) -> tuple[str, ...]:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from strop.config import TrainConfig
 from strop.spec import encode
 from strop.types import Parts, Prompt, Task, Tokens
+
+if TYPE_CHECKING:
+    from strop.config import TrainConfig
 
 
 @dataclass(frozen=True, slots=True)

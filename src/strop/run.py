@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import random
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
 from strop import spec
 from strop.config import TrainConfig
-from strop.evaluate import Interval, gold_of, interval, paired_difference, rewards_of
 from strop.loop import loop
 from strop.plan import Plan, make_plan
 from strop.runs import provenance
@@ -25,19 +21,9 @@ from strop.runs.guards import GapTolerance
 from strop.runs.progress import Progress
 from strop.runs.recorder import RunRecorder
 from strop.types import Episode, Parts, Policy
+from strop.verdicts import Verdict, verdicts_of
 
 BFLOAT16_GAP = GapTolerance(max=None, mean=0.02)
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """Held-out scores before and after, over the same prompts with the same dice."""
-
-    name: str
-    before: Interval
-    after: Interval
-    difference: Interval
-    num_prompts: int
 
 
 class Run:
@@ -95,16 +81,7 @@ class Run:
 
     def verdicts(self) -> list[Verdict]:
         """Reward, and gold where there is one: the first judgement against the last. Empty with fewer than two."""
-        with self.directory.reader() as store:
-            steps = [step for step, _ in store.series("held_out/reward")]
-        if len(steps) < 2:
-            return []
-        before, after = self.judged(steps[0]), self.judged(steps[-1])
-        gold = self.config.gold_weights
-        scores: dict[str, Callable[[Sequence[Episode]], list[float]]] = {"reward": rewards_of}
-        if gold:
-            scores["gold"] = lambda episodes: gold_of(episodes, gold)
-        return [_verdict(name, score(before), score(after)) for name, score in scores.items()]
+        return verdicts_of(self.directory)
 
     def evaluate(self) -> dict[str, float]:
         """Judge the selected checkpoint on the held-out tasks again; nothing is written."""
@@ -161,7 +138,7 @@ def train(
         except BaseException as error:
             recorder.fail(recorder.step, error)
             raise
-    return Run(home, config=config)
+        return Run(home, config=config, interrupted=recorder.interrupted)
 
 
 def _open(config: TrainConfig, path: Path, resume: bool, recipe: str) -> tuple[RunDirectory, list[str]]:
@@ -194,18 +171,3 @@ def _seed_global_generators(seed: int) -> None:
     random.seed(seed)
     np.random.seed(seed % 2**32)
     torch.manual_seed(seed)
-
-
-def _verdict(name: str, before: Sequence[float], after: Sequence[float]) -> Verdict:
-    return Verdict(name, interval(before), interval(after), paired_difference(before, after), len(before))
-
-
-def as_json(record: Any) -> Any:
-    """Frozen records as plain JSON values."""
-    if dataclasses.is_dataclass(record) and not isinstance(record, type):
-        return {f.name: as_json(getattr(record, f.name)) for f in dataclasses.fields(record)}
-    if isinstance(record, Mapping):
-        return {str(key): as_json(value) for key, value in record.items()}
-    if isinstance(record, tuple | list):
-        return [as_json(item) for item in record]
-    return record

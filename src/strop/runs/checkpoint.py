@@ -14,10 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from safetensors.torch import load_file, save_file
-
 from strop.runs.files import fsync, replace_text, sha256, write_text, writing
-from strop.runs.state import pack, unpack
 from strop.types import State
 
 TENSORS, TREE, CHECKSUMS, LATEST = "tensors.safetensors", "state.json", "checksums.json", "LATEST"
@@ -54,6 +51,10 @@ class Checkpoints:
 
     def save(self, step: int, state: State) -> None:
         """Write the checkpoint of `step` and make it the latest; one that stands there is replaced."""
+        from safetensors.torch import save_file  # torch is slow to load, and most readers of a run need no tensor
+
+        from strop.runs.state import pack
+
         final = self.directory(step)
         beside = self.path / f".writing-{final.name}"
         with writing(f"checkpoint {final.name}", self.path), _removed_on_failure(beside):
@@ -71,6 +72,10 @@ class Checkpoints:
 
     def load(self, step: int) -> State:
         """The state of a checkpoint, its checksums verified."""
+        from safetensors.torch import load_file
+
+        from strop.runs.state import unpack
+
         self.verify(step)
         directory = self.directory(step)
         tree = json.loads((directory / TREE).read_text(encoding="utf-8"))

@@ -116,6 +116,19 @@ class RunDirectory:
         finally:
             os.close(descriptor)
 
+    def is_being_written(self) -> bool:
+        """Whether a process holds the lock now."""
+        if not (self.path / LOCK).is_file():
+            return False
+        descriptor = os.open(self.path / LOCK, os.O_RDONLY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(descriptor)
+        return False
+
     def checkpoint_step(self, selector: Selector = "latest") -> int:
         """The step of a checkpoint: a number, the latest, or the best on held-out prompts."""
         there = self.checkpoints.newest_first()
