@@ -10,7 +10,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from strop import algorithms, environments, memory, optimizer, policies, rewards, samplers
+    from strop import algorithms, environments, functional, memory, optimizer, policies, rewards, samplers
     from strop.config import TrainConfig
     from strop.run import Run, train
     from strop.types import (
@@ -53,7 +53,7 @@ _HOME = {
     ),
     "strop.types",
 )
-_ROOMS = ("algorithms", "environments", "memory", "optimizer", "policies", "rewards", "samplers")
+_ROOMS = ("algorithms", "environments", "functional", "memory", "optimizer", "policies", "rewards", "samplers")
 
 __all__ = [
     "Completion",
@@ -73,6 +73,7 @@ __all__ = [
     "Unscored",
     "algorithms",
     "environments",
+    "functional",
     "memory",
     "optimizer",
     "policies",

@@ -114,7 +114,15 @@ def train(
     """
     config = config.resolve()
     config.set_threads()
-    home, forks = _open(config, Path(directory) if directory else _default_directory(), resume, recipe)
+    written, files = spec.to_files(config)
+    origin = provenance.collect(seed=config.seed, dtype=config.dtype, threads=config.threads or 1, data=files)
+    path = Path(directory) if directory else _default_directory()
+    if resume:
+        home = RunDirectory.open(path)
+        forks = _forks(home, written, origin)
+    else:
+        own = {"provenance.json": json.dumps(origin, indent=2)} | ({"recipe.py": recipe} if recipe else {})
+        home, forks = RunDirectory.create(path, written, files | own), []
     _seed_global_generators(config.seed)
 
     def tell_plan(parts: Parts) -> None:
@@ -133,6 +141,9 @@ def train(
         forks=forks,
         announce=tell_plan,
     ) as recorder:
+        if forks:  # behind the writer's lock
+            for name, text in {"config.json": json.dumps(written, indent=2, ensure_ascii=False), **files}.items():
+                home.write(name, text)
         try:
             loop(config, recorder)
         except BaseException as error:
@@ -141,25 +152,11 @@ def train(
         return Run(home, config=config, interrupted=recorder.interrupted)
 
 
-def _open(config: TrainConfig, path: Path, resume: bool, recipe: str) -> tuple[RunDirectory, list[str]]:
-    """The run's directory, and what has changed since it was last used."""
-    written, files = spec.to_files(config)
-    origin = provenance.collect(seed=config.seed, dtype=config.dtype, threads=config.threads or 1, data=files)
-    if not resume:
-        files["provenance.json"] = json.dumps(origin, indent=2)
-        if recipe:
-            files["recipe.py"] = recipe
-        return RunDirectory.create(path, written, files), []
-    home = RunDirectory.open(path)
-    forks = spec.changes(home.config(), written)
-    forks += [
-        line for line in provenance.differences(home.provenance(), origin) if not line.startswith(("seed", "dtype"))
-    ]
-    if home.config() != written:
-        home.write("config.json", json.dumps(written, indent=2, ensure_ascii=False))
-        for name, text in files.items():
-            home.write(name, text)
-    return home, forks
+def _forks(home: RunDirectory, written: Mapping[str, Any], origin: Mapping[str, Any]) -> list[str]:
+    """What has changed since the run was last used: fields of the config, then versions and machine."""
+    around = {key: value for key, value in origin.items() if key not in ("seed", "dtype", "threads", "data")}
+    before = {key: home.provenance().get(key) for key in around}
+    return spec.changes(home.config(), written) + provenance.differences(before, around)
 
 
 def _default_directory() -> Path:
