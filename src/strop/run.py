@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -30,9 +31,13 @@ class Run:
     """A run on disk: its config, what happened in it, and its policy at any checkpoint."""
 
     def __init__(
-        self, directory: RunDirectory, selector: Selector = "latest", config: TrainConfig | None = None
+        self,
+        directory: RunDirectory,
+        selector: Selector = "latest",
+        config: TrainConfig | None = None,
+        interrupted: bool = False,
     ) -> None:
-        self.directory, self.selector = directory, selector
+        self.directory, self.selector, self.interrupted = directory, selector, interrupted
         self._config = config
         self._parts: Parts | None = None
 

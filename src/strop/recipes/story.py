@@ -32,7 +32,7 @@ MAX_TOKENS = 48
 
 
 def recipe() -> strop.TrainConfig:
-    """Minutes on two cores. KL to the start and few steps keep the stories stories; `strop show` tells whether they do."""
+    """Minutes on two cores. KL to the start and few steps keep the stories stories; gold tells whether they do."""
     return strop.TrainConfig(
         policy=strop.policies.Transformer.Config(model="smollm2", lora=strop.policies.LoRA(rank=16, num_layers=10)),
         tasks=story_tasks("train", 512),
