@@ -8,48 +8,94 @@ import importlib
 import json
 import types
 import typing
-from collections.abc import Sequence
-from typing import Any, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias, TypeVar
 
 from strop import loader
 
 T = TypeVar("T")
+Tree: TypeAlias = "dict[str, Any]"
+WHOLE = ""
+"""The key under which a tree holds the text for the field itself; the other keys are fields inside it."""
 NONE = ("none", "null")
 WORDS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 
 
 def apply(config: T, overrides: Sequence[str]) -> T:
-    """The config with every `path=value` set. Raises ValueError naming the nearest field for an unknown one."""
+    """The config with every `path=value` set at once. Raises ValueError naming the nearest field for an unknown one."""
+    tree: Tree = {}
     for override in overrides:
         path, equals, text = override.partition("=")
         if not equals or not path:
             raise ValueError(f"{override!r} is not of the form path.to.field=value, for example steps=20.")
-        config = _set(config, path.split("."), text, path)
-    return config
+        at = tree
+        for name in path.split("."):
+            at = at.setdefault(name, {})
+        at[WHOLE] = text
+    changed: T = _set(config, tree, "")
+    return changed
 
 
-def _set(record: Any, path: list[str], text: str, whole: str) -> Any:
-    name, *rest = path
+def _set(record: Any, tree: Tree, path: str) -> Any:
+    """The record with the tree's values. They are set together, because one alone may contradict what stands."""
     if not dataclasses.is_dataclass(record) or isinstance(record, type):
-        raise ValueError(f"{whole}: {type(record).__name__} has no fields; set it as a whole.")
+        raise ValueError(
+            f"{path}{next(iter(tree))}: {path[:-1]} is {record!r}, which has no fields; set it as a whole."
+        )
     names = [f.name for f in dataclasses.fields(record)]
-    if name not in names:
-        near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-        hint = f"did you mean {near[0]}?" if near else f"allowed are {', '.join(names)}."
-        raise ValueError(f"{whole}: {_name(record)} has no field {name!r}; {hint}")
-    old = getattr(record, name)
-    new = _set(old, rest, text, whole) if rest else _parse(text, record, name, old, whole)
-    return dataclasses.replace(record, **{name: new})
+    new: dict[str, Any] = {}
+    for name, below in tree.items():
+        whole = f"{path}{name}"
+        if name not in names:
+            near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+            hint = f"did you mean {near[0]}?" if near else f"allowed are {', '.join(names)}."
+            raise ValueError(f"{whole}: {_name(record)} has no field {name!r}; {hint}")
+        value, inner = getattr(record, name), {key: item for key, item in below.items() if key != WHOLE}
+        if WHOLE in below:
+            value = _parse(below[WHOLE], record, name, value, whole)
+        new[name] = _set_inside(name, value, inner, f"{whole}.") if inner else value
+    if "data" in new:  # a file of tasks replaces the recipe's own
+        new = {"tasks": (), "held_out": ()} | new
+    return dataclasses.replace(record, **new)
+
+
+def _set_inside(name: str, value: Any, tree: Tree, path: str) -> Any:
+    """Fields of a field. A model's name has those of the transformer that it stands for; a reward has its weight."""
+    if name == "policy" and isinstance(value, str):
+        value = loader.load("policies", "Transformer").Config(model=value)
+    if name in ("rewards", "gold") and isinstance(value, Mapping | list | tuple):
+        return _reweighted(name, value, tree, path)
+    return _set(value, tree, path)
+
+
+def _reweighted(what: str, rewards: Any, tree: Tree, path: str) -> Any:
+    """`rewards.length=0.5` sets a weight."""
+    from strop.config import named_rewards
+
+    named = dict(named_rewards(rewards, what))
+    for name, below in tree.items():
+        if name not in named:
+            near = difflib.get_close_matches(name, named, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(named)}."
+            raise ValueError(f"{path}{name}: there is no reward {name!r}; {hint}")
+        try:
+            named[name] = (named[name][0], float(below[WHOLE]))
+        except (KeyError, ValueError):
+            raise ValueError(f"{path}{name}: its weight is a number, for example {path}{name}=0.5.") from None
+    return named
 
 
 def _parse(text: str, record: Any, name: str, old: Any, whole: str) -> Any:
     if name == "algorithm":
         return _algorithm(text)
-    hint = typing.get_type_hints(type(record), _namespace(type(record))).get(name, type(old))
+    hint = _hint(record, name, old)
     try:
         return _value(text, hint)
     except ValueError:
-        raise ValueError(f"{whole}={text}: a value of type {_words(hint)} is needed, like {old!r}.") from None
+        allowed = _words(hint)
+        if not allowed:
+            raise ValueError(f"{whole}={text}: this cannot be set from the command line; set it in a recipe.") from None
+        raise ValueError(f"{whole}={text}: allowed is {allowed}{_now(old)}.") from None
 
 
 def _value(text: str, hint: Any) -> Any:
@@ -69,7 +115,7 @@ def _value(text: str, hint: Any) -> Any:
         return float(text)
     if hint is str:
         return text
-    if origin in (tuple, list) or hint in (tuple, list):
+    if origin in (tuple, list, Sequence) or hint in (tuple, list):
         items = json.loads(text) if text.startswith("[") else text.split(",")
         kind = options[0] if options else str
         values = [_value(str(item), kind) for item in items]
@@ -101,9 +147,15 @@ def _algorithm(text: str) -> Any:
     return loader.load("algorithms", found[text.lower()]).Config()
 
 
-def _namespace(kind: type) -> dict[str, Any]:
-    """The names that a class's annotations may use: its module's, and what only type checkers import."""
-    return dict(vars(importlib.import_module(kind.__module__)))
+def _hint(record: Any, name: str, old: Any) -> Any:
+    """The type of one field; where its annotation uses what only type checkers import, the type of its value."""
+    kind = type(record)
+    annotation = next(f.type for f in dataclasses.fields(kind) if f.name == name)
+    alone = type(kind.__name__, (), {"__annotations__": {name: annotation}})
+    try:
+        return typing.get_type_hints(alone, dict(vars(importlib.import_module(kind.__module__))))[name]
+    except NameError:
+        return type(old)
 
 
 def _name(record: Any) -> str:
@@ -111,4 +163,21 @@ def _name(record: Any) -> str:
 
 
 def _words(hint: Any) -> str:
-    return hint.__name__ if isinstance(hint, type) else str(hint).replace("typing.", "")
+    """What a person may type for this type."""
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        typed = [_words(option) for option in typing.get_args(hint)]
+        return " or ".join(word for word in dict.fromkeys(typed) if word)
+    if typing.get_origin(hint) is typing.Literal:
+        return " or ".join(map(str, typing.get_args(hint)))
+    if hint in (None, type(None)):
+        return "none"
+    if typing.get_origin(hint) in (list, tuple, Sequence):
+        return "a list such as a,b"
+    named = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
+    return named.get(hint, "") if isinstance(hint, type) else ""
+
+
+def _now(old: Any) -> str:
+    """What stands there, if it is short enough to be shown."""
+    text = "none" if old is None else str(old)
+    return f"; it is {text} now" if len(text) < 40 else ""
