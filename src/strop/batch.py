@@ -105,9 +105,10 @@ def _rows_of(pick: Pick, layout: str) -> list[_Row]:
 
 
 def _bootstrap_prompt(episode: Episode, last: int) -> Tokens:
-    """The prompt after the picked turns, where a value stands for what follows; empty if nothing does."""
-    if last < len(episode.turns):
-        return episode.turns[last].prompt
+    """The prompt of the next decision after the picked turns, where a value stands for it; empty if there is none."""
+    for turn in episode.turns[last:]:
+        if turn.completion.tokens:
+            return turn.prompt
     return episode.final if episode.end is End.TRUNCATED else ()
 
 

@@ -52,7 +52,7 @@ class Replay:
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config:
-        """`capacity` and `size` count turns; `num_draws` updates a step; `n_step` turns a pick; `warmup` turns first."""
+        """`capacity`, `size` and `warmup` count turns; `num_draws` updates a step; `n_step` turns a pick."""
 
         capacity: int = 10_000
         size: int = 64

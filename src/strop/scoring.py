@@ -18,7 +18,7 @@ from strop.types import Batch, Heads, Keep, Max, Mean, Metrics, Policy, Sampling
 
 Scores = dict[str, Tensor]
 Loss = Callable[[Batch, Tensor, Tensor, Tensor, Tensor], tuple[Tensor, Metrics]]
-"""(micro, logprobs_BT, old_BT, advantage_BT, weight_BT) -> the loss and its metrics; only logprobs_BT has a gradient."""
+"""(micro, logprobs_BT, old_BT, advantage_BT, weight_BT) -> loss and metrics; only logprobs_BT has a gradient."""
 
 
 class Scorer:
@@ -77,7 +77,7 @@ class Scorer:
             yield value, metrics | (self.metrics(micro, scores) if is_first else {})
 
     def score(self, micro: Batch) -> Scores:
-        """`logprobs` (with gradient) and `entropy` (without) of every action [B, T]; `kl` where the loss wants it whole."""
+        """`logprobs` (with gradient) and `entropy` (without) of every action [B, T]; `kl` if the loss wants it."""
         law_NV = None
         if self.reference is not None and self.kl.placement == "loss" and self.kl.estimator == "full":
             law_NV = law_of(self.reference, micro, self.sampling)
@@ -112,7 +112,7 @@ class Scorer:
         return self.kl.weight * estimate(_log_ratio(batch, reference_BT), self.kl.estimator)
 
     def kl_loss(self, micro: Batch, scores: Scores, reference_BT: Tensor) -> Tensor:
-        """weight * estimate [B, T] with gradient, to be added to each token's loss; 0 where KL is off or in the reward."""
+        """weight * estimate [B, T] with gradient, for each token's loss; 0 where KL is off or in the reward."""
         if self.reference is None or self.kl.placement != "loss":
             return torch.zeros_like(scores["logprobs"])
         if self.kl.estimator == "full":
@@ -121,10 +121,10 @@ class Scorer:
         return self.kl.weight * estimate(log_ratio_BT, self.kl.estimator)
 
     def kl_metrics(self, batch: Batch, reference_BT: Tensor) -> Metrics:
-        """KL to the start in nats a sequence (k1), averaged over scored episodes; nothing where there is no reference."""
+        """KL to the start in nats a sequence (k1), averaged over scored episodes; nothing without a reference."""
         if self.reference is None:
             return {}
-        total = torch.where(scored_actions(batch), _log_ratio(batch, reference_BT), 0.0).sum().item()
+        total = _log_ratio(batch, reference_BT).sum().item()
         return {"policy/kl": Mean(total, num_scored(batch))}
 
     def metrics(self, micro: Batch, scores: Scores) -> Metrics:
@@ -186,5 +186,5 @@ def law_of(policy: Policy, micro: Batch, sampling: Sampling) -> Tensor:
 
 
 def _log_ratio(batch: Batch, reference_BT: Tensor) -> Tensor:
-    """log mu - log ref [B, T] of what was sampled, 0 off the actions."""
-    return torch.where(batch.action_BT, batch.logprobs_BT - reference_BT, 0.0)
+    """log mu - log ref [B, T] of what was sampled, 0 off the scored actions (an Unscored one may have no log-prob)."""
+    return torch.where(scored_actions(batch), batch.logprobs_BT - reference_BT, 0.0)

@@ -122,7 +122,7 @@ def test_rloo_is_the_policy_gradient(size: int) -> None:
     assert relative(expected_ascent(tree, build(RLOO, tree), rewards, size), tree.true_gradient(rewards)) < 1e-12
 
 
-@pytest.mark.parametrize("size", [2, 3, 4])
+@pytest.mark.parametrize("size", [2, 3])
 def test_dr_grpo_is_the_policy_gradient_times_a_known_factor(size: int) -> None:
     # a sample stands in its own mean: the factor is (G - 1) / G, over the constant length
     tree = table_tree(3, 2, seed=3)

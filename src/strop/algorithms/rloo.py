@@ -5,7 +5,8 @@ Kool, van Hoof & Welling 2019 ("Buy 4 REINFORCE samples, get a baseline for free
     A_i = R_i - mean of R_j over j != i,   R_i = r_i - kl.weight * sum_t k1_it
     loss = mean_i max(-rho_i A_i, -clip(rho_i, 1 - clip, 1 + clip) A_i),   rho_i = exp(sum_t log pi - log pi_old)
 
-The whole completion is one action: one ratio, one advantage. Unbiased: the baseline of a sample never saw it.
+The whole completion is one action: one ratio, one advantage. Unbiased: the baseline of a sample never saw it. Where
+`kl.placement` is "loss", the mean over sequences of the sum of their tokens' KL terms is added.
 
 Differs from the paper: the ratio is clipped (as TRL does), which acts only with `epochs` > 1; with one epoch the
 gradient is exactly A_i * grad log pi(y_i).
@@ -19,7 +20,7 @@ from functools import partial
 from typing import ClassVar
 
 from strop.functional.advantages import leave_one_out
-from strop.functional.aggregation import sequence_mean, spread, sum_per_pick
+from strop.functional.aggregation import sequence_sum, spread, sum_per_pick
 from strop.functional.divergences import KL
 from strop.functional.objectives import sequence_objective
 from strop.memory import Fresh
@@ -61,7 +62,7 @@ class RLOO:
             self.optimizer,
             batch,
             advantage_BT,
-            sequence_mean(batch),
+            sequence_sum(batch),
             reference_BT,
             self.loss,
             keep="episode",

@@ -46,8 +46,12 @@ def require_full_support(sampling: Sampling, who: str) -> None:
             "the nucleus have probability 0 when sampled and not when scored. Set top_p=1.0 and top_k=0; lower the "
             "temperature instead."
         )
-    if sampling.temperature == 0.0 and sampling.epsilon == 0.0:
-        raise ValueError(f"{who} needs samples that differ: sampling.temperature=0 is greedy. Set it above 0.")
+    if sampling.temperature == 0.0 or sampling.epsilon == 1.0:
+        raise ValueError(
+            f"{who} has no gradient under sampling.temperature={sampling.temperature}, "
+            f"sampling.epsilon={sampling.epsilon}: the law does not move with the logits. Set temperature above 0 and "
+            "epsilon below 1."
+        )
     if callable(sampling.temperature) or callable(sampling.epsilon):
         raise ValueError(
             f"{who} scores under one law: sampling.temperature and epsilon must be numbers, not schedules."

@@ -8,7 +8,9 @@ With l = log pi(y) - log ref(y) on samples of pi (Schulman 2020, "Approximating 
     k3_ratio = rho * k3    rho = pi / sg(pi): the same expected gradient as k2 (DeepSeek-V3.2)
     full = sum_v pi log(pi / ref)   the exact token-local reverse KL, from the whole law
 
-Only k1 in the reward gives the gradient of the sequence KL (Tang & Munos 2025, 2506.09477).
+Only k1 in the reward gives the gradient of the sequence KL (Tang & Munos 2025, 2506.09477). An estimator c in the
+reward moves the policy towards states and tokens of small c, and not c itself: k3 gives grad KL minus the token-local
+forward KL, `full` grad KL minus the token-local reverse KL, which is exactly 0 for answers of one token.
 """
 
 from __future__ import annotations
@@ -46,7 +48,7 @@ class KL:
                 "placement='reward' with k1 (the gradient of the sequence KL), or 'loss' with k2, k3_ratio or full."
             )
         if self.placement == "reward" and self.estimator == "k3_ratio":
-            raise ValueError("kl.estimator='k3_ratio' is a loss; in the reward use k1 (unbiased), k3 or full.")
+            raise ValueError("kl.estimator='k3_ratio' is a loss: in the reward use k1, the unbiased one.")
 
 
 def estimate(log_ratio_BT: Tensor, estimator: Estimator) -> Tensor:

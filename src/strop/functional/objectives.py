@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from strop.functional.aggregation import scored_actions
+from strop.functional.aggregation import num_actions_E, scored_actions, spread
 from strop.functional.ratios import clip_active, clipped_loss, log_ratio, sequence_log_ratio
 from strop.types import Batch, Mean, Metrics
 
@@ -39,10 +39,11 @@ def sequence_objective(
 ) -> tuple[Tensor, Metrics]:
     """The same with one ratio a sequence, exp(sum_t log pi - log pi_old); needs whole episodes.
 
-    Every action of a sequence carries the sequence's term; under the weights of `sequence_mean` they add up to it once.
+    The sequence's term counts once: each of its L actions carries 1/L of it, under the weights of `sequence_sum`.
     """
     ratio_BT = sequence_log_ratio(log_ratio(logprobs_BT, old_BT, micro.action_BT), micro).exp()
-    loss = (weight_BT * clipped_loss(ratio_BT, advantage_BT, low, high)).sum()
+    share_BT = spread(1.0 / num_actions_E(micro).clamp(min=1), micro).to(weight_BT.dtype)
+    loss = (weight_BT * share_BT * clipped_loss(ratio_BT, advantage_BT, low, high)).sum()
     return loss, _clip_metrics(micro, ratio_BT, advantage_BT, low, high)
 
 

@@ -71,7 +71,7 @@ class Table:
 
     def decode(self, state: list[Tokens], tokens_B: Tensor) -> tuple[Tensor, list[Tokens]]:
         """Append a token to each prefix and look it up."""
-        prefixes = [prefix + (token,) for prefix, token in zip(state, tokens_B.tolist(), strict=True)]
+        prefixes = [(*prefix, token) for prefix, token in zip(state, tokens_B.tolist(), strict=True)]
         return self._read(prefixes), prefixes
 
     def keep(self, state: list[Tokens], rows: Sequence[int]) -> list[Tokens]:

@@ -1,0 +1,175 @@
+"""Where exact-gradient training ends: the optimum of KL-regularised RL, and what other KL choices reach instead."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from exact.build import flat
+from exact.tree import Tree, ascent, built_at, expected_ascent, random_weights, set_weights, table_tree
+from strop.algorithms.grpo import GRPO
+from strop.algorithms.reinforce import REINFORCE
+from strop.algorithms.rloo import RLOO
+from strop.functional.divergences import KL
+from strop.optimizer import SGD
+from strop.policies.table import Table
+from strop.types import Pick, Sampling
+
+REF, REWARD = (0.5, 0.3, 0.2), (1.0, 0.0, 0.5)
+
+
+def bandit() -> Tree:
+    """One decision among three answers; the table stands at REF."""
+    policy = Table(3, capacity=2)
+    tree = Tree(policy, 1, end=None)
+    policy.row((1,))
+    set_weights(policy, torch.cat([torch.tensor(REF, dtype=torch.float64).log(), torch.zeros(3, dtype=torch.float64)]))
+    return tree
+
+
+def natural_step(tree: Tree, moved: Tensor, rate: float) -> None:
+    """Step along the gradient over d_s pi(a | s): the natural gradient of a softmax table, fast in rare places too."""
+    laws = {s: law.detach() for s, law in tree.laws().items()}
+    visits = tree.visits(laws)
+    step = moved.view_as(tree.policy.weight).clone()
+    for s in tree.states:
+        step[tree.policy.contexts[(1, *s)]] /= visits[s] * laws[s].exp()
+    set_weights(tree.policy, flat(tree.policy.parameters()) + rate * step.flatten())
+
+
+def solved(tree: Tree, algorithm: Any, size: int) -> list[float]:
+    """The policy after 22 exact gradient steps."""
+    for _ in range(22):
+        natural_step(tree, expected_ascent(tree, algorithm, REWARD, size), 0.8)
+    probs: list[float] = tree.probabilities(tree.laws()).tolist()
+    return probs
+
+
+def iterate(advantage: Any) -> list[float]:
+    """pi_j = ref_j / (1 - A_j(pi)), the fixed point of the forward KL at weight 1, by damped iteration."""
+    pi = list(REF)
+    for _ in range(5000):
+        new = [ref / (1.0 - a) for ref, a in zip(REF, advantage(pi), strict=True)]
+        pi = [0.5 * p + 0.5 * n for p, n in zip(pi, new, strict=True)]
+    return pi
+
+
+def close(got: list[float], expected: Any, tolerance: float) -> bool:
+    return max(abs(a - b) for a, b in zip(got, expected, strict=True)) < tolerance
+
+
+def test_bandit_with_k1_in_the_reward_reaches_boltzmann() -> None:
+    # ref e^r / Z = (1.359141, .3, .329744) / 1.988885
+    boltzmann = [ref * math.exp(r) for ref, r in zip(REF, REWARD, strict=True)]
+    boltzmann = [b / sum(boltzmann) for b in boltzmann]
+    assert close(boltzmann, (0.683368, 0.150838, 0.165794), 1e-6)
+    tree = bandit()
+    algorithm = RLOO.Config(optimizer=SGD(lr=1.0), kl=KL(weight=1.0)).build(tree.policy, Sampling(), 4096)
+    assert close(solved(tree, algorithm, 2), boltzmann, 1e-6)
+
+
+def test_bandit_with_k3_in_the_loss_reaches_another_point() -> None:
+    # stationary where pi (1 - (r - E r)) = ref: the forward KL's point, not Boltzmann's
+    def advantage(pi: list[float]) -> list[float]:
+        mean = sum(p * r for p, r in zip(pi, REWARD, strict=True))
+        return [r - mean for r in REWARD]
+
+    point = iterate(advantage)
+    assert close(point, (0.668186, 0.171596, 0.160219), 1e-6)
+    tree = bandit()
+    kl = KL(weight=1.0, placement="loss", estimator="k3")
+    config = REINFORCE.Config(optimizer=SGD(lr=1.0), kl=kl, baseline_decay=None)
+    assert close(solved(tree, config.build(tree.policy, Sampling(), 4096), 1), point, 1e-6)
+
+
+def test_bandit_grpo_pairs_reach_the_point_of_normalised_advantages() -> None:
+    # a pair (j, k) gives j the advantage d / (sqrt(2) |d| + 2e-4), d = r_j - r_k; A_j is its mean over k ~ pi
+    def advantage(pi: list[float]) -> list[float]:
+        def pair(j: int, k: int) -> float:
+            d = REWARD[j] - REWARD[k]
+            return (d / 2) / (abs(d) / math.sqrt(2) + 1e-4)
+
+        return [sum(pi[k] * pair(j, k) for k in range(3)) for j in range(3)]
+
+    tree = bandit()
+    kl = KL(weight=1.0, placement="loss", estimator="k3")
+    algorithm = GRPO.Config(optimizer=SGD(lr=1.0), kl=kl).build(tree.policy, Sampling(), 4096)
+    assert close(solved(tree, algorithm, 2), iterate(advantage), 1e-6)
+
+
+def test_bandit_grpo_in_a_large_group_stands_still_at_the_point_of_the_population_std() -> None:
+    # A = (r - E r) / std under pi gives (.841942, .073007, .085051); a group of 1000 rounds it to 842, 73, 85
+    def advantage(pi: list[float]) -> list[float]:
+        mean = sum(p * r for p, r in zip(pi, REWARD, strict=True))
+        std = math.sqrt(sum(p * (r - mean) ** 2 for p, r in zip(pi, REWARD, strict=True)))
+        return [(r - mean) / std for r in REWARD]
+
+    point = [0.841942, 0.073007, 0.085051]
+    assert close([ref / (1.0 - a) for ref, a in zip(REF, advantage(point), strict=True)], point, 2e-6)
+    tree = bandit()
+    kl = KL(weight=1.0, placement="loss", estimator="k3")
+    algorithm = GRPO.Config(optimizer=SGD(lr=1.0), kl=kl).build(tree.policy, Sampling(), 4096)
+    still = {}
+    for counts in ((842, 73, 85), (684, 151, 165)):
+        with torch.no_grad():
+            tree.policy.weight[0] = torch.tensor(counts, dtype=torch.float64).log()
+        episodes = tree.episodes(REWARD)
+        group = [Pick(one) for one, n in zip(episodes, counts, strict=True) for _ in range(n)]
+        still[counts] = float(ascent(tree, algorithm, group).norm())
+    assert still[842, 73, 85] < 2e-3 < 50 * 2e-3 < still[684, 151, 165]
+
+
+def optimum(tree: Tree, reference: Tensor, rewards: list[float], beta: float) -> tuple[Tensor, float]:
+    """Weights of pi* = ref e^(r / beta) / Z by backward induction, and beta ln Z."""
+    own = flat(tree.policy.parameters())
+    set_weights(tree.policy, reference)
+    ref = tree.probabilities(tree.laws()).tolist()
+    mass = {y: p * math.exp(r / beta) for y, p, r in zip(tree.sequences, ref, rewards, strict=True)}
+    best = tree.policy.weight.detach().clone()
+    for state in tree.states:
+        for token in range(tree.policy.vocabulary):
+            prefix = (*state, token)
+            below = math.fsum(m for y, m in mass.items() if y[: len(prefix)] == prefix)
+            best[tree.policy.contexts[(1, *state)], token] = math.log(below)
+    set_weights(tree.policy, own)
+    return best.flatten(), beta * math.log(math.fsum(mass.values()))
+
+
+def test_the_gradient_is_zero_at_the_kl_regularised_optimum() -> None:
+    tree, beta = table_tree(3, 2, seed=0), 0.5
+    reference = random_weights(tree.policy, seed=1)
+    rewards = random_weights(tree.policy, seed=2)[: len(tree.sequences)].tolist()
+    best, _ = optimum(tree, reference, rewards, beta)
+    plain = REINFORCE.Config(optimizer=SGD(lr=1.0), kl=KL(weight=beta), baseline_decay=None)
+    group = RLOO.Config(optimizer=SGD(lr=1.0), kl=KL(weight=beta))
+    forward = RLOO.Config(optimizer=SGD(lr=1.0), kl=KL(weight=beta, placement="loss", estimator="k3"))
+    for config, size, is_zero in ((plain, 1, True), (group, 2, True), (forward, 2, False)):
+        algorithm = built_at(tree, reference, lambda c=config: c.build(tree.policy, Sampling(), 4096))
+        set_weights(tree.policy, best)
+        norm = float(expected_ascent(tree, algorithm, rewards, size).norm())
+        assert norm < 1e-14 if is_zero else norm > 1e-2
+
+
+def test_exact_steps_reach_the_kl_regularised_optimum() -> None:
+    # every sequence once, weighted by its probability: one update is one exact gradient step on J = E r - beta KL
+    tree, beta = table_tree(3, 3, seed=0), 0.5
+    reference = random_weights(tree.policy, seed=1)
+    rewards = random_weights(tree.policy, seed=2)[: len(tree.sequences)].tolist()
+    best, value = optimum(tree, reference, rewards, beta)
+    config = REINFORCE.Config(optimizer=SGD(lr=1.0), kl=KL(weight=beta), baseline_decay=None)
+    algorithm = built_at(tree, reference, lambda: config.build(tree.policy, Sampling(), 4096))
+    set_weights(tree.policy, best)
+    target = tree.probabilities(tree.laws()).detach()
+    set_weights(tree.policy, reference)
+    ref = tree.probabilities(tree.laws()).detach()
+    for _ in range(50):
+        probs = tree.probabilities(tree.laws()).tolist()
+        picks = [Pick(one, weight=len(probs) * p) for one, p in zip(tree.episodes(rewards), probs, strict=True)]
+        natural_step(tree, ascent(tree, algorithm, picks), 1.0)
+    probs_ = tree.probabilities(tree.laws()).detach()
+    kl = float((probs_ * (probs_ / ref).log()).sum())
+    assert float((probs_ * (probs_ / target).log()).sum()) < 1e-12
+    assert -1e-12 <= value - (float(probs_ @ torch.tensor(rewards, dtype=torch.float64)) - beta * kl) < 1e-12

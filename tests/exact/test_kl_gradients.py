@@ -1,0 +1,190 @@
+"""What each (placement, estimator) of KL optimises: its expected gradient is one closed form and none of the others.
+
+Closed forms, by autograd over the enumeration; d_s is the probability to pass through state s, held fixed:
+
+    sequence      grad KL(pi || ref) of whole sequences
+    reverse       sum_s d_s grad KL(pi_s || ref_s)        the token-local reverse KL
+    forward       sum_s d_s grad KL(ref_s || pi_s)        the token-local forward KL
+
+An estimator c in the reward gives grad sum_y pi(y) sg(c(y)) = grad E[c] - E[grad c]; since E[k1] = E[k3] = E[full] = KL
+and E[grad k2] = E[grad full] = reverse, E[grad k3] = forward, E[grad k1] = 0, the table below follows.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from exact.build import flat, transformer
+from exact.tree import Laws, Tree, built_at, expected_ascent, random_weights, relative, set_weights, table_tree
+from strop.algorithms.dr_grpo import DrGRPO
+from strop.algorithms.grpo import GRPO
+from strop.algorithms.reinforce import REINFORCE
+from strop.algorithms.rloo import RLOO
+from strop.batch import collate
+from strop.functional.divergences import KL, estimate, full_kl
+from strop.optimizer import SGD
+from strop.types import Pick, Sampling
+
+TABLE = {
+    ("reward", "k1"): "sequence",
+    ("reward", "k2"): "k2 - reverse",
+    ("reward", "k3"): "sequence - forward",
+    ("reward", "full"): "sequence - reverse",
+    ("loss", "k2"): "reverse",
+    ("loss", "k3"): "forward",
+    ("loss", "k3_ratio"): "reverse",
+    ("loss", "full"): "reverse",
+}
+
+
+def build(kind: Any, tree: Tree, placement: Any, estimator: Any, reference: Tensor, **fields: Any) -> Any:
+    kl = KL(weight=1.0, placement=placement, estimator=estimator)
+    config = kind.Config(optimizer=SGD(lr=1.0), kl=kl, **fields)
+    sampling = Sampling(temperature=tree.temperature, max_tokens=5)
+    return built_at(tree, reference, lambda: config.build(tree.policy, sampling, 4096))
+
+
+def at(tree: Tree, weights: Tensor) -> Laws:
+    """The laws at other weights, as constants."""
+    own = flat(tree.policy.parameters())
+    set_weights(tree.policy, weights)
+    laws = {s: law.detach() for s, law in tree.laws().items()}
+    set_weights(tree.policy, own)
+    return laws
+
+
+def closed_forms(tree: Tree, reference: Tensor) -> dict[str, Tensor]:
+    """Every named gradient of the module's docstring."""
+    ref = at(tree, reference)
+    laws = tree.laws()
+    visits = {s: d.detach() for s, d in tree.visits(laws).items()}
+    probs = tree.probabilities(laws)
+    ratios = [a - b for a, b in zip(tree.logprobs(laws), tree.logprobs(ref), strict=True)]
+    sequence = tree.gradient(sum(p * ratio.sum() for p, ratio in zip(probs, ratios, strict=True)))
+    k2 = tree.gradient(sum(p * (ratio**2 / 2).sum() for p, ratio in zip(probs, ratios, strict=True)))
+    reverse = tree.gradient(sum(visits[s] * (laws[s].exp() * (laws[s] - ref[s])).sum() for s in tree.states))
+    forward = tree.gradient(sum(visits[s] * (ref[s].exp() * (ref[s] - laws[s])).sum() for s in tree.states))
+    return {
+        "sequence": sequence,
+        "reverse": reverse,
+        "forward": forward,
+        "k2 - reverse": k2 - reverse,
+        "sequence - forward": sequence - forward,
+        "sequence - reverse": sequence - reverse,
+    }
+
+
+@pytest.mark.parametrize("temperature", [1.0, 0.7])
+@pytest.mark.parametrize(("placement", "estimator"), TABLE)
+def test_kl_gradient_is_its_closed_form_and_no_other(placement: str, estimator: str, temperature: float) -> None:
+    tree = table_tree(3, 3, seed=0, temperature=temperature)
+    reference = random_weights(tree.policy, seed=1)
+    algorithm = build(REINFORCE, tree, placement, estimator, reference, baseline_decay=None)
+    got = -expected_ascent(tree, algorithm, [0.0] * len(tree.sequences), 1)
+    forms = closed_forms(tree, reference)
+    own = forms.pop(TABLE[placement, estimator])
+    assert relative(got, own) < 1e-12
+    for name, other in forms.items():
+        assert relative(got, other) > 1e-2, name
+
+
+@pytest.mark.parametrize(("placement", "estimator"), TABLE)
+@pytest.mark.parametrize("kind", [RLOO, DrGRPO])
+def test_group_algorithms_pull_with_the_same_kl(kind: Any, placement: str, estimator: str) -> None:
+    # RLOO: the same; Dr. GRPO: over L_max = 5, and in the reward (G - 1) / G = 1/2 of it
+    tree = table_tree(3, 2, seed=0)
+    reference = random_weights(tree.policy, seed=1)
+    factor = 1.0 if kind is RLOO else (0.5 if placement == "reward" else 1.0) / 5
+    got = -expected_ascent(tree, build(kind, tree, placement, estimator, reference), [0.0] * len(tree.sequences), 2)
+    assert relative(got, factor * closed_forms(tree, reference)[TABLE[placement, estimator]]) < 1e-12
+
+
+def test_grpo_takes_kl_off_after_normalising() -> None:
+    # on sequences of exactly 2 tokens: 1/2 (mean over tokens) * 1/2 (own mean) of the sequence KL, whatever std is
+    tree = table_tree(3, 2, seed=0, end=None)
+    reference = random_weights(tree.policy, seed=1)
+    rewards = [10.0 * (i % 3) for i in range(len(tree.sequences))]
+    pulls = [
+        expected_ascent(tree, build(GRPO, tree, "reward", "k1", reference), scores, 2)
+        for scores in (rewards, [0.0] * len(rewards))
+    ]
+    free = expected_ascent(tree, GRPO.Config(optimizer=SGD(lr=1.0)).build(tree.policy, Sampling(), 4096), rewards, 2)
+    sequence = closed_forms(tree, reference)["sequence"]
+    assert relative(-pulls[1], sequence / 4) < 1e-12
+    assert relative(free - pulls[0], sequence / 4) < 1e-10
+
+
+@pytest.mark.parametrize(("placement", "estimator"), [("reward", "k1"), ("loss", "k2"), ("loss", "full")])
+def test_kl_of_a_real_transformer_in_small_chunks(
+    placement: str, estimator: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("strop.policies.transformer.CHUNK_BYTES", 1)  # one decision a chunk
+    tree = Tree(transformer("gpt2", vocabulary=3), 2, end=0)
+    reference = flat(tree.policy.parameters()) + random_weights(tree.policy, seed=1, scale=0.1)
+    algorithm = build(REINFORCE, tree, placement, estimator, reference, baseline_decay=None)
+    got = -expected_ascent(tree, algorithm, [0.0] * len(tree.sequences), 1)
+    assert relative(got, closed_forms(tree, reference)[TABLE[placement, estimator]]) < 1e-10
+
+
+def test_kl_values_k1_and_k3_are_unbiased_and_k2_is_not() -> None:
+    tree = table_tree(3, 3, seed=0)
+    laws, ref = tree.laws(), at(tree, random_weights(tree.policy, seed=1))
+    probs = tree.probabilities(laws).tolist()
+    ratios = [(a - b).detach() for a, b in zip(tree.logprobs(laws), tree.logprobs(ref), strict=True)]
+    true = sum(p * float(ratio.sum()) for p, ratio in zip(probs, ratios, strict=True))
+    value = {
+        k: sum(p * float(estimate(ratio, k).sum()) for p, ratio in zip(probs, ratios, strict=True))
+        for k in ("k1", "k2", "k3", "k3_ratio")
+    }
+    visits = tree.visits({s: law.detach() for s, law in laws.items()})
+    whole = sum(float(visits[s] * full_kl(laws[s].detach()[None], ref[s][None])) for s in tree.states)
+    assert abs(value["k1"] - true) < 1e-12
+    assert abs(value["k3"] - true) < 1e-12
+    assert abs(value["k3_ratio"] - true) < 1e-12
+    assert abs(whole - true) < 1e-12
+    assert abs(value["k2"] - true) > 1e-2
+
+
+def test_kl_metric_is_the_mean_sum_over_sequences() -> None:
+    tree = table_tree(3, 2, seed=0)
+    reference = random_weights(tree.policy, seed=1)
+    algorithm = build(RLOO, tree, "reward", "k1", reference)
+    ratios = [
+        float((a.detach() - b).sum())
+        for a, b in zip(tree.logprobs(tree.laws()), tree.logprobs(at(tree, reference)), strict=True)
+    ]
+    episodes = tree.episodes([0.0] * len(tree.sequences))
+    update = algorithm.update(collate(tuple(Pick(one) for one in episodes), "per_turn"))
+    assert abs(update.metrics["policy/kl"].value - sum(ratios) / len(ratios)) < 1e-12
+
+
+def test_k1_in_the_loss_is_refused() -> None:
+    with pytest.raises(ValueError, match="exactly 0"):
+        KL(weight=0.1, placement="loss", estimator="k1")
+
+
+@pytest.mark.parametrize("kind", [REINFORCE, RLOO, DrGRPO, GRPO])
+def test_kl_weight_zero_makes_and_runs_no_reference(kind: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    tree = table_tree(3, 2)
+
+    def refuse() -> Any:
+        raise AssertionError("a reference was made")
+
+    monkeypatch.setattr(tree.policy, "reference", refuse)
+    algorithm = kind.Config(optimizer=SGD(lr=1.0), kl=KL(weight=0.0)).build(tree.policy, Sampling(), 4096)
+    calls = []
+    heads = tree.policy.heads
+    monkeypatch.setattr(tree.policy, "heads", lambda *args: calls.append(1) or heads(*args))
+    expected_ascent(tree, algorithm, list(range(7)), 1)
+    assert len(calls) == 7  # one read of the policy an update, and nothing else
+
+
+def test_log_ratio_of_a_drifted_token_is_not_clamped() -> None:
+    # far from the reference the pull must stay: d k2 / d l = l, also at l = 30
+    log_ratio = torch.tensor([30.0], dtype=torch.float64, requires_grad=True)
+    estimate(log_ratio, "k2").sum().backward()
+    assert float(log_ratio.grad) == 30.0
