@@ -1,0 +1,191 @@
+"""collate: every slot of a batch written out by hand."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from exact.build import batch_of, episode, turn
+from strop.batch import collate, scored_rewards
+from strop.types import End, Part, Pick, Unscored
+
+NAN = math.nan
+
+
+def same(got: list[list[float]], expected: list[list[float]]) -> bool:
+    """Equal, with NaN equal to NaN."""
+    return all(
+        len(a) == len(b) and all(x == y or (math.isnan(x) and math.isnan(y)) for x, y in zip(a, b, strict=True))
+        for a, b in zip(got, expected, strict=True)
+    )
+
+
+def test_collate_one_turn_puts_the_reward_on_the_last_action() -> None:
+    # prompt 5 6, action 7 8 9, reward 2: slots 0 1 | 2 3 4
+    batch = batch_of(episode(turn((5, 6), (7, 8, 9), (-0.1, -0.2, -0.3)), reward=2.0, group=4))
+    assert batch.tokens_BT.tolist() == [[5, 6, 7, 8, 9]]
+    assert batch.action_BT.tolist() == [[False, False, True, True, True]]
+    assert same(batch.logprobs_BT.tolist(), [[NAN, NAN, -0.1, -0.2, -0.3]])
+    assert batch.rewards_BT.tolist() == [[0, 0, 0, 0, 2]]
+    assert batch.next_BT.tolist() == [[-1, -1, 3, 4, -1]]
+    assert batch.decision_BT.tolist() == batch.action_BT.tolist()
+    assert (batch.group_E.tolist(), batch.return_E.tolist(), batch.weight_E.tolist()) == ([4], [2.0], [1.0])
+
+
+def test_collate_joined_skips_the_environment_tokens_between_turns() -> None:
+    # 5 | 7 | (env) 3 3 | 8 9; turn rewards .5 and 1, episode reward 2
+    one = episode(turn((5,), (7,), reward=0.5), turn((5, 7, 3, 3), (8, 9), reward=1.0), reward=2.0)
+    batch = batch_of(one)
+    assert batch.tokens_BT.tolist() == [[5, 7, 3, 3, 8, 9]]
+    assert batch.action_BT.int().tolist() == [[0, 1, 0, 0, 1, 1]]
+    assert batch.next_BT.tolist() == [[-1, 4, -1, -1, 5, -1]]
+    assert batch.rewards_BT.tolist() == [[0, 0.5, 0, 0, 0, 3]]
+    assert batch.return_E.tolist() == [3.5]
+
+
+def test_collate_per_turn_links_decisions_across_rows() -> None:
+    one = episode(turn((5,), (7,), reward=0.5), turn((5, 7, 3, 3), (8, 9)), reward=2.0)
+    batch = batch_of(one, layout="per_turn")
+    assert batch.tokens_BT.tolist() == [[5, 7, 0, 0, 0, 0], [5, 7, 3, 3, 8, 9]]
+    assert batch.action_BT.int().tolist() == [[0, 1, 0, 0, 0, 0], [0, 0, 0, 0, 1, 1]]
+    assert batch.next_BT.tolist() == [[-1, 10, -1, -1, -1, -1], [-1, -1, -1, -1, 11, -1]]  # 10 = row 1 * width 6 + 4
+    assert (batch.episode_B.tolist(), batch.turn_B.tolist(), batch.offset_B.tolist()) == ([0, 0], [0, 1], [0, 1])
+
+
+def test_collate_joined_starts_a_row_where_history_is_rewritten() -> None:
+    # the second prompt dropped the first answer's 8: it does not extend 5 7 8
+    one = episode(turn((5,), (7, 8)), turn((5, 7, 3), (9,)), turn((5, 7, 3, 9, 4), (6,)), reward=1.0)
+    batch = batch_of(one)
+    assert batch.tokens_BT.tolist() == [[5, 7, 8, 0, 0, 0], [5, 7, 3, 9, 4, 6]]
+    assert batch.next_BT.tolist() == [[-1, 2, 9, -1, -1, -1], [-1, -1, -1, 11, -1, -1]]
+    assert (batch.turn_B.tolist(), batch.offset_B.tolist()) == ([0, 1], [0, 2])
+
+
+@pytest.mark.parametrize(
+    ("layout", "tokens", "following"),
+    [
+        ("joined", [[5, 7, 3, 0]], [[-1, 3, -1, -1]]),
+        ("per_turn", [[5, 7, 0, 0], [5, 7, 3, 0]], [[-1, 7, -1, -1], [-1] * 4]),
+    ],
+)
+def test_collate_truncated_ends_in_a_slot_where_a_value_is_read(layout: str, tokens: object, following: object) -> None:
+    # after `final` = 5 7 3 the next decision would stand at slot 3
+    batch = batch_of(episode(turn((5,), (7,)), end=End.TRUNCATED, final=(5, 7, 3)), layout=layout)
+    assert batch.tokens_BT.tolist() == tokens
+    assert batch.next_BT.tolist() == following
+    assert not batch.action_BT[-1, 3]
+    assert batch.decision_BT[-1, 3]
+    assert int(batch.action_BT.sum()) == 1
+
+
+def test_collate_terminated_reads_no_value_even_where_a_final_prompt_stands() -> None:
+    batch = batch_of(episode(turn((5,), (7,)), end=End.TERMINATED, final=(5, 7, 3)))
+    assert batch.next_BT.tolist() == [[-1, -1]]
+
+
+def test_collate_a_turn_without_an_action_gives_its_reward_to_the_previous_decision() -> None:
+    one = episode(
+        turn((5,), (7,), reward=1.0), turn((5, 7, 3), (), reward=10.0), turn((5, 7, 3, 4), (8,), reward=100.0)
+    )
+    batch = batch_of(one)
+    assert batch.tokens_BT.tolist() == [[5, 7, 3, 4, 8]]
+    assert batch.rewards_BT.tolist() == [[0, 11, 0, 0, 100]]
+    assert batch.next_BT.tolist() == [[-1, 4, -1, -1, -1]]
+    assert batch.return_E.tolist() == [111]
+    first = episode(turn((5,), (), reward=10.0), turn((5, 4), (8,), reward=1.0))
+    assert batch_of(first).rewards_BT.tolist() == [[0, 0, 1]]  # no decision came before it
+    assert batch_of(first).return_E.tolist() == [11]
+
+
+@pytest.mark.parametrize("layout", ["joined", "per_turn"])
+def test_collate_an_episode_without_any_action_counts_in_the_return_only(layout: str) -> None:
+    batch = batch_of(episode(turn((5,), ()), reward=3.0), episode(turn((5,), (7,)), reward=1.0), layout=layout)
+    assert batch.return_E.tolist() == [3.0, 1.0]
+    assert batch.weight_E.tolist() == [1.0, 1.0]
+    assert batch.rewards_BT.sum().item() == 1.0
+    assert int(batch.action_BT.sum()) == 1
+
+
+def test_collate_spreads_rewards_over_turns_and_tokens() -> None:
+    parts = {
+        "turns": Part(2.0, 3.0, turns=(1.0, 2.0)),
+        "tokens": Part(1.0, 0.6, tokens=(0.1, 0.2, 0.3)),
+        "gold": Part(0.0, 50.0),
+        "whole": Part(0.5, 8.0),
+    }
+    one = episode(turn((5,), (7,)), turn((5, 7, 3), (8, 9)), parts=parts)
+    # slot 1: 2*1 + .1; slot 3: .2; slot 4: 2*2 + .3 + .5*8
+    assert batch_of(one).rewards_BT.tolist() == [[0, 2.1, 0, 0.2, 8.3]]
+    assert batch_of(one).return_E.tolist() == [2 * 3 + 0.6 + 4]
+    assert math.isclose(sum(scored_rewards(one)), 10.6)
+
+
+@pytest.mark.parametrize("lost", ["unscored", "failed"])
+def test_collate_unscored_and_failed_have_no_weight_and_no_reward(lost: str) -> None:
+    reward = Unscored("no") if lost == "unscored" else 1.0
+    bad = episode(turn((5,), (7,), reward=4.0), reward=reward, end=End.FAILED if lost == "failed" else End.TERMINATED)
+    batch = batch_of(bad, episode(turn((5,), (7,)), reward=2.0))
+    assert batch.weight_E.tolist() == [0.0, 1.0]
+    assert math.isnan(batch.return_E[0])
+    assert batch.rewards_BT.tolist() == [[0, 0], [0, 2]]
+
+
+def test_collate_a_gold_part_that_is_unscored_changes_nothing() -> None:
+    one = episode(turn((5,), (7,)), parts={"r": Part(1.0, 2.0), "gold": Part(0.0, Unscored("offline"))})
+    assert batch_of(one).weight_E.tolist() == [1.0]
+
+
+def test_collate_unknown_logprobs_are_nan() -> None:
+    batch = batch_of(episode(turn((5,), (7,), None)))
+    assert same(batch.logprobs_BT.tolist(), [[NAN, NAN]])
+
+
+@pytest.mark.parametrize("layout", ["joined", "per_turn"])
+def test_collate_a_transition_bootstraps_at_the_next_prompt(layout: str) -> None:
+    one = episode(turn((5,), (7,), reward=1.0), turn((5, 7, 3), (8,), reward=2.0), turn((5, 7, 3, 8, 4), (9,)))
+    batch = collate((Pick(one, turn=1, length=1),), layout)
+    rows = [[5, 7, 3, 8, 4, 0]] if layout == "joined" else [[5, 7, 3, 8, 0, 0], [5, 7, 3, 8, 4, 0]]
+    assert batch.tokens_BT.tolist() == rows
+    assert int(batch.action_BT.sum()) == 1
+    assert batch.action_BT[0, 3]
+    assert batch.next_BT[0, 3] == (len(rows) - 1) * 6 + 5
+    assert batch.rewards_BT.sum().item() == 2.0
+    assert (batch.turn_B.tolist()[0], batch.offset_B.tolist()[0]) == (1, 1)
+
+
+def test_collate_an_n_step_window_and_the_last_one() -> None:
+    one = episode(turn((5,), (7,)), turn((5, 7, 3), (8,)), turn((5, 7, 3, 8, 4), (9,)), reward=6.0)
+    window = collate((Pick(one, turn=0, length=2, weight=0.5),), "joined")
+    assert window.next_BT.tolist() == [[-1, 3, -1, 5, -1, -1]]
+    assert window.rewards_BT.sum().item() == 0.0  # the episode's reward falls on the last action of all
+    assert window.weight_E.tolist() == [0.5]
+    last = collate((Pick(one, turn=2, length=1),), "joined")
+    assert last.next_BT.tolist() == [[-1] * 6]
+    assert last.rewards_BT.tolist() == [[0, 0, 0, 0, 0, 6]]
+
+
+def test_collate_a_transition_bootstraps_at_the_next_decision_past_an_empty_turn() -> None:
+    # the empty turn's reward already stands on the transition's action: what follows is the decision after it
+    one = episode(turn((5,), (7,)), turn((5, 7, 3), (), reward=10.0), turn((5, 7, 3, 4), (8,)))
+    batch = collate((Pick(one, turn=0, length=1),), "joined")
+    assert batch.tokens_BT.tolist() == [[5, 7, 3, 4, 0]]
+    assert batch.next_BT.tolist() == [[-1, 4, -1, -1, -1]]
+    assert batch.rewards_BT.tolist() == [[0, 10, 0, 0, 0]]
+
+
+def test_collate_refuses_what_does_not_exist() -> None:
+    one = episode(turn((5,), (7,)))
+    with pytest.raises(ValueError, match="at least one pick"):
+        collate((), "joined")
+    with pytest.raises(ValueError, match="1 turns"):
+        collate((Pick(one, turn=1, length=1),), "joined")
+    with pytest.raises(ValueError, match="no episode of this update has a turn"):
+        batch_of(episode())
+
+
+def test_collate_does_not_change_the_episode() -> None:
+    one = episode(turn((5,), (7,)), turn((5, 7, 3), (8,)), end=End.TRUNCATED, final=(5, 7, 3, 8, 2))
+    batch_of(one)
+    assert one.turns[0].prompt == (5,)
+    assert one.final == (5, 7, 3, 8, 2)
