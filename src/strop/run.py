@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -17,11 +18,11 @@ from strop.config import TrainConfig
 from strop.loop import loop
 from strop.plan import Plan, make_plan
 from strop.runs import provenance
-from strop.runs.directory import RunDirectory, Selector
+from strop.runs.directory import CONFIG, PROVENANCE, RunDirectory, Selector
 from strop.runs.guards import GapTolerance
 from strop.runs.progress import Progress
 from strop.runs.recorder import RunRecorder
-from strop.types import Episode, Parts, Policy
+from strop.types import Codec, Episode, Parts, Policy, Sampling
 from strop.verdicts import Verdict, verdicts_of
 
 BFLOAT16_GAP = GapTolerance(max=None, mean=0.02)
@@ -69,6 +70,16 @@ class Run:
         """The trained policy."""
         return self.parts.policy
 
+    def actor(self) -> tuple[Policy, Codec, Sampling]:
+        """The policy of the selected checkpoint, its codec, and the law it acts by: what talking to it needs, and no
+        optimiser, memory or reward."""
+        of = spec.some_of(self.path, ("policy", "seed", "dtype", "threads", "sampling"))
+        step, state = self.directory.load(self.selector)
+        torch.set_num_threads(of["threads"])
+        policy, codec = of["policy"].build(of["seed"], of["dtype"])
+        policy.load_state_dict(state["policy"])
+        return policy, codec, of["sampling"].at(step)
+
     def metrics(self) -> list[dict[str, float]]:
         """One dict a step, in order; held-out scores stand at the steps where they were judged."""
         with self.directory.reader() as store:
@@ -107,13 +118,15 @@ def train(
     *,
     resume: bool = False,
     recipe: str = "",
+    command: str = "",
     progress: Progress | None = None,
     announce: Callable[[Plan], None] | None = None,
 ) -> Run:
     """Train, and keep everything in `directory` (default: runs/<date-time>).
 
     With `resume` an existing run goes on to `config.steps`; fields that differ from its config are recorded as forks.
-    `recipe` is the text of a recipe file, of which the run keeps a copy. `announce` is told the plan before any step.
+    `recipe` is the text of a recipe file, of which the run keeps a copy; `command` is what started it, for its
+    provenance. `announce` is told the plan before any step. A run that ends before its first checkpoint leaves nothing.
     Raises ValueError for a config or directory that cannot be used, NonFinite and Stopped for a run that was stopped;
     whatever ends it, what was done is kept and can be resumed.
     """
@@ -122,39 +135,53 @@ def train(
     written, files = spec.to_files(config)
     origin = provenance.collect(seed=config.seed, dtype=config.dtype, threads=config.threads or 1, data=files)
     path = Path(directory) if directory else _default_directory()
+    files |= {f"{spec.RECIPE}.py": recipe} if recipe else {}
     if resume:
         home = RunDirectory.open(path)
         forks = _forks(home, written, origin)
     else:
-        own = {"provenance.json": json.dumps(origin, indent=2)} | ({"recipe.py": recipe} if recipe else {})
-        home, forks = RunDirectory.create(path, written, files | own), []
+        facts = json.dumps({"command": command} | origin, indent=2, ensure_ascii=False)
+        home, forks = RunDirectory.create(path, written, files | {PROVENANCE: facts}), []
     _seed_global_generators(config.seed)
 
     def tell_plan(parts: Parts) -> None:
         if announce is not None:
             announce(make_plan(config, parts))
 
-    with RunRecorder(
-        home,
-        sampling=config.sampling,
-        evaluate=config.judge if config.held_out else None,
-        eval_every=config.eval_every,
-        checkpoint_every=config.checkpoint_every,
-        tolerance=BFLOAT16_GAP if config.dtype == "bfloat16" else GapTolerance(),
-        progress=progress,
-        resume=resume,
-        forks=forks,
-        announce=tell_plan,
-    ) as recorder:
-        if forks:  # behind the writer's lock
-            for name, text in {"config.json": json.dumps(written, indent=2, ensure_ascii=False), **files}.items():
+    def adopt() -> None:
+        if forks:
+            for name, text in {CONFIG: json.dumps(written, indent=2, ensure_ascii=False), **files}.items():
                 home.write(name, text)
-        try:
-            loop(config, recorder)
-        except BaseException as error:
-            recorder.fail(recorder.step, error)
-            raise
-        return Run(home, config=config, interrupted=recorder.interrupted)
+
+    try:
+        with RunRecorder(
+            home,
+            sampling=config.sampling,
+            evaluate=config.judge if config.held_out else None,
+            eval_every=config.eval_every,
+            checkpoint_every=config.checkpoint_every,
+            tolerance=BFLOAT16_GAP if config.dtype == "bfloat16" else GapTolerance(),
+            progress=progress,
+            resume=resume,
+            forks=forks,
+            announce=tell_plan,
+            adopt=adopt,
+        ) as recorder:
+            _loop_or_fail(config, recorder)
+            return Run(home, config=config, interrupted=recorder.interrupted)
+    except BaseException:
+        if not resume and not home.checkpoints.steps():
+            shutil.rmtree(home.path, ignore_errors=True)
+        raise
+
+
+def _loop_or_fail(config: TrainConfig, recorder: RunRecorder) -> None:
+    """What ends the loop is written down and raised on."""
+    try:
+        loop(config, recorder)
+    except BaseException as error:
+        recorder.fail(recorder.step, error)
+        raise
 
 
 def _forks(home: RunDirectory, written: Mapping[str, Any], origin: Mapping[str, Any]) -> list[str]:

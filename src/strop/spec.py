@@ -9,11 +9,11 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import importlib
-import importlib.util
 import inspect
 import json
+import linecache
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -73,22 +73,54 @@ def to_files(config: Any) -> tuple[dict[str, Any], dict[str, str]]:
 
 def from_files(run: Path) -> Any:
     """The config of a run directory. Its recipe copy is loaded first, so that its functions are found."""
-    if (run / f"{RECIPE}.py").is_file():
-        load_module(run / f"{RECIPE}.py")
-    spec = json.loads((run / "config.json").read_text())
-    for name in TASK_FILES:
-        lines = (run / f"{name}.jsonl").read_text().splitlines()
-        spec[name] = []
-        tasks = [Task(**json.loads(line)) for line in lines]
-        spec[name] = tasks
+    spec = _read(run)
+    kind = _find(spec["class"])
+    names = [f.name for f in dataclasses.fields(kind) if f.name in spec and f.name not in TASK_FILES]
+    return kind(**some_of(run, names), **{name: _read_tasks(run / f"{name}.jsonl") for name in TASK_FILES})
+
+
+def some_of(run: Path, names: Sequence[str]) -> dict[str, Any]:
+    """Some fields of a run's config: who only wants the policy needs no reward that can be found again.
+
+    What JSON cannot name (a lambda, an object) comes from calling `recipe()` of the run's recipe copy.
+    """
+    copy = run / f"{RECIPE}.py"
+    module = load_module(copy) if copy.is_file() else None
+    spec, fields = _read(run), {}
+    for name in names:
+        try:
+            fields[name] = decode(spec[name])
+        except (ValueError, AttributeError, ImportError) as error:
+            if not hasattr(module, RECIPE):
+                raise ValueError(
+                    f"the config of {run} cannot be rebuilt from its files: {name}: {error} It was started from "
+                    "Python; continue it there, with strop.train(config, directory, resume=True)."
+                ) from error
+            fields[name] = _again(module, name, spec[name])
+    return fields
+
+
+def _again(module: Any, name: str, spec: Any) -> Any:
+    """A field as the recipe makes it; rewards keep the weights that the run has."""
+    value = getattr(module.recipe(), name)
+    if name not in ("rewards", "gold"):
+        return value
+    from strop.config import named_rewards
+
+    made = named_rewards(value, name)
+    return {key: (made[key][0], weight) for key, (_, weight) in spec["map"].items()}
+
+
+def _read(run: Path) -> dict[str, Any]:
     try:
-        decoded = decode({key: value for key, value in spec.items() if key not in TASK_FILES})
-    except (ValueError, AttributeError, ImportError) as error:
-        raise ValueError(
-            f"the config of {run} cannot be rebuilt from its files: {error} It was started from Python; continue it "
-            "there, with strop.train(config, directory, resume=True)."
-        ) from error
-    return dataclasses.replace(decoded, **{name: spec[name] for name in TASK_FILES})
+        spec: dict[str, Any] = json.loads((run / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{run / 'config.json'} cannot be read: {error}.") from error
+    return spec
+
+
+def _read_tasks(file: Path) -> list[Task]:
+    return [Task(**json.loads(line)) for line in file.read_text(encoding="utf-8").split("\n") if line]
 
 
 def changes(before: Mapping[str, Any], after: Mapping[str, Any], path: str = "") -> list[str]:
@@ -104,13 +136,12 @@ def changes(before: Mapping[str, Any], after: Mapping[str, Any], path: str = "")
 
 
 def load_module(path: Path) -> ModuleType:
-    """Load a recipe file under the name `recipe`."""
-    found = importlib.util.spec_from_file_location(RECIPE, path)
-    assert found is not None
-    assert found.loader is not None
-    module = importlib.util.module_from_spec(found)
+    """Load a recipe file under the name `recipe`. No byte code is written or trusted."""
+    module = ModuleType(RECIPE)
+    module.__file__ = str(path)
     sys.modules[RECIPE] = module
-    found.loader.exec_module(module)
+    linecache.checkcache(str(path))  # the source that is hashed is the one that runs
+    exec(compile(path.read_bytes(), str(path), "exec"), module.__dict__)
     return module
 
 

@@ -54,6 +54,7 @@ class RunRecorder:
         selector: Selector = "latest",
         forks: Sequence[str] = (),
         announce: Callable[[Parts], None] | None = None,
+        adopt: Callable[[], None] | None = None,
     ) -> None:
         """Lock the run and open its store. `eval_every` 0: judge the start and the end only.
 
@@ -68,7 +69,7 @@ class RunRecorder:
         self._tolerance = tolerance or GapTolerance()
         self._progress = progress or Progress()
         self._resume, self._selector, self._forks = resume, selector, forks
-        self._announce = announce
+        self._announce, self._adopt = announce, adopt
         self._interrupt = Interrupt()
         self._watch = Watch()
         self._stop_tokens: frozenset[int] = frozenset()
@@ -119,6 +120,8 @@ class RunRecorder:
             self._announce(parts)
         with self._interrupt:
             self._done = self._begin(parts)
+            if self._adopt is not None:
+                self._adopt()
             self._judge_if_due(parts, n)
             self._progress.start(self._done, n)
             while self._done < n and not self.interrupted:
