@@ -16,6 +16,7 @@ from torch.utils.checkpoint import checkpoint
 
 from strop.codec import HFCodec
 from strop.policies.adapters import LoRA, adapters_off, add_lora
+from strop.policies.prefix import hidden_at_decisions
 from strop.policies.pretrained import load
 from strop.policies.table import LOGITS, scatter
 from strop.types import Batch, Heads, Reduce, State, Tokens, Want
@@ -115,8 +116,7 @@ class Transformer:
             raise ValueError("this transformer has no value head: use an algorithm that reads logits or q.")
         decision_BT = batch.decision_BT
         with self._computing():
-            hidden_BTH = self.model.base_model(input_ids=batch.tokens_BT, use_cache=False).last_hidden_state
-        hidden_NH = hidden_BTH[:, :-1][decision_BT[:, 1:]]  # slot t is predicted at t - 1
+            hidden_NH = hidden_at_decisions(self.model.base_model, batch.tokens_BT, decision_BT)
         tokens_N = batch.tokens_BT[decision_BT]
         chunk = max(1, CHUNK_BYTES // (4 * self.vocabulary))
 
