@@ -13,6 +13,7 @@ from torch import Tensor
 from strop.functional.aggregation import num_scored, scored_actions
 from strop.functional.distributions import entropy, gather, log_law, require_full_support
 from strop.functional.divergences import KL, estimate, full_kl
+from strop.functional.ratios import log_ratio
 from strop.optimizer import Optimizer
 from strop.types import Batch, Heads, Keep, Max, Mean, Metrics, Policy, Sampling, merge_metrics
 
@@ -73,7 +74,7 @@ class Scorer:
             old_bt = logprobs_bt.detach() if old_BT is None else old_bt.to(logprobs_bt.dtype)
             weight_bt = weight_bt.to(logprobs_bt.dtype)
             value, metrics = loss(micro, logprobs_bt, old_bt, advantage_bt.to(logprobs_bt.dtype), weight_bt)
-            value = value + (weight_bt * self.kl_loss(micro, scores, reference_bt)).sum()
+            value = value + (weight_bt * self.kl_loss(micro, scores, old_bt, reference_bt)).sum()
             yield value, metrics | (self.metrics(micro, scores) if is_first else {})
 
     def score(self, micro: Batch) -> Scores:
@@ -111,14 +112,18 @@ class Scorer:
             return self.kl.weight * exact_BT
         return self.kl.weight * estimate(_log_ratio(batch, reference_BT), self.kl.estimator)
 
-    def kl_loss(self, micro: Batch, scores: Scores, reference_BT: Tensor) -> Tensor:
+    def kl_loss(self, micro: Batch, scores: Scores, old_BT: Tensor, reference_BT: Tensor) -> Tensor:
         """weight * estimate [B, T] with gradient, for each token's loss; 0 where KL is off or in the reward."""
         if self.reference is None or self.kl.placement != "loss":
             return torch.zeros_like(scores["logprobs"])
         if self.kl.estimator == "full":
             return self.kl.weight * torch.where(micro.action_BT, scores["kl"], 0.0)
-        log_ratio_BT = torch.where(micro.action_BT, scores["logprobs"] - reference_BT.to(scores["logprobs"].dtype), 0.0)
-        return self.kl.weight * estimate(log_ratio_BT, self.kl.estimator)
+        logprobs_BT = scores["logprobs"]
+        to_reference_BT = log_ratio(logprobs_BT, reference_BT.to(logprobs_BT.dtype), micro.action_BT)
+        if self.kl.estimator == "k3_ratio":
+            rho_BT = log_ratio(logprobs_BT, old_BT, micro.action_BT).exp()
+            return self.kl.weight * rho_BT * estimate(to_reference_BT, "k3")
+        return self.kl.weight * estimate(to_reference_BT, self.kl.estimator)
 
     def kl_metrics(self, batch: Batch, reference_BT: Tensor) -> Metrics:
         """KL to the start in nats a sequence (k1), averaged over scored episodes; nothing without a reference."""

@@ -5,7 +5,7 @@ With l = log pi(y) - log ref(y) on samples of pi (Schulman 2020, "Approximating 
     k1 = l                 unbiased value;  as a loss its expected gradient is exactly 0, so it is refused there
     k2 = l^2 / 2           biased value;    as a loss the token-local reverse KL
     k3 = exp(-l) - 1 + l   unbiased value;  as a loss the FORWARD KL of each token (what GRPO's paper optimises)
-    k3_ratio = rho * k3    rho = pi / sg(pi): the same expected gradient as k2 (DeepSeek-V3.2)
+    k3_ratio = rho * k3    rho = pi / pi_old: on samples of pi_old the same expected gradient as k2 (DeepSeek-V3.2)
     full = sum_v pi log(pi / ref)   the exact token-local reverse KL, from the whole law
 
 Only k1 in the reward gives the gradient of the sequence KL (Tang & Munos 2025, 2506.09477). An estimator c in the
@@ -59,10 +59,7 @@ def estimate(log_ratio_BT: Tensor, estimator: Estimator) -> Tensor:
         return 0.5 * log_ratio_BT.square()
     if estimator == "k3":
         return torch.exp(-log_ratio_BT) - 1.0 + log_ratio_BT
-    if estimator == "k3_ratio":
-        ratio_BT = torch.exp(log_ratio_BT - log_ratio_BT.detach())
-        return ratio_BT * estimate(log_ratio_BT, "k3")
-    raise ValueError(f"estimator={estimator!r} needs the whole law: use full_kl.")
+    raise ValueError(f"estimator={estimator!r} needs more than the log-ratio: the old law, or the whole one (full_kl).")
 
 
 def full_kl(log_law_NV: Tensor, reference_log_law_NV: Tensor) -> Tensor:
