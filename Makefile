@@ -1,0 +1,55 @@
+# Everything runs in one virtual environment that the targets make themselves. Needs Python 3.11+, pip, a C compiler.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+SYSTEM_TORCH := $(shell $(PYTHON) -c "import torch; print(torch.__version__)" 2>/dev/null)
+# An installed torch is used as it is; otherwise the constraints file names the one to download.
+VENV_FLAGS := $(if $(SYSTEM_TORCH),--system-site-packages,)
+CONSTRAINTS := $(VENV)/constraints.txt
+
+.PHONY: demo test test-slow check check-static format bench clean
+
+demo: $(VENV)/demo.done ## the main job: a real language model gets better at writing tiny stories
+	$(BIN)/strop models get smollm2
+	$(BIN)/strop train story
+
+test: $(VENV)/dev.done ## the fast tests
+	$(BIN)/python -m pytest -m "not slow and not model"
+
+test-slow: $(VENV)/dev.done ## everything: learning over five seeds, crashes at every rename, the real model where it is local
+	$(BIN)/python -m pytest
+
+check: check-static test ## what CI runs: format, lint, types, import layers, tests
+
+check-static: $(VENV)/dev.done
+	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/dev.done
+	$(BIN)/ruff format src tests benchmarks
+	$(BIN)/ruff check --fix src tests benchmarks
+
+bench: $(VENV)/dev.done ## timings, alone on the machine
+	$(BIN)/python benchmarks/step.py
+
+$(VENV)/base.done: constraints/ci.txt
+	@$(if $(SYSTEM_TORCH),echo "Using the installed torch $(SYSTEM_TORCH).",echo "Downloading torch and the other packages: about 400 MB (more where pip has only a CUDA build of torch).")
+	$(PYTHON) -m venv $(VENV_FLAGS) $(VENV)
+	@grep -v '$(if $(SYSTEM_TORCH),^torch==,^$$)' constraints/ci.txt > $(CONSTRAINTS)
+	@touch $@
+
+$(VENV)/demo.done: $(VENV)/base.done pyproject.toml
+	@echo "Installing strop and what the demo needs ..."
+	$(PIP) install --quiet --constraint $(CONSTRAINTS) --editable '.[demo]'
+	@touch $@
+
+$(VENV)/dev.done: $(VENV)/base.done pyproject.toml
+	@echo "Installing strop and what its tests need ..."
+	$(PIP) install --quiet --constraint $(CONSTRAINTS) --editable '.[dev,demo]'
+	@touch $@
+
+clean:
+	rm -rf $(VENV) build dist src/*.egg-info
