@@ -1,0 +1,295 @@
+"""Each algorithm: its loss by hand, the direction of its step, what stops it, and that a resume changes no bit."""
+
+from __future__ import annotations
+
+import copy
+import math
+from typing import Any
+
+import pytest
+import torch
+
+from exact.build import batch_of, episode, flat, transformer, turn
+from exact.learners import GRADIENT, algorithms, learner
+from strop.algorithms.dr_grpo import DrGRPO
+from strop.algorithms.grpo import GRPO
+from strop.algorithms.q_learning import QLearning
+from strop.algorithms.reinforce import REINFORCE
+from strop.algorithms.rloo import RLOO
+from strop.algorithms.sft import SFT
+from strop.functional.divergences import KL
+from strop.optimizer import SGD, AdamW
+from strop.policies.table import Table
+from strop.types import Batch, End, NonFinite, Sampling
+
+HALF = math.log(0.5)
+
+
+def coin() -> Table:
+    """A fair coin after the prompt (9,): row 0; and after (9, 0): row 1."""
+    table = Table(2, capacity=8)
+    table.row((9,)), table.row((9, 0))
+    return table
+
+
+def build(kind: Any, policy: Any, **fields: Any) -> Any:
+    given = {"kl": KL()} if kind is not SFT else {}
+    config = kind.Config(optimizer=SGD(lr=1.0), **(given | fields))
+    return config.build(policy, Sampling(max_tokens=4), 4096)
+
+
+def pair() -> Batch:
+    """One group: "0 1" pays 3, "1" pays 1; log-probs of the fair coin."""
+    return batch_of(
+        episode(turn((9,), (0, 1), (HALF, HALF)), reward=3.0),
+        episode(turn((9,), (1,), (HALF,)), reward=1.0),
+        layout="per_turn",
+    )
+
+
+# grad log pi(0) = (.5, -.5) and grad log pi(1) = (-.5, .5) in each row of a fair coin; the table moves by
+# (1/2) sum_i A_i * share_i * grad. Row 0 sees token 0 of the first and 1 of the second, row 1 token 1 of the first.
+#   REINFORCE      A = 3, 1, share 1         row 0: (3*.5 - 1*.5)/2 = .5          row 1: -(3*.5)/2 = -.75
+#   RLOO           A = 2, -2, share 1        row 0: (2*.5 + 2*.5)/2 = 1           row 1: -.5
+#   Dr. GRPO       A = 1, -1, share 1/4      row 0: (.5 + .5)/2/4 = .125          row 1: -.5/2/4 = -.0625
+#   GRPO           A = +-a, share 1/2 and 1  row 0: a (.5/2 + .5)/2 = .375 a      row 1: -a*.5/2/2 = -.125 a
+#   SFT            1/3 a token               row 0: (.5 - .5)/3 = 0               row 1: -.5/3
+A = 1 / (math.sqrt(2) + 1e-4)
+BY_HAND = [
+    (REINFORCE, {"baseline_decay": None}, 0.5, -0.75),
+    (RLOO, {}, 1.0, -0.5),
+    (DrGRPO, {}, 0.125, -0.0625),
+    (GRPO, {}, 0.375 * A, -0.125 * A),
+    (SFT, {}, 0.0, -0.5 / 3),
+]
+
+
+@pytest.mark.parametrize(("kind", "fields", "first", "second"), BY_HAND)
+def test_one_step_by_hand(kind: Any, fields: dict[str, Any], first: float, second: float) -> None:
+    policy = coin()
+    build(kind, policy, **fields).update(pair())
+    assert policy.weight[:2].flatten().tolist() == pytest.approx([first, -first, second, -second], abs=1e-15)
+
+
+def test_every_gradient_algorithm_has_a_hand_computed_step() -> None:
+    assert {kind for kind, *_ in BY_HAND} >= set(GRADIENT)
+
+
+@pytest.mark.parametrize(("kind", "fields", "loss"), [
+    (REINFORCE, {"baseline_decay": None}, -(3 * 2 * HALF + 1 * HALF) / 2),  # -(1/2) sum A log pi
+    (RLOO, {}, 0.0),  # -(1/2)(2 - 2): centred advantages at ratio 1
+    (DrGRPO, {}, -(1 * 2 - 1 * 1) / 2 / 4),
+    (GRPO, {}, 0.0),
+    (SFT, {}, -HALF),  # three tokens of probability 1/2
+])  # fmt: skip
+def test_loss_value_by_hand(kind: Any, fields: dict[str, Any], loss: float) -> None:
+    update = build(kind, coin(), **fields).update(pair())
+    assert update.metrics["optimizer/loss"].value == pytest.approx(loss, abs=1e-15)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in GRADIENT if kind.Config.reads == "tasks"])
+def test_a_better_answer_becomes_likelier(kind: Any) -> None:
+    policy = coin()
+    batch = batch_of(
+        episode(turn((9,), (0,), (HALF,)), reward=1.0),
+        episode(turn((9,), (1,), (HALF,)), reward=0.0),
+        layout="per_turn",
+    )
+    learner(kind, policy, kl=KL()).update(batch)
+    assert policy.weight[0, 0] > policy.weight[0, 1]
+
+
+def test_second_epoch_is_clipped_by_hand() -> None:
+    # Dr. GRPO on one-token answers paying 1 and 0, L_max 1, lr 4: epoch 1 moves the logits by +-4 * .5 * .5 = +-1, so
+    # the ratios are .8808/.5 = 1.76 and .24: both outside 1 +- .2 where the clip closes, and epoch 2 moves nothing.
+    policy = coin()
+    config = DrGRPO.Config(optimizer=SGD(lr=4.0), kl=KL(), epochs=2, max_tokens=1)
+    batch = batch_of(
+        episode(turn((9,), (0,), (HALF,)), reward=1.0),
+        episode(turn((9,), (1,), (HALF,)), reward=0.0),
+        layout="per_turn",
+    )
+    update = config.build(policy, Sampling(), 4096).update(batch)
+    assert policy.weight[0].tolist() == pytest.approx([1.0, -1.0])
+    assert update.metrics["policy/clip_active"].value == 0.5  # none of two in epoch 1, two of two in epoch 2
+
+
+def test_reinforce_baseline_is_a_running_mean_of_past_returns() -> None:
+    algorithm = build(REINFORCE, coin(), baseline_decay=0.9)
+    algorithm.update(pair())
+    assert algorithm.baseline == pytest.approx(0.1 * (3 + 3 + 1) / 3)  # the mean return over the three actions
+    first = algorithm.baseline
+    update = algorithm.update(pair())
+    assert update.per_token["advantage"][0, 1].item() == pytest.approx(3 - first)
+
+
+def test_temperature_is_in_the_score() -> None:
+    # logits (ln 4, 0) at temperature 2: odds 2, so log pi(0) = ln 2/3; the gradient with respect to the logits halves
+    policy = coin()
+    with torch.no_grad():
+        policy.weight[0, 0] = math.log(4.0)
+    config = REINFORCE.Config(optimizer=SGD(lr=1.0), baseline_decay=None)
+    algorithm = config.build(policy, Sampling(temperature=2.0), 4096)
+    logprob = math.log(2 / 3)
+    batch = batch_of(episode(turn((9,), (0,), (logprob,)), reward=1.0), layout="per_turn")
+    update = algorithm.update(batch)
+    assert update.metrics["policy/sampler_gap_max"].value < 1e-15
+    assert update.metrics["policy/entropy"].value == pytest.approx(-(2 / 3) * math.log(2 / 3) - math.log(1 / 3) / 3)
+    assert (policy.weight[0].detach() - torch.tensor([math.log(4.0), 0])).tolist() == pytest.approx([1 / 6, -1 / 6])
+
+
+def test_sampler_gap_sees_a_wrong_logprob() -> None:
+    batch = batch_of(episode(turn((9,), (0,), (HALF + 0.25,)), reward=1.0), layout="per_turn")
+    update = build(REINFORCE, coin()).update(batch)
+    assert update.metrics["policy/sampler_gap_max"].value == pytest.approx(0.25)
+
+
+# ------------------------------------------------------------ supervised
+
+
+def test_sft_trains_the_end_token_though_padding_has_the_same_id() -> None:
+    # id 0 ends, pads and fills: the mask comes from the episode, so exactly the two completions' tokens are targets
+    batch = batch_of(episode(turn((1,), (2, 0), None)), episode(turn((1,), (2, 2, 2, 0), None)))
+    assert batch.action_BT.int().tolist() == [[0, 1, 1, 0, 0], [0, 1, 1, 1, 1]]
+    policy = Table(3, capacity=16)
+    before = torch.log_softmax(policy.weight[policy.row((1, 2))], -1)[0].item()
+    build(SFT, policy).update(batch_of(episode(turn((1,), (2, 0), None)), layout="per_turn"))
+    assert torch.log_softmax(policy.weight[policy.row((1, 2))], -1)[0].item() > before
+
+
+def test_sft_denominator_is_global_not_a_mean_of_means() -> None:
+    # lengths 1 and 3, micro-batches of one row: the loss is the sum over 4 tokens / 4, with every token at ln 3
+    algorithm = SFT.Config(optimizer=SGD(lr=1.0)).build(Table(3, capacity=16), Sampling(), 1)
+    rows = batch_of(episode(turn((1,), (2,), None)), episode(turn((1,), (2, 2, 0), None)), layout="per_turn")
+    update = algorithm.update(rows)
+    assert update.metrics["optimizer/loss"].value == pytest.approx(math.log(3))
+    nll = update.metrics["policy/nll"]
+    assert (nll.value, nll.count) == (pytest.approx(math.log(3)), 4)
+    # after (1,): 2 twice, -log pi gradient 2/4 of (2/3, -1/3, -1/3) up
+    assert algorithm.policy.weight[0].tolist() == pytest.approx([-1 / 6, -1 / 6, 1 / 3])
+
+
+# ------------------------------------------------------------ what stops an update
+
+
+@pytest.mark.parametrize("kind", GRADIENT)
+@pytest.mark.parametrize("fault", ["nan weight", "infinite weight"])
+def test_non_finite_is_raised_before_anything_moves(kind: Any, fault: str) -> None:
+    policy = transformer("gpt2")
+    algorithm = learner(kind, policy, optimizer=AdamW(lr=0.1), kl=KL())
+    good = batch_of(episode(turn((1,), (2, 3)), reward=1.0), episode(turn((1,), (4,)), reward=0.0))
+    algorithm.update(good)
+    with torch.no_grad():
+        policy.parameters()[0][3, 0] = math.nan if fault == "nan weight" else math.inf
+    before, state = flat(policy.parameters()), copy.deepcopy(algorithm.state_dict())
+    with pytest.raises(NonFinite) as caught:
+        algorithm.update(good)
+    assert caught.value.batch is good
+    after = flat(policy.parameters())
+    assert torch.equal(before.view(torch.int64), after.view(torch.int64))
+    assert identical(state, algorithm.state_dict())
+
+
+def test_a_gradient_that_overflows_is_caught_though_the_loss_is_finite() -> None:
+    policy = coin()
+    algorithm = build(REINFORCE, policy)
+    policy.weight.register_hook(lambda gradient: gradient * math.inf)
+    with pytest.raises(NonFinite, match="gradient"):
+        algorithm.update(pair())
+    assert float(policy.weight.detach().abs().sum()) == 0.0
+
+
+def test_clipping_bounds_the_step_and_reports_the_norm_before() -> None:
+    policy = coin()
+    config = RLOO.Config(optimizer=SGD(lr=1.0, max_grad_norm=0.1), kl=KL())
+    update = config.build(policy, Sampling(), 4096).update(pair())
+    # the gradient by hand: (1, -1, -.5, .5), norm sqrt(2.5)
+    assert update.metrics["optimizer/gradient_norm"].value == pytest.approx(math.sqrt(2.5))
+    assert float(policy.weight.detach().norm()) == pytest.approx(0.1, rel=1e-5)
+
+
+def test_warm_up_raises_the_rate_linearly_then_keeps_it() -> None:
+    policy = coin()
+    config = RLOO.Config(optimizer=AdamW(lr=0.4, warmup_steps=4), kl=KL())
+    algorithm = config.build(policy, Sampling(), 4096)
+    rates = [algorithm.update(pair()).metrics["optimizer/learning_rate"].value for _ in range(6)]
+    assert rates == pytest.approx([0.1, 0.2, 0.3, 0.4, 0.4, 0.4])
+
+
+# ------------------------------------------------------------ resume
+
+
+def identical(a: Any, b: Any) -> bool:
+    """Equal to the last bit."""
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(identical(a[key], b[key]) for key in a)
+    if isinstance(a, torch.Tensor):
+        return a.dtype == b.dtype and torch.equal(a, b)
+    if isinstance(a, list | tuple):
+        return len(a) == len(b) and all(identical(x, y) for x, y in zip(a, b, strict=True))
+    return bool(a == b)
+
+
+def lesson(step: int) -> Batch:
+    """A batch that changes from step to step."""
+    generator = torch.Generator().manual_seed(step)
+    tokens = torch.randint(5, (4, 3), generator=generator).tolist()
+    many = [
+        episode(
+            turn((1, 2), row[: 1 + i % 3]), reward=float(i + step % 3), group=i // 2, end=End.TRUNCATED, final=(1, *row)
+        )
+        for i, row in enumerate(tokens)
+    ]
+    return batch_of(*many)
+
+
+POLICIES = {
+    "table": lambda: Table(5, capacity=256),
+    "gpt2": lambda: transformer("gpt2", vocabulary=5),
+    "lora": lambda: transformer("llama", lora=True, vocabulary=5),
+}
+ADAM, MOMENTUM = AdamW(lr=0.01, warmup_steps=3, weight_decay=0.1), SGD(lr=0.05, momentum=0.9)
+CASES = [(kind, "table", MOMENTUM) for kind in algorithms()]
+CASES += [(kind, name, ADAM) for kind in GRADIENT for name in POLICIES]
+
+
+@pytest.mark.parametrize(("kind", "name", "optimizer"), CASES)
+def test_save_load_continue_is_bitwise_the_uninterrupted_run(kind: Any, name: str, optimizer: Any) -> None:
+    def start() -> tuple[Any, Any]:
+        policy = POLICIES[name]()
+        return policy, learner(kind, policy, optimizer=optimizer, kl=KL(weight=0.1), epochs=2, rate_decay=0.8)
+
+    policy, algorithm = start()
+    for step in range(2):
+        algorithm.update(lesson(step))
+    saved = copy.deepcopy((policy.state_dict(), algorithm.state_dict()))
+    metrics = [algorithm.update(lesson(step)).metrics for step in (2, 3)]
+    resumed, again = start()
+    resumed.load_state_dict(saved[0])
+    again.load_state_dict(saved[1])
+    assert [again.update(lesson(step)).metrics for step in (2, 3)] == metrics
+    assert identical(resumed.state_dict(), policy.state_dict())
+    assert identical(again.state_dict(), algorithm.state_dict())
+
+
+def test_a_state_is_made_of_strings_numbers_and_tensors() -> None:
+    def check(state: Any) -> None:
+        if isinstance(state, dict):
+            assert all(isinstance(key, str) for key in state)
+            for value in state.values():
+                check(value)
+        elif isinstance(state, list | tuple):
+            for value in state:
+                check(value)
+        else:
+            assert isinstance(state, torch.Tensor | int | float | str | None.__class__)
+
+    for kind in algorithms():
+        algorithm = learner(kind, Table(5, capacity=256), optimizer=AdamW(lr=0.1))
+        algorithm.update(lesson(0))
+        check(algorithm.state_dict())
+
+
+def test_q_learning_needs_a_table_in_words() -> None:
+    with pytest.raises(ValueError, match="tabular"):
+        QLearning.Config().build(transformer("llama"), Sampling(), 64)
