@@ -1,0 +1,84 @@
+"""The sampler draws from exactly the law that the losses score: chi-square over all sequences."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+import torch
+
+from exact.tree import PROMPT, table_tree
+from strop.samplers.local import LocalSampler, draw
+from strop.types import Sampling
+
+LAWS = [
+    Sampling(),
+    Sampling(temperature=0.6),
+    Sampling(epsilon=0.3),
+    Sampling(temperature=0.0, epsilon=0.5),
+    Sampling(top_k=2),
+    Sampling(top_p=0.8),
+    Sampling(temperature=1.5, top_k=2, epsilon=0.1),
+]
+
+
+def slow_law(logits: list[float], law: Sampling) -> list[float]:
+    """The next token's law in plain Python."""
+    if law.temperature == 0.0:
+        probs = [float(i == logits.index(max(logits))) for i in range(len(logits))]
+    else:
+        weights = [np.exp(z / law.temperature) for z in logits]
+        order = sorted(range(len(logits)), key=lambda i: -weights[i])
+        kept = order[: law.top_k or None]
+        total = sum(weights[i] for i in kept)
+        nucleus, mass = [], 0.0
+        for i in kept:
+            if mass < law.top_p:
+                nucleus.append(i)
+            mass += weights[i] / total
+        total = sum(weights[i] for i in nucleus)
+        probs = [weights[i] / total if i in nucleus else 0.0 for i in range(len(logits))]
+    return [(1 - law.epsilon) * p + law.epsilon / len(probs) for p in probs]
+
+
+@pytest.mark.parametrize("law", LAWS, ids=str)
+def test_sequences_follow_the_exact_law_and_carry_its_logprobs(law: Sampling) -> None:
+    tree = table_tree(3, 3, seed=0, scale=0.7)
+    rows = {s: tree.policy.weight[tree.policy.contexts[PROMPT + s]].tolist() for s in tree.states}
+    laws = {s: slow_law(row, law) for s, row in rows.items()}
+    exact = {y: float(np.prod([laws[y[:t]][y[t]] for t in range(len(y))])) for y in tree.sequences}
+    assert abs(sum(exact.values()) - 1) < 1e-12
+
+    n, rng = 4000, np.random.default_rng(1)
+    sampling = Sampling(
+        **{name: getattr(law, name) for name in ("temperature", "epsilon", "top_p", "top_k")}, max_tokens=3
+    )
+    drawn = LocalSampler(tree.policy, frozenset({0}), batch=n).sample([PROMPT] * n, sampling, [rng] * n)
+    for one in drawn[:200]:
+        expected = [laws[one.tokens[:t]][token] for t, token in enumerate(one.tokens)]
+        assert np.exp(one.logprobs) == pytest.approx(expected, abs=1e-12)
+        assert one.finish == ("stop" if one.tokens[-1] == 0 else "length")
+
+    counts = Counter(one.tokens for one in drawn)
+    assert all(exact[y] > 0 for y in counts)  # nothing outside the nucleus
+    cells = [(counts[y], n * p) for y, p in exact.items() if n * p >= 5]
+    chi2, df = sum((seen - mean) ** 2 / mean for seen, mean in cells), len(cells) - 1
+    # Wilson-Hilferty: (chi2 / df)^(1/3) is nearly normal; 3.7 standard deviations are p = 1e-4
+    z = ((chi2 / df) ** (1 / 3) - (1 - 2 / (9 * df))) / (2 / (9 * df)) ** 0.5
+    assert z < 3.7
+
+
+def test_draw_inverts_the_cumulated_law() -> None:
+    log_law = torch.tensor([[0.2, 0.0, 0.5, 0.3, 0.0]], dtype=torch.float64).log().expand(7, -1)
+    uniform = torch.tensor([0.0, 0.199999, 0.2, 0.69, 0.71, 0.999999, 1.0 - 2**-53], dtype=torch.float64)
+    assert draw(log_law, uniform).tolist() == [0, 0, 2, 2, 3, 3, 3]
+
+
+def test_draw_never_takes_an_impossible_token() -> None:
+    # float32 rounding: the law sums to less than 1, and the last entries have probability 0
+    law = torch.full((1, 1000), -torch.inf)
+    law[0, 1:999] = torch.log_softmax(torch.zeros(998), -1)
+    top = 1.0 - 2**-53
+    assert draw(law, torch.tensor([top], dtype=torch.float64)).item() == 998
+    assert draw(law, torch.tensor([0.0], dtype=torch.float64)).item() == 1
