@@ -6,7 +6,6 @@ Names are loaded when they are first used, so that `import strop` costs millisec
 from __future__ import annotations
 
 import importlib
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
         Unscored,
     )
 
-__version__ = version("strop")
+    __version__: str
 
 _HOME = {
     "Run": "strop.run",
@@ -88,6 +87,10 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module(f"strop.{name}")
     if name in _HOME:
         return getattr(importlib.import_module(_HOME[name]), name)
+    if name == "__version__":
+        from importlib.metadata import version  # slow to load, and seldom asked for
+
+        return version("strop")
     raise AttributeError(f"strop has no public name {name!r}; it has {', '.join(__all__)}")
 
 

@@ -102,8 +102,16 @@ def _schedule(config: TrainConfig) -> str:
 
 def _fields(config: object) -> str:
     """`GRPO (clip 0.2, epochs 1, ...)`: a component and its plain fields."""
-    spec = encode(config)
-    return f"{_title(spec)} ({', '.join(_flat(spec))})" if isinstance(spec, dict) else str(spec)
+    return describe(encode(config))
+
+
+def describe(spec: object) -> str:
+    """The same from what `encode` wrote into a run's config.json."""
+    if not isinstance(spec, dict):
+        return str(spec)
+    if "name" in spec:
+        return str(spec["name"]).partition(":")[2]
+    return f"{_title(spec)} ({', '.join(_flat(spec))})"
 
 
 def _title(spec: dict[str, object]) -> str:

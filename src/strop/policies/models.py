@@ -53,7 +53,7 @@ SOURCES = {
         disk_mb=540,
     ),
 }
-_MANIFEST = "strop-source.json"
+MANIFEST = "strop-source.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +142,7 @@ def _names() -> str:
 def _is_whole(folder: Path) -> bool:
     """Whether every file that was written is there at its full length."""
     try:
-        files: dict[str, int] = json.loads((folder / _MANIFEST).read_text())["files"]
+        files: dict[str, int] = json.loads((folder / MANIFEST).read_text())["files"]
         return all((folder / file).stat().st_size == size for file, size in files.items())
     except (OSError, ValueError, KeyError):
         return False
@@ -179,7 +179,7 @@ def _fetch_and_convert(name: str, source: Source, partial: Path, progress: Calla
     _convert(gguf, partial / "model")
     files = {file.name: file.stat().st_size for file in sorted((partial / "model").iterdir())}
     manifest = json.dumps({"name": name, **asdict(source), "files": files}, indent=2)
-    (partial / "model" / _MANIFEST).write_text(manifest + "\n")
+    (partial / "model" / MANIFEST).write_text(manifest + "\n")
 
 
 def _download(source: Source, into: Path) -> Path:

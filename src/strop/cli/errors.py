@@ -1,0 +1,88 @@
+"""What a person sees of an error: `error: ...`, a blank line, `hint: ...`, and no traceback that was not asked for."""
+
+from __future__ import annotations
+
+import re
+import sys
+
+from strop.cli.output import say
+
+DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
+
+_INSTALL = re.compile(r"^(?P<what>.*?)[:.]?\s*(?P<line>pip install \S.*|\S+ -m ensurepip)$", re.DOTALL)
+
+
+class Problem(Exception):
+    """Something that a person can mend. `hint` is what to do, in one line."""
+
+    code = FAILED
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class Usage(Problem):
+    """The command was typed wrongly."""
+
+    code = USAGE
+
+
+class Interrupted(Problem):
+    """Ctrl-C."""
+
+    code = INTERRUPTED
+
+
+def report(error: BaseException, with_traceback: bool = False) -> int:
+    """Say it on stderr; the exit code."""
+    import sqlite3
+    import traceback
+
+    from safetensors import SafetensorError
+
+    from strop.types import NonFinite, Stopped
+
+    expected = (
+        Problem,
+        ValueError,
+        OSError,
+        ImportError,
+        MemoryError,
+        Stopped,
+        NonFinite,
+        sqlite3.Error,
+        SafetensorError,
+    )
+    if isinstance(error, KeyboardInterrupt):
+        say("\ninterrupted")
+        return INTERRUPTED
+    if with_traceback or not isinstance(error, expected):
+        say("".join(traceback.format_exception(error)).rstrip())
+    if not isinstance(error, expected):
+        say(f"error: {type(error).__name__}: {error}\n")
+        say("hint: this is a bug in strop: please report it with the lines above and the command that you typed")
+        return FAILED
+    message, hint = explain(error)
+    say(message if isinstance(error, Interrupted) else f"error: {message}")
+    if hint:
+        say(f"\nhint: {hint}")
+    return error.code if isinstance(error, Problem) else FAILED
+
+
+def explain(error: BaseException) -> tuple[str, str]:
+    """The message and what to do about it."""
+    if isinstance(error, Problem):
+        return str(error), error.hint
+    if isinstance(error, ImportError) and (found := _INSTALL.match(str(error))):
+        return found["what"], found["line"]
+    if isinstance(error, OSError) and error.errno is not None and error.strerror:
+        return f"{error.strerror}: {error.filename}" if error.filename else error.strerror, ""
+    if isinstance(error, MemoryError):
+        return (
+            "the memory is full.",
+            "fewer samples (group_size=..., prompts_per_step=...) or a smaller micro_tokens=...",
+        )
+    if isinstance(error, ImportError):
+        return str(error), f"{sys.executable} -m pip install the package that is missing"
+    return str(error) or type(error).__name__, ""

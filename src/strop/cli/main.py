@@ -1,0 +1,110 @@
+"""`strop VERB`: find the command, run it, and turn what it raises into an exit code and a line of plain words."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import importlib
+import os
+import shutil
+import sys
+import textwrap
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from strop.cli.errors import Usage, report
+
+COMMANDS = ("train", "score", "eval", "show", "plot", "chat", "export", "models", "list", "new")
+"""In the order in which `strop --help` shows them: each is the module strop.cli.<name>."""
+
+GUIDE = """\
+a first run, in seconds and without a download:
+  strop train two_words
+on a real language model:
+  strop train story
+
+exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted
+"""
+
+
+class Version(argparse.Action):
+    """Prints the version, looked up only then."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        import strop
+
+        print(f"strop {strop.__version__}")
+        parser.exit()
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse, with errors as everywhere in strop and help that keeps its lines."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False, **options)
+
+    def error(self, message: str) -> NoReturn:
+        raise Usage(message, hint=f"{self.prog} --help")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; its exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        args = parse(words)
+        code = int(args.call(args))
+        sys.stdout.flush()
+        return code
+    except SystemExit as done:  # argparse has printed the help or the version
+        return int(done.code or 0)
+    except BrokenPipeError:  # the reader of our stdout has left, as in `strop list | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (Exception, KeyboardInterrupt) as error:
+        return report(error, with_traceback="--traceback" in words)
+
+
+def parse(words: Sequence[str]) -> argparse.Namespace:
+    """The arguments. `field=value` may stand before, between or after the options."""
+    parser = _parser()
+    if words and not words[0].startswith("-") and words[0] not in COMMANDS:
+        near = difflib.get_close_matches(words[0], COMMANDS, n=1)
+        raise Usage(
+            f"there is no command {words[0]!r}" + (f"; did you mean {near[0]}?" if near else "."),
+            hint=f"the commands are {', '.join(COMMANDS)}",
+        )
+    args, left = parser.parse_known_args(words)
+    if not hasattr(args, "call"):
+        parser.print_help(sys.stderr)
+        raise SystemExit(2)
+    unknown = [word for word in left if word.startswith("-")]
+    if unknown or (left and not hasattr(args, "words")):
+        raise Usage(f"unknown argument {(unknown or left)[0]!r}.", hint=f"strop {args.command} --help")
+    if left:
+        args.words += left
+    return args
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = Parser(
+        prog="strop",
+        description="Reinforcement learning for language models: from a two-word table to a real LLM, with one loop.",
+        epilog=GUIDE,
+    )
+    parser.add_argument("--version", action=Version, nargs=0, help="print the version and end")
+    commands = parser.add_subparsers(metavar="COMMAND", dest="command")
+    for name in COMMANDS:
+        module = importlib.import_module(f"strop.cli.{name}")
+        summary = str(module.__doc__).split("\n")[0]
+        about = _filled(str(module.__doc__))
+        one = commands.add_parser(name, help=summary.replace("%", "%%"), description=about, epilog=module.EXAMPLES)
+        module.add(one)
+        one.add_argument("--traceback", action="store_true", help="show where an error came from")
+        one.set_defaults(call=module.run)
+    return parser
+
+
+def _filled(text: str) -> str:
+    """Each paragraph wrapped to the terminal."""
+    width = min(shutil.get_terminal_size().columns, 100) - 2
+    return "\n\n".join(textwrap.fill(" ".join(part.split()), width) for part in text.strip().split("\n\n"))

@@ -1,0 +1,106 @@
+"""From what was typed to a config: a recipe by name or file, and its overrides."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import os
+import re
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from strop import loader
+from strop.cli.errors import Problem, Usage
+
+if TYPE_CHECKING:
+    from strop.config import TrainConfig
+
+_OVERRIDE = re.compile(r"[A-Za-z_]\w*(\.\w+)*=")
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """A recipe's config with the overrides set. `text` is its file's, where it is one; `typed` is how it was named."""
+
+    typed: str
+    name: str
+    config: TrainConfig
+    text: str = ""
+
+
+def split(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """(plain words, overrides of the form path.to.field=value)."""
+    overrides = [word for word in words if _OVERRIDE.match(word)]
+    return [word for word in words if word not in overrides], overrides
+
+
+def names() -> list[str]:
+    """The recipes that can be named."""
+    return [module.name for module in loader.modules("recipes") if "recipe" in module.functions]
+
+
+def find(typed: str, overrides: Sequence[str] = ()) -> Recipe:
+    """The recipe of this name or file. What is typed wrongly is a Usage error, what the file does wrongly a Problem."""
+    if typed.endswith(".py") or os.sep in typed:
+        path = Path(typed)
+        return Recipe(typed, path.stem, override(_from_file(path), overrides), path.read_text(encoding="utf-8"))
+    known = {module.name: module.place for module in loader.modules("recipes") if "recipe" in module.functions}
+    if typed not in known:
+        near = difflib.get_close_matches(typed, known, n=1)
+        beside = f"{typed}.py" if Path(f"{typed}.py").is_file() else ""
+        guess = near[0] if near else beside
+        raise Usage(
+            f"there is no recipe {typed!r}" + (f"; did you mean {guess}?" if guess else "."),
+            hint=f"give {', '.join(sorted(known))}, or a file: path/to/file.py (strop new my.py writes one)",
+        )
+    return Recipe(typed, typed, override(importlib.import_module(known[typed]).recipe(), overrides))
+
+
+def override(config: TrainConfig, overrides: Sequence[str]) -> TrainConfig:
+    """The config with its overrides."""
+    from strop.overrides import apply
+
+    try:
+        return apply(config, overrides)
+    except ValueError as error:
+        raise Usage(str(error), hint="strop train RECIPE --dry-run shows every field of the plan") from error
+
+
+def _from_file(path: Path) -> TrainConfig:
+    from strop.config import TrainConfig
+    from strop.spec import load_module
+
+    if not path.is_file():
+        near = difflib.get_close_matches(path.name, [file.name for file in Path(path.parent).glob("*.py")], n=1)
+        guess = f"; did you mean {path.with_name(near[0])}?" if near else "."
+        raise Usage(f"there is no recipe file {path}{guess}", hint="strop new my.py writes one to start from")
+    beside = str(path.parent.absolute())
+    if beside not in sys.path:
+        sys.path.insert(0, beside)  # a recipe may import the files beside it, as a script may
+    module = _guarded(path, lambda: load_module(path))
+    if not callable(getattr(module, "recipe", None)):
+        raise Problem(f"{path} defines no function recipe().", hint="def recipe() -> strop.TrainConfig: ...")
+    config = _guarded(path, module.recipe)
+    if not isinstance(config, TrainConfig):
+        raise Problem(f"{path}: recipe() returned {config!r:.60}.", hint="it returns a strop.TrainConfig(...)")
+    return config
+
+
+def _guarded(path: Path, call: Callable[[], Any]) -> Any:
+    """The boundary to a person's own file: what it raises is told with its line."""
+    try:
+        return call()
+    except SyntaxError as error:
+        raise Problem(
+            f"{error.filename or path}, line {error.lineno}: {error.msg}: {(error.text or '').strip()}"
+        ) from error
+    except Exception as error:
+        if isinstance(error, ImportError) and "pip install" in str(error):
+            raise
+        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+        where = f"{path}, line {lines[-1]}" if lines else str(path)
+        raise Problem(f"{where}: {type(error).__name__}: {error}") from error

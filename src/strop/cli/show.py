@@ -1,0 +1,37 @@
+"""show a run in the terminal: status, config, curves, verdicts, events, best and worst episode
+
+Reads the run's files beside the process that trains it, and loads no model.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from strop.cli.errors import DONE
+
+EXAMPLES = """\
+examples:
+  strop show runs/first
+  strop show first --episodes 10
+  strop show first --json
+"""
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """The arguments."""
+    parser.add_argument("run_name", metavar="RUN", help="a run's folder, or its name in ./runs")
+    parser.add_argument("--episodes", type=int, metavar="STEP", help="every training episode of a step instead")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the page."""
+    from strop.cli import run_page
+    from strop.runs.directory import find_run
+
+    directory = find_run(args.run_name)
+    if args.episodes is not None:
+        run_page.episodes(directory, args.episodes, as_json=args.json)
+    else:
+        run_page.page(directory, as_json=args.json)
+    return DONE

@@ -1,0 +1,39 @@
+"""The plan of a run, before it spends time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from strop.cli.output import console, pairs, print_json, print_rich
+
+if TYPE_CHECKING:
+    from strop.config import TrainConfig
+    from strop.plan import Plan
+
+MOST_IDS = 48
+
+
+def plan(made: Plan, stderr: bool = False) -> None:
+    """The table of the plan."""
+    print_rich(pairs(made.lines()), stderr)
+    console(stderr).print()
+
+
+def dry_run(config: TrainConfig, as_json: bool) -> None:
+    """The plan and two prompts as the policy reads them; nothing is trained or written."""
+    from strop.plan import make_plan
+
+    config = config.resolve()
+    config.set_threads()
+    made = make_plan(config, config.build())
+    if as_json:
+        print_json(made)
+        return
+    plan(made)
+    out = console()
+    for sample in made.samples:
+        out.print(f"prompt of task {sample.task}", style="bold")
+        out.print(sample.text)
+        ids = " ".join(map(str, sample.tokens[:MOST_IDS])) + (" ..." if len(sample.tokens) > MOST_IDS else "")
+        out.print(f"{len(sample.tokens)} ids: {ids}\n", style="dim")
+    out.print("dry run: nothing was trained or written")

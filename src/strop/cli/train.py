@@ -1,0 +1,49 @@
+"""train a recipe, or continue a run
+
+RECIPE is a name (strop list recipes) or a file with `def recipe() -> strop.TrainConfig` (strop new my.py writes one).
+Fields are set as path.to.field=value, for example steps=20, sampling.temperature=0.7, algorithm=rloo, policy.lora=none,
+data=tasks.jsonl, rewards.length=0.5. With --resume the run goes on from its last checkpoint; a changed field, or a
+changed RECIPE, is recorded in the run as a fork.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from strop.cli.errors import DONE, INTERRUPTED
+
+EXAMPLES = """\
+examples:
+  strop train two_words
+  strop train story steps=20 sampling.temperature=0.7 --run runs/first
+  strop train my.py data=tasks.jsonl --dry-run
+  strop train --resume --run runs/first steps=200
+"""
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """The arguments."""
+    parser.add_argument("words", nargs="*", metavar="RECIPE | field=value", help="what to train, and what to change")
+    parser.add_argument("--run", metavar="DIR", help="the run's folder (default: runs/RECIPE-DATE-TIME)")
+    parser.add_argument("--resume", action="store_true", help="continue the run in --run DIR")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="print the plan and two prompts; train and write nothing"
+    )
+    parser.add_argument("--json", action="store_true", help="print the plan or the result as JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train, and say whether it got better."""
+    from strop.cli import show_plan, show_result, training
+
+    job = training.job(args.words, args.run, args.resume)
+    if args.dry_run:
+        show_plan.dry_run(job.config, as_json=args.json)
+        return DONE
+    done, seconds = training.train(job)
+    show_result.result(done, seconds, as_json=args.json)
+    if done.interrupted:
+        show_result.how_to_resume(job)
+        return INTERRUPTED
+    show_result.what_next(done)
+    return DONE

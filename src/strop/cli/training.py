@@ -1,0 +1,115 @@
+"""What `strop train` is asked to do, and doing it."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from strop.cli import recipes
+from strop.cli.errors import Interrupted, Problem, Usage
+from strop.cli.output import say
+from strop.runs.directory import RunDirectory, find_run, is_run
+from strop.types import NonFinite, Stopped
+
+if TYPE_CHECKING:
+    from strop.config import TrainConfig
+    from strop.run import Run
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One call of `strop train`."""
+
+    config: TrainConfig
+    directory: Path
+    resume: bool
+    typed: str
+    text: str
+    command: str
+
+    @property
+    def resume_line(self) -> str:
+        """What continues it. A recipe file is named again, so that what is corrected in it counts."""
+        recipe = f"{shlex.quote(self.typed)} " if self.text else ""
+        return f"strop train {recipe}--resume --run {shlex.quote(str(self.directory))}"
+
+
+def job(words: Sequence[str], directory: str | None, resume: bool) -> Job:
+    """What was asked for; a Usage error where that is unclear."""
+    typed, overrides = recipes.split(words)
+    if len(typed) > 1:
+        raise Usage(f"one recipe, not {len(typed)}: {', '.join(typed)}.", hint="fields are set as path.to.field=value")
+    if resume:
+        return _continued(typed, overrides, directory)
+    if not typed:
+        raise Usage("which recipe?", hint=f"strop train NAME, where NAME is {', '.join(recipes.names())} or a file.py")
+    recipe = recipes.find(typed[0], overrides)
+    place = Path(directory) if directory else _fresh(recipe.name)
+    return Job(recipe.config, place, False, recipe.typed, recipe.text, _command(words))
+
+
+def train(job: Job) -> tuple[Run, float]:
+    """Train; the run and how many seconds it took."""
+    import strop
+    from strop.cli.show_plan import plan
+
+    started = time.monotonic()
+    say(f"run: {job.directory}\n")
+    with _resumable(job):
+        run = strop.train(
+            job.config,
+            job.directory,
+            resume=job.resume,
+            recipe=job.text,
+            command=job.command,
+            announce=lambda made: plan(made, stderr=True),
+        )
+    return run, time.monotonic() - started
+
+
+def _continued(typed: Sequence[str], overrides: Sequence[str], directory: str | None) -> Job:
+    from strop import spec
+
+    if not directory:
+        raise Usage("which run is to be continued?", hint="strop train --resume --run DIR")
+    home = find_run(directory)
+    if typed:
+        recipe = recipes.find(typed[0], overrides)
+        return Job(recipe.config, home.path, True, recipe.typed, recipe.text, _command([*typed, *overrides]))
+    config = recipes.override(spec.from_files(home.path), overrides)
+    return Job(config, home.path, True, "", "", _command(overrides))
+
+
+@contextmanager
+def _resumable(job: Job) -> Iterator[None]:
+    """Whoever stops the training: say whether something was saved and how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Interrupted(*_saved(job, "interrupted")) from None
+    except (Stopped, NonFinite) as error:
+        raise Problem(*_saved(job, str(error))) from error
+
+
+def _saved(job: Job, message: str) -> tuple[str, str]:
+    steps = RunDirectory(job.directory).checkpoints.newest_first() if is_run(job.directory) else []
+    if not steps:
+        return f"{message.rstrip('.')}; nothing was saved.", ""
+    return message, f"step {steps[0]} is saved; continue with: {job.resume_line}"
+
+
+def _fresh(name: str) -> Path:
+    """A folder that is not there yet."""
+    base = Path("runs") / f"{name}-{datetime.now():%Y%m%d-%H%M%S}"
+    further = (base.with_name(f"{base.name}-{number}") for number in range(2, 1000))
+    return base if not base.exists() else next(path for path in further if not path.exists())
+
+
+def _command(words: Sequence[str]) -> str:
+    return shlex.join(["strop", "train", *words])
