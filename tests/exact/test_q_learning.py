@@ -98,7 +98,7 @@ def test_two_words_reach_their_exact_values(discount: float, expected: dict[str,
 
 
 def test_the_misprinted_rule_goes_elsewhere() -> None:
-    # Q <- Q + a (r + g max Q') - Q = a (r + g max Q'): fixed points 2a / (1 - ag) = .21978 and a (1 + g .21978) = .11978
+    # Q <- Q + a (r + g max Q') - Q = a (r + g max Q'): fixed points 2a / (1 - ag) = .21978, a (1 + g .21978) = .11978
     one = two = 0.0
     for _ in range(200):
         one, two = 0.1 * (1 + 0.9 * max(one, two)), 0.1 * (2 + 0.9 * max(one, two))
