@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from strop.spec import encode
-from strop.types import Parts, Prompt, Task, Tokens
+from strop.types import Parts, Task, Tokens
 
 if TYPE_CHECKING:
     from strop.config import TrainConfig
@@ -135,8 +135,6 @@ def _short(value: object) -> str:
 
 
 def _sample(task: Task, parts: Parts) -> Sample:
-    return Sample(task.id, _text(task.prompt), parts.codec.start(task.prompt))
-
-
-def _text(prompt: Prompt) -> str:
-    return prompt if isinstance(prompt, str) else "\n".join(f"{m['role']}: {m['content']}" for m in prompt)
+    """As the policy reads it: with what a chat template adds."""
+    tokens = parts.codec.start(task.prompt)
+    return Sample(task.id, parts.codec.decode(tokens), tokens)

@@ -39,7 +39,8 @@ class Verdict:
         if self.difference.low > 0:
             return f"{self.name} rose {change} {where}.{few}"
         if self.difference.high >= 0:
-            return f"{self.name} is not shown to be better: it changed {change} {where}, and that may be chance.{few}"
+            claim = "have changed" if self.name == "gold" else "be better"
+            return f"{self.name} is not shown to {claim}: {change} {where}, which may be chance.{few}"
         hacked = " The reward may have been hacked: read the texts." if self.name == "gold" else ""
         return f"{self.name} fell {change} {where}.{hacked}{few}"
 

@@ -57,7 +57,8 @@ def said(episode: Episode) -> str:
 
 
 def shortened(text: str) -> str:
-    """The beginning of a long text."""
+    """The beginning of a long text, with nothing in it that moves a terminal's cursor."""
+    text = "".join(letter if letter.isprintable() or letter == "\n" else " " for letter in text)
     return text if len(text) <= MOST_CHARS else f"{text[:MOST_CHARS]} ... ({len(text)} characters)"
 
 
