@@ -1,0 +1,128 @@
+"""Small runs of every algorithm and policy, trained in child processes that are killed at random moments.
+
+As a script: `python kinds.py KIND DIR KILLS SEED` trains KIND in DIR, kills it KILLS times with SIGKILL, lets it finish,
+and prints how often the child really died.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import sys
+import time
+from pathlib import Path
+
+import strop
+from strop.types import Episode, Task
+
+WORDS = ("red", "blue", "green", "black")
+STEPS = 24
+
+
+def first_word(task: Task, episode: Episode) -> float:
+    """A reward with dice of its own from the global generators: a resume must restore those too."""
+    return float(episode.text.split()[:1] == [task.answer]) + 0.01 * random.random()
+
+
+def tiny_model(folder: Path) -> str:
+    """A two-layer Llama over four words, saved as a Hugging Face folder."""
+    import torch
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+    if not folder.exists():
+        vocabulary = {word: i for i, word in enumerate((*WORDS, "<end>", "<unk>"))}
+        tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
+        tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+        torch.manual_seed(0)
+        config = LlamaConfig(
+            vocab_size=len(vocabulary),
+            hidden_size=16,
+            intermediate_size=32,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            num_key_value_heads=1,
+            max_position_embeddings=32,
+            eos_token_id=vocabulary["<end>"],
+        )
+        LlamaForCausalLM(config).save_pretrained(folder)
+        PreTrainedTokenizerFast(
+            tokenizer_object=tokenizer, eos_token="<end>", pad_token="<end>", unk_token="<unk>"
+        ).save_pretrained(folder)
+    return str(folder)
+
+
+def config(kind: str, home: Path) -> strop.TrainConfig:
+    """`table/reinforce`, `transformer/grpo`, `lora/rloo`, ...: a policy and an algorithm."""
+    policy_name, algorithm_name = kind.split("/")
+    algorithms, adam = strop.algorithms, strop.optimizer.AdamW(lr=1e-2)
+    kl = strop.functional.KL(weight=0.05)
+    policy = {
+        "table": lambda: strop.policies.Table.Config(words=WORDS, has_end=True),
+        "transformer": lambda: strop.policies.Scratch(words=WORDS, num_layers=1, width=16, num_heads=2, context=16),
+        "lora": lambda: strop.policies.Transformer.Config(
+            model=tiny_model(home / "tiny"), lora=strop.policies.LoRA(rank=2)
+        ),
+    }[policy_name]()
+    algorithm = {
+        "q_learning": lambda: algorithms.QLearning.Config(rate=1.0, rate_decay=0.8),
+        "reinforce": lambda: algorithms.REINFORCE.Config(optimizer=adam, kl=kl),
+        "rloo": lambda: algorithms.RLOO.Config(optimizer=adam, kl=kl, epochs=2),
+        "grpo": lambda: algorithms.GRPO.Config(optimizer=adam, kl=kl),
+        "dr_grpo": lambda: algorithms.DrGRPO.Config(optimizer=adam),
+        "sft": lambda: algorithms.SFT.Config(optimizer=adam),
+        "replay": lambda: algorithms.QLearning.Config(rate=0.5),
+    }[algorithm_name]()
+    return strop.TrainConfig(
+        policy=policy,
+        tasks=[Task(id=word, prompt=word, answer=word) for word in WORDS],
+        held_out=[Task(id=f"{word}-held-out", prompt=word, answer=word) for word in WORDS],
+        rewards=[first_word],
+        algorithm=algorithm,
+        memory=strop.memory.Replay.Config(capacity=50, size=8) if algorithm_name == "replay" else None,
+        sampling=strop.Sampling(max_tokens=2),
+        group_size=4,
+        prompts_per_step=2,
+        steps=STEPS,
+        eval_every=10,
+        checkpoint_every=4,
+        threads=1,
+    )
+
+
+def train(kind: str, run: Path) -> None:
+    """Start the run, or go on with it."""
+    from strop.runs.directory import is_run
+    from strop.runs.progress import Progress
+
+    strop.train(config(kind, run.parent), run, resume=is_run(run), progress=Progress.silent())
+
+
+def die_and_finish(kind: str, run: Path, kills: int, seed: int) -> int:
+    """How many children were really killed before one finished."""
+    dice, died = random.Random(seed), 0
+    for attempt in range(kills + 1):
+        child = os.fork()  # nothing has computed yet in this process, so there is no thread to lose
+        if child == 0:
+            try:
+                train(kind, run)
+            except BaseException:
+                sys.excepthook(*sys.exc_info())
+                os._exit(1)
+            os._exit(0)
+        if attempt < kills:
+            time.sleep(dice.uniform(0.2, 2.0))
+            os.kill(child, signal.SIGKILL)
+        _, status = os.waitpid(child, 0)
+        died += os.WIFSIGNALED(status)
+        assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0, f"{kind} failed by itself"
+    return died
+
+
+if __name__ == "__main__":
+    import torch  # noqa: F401  imported once, before the children are made
+
+    import strop.run  # noqa: F401
+
+    print(die_and_finish(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])))

@@ -1,0 +1,38 @@
+"""N steps equal k steps, a kill -9 and N - k more, bit for bit: for every algorithm, on table, transformer and LoRA.
+
+Compared are all parameters, optimiser moments, memories and random states of every checkpoint, all metrics but time
+and memory, all episodes with their log-probs, and all opinions per token.
+"""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from faults.test_kill import assert_same_run
+
+KINDS = Path(__file__).with_name("kinds.py")
+FAST = ("table/q_learning", "transformer/grpo", "lora/rloo")
+REST = ("table/reinforce", "table/replay", "transformer/dr_grpo", "transformer/sft", "lora/grpo", "lora/sft")
+
+
+def run(kind: str, path: Path, kills: int) -> int:
+    done = subprocess.run(
+        [sys.executable, str(KINDS), kind, str(path), str(kills), "0"],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return int(done.stdout)
+
+
+@pytest.mark.crash
+@pytest.mark.parametrize("kind", [*FAST, *(pytest.param(kind, marks=pytest.mark.slow) for kind in REST)])
+def test_killed_run_ends_with_the_same_bits(kind, tmp_path):
+    assert run(kind, tmp_path / "whole", kills=0) == 0
+    died = run(kind, tmp_path / "killed", kills=4)
+    assert died >= 1, "no child was killed: the test tests nothing"
+    assert_same_run(tmp_path / "whole", tmp_path / "killed")
