@@ -40,7 +40,7 @@ class Verdict:
             return f"{self.name} rose {change} {where}.{few}"
         if self.difference.high >= 0:
             claim = "have changed" if self.name == "gold" else "be better"
-            return f"{self.name} is not shown to {claim}: {change} {where}, which may be chance.{few}"
+            return f"{self.name} is not shown to {claim}: it changed {change} {where}, which may be chance.{few}"
         hacked = " The reward may have been hacked: read the texts." if self.name == "gold" else ""
         return f"{self.name} fell {change} {where}.{hacked}{few}"
 

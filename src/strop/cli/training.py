@@ -60,7 +60,7 @@ def train(job: Job) -> tuple[Run, float]:
     from strop.cli.show_plan import plan
 
     started = time.monotonic()
-    say(f"run: {job.directory}\n")
+    say(f"run: {job.directory}\n" + _nothing_left(job))
     with _resumable(job):
         run = strop.train(
             job.config,
@@ -71,6 +71,17 @@ def train(job: Job) -> tuple[Run, float]:
             announce=lambda made: plan(made, stderr=True),
         )
     return run, time.monotonic() - started
+
+
+def _nothing_left(job: Job) -> str:
+    """Said when a resumed run is already where it should end."""
+    if not job.resume:
+        return ""
+    with RunDirectory(job.directory).reader() as store:
+        latest = store.latest_step()
+    if latest is None or latest + 1 < job.config.steps:
+        return ""
+    return f"all {job.config.steps} steps are done; to go on: {job.resume_line} steps={2 * job.config.steps}\n"
 
 
 def _continued(typed: Sequence[str], overrides: Sequence[str], directory: str | None) -> Job:

@@ -232,10 +232,16 @@ class RunRecorder:
                 f"Checkpoint {step} of {self.directory.path} needs {len(missing)} episodes that its run.sqlite lacks "
                 f"({min(missing)} for one): the folder is damaged, or its files come from different runs."
             )
-        parts.policy.load_state_dict(state["policy"])
-        parts.algorithm.load_state_dict(state["algorithm"])
-        parts.memory.load_state_dict(state["memory"], episodes)
-        parts.tasks.load_state_dict(state["tasks"])
+        try:
+            parts.policy.load_state_dict(state["policy"])
+            parts.algorithm.load_state_dict(state["algorithm"])
+            parts.memory.load_state_dict(state["memory"], episodes)
+            parts.tasks.load_state_dict(state["tasks"])
+        except (AttributeError, KeyError, RuntimeError, TypeError) as error:
+            raise ValueError(
+                f"Checkpoint {step} of {self.directory.path} does not fit this config ({error}): its policy, algorithm "
+                "or memory is another. Resume without that change, or start a new run."
+            ) from error
         self._watch = Watch.from_state(state["watch"])
 
     # ------------------------------------------------------------ after a step
