@@ -182,7 +182,7 @@ def test_non_finite_is_raised_before_anything_moves(kind: Any, fault: str) -> No
     with torch.no_grad():
         policy.parameters()[0][3, 0] = math.nan if fault == "nan weight" else math.inf
     before, state = flat(policy.parameters()), copy.deepcopy(algorithm.state_dict())
-    with pytest.raises(NonFinite) as caught:
+    with pytest.raises(NonFinite, match="the loss") as caught:
         algorithm.update(good)
     assert caught.value.batch is good
     after = flat(policy.parameters())

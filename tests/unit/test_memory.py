@@ -36,6 +36,9 @@ def test_replay_keeps_the_newest_turns_in_whole_episodes() -> None:
     memory = Replay.Config(capacity=7, size=4).build()
     memory.add(walks(4))
     assert memory.held() == ["e1", "e2", "e3"]  # 9 turns; without e1 only 6 would stay, less than 7
+    exact = Replay.Config(capacity=6, size=4).build()
+    exact.add(walks(4))
+    assert exact.held() == ["e2", "e3"]  # 6 turns fill a capacity of 6
 
 
 def test_replay_draws_every_turn_equally_often_and_cuts_windows_at_the_end() -> None:
