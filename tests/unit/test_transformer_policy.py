@@ -254,3 +254,19 @@ def test_a_model_that_changes_its_logits_after_the_head_is_refused() -> None:
     model.forward = capped
     with pytest.raises(ValueError, match="soft-capping"):
         Transformer(model)
+
+
+@pytest.mark.parametrize("kind", ["llama", "gpt2"])
+def test_a_shared_prompt_gives_what_rows_alone_give(kind: str) -> None:
+    # a long prompt with a short answer beside a shared short prompt with long ones, together as wide as the context
+    policy = transformer(kind, context=16)
+    many = [
+        episode(turn((1, 2, 3, 4, 5, 6, 1, 2, 3, 4, 5, 6, 1, 2), (3, 0))),
+        episode(turn((1, 2), (3, 4, 5, 6, 1, 2, 3, 4, 5, 6, 1, 2, 3, 0))),
+        episode(turn((1, 2), (6, 6)), turn((1, 2, 6, 6, 5), (4, 0))),
+        episode(turn((1, 2), ())),
+    ]
+    together = score(policy, batch_of(*many), HOT)["logprobs"].detach()
+    for row, one in enumerate(many[:3]):
+        alone = score(policy, batch_of(one), HOT)["logprobs"].detach()[0]
+        assert torch.allclose(together[row, : len(alone)], alone, atol=1e-12 if kind == "gpt2" else 1e-5)

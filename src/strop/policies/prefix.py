@@ -55,8 +55,8 @@ def _continue(
     """Read `length` tokens behind each row's prompt, on its copy of the prompt's cache."""
     cache.batch_select_indices(owner_B)
     step_C = torch.arange(length)
-    position_BC = first_B.unsqueeze(1) + step_C
-    rest_BC = tokens_BT.gather(1, position_BC.clamp(max=tokens_BT.shape[1] - 1))
+    position_BC = (first_B.unsqueeze(1) + step_C).clamp(max=tokens_BT.shape[1] - 1)  # past a row's end: padding
+    rest_BC = tokens_BT.gather(1, position_BC)
     prompt_BP = torch.arange(width) < first_B.unsqueeze(1)
     mask_BT = torch.cat([prompt_BP, torch.ones_like(rest_BC, dtype=torch.bool)], dim=1)
     out = backbone(
