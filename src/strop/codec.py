@@ -109,7 +109,7 @@ class HFCodec:
         if self.has_template:
             tokens = self._encode(self._render(_messages(prompt)))
         else:
-            tokens = tuple(self.tokenizer(_chat(prompt))["input_ids"])
+            tokens = self._encode(_chat(prompt), special=True)
         if not tokens:
             raise ValueError("the prompt encodes to no token at all: give it at least one character.")
         return tokens
@@ -134,8 +134,11 @@ class HFCodec:
         ended = bool(tokens) and tokens[-1] in self.stop
         return str(self.tokenizer.decode(list(tokens[:-1] if ended else tokens), skip_special_tokens=False))
 
-    def _encode(self, text: str) -> Tokens:
-        return tuple(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+    def _encode(self, text: str, special: bool = False) -> Tokens:
+        try:
+            return tuple(self.tokenizer(text, add_special_tokens=special)["input_ids"])
+        except Exception as error:  # tokenizers raises nothing more precise, for a word that it has not for example
+            raise ValueError(f"the tokenizer cannot encode {text[:60]!r}: {error}.") from error
 
     def _render(self, messages: list[Message], first: bool = True) -> str:
         """The template's text of these messages; for a later turn, without what it writes before the first one."""

@@ -18,6 +18,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from strop.runs.directory import RunDirectory
 from strop.types import Task
 
 RECIPE = "recipe"
@@ -73,7 +74,7 @@ def to_files(config: Any) -> tuple[dict[str, Any], dict[str, str]]:
 
 def from_files(run: Path) -> Any:
     """The config of a run directory. Its recipe copy is loaded first, so that its functions are found."""
-    spec = _read(run)
+    spec = RunDirectory(run).config()
     kind = _find(spec["class"])
     names = [f.name for f in dataclasses.fields(kind) if f.name in spec and f.name not in TASK_FILES]
     return kind(**some_of(run, names), **{name: _read_tasks(run / f"{name}.jsonl") for name in TASK_FILES})
@@ -86,7 +87,7 @@ def some_of(run: Path, names: Sequence[str]) -> dict[str, Any]:
     """
     copy = run / f"{RECIPE}.py"
     module = load_module(copy) if copy.is_file() else None
-    spec, fields = _read(run), {}
+    spec, fields = RunDirectory(run).config(), {}
     for name in names:
         try:
             fields[name] = decode(spec[name])
@@ -109,14 +110,6 @@ def _again(module: Any, name: str, spec: Any) -> Any:
 
     made = named_rewards(value, name)
     return {key: (made[key][0], weight) for key, (_, weight) in spec["map"].items()}
-
-
-def _read(run: Path) -> dict[str, Any]:
-    try:
-        spec: dict[str, Any] = json.loads((run / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{run / 'config.json'} cannot be read: {error}.") from error
-    return spec
 
 
 def _read_tasks(file: Path) -> list[Task]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from strop.cli.errors import Problem
+from strop.cli.output import say
 from strop.policies.models import SOURCES, local_models
 from strop.runs.directory import RunDirectory, Selector, is_run, parse_run
 
@@ -36,9 +37,11 @@ def as_run(typed: str) -> tuple[RunDirectory, Selector] | None:
     if typed in models or (path / "config.json").is_file():
         return None
     if path.is_dir():
-        raise Problem(f"{typed} is neither a run (it has no run.sqlite) nor a model folder (it has no config.json).")
-    if "/" in typed and not path.parent.is_dir() and typed.count("/") == 1:
-        return None  # owner/name on the Hub
+        raise Problem(f"{typed} is no run (it has no run.sqlite) and no model folder (it has no config.json).")
+    owner, _, rest = typed.partition("/")
+    if rest and "/" not in rest and owner not in (".", "..", "~", "runs") and not Path(owner).exists():
+        say(f"{typed} is neither a run nor a folder here: asking the Hugging Face Hub ...")
+        return None
     here = [entry.name for entry in runs.iterdir() if is_run(entry)] if runs.is_dir() else []
     near = difflib.get_close_matches(path.name, [*here, *models], n=1, cutoff=0.4)
     raise Problem(

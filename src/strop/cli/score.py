@@ -39,5 +39,5 @@ def run(args: argparse.Namespace) -> int:
     if len(typed) == 2:
         scoring.show_text(scoring.of_text(config, typed[1], args.task, args.gold), args.json)
     else:
-        scoring.show_start(scoring.of_start(config, args.groups or config.prompts_per_step, args.gold), args.json)
+        scoring.show_start(scoring.of_start(config, args.groups, args.gold), args.json)
     return DONE

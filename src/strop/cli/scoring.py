@@ -76,14 +76,15 @@ def of_text(config: TrainConfig, text: str, task_id: str | None, gold: bool) -> 
     return OfText(task.id, asked(episode), text, return_, parts, weights, paid)
 
 
-def of_start(config: TrainConfig, num_groups: int, gold: bool) -> OfStart:
-    """Sample groups from the policy as it is before training."""
+def of_start(config: TrainConfig, num_groups: int | None, gold: bool) -> OfStart:
+    """Sample groups (None: as many as a step has) from the policy as it is before training."""
     from strop.data.source import Shuffled
     from strop.rollout import play
     from strop.samplers.local import LocalSampler
 
+    num_groups = config.prompts_per_step if num_groups is None else num_groups
     if num_groups < 1:
-        raise Usage(f"--groups {num_groups}: at least 1 is needed.")
+        raise Usage(f"--groups {num_groups}: at least 1 is needed.", hint="leave it out for as many as a step has")
     config.set_threads()
     policy, codec = config.policy.build(config.seed, config.dtype)  # type: ignore[union-attr]
     tasks = Shuffled(config.tasks, config.seed).next(num_groups)

@@ -18,7 +18,8 @@ def load(name: str) -> tuple[Any, HFCodec]:
     from transformers.utils import logging as transformers_logging
 
     transformers_logging.disable_progress_bar()
-    logging.getLogger("transformers").setLevel(logging.ERROR)
+    for talkative in ("transformers", "huggingface_hub"):
+        logging.getLogger(talkative).setLevel(logging.ERROR)
     place = resolve(name)
     try:
         tokenizer = AutoTokenizer.from_pretrained(place)

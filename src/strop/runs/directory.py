@@ -74,7 +74,12 @@ class RunDirectory:
 
     def config(self) -> dict[str, Any]:
         """The resolved config."""
-        config: dict[str, Any] = json.loads((self.path / CONFIG).read_text(encoding="utf-8"))
+        try:
+            config: dict[str, Any] = json.loads((self.path / CONFIG).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise ValueError(f"{self.path / CONFIG} cannot be read: {error}.") from error
+        if not isinstance(config, dict):
+            raise ValueError(f"{self.path / CONFIG} is damaged: it holds no config.")
         return config
 
     def provenance(self) -> dict[str, Any]:

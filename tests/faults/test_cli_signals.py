@@ -1,0 +1,81 @@
+"""Ctrl-C and a closed pipe, in a process of their own."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+RECIPE = """
+import strop
+
+
+def recipe():
+    return strop.TrainConfig(
+        policy=strop.policies.Table.Config(words=["a", "b"], has_end=True),
+        tasks=[strop.Task("one", "a")],
+        held_out=[strop.Task("two", "b")],
+        rewards={"b": (lambda task, episode: float(episode.text == "b"), 1.0)},
+        algorithm=strop.algorithms.REINFORCE.Config(),
+        sampling=strop.Sampling(max_tokens=1),
+        steps=1_000_000,
+        threads=1,
+    )
+"""
+pytestmark = pytest.mark.crash
+STROP = [sys.executable, "-c", "import sys; from strop.cli.main import main; sys.exit(main())"]
+
+
+def start(tmp_path):
+    (tmp_path / "mine.py").write_text(RECIPE)
+    process = subprocess.Popen(
+        [*STROP, "train", "mine.py", "--run", "r"],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "r/checkpoints/000010").is_dir():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    return process
+
+
+def test_ctrl_c_saves_says_how_to_go_on_and_exits_130(tmp_path):
+    process = start(tmp_path)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "strop train mine.py --resume --run r" in err
+    assert "Traceback" not in err
+    assert "tokens/s" in out
+    latest = int((tmp_path / "r/checkpoints/LATEST").read_text())
+    resume = [*STROP, "train", "mine.py", "--resume", "--run", "r", f"steps={latest + 2}"]
+    done = subprocess.run(resume, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_second_ctrl_c_stops_at_once(tmp_path):
+    process = start(tmp_path)
+    process.send_signal(signal.SIGSTOP)  # so that both arrive before a step can end
+    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGCONT)
+    time.sleep(0.002)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "--resume --run r" in err
+    assert "Traceback" not in err
+
+
+def test_a_closed_pipe_is_no_error(tmp_path):
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run([*STROP, "list"], cwd=tmp_path, stdout=write, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(write)
+    assert done.stderr == ""
+    assert done.returncode in (0, 1)

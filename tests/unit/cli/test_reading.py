@@ -1,0 +1,142 @@
+"""Commands that read a run."""
+
+import json
+
+import pytest
+
+from strop.cli.output import number, sparkline
+
+
+@pytest.fixture
+def run(strop, table_recipe):
+    assert strop("train", table_recipe(), "steps=12", "--run", "runs/r").code == 0
+    return "runs/r"
+
+
+def test_show_has_status_curves_table_and_episodes(strop, run):
+    said = strop("show", "r")
+    assert said.code == 0
+    for piece in ("runs/r: finished, 12 of 12 steps", "reward/mean", "the learnt table (", "best episode of step 11"):
+        assert piece in said.out
+
+
+def test_show_json_holds_the_learnt_table(strop, run):
+    page = json.loads(strop("show", run, "--json").out)
+    assert page["table"]["a"]["b"] > page["table"]["a"]["a"]  # b pays 1, a pays 0
+    assert page["checkpoints"][-1] == 12
+
+
+def test_show_episodes_of_a_step(strop, run):
+    found = json.loads(strop("show", run, "--episodes", 3, "--json").out)
+    assert len(found) == 8
+    assert {one["step"] for one in found} == {3}
+    missing = strop("show", run, "--episodes", 99)
+    assert missing.code == 1
+    assert "0 to 11" in missing.err
+
+
+def test_eval_repeats_the_judgement_and_pairs_it_with_the_start(strop, run):
+    judged = json.loads(strop("eval", "r", "--json").out)
+    page = json.loads(strop("show", "r", "--json").out)
+    assert judged["verdicts"] == page["verdicts"]
+    assert judged["prompts"] == 2
+    assert "95 %" in strop("eval", "r@10").out
+
+
+def test_eval_needs_a_recipe_for_a_model(strop, tiny_model, table_recipe):
+    said = strop("eval", tiny_model)
+    assert said.code == 2
+    assert "--recipe" in said.err
+    judged = json.loads(strop("eval", tiny_model, "--recipe", table_recipe(), "--json").out)
+    assert judged["step"] is None
+    assert set(judged["scores"]["reward"]) == {"mean", "low", "high"}
+
+
+def test_plot_writes_a_picture(strop, run, tmp_path):
+    said = strop("plot", "r", "-o", "curves/c.svg")
+    assert (said.code, said.out) == (0, "curves/c.svg\n")
+    assert (tmp_path / "curves/c.svg").read_text().startswith("<?xml")
+    assert strop("plot", "r", "-o", "c.bmp").code == 1
+
+
+def test_score_of_a_text_shows_every_part(strop, table_recipe):
+    said = strop("score", table_recipe(), "b")
+    assert "said_b  1.000" in said.out
+    scored = json.loads(strop("score", "mine.py", "a", "--task", "two", "--json").out)
+    assert (scored["task"], scored["reward"]) == ("two", 0.0)
+
+
+def test_score_of_the_start_model_counts_groups_with_signal(strop, table_recipe):
+    found = json.loads(strop("score", table_recipe(), "--groups", 5, "--json").out)
+    assert (found["groups"], found["samples"]) == (5, 20)
+    assert sum(count for *_, count in found["histogram"]) == 20
+    assert 0.0 < found["mean"] < 1.0
+    assert "signal" in strop("score", "mine.py").out
+
+
+def test_score_says_when_there_is_no_signal(strop, table_recipe):
+    said = strop("score", table_recipe(replace=[('float(episode.text == "b")', "1.0")]))
+    assert "No signal" in said.out
+    assert "too easy" in said.out
+
+
+def test_chat_answers_once_on_stdout(strop, run):
+    said = strop("chat", "r", "--once", "a", "--temperature", 0)
+    assert (said.code, said.out, said.err) == (0, "b\n", "")
+
+
+def test_chat_goes_on_after_an_unknown_word(strop, run, monkeypatch):
+    lines = iter(["hello", "a", "/new", "b", "/quit"])
+    monkeypatch.setattr("builtins.input", lambda: next(lines))
+    said = strop("chat", "runs/r@best")
+    assert said.code == 0
+    assert "error: 'hello' is not in the vocabulary" in said.err
+    assert len(said.out.splitlines()) == 2
+
+
+def test_chat_ends_at_end_of_file(strop, run, monkeypatch):
+    monkeypatch.setattr("builtins.input", lambda: (_ for _ in ()).throw(EOFError))
+    assert strop("chat", "r").code == 0
+
+
+def test_chat_extends_the_tokens_that_stand(tiny_model):
+    from strop.cli.actors import actor
+    from strop.cli.conversation import Conversation
+
+    talk = Conversation.begin(actor(str(tiny_model)), "be kind", {"max_tokens": 5}, seed=0)
+    talk.answer("the cat")
+    stood = talk.prompt + talk.said
+    talk.answer("and the dog")
+    assert talk.prompt[: len(stood)] == stood
+    first = talk.actor.codec.decode(talk.prompt)
+    assert first.count("<|im_start|>") == 5  # system, user, assistant, user, assistant
+
+
+def test_chat_says_when_the_context_is_full(strop, tiny_model):
+    said = strop("chat", tiny_model, "--once", "cat " * 300, "--max-tokens", 4)
+    assert said.code == 1
+    assert "the context is full" in said.err
+
+
+def test_export_refuses_a_table(strop, run, tmp_path):
+    said = strop("export", "r", "out")
+    assert said.code == 1
+    assert "a Table is no transformer" in said.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_sparkline_spans_its_range():
+    assert sparkline([0.0, 0.5, 1.0]) == "▁▅█"  # 0.5 of 7 levels is level 4 (round half to even: 3.5 -> 4)
+    assert sparkline([2.0, 2.0]) == "▄▄"
+    assert sparkline([]) == ""
+    assert len(sparkline([float(i) for i in range(1000)], width=30)) == 30
+
+
+def test_numbers_lose_decimals_as_they_grow():
+    assert [number(value) for value in (0.12345, 12.345, 123.45, 12345.6, float("nan"))] == [
+        "0.123",
+        "12.35",
+        "123.5",
+        "12346",
+        "-",
+    ]
