@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn
-from rich.progress import Progress as Bar
+from rich.live import Live
+from rich.text import Text
 
+_BAR = 20
 _FACTS = (
     ("reward/mean", "reward {:.3f}"),
     ("held_out/reward", "held-out {:.3f}"),
@@ -26,8 +27,7 @@ class Progress:
     def __init__(self, console: Console | None = None, every_seconds: float = 3.0) -> None:
         self._console = console or Console(stderr=True, highlight=False)
         self._every = every_seconds
-        self._bar: Bar | None = None
-        self._task: TaskID | None = None
+        self._live: Live | None = None
         self._held_out: dict[str, float] = {}
         self._first = self._total = 0
         self._started = self._shown = -float("inf")
@@ -41,21 +41,19 @@ class Progress:
         """`done` of `total` steps lie behind us."""
         self._first, self._total, self._started = done, total, time.monotonic()
         if self._console.is_terminal and not self._console.quiet:
-            columns = (TextColumn("step"), MofNCompleteColumn(), BarColumn(20), TextColumn("{task.description}"))
-            # No refresh thread: the line changes when a step is done, and nothing runs beside the training.
-            self._bar = Bar(*columns, console=self._console, auto_refresh=False, redirect_stdout=False)
-            self._task = self._bar.add_task("", total=total, completed=done)
-            self._bar.start()
+            # No refresh thread: the lines change when a step is done, and nothing runs beside the training.
+            self._live = Live(self._bar(done), console=self._console, auto_refresh=False, redirect_stdout=False)
+            self._live.start()
 
     def step(self, step: int, metrics: Mapping[str, float]) -> None:
         """Step `step` (from 0) is done."""
-        line = facts({**metrics, **self._held_out}) + f" · {self._left(step + 1)} left"
+        known, left = facts({**metrics, **self._held_out}), f"{self._left(step + 1)} left"
         now = time.monotonic()
-        if self._bar is not None and self._task is not None:
-            self._bar.update(self._task, completed=step + 1, description=line, refresh=True)
+        if self._live is not None:
+            self._live.update(Text.assemble(self._bar(step + 1), f" {left}\n{known}"), refresh=True)
         elif now - self._shown >= self._every or step + 1 == self._total:
             self._shown = now
-            self._print(f"step {step + 1}/{self._total} · {line}")
+            self._print(f"step {step + 1}/{self._total} · {known} · {left}")
 
     def judged(self, step: int, metrics: Mapping[str, float]) -> None:
         """The policy after `step` done steps has been judged."""
@@ -69,13 +67,18 @@ class Progress:
 
     def close(self) -> None:
         """Leave the terminal as it was."""
-        if self._bar is not None:
-            self._bar.stop()
-            self._bar = None
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def _bar(self, done: int) -> Text:
+        """How far it is. What is measured stands in a line of its own, so that 80 columns are enough for both."""
+        filled = _BAR * done // max(1, self._total)
+        return Text.assemble(f"step {done}/{self._total} ", ("━" * filled, "green"), ("╌" * (_BAR - filled), "dim"))
 
     def _print(self, text: str) -> None:
         # Texts quote rewards and tracebacks: square brackets in them are no markup.
-        self._console.print(text, markup=False, soft_wrap=True)
+        self._console.print(text, markup=False, soft_wrap=not self._console.is_terminal)
 
     def _left(self, done: int) -> str:
         pace = (time.monotonic() - self._started) / max(1, done - self._first)
