@@ -90,7 +90,8 @@ def number(value: float, sign: str = "", like: float | None = None) -> str:
     if not math.isfinite(value):
         return "-"
     size = abs(value if like is None else like)
-    return f"{value:{sign}.{3 if size < 10 else 2 if size < 100 else 1 if size < 1000 else 0}f}"
+    digits = 3 if size < 10 else 2 if size < 100 else 1 if size < 1000 else 0
+    return f"{round(value, digits) + 0.0:{sign}.{digits}f}"  # + 0.0: no -0.000
 
 
 def spread(one: Interval, sign: str = "") -> str:

@@ -133,8 +133,9 @@ def test_sparkline_spans_its_range():
 
 
 def test_numbers_lose_decimals_as_they_grow():
-    assert [number(value) for value in (0.12345, 12.345, 123.45, 12345.6, float("nan"))] == [
+    assert [number(value) for value in (0.12345, -0.0001, 12.346, 123.46, 12345.6, float("nan"))] == [
         "0.123",
+        "0.000",
         "12.35",
         "123.5",
         "12346",
