@@ -1,11 +1,12 @@
 """Small runs of every algorithm and policy, trained in child processes that are killed at random moments.
 
-As a script: `python kinds.py KIND DIR KILLS SEED` trains KIND in DIR, kills it KILLS times with SIGKILL, lets it finish,
-and prints how often the child really died.
+As a script: `python kinds.py KIND DIR KILLS SEED` trains KIND in DIR, kills it KILLS times with SIGKILL, lets it
+finish, and prints how often the child really died.
 """
 
 from __future__ import annotations
 
+import importlib
 import os
 import random
 import signal
@@ -121,8 +122,6 @@ def die_and_finish(kind: str, run: Path, kills: int, seed: int) -> int:
 
 
 if __name__ == "__main__":
-    import torch  # noqa: F401  imported once, before the children are made
-
-    import strop.run  # noqa: F401
+    importlib.import_module("strop.run")  # torch is loaded once, before the children are made
 
     print(die_and_finish(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])))

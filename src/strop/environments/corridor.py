@@ -1,4 +1,4 @@
-"""Walk a corridor of numbered rooms with "left" and "right"; the last room pays 1. Time runs out, the corridor does not.
+"""Walk a corridor of rooms with "left" and "right"; the last room pays 1. Time runs out, the corridor does not.
 
 The text names the room and nothing else, so a table over it is a Markov chain whose values are known exactly, and a
 time-out mistaken for an end shows at once.

@@ -26,6 +26,8 @@ from pathlib import Path
 from typing import Any
 
 MB = 1_000_000
+LOCK_SECONDS = 1800
+"""How long to wait for another process that fetches the same model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,19 +106,32 @@ def resolve(name_or_path: str | Path) -> Path | str:
     return text
 
 
-def get(name: str, progress: Callable[[str], object] = print) -> Path:
+def _say(text: str) -> None:
+    """Talk goes to stderr; stdout is for data."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def get(name: str, progress: Callable[[str], object] = _say) -> Path:
     """The folder of a named model; downloads and converts it if it is not there. Safe to call from many processes."""
     if name not in SOURCES:
         raise ValueError(f"no model {name!r} to get. Available: {_names()}.")
     folder = _folder(name)
     if _is_whole(folder):
         return folder
-    from filelock import FileLock  # torch and transformers both require it
+    from filelock import FileLock, Timeout  # torch and transformers both require it
 
     source = SOURCES[name]
     folder.parent.mkdir(parents=True, exist_ok=True)
     _check_requirements(name, source)
-    with FileLock(f"{folder}.lock"):
+    lock = FileLock(f"{folder}.lock", timeout=LOCK_SECONDS)
+    try:
+        held = lock.acquire()
+    except Timeout:
+        raise TimeoutError(
+            f"another process has held {folder}.lock for {LOCK_SECONDS} seconds, as if it were fetching {name}. "
+            "If none is, remove that file."
+        ) from None
+    with held:
         if not _is_whole(folder):
             _check_space(folder.parent, source)
             partial = folder.with_name(f".{name}.partial")

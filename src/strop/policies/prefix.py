@@ -18,7 +18,7 @@ def hidden_at_decisions(backbone: Any, tokens_BT: Tensor, decision_BT: Tensor) -
     prompts = [tuple(tokens_BT[b, :first].tolist()) for b, first in enumerate(first_B.tolist())]
     distinct = list(dict.fromkeys(prompts))
     if len(distinct) == len(prompts):
-        hidden_BTH = backbone(input_ids=tokens_BT, use_cache=False).last_hidden_state
+        hidden_BTH: Tensor = backbone(input_ids=tokens_BT, use_cache=False).last_hidden_state
         return hidden_BTH[:, :-1][decision_BT[:, 1:]]
     owner_B = torch.tensor([distinct.index(prompt) for prompt in prompts])
     return _shared(backbone, tokens_BT, decision_BT, first_B, distinct, owner_B)
@@ -40,7 +40,7 @@ def _shared(
     row_N, slot_N = decision_BT.nonzero(as_tuple=True)
     since_N = slot_N - first_B[row_N]  # 0: predicted by the prompt's last token
     index_N = owner_B[row_N] * width + first_B[row_N] - 1
-    hidden = read.last_hidden_state.flatten(0, 1)
+    hidden: Tensor = read.last_hidden_state.flatten(0, 1)
     length = int(since_N.max()) if len(since_N) else 0
     if length:
         rest_BCH = _continue(backbone, tokens_BT, first_B, read.past_key_values, owner_B, width, length)

@@ -40,7 +40,7 @@ def _stop_tokens(model: Any) -> list[int]:
 def _explain(name: str, place: str | Path, error: Exception) -> str:
     reason = str(error).strip().split("\n")[0]
     if Path(place).is_dir():
-        return f"policy={name!r}: the folder {place} does not hold a causal language model that transformers can load: {reason}"
+        return f"policy={name!r}: {place} does not hold a causal language model that transformers can load: {reason}"
     return (
         f"policy={name!r} is neither a folder here nor a local model, and the Hub could not give it ({reason}). "
         "Allowed: 'smollm2' (strop models get smollm2), a folder, or a Hub id when online."
