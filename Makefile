@@ -7,15 +7,20 @@ SYSTEM_TORCH := $(shell $(PYTHON) -c "import torch; print(torch.__version__)" 2>
 # An installed torch is used as it is; otherwise the constraints file names the one to download.
 VENV_FLAGS := $(if $(SYSTEM_TORCH),--system-site-packages,)
 CONSTRAINTS := $(VENV)/constraints.txt
+# Test processes side by side; each computes in one thread (tests/conftest.py).
+WORKERS ?= 2
 
-.PHONY: demo test test-slow check check-static format bench clean
+.PHONY: demo test test-crash test-slow check check-static format bench clean
 
 demo: $(VENV)/demo.done ## the main job: a real language model gets better at writing tiny stories
 	$(BIN)/strop models get smollm2
 	$(BIN)/strop train story
 
 test: $(VENV)/dev.done ## the fast tests
-	$(BIN)/python -m pytest -m "not slow and not model"
+	$(BIN)/python -m pytest -n $(WORKERS) -m "not slow and not model and not crash"
+
+test-crash: $(VENV)/dev.done ## runs that are killed and go on, bit for bit
+	$(BIN)/python -m pytest -n $(WORKERS) -m "crash and not slow"
 
 test-slow: $(VENV)/dev.done ## everything: learning over five seeds, crashes at every rename, the real model where it is local
 	$(BIN)/python -m pytest

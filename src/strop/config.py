@@ -38,6 +38,8 @@ from strop.types import (
 RewardLike: TypeAlias = "RewardFn | GroupReward | tuple[RewardFn | GroupReward, float]"
 RewardSet: TypeAlias = "Sequence[RewardFn | GroupReward] | Mapping[str, RewardLike]"
 HELD_OUT_SHARE = 0.1
+TAKEN = ("gold", "mean", "reward", "std", "tokens", "unscored")
+"""Names that the run's own metrics have under reward/ and held_out/."""
 
 
 class PolicyConfig(Protocol):
@@ -224,6 +226,10 @@ def named_rewards(rewards: RewardSet, what: str) -> Rewards:
     named: dict[str, tuple[Any, float]] = {}
     for name, reward in rewards.items():
         function, weight = reward if isinstance(reward, tuple | list) else (reward, 1.0)
+        if name in TAKEN or "/" in name:
+            raise ValueError(
+                f"{what} holds the name {name!r}: choose one without a slash that is not {', '.join(TAKEN)}."
+            )
         if not callable(function):
             raise ValueError(f"{what}[{name!r}] is {function!r}: it must be a function (task, episode) -> float.")
         if not math.isfinite(weight):

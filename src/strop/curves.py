@@ -12,7 +12,7 @@ PANELS = (
     ("gold (never trained on)", (), ("held_out/gold",)),
     ("KL to the start, nats a sequence", ("policy/kl",), ()),
     ("entropy, nats a token", ("policy/entropy",), ()),
-    ("length, tokens", ("rollout/length",), ("held_out/length",)),
+    ("length, tokens", ("rollout/length",), ("held_out/tokens",)),
 )
 
 

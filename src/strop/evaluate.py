@@ -40,7 +40,7 @@ def judge(
         metrics[f"held_out/{name}"] = _mean([_total(episode, name) for episode in episodes])
     if gold:
         metrics["held_out/gold"] = _mean(gold_of(episodes, gold))
-    metrics["held_out/length"] = _mean([float(episode.num_actions) for episode in episodes])
+    metrics["held_out/tokens"] = _mean([float(episode.num_actions) for episode in episodes])
     metrics["held_out/unscored"] = float(np.mean([isinstance(episode.return_, Unscored) for episode in episodes]))
     return episodes, metrics
 

@@ -21,8 +21,8 @@ from strop.policies.pretrained import load
 from strop.policies.table import LOGITS, scatter
 from strop.types import Batch, Heads, Reduce, State, Tokens, Want
 
-CHUNK_BYTES = 64 * 2**20
-"""A chunk of logits takes at most this much in float32."""
+CHUNK_BYTES = 16 * 2**20
+"""A chunk of logits takes at most this much in float32: near the size of a cache, and reused by the allocator."""
 
 
 @dataclass(slots=True)

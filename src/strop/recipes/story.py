@@ -26,9 +26,9 @@ from strop.rewards import (
 )
 from strop.types import Message, RewardFn, Task
 
-MOST_WORDS = 30
-MAX_TOKENS = 48
-"""30 English words are about 40 tokens; the rest leaves room to overshoot and to learn from it."""
+MOST_WORDS = 25
+MAX_TOKENS = 40
+"""25 English words are about 33 tokens; the rest leaves room to overshoot and to learn from it."""
 
 
 def recipe() -> strop.TrainConfig:
@@ -36,16 +36,16 @@ def recipe() -> strop.TrainConfig:
     return strop.TrainConfig(
         policy=strop.policies.Transformer.Config(model="smollm2", lora=strop.policies.LoRA(rank=16, num_layers=10)),
         tasks=story_tasks("train", 512),
-        held_out=story_tasks("held_out", 32),
+        held_out=story_tasks("held_out", 48),
         rewards=rewards(),
         gold=gold(strop.policies.Perplexity(), strop.policies.Sentence()),
         algorithm=strop.algorithms.RLOO.Config(
-            optimizer=strop.optimizer.AdamW(lr=3e-4), kl=strop.functional.KL(weight=0.02)
+            optimizer=strop.optimizer.AdamW(lr=6e-4, warmup_steps=3), kl=strop.functional.KL(weight=0.02)
         ),
         sampling=strop.Sampling(temperature=0.7, max_tokens=MAX_TOKENS),
         group_size=8,
         prompts_per_step=2,
-        steps=30,
+        steps=26,
         checkpoint_every=10,
     )
 
@@ -62,7 +62,7 @@ def rewards() -> dict[str, tuple[RewardFn, float]]:
     return {
         "words": (uses_words, 0.5),
         "happy_end": (HappyEnd(), 0.2),
-        "length": (WordLimit(least=15, most=MOST_WORDS), 0.15),
+        "length": (WordLimit(least=12, most=MOST_WORDS), 0.15),
         "finished": (finished, 0.15),
         "repetition": (Repetition(n=2), -0.75),
         "copying": (Copying(n=3), -0.5),

@@ -24,12 +24,12 @@ TASK = Task(
     data={"words": ["lamp", "river", "frog"]},
 )
 HONEST = [
-    "A frog found an old lamp by the river. Every night he lit it for the fish, and they all danced. "
-    "The frog was never lonely again, and everyone smiled.",
+    "A frog found a lamp by the river. Every night he lit it for the fish. "
+    "He was never lonely again, and everyone smiled.",
     "One day a little frog fell into the river. A boy heard him, brought a lamp, and pulled him out. "
     "They became best friends.",
-    "Mia lost her lamp in the dark river. A kind frog dived down and brought it back. "
-    "She laughed and hugged him, and they walked home together.",
+    "Mia lost her lamp in the dark river. A kind frog brought it back. "
+    "She laughed and hugged him, and they walked home.",
 ]
 HACKS = {
     "empty": "",
@@ -42,8 +42,8 @@ HACKS = {
     "happy beautiful": "happy beautiful " * 7 + "lamp river frog.",
     "happy pairs": "Happy lamp, beautiful river, lovely frog, wonderful joy, great love, happy smile, perfect delight, "
     "sweet sunshine, best friends, pure bliss.",
-    "the prompt": "Tell a happy story of at most 30 words about a lamp, a river and a frog.",
-    "the prompt turned": "A happy story of at most 30 words about a lamp, a river and a frog. It is a happy story "
+    "the prompt": "Tell a happy story of at most 25 words about a lamp, a river and a frog.",
+    "the prompt turned": "A happy story of at most 25 words about a lamp, a river and a frog. It is a happy story "
     "about a lamp.",
     "a repeated sentence": "The frog was happy. " * 5,
     "a repeated frame": "The lamp was happy. The river was happy. The frog was happy. " * 2,

@@ -1,0 +1,101 @@
+"""TrainConfig: contradictions are errors in words, and config.json gives the same config back."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import strop
+from strop import spec
+from strop.overrides import apply
+from strop.recipes import copy_word, two_words
+from strop.rewards import WordLimit
+from strop.types import Task
+
+ROOT = Path(strop.__file__).parent
+
+
+def config(**changes) -> strop.TrainConfig:
+    return replace(copy_word.recipe(), **changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"tasks": ()}, "nothing to train on"),
+        ({"rewards": ()}, "nothing gives a reward"),
+        ({"gold": [copy_word.copied], "held_out": ()}, "gold is judged on held-out tasks"),
+        ({"tasks": [Task("1", "apple"), Task("1", "bread")]}, "the id '1' twice"),
+        ({"memory": strop.memory.Replay.Config()}, "GRPO is on-policy"),
+        ({"rewards": [lambda t, e: 1.0, lambda t, e: 0.0]}, "two rewards called"),
+        ({"rewards": {"r": "not a function"}}, "must be a function"),
+        ({"rewards": {"r": (copy_word.copied, float("nan"))}}, "must be a finite number"),
+        ({"tasks": (), "data": "nowhere.jsonl"}, "there is no such file"),
+        (
+            {"algorithm": strop.algorithms.SFT.Config(), "memory": strop.memory.Fresh.Config()},
+            "forgets the demonstrations",
+        ),
+    ],
+)
+def test_contradictions_are_refused_in_words(changes, words):
+    with pytest.raises(ValueError, match=words):
+        config(**changes).resolve()
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("group_size", 0), ("steps", -1), ("threads", 0), ("dtype", "float16"), ("micro_tokens", 0)],
+)
+def test_impossible_numbers_are_refused_at_once(field, value):
+    with pytest.raises(ValueError, match=field):
+        config(**{field: value})
+
+
+def test_top_p_is_refused_for_policy_gradients():
+    parts = config(sampling=strop.Sampling(top_p=0.9, max_tokens=2)).resolve()
+    with pytest.raises(ValueError, match=r"GRPO cannot train with sampling.top_p=0.9"):
+        parts.build()
+
+
+def test_config_json_gives_the_config_back(tmp_path):
+    before = config(rewards={"short": (WordLimit(most=3), 0.5), "copied": copy_word.copied}).resolve()
+    written, files = spec.to_files(before)
+    for name, text in {"config.json": json.dumps(written), **files}.items():
+        (tmp_path / name).write_text(text)
+    after = spec.from_files(tmp_path).resolve()
+    assert spec.to_files(after) == (written, files)
+    assert after.algorithm == before.algorithm
+    assert after.tasks == before.tasks
+    assert [weight for _, weight in after.rewards.values()] == [0.5, 1.0]
+
+
+def test_changes_name_the_field_and_both_values():
+    before, _ = spec.to_files(config().resolve())
+    after, _ = spec.to_files(config(steps=200, sampling=strop.Sampling(temperature=0.5, max_tokens=2)).resolve())
+    assert spec.changes(before, after) == ["sampling.temperature: 1.0 -> 0.5", "steps: 120 -> 200"]
+
+
+def test_overrides_are_typed_and_name_the_nearest_field():
+    found = apply(two_words.recipe(), ["steps=7", "algorithm.rate=0.25", "threads=none"])
+    assert (found.steps, found.algorithm.rate, found.threads) == (7, 0.25, None)
+    with pytest.raises(ValueError, match="did you mean steps"):
+        apply(two_words.recipe(), ["stpes=7"])
+    with pytest.raises(ValueError, match="steps=many"):
+        apply(two_words.recipe(), ["steps=many"])
+
+
+def test_data_is_split_by_problem(tmp_path):
+    file = tmp_path / "data.jsonl"
+    file.write_text("".join(json.dumps({"prompt": word, "answer": word}) + "\n" for word in copy_word.WORDS))
+    found = config(tasks=(), held_out=(), data=str(file)).resolve()
+    assert (len(found.tasks), len(found.held_out)) == (7, 1)
+    assert not {t.prompt for t in found.tasks} & {t.prompt for t in found.held_out}
+
+
+def test_a_usual_run_has_few_fields_and_files_stay_short():
+    assert len(strop.TrainConfig.__dataclass_fields__) <= 21
+    for kind in (strop.algorithms.GRPO, strop.algorithms.DrGRPO, strop.algorithms.RLOO, strop.algorithms.REINFORCE):
+        assert len(kind.Config.__dataclass_fields__) <= 8
+    long = {p.name: n for p in ROOT.rglob("*.py") if (n := len(p.read_text().splitlines())) > 300}
+    assert long.keys() <= {"types.py"}, f"files over 300 lines: {long}"
