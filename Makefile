@@ -10,22 +10,22 @@ CONSTRAINTS := $(VENV)/constraints.txt
 # Test processes side by side; each computes in one thread (tests/conftest.py).
 WORKERS ?= 2
 
-.PHONY: demo test test-crash test-slow check check-static format bench clean
+.PHONY: demo test test-ci test-slow check check-static format bench clean
 
 demo: $(VENV)/demo.done ## the main job: a real language model gets better at writing tiny stories
 	$(BIN)/strop models get smollm2
 	$(BIN)/strop train story
 
 test: $(VENV)/dev.done ## the fast tests
-	$(BIN)/python -m pytest -n $(WORKERS) -m "not slow and not model and not crash"
+	$(BIN)/python -m pytest -n $(WORKERS) -m "not slow and not model and not crash and not learning"
 
-test-crash: $(VENV)/dev.done ## runs that are killed and go on, bit for bit
-	$(BIN)/python -m pytest -n $(WORKERS) -m "crash and not slow"
+test-ci: $(VENV)/dev.done ## what CI runs beside the fast tests: learning over two seeds, runs that are killed and go on
+	$(BIN)/python -m pytest -n $(WORKERS) -m "(crash or learning) and not slow and not model"
 
 test-slow: $(VENV)/dev.done ## everything: learning over five seeds, crashes at every rename, the real model where it is local
 	$(BIN)/python -m pytest
 
-check: check-static test ## what CI runs: format, lint, types, import layers, tests
+check: check-static test ## format, lint, types, import layers, tests
 
 check-static: $(VENV)/dev.done
 	$(BIN)/ruff format --check src tests benchmarks

@@ -15,6 +15,8 @@ PANELS = (
     ("length, tokens", ("rollout/length",), ("held_out/tokens",)),
 )
 
+COLUMNS = 3
+
 
 def draw(runs: Sequence[RunDirectory], file: Path) -> Path:
     """One panel for every quantity that a run has: training as a line, held-out as dots. Raises ValueError if none has.
@@ -29,8 +31,13 @@ def draw(runs: Sequence[RunDirectory], file: Path) -> Path:
         raise ValueError("there is nothing to draw yet: no step of these runs is finished.")
     if file.suffix.lstrip(".") not in ("png", "svg", "pdf"):
         raise ValueError(f"{file}: a picture ends in .png, .svg or .pdf.")
-    figure = Figure(figsize=(4.2 * len(panels), 3.2), layout="constrained")
-    axes = figure.subplots(1, len(panels), squeeze=False)[0]
+    columns = min(len(panels), COLUMNS)
+    rows = -(-len(panels) // columns)
+    figure = Figure(figsize=(4.2 * columns, 3.0 * rows), layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False).flatten()
+    axes = grid[: len(panels)]
+    for axis in grid[len(panels) :]:
+        axis.remove()
     for axis, (title, lines, dots) in zip(axes, panels, strict=True):
         for number, (run, one) in enumerate(zip(runs, series, strict=True)):
             color = f"C{number}"
@@ -44,6 +51,7 @@ def draw(runs: Sequence[RunDirectory], file: Path) -> Path:
                     )
         axis.set_title(title, fontsize=10)
         axis.set_xlabel("step")
+        axis.xaxis.get_major_locator().set_params(integer=True)
         axis.grid(alpha=0.25)
         axis.spines[["top", "right"]].set_visible(False)
     axes[0].legend(fontsize=8, frameon=False)

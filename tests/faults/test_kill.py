@@ -11,6 +11,7 @@ from strop.runs.state import same
 
 DIE_OFTEN = str(Path(__file__).with_name("die_often.py"))
 STEPS = 60
+pytestmark = pytest.mark.crash
 
 
 def die_often(*words) -> list[int]:

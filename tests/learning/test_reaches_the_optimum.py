@@ -24,6 +24,7 @@ from strop.rollout import EmbeddedEngine, Scene
 from strop.samplers.local import LocalSampler
 from strop.types import Completion, End, Episode, Pick, Sampling, Source, Task, Turn
 
+pytestmark = pytest.mark.learning
 SEEDS = [0, 1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (2, 3, 4))]
 WORDS = ["x", "y", "red", "green", "blue"]
 WANTED = {"x": "red", "y": "blue"}

@@ -9,22 +9,21 @@ WORDS = ("apple", "bread", "chair", "dance", "eagle", "flame", "grape", "house")
 
 
 def copied(task: Task, episode: Episode) -> float:
-    """1 for exactly the word, 0.5 if it is the first of several, else 0."""
-    said = episode.text.split()
-    return 1.0 if said == [task.answer] else 0.5 if said[:1] == [task.answer] else 0.0
+    """1 for the word, else 0."""
+    return float(episode.text.split() == [task.answer])
 
 
 def recipe() -> strop.TrainConfig:
-    """Under a minute on a laptop. The words are the whole vocabulary, so the same ones are judged."""
+    """Under a minute. The words are the whole vocabulary, and an answer is one of them; so the same ones are judged."""
     return strop.TrainConfig(
-        policy=strop.policies.Scratch(words=WORDS, num_layers=2, width=64, num_heads=4, context=16),
+        policy=strop.policies.Scratch(words=WORDS, has_end=False, num_layers=2, width=64, num_heads=4, context=16),
         tasks=[Task(id=word, prompt=word, answer=word) for word in WORDS],
         held_out=[Task(id=f"{word}-judged", prompt=word, answer=word) for word in WORDS],
         rewards=[copied],
         algorithm=strop.algorithms.GRPO.Config(optimizer=strop.optimizer.AdamW(lr=3e-3)),
-        sampling=strop.Sampling(max_tokens=2),
+        sampling=strop.Sampling(max_tokens=1),
         group_size=16,
         prompts_per_step=8,
-        steps=120,
+        steps=60,
         eval_every=20,
     )

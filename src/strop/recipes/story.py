@@ -45,7 +45,7 @@ def recipe() -> strop.TrainConfig:
         sampling=strop.Sampling(temperature=0.7, max_tokens=MAX_TOKENS),
         group_size=8,
         prompts_per_step=2,
-        steps=26,
+        steps=20,
         checkpoint_every=10,
     )
 
