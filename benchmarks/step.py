@@ -48,9 +48,7 @@ def main() -> None:
     policy, codec = config.policy.build(0, "float32")
     assert isinstance(policy, Transformer)
     prompts = [codec.start(task.prompt) for task in config.tasks[:2] for _ in range(8)]
-    print(
-        f"{len(prompts)} completions of {NUM_TOKENS} tokens, 2 prompts, {args.threads} threads, torch {torch.__version__}"
-    )
+    print(f"{len(prompts)} completions of {NUM_TOKENS} tokens, {args.threads} threads, torch {torch.__version__}")
     ours, theirs, learn = [], [], []
     algorithm = config.algorithm.build(policy, config.sampling, config.micro_tokens)
     for _ in range(args.repeats):
