@@ -18,7 +18,7 @@ import strop
 from strop.types import Episode, Task
 
 WORDS = ("red", "blue", "green", "black")
-STEPS = 24
+STEPS = 40
 
 
 def first_word(task: Task, episode: Episode) -> float:
@@ -113,7 +113,7 @@ def die_and_finish(kind: str, run: Path, kills: int, seed: int) -> int:
                 os._exit(1)
             os._exit(0)
         if attempt < kills:
-            time.sleep(dice.uniform(0.2, 2.0))
+            time.sleep(dice.uniform(0.1, 0.6))
             os.kill(child, signal.SIGKILL)
         _, status = os.waitpid(child, 0)
         died += os.WIFSIGNALED(status)
