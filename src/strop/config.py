@@ -213,10 +213,17 @@ class TrainConfig:
         """The share of each gold score in the gold number."""
         return {name: weight for name, (_, weight) in named_rewards(self.gold, "gold").items()}
 
-    def set_threads(self) -> None:
-        """Give torch the threads that the plan names."""
+    def set_up_torch(self) -> None:
+        """Give torch the threads that the plan names, and sums in a fixed order.
+
+        The gradient of an index that repeats (the prompt's cache, shared by a group) is otherwise added up by all
+        threads in the order in which they come, and no two runs are equal. A model that uses an operation without a
+        fixed order still trains: torch warns, and names it.
+        """
         assert self.threads is not None
         torch.set_num_threads(self.threads)
+        torch.use_deterministic_algorithms(True, warn_only=True)
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
 
 def named_rewards(rewards: RewardSet, what: str) -> Rewards:

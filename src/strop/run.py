@@ -58,7 +58,7 @@ class Run:
     def parts(self) -> Parts:
         """Every part of the run, with the policy as the selected checkpoint has it."""
         if self._parts is None:
-            self.config.set_threads()
+            self.config.set_up_torch()
             parts = self.config.build()
             _, state = self.directory.load(self.selector)
             parts.policy.load_state_dict(state["policy"])
@@ -131,7 +131,7 @@ def train(
     whatever ends it, what was done is kept and can be resumed.
     """
     config = config.resolve()
-    config.set_threads()
+    config.set_up_torch()
     written, files = spec.to_files(config)
     origin = provenance.collect(seed=config.seed, dtype=config.dtype, threads=config.threads or 1, data=files)
     path = Path(directory) if directory else _default_directory()

@@ -89,7 +89,7 @@ def _model(name: str, config: TrainConfig) -> tuple[Judgement, list[Episode], li
 
     config = replace(config, policy=Transformer.Config(model=name, lora=None)).resolve()
     _require_held_out(config)
-    config.set_threads()
+    config.set_up_torch()
     after, means = config.judge(config.build(), 0)
     return _judgement(name, None, config, after, means, []), [], after
 

@@ -85,7 +85,7 @@ def of_start(config: TrainConfig, num_groups: int | None, gold: bool) -> OfStart
     num_groups = config.prompts_per_step if num_groups is None else num_groups
     if num_groups < 1:
         raise Usage(f"--groups {num_groups}: at least 1 is needed.", hint="leave it out for as many as a step has")
-    config.set_threads()
+    config.set_up_torch()
     policy, codec = config.policy.build(config.seed, config.dtype)  # type: ignore[union-attr]
     tasks = Shuffled(config.tasks, config.seed).next(num_groups)
     sampler = LocalSampler(policy, codec.stop)

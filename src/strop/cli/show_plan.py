@@ -24,7 +24,7 @@ def dry_run(config: TrainConfig, as_json: bool) -> None:
     from strop.plan import make_plan
 
     config = config.resolve()
-    config.set_threads()
+    config.set_up_torch()
     made = make_plan(config, config.build())
     if as_json:
         print_json(made)
