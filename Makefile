@@ -10,7 +10,7 @@ CONSTRAINTS := $(VENV)/constraints.txt
 # Test processes side by side; each computes in one thread (tests/conftest.py).
 WORKERS ?= 2
 
-.PHONY: demo test test-ci test-slow check check-static format bench clean
+.PHONY: demo test test-ci test-slow test-lowest check check-static format bench clean
 
 demo: $(VENV)/demo.done ## the main job: a real language model gets better at writing tiny stories
 	$(BIN)/strop models get smollm2
@@ -24,6 +24,11 @@ test-ci: $(VENV)/dev.done ## what CI runs beside the fast tests: learning over t
 
 test-slow: $(VENV)/dev.done ## everything: learning over five seeds, crashes at every rename, the real model where it is local
 	$(BIN)/python -m pytest
+
+test-lowest: ## the fast tests on the lowest versions that pyproject.toml allows, in an environment of its own
+	$(PYTHON) -m venv $(VENV)-lowest
+	$(VENV)-lowest/bin/python -m pip install --quiet --constraint constraints/lowest.txt --editable '.[dev,demo]'
+	$(VENV)-lowest/bin/python -m pytest -n $(WORKERS) -m "not slow and not model and not crash and not learning"
 
 check: check-static test ## format, lint, types, import layers, tests
 
@@ -57,4 +62,4 @@ $(VENV)/dev.done: $(VENV)/base.done pyproject.toml
 	@touch $@
 
 clean:
-	rm -rf $(VENV) build dist src/*.egg-info
+	rm -rf $(VENV) $(VENV)-lowest build dist src/*.egg-info

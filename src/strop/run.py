@@ -25,8 +25,6 @@ from strop.runs.recorder import RunRecorder
 from strop.types import Codec, Episode, Parts, Policy, Sampling
 from strop.verdicts import Verdict, verdicts_of
 
-BFLOAT16_GAP = GapTolerance(max=None, mean=0.02)
-
 
 class Run:
     """A run on disk: its config, what happened in it, and its policy at any checkpoint."""
@@ -160,7 +158,7 @@ def train(
             evaluate=config.judge if config.held_out else None,
             eval_every=config.eval_every,
             checkpoint_every=config.checkpoint_every,
-            tolerance=BFLOAT16_GAP if config.dtype == "bfloat16" else GapTolerance(),
+            tolerance=GapTolerance.of(config.dtype),
             progress=progress,
             resume=resume,
             forks=forks,

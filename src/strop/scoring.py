@@ -140,6 +140,7 @@ class Scorer:
         return {
             "policy/entropy": Mean(scores["entropy"].double()[mask_BT].sum().item(), num_tokens),
             "policy/sampler_gap_mean": Mean(gap_N.abs().sum().item(), num_tokens),
+            "policy/sampler_gap_bias": Mean(gap_N.sum().item(), num_tokens),
             "policy/sampler_gap_max": Max(gap_N.abs().max().item() if num_tokens else 0.0),
         }
 

@@ -14,6 +14,8 @@ import sys
 import time
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # this file runs as a script
+
 import strop
 from strop.types import Episode, Task
 
@@ -28,30 +30,9 @@ def first_word(task: Task, episode: Episode) -> float:
 
 def tiny_model(folder: Path) -> str:
     """A two-layer Llama over four words, saved as a Hugging Face folder."""
-    import torch
-    from tokenizers import Tokenizer, models, pre_tokenizers
-    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+    import tiny_hf
 
-    if not folder.exists():
-        vocabulary = {word: i for i, word in enumerate((*WORDS, "<end>", "<unk>"))}
-        tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
-        tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-        torch.manual_seed(0)
-        config = LlamaConfig(
-            vocab_size=len(vocabulary),
-            hidden_size=16,
-            intermediate_size=32,
-            num_hidden_layers=2,
-            num_attention_heads=2,
-            num_key_value_heads=1,
-            max_position_embeddings=32,
-            eos_token_id=vocabulary["<end>"],
-        )
-        LlamaForCausalLM(config).save_pretrained(folder)
-        PreTrainedTokenizerFast(
-            tokenizer_object=tokenizer, eos_token="<end>", pad_token="<end>", unk_token="<unk>"
-        ).save_pretrained(folder)
-    return str(folder)
+    return str(folder if folder.exists() else tiny_hf.make(folder, template=False, words=WORDS))
 
 
 def config(kind: str, home: Path) -> strop.TrainConfig:

@@ -142,6 +142,8 @@ def test_sampler_gap_sees_a_wrong_logprob() -> None:
     batch = batch_of(episode(turn((9,), (0,), (HALF + 0.25,)), reward=1.0), layout="per_turn")
     update = build(REINFORCE, coin()).update(batch)
     assert update.metrics["policy/sampler_gap_max"].value == pytest.approx(0.25)
+    assert update.metrics["policy/sampler_gap_mean"].value == pytest.approx(0.25)
+    assert update.metrics["policy/sampler_gap_bias"].value == pytest.approx(-0.25)  # trainer - sampler
 
 
 # ------------------------------------------------------------ supervised

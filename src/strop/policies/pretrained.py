@@ -11,6 +11,9 @@ import torch
 from strop.codec import HFCodec
 from strop.policies.models import resolve
 
+HUB_SECONDS = 10.0
+"""How long the Hub may take to say whether it has a model."""
+
 
 def load(name: str) -> tuple[Any, HFCodec]:
     """The model in float32 (master weights), and its codec. `name`: a local model's name, a folder, or a Hub id."""
@@ -21,12 +24,29 @@ def load(name: str) -> tuple[Any, HFCodec]:
     for talkative in ("transformers", "huggingface_hub"):
         logging.getLogger(talkative).setLevel(logging.ERROR)
     place = resolve(name)
+    cached = isinstance(place, str) and _must_be_cached(name, place)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(place)
-        model = AutoModelForCausalLM.from_pretrained(place, dtype=torch.float32)
-    except (OSError, ValueError) as error:
+        tokenizer = AutoTokenizer.from_pretrained(place, local_files_only=cached)
+        model = AutoModelForCausalLM.from_pretrained(place, dtype=torch.float32, local_files_only=cached)
+    except (ImportError, OSError, ValueError) as error:
         raise ValueError(_explain(name, place, error)) from error
     return model, HFCodec(tokenizer, stop=_stop_tokens(model))
+
+
+def _must_be_cached(name: str, hub_id: str) -> bool:
+    """False if the Hub has this model; True if it cannot be asked and the cache may have it; else an error.
+
+    It is asked once, because the retries of a download take a minute before they say that there is no network.
+    """
+    from huggingface_hub import HfApi, try_to_load_from_cache
+
+    try:
+        HfApi().model_info(hub_id, timeout=HUB_SECONDS)
+    except Exception as error:  # of several libraries, and without a common base: no network, no such model, no access
+        if isinstance(try_to_load_from_cache(hub_id, "config.json"), str):
+            return True
+        raise ValueError(_explain(name, hub_id, error)) from error
+    return False
 
 
 def _stop_tokens(model: Any) -> list[int]:

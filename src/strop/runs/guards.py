@@ -21,11 +21,18 @@ LOST_SHARE, LOST_STEPS, REPEAT_AFTER = 0.2, 3, 20
 class GapTolerance:
     """How far the sampler's log-probs may lie from the trainer's, in nats. None: not checked.
 
-    The defaults are for float32; for bfloat16 use `GapTolerance(max=None, mean=0.02)`.
+    `max` and `mean` are of the gap's size; `bias` is of its mean with the sign, which must vanish where rounding is
+    the only cause. The defaults are for float32.
     """
 
     max: float | None = 1e-4
     mean: float | None = None
+    bias: float | None = None
+
+    @classmethod
+    def of(cls, dtype: str) -> GapTolerance:
+        """What rounding in this type explains."""
+        return cls(max=None, mean=0.02, bias=0.005) if dtype == "bfloat16" else cls()
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,14 +127,14 @@ def sampler_gap(metrics: Mapping[str, Metric], tolerance: GapTolerance) -> str:
     """The measured gap between sampler and trainer in words (nothing if not measured); above tolerance, stop."""
     measured = {
         kind: (metrics[f"policy/sampler_gap_{kind}"].value, allowed)
-        for kind, allowed in (("max", tolerance.max), ("mean", tolerance.mean))
+        for kind, allowed in (("max", tolerance.max), ("mean", tolerance.mean), ("bias", tolerance.bias))
         if f"policy/sampler_gap_{kind}" in metrics
     }
     if not measured:
         return ""
     gaps = ", ".join(f"{kind} {value:.2g}" for kind, (value, _) in measured.items())
     # Written so that a NaN, which is not <= anything, stops the run too.
-    over = {kind: pair for kind, pair in measured.items() if pair[1] is not None and not pair[0] <= pair[1]}
+    over = {kind: pair for kind, pair in measured.items() if pair[1] is not None and not abs(pair[0]) <= pair[1]}
     if not over:
         return f"The sampler's and the trainer's log-probs agree: gap {gaps} nats a token."
     limits = ", ".join(f"{kind} {allowed:g}" for kind, (_, allowed) in over.items())

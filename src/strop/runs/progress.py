@@ -29,8 +29,9 @@ class Progress:
         self._every = every_seconds
         self._live: Live | None = None
         self._held_out: dict[str, float] = {}
-        self._first = self._total = 0
-        self._started = self._shown = -float("inf")
+        self._facts, self._doing = "", ""
+        self._first = self._done = self._total = 0
+        self._started = self._shown = self._since = self._end = -float("inf")
 
     @classmethod
     def silent(cls) -> Progress:
@@ -39,27 +40,32 @@ class Progress:
 
     def start(self, done: int, total: int) -> None:
         """`done` of `total` steps lie behind us."""
-        self._first, self._total, self._started = done, total, time.monotonic()
-        if self._console.is_terminal and not self._console.quiet:
-            # No refresh thread: the lines change when a step is done, and nothing runs beside the training.
-            self._live = Live(self._bar(done), console=self._console, auto_refresh=False, redirect_stdout=False)
-            self._live.start()
+        self._first, self._done, self._total, self._started = done, done, total, time.monotonic()
+        self._begin("training" if done < total else "")
 
     def step(self, step: int, metrics: Mapping[str, float]) -> None:
         """Step `step` (from 0) is done."""
-        known, left = facts({**metrics, **self._held_out}), f"{self._left(step + 1)} left"
-        now = time.monotonic()
-        if self._live is not None:
-            self._live.update(Text.assemble(self._bar(step + 1), f" {left}\n{known}"), refresh=True)
-        elif now - self._shown >= self._every or step + 1 == self._total:
+        now, done = time.monotonic(), step + 1
+        self._end = now + (now - self._started) / (done - self._first) * (self._total - done)
+        self._done, self._facts = done, facts({**metrics, **self._held_out})
+        self._begin("training" if done < self._total else "")
+        if self._live is None and (now - self._shown >= self._every or self._done == self._total):
             self._shown = now
-            self._print(f"step {step + 1}/{self._total} · {known} · {left}")
+            self._print(f"step {self._done}/{self._total} · {self._facts} · {self._left()} left")
+
+    def judging(self, step: int) -> None:
+        """The policy after `step` done steps is being judged, which may take as long as several steps."""
+        text = f"judging held-out prompts after {step} steps"
+        self._begin(text)
+        if self._live is None:
+            self._print(f"{text} ...")
 
     def judged(self, step: int, metrics: Mapping[str, float]) -> None:
         """The policy after `step` done steps has been judged."""
         self._held_out = dict(metrics)
         scores = ", ".join(f"{name.removeprefix('held_out/')} {value:.3f}" for name, value in metrics.items())
         self._print(f"held-out after {step} steps: {scores}")
+        self._begin("")
 
     def note(self, text: str) -> None:
         """One line for the person."""
@@ -68,21 +74,41 @@ class Progress:
     def close(self) -> None:
         """Leave the terminal as it was."""
         if self._live is not None:
+            self._doing = ""
             self._live.stop()
             self._live = None
 
-    def _bar(self, done: int) -> Text:
+    def _begin(self, doing: str) -> None:
+        """What is being done from now on; a live line counts its seconds, so that a long step is seen to be alive."""
+        self._doing, self._since = doing, time.monotonic()
+        if self._live is not None:
+            self._live.refresh()
+        elif self._console.is_terminal and not self._console.quiet:
+            # A redraw a second: enough to see it live, and too little to slow the training.
+            self._live = Live(
+                get_renderable=self._draw, console=self._console, refresh_per_second=1, redirect_stdout=False
+            )
+            self._live.start()
+
+    def _draw(self) -> Text:
         """How far it is. What is measured stands in a line of its own, so that 80 columns are enough for both."""
-        filled = _BAR * done // max(1, self._total)
-        return Text.assemble(f"step {done}/{self._total} ", ("━" * filled, "green"), ("╌" * (_BAR - filled), "dim"))
+        doing = f"{self._doing} ({time.monotonic() - self._since:.0f} s)" if self._doing else ""
+        if not self._total:
+            return Text(doing)
+        filled = _BAR * self._done // self._total
+        bar = Text.assemble(
+            f"step {self._done}/{self._total} ", ("━" * filled, "green"), ("╌" * (_BAR - filled), "dim")
+        )
+        left = f" {self._left()} left" if self._first < self._done < self._total else ""
+        lines = [Text.assemble(bar, left, (f" {doing}", "dim")), *([Text(self._facts)] if self._facts else [])]
+        return Text("\n").join(lines)
 
     def _print(self, text: str) -> None:
         # Texts quote rewards and tracebacks: square brackets in them are no markup.
         self._console.print(text, markup=False, soft_wrap=not self._console.is_terminal)
 
-    def _left(self, done: int) -> str:
-        pace = (time.monotonic() - self._started) / max(1, done - self._first)
-        return str(timedelta(seconds=round(pace * (self._total - done))))
+    def _left(self) -> str:
+        return str(timedelta(seconds=max(0, round(self._end - time.monotonic()))))
 
 
 def facts(metrics: Mapping[str, float]) -> str:

@@ -275,7 +275,7 @@ class RunRecorder:
     def _judge_if_due(self, parts: Parts, n: int) -> None:
         if self._evaluate is None or not self._judgement_is_due(n) or self._store.has_evaluation(self._done):
             return
-        self._progress.note(f"judging held-out prompts after {self._done} steps ...")
+        self._progress.judging(self._done)
         with randomness.undisturbed():
             episodes, metrics = self._evaluate(parts, self._done)
         self._store.write_evaluation(self._done, episodes, metrics)

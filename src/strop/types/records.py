@@ -1,0 +1,185 @@
+"""What happened: tasks, turns and episodes, and the picks of them that an update learns from.
+
+Facts and opinions: an `Episode` holds what happened. Advantages, targets, values and reference log-probs are opinions:
+an algorithm computes them, returns them in `Update`, and never writes them onto a record.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Literal, TypeAlias, TypedDict
+
+
+class Message(TypedDict):
+    """One message of a chat: `role` is system, user or assistant."""
+
+    role: str
+    content: str
+
+
+Prompt: TypeAlias = "str | list[Message]"
+Tokens: TypeAlias = "tuple[int, ...]"
+
+
+class End(StrEnum):
+    """Why an episode ended. A completion cut at `max_tokens` is no End: the environment decides."""
+
+    TERMINATED = "terminated"
+    """The task is over: nothing follows, so nothing is bootstrapped."""
+    TRUNCATED = "truncated"
+    """The environment's own time or turn budget ran out: the value of what would have followed counts."""
+    FAILED = "failed"
+    """The environment raised, took too long, or the context was full: the episode is Unscored."""
+
+
+class Source(StrEnum):
+    """Who wrote the completions of an episode."""
+
+    POLICY = "policy"
+    GREEDY = "greedy"
+    DATA = "data"
+    HUMAN = "human"
+
+
+@dataclass(frozen=True, slots=True)
+class Unscored:
+    """A reward that could not be computed. The episode leaves the baseline and the loss; it is never counted as 0."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class PerTurn:
+    """A reward for every turn of an episode; they sum to the reward's total."""
+
+    rewards: Sequence[float]
+
+
+@dataclass(frozen=True, slots=True)
+class PerToken:
+    """A reward for every token that the policy wrote, over all turns in order; they sum to the reward's total."""
+
+    rewards: Sequence[float]
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One problem. `data` holds JSON-able facts that rewards and environments read (and TRL rewards get as columns)."""
+
+    id: str
+    prompt: Prompt
+    answer: str = ""
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """An environment's answer to an action: its next text, the reward of this turn, and the end if it is over."""
+
+    text: Prompt
+    reward: float = 0.0
+    end: End | None = None
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """What a sampler wrote.
+
+    `logprobs` are in nats, one a token, of the law that the token was really drawn from; None where it is not ours
+    (text from data or people). `finish` is "stop" when the last token is a stop token, "length" when it was cut.
+    """
+
+    tokens: Tokens
+    logprobs: tuple[float, ...] | None
+    finish: Literal["stop", "length"]
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One action of an episode: `prompt` holds the token ids exactly as the policy saw them."""
+
+    prompt: Tokens
+    completion: Completion
+    text: str
+    reward: float = 0.0
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One named reward of an episode. Weight 0 means that it is reported and never trained on (a gold score).
+
+    `total` is the undiscounted sum; `turns` or `tokens` say where it fell, and where both are None it falls on the
+    episode's last action.
+    """
+
+    weight: float
+    total: float | Unscored
+    turns: tuple[float, ...] | None = None
+    tokens: tuple[float, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Episode:
+    """What happened from a task's start to its end.
+
+    `group` is shared by the episodes of one task of one step. `final` is the full next prompt (token ids) of a
+    TRUNCATED episode, where a value is bootstrapped, and empty otherwise. `version` counts the publications of the
+    policy that acted. `seed` is the key of its random streams.
+    """
+
+    id: str
+    task: Task
+    group: int
+    turns: tuple[Turn, ...]
+    final: Tokens
+    end: End
+    error: str = ""
+    version: int = 0
+    seed: tuple[int, ...] = ()
+    source: Source = Source.POLICY
+    parts: Mapping[str, Part] = field(default_factory=dict)
+
+    @property
+    def return_(self) -> float | Unscored:
+        """The sum of turn rewards and weighted parts, undiscounted; Unscored if a part that counts is, or if FAILED."""
+        if self.end is End.FAILED:
+            return Unscored(self.error or "the episode failed")
+        total = math.fsum(turn.reward for turn in self.turns)
+        for name, part in self.parts.items():
+            if part.weight == 0.0:
+                continue
+            if isinstance(part.total, Unscored):
+                return Unscored(f"{name}: {part.total.reason}")
+            total += part.weight * part.total
+        return total
+
+    @property
+    def text(self) -> str:
+        """What the policy wrote, its turns joined by new lines."""
+        return "\n".join(turn.text for turn in self.turns)
+
+    @property
+    def num_actions(self) -> int:
+        """How many tokens the policy wrote."""
+        return sum(len(turn.completion.tokens) for turn in self.turns)
+
+
+RewardFn: TypeAlias = "Callable[[Task, Episode], float | Unscored | PerTurn | PerToken]"
+
+
+@dataclass(frozen=True, slots=True)
+class Pick:
+    """Turns [turn, turn + length) of an episode, or all of it where `turn` is None; `weight` multiplies its loss."""
+
+    episode: Episode
+    turn: int | None = None
+    length: int = 1
+    weight: float = 1.0
+
+
+Draw: TypeAlias = "tuple[Pick, ...]"

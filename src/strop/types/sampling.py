@@ -1,0 +1,48 @@
+"""The law that tokens are drawn from, as a record."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+
+class Schedule(Protocol):
+    """A number that depends on the step."""
+
+    def __call__(self, step: int) -> float: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sampling:
+    """The law a token is drawn from: `functional.distributions.log_law` makes it from logits, for sampler and loss.
+
+    temperature  divides the logits; 0 takes the largest (ties: the smallest id)
+    epsilon      mixes the uniform law in: (1 - epsilon) * law + epsilon / V
+    top_p, top_k keep the nucleus only; 1.0 and 0 mean off, and policy-gradient algorithms refuse anything else
+    max_tokens   of one completion
+    """
+
+    temperature: float | Schedule = 1.0
+    epsilon: float | Schedule = 0.0
+    top_p: float = 1.0
+    top_k: int = 0
+    max_tokens: int = 64
+
+    def __post_init__(self) -> None:
+        if self.max_tokens < 1:
+            raise ValueError(f"sampling.max_tokens={self.max_tokens}: at least 1 token is needed.")
+        if not 0.0 < self.top_p <= 1.0:
+            raise ValueError(f"sampling.top_p={self.top_p}: it lies in (0, 1]; 1 turns it off.")
+        if self.top_k < 0:
+            raise ValueError(f"sampling.top_k={self.top_k}: it is 0 (off) or a number of tokens.")
+        if not callable(self.temperature) and not 0.0 <= self.temperature < math.inf:
+            raise ValueError(f"sampling.temperature={self.temperature}: it is 0 (greedy) or above.")
+        if not callable(self.epsilon) and not 0.0 <= self.epsilon <= 1.0:
+            raise ValueError(f"sampling.epsilon={self.epsilon}: it is a probability.")
+
+    def at(self, step: int) -> Sampling:
+        """The law at a step: schedules become numbers."""
+        temperature = self.temperature(step) if callable(self.temperature) else self.temperature
+        epsilon = self.epsilon(step) if callable(self.epsilon) else self.epsilon
+        return replace(self, temperature=temperature, epsilon=epsilon)

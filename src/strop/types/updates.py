@@ -1,0 +1,84 @@
+"""What an algorithm says of one update, and how it refuses to make one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Mean:
+    """A mean that adds up: micro-batches and processes sum totals and counts, never means of means."""
+
+    total: float
+    count: float
+
+    @property
+    def value(self) -> float:
+        """The mean, NaN of nothing."""
+        return self.total / self.count if self.count else math.nan
+
+    def merge(self, other: Mean) -> Mean:
+        """The mean over both."""
+        return Mean(self.total + other.total, self.count + other.count)
+
+
+@dataclass(frozen=True, slots=True)
+class Max:
+    """The largest of what was seen."""
+
+    value: float
+
+    def merge(self, other: Max) -> Max:
+        """The larger one."""
+        return other if other.value > self.value else self
+
+
+@dataclass(frozen=True, slots=True)
+class Last:
+    """The newest of what was seen."""
+
+    value: float
+
+    def merge(self, other: Last) -> Last:
+        """The newer one."""
+        return other
+
+
+Metric: TypeAlias = "Mean | Max | Last"
+Metrics: TypeAlias = "dict[str, Metric]"
+
+
+def merge_metrics(many: Iterable[Mapping[str, Metric]]) -> Metrics:
+    """Merge the metrics of several micro-batches, each name by its own reduction."""
+    merged: Metrics = {}
+    for metrics in many:
+        for name, metric in metrics.items():
+            merged[name] = merged[name].merge(metric) if name in merged else metric  # type: ignore[arg-type]
+    return merged
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """What an algorithm says of one update: metrics, opinions per token, and a priority per pick (or None)."""
+
+    metrics: Metrics
+    per_token: dict[str, Tensor] = field(default_factory=dict)
+    priority_K: Tensor | None = None
+
+
+class NonFinite(ArithmeticError):
+    """NaN or infinity where a number must stand. Raised before the optimiser moves; `batch` is what it was seen in."""
+
+    def __init__(self, what: str, batch: object) -> None:
+        super().__init__(f"{what} is not finite")
+        self.what, self.batch = what, batch
+
+
+class Stopped(RuntimeError):
+    """A guard stopped the run: the message says what it saw, why it matters and what to do."""
