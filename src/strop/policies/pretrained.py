@@ -24,29 +24,32 @@ def load(name: str) -> tuple[Any, HFCodec]:
     for talkative in ("transformers", "huggingface_hub"):
         logging.getLogger(talkative).setLevel(logging.ERROR)
     place = resolve(name)
-    cached = isinstance(place, str) and _must_be_cached(name, place)
+    if isinstance(place, str):
+        place = _on_the_hub(name, place)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(place, local_files_only=cached)
-        model = AutoModelForCausalLM.from_pretrained(place, dtype=torch.float32, local_files_only=cached)
+        tokenizer = AutoTokenizer.from_pretrained(place)
+        model = AutoModelForCausalLM.from_pretrained(place, dtype=torch.float32)
     except (ImportError, OSError, ValueError) as error:
         raise ValueError(_explain(name, place, error)) from error
     return model, HFCodec(tokenizer, stop=_stop_tokens(model))
 
 
-def _must_be_cached(name: str, hub_id: str) -> bool:
-    """False if the Hub has this model; True if it cannot be asked and the cache may have it; else an error.
+def _on_the_hub(name: str, hub_id: str) -> Path | str:
+    """The id, if the Hub has this model; if it cannot be asked, the folder of an earlier download; else an error.
 
     It is asked once, because the retries of a download take a minute before they say that there is no network.
     """
-    from huggingface_hub import HfApi, try_to_load_from_cache
+    from huggingface_hub import HfApi, snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
 
     try:
         HfApi().model_info(hub_id, timeout=HUB_SECONDS)
     except Exception as error:  # of several libraries, and without a common base: no network, no such model, no access
-        if isinstance(try_to_load_from_cache(hub_id, "config.json"), str):
-            return True
-        raise ValueError(_explain(name, hub_id, error)) from error
-    return False
+        try:
+            return Path(snapshot_download(hub_id, local_files_only=True))
+        except LocalEntryNotFoundError:
+            raise ValueError(_explain(name, hub_id, error)) from error
+    return hub_id
 
 
 def _stop_tokens(model: Any) -> list[int]:
