@@ -8,6 +8,8 @@ from strop.runs.progress import Progress
 from strop.runs.state import same
 from strop.types import Task
 
+pytestmark = pytest.mark.crash
+
 WORDS = tuple(f"w{i}" for i in range(40))
 THREADS = 2
 
