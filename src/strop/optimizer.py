@@ -1,4 +1,4 @@
-"""The one place where parameters change: accumulate micro-batches, check, clip, step."""
+"""Where parameters change: accumulate micro-batches, check, clip, step; and copies that trail behind."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import Parameter
 
-from strop.types import Batch, Last, Metrics, NonFinite, State, merge_metrics
+from strop.types import Batch, Last, Metrics, NonFinite, Policy, State, merge_metrics
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +107,13 @@ class Optimizer:
         self.num_steps = state["num_steps"]
         inner = self.inner.state_dict()
         self.inner.load_state_dict({**inner, "state": {int(i): dict(s) for i, s in state["state"].items()}})
+
+
+@torch.no_grad()
+def trail(target: Policy, policy: Policy, share: float = 1.0) -> None:
+    """target <- (1 - share) * target + share * policy, for a twin of the policy (Polyak averaging); 1 copies."""
+    for slow, fast in zip(target.parameters(), policy.parameters(), strict=True):
+        slow.lerp_(fast, share)
 
 
 def _check(lr: float, max_grad_norm: float | None) -> None:

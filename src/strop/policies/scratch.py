@@ -21,6 +21,7 @@ class Scratch:
     width: int = 64
     num_heads: int = 4
     context: int = 64
+    value_head: bool = False
 
     def __post_init__(self) -> None:
         if self.width % self.num_heads:
@@ -48,4 +49,4 @@ class Scratch:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             model = LlamaForCausalLM(config)
-        return adapt(model, None, seed, dtype), codec
+        return adapt(model, None, seed, dtype, self.value_head), codec

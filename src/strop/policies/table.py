@@ -19,6 +19,7 @@ LOGITS: frozenset[Want] = frozenset({"logits"})
 class Table:
     """Numbers [rows, V] in float64, keyed by the tokens so far; read as logits or as action values.
 
+    With `value_head` a row has one more number, the value of its prefix, which starts at 0.
     `order` limits the key to the last tokens of the prefix (an n-gram context); None keeps the whole prefix. A prefix
     gets its row when it is first seen; more than `capacity` of them is an error.
     """
@@ -28,24 +29,34 @@ class Table:
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config:
-        """`words` are the vocabulary; `has_end` adds the token that ends a completion; `initial` fills the table."""
+        """`words` are the vocabulary; `has_end` adds the token that ends a completion; `initial` fills the table;
+        `value_head` is what actor-critic algorithms need."""
 
         words: Sequence[str]
         has_end: bool = False
         order: int | None = None
         capacity: int = 4096
         initial: float = 0.0
+        value_head: bool = False
 
         def build(self, seed: int, dtype: str = "float64") -> tuple[Table, WordCodec]:
             """The table and its codec. A table is float64 whatever `dtype` says, and needs no seed."""
             codec = WordCodec(self.words, self.has_end)
-            return Table(codec.size, self.order, self.capacity, self.initial), codec
+            return Table(codec.size, self.order, self.capacity, self.initial, self.value_head), codec
 
-    def __init__(self, vocabulary: int, order: int | None = None, capacity: int = 4096, initial: float = 0.0) -> None:
+    def __init__(
+        self,
+        vocabulary: int,
+        order: int | None = None,
+        capacity: int = 4096,
+        initial: float = 0.0,
+        value_head: bool = False,
+    ) -> None:
         if order is not None and order < 1:
             raise ValueError(f"policy.order={order}: a context has at least 1 token; None keeps the whole prefix.")
         self.vocabulary, self.order = vocabulary, order
         self.weight = Parameter(torch.full((capacity, vocabulary), initial, dtype=torch.float64))
+        self.value = Parameter(torch.zeros(capacity, dtype=torch.float64)) if value_head else None
         self._row: dict[Tokens, int] = {}
 
     def row(self, prefix: Tokens) -> int:
@@ -79,41 +90,64 @@ class Table:
         return [state[row] for row in rows]
 
     def heads(self, batch: Batch, reduce: Reduce, want: frozenset[Want] = LOGITS) -> dict[str, Tensor]:
-        """One chunk: a table is small. There is no value head; V is max or mean of q, as the algorithm has it."""
+        """One chunk: a table is small."""
         if "value" in want:
-            raise ValueError("a table has no value head: use an algorithm that reads q or logits.")
+            require_value_head(self.value)
         decision_BT = batch.decision_BT
         prefixes = [tuple(batch.tokens_BT[b, :t].tolist()) for b, t in decision_BT.nonzero().tolist()]
-        table_NV = self.weight[[self.row(prefix) for prefix in prefixes]]
+        rows = [self.row(prefix) for prefix in prefixes]
+        table_NV = self.weight[rows]
         tokens_N = batch.tokens_BT[decision_BT]
         heads = Heads(
             tokens_N=tokens_N,
             logits_NV=table_NV if "logits" in want else None,
+            value_N=self.value[rows] if self.value is not None and "value" in want else None,
             q_NV=table_NV if "q" in want else None,
         )
         return {name: scatter(value_N, decision_BT) for name, value_N in reduce(heads).items()}
 
     def reference(self) -> Table:
-        """A frozen copy."""
-        copy = Table(self.vocabulary, self.order, self.weight.shape[0])
+        """A frozen copy, with the value head if there is one."""
+        copy = Table(self.vocabulary, self.order, self.weight.shape[0], value_head=self.value is not None)
         copy.load_state_dict(self.state_dict())
-        copy.weight.requires_grad_(False)
+        for parameter in copy.parameters():
+            parameter.requires_grad_(False)
+        return copy
+
+    def twin(self) -> Table:
+        """A copy with numbers of its own; the rows are shared, so that row k is the same context in both."""
+        copy = Table(self.vocabulary, self.order, self.weight.shape[0], value_head=self.value is not None)
+        copy.load_state_dict(self.state_dict())
+        copy._row = self._row
         return copy
 
     def parameters(self) -> list[Parameter]:
-        """The table."""
-        return [self.weight]
+        """The table, and its values."""
+        return [self.weight] if self.value is None else [self.weight, self.value]
 
     def state_dict(self) -> State:
-        return {"weight": self.weight.detach().clone(), "contexts": [list(prefix) for prefix in self._row]}
+        values = {} if self.value is None else {"value": self.value.detach().clone()}
+        return {"weight": self.weight.detach().clone(), "contexts": [list(prefix) for prefix in self._row], **values}
 
     def load_state_dict(self, state: State) -> None:
         with torch.no_grad():
             self.weight.copy_(state["weight"])
-        self._row = {tuple(prefix): i for i, prefix in enumerate(state["contexts"])}
+            if self.value is not None:
+                self.value.copy_(state["value"])
+        self._row.clear()  # in place: a twin shares it
+        self._row.update((tuple(prefix), i) for i, prefix in enumerate(state["contexts"]))
 
     def _read(self, prefixes: Sequence[Tokens]) -> Tensor:
         return self.weight.detach()[[self.row(prefix) for prefix in prefixes]]
+
+
+def require_value_head(head: object) -> None:
+    """Refuse to read values where there are none."""
+    if head is None:
+        raise ValueError(
+            "this policy has no value head, which the algorithm reads: set policy.value_head=true, or give the "
+            "algorithm a critic of its own."
+        )
 
 
 def scatter(value_N: Tensor, decision_BT: Tensor) -> Tensor:

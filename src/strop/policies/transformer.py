@@ -18,9 +18,10 @@ from strop.codec import HFCodec
 from strop.policies.adapters import LoRA, adapters_off, add_lora
 from strop.policies.prefix import hidden_at_decisions
 from strop.policies.pretrained import load
-from strop.policies.table import LOGITS, scatter
+from strop.policies.table import LOGITS, require_value_head, scatter
 from strop.types import Batch, Heads, Reduce, State, Tokens, Want
 
+VALUE_HEAD = "value_head"
 CHUNK_BYTES = 16 * 2**20
 """A chunk of logits takes at most this much in float32: near the size of a cache, and reused by the allocator."""
 
@@ -45,17 +46,19 @@ class Transformer:
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config:
-        """`model` is "smollm2", a folder, or a Hub id; `lora=None` trains all weights."""
+        """`model` is "smollm2", a folder, or a Hub id; `lora=None` trains all weights; `value_head` adds one number
+        per position, which actor-critic algorithms and reward models read."""
 
         model: str = "smollm2"
         lora: LoRA | None = field(default_factory=LoRA)
+        value_head: bool = False
 
         def build(self, seed: int, dtype: str) -> tuple[Transformer, HFCodec]:
             """Load it and put the adapter in; the seed draws the adapter's start."""
             model, codec = load(self.model)
-            return adapt(model, self.lora, seed, dtype), codec
+            return adapt(model, self.lora, seed, dtype, self.value_head), codec
 
-    def __init__(self, model: Any, has_adapter: bool = False, dtype: str = "float32") -> None:
+    def __init__(self, model: Any, has_adapter: bool = False, dtype: str = "float32", value_head: bool = False) -> None:
         if dtype not in ("float32", "bfloat16"):
             raise ValueError(f"dtype={dtype!r}: a transformer computes in float32 or bfloat16.")
         self.model = model.eval()  # dropout would make the scored law differ from the sampled one
@@ -64,6 +67,7 @@ class Transformer:
         self.vocabulary: int = model.config.vocab_size
         self.context: int | None = getattr(model.config, "max_position_embeddings", None)
         self._head = model.get_output_embeddings()
+        self.value_head = _zero_head(self._head.weight) if value_head else None
         self._base_hash: str | None = None
         self._check_head()
 
@@ -113,7 +117,7 @@ class Transformer:
         A chunk's logits are recomputed in the backward pass, so the largest tensor is one chunk's [N, V].
         """
         if "value" in want:
-            raise ValueError("this transformer has no value head: use an algorithm that reads logits or q.")
+            require_value_head(self.value_head)
         decision_BT = batch.decision_BT
         with self._computing():
             hidden_NH = hidden_at_decisions(self.model.base_model, batch.tokens_BT, decision_BT)
@@ -121,10 +125,14 @@ class Transformer:
         chunk = max(1, CHUNK_BYTES // (4 * self.vocabulary))
 
         def read(hidden_nH: Tensor, tokens_n: Tensor, first: int) -> Mapping[str, Tensor]:
-            with self._computing():
-                logits_nV = self._head(hidden_nH)
-            logits = logits_nV if "logits" in want else None
-            return reduce(Heads(tokens_n, first, logits_NV=logits, q_NV=logits_nV if "q" in want else None))
+            logits_nV = value_n = None
+            if "logits" in want or "q" in want:
+                with self._computing():
+                    logits_nV = self._head(hidden_nH)
+            if self.value_head is not None and "value" in want:
+                value_n = self.value_head(hidden_nH.to(self.value_head.weight.dtype)).squeeze(-1)
+            logits, q = (logits_nV if name in want else None for name in ("logits", "q"))
+            return reduce(Heads(tokens_n, first, logits_NV=logits, value_N=value_n, q_NV=q))
 
         parts: list[Mapping[str, Tensor]] = []
         for first in range(0, max(len(tokens_N), 1), chunk):
@@ -136,29 +144,41 @@ class Transformer:
         return {name: scatter(torch.cat([part[name] for part in parts]), decision_BT) for name in parts[0]}
 
     def reference(self) -> Transformer | AdapterOff:
-        """The start of the run: the base with the adapter off, or a frozen copy of all weights."""
+        """The start of the run, to read log-probs from: the base with the adapter off, or a frozen copy."""
         if self.has_adapter:
             return AdapterOff(self)
         frozen = Transformer(copy.deepcopy(self.model), dtype=self.dtype)
         frozen.model.requires_grad_(False)
         return frozen
 
+    def twin(self) -> Transformer:
+        """A copy with trainable tensors of its own; those that never train (the base under an adapter) are shared."""
+        trains = {id(parameter) for parameter in self.parameters()}
+        shared = {id(p): p for p in self.model.parameters() if id(p) not in trains}
+        return copy.deepcopy(self, shared)
+
     def parameters(self) -> list[Parameter]:
-        """The tensors that train, in the model's own order."""
-        return [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+        """The tensors that train, in the model's own order; the value head comes last."""
+        return list(self._trainable().values())
+
+    def _trainable(self) -> dict[str, Parameter]:
+        named = {name: p for name, p in self.model.named_parameters() if p.requires_grad}
+        if self.value_head is not None:
+            named |= {f"{VALUE_HEAD}.{name}": p for name, p in self.value_head.named_parameters()}
+        return named
 
     # ------------------------------------------------------------ keeping
 
     def state_dict(self) -> State:
         """Trainable tensors by name, and for an adapter the hash of the base that it belongs to."""
-        trainable = {name: p.detach() for name, p in self.model.named_parameters() if p.requires_grad}
+        trainable = {name: p.detach() for name, p in self._trainable().items()}
         return {"trainable": trainable, "base": self.base_hash() if self.has_adapter else ""}
 
     def load_state_dict(self, state: State) -> None:
         """Restore in place, so that optimisers keep pointing at the same parameters."""
         if self.has_adapter and state["base"] != self.base_hash():
             raise ValueError("this adapter was trained on another base model: the base's weights differ. Restore them.")
-        own = {name: p for name, p in self.model.named_parameters() if p.requires_grad}
+        own = self._trainable()
         if own.keys() != state["trainable"].keys():
             raise ValueError(f"the saved weights name other tensors: {_difference(own, state['trainable'])}.")
         with torch.no_grad():
@@ -192,12 +212,21 @@ class Transformer:
             )
 
 
-def adapt(model: Any, lora: LoRA | None, seed: int, dtype: str) -> Transformer:
+def _zero_head(like: Tensor) -> torch.nn.Linear:
+    """From a hidden state to one number, which is 0 until it learns; of the model's own type, in at least float32."""
+    head = torch.nn.Linear(like.shape[1], 1, dtype=torch.promote_types(like.dtype, torch.float32))
+    with torch.no_grad():
+        head.weight.zero_()
+        head.bias.zero_()
+    return head
+
+
+def adapt(model: Any, lora: LoRA | None, seed: int, dtype: str, value_head: bool = False) -> Transformer:
     """A policy over a loaded model: with LoRA the base is frozen, without it everything trains."""
     if lora is not None:
         model.requires_grad_(False)
         add_lora(model, lora, seed)
-    return Transformer(model, has_adapter=lora is not None, dtype=dtype)
+    return Transformer(model, has_adapter=lora is not None, dtype=dtype, value_head=value_head)
 
 
 class AdapterOff:
@@ -230,6 +259,9 @@ class AdapterOff:
             return self._policy.heads(batch, reduce, want)
 
     def reference(self) -> AdapterOff:
+        return self
+
+    def twin(self) -> AdapterOff:
         return self
 
     def parameters(self) -> list[Parameter]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, TypeAlias
 
 if TYPE_CHECKING:
     import numpy as np
@@ -124,6 +124,9 @@ class Policy(Protocol):
 
     def reference(self) -> Policy:
         """This policy as it stands, frozen: a copy, or for an adapter the base with the adapter off."""
+
+    def twin(self) -> Self:
+        """A copy with trainable parameters of its own, as they stand: a target network, or a second critic."""
 
     def parameters(self) -> list[Parameter]:
         """The trainable parameters, always in the same order."""
