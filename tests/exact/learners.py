@@ -31,13 +31,16 @@ def is_tabular(kind: Any) -> bool:
 
 
 GRADIENT = [kind for kind in algorithms() if not is_tabular(kind)]
+ACTOR_CRITIC = [kind for kind in GRADIENT if "critic" in {field.name for field in fields(kind.Config)}]
 
 
 def learner(
     kind: Any, policy: Any, micro_tokens: int = 4096, optimizer: Any = None, kl: KL | None = None, **more: Any
 ) -> Any:
-    """The algorithm with SGD(lr=1), and the given KL where it has one."""
+    """The algorithm with SGD(lr=1), and the given KL where it has one (in the reward where it has a critic)."""
     names = {field.name for field in fields(kind.Config)}
-    given = {"optimizer": optimizer or SGD(lr=1.0), **({} if kl is None else {"kl": kl}), **more}
+    if "critic" in names and kl is not None:
+        kl = KL(weight=kl.weight)
+    given = {"optimizer": optimizer or SGD(lr=1.0), "epochs": 1, **({} if kl is None else {"kl": kl}), **more}
     config = kind.Config(**{name: value for name, value in given.items() if name in names})
     return config.build(policy, Sampling(temperature=0.8, max_tokens=8), micro_tokens)

@@ -11,12 +11,16 @@ import torch
 
 from exact.build import batch_of, episode, flat, transformer, turn
 from exact.learners import GRADIENT, algorithms, learner
+from strop.actor_critic import Critic
+from strop.algorithms.a2c import A2C
 from strop.algorithms.dr_grpo import DrGRPO
 from strop.algorithms.grpo import GRPO
+from strop.algorithms.ppo import PPO
 from strop.algorithms.q_learning import QLearning
 from strop.algorithms.reinforce import REINFORCE
 from strop.algorithms.rloo import RLOO
 from strop.algorithms.sft import SFT
+from strop.algorithms.vtrace import VTrace
 from strop.functional.divergences import KL
 from strop.optimizer import SGD, AdamW
 from strop.policies.table import Table
@@ -27,13 +31,13 @@ HALF = math.log(0.5)
 
 def coin() -> Table:
     """A fair coin after the prompt (9,): row 0; and after (9, 0): row 1."""
-    table = Table(2, capacity=8)
+    table = Table(2, capacity=8, value_head=True)
     table.row((9,)), table.row((9, 0))
     return table
 
 
 def build(kind: Any, policy: Any, **fields: Any) -> Any:
-    given = {"kl": KL()} if kind is not SFT else {}
+    given = {"kl": KL()} if kind not in (SFT, VTrace) else {}
     config = kind.Config(optimizer=SGD(lr=1.0), **(given | fields))
     return config.build(policy, Sampling(max_tokens=4), 4096)
 
@@ -54,13 +58,20 @@ def pair() -> Batch:
 #   Dr. GRPO       A = 1, -1, share 1/4      row 0: (.5 + .5)/2/4 = .125          row 1: -.5/2/4 = -.0625
 #   GRPO           A = +-a, share 1/2 and 1  row 0: a (.5/2 + .5)/2 = .375 a      row 1: -a*.5/2/2 = -.125 a
 #   SFT            1/3 a token               row 0: (.5 - .5)/3 = 0               row 1: -.5/3
+#   A2C, V-trace   V = 0: A = 3, 3, 1; 1/3   row 0: (3*.5 - 1*.5)/3 = 1/3         row 1: -3*.5/3 = -.5
+#   PPO            V = 0, trace .95: A = 2.85, 3, 1, then whitened; one epoch, 1/3 a token
 A = 1 / (math.sqrt(2) + 1e-4)
+MEAN = (2.85 + 3 + 1) / 3
+STD = math.sqrt(((2.85 - MEAN) ** 2 + (3 - MEAN) ** 2 + (1 - MEAN) ** 2) / 3) + 1e-8
 BY_HAND = [
     (REINFORCE, {"baseline_decay": None}, 0.5, -0.75),
     (RLOO, {}, 1.0, -0.5),
     (DrGRPO, {}, 0.125, -0.0625),
     (GRPO, {}, 0.375 * A, -0.125 * A),
     (SFT, {}, 0.0, -0.5 / 3),
+    (A2C, {"entropy": 0.0}, 1 / 3, -0.5),
+    (VTrace, {"entropy": 0.0}, 1 / 3, -0.5),
+    (PPO, {"epochs": 1, "critic": Critic()}, ((2.85 - MEAN) - (1 - MEAN)) / STD / 6, -(3 - MEAN) / STD / 6),
 ]
 
 
@@ -69,6 +80,16 @@ def test_one_step_by_hand(kind: Any, fields: dict[str, Any], first: float, secon
     policy = coin()
     build(kind, policy, **fields).update(pair())
     assert policy.weight[:2].flatten().tolist() == pytest.approx([first, -first, second, -second], abs=1e-15)
+
+
+@pytest.mark.parametrize("kind", [A2C, VTrace, PPO])
+def test_the_critic_moves_towards_the_returns_by_hand(kind: Any) -> None:
+    # V = 0, half squares: each state's V moves by the mean over tokens of R: (3 + 1)/3 in row 0, 3/3 in row 1; for PPO
+    # R is A before whitening: 2.85 + 1, 3
+    policy, more = coin(), {"epochs": 1} if kind is PPO else {}
+    build(kind, policy, critic=Critic(), **more).update(pair())
+    first = 2.85 if kind is PPO else 3.0
+    assert policy.value[:2].tolist() == pytest.approx([(first + 1) / 3, 1.0])
 
 
 def test_every_gradient_algorithm_has_a_hand_computed_step() -> None:
@@ -81,6 +102,9 @@ def test_every_gradient_algorithm_has_a_hand_computed_step() -> None:
     (DrGRPO, {}, -(1 * 2 - 1 * 1) / 2 / 4),
     (GRPO, {}, 0.0),
     (SFT, {}, -HALF),  # three tokens of probability 1/2
+    (A2C, {"entropy": 0.0}, -7 * HALF / 3 + (9 + 9 + 1) / 6),  # the critic's half squares beside it
+    (VTrace, {"entropy": 0.3}, -7 * HALF / 3 + (9 + 9 + 1) / 6 + 0.3 * HALF),  # minus entropy ln 2 in every state
+    (PPO, {"epochs": 1, "critic": Critic(weight=2.0)}, 2 * (2.85**2 + 9 + 1) / 6),  # whitened: sum A = 0 at ratio 1
 ])  # fmt: skip
 def test_loss_value_by_hand(kind: Any, fields: dict[str, Any], loss: float) -> None:
     update = build(kind, coin(), **fields).update(pair())
@@ -177,7 +201,7 @@ def test_sft_denominator_is_global_not_a_mean_of_means() -> None:
 @pytest.mark.parametrize("kind", GRADIENT)
 @pytest.mark.parametrize("fault", ["nan weight", "infinite weight"])
 def test_non_finite_is_raised_before_anything_moves(kind: Any, fault: str) -> None:
-    policy = transformer("gpt2")
+    policy = transformer("gpt2", value_head=True)
     algorithm = learner(kind, policy, optimizer=AdamW(lr=0.1), kl=KL())
     good = batch_of(episode(turn((1,), (2, 3)), reward=1.0), episode(turn((1,), (4,)), reward=0.0))
     algorithm.update(good)
@@ -246,9 +270,9 @@ def lesson(step: int) -> Batch:
 
 
 POLICIES = {
-    "table": lambda: Table(5, capacity=256),
-    "gpt2": lambda: transformer("gpt2", vocabulary=5),
-    "lora": lambda: transformer("llama", lora=True, vocabulary=5),
+    "table": lambda: Table(5, capacity=256, value_head=True),
+    "gpt2": lambda: transformer("gpt2", vocabulary=5, value_head=True),
+    "lora": lambda: transformer("llama", lora=True, vocabulary=5, value_head=True),
 }
 ADAM, MOMENTUM = AdamW(lr=0.01, warmup_steps=3, weight_decay=0.1), SGD(lr=0.05, momentum=0.9)
 CASES = [(kind, "table", MOMENTUM) for kind in algorithms()]
@@ -287,7 +311,7 @@ def test_a_state_is_made_of_strings_numbers_and_tensors() -> None:
             assert isinstance(state, torch.Tensor | int | float | str | None.__class__)
 
     for kind in algorithms():
-        algorithm = learner(kind, Table(5, capacity=256), optimizer=AdamW(lr=0.1))
+        algorithm = learner(kind, Table(5, capacity=256, value_head=True), optimizer=AdamW(lr=0.1))
         algorithm.update(lesson(0))
         check(algorithm.state_dict())
 

@@ -42,10 +42,10 @@ def episodes() -> list[Episode]:
 
 def policy_of(kind: str) -> Any:
     if kind != "table":
-        return transformer(kind)
-    table = Table(7, capacity=64)
+        return transformer(kind, value_head=True)
+    table = Table(7, capacity=64, value_head=True)
     table.heads(collate(tuple(picks(episodes())), "per_turn"), lambda heads: {})  # rows have an owner before a number
-    set_weights(table, torch.randn(64 * 7, generator=torch.Generator().manual_seed(0), dtype=torch.float64))
+    set_weights(table, torch.randn(64 * 8, generator=torch.Generator().manual_seed(0), dtype=torch.float64))
     return table
 
 

@@ -22,22 +22,12 @@ from torch import Tensor
 
 from strop.functional.aggregation import scored_actions, sequence_sum
 from strop.functional.divergences import KL
+from strop.functional.objectives import score_objective
 from strop.functional.returns import position_in_chain, returns_to_go
 from strop.memory import Fresh
 from strop.optimizer import SGD, AdamW
 from strop.scoring import Scorer
-from strop.types import Batch, Last, Metrics, Policy, Sampling, State, Update
-
-
-def reinforce_loss(logprobs_BT: Tensor, advantage_BT: Tensor, weight_BT: Tensor) -> Tensor:
-    """-sum w A log pi. `advantage_BT` is an opinion: no gradient flows through it."""
-    return -(weight_BT * advantage_BT * logprobs_BT).sum()
-
-
-def _loss(
-    micro: Batch, logprobs_BT: Tensor, old_BT: Tensor, advantage_BT: Tensor, weight_BT: Tensor
-) -> tuple[Tensor, Metrics]:
-    return reinforce_loss(logprobs_BT, advantage_BT, weight_BT), {}
+from strop.types import Batch, Last, Policy, Sampling, State, Update
 
 
 class REINFORCE:
@@ -78,9 +68,9 @@ class REINFORCE:
         advantage_BT = torch.where(batch.action_BT, return_BT - self.baseline, 0.0)
         if self.config.discount_state:
             advantage_BT = advantage_BT * self.config.discount ** position_in_chain(batch.next_BT, batch.decision_BT)
-        metrics = self.scorer.learn(self.optimizer, batch, advantage_BT, sequence_sum(batch), reference_BT, _loss) | {
-            "policy/baseline": Last(self.baseline)
-        }
+        metrics = self.scorer.learn(
+            self.optimizer, batch, advantage_BT, sequence_sum(batch), reference_BT, score_objective
+        ) | {"policy/baseline": Last(self.baseline)}
         self._follow(return_BT[scored_actions(batch)])
         return Update(metrics, per_token={"advantage": advantage_BT})
 

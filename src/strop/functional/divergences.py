@@ -51,6 +51,26 @@ class KL:
             raise ValueError("kl.estimator='k3_ratio' is a loss: in the reward use k1, the unbiased one.")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KLController:
+    """Steers kl.weight towards `target` nats a sequence (Ziegler et al. 2019, 1909.08593, sec. 2.2).
+
+    After a batch of n episodes: weight *= 1 + clip(KL / target - 1, -0.2, 0.2) * n / horizon.
+    """
+
+    target: float = 6.0
+    horizon: int = 10_000
+
+    def __post_init__(self) -> None:
+        if self.target <= 0.0 or self.horizon < 1:
+            raise ValueError(f"kl_controller: target={self.target} is positive and horizon={self.horizon} at least 1.")
+
+    def after(self, weight: float, kl: float, num_episodes: int) -> float:
+        """The weight after a batch whose sequences lie `kl` nats from the start."""
+        error = min(max(kl / self.target - 1.0, -0.2), 0.2)
+        return weight * (1.0 + error * num_episodes / self.horizon)
+
+
 def estimate(log_ratio_BT: Tensor, estimator: Estimator) -> Tensor:
     """k1, k2 or k3 of log pi - log ref, per token. Differentiable: what its gradient means stands at the top."""
     if estimator == "k1":

@@ -13,6 +13,13 @@ from strop.functional.ratios import clip_active, clipped_loss, log_ratio, sequen
 from strop.types import Batch, Mean, Metrics
 
 
+def score_objective(
+    micro: Batch, logprobs_BT: Tensor, old_BT: Tensor, advantage_BT: Tensor, weight_BT: Tensor
+) -> tuple[Tensor, Metrics]:
+    """-sum w A log pi, the score-function loss without a ratio (REINFORCE, A2C; V-trace has its ratio in A)."""
+    return -(weight_BT * advantage_BT * logprobs_BT).sum(), {}
+
+
 def token_objective(
     micro: Batch,
     logprobs_BT: Tensor,

@@ -10,8 +10,10 @@ import torch
 from torch import Tensor
 
 
-def returns_to_go(rewards_BT: Tensor, next_BT: Tensor, discount: float = 1.0) -> Tensor:
-    """G_t = r_t + discount * G_next(t), with G = 0 past the end (Sutton & Barto 2018, eq. 3.9).
+def returns_to_go(rewards_BT: Tensor, next_BT: Tensor, discount: float | Tensor = 1.0) -> Tensor:
+    """G_t = r_t + discount_t * G_next(t), with G = 0 past the end (Sutton & Barto 2018, eq. 3.9).
+
+    `discount` is one number, or one for each slot [B, T].
 
     Pointer doubling: after k rounds G_t holds the first 2^k rewards of its chain, so log2(longest chain) rounds do.
     """
@@ -21,7 +23,8 @@ def returns_to_go(rewards_BT: Tensor, next_BT: Tensor, discount: float = 1.0) ->
     )  # the last slot is the end: worth 0, next itself
     next_N = torch.cat([next_BT.flatten(), next_BT.new_tensor([end])])
     next_N = torch.where(next_N < 0, end, next_N)
-    factor_N = torch.full_like(return_N, discount)
+    factor_N = torch.full_like(return_N, 1.0)
+    factor_N[:end] = discount.flatten() if isinstance(discount, Tensor) else discount
     while bool((next_N < end).any()):
         return_N = return_N + factor_N * return_N[next_N]
         factor_N, next_N = factor_N * factor_N[next_N], next_N[next_N]

@@ -144,10 +144,7 @@ class Table:
 def require_value_head(head: object) -> None:
     """Refuse to read values where there are none."""
     if head is None:
-        raise ValueError(
-            "this policy has no value head, which the algorithm reads: set policy.value_head=true, or give the "
-            "algorithm a critic of its own."
-        )
+        raise ValueError("this policy has no value head, which the algorithm reads: set policy.value_head=true.")
 
 
 def scatter(value_N: Tensor, decision_BT: Tensor) -> Tensor:

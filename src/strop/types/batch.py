@@ -62,6 +62,10 @@ class Batch:
         """The same batch on another device."""
         return replace(self, **{f.name: getattr(self, f.name).to(device) for f in fields(self)})
 
+    def rows(self, rows: list[int]) -> Batch:
+        """The batch of these rows. The E fields stay whole; a pointer to a row that is left out becomes -1."""
+        return _take(self, rows, self.tokens_BT.shape[1])
+
     def split(self, budget: int, keep: Keep, *opinions_BT: Tensor) -> Iterator[tuple[Any, ...]]:
         """Yield `(micro, *opinions)` so that each micro-batch holds at most `budget` padded tokens.
 

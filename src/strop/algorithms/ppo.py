@@ -1,0 +1,137 @@
+"""PPO: proximal policy optimisation with a critic.
+
+Schulman et al. 2017 (1707.06347, eq. 7 and 9) on advantages of 1506.02438 (eq. 16); for language models Ziegler et al.
+2019 (1909.08593), Ouyang et al. 2022. Per action, averaged over the actions of a mini-batch:
+
+    max(-rho A, -clip(rho, 1 - clip, 1 + clip) A) + critic.weight * value loss - entropy H(pi(. | s))
+    value loss = (V - R)^2 / 2, or with `critic.clip` the larger of it and that of V held near its old value
+    A_t = delta_t + discount * trace * A_next,   delta_t = r_t - kl.weight * KL_t + discount * V(next) - V(t)
+    R_t = A_t + V(t), before the advantages are whitened
+
+rho = pi / pi_old; pi_old are the learner's own log-probs when the batch came in.
+
+Differs from the paper: no value clip by default; the advantages of the batch are whitened, not of each mini-batch; a
+TRUNCATED episode bootstraps V of what would have followed, where common code takes it for an end. The half of the value
+loss stands inside it: critic.weight 1 is the paper's c1 = 0.5.
+Degenerates: epochs 1, minibatches 1: rho is 1, nothing clips, and it is A2C with whitened advantages. With trace 1 the
+critic is a baseline only; with trace 0 its errors are the gradient's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from typing import ClassVar
+
+from torch import Tensor
+
+from strop.actor_critic import ActorCritic, Critic, Opinions, critic_metrics
+from strop.functional.aggregation import scored_actions, token_mean
+from strop.functional.divergences import KL, KLController
+from strop.functional.objectives import token_objective
+from strop.functional.values import gae, td_errors, whiten
+from strop.memory import Fresh
+from strop.optimizer import SGD, AdamW
+from strop.streams import stream
+from strop.types import Batch, Last, Metrics, Policy, Sampling, State, Update, merge_metrics
+
+
+class PPO:
+    """`epochs` passes over each batch in `minibatches` parts; needs a policy with a value head."""
+
+    @dataclass(frozen=True, slots=True, kw_only=True)
+    class Config:
+        """`clip` bounds each token's ratio, `trace` is GAE's lambda; an epoch is a pass in `minibatches` steps."""
+
+        reads: ClassVar[str] = "tasks"
+        memory: ClassVar[type] = Fresh.Config
+        optimizer: AdamW | SGD = field(default_factory=lambda: AdamW(lr=3e-6))
+        kl: KL = field(default_factory=lambda: KL(weight=0.05))
+        kl_controller: KLController | None = None
+        clip: float = 0.2
+        critic: Critic = field(default_factory=lambda: Critic(weight=0.1))
+        entropy: float = 0.0
+        discount: float = 1.0
+        trace: float = 0.95
+        epochs: int = 4
+        minibatches: int = 1
+
+        def __post_init__(self) -> None:
+            for name in ("discount", "trace"):
+                if not 0.0 <= getattr(self, name) <= 1.0:
+                    raise ValueError(f"algorithm.{name}={getattr(self, name)}: it lies in [0, 1].")
+            for name in ("epochs", "minibatches"):
+                if getattr(self, name) < 1:
+                    raise ValueError(f"algorithm.{name}={getattr(self, name)}: it is at least 1.")
+            if self.kl_controller is not None and self.kl.weight == 0.0:
+                raise ValueError(
+                    "algorithm.kl_controller scales kl.weight, which is 0: set algorithm.kl.weight above 0."
+                )
+
+        def build(self, policy: Policy, sampling: Sampling, micro_tokens: int) -> PPO:
+            return PPO(self, policy, sampling, micro_tokens)
+
+    def __init__(self, config: PPO.Config, policy: Policy, sampling: Sampling, micro_tokens: int) -> None:
+        self.config = config
+        self.actor_critic = ActorCritic(policy, sampling, config.kl, micro_tokens, config.critic, "PPO")
+        self.optimizer = config.optimizer.build(self.actor_critic.parameters())
+        self.loss = partial(token_objective, low=config.clip, high=config.clip)
+        self.kl_weight = config.kl.weight
+        self.num_updates = 0
+
+    def update(self, batch: Batch) -> Update:
+        """The optimiser steps of one batch; raises NonFinite before a step whose loss or gradient is not finite."""
+        scorer = self.actor_critic.scorer
+        self.actor_critic.use_kl_weight(self.kl_weight)
+        reference_BT = scorer.reference_logprobs(batch)
+        opinions = self._opinions(batch, batch.rewards_BT - scorer.kl_reward(batch, reference_BT))
+        kl = scorer.kl_metrics(batch, reference_BT)
+        metrics: list[Metrics] = [kl, critic_metrics(batch, opinions), {"policy/kl_weight": Last(self.kl_weight)}]
+        for i, rows in enumerate(self._minibatches(batch)):
+            metrics.append(self._step(batch, opinions, rows, has_acted=i == 0))
+        if self.config.kl_controller is not None:
+            self.kl_weight = self.config.kl_controller.after(
+                self.kl_weight, kl["policy/kl"].value, int((batch.weight_E > 0).sum())
+            )
+        self.num_updates += 1
+        opinion = {"advantage": opinions.advantage_BT, "value": opinions.value_BT}
+        return Update(merge_metrics(metrics), per_token=opinion)
+
+    def _opinions(self, batch: Batch, rewards_BT: Tensor) -> Opinions:
+        config = self.config
+        value_BT = self.actor_critic.values(batch)
+        delta_BT = td_errors(rewards_BT, value_BT, batch.next_BT, batch.action_BT, config.discount)
+        advantage_BT = gae(delta_BT, batch.next_BT, config.discount, config.trace)
+        target_BT = value_BT + advantage_BT  # before whitening: the critic learns returns, not their ranks
+        advantage_BT = whiten(advantage_BT, scored_actions(batch))
+        return Opinions(advantage_BT, token_mean(batch), self.actor_critic.scorer.whole(batch), value_BT, target_BT)
+
+    def _minibatches(self, batch: Batch) -> Iterator[list[int]]:
+        """Row numbers of each optimiser step: whole episodes, dealt out anew in each epoch."""
+        owner_B = batch.episode_B.tolist()
+        num_episodes, parts = len(batch.group_E), self.config.minibatches
+        for epoch in range(self.config.epochs):
+            dice = stream(0, "minibatches", self.num_updates, epoch)
+            part_E = (dice.permutation(num_episodes) % parts).tolist() if parts > 1 else [0] * num_episodes
+            for part in range(parts):
+                rows = [b for b, e in enumerate(owner_B) if part_E[e] == part]
+                if rows:
+                    yield rows
+
+    def _step(self, batch: Batch, opinions: Opinions, rows: list[int], has_acted: bool) -> Metrics:
+        config, some, own = self.config, batch.rows(rows), opinions.rows(rows)
+        if not bool(scored_actions(some).any()):
+            return {}
+        own = Opinions(own.advantage_BT, token_mean(some), own.old_BT, own.value_BT, own.target_BT)
+        terms = self.actor_critic.terms(some, own, self.loss, config.entropy, has_acted)
+        return self.optimizer.step(batch, terms)
+
+    def state_dict(self) -> State:
+        own = {"kl_weight": self.kl_weight, "num_updates": self.num_updates}
+        return {"optimizer": self.optimizer.state_dict(), **own, **self.actor_critic.state_dict()}
+
+    def load_state_dict(self, state: State) -> None:
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.kl_weight, self.num_updates = state["kl_weight"], state["num_updates"]
+        self.actor_critic.load_state_dict(state)

@@ -1,0 +1,256 @@
+"""Actor-critics against exact expectations: every sequence of a tree, weighted by its probability.
+
+All sequences have the same length H, so a mean over tokens is a mean over sequences divided by H.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from exact.build import flat
+from exact.tree import PROMPT, Tree, ascent, relative
+from strop.actor_critic import Critic
+from strop.algorithms.a2c import A2C
+from strop.algorithms.ppo import PPO
+from strop.algorithms.vtrace import VTrace
+from strop.functional.divergences import KL, KLController
+from strop.optimizer import SGD
+from strop.policies.table import Table
+from strop.types import Batch, Pick, Sampling
+
+VOCABULARY, HORIZON = 3, 3
+NO_CRITIC = Critic(weight=0.0)
+
+
+def tree(seed: int = 0) -> Tree:
+    policy = Table(VOCABULARY, capacity=16, value_head=True)
+    made = Tree(policy, HORIZON, end=None)
+    for state in made.states:
+        policy.row(PROMPT + state)
+    with torch.no_grad():
+        policy.weight.copy_(torch.randn(policy.weight.shape, generator=torch.Generator().manual_seed(seed)).double())
+    return made
+
+
+def rewards(of: Tree) -> list[float]:
+    return torch.randn(len(of.sequences), generator=torch.Generator().manual_seed(7), dtype=torch.float64).tolist()
+
+
+def exact_values(of: Tree, paid: list[float]) -> dict[Any, float]:
+    """V of every state and of every leaf, by backward induction."""
+    laws, value = of.laws(), dict(zip(of.sequences, paid, strict=True))
+    for state in reversed(of.states):  # children come after their parents
+        value[state] = sum(laws[state][a].exp().item() * value[(*state, a)] for a in range(VOCABULARY))
+    return value
+
+
+def set_values(of: Tree, value: dict[Any, float]) -> None:
+    with torch.no_grad():
+        for state in of.states:
+            of.policy.value[of.policy.row(PROMPT + state)] = value[state]
+
+
+def expected(of: Tree, algorithm: Any, paid: list[float], laws: Any = None) -> Tensor:
+    """The exact expectation of one update over sequences drawn from `laws`."""
+    laws = of.laws() if laws is None else laws
+    episodes = of.episodes(paid, laws=laws)
+    probs = of.probabilities(laws).tolist()
+    size = of.policy.weight.numel()
+    total = sum(p * ascent(of, algorithm, [Pick(one)]) for p, one in zip(probs, episodes, strict=True))
+    return total[:size]
+
+
+def a2c(of: Tree, **fields: Any) -> A2C:
+    config = A2C.Config(**{"optimizer": SGD(lr=1.0), "entropy": 0.0, "critic": NO_CRITIC} | fields)
+    return config.build(of.policy, Sampling(), 4096)
+
+
+def true_gradient(of: Tree, paid: list[float]) -> Tensor:
+    return of.true_gradient(paid)[: of.policy.weight.numel()]
+
+
+@pytest.mark.parametrize("value", ["zero", "wrong", "exact"])
+def test_looking_to_the_end_any_critic_is_unbiased(value):
+    # a baseline that depends on the state alone takes nothing from the expectation
+    one, paid = tree(), rewards(tree())
+    exact = exact_values(one, paid)
+    set_values(one, {s: {"zero": 0.0, "wrong": 3.0 - len(s), "exact": exact[s]}[value] for s in one.states})
+    got = expected(one, a2c(one, n_step=None), paid)
+    assert relative(got * HORIZON, true_gradient(one, paid)) < 1e-12
+
+
+@pytest.mark.parametrize("n_step", [1, 2])
+def test_looking_n_steps_ahead_only_the_exact_critic_is_unbiased(n_step):
+    one, paid = tree(), rewards(tree())
+    set_values(one, exact_values(one, paid))
+    assert relative(expected(one, a2c(one, n_step=n_step), paid) * HORIZON, true_gradient(one, paid)) < 1e-12
+    set_values(one, dict.fromkeys(one.states, 0.0))
+    assert relative(expected(one, a2c(one, n_step=n_step), paid) * HORIZON, true_gradient(one, paid)) > 0.1
+
+
+def test_entropy_bonus_is_the_gradient_of_the_entropy_of_visited_states():
+    one, weight = tree(), 0.7
+    nothing = [0.0] * len(one.sequences)
+    got = expected(one, a2c(one, entropy=weight), nothing)
+    laws = one.laws()
+    visits = {s: v.detach() for s, v in one.visits(laws).items()}  # the states are sampled: no gradient through them
+    total = sum(visits[s] * -(laws[s].exp() * laws[s]).sum() for s in one.states)
+    assert relative(got * HORIZON, weight * one.gradient(total)[: len(got)]) < 1e-12
+
+
+def test_the_critic_settles_at_the_exact_values():
+    # its expected step is zero at V^pi, and not elsewhere
+    one, paid = tree(), rewards(tree())
+    exact = exact_values(one, paid)
+    for algorithm in (a2c(one, critic=Critic(), n_step=2), vtrace_of(one, critic=Critic())):
+        for shift, still in ((0.0, True), (0.5, False)):
+            set_values(one, {s: exact[s] + shift for s in one.states})
+            episodes, probs = one.episodes(paid), one.probabilities(one.laws()).tolist()
+            moved = sum(p * ascent(one, algorithm, [Pick(e)]) for p, e in zip(probs, episodes, strict=True))
+            assert (float(moved[one.policy.weight.numel() :].norm()) < 1e-14) is still
+
+
+def vtrace_of(of: Tree, **fields: Any) -> VTrace:
+    config = VTrace.Config(**{"optimizer": SGD(lr=1.0), "entropy": 0.0, "critic": NO_CRITIC} | fields)
+    return config.build(of.policy, Sampling(), 4096)
+
+
+def test_vtrace_corrects_the_actions_of_another_policy():
+    # with V = V^pi and no cap: sum_s d_mu(s) sum_a grad pi(a|s) Q^pi(s, a), the states still being those of mu
+    one, other, paid = tree(0), tree(1), rewards(tree())
+    value = exact_values(one, paid)
+    set_values(one, value)
+    acted = {s: law.detach() for s, law in other.laws().items()}
+    got = expected(one, vtrace_of(one, ratio_cap=math.inf, trace_cap=math.inf), paid, acted)
+    laws, visits = one.laws(), one.visits(acted)
+    surrogate = sum(visits[s] * sum(laws[s][a].exp() * value[(*s, a)] for a in range(VOCABULARY)) for s in one.states)
+    wanted = one.gradient(surrogate)[: len(got)]
+    assert relative(got * HORIZON, wanted) < 1e-12
+    # taken for its own data, the same episodes teach something else
+    assert relative(expected(one, a2c(one, n_step=None), paid, acted) * HORIZON, wanted) > 0.1
+
+
+def batch_of_all(of: Tree, paid: list[float]) -> Batch:
+    from strop.batch import collate
+
+    return collate(tuple(Pick(one) for one in of.episodes(paid)), "per_turn")
+
+
+def test_ppo_is_its_slow_reference_over_two_epochs():
+    # each quantity from its definition, with autograd on plain logits; KL in the reward, a clipped value loss, entropy
+    one, paid = tree(), rewards(tree())
+    policy, start = one.policy, tree(3)
+    set_values(one, {s: 0.1 * len(s) for s in one.states})
+    own = flat(policy.parameters())
+    config = PPO.Config(
+        optimizer=SGD(lr=0.5), kl=KL(weight=0.3), clip=0.1, critic=Critic(weight=0.4, clip=0.05), entropy=0.2,
+        discount=0.9, trace=0.8, epochs=2,
+    )  # fmt: skip
+    with torch.no_grad():
+        policy.weight.copy_(start.policy.weight)
+        algorithm = config.build(policy, Sampling(), 4096)
+        policy.weight.copy_(own[: policy.weight.numel()].view_as(policy.weight))
+    algorithm.update(batch_of_all(one, paid))
+    got = flat(policy.parameters())
+
+    weight = own[: policy.weight.numel()].view_as(policy.weight).clone().requires_grad_()
+    value = own[policy.weight.numel() :].clone().requires_grad_()
+    row = {s: policy.row(PROMPT + s) for s in one.states}
+
+    def law(w: Tensor, s: Any) -> Tensor:
+        return torch.log_softmax(w[row[s]], -1)
+
+    fixed_w, fixed_v, reference = weight.detach().clone(), value.detach().clone(), start.policy.weight.detach()
+    steps = []  # (state, action, old log-prob, old value, advantage, target)
+    for y, reward in zip(one.sequences, paid, strict=True):
+        advantage = 0.0
+        chain = []
+        for t in reversed(range(HORIZON)):
+            s, a = y[:t], y[t]
+            kl = (law(fixed_w, s)[a] - law(reference, s)[a]).item()
+            r = (reward if t == HORIZON - 1 else 0.0) - 0.3 * kl
+            following = 0.0 if t == HORIZON - 1 else fixed_v[row[y[: t + 1]]].item()
+            delta = r + 0.9 * following - fixed_v[row[s]].item()
+            advantage = delta + 0.9 * 0.8 * advantage
+            chain.append((s, a, law(fixed_w, s)[a].item(), fixed_v[row[s]].item(), advantage))
+        steps += [(*c, c[4] + c[3]) for c in chain]
+    mean = sum(c[4] for c in steps) / len(steps)
+    std = math.sqrt(sum((c[4] - mean) ** 2 for c in steps) / len(steps))
+    for _ in range(2):
+        loss = torch.zeros((), dtype=torch.float64)
+        for s, a, old, old_value, advantage, target in steps:
+            a_hat = (advantage - mean) / (std + 1e-8)
+            ratio = (law(weight, s)[a] - old).exp()
+            loss = loss + torch.maximum(-ratio * a_hat, -ratio.clamp(0.9, 1.1) * a_hat)
+            v = value[row[s]]
+            held = old_value + (v - old_value).clamp(-0.05, 0.05)
+            loss = loss + 0.4 * 0.5 * torch.maximum((v - target) ** 2, (held - target) ** 2)
+            loss = loss + 0.2 * (law(weight, s).exp() * law(weight, s)).sum()
+        step = torch.autograd.grad(loss / len(steps), (weight, value))
+        with torch.no_grad():
+            weight -= 0.5 * step[0]
+            value -= 0.5 * step[1]
+    assert float((got - torch.cat([weight.detach().flatten(), value.detach()])).abs().max()) < 1e-13
+
+
+def test_minibatches_are_whole_episodes_each_once_an_epoch_and_dealt_anew():
+    one = tree()
+    config = PPO.Config(optimizer=SGD(lr=0.1), kl=KL(), epochs=3, minibatches=4)
+    algorithm = config.build(one.policy, Sampling(), 4096)
+    batch = batch_of_all(one, rewards(one))
+    parts = list(algorithm._minibatches(batch))
+    assert len(parts) == 12
+    epochs = [parts[i : i + 4] for i in (0, 4, 8)]
+    for epoch in epochs:
+        assert sorted(row for rows in epoch for row in rows) == list(range(len(one.sequences)))
+    assert epochs[0] != epochs[1]
+    again = config.build(one.policy, Sampling(), 4096)
+    assert list(again._minibatches(batch)) == parts
+
+
+def test_the_controller_moves_the_weight_that_the_next_batch_uses():
+    one, paid = tree(), rewards(tree())
+    config = PPO.Config(
+        optimizer=SGD(lr=1.0), kl=KL(weight=0.5), kl_controller=KLController(target=0.01, horizon=54), epochs=1
+    )
+    algorithm = config.build(one.policy, Sampling(), 4096)
+    first = algorithm.update(batch_of_all(one, paid)).metrics
+    second = algorithm.update(batch_of_all(one, paid)).metrics
+    third = algorithm.update(batch_of_all(one, paid)).metrics
+    assert first["policy/kl_weight"].value == 0.5
+    # at the start KL is 0: -20 % of 27 / 54; after a step it is what the second batch measured
+    error = min(max(second["policy/kl"].value / 0.01 - 1, -0.2), 0.2)
+    assert second["policy/kl_weight"].value == pytest.approx(0.5 * 0.9)
+    assert third["policy/kl_weight"].value == pytest.approx(0.5 * 0.9 * (1 + error * 27 / 54))
+    assert error != -0.2
+    assert algorithm.actor_critic.scorer.kl.weight == pytest.approx(0.5 * 0.9)
+
+
+def test_a_separate_critic_leaves_the_policys_own_head_alone_and_is_kept():
+    one, paid = tree(), rewards(tree())
+    algorithm = a2c(one, critic=Critic(separate=True))
+    twin = algorithm.actor_critic.critic
+    algorithm.update(batch_of_all(one, paid))
+    assert one.policy.value.detach().abs().max() == 0
+    assert twin.value.detach().abs().max() > 0.1
+    assert torch.equal(algorithm.state_dict()["critic"]["value"], twin.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields", "words"),
+    [
+        (PPO, {"kl": KL(weight=0.1, placement="loss", estimator="k2")}, "KL in the reward"),
+        (PPO, {"kl": KL(), "kl_controller": KLController()}, "set algorithm.kl.weight above 0"),
+        (PPO, {"trace": 1.5}, "trace=1.5"),
+        (A2C, {"n_step": 0}, "none looks to the end"),
+        (VTrace, {"trace_cap": 2.0}, "0 < trace_cap <= ratio_cap"),
+    ],
+)
+def test_what_cannot_be_is_said_in_words(kind, fields, words):
+    with pytest.raises(ValueError, match=words):
+        kind.Config(**fields).build(tree().policy, Sampling(), 64)
