@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -70,6 +71,11 @@ def chance_of(policy: Any, codec: Any, prompt: str, answer: str) -> float:
     return math.exp(total)
 
 
+def kl_of(kind: Any, kl: KL | None = None) -> dict[str, Any]:
+    """`kl` (none: switched off), where the algorithm has a place for it."""
+    return {"kl": kl or KL()} if "kl" in {field.name for field in fields(kind.Config)} else {}
+
+
 ON_POLICY = [kind for kind in GRADIENT if kind.Config.reads == "tasks"]
 
 
@@ -77,8 +83,8 @@ ON_POLICY = [kind for kind in GRADIENT if kind.Config.reads == "tasks"]
 @pytest.mark.parametrize("kind", ON_POLICY)
 def test_a_table_learns_to_answer_and_to_stop(kind: Any, seed: int) -> None:
     # optimum: both answers with probability 1, return 1; at the start 1/36 each
-    policy, codec = Table.Config(words=WORDS, has_end=True).build(seed)
-    config = kind.Config(optimizer=AdamW(lr=0.2), kl=KL())
+    policy, codec = Table.Config(words=WORDS, has_end=True, value_head=True).build(seed)
+    config = kind.Config(optimizer=AdamW(lr=0.2), **kl_of(kind))
     trained(config, policy, codec, 35, seed, Sampling(max_tokens=3), group=16)
     for prompt, answer in WANTED.items():
         assert chance_of(policy, codec, prompt, answer) > 0.9
@@ -88,9 +94,9 @@ def test_a_table_learns_to_answer_and_to_stop(kind: Any, seed: int) -> None:
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("kind", ON_POLICY)
 def test_a_tiny_transformer_learns_to_answer_and_to_stop(kind: Any, seed: int) -> None:
-    policy, codec = Scratch(words=WORDS, width=32, num_heads=2).build(seed, "float32")
+    policy, codec = Scratch(words=WORDS, width=32, num_heads=2, value_head=True).build(seed, "float32")
     # shared weights answer "red" to both first; without a pull to the start some seeds never leave that point
-    config = kind.Config(optimizer=AdamW(lr=2e-3), kl=KL(weight=0.1))
+    config = kind.Config(optimizer=AdamW(lr=2e-3), **kl_of(kind, KL(weight=0.1)))
     trained(config, policy, codec, 120, seed, Sampling(max_tokens=3), group=16)
     for prompt, answer in WANTED.items():
         assert chance_of(policy, codec, prompt, answer) > 0.9
