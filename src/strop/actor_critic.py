@@ -13,6 +13,7 @@ from strop.functional.aggregation import scored_actions
 from strop.functional.distributions import entropy, gather, log_law
 from strop.functional.divergences import KL
 from strop.functional.values import explained_variance, value_loss
+from strop.policies.demands import require_values
 from strop.scoring import Loss, Scorer, Scores
 from strop.types import Batch, Heads, Mean, Metrics, Policy, Sampling, State, Want
 
@@ -70,6 +71,7 @@ class ActorCritic:
     def __init__(self, policy: Policy, sampling: Sampling, kl: KL, micro_tokens: int, critic: Critic, who: str) -> None:
         if kl.placement != "reward":
             raise ValueError(f"{who} takes KL in the reward, where its critic sees it: set kl.placement=reward.")
+        require_values(policy)
         self.scorer = Scorer(policy, sampling, kl, micro_tokens, who)
         self.policy, self.sampling, self.micro_tokens = policy, sampling, micro_tokens
         self.config = critic

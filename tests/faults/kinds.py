@@ -37,14 +37,20 @@ def tiny_model(folder: Path) -> str:
 
 def config(kind: str, home: Path) -> strop.TrainConfig:
     """`table/reinforce`, `transformer/grpo`, `lora/rloo`, ...: a policy and an algorithm."""
+    from strop.actor_critic import Critic
+    from strop.functional.divergences import KLController
+
     policy_name, algorithm_name = kind.split("/")
     algorithms, adam = strop.algorithms, strop.optimizer.AdamW(lr=1e-2)
-    kl = strop.functional.KL(weight=0.05)
+    kl, steered = strop.functional.KL(weight=0.05), KLController(target=1.0, horizon=100)
+    separate = Critic(separate=True)
     policy = {
-        "table": lambda: strop.policies.Table.Config(words=WORDS, has_end=True),
-        "transformer": lambda: strop.policies.Scratch(words=WORDS, num_layers=1, width=16, num_heads=2, context=16),
+        "table": lambda: strop.policies.Table.Config(words=WORDS, has_end=True, value_head=True),
+        "transformer": lambda: strop.policies.Scratch(
+            words=WORDS, num_layers=1, width=16, num_heads=2, context=16, value_head=True
+        ),
         "lora": lambda: strop.policies.Transformer.Config(
-            model=tiny_model(home / "tiny"), lora=strop.policies.LoRA(rank=2)
+            model=tiny_model(home / "tiny"), lora=strop.policies.LoRA(rank=2), value_head=True
         ),
     }[policy_name]()
     algorithm = {
@@ -54,6 +60,9 @@ def config(kind: str, home: Path) -> strop.TrainConfig:
         "grpo": lambda: algorithms.GRPO.Config(optimizer=adam, kl=kl),
         "dr_grpo": lambda: algorithms.DrGRPO.Config(optimizer=adam),
         "sft": lambda: algorithms.SFT.Config(optimizer=adam),
+        "a2c": lambda: algorithms.A2C.Config(optimizer=adam, kl=kl, critic=separate),
+        "ppo": lambda: algorithms.PPO.Config(optimizer=adam, kl=kl, kl_controller=steered, minibatches=2),
+        "vtrace": lambda: algorithms.VTrace.Config(optimizer=adam, critic=separate),
         "replay": lambda: algorithms.QLearning.Config(rate=0.5),
     }[algorithm_name]()
     return strop.TrainConfig(

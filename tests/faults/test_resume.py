@@ -14,7 +14,21 @@ from faults.test_kill import assert_same_run
 
 KINDS = Path(__file__).with_name("kinds.py")
 FAST = ("table/q_learning", "transformer/grpo", "lora/rloo")
-REST = ("table/reinforce", "table/replay", "transformer/dr_grpo", "transformer/sft", "lora/grpo", "lora/sft")
+REST = (
+    "table/reinforce",
+    "table/replay",
+    "transformer/dr_grpo",
+    "transformer/sft",
+    "lora/grpo",
+    "lora/sft",
+    "table/ppo",
+    "transformer/ppo",
+    "lora/ppo",
+    "table/a2c",
+    "lora/a2c",
+    "table/vtrace",
+    "lora/vtrace",
+)
 
 
 def run(kind: str, path: Path, kills: int) -> int:

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from strop.codec import WordCodec
+from strop.policies.demands import require_values
 from strop.types import Batch, Heads, Reduce, State, Tokens, Want
 
 LOGITS: frozenset[Want] = frozenset({"logits"})
@@ -54,7 +55,7 @@ class Table:
     ) -> None:
         if order is not None and order < 1:
             raise ValueError(f"policy.order={order}: a context has at least 1 token; None keeps the whole prefix.")
-        self.vocabulary, self.order = vocabulary, order
+        self.vocabulary, self.order, self.has_values = vocabulary, order, value_head
         self.weight = Parameter(torch.full((capacity, vocabulary), initial, dtype=torch.float64))
         self.value = Parameter(torch.zeros(capacity, dtype=torch.float64)) if value_head else None
         self._row: dict[Tokens, int] = {}
@@ -92,7 +93,7 @@ class Table:
     def heads(self, batch: Batch, reduce: Reduce, want: frozenset[Want] = LOGITS) -> dict[str, Tensor]:
         """One chunk: a table is small."""
         if "value" in want:
-            require_value_head(self.value)
+            require_values(self)
         decision_BT = batch.decision_BT
         prefixes = [tuple(batch.tokens_BT[b, :t].tolist()) for b, t in decision_BT.nonzero().tolist()]
         rows = [self.row(prefix) for prefix in prefixes]
@@ -139,12 +140,6 @@ class Table:
 
     def _read(self, prefixes: Sequence[Tokens]) -> Tensor:
         return self.weight.detach()[[self.row(prefix) for prefix in prefixes]]
-
-
-def require_value_head(head: object) -> None:
-    """Refuse to read values where there are none."""
-    if head is None:
-        raise ValueError("this policy has no value head, which the algorithm reads: set policy.value_head=true.")
 
 
 def scatter(value_N: Tensor, decision_BT: Tensor) -> Tensor:

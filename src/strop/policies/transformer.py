@@ -16,9 +16,10 @@ from torch.utils.checkpoint import checkpoint
 
 from strop.codec import HFCodec
 from strop.policies.adapters import LoRA, adapters_off, add_lora
+from strop.policies.demands import require_values
 from strop.policies.prefix import hidden_at_decisions
 from strop.policies.pretrained import load
-from strop.policies.table import LOGITS, require_value_head, scatter
+from strop.policies.table import LOGITS, scatter
 from strop.types import Batch, Heads, Reduce, State, Tokens, Want
 
 VALUE_HEAD = "value_head"
@@ -68,6 +69,7 @@ class Transformer:
         self.context: int | None = getattr(model.config, "max_position_embeddings", None)
         self._head = model.get_output_embeddings()
         self.value_head = _zero_head(self._head.weight) if value_head else None
+        self.has_values = value_head
         self._base_hash: str | None = None
         self._check_head()
 
@@ -117,7 +119,7 @@ class Transformer:
         A chunk's logits are recomputed in the backward pass, so the largest tensor is one chunk's [N, V].
         """
         if "value" in want:
-            require_value_head(self.value_head)
+            require_values(self)
         decision_BT = batch.decision_BT
         with self._computing():
             hidden_NH = hidden_at_decisions(self.model.base_model, batch.tokens_BT, decision_BT)
@@ -233,6 +235,7 @@ class AdapterOff:
     """The base model behind an adapter: a policy that only reads."""
 
     layout: Literal["joined", "per_turn"] = "joined"
+    has_values = False
 
     def __init__(self, policy: Transformer) -> None:
         self._policy = policy

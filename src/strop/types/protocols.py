@@ -106,6 +106,7 @@ class Policy(Protocol):
     layout: Literal["joined", "per_turn"]
     vocabulary: int
     context: int | None
+    has_values: bool
 
     def prefill(self, prompts: Sequence[Tokens]) -> tuple[Tensor, Any]:
         """Read the prompts: `(logits_BV of the next token, state)`."""
