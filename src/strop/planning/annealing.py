@@ -71,7 +71,7 @@ class Edits:
 
     def propose(self, sequence: Tokens, rng: np.random.Generator) -> Move:
         """Draw an edit: its kind by weight, then one of the kind's edits, all equally likely."""
-        kind = int(rng.choice(3, p=np.array(self.weights) / sum(self.weights)))
+        kind = int(np.cumsum(self.weights).searchsorted(rng.random() * sum(self.weights), side="right"))
         count = self._counts(sequence)[kind]
         return self._move(sequence, kind, int(rng.integers(count))) if count else Move(sequence, 0.0)
 

@@ -15,8 +15,10 @@ kl_weight * ln(p / reference), and G is what follows a token, its own cost inclu
 where every step is certain, Q goes to Q*, and a search guided by rollouts converges faster.
 
 Differs from the papers: prefixes are read one by one without a shared cache; no Dirichlet noise.
-Degenerates: exploration 0 never tries a second token whose value looks lower. With max_weight 1 a leaf value that is
-too high is believed for ever.
+Degenerates: exploration 0 never tries a second token whose value looks lower. The mean forgets its first bad tries
+slowly: where the policy hardly ever writes the best completion, thousands of simulations can pass before the most
+visited token is the best one, even with exact leaves. With max_weight 1 a leaf value that is too high is believed for
+ever.
 """
 
 from __future__ import annotations

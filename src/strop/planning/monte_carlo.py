@@ -46,16 +46,23 @@ def play(mdp: FiniteMDP, policy_SA: Floats, rng: np.random.Generator, max_steps:
     states: list[int] = []
     actions: list[int] = []
     rewards: list[float] = []
-    state = int(rng.choice(mdp.num_states, p=mdp.start))
+    check_policy(mdp, policy_SA)
+    state = _draw(mdp.start, rng)
     while not mdp.terminal[state] and len(states) < max_steps:
-        action = int(rng.choice(mdp.num_actions, p=policy_SA[state]))
-        after = int(rng.choice(mdp.num_states, p=mdp.P[state, action]))
+        action = _draw(policy_SA[state], rng)
+        after = _draw(mdp.P[state, action], rng)
         reward = mdp.R[state, action] if mdp.R.ndim == 2 else mdp.R[state, action, after]
         states.append(state)
         actions.append(action)
         rewards.append(float(reward))
         state = after
     return Path(tuple(states), tuple(actions), tuple(rewards))
+
+
+def _draw(law: Floats, rng: np.random.Generator) -> int:
+    """By inverse transform; scaled by the law's own total, so that rounding never draws a probability of 0."""
+    cumulated = law.cumsum()
+    return int(cumulated.searchsorted(rng.random() * cumulated[-1], side="right"))
 
 
 def first_visit_values(paths: Iterable[Path], num_states: int, discount: float) -> Floats:
@@ -121,6 +128,8 @@ def _ratios_and_returns(
 
 def epsilon_greedy(q_SA: Floats, epsilon: float) -> Floats:
     """The policy [S, A] (1 - epsilon) * greedy + epsilon / A (ties: the smallest action)."""
+    if not 0.0 <= epsilon <= 1.0:
+        raise ValueError(f"epsilon={epsilon}: it is a probability.")
     num_states, num_actions = q_SA.shape
     policy_SA = np.full((num_states, num_actions), epsilon / num_actions)
     policy_SA[np.arange(num_states), q_SA.argmax(axis=1)] += 1.0 - epsilon
@@ -143,9 +152,7 @@ def control(
     q_SA = np.zeros((mdp.num_states, mdp.num_actions))
     count_SA = np.zeros((mdp.num_states, mdp.num_actions))
     for n in range(num_paths):
-        policy_SA = epsilon_greedy(q_SA, epsilon(n))
-        check_policy(mdp, policy_SA)
-        path = play(mdp, policy_SA, rng, max_steps)
+        path = play(mdp, epsilon_greedy(q_SA, epsilon(n)), rng, max_steps)
         return_T = path.returns(discount)
         for t in _first_steps(list(zip(path.states, path.actions, strict=True))):
             at = path.states[t], path.actions[t]
