@@ -1,0 +1,18 @@
+"""Exact and search methods on problems that can be written down: they plan, they do not learn.
+
+Two kinds of problem. A `FiniteMDP` is given by its tables (numpy, float64). A text problem is a prompt, a `Sampling`
+law with `max_tokens`, the tokens that stop a completion, and a reward of the finished completion; a policy is read
+through the `Policy` protocol and never changed.
+
+Shape legend: S states, A actions, H steps left, N paths or samples, V vocabulary, Y finished completions.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from strop import loader
+
+
+def __getattr__(name: str) -> Any:
+    return loader.load("planning", name)

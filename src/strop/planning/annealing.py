@@ -1,0 +1,179 @@
+"""Simulated annealing over sequences: a random walk of small edits that is made ever less willing to go downhill.
+
+Metropolis 1953; Hastings 1970; Kirkpatrick 1983. At temperature T an edit y -> y' with proposal law q is accepted with
+
+    min(1, e^{(score(y') - score(y)) / T} * q(y | y') / q(y' | y))
+
+The chain's stationary law at fixed T is then proportional to e^{score / T} over all sequences that edits reach.
+
+The edits: substitute a token, insert one, delete one. There are (n + 1) A insertions into n tokens over an alphabet of
+A, and n + 1 deletions back, so q(y | y') / q(y' | y) = A * delete / insert for an insertion, its inverse for a
+deletion, and 1 for a substitution. Runs of equal tokens (several edits, one result) cancel in the ratio. An edit that
+is impossible here leaves the sequence as it is.
+
+Differs from the papers: UPSA (1909.03588) proposes by a language model; here proposals are uniform.
+Degenerates: without the ratio (most code has none) long sequences are left out by A^-length. With the schedule
+c / ln(k + 1) and c at least the deepest barrier the walk ends at the optimum with probability 1 (Hajek 1988), too
+slowly for practice; the geometric schedule has no such promise, so the best sequence seen is kept.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from strop.planning.mdp import Floats
+from strop.types import Schedule, Tokens
+
+Score = Callable[[Tokens], float]
+SUBSTITUTE, INSERT, DELETE = range(3)
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One edit: where it leads, and ln q(y | y') - ln q(y' | y)."""
+
+    result: Tokens
+    log_ratio: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edits:
+    """Sequences of `min_length` to `max_length` tokens of `alphabet`; `substitute`, `insert`, `delete` are weights."""
+
+    alphabet: Sequence[int]
+    max_length: int
+    min_length: int = 0
+    substitute: float = 1.0
+    insert: float = 1.0
+    delete: float = 1.0
+
+    def __post_init__(self) -> None:
+        if len(set(self.alphabet)) != len(self.alphabet) or not self.alphabet:
+            raise ValueError(f"edits.alphabet={self.alphabet}: it needs at least one token, each of them once.")
+        if not 0 <= self.min_length <= self.max_length:
+            raise ValueError(f"edits allow {self.min_length} to {self.max_length} tokens: 0 <= min <= max is needed.")
+        if min(self.weights) < 0.0 or sum(self.weights) <= 0.0:
+            raise ValueError(f"edits have weights {self.weights}: they are >= 0, and not all 0.")
+        if (self.insert > 0.0) != (self.delete > 0.0):
+            raise ValueError(
+                f"edits.insert={self.insert}, edits.delete={self.delete}: a move that can never be taken back has no "
+                "stationary law. Set both above 0, or both to 0."
+            )
+
+    @property
+    def weights(self) -> tuple[float, float, float]:
+        """Of a substitution, an insertion and a deletion."""
+        return self.substitute, self.insert, self.delete
+
+    def propose(self, sequence: Tokens, rng: np.random.Generator) -> Move:
+        """Draw an edit: its kind by weight, then one of the kind's edits, all equally likely."""
+        kind = int(np.cumsum(self.weights).searchsorted(rng.random() * sum(self.weights), side="right"))
+        count = self._counts(sequence)[kind]
+        return self._move(sequence, kind, int(rng.integers(count))) if count else Move(sequence, 0.0)
+
+    def moves(self, sequence: Tokens) -> Iterator[tuple[float, Move]]:
+        """Every edit with its probability; what is missing to 1 is the chance of an impossible one."""
+        for kind, count in enumerate(self._counts(sequence)):
+            for index in range(count):
+                yield self.weights[kind] / sum(self.weights) / count, self._move(sequence, kind, index)
+
+    def _counts(self, sequence: Tokens) -> tuple[int, int, int]:
+        """How many substitutions, insertions and deletions there are."""
+        length, size = len(sequence), len(self.alphabet)
+        return (
+            length * (size - 1),
+            (length + 1) * size if length < self.max_length else 0,
+            length if length > self.min_length else 0,
+        )
+
+    def _move(self, sequence: Tokens, kind: int, index: int) -> Move:
+        if kind == SUBSTITUTE:
+            at, skip = divmod(index, len(self.alphabet) - 1)
+            other = self.alphabet[(self.alphabet.index(sequence[at]) + 1 + skip) % len(self.alphabet)]
+            return Move((*sequence[:at], other, *sequence[at + 1 :]), 0.0)
+        back = math.log(len(self.alphabet) * self.delete / self.insert)
+        if kind == INSERT:
+            at, token = divmod(index, len(self.alphabet))
+            return Move((*sequence[:at], self.alphabet[token], *sequence[at:]), back)
+        return Move((*sequence[:index], *sequence[index + 1 :]), -back)
+
+
+@dataclass(frozen=True, slots=True)
+class Logarithmic:
+    """T_k = c / ln(k + 1) at step k = 1, 2, ...: reaches the optimum with probability 1 if c is the deepest barrier."""
+
+    c: float
+
+    def __call__(self, step: int) -> float:
+        return self.c / math.log(step + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Geometric:
+    """T_k = start * ratio^(k - 1) at step k = 1, 2, ..., and never below `floor`."""
+
+    start: float
+    ratio: float = 0.99
+    floor: float = 1e-3
+
+    def __call__(self, step: int) -> float:
+        return max(self.start * self.ratio ** (step - 1), self.floor)
+
+
+@dataclass(frozen=True, slots=True)
+class Annealed:
+    """The best sequence seen with its score, where the walk ended, and how many edits were accepted."""
+
+    best: Tokens
+    score: float
+    last: Tokens
+    accepted: int
+
+
+def acceptance(gain: float, log_ratio: float, temperature: float) -> float:
+    """The Metropolis-Hastings probability; `gain` is score(y') - score(y)."""
+    if not temperature > 0.0:
+        raise ValueError(f"temperature={temperature}: it is above 0.")
+    return math.exp(min(0.0, gain / temperature + log_ratio))
+
+
+def anneal(
+    start: Tokens, score: Score, edits: Edits, temperature: Schedule, num_steps: int, rng: np.random.Generator
+) -> Annealed:
+    """Walk `num_steps` edits from `start`; `temperature(k)` is that of step k = 1, 2, ..."""
+    _check_start(start, edits)
+    sequence, height = start, score(start)
+    best, best_score, accepted = sequence, height, 0
+    for step in range(1, num_steps + 1):
+        move = edits.propose(sequence, rng)
+        reached = score(move.result)
+        if rng.random() < acceptance(reached - height, move.log_ratio, temperature(step)):
+            accepted += move.result != sequence
+            sequence, height = move.result, reached
+        if height > best_score:
+            best, best_score = sequence, height
+    return Annealed(best, best_score, sequence, accepted)
+
+
+def transition_matrix(sequences: Sequence[Tokens], score: Score, edits: Edits, temperature: float) -> Floats:
+    """The chain's law of the next sequence [Y, Y] at a fixed temperature, over all that edits reach."""
+    index = {sequence: i for i, sequence in enumerate(sequences)}
+    height_Y = [score(sequence) for sequence in sequences]
+    chain_YY = np.zeros((len(index), len(index)))
+    for sequence, i in index.items():
+        for probability, move in edits.moves(sequence):
+            j = index[move.result]
+            chain_YY[i, j] += probability * acceptance(height_Y[j] - height_Y[i], move.log_ratio, temperature)
+        chain_YY[i, i] += 1.0 - chain_YY[i].sum()
+    return chain_YY
+
+
+def _check_start(start: Tokens, edits: Edits) -> None:
+    if not edits.min_length <= len(start) <= edits.max_length or not set(start) <= set(edits.alphabet):
+        raise ValueError(
+            f"start={start}: the edits know {edits.min_length} to {edits.max_length} tokens of {list(edits.alphabet)}."
+        )

@@ -1,0 +1,150 @@
+"""Tree search against exact values: with exact leaves it chooses the best token; with rollouts it gets there."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from exact.build import transformer
+from exact.planned import PROMPT, STOP, rewards, table, tree
+from strop.planning.boltzmann import regularised_optimum, soft_values
+from strop.planning.enumeration import enumerate_sequences, mean_values, optimal_values
+from strop.planning.mcts import Problem, TreeSearch, rollout_values
+from strop.samplers.local import LocalSampler
+from strop.types import Sampling, Tokens
+
+
+def problem(horizon: int = 4, vocabulary: int = 3, seed: int = 7) -> Problem:
+    return Problem(PROMPT, Sampling(max_tokens=horizon), STOP, rewards(seed, vocabulary, horizon).__getitem__)
+
+
+def test_a_few_simulations_by_hand() -> None:
+    # one level, prior (.5, .3, .2), rewards (0, 1, 2); c = 1. Bonus p sqrt(1 + n) / (1 + n_v); Q scaled to [0, 1]
+    #  1: nothing is known: the largest prior, token 0, G = 0: lowest = highest = 0, so that every Q counts 0
+    #  2: .5 sqrt 2 / 2 = .354 | .3 sqrt 2 = .424 | .2 sqrt 2 = .283: token 1, G = 1: scaled Q is 0 | 1 | 0 (value 0)
+    #  3: token 1: 1 + .3 sqrt 3 / 2 = 1.260 beats .433 and .346; again at 4: 1 + .2 = 1.2 beats .5 and .4
+    policy = table(0, 3, 1)
+    with torch.no_grad():
+        policy.weight[0] = torch.tensor([0.5, 0.3, 0.2]).log()
+    one = Problem(PROMPT, Sampling(max_tokens=1), STOP, lambda y: float(y[0]))
+    for simulations, visits in ((1, [1, 0, 0]), (2, [1, 1, 0]), (3, [1, 2, 0]), (4, [1, 3, 0])):
+        search = TreeSearch(TreeSearch.Config(num_simulations=simulations), policy, one, lambda y: 0.0)
+        assert search.search().visits_V.tolist() == visits
+    # c = 4: again 0, then 1
+    #  3: 1.732 | 2.039 | 1.386: token 1
+    #  4: 2 | 1.8 | 1.6: token 0
+    #  5: 1.491 | 1.894 | 1.789: token 1
+    #  6: 1.633 | 1.735 | 1.960: token 2
+    search = TreeSearch(TreeSearch.Config(exploration=4.0, num_simulations=6), policy, one, lambda y: 0.0)
+    root = search.search()
+    assert root.visits_V.tolist() == [2, 3, 1]
+    assert root.q_V(0.0).tolist() == [0.0, 1.0, 2.0]
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_mean_backup_of_exact_leaves_chooses_the_best_token(seed: int) -> None:
+    task, policy = problem(horizon=3, seed=seed), table(seed, scale=0.3)
+    best = optimal_values(tree(seed, scale=0.3), task.reward)
+    search = TreeSearch(TreeSearch.Config(num_simulations=300), policy, task, best.value.__getitem__)
+    root = search.search()
+    assert root.visits_V.sum() == 300
+    assert int(root.visits_V.argmax()) == int(best.q[()].argmax())
+    assert task.reward(search.decode()) == best.value[()]
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_maximum_backup_of_exact_leaves_has_the_exact_values(seed: int) -> None:
+    task, policy = problem(seed=seed), table(seed, 3, 4)
+    best = optimal_values(tree(seed, 3, 4), task.reward)
+    config = TreeSearch.Config(num_simulations=100, max_weight=1.0)
+    root = TreeSearch(config, policy, task, best.value.__getitem__).search()
+    assert int(root.visits_V.argmax()) == int(best.q[()].argmax())
+    tried_V = root.visits_V > 0
+    assert np.abs(root.q_V(1.0) - best.q[()].numpy())[tried_V].max() == 0.0
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_rollouts_reach_the_optimal_value(seed: int) -> None:
+    task, policy = problem(seed=seed), table(seed, 3, 4, scale=0.3)
+    best = optimal_values(tree(seed, 3, 4, scale=0.3), task.reward)
+    leaf = rollout_values(LocalSampler(policy, STOP), task, np.random.default_rng(seed))
+    config = TreeSearch.Config(num_simulations=600, max_weight=1.0, exploration=4.0)
+    root = TreeSearch(config, policy, task, leaf).search()
+    assert root.q_V(1.0).max() == best.value[()]
+    assert int(root.visits_V.argmax()) == int(best.q[()].argmax())
+
+
+def test_rollouts_estimate_the_policy_s_value() -> None:
+    task, policy = problem(), table(0, 3, 4)
+    exact = mean_values(tree(0, 3, 4), task.reward).value
+    leaf = rollout_values(LocalSampler(policy, STOP), task, np.random.default_rng(0), num_rollouts=2000)
+    for prefix in ((), (1,), (2, 1)):
+        assert leaf(prefix) == pytest.approx(exact[prefix], abs=0.1)  # std about 1, so 4.5 standard errors
+
+
+def test_mean_backup_is_the_mean_of_what_came_back() -> None:
+    task, policy, gains = problem(), table(0, 3, 4), []
+    search = TreeSearch(TreeSearch.Config(num_simulations=1), policy, task, lambda y: float(len(y)))
+    for _ in range(60):
+        before = search.nodes[()].total_V.sum() if search.nodes else 0.0
+        gains.append(search.search().total_V.sum() - before)
+    root = search.nodes[()]
+    assert (root.q_V(0.0) * root.visits_V).sum() == pytest.approx(sum(gains))
+    # every node's visits are its children's and the one that opened it
+    for tokens, node in search.nodes.items():
+        for v, visits in enumerate(node.visits_V.tolist()):
+            below = search.nodes.get((*tokens, v))
+            assert below is None or visits == 1 + below.visits_V.sum()
+
+
+def test_a_later_search_goes_on_in_the_same_tree() -> None:
+    task, policy = problem(), table(0, 3, 4)
+    search = TreeSearch(TreeSearch.Config(num_simulations=30), policy, task, lambda y: 0.0)
+    root = search.search()
+    token = int(root.visits_V.argmax())
+    inherited = int(search.nodes[(token,)].visits_V.sum())
+    assert inherited == root.visits_V[token] - 1
+    assert search.search((token,)).visits_V.sum() == inherited + 30
+    with pytest.raises(ValueError, match="is over"):
+        search.search((0,))
+
+
+def test_the_cost_of_kl_moves_the_search_to_the_regularised_optimum() -> None:
+    # with the soft-optimal policy as prior, every completion is worth J*: r - beta ln(pi* / ref) = J* on all of them
+    beta, task, reference = 0.5, problem(horizon=3), table(1)
+    found = enumerate_sequences(reference, PROMPT, task.sampling, STOP)
+    soft = soft_values(found, task.reward, beta)
+    optimal = table(1)
+    with torch.no_grad():
+        for prefix in found.laws:
+            row = optimal.row((*PROMPT, *prefix))
+            optimal.weight[row] += soft.q[prefix] / beta
+    config = TreeSearch.Config(num_simulations=100, exploration=5.0, kl_weight=beta)
+    search = TreeSearch(config, optimal, task, soft.value.__getitem__, reference)
+    root = search.search()
+    objective = regularised_optimum(found.logprobs_Y, found.rewards_Y(task.reward), beta).objective
+    assert np.abs(root.q_V(0.0) - objective).max() < 1e-13
+    assert (root.visits_V > 0).all()
+    with pytest.raises(ValueError, match="reference policy"):
+        TreeSearch(config, optimal, task, lambda y: 0.0)
+
+
+def test_impossible_tokens_are_never_tried() -> None:
+    policy, law = table(0, 3, 4), Sampling(max_tokens=4, top_k=1)
+    task = Problem(PROMPT, law, STOP, problem().reward)
+    search = TreeSearch(TreeSearch.Config(exploration=100.0), policy, task, lambda y: 0.0)
+    tokens: Tokens = ()
+    while not task.is_over(tokens):
+        tokens = (*tokens, int(policy.weight[policy.row((*PROMPT, *tokens))].argmax()))
+    assert search.decode() == tokens
+
+
+def test_search_on_a_transformer() -> None:
+    policy, task = transformer("gpt2", vocabulary=3), problem(horizon=3)
+    best = optimal_values(enumerate_sequences(policy, PROMPT, task.sampling, STOP), task.reward)
+    search = TreeSearch(TreeSearch.Config(num_simulations=60), policy, task, best.value.__getitem__)
+    assert task.reward(search.decode()) == best.value[()]
+    assert math.isfinite(best.value[()])

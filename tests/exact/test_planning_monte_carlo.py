@@ -1,0 +1,157 @@
+"""Monte Carlo estimates: by hand, and in exact expectation over every path of a small layered problem."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from exact.worlds import two_contexts
+from strop.planning.evaluation import policy_values
+from strop.planning.mdp import FiniteMDP
+from strop.planning.monte_carlo import (
+    Path,
+    control,
+    epsilon_greedy,
+    every_visit_values,
+    first_visit_values,
+    ordinary_importance,
+    path_ratio,
+    play,
+    weighted_importance,
+)
+from strop.planning.value_iteration import iterate_values
+
+DISCOUNT = 0.7
+
+
+def layered() -> FiniteMDP:
+    """0 -> 1 or 2 -> 3 or the end (4) -> the end: at most three steps, and no state comes twice."""
+    rng = np.random.default_rng(0)
+    P = np.zeros((5, 2, 5))
+    for state, targets in {0: (1, 2), 1: (3, 4), 2: (3, 4), 3: (4,), 4: (4,)}.items():
+        for action in range(2):
+            P[state, action, list(targets)] = rng.dirichlet(np.ones(len(targets)))
+    return FiniteMDP(P, rng.normal(size=(5, 2, 5)), [1, 0, 0, 0, 0], [False] * 4 + [True])
+
+
+def every_path(mdp: FiniteMDP, policy_SA: np.ndarray, state: int = 0) -> Iterator[tuple[float, Path]]:
+    """(probability, path) of all that can happen from a state on."""
+    if mdp.terminal[state]:
+        yield 1.0, Path((), (), ())
+        return
+    for action, after in np.argwhere(mdp.P[state] > 0).tolist():
+        chance = policy_SA[state, action] * mdp.P[state, action, after]
+        for probability, rest in every_path(mdp, policy_SA, after):
+            reward = float(mdp.R[state, action, after])
+            yield (
+                chance * probability,
+                Path((state, *rest.states), (action, *rest.actions), (reward, *rest.rewards)),
+            )
+
+
+def policies() -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(1)
+    return rng.dirichlet(np.ones(2), size=5), rng.dirichlet(np.ones(2), size=5)
+
+
+def test_returns_by_hand() -> None:
+    assert Path((0, 1, 0), (0, 0, 0), (1.0, 2.0, 4.0)).returns(0.5) == [3.0, 4.0, 4.0]
+
+
+def test_first_and_every_visit_by_hand() -> None:
+    # one state, reward 1 a step: paths of 1 and of 3 steps have the returns 1 and 3, 2, 1 (Sutton & Barto, ex. 5.5)
+    paths = [Path((0,) * n, (0,) * n, (1.0,) * n) for n in (1, 3)]
+    assert first_visit_values(paths, 2, 1.0)[0] == (1 + 3) / 2
+    assert every_visit_values(paths, 2, 1.0)[0] == (1 + 3 + 2 + 1) / 4
+    assert math.isnan(first_visit_values(paths, 2, 1.0)[1])
+
+
+def test_every_visit_is_biased_and_first_visit_is_not() -> None:
+    # leave with probability 1/3 a step: V = 3. One path of n steps: first n, every (n + 1) / 2, so 3 and (3 + 1) / 2
+    first = every = 0.0
+    for n in range(1, 200):
+        path, chance = [Path((0,) * n, (0,) * n, (1.0,) * n)], (2 / 3) ** (n - 1) / 3
+        first += chance * first_visit_values(path, 1, 1.0)[0]
+        every += chance * every_visit_values(path, 1, 1.0)[0]
+    assert first == pytest.approx(3.0, abs=1e-12)
+    assert every == pytest.approx(2.0, abs=1e-12)
+
+
+def test_prediction_is_exact_in_expectation() -> None:
+    mdp, (policy_SA, _) = layered(), policies()
+    expected = policy_values(mdp, policy_SA, DISCOUNT).value_S[0]
+    mean = sum(p * first_visit_values([path], 5, DISCOUNT)[0] for p, path in every_path(mdp, policy_SA))
+    assert mean == pytest.approx(expected, abs=1e-14)
+
+
+def test_importance_sampling_in_expectation() -> None:
+    mdp, (target_SA, behaviour_SA) = layered(), policies()
+    of_target = policy_values(mdp, target_SA, DISCOUNT).value_S[0]
+    of_behaviour = policy_values(mdp, behaviour_SA, DISCOUNT).value_S[0]
+    ordinary = weighted = 0.0
+    for p, path in every_path(mdp, behaviour_SA):
+        ordinary += p * ordinary_importance([path], target_SA, behaviour_SA, DISCOUNT)
+        weighted += p * weighted_importance([path], target_SA, behaviour_SA, DISCOUNT)
+    assert ordinary == pytest.approx(of_target, abs=1e-14)
+    assert weighted == pytest.approx(of_behaviour, abs=1e-14)  # one path: rho cancels, and the bias is all there is
+    assert abs(of_target - of_behaviour) > 0.05
+
+
+def test_importance_ratios_by_hand() -> None:
+    target_SA, behaviour_SA = np.array([[0.9, 0.1], [0.5, 0.5]]), np.array([[0.3, 0.7], [1.0, 0.0]])
+    short, long = Path((0,), (0,), (2.0,)), Path((0, 1), (1, 0), (0.0, 4.0))
+    rho_short, rho_long = 3.0, (0.1 / 0.7) * 0.5
+    assert path_ratio(long, target_SA, behaviour_SA) == pytest.approx(rho_long, abs=1e-15)
+    both = [short, long]
+    total = rho_short * 2.0 + rho_long * 0.5 * 4.0
+    assert ordinary_importance(both, target_SA, behaviour_SA, 0.5) == pytest.approx(total / 2, abs=1e-14)
+    weighted = weighted_importance(both, target_SA, behaviour_SA, 0.5)
+    assert weighted == pytest.approx(total / (rho_short + rho_long), abs=1e-14)
+    with pytest.raises(ValueError, match="never takes"):
+        path_ratio(Path((1,), (1,), (0.0,)), target_SA, behaviour_SA)
+
+
+def test_a_path_stays_on_the_tables() -> None:
+    mdp, (policy_SA, _) = layered(), policies()
+    law = {path: p for p, path in every_path(mdp, policy_SA)}
+    rng, counts = np.random.default_rng(2), dict.fromkeys(law, 0)
+    for _ in range(3000):
+        counts[play(mdp, policy_SA, rng, 10)] += 1  # a KeyError is a path that cannot happen
+    z = [(counts[path] - 3000 * p) / math.sqrt(3000 * p * (1 - p)) for path, p in law.items() if 3000 * p > 5]
+    assert max(map(abs, z)) < 4.0
+    assert play(two_contexts(), np.full((2, 2), 0.5), rng, 7).rewards.__len__() == 7
+
+
+def test_epsilon_greedy_by_hand() -> None:
+    q_SA = np.array([[1.0, 3.0, 2.0], [5.0, 5.0, 0.0]])
+    expected = [[0.1, 0.8, 0.1], [0.8, 0.1, 0.1]]
+    assert np.abs(epsilon_greedy(q_SA, 0.3) - expected).max() < 1e-15
+
+
+def test_control_that_only_explores_evaluates_the_uniform_policy() -> None:
+    mdp = layered()
+    uniform = policy_values(mdp, np.full((5, 2), 0.5), DISCOUNT)
+    found = control(mdp, DISCOUNT, lambda n: 1.0, 2000, 10, np.random.default_rng(3))
+    assert np.abs(found.q_SA - uniform.q_SA)[:4].max() < 0.2  # about 350 returns of std 1 in the rarest pair
+
+
+def test_control_finds_the_best_words() -> None:
+    mdp = two_contexts()
+    found = control(mdp, 0.9, lambda n: 1 / (1 + 0.2 * n), 200, 60, np.random.default_rng(4))
+    assert found.action_S.tolist() == [1, 1]
+    # the mean keeps the early, exploring paths: below the optimum, near it
+    assert np.all(found.q_SA < iterate_values(mdp, 0.9).q_SA)
+    assert np.abs(found.q_SA - (19.0, 20.0)).max() < 4.0
+
+
+@pytest.mark.learning
+@pytest.mark.parametrize("seed", range(5))
+def test_control_reaches_the_optimum_of_the_layered_problem(seed: int) -> None:
+    mdp = layered()
+    found = control(mdp, DISCOUNT, lambda n: 1 / (1 + 0.02 * n), 3000, 10, np.random.default_rng(seed))
+    best = iterate_values(mdp, DISCOUNT)
+    chosen = policy_values(mdp, epsilon_greedy(found.q_SA, 0.0), DISCOUNT)
+    assert chosen.value_S[0] > best.value_S[0] - 0.02
