@@ -166,6 +166,7 @@ def check_sft_invariances() -> Gap:
     return same_gradient(SFT.Config(optimizer=SGD(lr=1.0)))
 
 
+@torch.no_grad()
 def check_cache() -> Gap:
     """transformer: the log-probs of one plain forward pass, read with a cache and left padding (I10)."""
     policy = tiny_transformer()
