@@ -177,7 +177,7 @@ class Judge:
         put_in_place(site)
         fitting = [item for item in session.items if self.fits(item, site.module)]
         for item in sorted(fitting, key=lambda item: self.seconds[item.nodeid]):
-            signal.alarm(30 + int(10 * self.seconds[item.nodeid]))  # one that has lost its end dies, and is noticed
+            signal.alarm(15 + int(10 * self.seconds[item.nodeid]))  # one that has lost its end dies, and is noticed
             if fails(session, item):
                 return 1
         signal.alarm(0)
