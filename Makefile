@@ -10,7 +10,7 @@ CONSTRAINTS := $(VENV)/constraints.txt
 # Test processes side by side; each computes in one thread (tests/conftest.py).
 WORKERS ?= 2
 
-.PHONY: demo test test-ci test-slow test-lowest check check-static format bench clean
+.PHONY: demo test test-ci test-slow test-lowest mutants check check-static format bench clean
 
 demo: $(VENV)/demo.done ## the main job: a real language model gets better at writing tiny stories
 	$(BIN)/strop models get smollm2
@@ -29,6 +29,9 @@ test-lowest: ## the fast tests on the lowest versions that pyproject.toml allows
 	$(PYTHON) -m venv $(VENV)-lowest
 	$(VENV)-lowest/bin/python -m pip install --quiet --constraint constraints/lowest.txt --editable '.[dev,demo]'
 	$(VENV)-lowest/bin/python -m pytest -n $(WORKERS) -m "not slow and not model and not crash and not learning"
+
+mutants: $(VENV)/dev.done ## plant small bugs in every formula and see that a test or strop verify notices: up to half an hour
+	$(BIN)/python tools/mutants.py --workers $(WORKERS)
 
 check: check-static test ## format, lint, types, import layers, tests
 

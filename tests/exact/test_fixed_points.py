@@ -6,9 +6,7 @@ import math
 from typing import Any
 
 import torch
-from torch import Tensor
 
-from exact.build import flat
 from exact.tree import Tree, ascent, built_at, expected_ascent, random_weights, set_weights, table_tree
 from strop.algorithms.grpo import GRPO
 from strop.algorithms.reinforce import REINFORCE
@@ -17,6 +15,7 @@ from strop.functional.divergences import KL
 from strop.optimizer import SGD
 from strop.policies.table import Table
 from strop.types import Pick, Sampling
+from strop.verify.optimum import natural_step, optimum
 
 REF, REWARD = (0.5, 0.3, 0.2), (1.0, 0.0, 0.5)
 
@@ -28,16 +27,6 @@ def bandit() -> Tree:
     policy.row((1,))
     set_weights(policy, torch.cat([torch.tensor(REF, dtype=torch.float64).log(), torch.zeros(3, dtype=torch.float64)]))
     return tree
-
-
-def natural_step(tree: Tree, moved: Tensor, rate: float) -> None:
-    """Step along the gradient over d_s pi(a | s): the natural gradient of a softmax table, fast in rare places too."""
-    laws = {s: law.detach() for s, law in tree.laws().items()}
-    visits = tree.visits(laws)
-    step = moved.view_as(tree.policy.weight).clone()
-    for s in tree.states:
-        step[tree.policy.contexts[(1, *s)]] /= visits[s] * laws[s].exp()
-    set_weights(tree.policy, flat(tree.policy.parameters()) + rate * step.flatten())
 
 
 def solved(tree: Tree, algorithm: Any, size: int) -> list[float]:
@@ -120,22 +109,6 @@ def test_bandit_grpo_in_a_large_group_stands_still_at_the_point_of_the_populatio
         group = [Pick(one) for one, n in zip(episodes, counts, strict=True) for _ in range(n)]
         still[counts] = float(ascent(tree, algorithm, group).norm())
     assert still[842, 73, 85] < 2e-3 < 50 * 2e-3 < still[684, 151, 165]
-
-
-def optimum(tree: Tree, reference: Tensor, rewards: list[float], beta: float) -> tuple[Tensor, float]:
-    """Weights of pi* = ref e^(r / beta) / Z by backward induction, and beta ln Z."""
-    own = flat(tree.policy.parameters())
-    set_weights(tree.policy, reference)
-    ref = tree.probabilities(tree.laws()).tolist()
-    mass = {y: p * math.exp(r / beta) for y, p, r in zip(tree.sequences, ref, rewards, strict=True)}
-    best = tree.policy.weight.detach().clone()
-    for state in tree.states:
-        for token in range(tree.policy.vocabulary):
-            prefix = (*state, token)
-            below = math.fsum(m for y, m in mass.items() if y[: len(prefix)] == prefix)
-            best[tree.policy.contexts[(1, *state)], token] = math.log(below)
-    set_weights(tree.policy, own)
-    return best.flatten(), beta * math.log(math.fsum(mass.values()))
 
 
 def test_the_gradient_is_zero_at_the_kl_regularised_optimum() -> None:

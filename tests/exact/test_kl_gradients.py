@@ -1,14 +1,4 @@
-"""What each (placement, estimator) of KL optimises: its expected gradient is one closed form and none of the others.
-
-Closed forms, by autograd over the enumeration; d_s is the probability to pass through state s, held fixed:
-
-    sequence      grad KL(pi || ref) of whole sequences
-    reverse       sum_s d_s grad KL(pi_s || ref_s)        the token-local reverse KL
-    forward       sum_s d_s grad KL(ref_s || pi_s)        the token-local forward KL
-
-An estimator c in the reward gives grad sum_y pi(y) sg(c(y)) = grad E[c] - E[grad c]; since E[k1] = E[k3] = E[full] = KL
-and E[grad k2] = E[grad full] = reverse, E[grad k3] = forward, E[grad k1] = 0, the table below follows.
-"""
+"""What each (placement, estimator) of KL optimises: its closed form (`strop.verify.kl`) and none of the others."""
 
 from __future__ import annotations
 
@@ -16,10 +6,9 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
 
 from exact.build import flat, transformer
-from exact.tree import Laws, Tree, built_at, expected_ascent, random_weights, relative, set_weights, table_tree
+from exact.tree import Tree, expected_ascent, random_weights, relative, table_tree
 from strop.algorithms.dr_grpo import DrGRPO
 from strop.algorithms.grpo import GRPO
 from strop.algorithms.reinforce import REINFORCE
@@ -28,54 +17,7 @@ from strop.batch import collate
 from strop.functional.divergences import KL, estimate, full_kl
 from strop.optimizer import SGD
 from strop.types import Pick, Sampling
-
-TABLE = {
-    ("reward", "k1"): "sequence",
-    ("reward", "k2"): "k2 - reverse",
-    ("reward", "k3"): "sequence - forward",
-    ("reward", "full"): "sequence - reverse",
-    ("loss", "k2"): "reverse",
-    ("loss", "k3"): "forward",
-    ("loss", "k3_ratio"): "reverse",
-    ("loss", "full"): "reverse",
-}
-
-
-def build(kind: Any, tree: Tree, placement: Any, estimator: Any, reference: Tensor, **fields: Any) -> Any:
-    kl = KL(weight=1.0, placement=placement, estimator=estimator)
-    config = kind.Config(optimizer=SGD(lr=1.0), kl=kl, **fields)
-    sampling = Sampling(temperature=tree.temperature, max_tokens=5)
-    return built_at(tree, reference, lambda: config.build(tree.policy, sampling, 4096))
-
-
-def at(tree: Tree, weights: Tensor) -> Laws:
-    """The laws at other weights, as constants."""
-    own = flat(tree.policy.parameters())
-    set_weights(tree.policy, weights)
-    laws = {s: law.detach() for s, law in tree.laws().items()}
-    set_weights(tree.policy, own)
-    return laws
-
-
-def closed_forms(tree: Tree, reference: Tensor) -> dict[str, Tensor]:
-    """Every named gradient of the module's docstring."""
-    ref = at(tree, reference)
-    laws = tree.laws()
-    visits = {s: d.detach() for s, d in tree.visits(laws).items()}
-    probs = tree.probabilities(laws)
-    ratios = [a - b for a, b in zip(tree.logprobs(laws), tree.logprobs(ref), strict=True)]
-    sequence = tree.gradient(sum(p * ratio.sum() for p, ratio in zip(probs, ratios, strict=True)))
-    k2 = tree.gradient(sum(p * (ratio**2 / 2).sum() for p, ratio in zip(probs, ratios, strict=True)))
-    reverse = tree.gradient(sum(visits[s] * (laws[s].exp() * (laws[s] - ref[s])).sum() for s in tree.states))
-    forward = tree.gradient(sum(visits[s] * (ref[s].exp() * (ref[s] - laws[s])).sum() for s in tree.states))
-    return {
-        "sequence": sequence,
-        "reverse": reverse,
-        "forward": forward,
-        "k2 - reverse": k2 - reverse,
-        "sequence - forward": sequence - forward,
-        "sequence - reverse": sequence - reverse,
-    }
+from strop.verify.kl import TABLE, at, build, closed_forms
 
 
 @pytest.mark.parametrize("temperature", [1.0, 0.7])

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import math
-import statistics
-from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
 
 from exact.build import episode, transformer, turn
 from exact.tree import PROMPT, Tree, ascent, cosine, expected_ascent, relative, table_tree
@@ -18,40 +15,9 @@ from strop.algorithms.dr_grpo import DrGRPO
 from strop.algorithms.grpo import GRPO
 from strop.algorithms.reinforce import REINFORCE
 from strop.algorithms.rloo import RLOO
-from strop.functional.divergences import KL
-from strop.optimizer import SGD
 from strop.policies.table import Table
-from strop.types import Episode, Part, Pick, Sampling, Unscored
-
-MAX_TOKENS = 5
-
-
-def build(kind: Any, tree: Tree, **fields: Any) -> Any:
-    config = kind.Config(optimizer=SGD(lr=1.0), **({"kl": KL()} | fields))
-    return config.build(tree.policy, Sampling(temperature=tree.temperature, max_tokens=MAX_TOKENS), 4096)
-
-
-def rewards_of(tree: Tree, seed: int = 7) -> list[float]:
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(len(tree.sequences), generator=generator, dtype=torch.float64).tolist()
-
-
-def slow_reference(
-    tree: Tree, rewards: Sequence[float], size: int, advantages: Callable[[list[float]], list[float]], by_length: bool
-) -> Tensor:
-    """sum over groups of P(group) * (1/G) sum_i A_i grad log pi(y_i), in plain loops; `by_length` divides by L_i."""
-    score = tree.score()
-    total = torch.zeros_like(score[0])
-    for probability, members in tree.tuples(size):
-        for a, i in zip(advantages([rewards[i] for i in members]), members, strict=True):
-            total += probability * a * score[i] / size / (len(tree.sequences[i]) if by_length else 1)
-    return total
-
-
-def normalised(group: list[float]) -> list[float]:
-    if len(set(group)) == 1:
-        return [0.0] * len(group)
-    return [(r - statistics.fmean(group)) / (statistics.stdev(group) + 1e-4) for r in group]
+from strop.types import Episode, Part, Pick, Unscored
+from strop.verify.policy_gradient import MAX_TOKENS, build, normalised, rewards_of, slow_reference
 
 
 def test_tree_probabilities_sum_to_one_and_the_score_has_mean_zero() -> None:

@@ -18,6 +18,7 @@ from strop.policies.table import Table
 from strop.rollout import EmbeddedEngine, Scene
 from strop.samplers.local import LocalSampler
 from strop.types import End, Episode, Pick, Sampling, Step, Task, Unscored
+from strop.verify.tabular import guess_optimum
 
 EXPLORE = Sampling(epsilon=1.0, max_tokens=1)
 
@@ -172,28 +173,6 @@ def test_corridor_greedy_policy_walks_right() -> None:
     assert [t.text for t in one.turns] == ["right"] * 3
     assert one.end is End.TERMINATED
     assert one.source == "greedy"
-
-
-def guess_optimum(words: list[str], turns: int) -> dict[tuple[tuple[str, str], ...], dict[str, float]]:
-    """Q* of every history by backward induction over the words that are still possible."""
-    table: dict[tuple[tuple[str, str], ...], dict[str, float]] = {}
-
-    def solve(history: tuple[tuple[str, str], ...], possible: list[str]) -> float:
-        if len(history) == turns:
-            return 0.0
-        values = {}
-        for guess in words:
-            total = 1.0 if guess in possible else 0.0
-            for reply in ("before", "after"):
-                left = [w for w in possible if w != guess and (w < guess) == (reply == "before")]
-                if left:
-                    total += len(left) * solve((*history, (guess, reply)), left)
-            values[guess] = total / len(possible)
-        table[history] = values
-        return max(values.values())
-
-    solve((), words)
-    return table
 
 
 def test_guess_word_reaches_backward_induction_over_histories() -> None:

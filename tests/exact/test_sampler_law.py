@@ -11,38 +11,10 @@ import torch
 from exact.tree import PROMPT, table_tree
 from strop.samplers.local import LocalSampler, draw
 from strop.types import Sampling
-
-LAWS = [
-    Sampling(),
-    Sampling(temperature=0.6),
-    Sampling(epsilon=0.3),
-    Sampling(temperature=0.0, epsilon=0.5),
-    Sampling(top_k=2),
-    Sampling(top_p=0.8),
-    Sampling(temperature=1.5, top_k=2, epsilon=0.1),
-]
+from strop.verify.sampling import LAWS, chi_square_z, slow_law
 
 
-def slow_law(logits: list[float], law: Sampling) -> list[float]:
-    """The next token's law in plain Python."""
-    if law.temperature == 0.0:
-        probs = [float(i == logits.index(max(logits))) for i in range(len(logits))]
-    else:
-        weights = [np.exp(z / law.temperature) for z in logits]
-        order = sorted(range(len(logits)), key=lambda i: -weights[i])
-        kept = order[: law.top_k or None]
-        total = sum(weights[i] for i in kept)
-        nucleus, mass = [], 0.0
-        for i in kept:
-            if mass < law.top_p:
-                nucleus.append(i)
-            mass += weights[i] / total
-        total = sum(weights[i] for i in nucleus)
-        probs = [weights[i] / total if i in nucleus else 0.0 for i in range(len(logits))]
-    return [(1 - law.epsilon) * p + law.epsilon / len(probs) for p in probs]
-
-
-@pytest.mark.parametrize("law", LAWS, ids=str)
+@pytest.mark.parametrize("law", LAWS.values(), ids=str)
 def test_sequences_follow_the_exact_law_and_carry_its_logprobs(law: Sampling) -> None:
     tree = table_tree(3, 3, seed=0, scale=0.7)
     rows = {s: tree.policy.weight[tree.policy.contexts[PROMPT + s]].tolist() for s in tree.states}
@@ -62,11 +34,7 @@ def test_sequences_follow_the_exact_law_and_carry_its_logprobs(law: Sampling) ->
 
     counts = Counter(one.tokens for one in drawn)
     assert all(exact[y] > 0 for y in counts)  # nothing outside the nucleus
-    cells = [(counts[y], n * p) for y, p in exact.items() if n * p >= 5]
-    chi2, df = sum((seen - mean) ** 2 / mean for seen, mean in cells), len(cells) - 1
-    # Wilson-Hilferty: (chi2 / df)^(1/3) is nearly normal; 3.7 standard deviations are p = 1e-4
-    z = ((chi2 / df) ** (1 / 3) - (1 - 2 / (9 * df))) / (2 / (9 * df)) ** 0.5
-    assert z < 3.7
+    assert chi_square_z(counts, exact, n) < 3.7
 
 
 def test_draw_inverts_the_cumulated_law() -> None:

@@ -1,0 +1,50 @@
+"""What every algorithm says beside its step, and that its several epochs are several steps."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+import pytest
+import torch
+
+from exact.build import batch_of, episode, turn
+from exact.learners import GRADIENT, learner
+from exact.tree import table_tree
+from strop.optimizer import SGD
+from strop.types import Batch
+
+TASKS = [kind for kind in GRADIENT if kind.Config.reads == "tasks"]
+EPOCHS = [kind for kind in TASKS if "epochs" in {field.name for field in fields(kind.Config)}]
+
+
+def pair() -> Batch:
+    """Two answers of a group, one better."""
+    return batch_of(
+        episode(turn((1,), (2, 0)), reward=1.0, id="a"),
+        episode(turn((1,), (1,)), reward=0.0, id="b"),
+        layout="per_turn",
+    )
+
+
+@pytest.mark.parametrize("kind", TASKS)
+def test_opinions_are_given_for_every_slot(kind: Any) -> None:
+    batch = pair()
+    update = learner(kind, table_tree(3, 3).policy).update(batch)
+    assert update.per_token
+    for name, opinion_BT in update.per_token.items():
+        assert opinion_BT.shape == batch.tokens_BT.shape, name
+        assert bool(opinion_BT[batch.action_BT].isfinite().all()), name
+        assert not opinion_BT.requires_grad
+
+
+@pytest.mark.parametrize("kind", EPOCHS)
+def test_two_epochs_are_two_steps(kind: Any) -> None:
+    steps = {}
+    for epochs in (1, 2):
+        policy = table_tree(3, 3).policy
+        algorithm = learner(kind, policy, epochs=epochs, optimizer=SGD(lr=0.01))
+        algorithm.update(pair())
+        steps[epochs] = (algorithm.optimizer.num_steps, policy.weight.detach().clone())
+    assert (steps[1][0], steps[2][0]) == (1, 2)
+    assert not torch.equal(steps[1][1], steps[2][1])

@@ -1,0 +1,260 @@
+"""Plant small bugs in every function of algorithms/ and functional/, and see which ones no test notices.
+
+    python tools/mutants.py [grpo returns ...] [--workers 2] [--minutes 25]
+
+One process loads torch, strop and the quick tests that fit, and runs them once; then it forks for every mutant. The
+fork gives one function the code of its mutated form (no file is touched) and runs the tests from the quickest on until
+one fails, so a mutant costs about as long as that test. One that all tests let pass must still get past `strop verify`.
+Survivors that change nothing stand, each with its reason, in equivalent_mutants.toml; any other one is a failure.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import importlib
+import inspect
+import json
+import os
+import signal
+import sys
+import tempfile
+import time
+import tomllib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain, zip_longest
+from pathlib import Path
+from types import CodeType, FunctionType
+from typing import Any
+
+import pytest
+from plant import Mutant, plant
+
+ROOT = Path(__file__).parents[1]
+ROOMS = ("algorithms", "functional")
+EQUIVALENT = Path(__file__).with_name("equivalent_mutants.toml")
+MARKS = "not slow and not model and not crash and not learning"
+EVERY = "from exact.learners import"
+"""What a test file says that takes every algorithm of the folder."""
+OTHERWISE = ("tests/faults", "tests/learning", "tests/peers", "tests/unit/cli", "tests/unit/verify")
+"""Tests of other things, or of the same things in minutes."""
+
+
+@dataclass(frozen=True)
+class Site:
+    """A mutant and the module that it is planted in."""
+
+    module: str
+    mutant: Mutant
+
+    @property
+    def key(self) -> tuple[str, str, str, str]:
+        """What it is called in the list of equivalent ones: no line number, so that it outlives other edits."""
+        return self.module, self.mutant.where, self.mutant.was, self.mutant.now
+
+    def __str__(self) -> str:
+        place = f"{self.module}:{self.mutant.line} in {self.mutant.where} ({self.mutant.kind})"
+        return f"{place}\n    - {self.mutant.was}\n    + {self.mutant.now}"
+
+
+# ------------------------------------------------------------ planting
+
+
+def put_in_place(site: Site) -> None:
+    """Give the function that holds the mutant its mutated code; whoever imported the function has it too."""
+    found: Any = importlib.import_module(site.module)
+    code = compile(site.mutant.source, site.module, "exec", dont_inherit=True)
+    for name in site.mutant.where.split("."):
+        found = inspect.getattr_static(found, name)
+        code = next(one for one in code.co_consts if isinstance(one, CodeType) and one.co_name == name)
+        if not isinstance(found, type):
+            break
+    found = inspect.unwrap(getattr(found, "fget", None) or getattr(found, "__func__", found))
+    assert isinstance(found, FunctionType)
+    found.__code__ = code
+
+
+def planted(names: Sequence[str]) -> list[Site]:
+    """Every mutant of the files of these names (none: of all), one file after the other in turn."""
+    files = [file for room in ROOMS for file in sorted((ROOT / "src" / "strop" / room).glob("*.py"))]
+    chosen = [file for file in files if file.stem != "__init__" and (not names or file.stem in names)]
+    if unknown := set(names) - {file.stem for file in chosen}:
+        raise SystemExit(f"error: no file is called {', '.join(sorted(unknown))} in {' or '.join(ROOMS)}.")
+    each = [
+        [Site(f"strop.{file.parent.name}.{file.stem}", one) for one in plant(file.read_text(encoding="utf-8"))]
+        for file in chosen
+    ]
+    return [site for site in chain.from_iterable(zip_longest(*each)) if site is not None]
+
+
+def equivalent() -> dict[tuple[str, str, str, str], str]:
+    """The committed list: a mutant's key and the reason why it changes nothing that can be seen."""
+    listed = tomllib.loads(EQUIVALENT.read_text(encoding="utf-8")).get("mutant", [])
+    return {(one["module"], one["where"], one["was"], one["now"]): one["reason"] for one in listed}
+
+
+# ------------------------------------------------------------ judging
+
+
+def tests_of(module: str) -> list[str]:
+    """The test files that fit a module: those that import it or bear its name, and those that take every algorithm."""
+    stem, files = module.rpartition(".")[2], set()
+    for file in sorted((ROOT / "tests").rglob("test_*.py")):
+        path = str(file.relative_to(ROOT))
+        is_shared = module.startswith("strop.functional.") and path.startswith("tests/exact")
+        text = file.read_text(encoding="utf-8")
+        fits = is_shared or file.stem.startswith(f"test_{stem}") or module in text or EVERY in text
+        if fits and not path.startswith(OTHERWISE):
+            files.add(path)
+    return sorted(files)
+
+
+class Judge:
+    """A pytest plugin: after the tests are collected it runs them once for every mutant, each time in a fork."""
+
+    def __init__(self, sites: Sequence[Site], workers: int, minutes: float) -> None:
+        self.sites, self.workers, self.minutes = sites, workers, minutes
+        self.files = {module: set(tests_of(module)) for module in {site.module for site in sites}}
+        self.survivors: list[Site] = []
+        self.seconds: dict[str, float] = {}
+        self.count = 0
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        """In place of running the tests."""
+        if session.testsfailed:
+            raise session.Interrupted("the tests cannot be collected")
+        from strop.verify.checks import plan
+
+        for one in plan():
+            one.load()
+        self.measure(session)
+        start = time.monotonic()
+        say(f"without a bug all tests pass, in {sum(self.seconds.values()):.0f} s; {len(self.sites)} mutants")
+        for site, code in self.judged(session, start + 60 * self.minutes):
+            self.count += 1
+            if code == 0:
+                self.survivors.append(site)
+                say(f"survived: {site}")
+            if self.count % 50 == 0:
+                say(f"{self.count}/{len(self.sites)}, {time.monotonic() - start:.0f} s")
+        return True
+
+    def measure(self, session: pytest.Session) -> None:
+        """How long each test takes; stop if one fails, since then every mutant would look noticed."""
+        with tempfile.NamedTemporaryFile(mode="r", suffix=".json") as file:
+
+            def run() -> int:
+                seconds = {}
+                for item in session.items:
+                    start = time.perf_counter()
+                    if fails(session, item):
+                        seconds = {item.nodeid: -1.0}
+                        break
+                    seconds[item.nodeid] = time.perf_counter() - start
+                Path(file.name).write_text(json.dumps(seconds))
+                return 0 if is_verified() else 1
+
+            _, status = os.waitpid(fork(run), 0)
+            self.seconds = json.loads(file.read() or "{}")
+        if status or min(self.seconds.values(), default=-1.0) < 0:
+            broken = ", ".join(self.seconds) if len(self.seconds) == 1 else "strop verify"
+            raise SystemExit(f"error: it fails without a planted bug: {broken}")
+
+    def judged(self, session: pytest.Session, until: float) -> Iterator[tuple[Site, int]]:
+        """(site, exit code) as they finish, `workers` at a time, none begun after `until`."""
+        waiting, running = list(reversed(self.sites)), dict[int, Site]()
+        while running or (waiting and time.monotonic() < until):
+            while waiting and len(running) < self.workers and time.monotonic() < until:
+                site = waiting.pop()
+                running[fork(lambda s=site: self.judge(session, s))] = site
+            pid, status = os.wait()
+            yield running.pop(pid), os.waitstatus_to_exitcode(status)
+
+    def judge(self, session: pytest.Session, site: Site) -> int:
+        """In a fork: 0 if neither the tests nor `strop verify` notice the mutant."""
+        put_in_place(site)
+        fitting = [item for item in session.items if self.fits(item, site.module)]
+        for item in sorted(fitting, key=lambda item: self.seconds[item.nodeid]):
+            signal.alarm(15 + int(10 * self.seconds[item.nodeid]))  # one that has lost its end dies, and is noticed
+            if fails(session, item):
+                return 1
+        signal.alarm(0)
+        return 0 if is_verified() else 1
+
+    def fits(self, item: pytest.Item, module: str) -> bool:
+        """Whether a test stands in a file for this module and, if it takes an algorithm, takes that one."""
+        if str(item.path.relative_to(ROOT)) not in self.files[module]:
+            return False
+        params = getattr(getattr(item, "callspec", None), "params", {}).values()
+        homes = {one.__module__ for one in params if isinstance(one, type)}
+        named = {home for home in homes if home.startswith("strop.algorithms.")}
+        return not named or module in named or not module.startswith("strop.algorithms.")
+
+
+def fails(session: pytest.Session, item: pytest.Item) -> bool:
+    """Run one test and tear everything down after it."""
+    item.config.hook.pytest_runtest_protocol(item=item, nextitem=None)
+    return session.testsfailed > 0
+
+
+def is_verified() -> bool:
+    """Whether every quick row of `strop verify` passes."""
+    from strop.verify.checks import plan, run
+
+    return all(row.verdict == "pass" for one in plan() for row in run(one))
+
+
+def fork(call: Callable[[], int]) -> int:
+    """Run in a child that says nothing; its process id."""
+    sys.stdout.flush()
+    pid = os.fork()
+    if pid:
+        return pid
+    code = 1
+    try:
+        silent = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(silent, 1)
+        os.dup2(silent, 2)
+        with contextlib.suppress(Exception):
+            code = call()
+    finally:
+        os._exit(code)
+
+
+def say(text: str) -> None:
+    """A line, past pytest's capture."""
+    with contextlib.suppress(BrokenPipeError):
+        print(text, file=sys.__stdout__, flush=True)
+
+
+def main() -> int:
+    """The exit code: 0 where every mutant was noticed or is listed as equivalent."""
+    parser = argparse.ArgumentParser(description="Which small bugs does no test notice?")
+    parser.add_argument("names", nargs="*", help="files by name (default: all)")
+    parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--minutes", type=float, default=25.0, help="none is begun after this")
+    parser.add_argument("--list", action="store_true", help="only show them")
+    args = parser.parse_args()
+    every, known = planted(args.names), equivalent()
+    sites = [site for site in every if site.key not in known]
+    if args.list:
+        print(*sites, f"{len(sites)} mutants", sep="\n")
+        return 0
+    os.chdir(ROOT)
+    judge = Judge(sites, args.workers, args.minutes)
+    files = sorted(set(chain.from_iterable(judge.files.values())))
+    options = ["-q", "--no-header", "--capture=no", "-p", "no:cacheprovider", "-m", MARKS]
+    code = pytest.main([*options, *files], plugins=[judge])
+    if not judge.seconds:
+        return int(code) or 1
+    stale = [] if args.names else [key for key in known if key not in {site.key for site in every}]
+    say(f"{judge.count} of {len(sites)} planted, {len(judge.survivors)} survived; {len(every) - len(sites)} equivalent")
+    for key in stale:
+        say(f"listed as equivalent and not planted any more: {key}")
+    return int(bool(judge.survivors or stale or judge.count < len(sites)))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
