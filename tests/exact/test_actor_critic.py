@@ -12,66 +12,30 @@ import pytest
 import torch
 from torch import Tensor
 
-from exact.build import flat
-from exact.tree import PROMPT, Tree, ascent, relative
+import strop.verify.actor_critic as verified
 from strop.actor_critic import Critic
 from strop.algorithms.a2c import A2C
 from strop.algorithms.ppo import PPO
 from strop.algorithms.vtrace import VTrace
 from strop.functional.divergences import KL, KLController
 from strop.optimizer import SGD
-from strop.policies.table import Table
 from strop.types import Batch, Pick, Sampling
+from strop.verify.actor_critic import (
+    HORIZON,
+    a2c,
+    exact_values,
+    expected_step,
+    of_logits,
+    random_rewards,
+    set_values,
+    valued_tree,
+    vtrace,
+)
+from strop.verify.checks import Gap
+from strop.verify.tree import PROMPT, Tree, flat, relative
 
-VOCABULARY, HORIZON = 3, 3
-NO_CRITIC = Critic(weight=0.0)
-
-
-def tree(seed: int = 0) -> Tree:
-    policy = Table(VOCABULARY, capacity=16, value_head=True)
-    made = Tree(policy, HORIZON, end=None)
-    for state in made.states:
-        policy.row(PROMPT + state)
-    with torch.no_grad():
-        policy.weight.copy_(torch.randn(policy.weight.shape, generator=torch.Generator().manual_seed(seed)).double())
-    return made
-
-
-def rewards(of: Tree) -> list[float]:
-    return torch.randn(len(of.sequences), generator=torch.Generator().manual_seed(7), dtype=torch.float64).tolist()
-
-
-def exact_values(of: Tree, paid: list[float]) -> dict[Any, float]:
-    """V of every state and of every leaf, by backward induction."""
-    laws, value = of.laws(), dict(zip(of.sequences, paid, strict=True))
-    for state in reversed(of.states):  # children come after their parents
-        value[state] = sum(laws[state][a].exp().item() * value[(*state, a)] for a in range(VOCABULARY))
-    return value
-
-
-def set_values(of: Tree, value: dict[Any, float]) -> None:
-    with torch.no_grad():
-        for state in of.states:
-            of.policy.value[of.policy.row(PROMPT + state)] = value[state]
-
-
-def expected(of: Tree, algorithm: Any, paid: list[float], laws: Any = None) -> Tensor:
-    """The exact expectation of one update over sequences drawn from `laws`."""
-    laws = of.laws() if laws is None else laws
-    episodes = of.episodes(paid, laws=laws)
-    probs = of.probabilities(laws).tolist()
-    size = of.policy.weight.numel()
-    total = sum(p * ascent(of, algorithm, [Pick(one)]) for p, one in zip(probs, episodes, strict=True))
-    return total[:size]
-
-
-def a2c(of: Tree, **fields: Any) -> A2C:
-    config = A2C.Config(**{"optimizer": SGD(lr=1.0), "entropy": 0.0, "critic": NO_CRITIC} | fields)
-    return config.build(of.policy, Sampling(), 4096)
-
-
-def true_gradient(of: Tree, paid: list[float]) -> Tensor:
-    return of.true_gradient(paid)[: of.policy.weight.numel()]
+tree = valued_tree
+rewards = random_rewards
 
 
 @pytest.mark.parametrize("value", ["zero", "wrong", "exact"])
@@ -80,59 +44,44 @@ def test_looking_to_the_end_any_critic_is_unbiased(value):
     one, paid = tree(), rewards(tree())
     exact = exact_values(one, paid)
     set_values(one, {s: {"zero": 0.0, "wrong": 3.0 - len(s), "exact": exact[s]}[value] for s in one.states})
-    got = expected(one, a2c(one, n_step=None), paid)
-    assert relative(got * HORIZON, true_gradient(one, paid)) < 1e-12
+    got = of_logits(one, expected_step(one, a2c(one, n_step=None), paid))
+    assert relative(got * HORIZON, of_logits(one, one.true_gradient(paid))) < 1e-12
 
 
 @pytest.mark.parametrize("n_step", [1, 2])
 def test_looking_n_steps_ahead_only_the_exact_critic_is_unbiased(n_step):
     one, paid = tree(), rewards(tree())
+    true = of_logits(one, one.true_gradient(paid))
     set_values(one, exact_values(one, paid))
-    assert relative(expected(one, a2c(one, n_step=n_step), paid) * HORIZON, true_gradient(one, paid)) < 1e-12
+    assert relative(of_logits(one, expected_step(one, a2c(one, n_step=n_step), paid)) * HORIZON, true) < 1e-12
     set_values(one, dict.fromkeys(one.states, 0.0))
-    assert relative(expected(one, a2c(one, n_step=n_step), paid) * HORIZON, true_gradient(one, paid)) > 0.1
+    assert relative(of_logits(one, expected_step(one, a2c(one, n_step=n_step), paid)) * HORIZON, true) > 0.1
 
 
-def test_entropy_bonus_is_the_gradient_of_the_entropy_of_visited_states():
-    one, weight = tree(), 0.7
-    nothing = [0.0] * len(one.sequences)
-    got = expected(one, a2c(one, entropy=weight), nothing)
-    laws = one.laws()
-    visits = {s: v.detach() for s, v in one.visits(laws).items()}  # the states are sampled: no gradient through them
-    total = sum(visits[s] * -(laws[s].exp() * laws[s]).sum() for s in one.states)
-    assert relative(got * HORIZON, weight * one.gradient(total)[: len(got)]) < 1e-12
+@pytest.mark.parametrize("check", [name for name in dir(verified) if name.startswith("check_")])
+def test_what_strop_verify_checks(check):
+    found = getattr(verified, check)()
+    for gap in [found] if isinstance(found, Gap) else found:
+        assert gap.value <= gap.tolerance, gap.case
 
 
-def test_the_critic_settles_at_the_exact_values():
-    # its expected step is zero at V^pi, and not elsewhere
+def test_the_critic_settles_nowhere_else():
     one, paid = tree(), rewards(tree())
     exact = exact_values(one, paid)
-    for algorithm in (a2c(one, critic=Critic(), n_step=2), vtrace_of(one, critic=Critic())):
-        for shift, still in ((0.0, True), (0.5, False)):
-            set_values(one, {s: exact[s] + shift for s in one.states})
-            episodes, probs = one.episodes(paid), one.probabilities(one.laws()).tolist()
-            moved = sum(p * ascent(one, algorithm, [Pick(e)]) for p, e in zip(probs, episodes, strict=True))
-            assert (float(moved[one.policy.weight.numel() :].norm()) < 1e-14) is still
+    set_values(one, {s: exact[s] + 0.5 for s in one.states})
+    for algorithm in (a2c(one, critic=Critic(), n_step=2), vtrace(one, critic=Critic())):
+        assert float(expected_step(one, algorithm, paid)[one.policy.weight.numel() :].norm()) > 0.01
 
 
-def vtrace_of(of: Tree, **fields: Any) -> VTrace:
-    config = VTrace.Config(**{"optimizer": SGD(lr=1.0), "entropy": 0.0, "critic": NO_CRITIC} | fields)
-    return config.build(of.policy, Sampling(), 4096)
-
-
-def test_vtrace_corrects_the_actions_of_another_policy():
-    # with V = V^pi and no cap: sum_s d_mu(s) sum_a grad pi(a|s) Q^pi(s, a), the states still being those of mu
+def test_data_of_another_policy_misleads_whoever_takes_it_for_its_own():
     one, other, paid = tree(0), tree(1), rewards(tree())
-    value = exact_values(one, paid)
-    set_values(one, value)
+    set_values(one, exact_values(one, paid))
     acted = {s: law.detach() for s, law in other.laws().items()}
-    got = expected(one, vtrace_of(one, ratio_cap=math.inf, trace_cap=math.inf), paid, acted)
-    laws, visits = one.laws(), one.visits(acted)
-    surrogate = sum(visits[s] * sum(laws[s][a].exp() * value[(*s, a)] for a in range(VOCABULARY)) for s in one.states)
-    wanted = one.gradient(surrogate)[: len(got)]
-    assert relative(got * HORIZON, wanted) < 1e-12
-    # taken for its own data, the same episodes teach something else
-    assert relative(expected(one, a2c(one, n_step=None), paid, acted) * HORIZON, wanted) > 0.1
+    corrected = expected_step(one, vtrace(one, ratio_cap=math.inf, trace_cap=math.inf), paid, acted)
+    assert (
+        relative(of_logits(one, expected_step(one, a2c(one, n_step=None), paid, acted)), of_logits(one, corrected))
+        > 0.1
+    )
 
 
 def batch_of_all(of: Tree, paid: list[float]) -> Batch:
