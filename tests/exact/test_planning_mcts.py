@@ -130,6 +130,9 @@ def test_the_cost_of_kl_moves_the_search_to_the_regularised_optimum() -> None:
     assert (root.visits_V > 0).all()
     with pytest.raises(ValueError, match="reference policy"):
         TreeSearch(config, optimal, task, lambda y: 0.0)
+    cut = Problem(PROMPT, Sampling(max_tokens=3, top_k=2), STOP, task.reward)
+    with pytest.raises(ValueError, match="only the reference rules out"):
+        TreeSearch(config, optimal, cut, lambda y: 0.0, reference)
 
 
 def test_impossible_tokens_are_never_tried() -> None:
