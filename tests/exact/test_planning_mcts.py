@@ -130,16 +130,20 @@ def test_the_cost_of_kl_moves_the_search_to_the_regularised_optimum() -> None:
     assert (root.visits_V > 0).all()
     with pytest.raises(ValueError, match="reference policy"):
         TreeSearch(config, optimal, task, lambda y: 0.0)
+    cut = Problem(PROMPT, Sampling(max_tokens=3, top_k=2), STOP, task.reward)
+    with pytest.raises(ValueError, match="only the reference rules out"):
+        TreeSearch(config, optimal, cut, lambda y: 0.0, reference)
 
 
 def test_impossible_tokens_are_never_tried() -> None:
     policy, law = table(0, 3, 4), Sampling(max_tokens=4, top_k=1)
     task = Problem(PROMPT, law, STOP, problem().reward)
-    search = TreeSearch(TreeSearch.Config(exploration=100.0), policy, task, lambda y: 0.0)
+    search = TreeSearch(TreeSearch.Config(), policy, task, lambda y: 100.0)  # untried tokens look best
     tokens: Tokens = ()
     while not task.is_over(tokens):
         tokens = (*tokens, int(policy.weight[policy.row((*PROMPT, *tokens))].argmax()))
     assert search.decode() == tokens
+    assert all(node.visits_V[node.prior_V == 0.0].sum() == 0 for node in search.nodes.values())
 
 
 def test_search_on_a_transformer() -> None:

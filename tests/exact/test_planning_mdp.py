@@ -118,3 +118,17 @@ def test_terminal_rows_are_not_read() -> None:
     for solution in (iterate_values(mdp, 0.9), iterate_policies(mdp, 0.9), policy_values(mdp, [[1, 0], [1, 0]], 0.9)):
         assert solution.value_S.tolist() == [1.0, 0.0]
         assert solution.q_SA[1].tolist() == [0.0, 0.0]
+
+
+def test_nothing_is_read_behind_the_end() -> None:
+    mdp = FiniteMDP([[[0.5, 0.5]], [[0.0, 1.0]]], [[1.0], [0.0]], [1.0, 0.0], [False, True])
+    assert action_values(mdp, np.array([2.0, 1000.0]), 0.5).tolist() == [[1.0 + 0.5 * 0.5 * 2.0], [0.0]]
+
+
+def test_policy_iteration_keeps_equal_actions_and_sees_small_gains() -> None:
+    # actions 0 and 1 are equal and 2 pays a millionth more, or nothing more
+    for extra, action, rounds in ((1e-6, 2, 2), (0.0, 0, 1)):
+        mdp = FiniteMDP(np.full((2, 3, 2), 0.5), [[0.1, 0.1, 0.1 + extra]] * 2, [0.5, 0.5], [False, False])
+        solution = iterate_policies(mdp, 0.9)
+        assert solution.action_S.tolist() == [action, action]
+        assert solution.rounds == rounds

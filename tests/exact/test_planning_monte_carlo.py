@@ -125,6 +125,15 @@ def test_a_path_stays_on_the_tables() -> None:
     assert play(two_contexts(), np.full((2, 2), 0.5), rng, 7).rewards.__len__() == 7
 
 
+def test_what_has_probability_0_is_never_drawn() -> None:
+    class Lowest:
+        def random(self) -> float:
+            return 0.0
+
+    certain = FiniteMDP([[[0.0, 1.0]], [[0.0, 1.0]]], [[1.0], [1.0]], [0.0, 1.0], [False, False])
+    assert play(certain, np.ones((2, 1)), Lowest(), 3).states == (1, 1, 1)  # type: ignore[arg-type]
+
+
 def test_epsilon_greedy_by_hand() -> None:
     q_SA = np.array([[1.0, 3.0, 2.0], [5.0, 5.0, 0.0]])
     expected = [[0.1, 0.8, 0.1], [0.8, 0.1, 0.1]]

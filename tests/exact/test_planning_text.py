@@ -271,3 +271,15 @@ def test_a_beam_stops_when_nothing_better_can_come() -> None:
     assert beam_search(policy, PROMPT, Sampling(max_tokens=3), STOP, 1)[0].tokens == (0,)
     assert not calls
     assert len(grow(3, 3)[1]) == 15
+
+
+def test_a_beam_goes_on_while_its_best_prefix_can_win() -> None:
+    # after two tokens (0) has .45 and (1 0) .1; of the living, (1 1) has .375 and the other at most .035: go on
+    policy = table(0)
+    laws = {(): (0.45, 0.5, 0.05), (1,): (0.2, 0.75, 0.05), (2,): (0.2, 0.1, 0.7), (1, 1): (0.9, 0.05, 0.05)}
+    with torch.no_grad():
+        for prefix, law in laws.items():
+            policy.weight[policy.row((*PROMPT, *prefix))] = torch.tensor(law, dtype=torch.float64).log()
+    beams = beam_search(policy, PROMPT, Sampling(max_tokens=3), STOP, 2)
+    assert [beam.tokens for beam in beams] == [(0,), (1, 1, 0)]
+    assert math.exp(beams[1].logprob) == pytest.approx(0.5 * 0.75 * 0.9)

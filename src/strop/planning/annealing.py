@@ -20,8 +20,10 @@ slowly for practice; the geometric schedule has no such promise, so the best seq
 from __future__ import annotations
 
 import math
+from bisect import bisect
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
 
@@ -71,7 +73,7 @@ class Edits:
 
     def propose(self, sequence: Tokens, rng: np.random.Generator) -> Move:
         """Draw an edit: its kind by weight, then one of the kind's edits, all equally likely."""
-        kind = int(np.cumsum(self.weights).searchsorted(rng.random() * sum(self.weights), side="right"))
+        kind = bisect(list(accumulate(self.weights)), rng.random() * sum(self.weights))
         count = self._counts(sequence)[kind]
         return self._move(sequence, kind, int(rng.integers(count))) if count else Move(sequence, 0.0)
 

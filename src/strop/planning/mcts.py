@@ -30,7 +30,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from strop.functional.distributions import log_law
+from strop.functional.distributions import is_truncated, log_law
 from strop.planning.enumeration import Reward
 from strop.planning.mdp import Floats, Ints
 from strop.types import Policy, Sampler, Sampling, Tokens
@@ -94,10 +94,8 @@ class TreeSearch:
     def __init__(
         self, config: TreeSearch.Config, policy: Policy, problem: Problem, leaf: Leaf, reference: Policy | None = None
     ) -> None:
-        if config.kl_weight > 0.0 and reference is None:
-            raise ValueError(
-                f"kl_weight={config.kl_weight} needs a reference policy: pass reference=policy.reference()."
-            )
+        if config.kl_weight > 0.0:
+            _check_kl(config.kl_weight, problem.sampling, reference)
         self.config, self.policy, self.problem, self.leaf, self.reference = config, policy, problem, leaf, reference
         self.nodes: dict[Tokens, Node] = {}
         self._lowest, self._highest = math.inf, -math.inf
@@ -148,9 +146,7 @@ class TreeSearch:
         law_V = self._log_law(self.policy, tokens)
         cost_V = np.zeros_like(law_V)
         if self.reference is not None and self.config.kl_weight > 0.0:
-            reference_V = self._log_law(self.reference, tokens)
-            possible_V = law_V > -math.inf
-            cost_V[possible_V] = self.config.kl_weight * (law_V - reference_V)[possible_V]
+            cost_V = self.config.kl_weight * (law_V - self._log_law(self.reference, tokens))
         value, size = self.leaf(tokens), len(law_V)
         self.nodes[tokens] = Node(
             prior_V=np.exp(law_V),
@@ -167,6 +163,17 @@ class TreeSearch:
         logits_BV, _ = policy.prefill([(*self.problem.prompt, *tokens)])
         law_V: Floats = log_law(logits_BV.double(), self.problem.sampling)[0].numpy()
         return law_V
+
+
+def _check_kl(kl_weight: float, sampling: Sampling, reference: Policy | None) -> None:
+    if reference is None:
+        raise ValueError(f"kl_weight={kl_weight} needs a reference policy: pass reference=policy.reference().")
+    if is_truncated(sampling) or sampling.temperature == 0.0:
+        raise ValueError(
+            f"kl_weight={kl_weight} with top_p={sampling.top_p}, top_k={sampling.top_k}, "
+            f"temperature={sampling.temperature}: a token that only the reference rules out costs infinitely much. "
+            "Set top_p=1.0, top_k=0 and a temperature above 0."
+        )
 
 
 def rollout_values(sampler: Sampler, problem: Problem, rng: np.random.Generator, num_rollouts: int = 1) -> Leaf:
