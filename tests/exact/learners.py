@@ -5,13 +5,13 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import strop.algorithms
 from strop.functional.divergences import KL
 from strop.optimizer import SGD
-from strop.types import Sampling
+from strop.types import Episode, Sampling, Source
 
 
 def algorithms() -> list[Any]:
@@ -31,6 +31,11 @@ def is_tabular(kind: Any) -> bool:
 
 
 GRADIENT = [kind for kind in algorithms() if not is_tabular(kind)]
+
+
+def as_baseline(episode: Episode) -> Episode:
+    """The same episode played greedily: ReMax takes its return off the others'; other algorithms see no difference."""
+    return replace(episode, source=Source.GREEDY)
 
 
 def learner(

@@ -10,12 +10,18 @@ import pytest
 import torch
 
 from exact.build import batch_of, episode, flat, transformer, turn
-from exact.learners import GRADIENT, algorithms, learner
+from exact.learners import GRADIENT, algorithms, as_baseline, learner
+from strop.algorithms.cispo import CISPO
+from strop.algorithms.dapo import DAPO
 from strop.algorithms.dr_grpo import DrGRPO
 from strop.algorithms.grpo import GRPO
+from strop.algorithms.gspo import GSPO
 from strop.algorithms.q_learning import QLearning
 from strop.algorithms.reinforce import REINFORCE
+from strop.algorithms.reinforce_pp import ReinforcePP
+from strop.algorithms.remax import ReMax
 from strop.algorithms.rloo import RLOO
+from strop.algorithms.sapo import SAPO
 from strop.algorithms.sft import SFT
 from strop.functional.divergences import KL
 from strop.optimizer import SGD, AdamW
@@ -34,6 +40,7 @@ def coin() -> Table:
 
 def build(kind: Any, policy: Any, **fields: Any) -> Any:
     given = {"kl": KL()} if kind is not SFT else {}
+    given = {} if kind is DAPO else given
     config = kind.Config(optimizer=SGD(lr=1.0), **(given | fields))
     return config.build(policy, Sampling(max_tokens=4), 4096)
 
@@ -42,7 +49,7 @@ def pair() -> Batch:
     """One group: "0 1" pays 3, "1" pays 1; log-probs of the fair coin."""
     return batch_of(
         episode(turn((9,), (0, 1), (HALF, HALF)), reward=3.0),
-        episode(turn((9,), (1,), (HALF,)), reward=1.0),
+        as_baseline(episode(turn((9,), (1,), (HALF,)), reward=1.0)),
         layout="per_turn",
     )
 
@@ -54,13 +61,26 @@ def pair() -> Batch:
 #   Dr. GRPO       A = 1, -1, share 1/4      row 0: (.5 + .5)/2/4 = .125          row 1: -.5/2/4 = -.0625
 #   GRPO           A = +-a, share 1/2 and 1  row 0: a (.5/2 + .5)/2 = .375 a      row 1: -a*.5/2/2 = -.125 a
 #   SFT            1/3 a token               row 0: (.5 - .5)/3 = 0               row 1: -.5/3
+#   GSPO, SAPO     as GRPO: at ratio 1 they weigh every token by 1
+#   DAPO, CISPO    A = +-a, 1/3 a token      row 0: (.5 + .5) a/3 = a/3           row 1: -.5 a/3 = -a/6
+#   ReMax          A = 2 of one sequence     row 0: 2*.5 = 1                      row 1: -1; the second is the baseline
+#   REINFORCE++    returns to go 3, 3, 1: mean 7/3, std sqrt(8)/3; A = w, w, -2w, 1/3 a token
+#                                            row 0: (.5 w + .5 * 2w)/3 = w/2      row 1: -.5 w/3 = -w/6
 A = 1 / (math.sqrt(2) + 1e-4)
+W = (2 / 3) / (math.sqrt(8) / 3 + 1e-8)
 BY_HAND = [
     (REINFORCE, {"baseline_decay": None}, 0.5, -0.75),
     (RLOO, {}, 1.0, -0.5),
     (DrGRPO, {}, 0.125, -0.0625),
     (GRPO, {}, 0.375 * A, -0.125 * A),
     (SFT, {}, 0.0, -0.5 / 3),
+    (GSPO, {}, 0.375 * A, -0.125 * A),
+    (SAPO, {}, 0.375 * A, -0.125 * A),
+    (DAPO, {}, A / 3, -A / 6),
+    (CISPO, {}, A / 3, -A / 6),
+    (ReMax, {}, 1.0, -1.0),
+    (ReinforcePP, {}, W / 2, -W / 6),
+    (ReinforcePP, {"group_baseline": True}, W / 2, -W / 6),  # one group: its mean leaves with that of the tokens
 ]
 
 
@@ -81,6 +101,12 @@ def test_every_gradient_algorithm_has_a_hand_computed_step() -> None:
     (DrGRPO, {}, -(1 * 2 - 1 * 1) / 2 / 4),
     (GRPO, {}, 0.0),
     (SFT, {}, -HALF),  # three tokens of probability 1/2
+    (GSPO, {}, 0.0),
+    (SAPO, {}, A * (1 / 1.05 - 1)),  # (1/2) (-(4 / 1) / 2 + (4 / 1.05) / 2) a
+    (DAPO, {}, -A / 3),  # -(2 - 1) a / 3
+    (CISPO, {}, -A / 3 * HALF),  # the same under log pi
+    (ReMax, {}, -2 * 2 * HALF),
+    (ReinforcePP, {}, 0.0),
 ])  # fmt: skip
 def test_loss_value_by_hand(kind: Any, fields: dict[str, Any], loss: float) -> None:
     update = build(kind, coin(), **fields).update(pair())
@@ -92,7 +118,7 @@ def test_a_better_answer_becomes_likelier(kind: Any) -> None:
     policy = coin()
     batch = batch_of(
         episode(turn((9,), (0,), (HALF,)), reward=1.0),
-        episode(turn((9,), (1,), (HALF,)), reward=0.0),
+        as_baseline(episode(turn((9,), (1,), (HALF,)), reward=0.0)),
         layout="per_turn",
     )
     learner(kind, policy, kl=KL()).update(batch)
@@ -179,14 +205,14 @@ def test_sft_denominator_is_global_not_a_mean_of_means() -> None:
 def test_non_finite_is_raised_before_anything_moves(kind: Any, fault: str) -> None:
     policy = transformer("gpt2")
     algorithm = learner(kind, policy, optimizer=AdamW(lr=0.1), kl=KL())
-    good = batch_of(episode(turn((1,), (2, 3)), reward=1.0), episode(turn((1,), (4,)), reward=0.0))
+    good = batch_of(episode(turn((1,), (2, 3)), reward=1.0), as_baseline(episode(turn((1,), (4,)), reward=0.0)))
     algorithm.update(good)
     with torch.no_grad():
         policy.parameters()[0][3, 0] = math.nan if fault == "nan weight" else math.inf
     before, state = flat(policy.parameters()), copy.deepcopy(algorithm.state_dict())
     with pytest.raises(NonFinite, match="the loss") as caught:
         algorithm.update(good)
-    assert caught.value.batch is good
+    assert caught.value.batch.tokens_BT is good.tokens_BT
     after = flat(policy.parameters())
     assert torch.equal(before.view(torch.int64), after.view(torch.int64))
     assert identical(state, algorithm.state_dict())
@@ -242,7 +268,7 @@ def lesson(step: int) -> Batch:
         )
         for i, row in enumerate(tokens)
     ]
-    return batch_of(*many)
+    return batch_of(*(as_baseline(one) if i % 2 else one for i, one in enumerate(many)))
 
 
 POLICIES = {

@@ -21,23 +21,14 @@ import torch
 from torch import Tensor
 
 from strop.functional.aggregation import scored_actions, sequence_sum
+from strop.functional.corrections import Correction
 from strop.functional.divergences import KL
+from strop.functional.objectives import policy_gradient
 from strop.functional.returns import position_in_chain, returns_to_go
 from strop.memory import Fresh
 from strop.optimizer import SGD, AdamW
 from strop.scoring import Scorer
-from strop.types import Batch, Last, Metrics, Policy, Sampling, State, Update
-
-
-def reinforce_loss(logprobs_BT: Tensor, advantage_BT: Tensor, weight_BT: Tensor) -> Tensor:
-    """-sum w A log pi. `advantage_BT` is an opinion: no gradient flows through it."""
-    return -(weight_BT * advantage_BT * logprobs_BT).sum()
-
-
-def _loss(
-    micro: Batch, logprobs_BT: Tensor, old_BT: Tensor, advantage_BT: Tensor, weight_BT: Tensor
-) -> tuple[Tensor, Metrics]:
-    return reinforce_loss(logprobs_BT, advantage_BT, weight_BT), {}
+from strop.types import Batch, Last, Policy, Sampling, State, Update
 
 
 class REINFORCE:
@@ -45,7 +36,10 @@ class REINFORCE:
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config:
-        """`baseline_decay` is the share of the old mean that stays; none switches the baseline off."""
+        """`baseline_decay` is the share of the old mean that stays; none switches the baseline off.
+
+        `entropy` weighs the law's entropy, taken off the loss; `correction` is for samples of another policy.
+        """
 
         reads: ClassVar[str] = "tasks"
         memory: ClassVar[type] = Fresh.Config
@@ -54,6 +48,8 @@ class REINFORCE:
         discount: float = 1.0
         discount_state: bool = False
         baseline_decay: float | None = 0.9
+        entropy: float = 0.0
+        correction: Correction | None = None
 
         def __post_init__(self) -> None:
             if not 0.0 <= self.discount <= 1.0:
@@ -66,7 +62,7 @@ class REINFORCE:
 
     def __init__(self, config: REINFORCE.Config, policy: Policy, sampling: Sampling, micro_tokens: int) -> None:
         self.config = config
-        self.scorer = Scorer(policy, sampling, config.kl, micro_tokens, "REINFORCE")
+        self.scorer = Scorer(policy, sampling, config.kl, micro_tokens, "REINFORCE", config.entropy, config.correction)
         self.optimizer = config.optimizer.build(policy.parameters())
         self.baseline = 0.0
 
@@ -78,9 +74,9 @@ class REINFORCE:
         advantage_BT = torch.where(batch.action_BT, return_BT - self.baseline, 0.0)
         if self.config.discount_state:
             advantage_BT = advantage_BT * self.config.discount ** position_in_chain(batch.next_BT, batch.decision_BT)
-        metrics = self.scorer.learn(self.optimizer, batch, advantage_BT, sequence_sum(batch), reference_BT, _loss) | {
-            "policy/baseline": Last(self.baseline)
-        }
+        metrics = self.scorer.learn(
+            self.optimizer, batch, advantage_BT, sequence_sum(batch), reference_BT, policy_gradient
+        ) | {"policy/baseline": Last(self.baseline)}
         self._follow(return_BT[scored_actions(batch)])
         return Update(metrics, per_token={"advantage": advantage_BT})
 
