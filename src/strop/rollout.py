@@ -91,33 +91,36 @@ class EmbeddedEngine:
     def rollout(self, tasks: TaskSource, step: int) -> list[Episode]:
         """`prompts_per_step` tasks, `group_size` episodes of each, scored; and what `extras` asks for.
 
-        Raises Stopped if too few groups are accepted in `extras.max_rounds` rounds.
+        Raises Stopped if too few groups are accepted.
         """
         episodes: list[Episode] = []
         played = accepted = 0
-        for _ in range(self.extras.max_rounds):
-            chosen = tasks.next(self.prompts_per_step - accepted)
+        while played < self._most_tasks:
+            chosen = tasks.next(min(self.prompts_per_step - accepted, self._most_tasks - played))
             groups = self._play(chosen, step, played)
             episodes += [episode for group in groups for episode in group]
             played, accepted = played + len(chosen), accepted + sum(map(self._accepts, groups))
             if self.extras.accepts is None or accepted == self.prompts_per_step:
                 return episodes
         raise Stopped(
-            f"step {step} played {played} tasks in {self.extras.max_rounds} rounds, and {accepted} of "
-            f"{self.prompts_per_step} wanted groups have answers of different reward; the others cannot teach, because "
-            "their task is solved or out of reach. If the tasks are solved, training is done; else take easier tasks, "
-            "raise group_size or algorithm.max_rounds, or use GRPO, which learns from what there is."
+            f"step {step} played {played} tasks and found {accepted} of {self.prompts_per_step} groups that can teach: "
+            "in the others every answer has the same reward, because the task is solved or out of reach. If the tasks "
+            "are solved, training is done; else take other tasks, raise group_size or algorithm.oversampling, or use "
+            "GRPO, which learns from what there is."
         )
+
+    @property
+    def _most_tasks(self) -> int:
+        return self.prompts_per_step * self.extras.oversampling
 
     def _play(self, tasks: Sequence[Task], step: int, played: int) -> list[list[Episode]]:
         """Each task's group. `played` tasks of this step came before: dice and numbers go on behind theirs."""
         size, sampling = self.group_size, self.sampling.at(step)
-        slots = self.prompts_per_step * self.extras.max_rounds
-        episodes = play(self.scene, tasks, size, self.sampler, sampling, "train", step, played, slots)
+        episodes = play(self.scene, tasks, size, self.sampler, sampling, "train", step, played, self._most_tasks)
         groups = [episodes[i : i + size] for i in range(0, len(episodes), size)]
         if self.extras.greedy:
             greedy = replace(sampling, temperature=0.0, epsilon=0.0)
-            alone = play(self.scene, tasks, 1, self.sampler, greedy, "greedy", step, played, slots)
+            alone = play(self.scene, tasks, 1, self.sampler, greedy, "greedy", step, played, self._most_tasks)
             groups = [[*group, one] for group, one in zip(groups, alone, strict=True)]
         return groups
 

@@ -53,7 +53,7 @@ def trained(config: Any, policy: Any, codec: Any, steps: int, seed: int, samplin
     scene = Scene(
         environment=SingleTurn, rewards={"right": (share_right, 1.0)}, codec=codec, context=policy.context, seed=seed
     )
-    extras = getattr(config, "extras", None) if getattr(config, "max_rounds", 1) == 1 else None
+    extras = getattr(config, "extras", None)
     engine = EmbeddedEngine(scene, LocalSampler(policy, codec.stop), sampling, group, len(TASKS), extras)
     for step in range(steps):
         episodes = engine.rollout(Tasks(), step)

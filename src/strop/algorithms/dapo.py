@@ -15,8 +15,9 @@ the entropy up.
 
 Differs from the paper: a round plays only as many tasks as are missing, so no group with signal is thrown away. The
 penalty counts an episode's tokens over all its turns.
-Degenerates: when every task is solved or hopeless no group is left; after `max_rounds` the run stops and says so. The
-groups that stay are chosen by their returns: the expected gradient is GRPO's over the share of groups that stay.
+Degenerates: when nearly all tasks are solved or hopeless, `oversampling` times the step's tasks do not give enough
+groups: the run stops and says so. The groups that stay are chosen by their returns; with one group a batch, that divides
+the expected gradient by the share of groups that stay.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ class DAPO:
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config:
-        """`max_rounds` bounds the rounds of tasks a step plays; `overlong_tokens` 0 turns the soft penalty off.
+        """A step plays at most `oversampling` times its tasks; `overlong_tokens` 0 turns the soft penalty off.
 
         `clip_low` and `clip_high` bound each token's ratio; `correction` is for samples of another policy.
         """
@@ -64,20 +65,20 @@ class DAPO:
         epochs: int = 1
         overlong_tokens: int = 0
         mask_truncated: bool = True
-        max_rounds: int = 10
+        oversampling: int = 10
         correction: Correction | None = None
 
         def __post_init__(self) -> None:
             check_clip(self.clip_low, self.clip_high)
             if self.overlong_tokens < 0:
                 raise ValueError(f"algorithm.overlong_tokens={self.overlong_tokens}: it is 0 (off) or positive.")
-            if self.max_rounds < 1:
-                raise ValueError(f"algorithm.max_rounds={self.max_rounds}: it is at least 1.")
+            if self.oversampling < 1:
+                raise ValueError(f"algorithm.oversampling={self.oversampling}: it is at least 1.")
 
         @property
         def extras(self) -> Extras:
             """Play on until enough groups have signal."""
-            return Extras(accepts=returns_differ, max_rounds=self.max_rounds)
+            return Extras(accepts=returns_differ, oversampling=self.oversampling)
 
         def build(self, policy: Policy, sampling: Sampling, micro_tokens: int) -> DAPO:
             if self.overlong_tokens > sampling.max_tokens:

@@ -97,15 +97,15 @@ class Sampler(Protocol):
 class Extras:
     """What an algorithm asks of a step's episodes beyond `group_size` of each task: `extras` of its Config, if any.
 
-    greedy      one more episode of each task, played greedily, in the task's group
-    accepts     whether a group's scored returns can teach; other groups do not count towards the step's tasks, and more
-                tasks are played. None: every group counts. What was played is returned whole, rejected groups too
-    max_rounds  how often tasks are played in one step at most
+    greedy        one more episode of each task, played greedily, in the task's group
+    accepts       whether a group's scored returns can teach; other groups do not count towards the step's tasks, and
+                  more tasks are played. What was played is returned whole, with the rejected groups. None: all count
+    oversampling  a step plays at most so many times its number of tasks
     """
 
     greedy: bool = False
     accepts: Callable[[Sequence[float]], bool] | None = None
-    max_rounds: int = 1
+    oversampling: int = 1
 
 
 class RolloutEngine(Protocol):
