@@ -38,11 +38,15 @@ def as_baseline(episode: Episode) -> Episode:
     return replace(episode, source=Source.GREEDY)
 
 
+def configured(kind: Any, **given: Any) -> Any:
+    """The algorithm's Config with those of the given fields that it has (DAPO has no KL)."""
+    names = {field.name for field in fields(kind.Config)}
+    return kind.Config(**{name: value for name, value in given.items() if name in names})
+
+
 def learner(
     kind: Any, policy: Any, micro_tokens: int = 4096, optimizer: Any = None, kl: KL | None = None, **more: Any
 ) -> Any:
     """The algorithm with SGD(lr=1), and the given KL where it has one."""
-    names = {field.name for field in fields(kind.Config)}
     given = {"optimizer": optimizer or SGD(lr=1.0), **({} if kl is None else {"kl": kl}), **more}
-    config = kind.Config(**{name: value for name, value in given.items() if name in names})
-    return config.build(policy, Sampling(temperature=0.8, max_tokens=8), micro_tokens)
+    return configured(kind, **given).build(policy, Sampling(temperature=0.8, max_tokens=8), micro_tokens)

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from exact.build import episode, turn
+from exact.learners import configured
 from exact.tree import PROMPT, Tree, ascent, cosine, expected_ascent, relative, table_tree
 from strop.algorithms.cispo import CISPO
 from strop.algorithms.dapo import DAPO
@@ -32,8 +33,7 @@ from strop.types import Completion, Episode, Pick, Sampling, Source, Unscored
 
 
 def build(kind: Any, tree: Tree, max_tokens: int = 5, **fields: Any) -> Any:
-    given = {} if kind is DAPO else {"kl": KL()}
-    config = kind.Config(optimizer=SGD(lr=1.0), **(given | fields))
+    config = configured(kind, optimizer=SGD(lr=1.0), kl=KL(), **fields)
     return config.build(tree.policy, Sampling(max_tokens=max_tokens), 4096)
 
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from exact.build import batch_of, episode, flat, transformer, turn
-from exact.learners import GRADIENT, algorithms, as_baseline, learner
+from exact.learners import GRADIENT, algorithms, as_baseline, configured, learner
 from strop.algorithms.cispo import CISPO
 from strop.algorithms.dapo import DAPO
 from strop.algorithms.dr_grpo import DrGRPO
@@ -39,9 +39,7 @@ def coin() -> Table:
 
 
 def build(kind: Any, policy: Any, **fields: Any) -> Any:
-    given = {"kl": KL()} if kind is not SFT else {}
-    given = {} if kind is DAPO else given
-    config = kind.Config(optimizer=SGD(lr=1.0), **(given | fields))
+    config = configured(kind, **({"optimizer": SGD(lr=1.0), "kl": KL()} | fields))
     return config.build(policy, Sampling(max_tokens=4), 4096)
 
 

@@ -16,8 +16,8 @@ the entropy up.
 Differs from the paper: a round plays only as many tasks as are missing, so no group with signal is thrown away. The
 penalty counts an episode's tokens over all its turns.
 Degenerates: when nearly all tasks are solved or hopeless, `oversampling` times the step's tasks do not give enough
-groups: the run stops and says so. The groups that stay are chosen by their returns; with one group a batch, that divides
-the expected gradient by the share of groups that stay.
+groups: the run stops and says so. The groups that stay are chosen by their returns; with one group a batch, that
+divides the expected gradient by the share of groups that stay.
 """
 
 from __future__ import annotations
