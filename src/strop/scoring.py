@@ -156,12 +156,14 @@ class Scorer:
         """Entropy per token, and the gap between the sampler's log-probs and the trainer's before the policy moves."""
         mask_BT = scored_actions(micro)
         num_tokens = int(mask_BT.sum())
+        if not num_tokens:
+            return {}
         gap_N = (scores["logprobs"].detach().double() - micro.logprobs_BT)[mask_BT]
         return {
             "policy/entropy": Mean(scores["entropy"].detach().double()[mask_BT].sum().item(), num_tokens),
             "policy/sampler_gap_mean": Mean(gap_N.abs().sum().item(), num_tokens),
             "policy/sampler_gap_bias": Mean(gap_N.sum().item(), num_tokens),
-            "policy/sampler_gap_max": Max(gap_N.abs().max().item() if num_tokens else 0.0),
+            "policy/sampler_gap_max": Max(gap_N.abs().max().item()),
         }
 
     @torch.no_grad()
