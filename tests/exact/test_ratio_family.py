@@ -14,7 +14,7 @@ from torch import Tensor
 
 from exact.build import episode, turn
 from exact.learners import configured
-from exact.tree import PROMPT, Tree, ascent, cosine, expected_ascent, relative, table_tree
+from exact.tree import PROMPT, Tree, ascent, cosine, expected_ascent, relative, set_weights, table_tree
 from strop.algorithms.cispo import CISPO
 from strop.algorithms.dapo import DAPO
 from strop.algorithms.dr_grpo import DrGRPO
@@ -290,3 +290,24 @@ def test_the_bonus_has_the_gradient_of_the_full_entropy(kind: Any, size: int) ->
     got = expected_ascent(tree, build(kind, tree, entropy=0.3), [0.0] * len(tree.sequences), size)
     assert relative(got, 0.3 * expected) < 1e-12
     assert float(expected_ascent(tree, build(kind, tree), [0.0] * len(tree.sequences), size).abs().max()) < 1e-9
+
+
+# ------------------------------------------------------------ KL in the reward
+
+
+@pytest.mark.parametrize("kind", [GSPO, CISPO, SAPO, ReMax, ReinforcePP])
+def test_the_pull_to_the_reference_is_taken_off_the_return(kind: Any) -> None:
+    # logits 1, 0, 0 against a uniform reference, KL weight .1, no task reward: k1 = log pi + ln 3 of the answers 0 and
+    # 1 differ by 1. Group methods centre: -+ .1 / 2; ReMax takes .1 k1 off each; whitening leaves -1 and 1
+    tree = table_tree(3, 1, end=None)
+    set_weights(tree.policy, torch.zeros(6, dtype=torch.float64))
+    algorithm = build(kind, tree, kl=KL(weight=0.1))
+    with torch.no_grad():
+        tree.policy.weight[tree.policy.row(PROMPT), 0] = 1.0
+    zero = [0.0] * 3
+    picks = [Pick(one) for one in tree.episodes(zero)[:2]]
+    picks += [Pick(with_greedy(tree, zero, 0.0))] if kind is ReMax else []
+    got = algorithm.update(collate(tuple(picks), "per_turn")).per_token["advantage"].sum(1).tolist()[:2]
+    k1 = [1 - math.log(math.e + 2) + math.log(3), -math.log(math.e + 2) + math.log(3)]
+    expected = {ReMax: [-0.1 * k for k in k1], ReinforcePP: [-1.0, 1.0]}.get(kind, [-0.05, 0.05])
+    assert got == pytest.approx(expected, abs=1e-6)
