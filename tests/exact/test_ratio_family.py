@@ -33,7 +33,7 @@ from strop.types import Completion, Episode, Pick, Sampling, Source, Unscored
 
 
 def build(kind: Any, tree: Tree, max_tokens: int = 5, **fields: Any) -> Any:
-    config = configured(kind, optimizer=SGD(lr=1.0), kl=KL(), **fields)
+    config = configured(kind, **({"optimizer": SGD(lr=1.0), "kl": KL()} | fields))
     return config.build(tree.policy, Sampling(max_tokens=max_tokens), 4096)
 
 

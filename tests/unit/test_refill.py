@@ -122,6 +122,7 @@ def test_one_greedy_answer_to_each_task_beside_the_samples() -> None:
     greedy = groups[10][-1]
     assert (greedy.text, greedy.turns[0].completion.logprobs) == ("b", (0.0,))
     assert (greedy.id, greedy.version, greedy.return_) == ("greedy-000005-0000", 5, 1.0)
+    assert greedy.seed == (0, 5, 0)  # the environment's dice differ from step to step
     assert len({one.id for one in episodes}) == 18
     sampled = [one for one in episodes if one.source is Source.POLICY]
     assert sampled == engine().rollout(Cycle("a", "solved"), 5)  # their dice do not notice
