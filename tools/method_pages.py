@@ -1,7 +1,7 @@
 """Write docs/methods: a page for each algorithm, from its own file and from what `strop verify` measures now.
 
-    python tools/method_pages.py            writes the pages
-    python tools/method_pages.py --check    fails where a page is not what its file says (measured gaps are not compared)
+python tools/method_pages.py            writes the pages
+python tools/method_pages.py --check    fails where a page is not what its file says (measured gaps are not compared)
 """
 
 from __future__ import annotations
@@ -96,8 +96,8 @@ def _example(name: str, kind: Any) -> str:
     if kind.Config.reads == "preferences":
         extra = " policy.value_head=true" if name in ("reward_model", "process_reward_model") else ""
         return (
-            "## Try it\n\n`pairs.jsonl` holds lines such as `{\"prompt\": \"apple\", \"chosen\": \"apple\", "
-            f"\"rejected\": \"bread\"}}`:\n\n    strop train copy_word algorithm={name} data=pairs.jsonl{extra}"
+            '## Try it\n\n`pairs.jsonl` holds lines such as `{"prompt": "apple", "chosen": "apple", '
+            f'"rejected": "bread"}}`:\n\n    strop train copy_word algorithm={name} data=pairs.jsonl{extra}'
         )
     if kind.Config.reads == "teacher":
         return ""

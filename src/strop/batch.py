@@ -166,6 +166,7 @@ def _tensors(draw: Draw, rows: list[_Row], episode_B: list[int]) -> Batch:
             [0.0 if isinstance(r, Unscored) else pick.weight for r, pick in zip(returns, draw, strict=True)],
             dtype=torch.float64,
         ),
+        cut_E=torch.tensor([any(turn.completion.finish == "length" for turn in pick.episode.turns) for pick in draw]),
     )
 
 

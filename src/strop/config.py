@@ -185,7 +185,8 @@ class TrainConfig:
         else:
             sampler = LocalSampler(policy, codec.stop)
             scene = self.scene(policy, codec, gold=False)
-            engine = EmbeddedEngine(scene, sampler, self.sampling, self.group_size, self.prompts_per_step)
+            extras = getattr(self.algorithm, "extras", None)
+            engine = EmbeddedEngine(scene, sampler, self.sampling, self.group_size, self.prompts_per_step, extras)
         return Parts(
             policy=policy,
             engine=engine,

@@ -8,13 +8,12 @@ becomes Unscored with the traceback, and a reward that is NaN stops the run.
 from __future__ import annotations
 
 import math
-import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from numbers import Real
-from typing import TypeAlias, TypeVar
+from typing import TypeVar
 
-from strop.rewards.group import GroupReward
+from strop.rewards._scoring import Rewards as Rewards
+from strop.rewards._scoring import score, trace
 from strop.streams import stream
 from strop.types import (
     Codec,
@@ -23,16 +22,14 @@ from strop.types import (
     Env,
     Environment,
     Episode,
+    Extras,
     NonFinite,
-    Part,
-    PerToken,
-    PerTurn,
     Policy,
-    RewardFn,
     Sampler,
     Sampling,
     Source,
     Step,
+    Stopped,
     Task,
     TaskSource,
     Tokens,
@@ -44,8 +41,6 @@ from strop.waiting import side_by_side
 T = TypeVar("T")
 GOLD = "gold/"
 """Names of gold parts begin with this: they are reported beside the reward and never trained on."""
-Rewards: TypeAlias = "Mapping[str, tuple[RewardFn | GroupReward, float]]"
-"""Each reward's name, function and weight; weight 0 is reported only."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,19 +74,60 @@ class EmbeddedEngine:
     """The default RolloutEngine: the sampler shares the policy's weights, so publishing is only counting."""
 
     def __init__(
-        self, scene: Scene, sampler: Sampler, sampling: Sampling, group_size: int, prompts_per_step: int
+        self,
+        scene: Scene,
+        sampler: Sampler,
+        sampling: Sampling,
+        group_size: int,
+        prompts_per_step: int,
+        extras: Extras | None = None,
     ) -> None:
         self.scene, self.sampler, self.sampling = scene, sampler, sampling
-        self.group_size, self.prompts_per_step = group_size, prompts_per_step
-        self.version = 0
+        self.group_size, self.prompts_per_step, self.extras = group_size, prompts_per_step, extras or Extras()
 
     def publish(self, policy: Policy) -> None:
         """The sampler reads the very tensors that the algorithm changes; nothing is copied."""
 
     def rollout(self, tasks: TaskSource, step: int) -> list[Episode]:
-        """`prompts_per_step` tasks, `group_size` episodes of each, scored."""
-        chosen = tasks.next(self.prompts_per_step)
-        return play(self.scene, chosen, self.group_size, self.sampler, self.sampling.at(step), "train", step)
+        """`prompts_per_step` tasks, `group_size` episodes of each, scored; and what `extras` asks for.
+
+        Raises Stopped if too few groups are accepted.
+        """
+        episodes: list[Episode] = []
+        played = accepted = 0
+        while played < self._most_tasks:
+            chosen = tasks.next(min(self.prompts_per_step - accepted, self._most_tasks - played))
+            groups = self._play(chosen, step, played)
+            episodes += [episode for group in groups for episode in group]
+            played, accepted = played + len(chosen), accepted + sum(map(self._accepts, groups))
+            if self.extras.accepts is None or accepted == self.prompts_per_step:
+                return episodes
+        raise Stopped(
+            f"step {step} played {played} tasks and found {accepted} of {self.prompts_per_step} groups that can teach: "
+            "in the others every answer has the same reward, because the task is solved or out of reach. If the tasks "
+            "are solved, training is done; else take other tasks, raise group_size or algorithm.oversampling, or use "
+            "GRPO, which learns from what there is."
+        )
+
+    @property
+    def _most_tasks(self) -> int:
+        return self.prompts_per_step * self.extras.oversampling
+
+    def _play(self, tasks: Sequence[Task], step: int, played: int) -> list[list[Episode]]:
+        """Each task's group. `played` tasks of this step came before: dice and numbers go on behind theirs."""
+        size, sampling = self.group_size, self.sampling.at(step)
+        episodes = play(self.scene, tasks, size, self.sampler, sampling, "train", step, played, self._most_tasks)
+        groups = [episodes[i : i + size] for i in range(0, len(episodes), size)]
+        if self.extras.greedy:
+            greedy = replace(sampling, temperature=0.0, epsilon=0.0)
+            alone = play(self.scene, tasks, 1, self.sampler, greedy, "greedy", step, played, self._most_tasks)
+            groups = [[*group, one] for group, one in zip(groups, alone, strict=True)]
+        return groups
+
+    def _accepts(self, group: Sequence[Episode]) -> bool:
+        returns = [episode.return_ for episode in group if episode.source is not Source.GREEDY]
+        scored = [return_ for return_ in returns if not isinstance(return_, Unscored)]
+        return self.extras.accepts is None or self.extras.accepts(scored)
 
 
 class OfflineEngine:
@@ -126,22 +162,22 @@ def play(
     sampling: Sampling,
     purpose: str,
     step: int,
+    played: int = 0,
+    slots: int | None = None,
 ) -> list[Episode]:
     """Play every task `group_size` times and score the episodes, in order of tasks.
 
-    The randomness of episode i depends on (seed, purpose, step, i) alone. `version` is the step: the policy that acts
-    at step k has seen k steps of learning.
+    The randomness of episode i of a step depends on (seed, purpose, step, i) alone. `played` tasks came before in this
+    step, of at most `slots` (by default, these are all). `version` is the step: the policy that acts at step k has seen
+    k steps of learning.
     """
-    if purpose != "train":
-        step_key, version = (
-            0,
-            step,
-        )  # judgements of different steps face the same dice: their difference is the policy's
-    else:
-        step_key, version = step, step
+    # judgements of different steps face the same dice: their difference is the policy's
+    step_key = 0 if purpose == "evaluate" else step
+    first_group, first = step * (slots or len(tasks)) + played, played * group_size
+    members = [(first_group + g, task) for g, task in enumerate(tasks) for _ in range(group_size)]
     plays = [
-        _Play(f"{purpose}-{step:06d}-{i:04d}", task, step * len(tasks) + i // group_size, (scene.seed, step_key, i))
-        for i, task in enumerate(task for task in tasks for _ in range(group_size))
+        _Play(f"{purpose}-{step:06d}-{i:04d}", task, group, (scene.seed, step_key, i))
+        for i, (group, task) in enumerate(members, first)
     ]
     _start(scene, plays, purpose, sampling.max_tokens)
     samples = [stream(scene.seed, f"sample/{purpose}", *play.seed[1:]) for play in plays]
@@ -153,7 +189,7 @@ def play(
         if one.env is not None:
             one.env.close()
     source = Source.GREEDY if sampling.temperature == 0.0 and sampling.epsilon == 0.0 else Source.POLICY
-    episodes = [_episode(one, version, source) for one in plays]
+    episodes = [_episode(one, step, source) for one in plays]
     groups = [episodes[i : i + group_size] for i in range(0, len(episodes), group_size)]
     return [scored for group in groups for scored in score(scene.rewards, group)]
 
@@ -171,7 +207,7 @@ def _start(scene: Scene, plays: list[_Play], purpose: str, max_tokens: int) -> N
     results = side_by_side([begin(one) for one in plays], scene.environment_seconds, "the start of the environment")
     for one, result in zip(plays, results, strict=True):
         if isinstance(result, Exception):
-            _fail(one, _trace(result))
+            _fail(one, trace(result))
         else:
             one.env, one.prompt = result
             _check_context(scene, one, max_tokens)
@@ -191,7 +227,7 @@ def _act(scene: Scene, plays: list[_Play], completions: list[Completion], sampli
     for one, completion, text, result in zip(plays, completions, texts, results, strict=True):
         if isinstance(result, Exception):
             one.turns.append(Turn(one.prompt, completion, text))
-            _fail(one, _trace(result))
+            _fail(one, trace(result))
             continue
         one.turns.append(Turn(one.prompt, completion, text, result.reward, result.data))
         if not math.isfinite(result.reward):
@@ -217,10 +253,6 @@ def _fail(one: _Play, error: str) -> None:
     one.end, one.error = End.FAILED, error
 
 
-def _trace(error: Exception) -> str:
-    return "".join(traceback.format_exception(error)).strip()
-
-
 def _episode(one: _Play, version: int, source: Source) -> Episode:
     assert one.end is not None
     return Episode(
@@ -235,64 +267,3 @@ def _episode(one: _Play, version: int, source: Source) -> Episode:
         seed=one.seed,
         source=source,
     )
-
-
-# ---------------------------------------------------------------- scoring
-
-
-def score(rewards: Rewards, group: Sequence[Episode]) -> list[Episode]:
-    """The group's episodes with a Part for every reward. A FAILED episode is not judged."""
-    judged = [i for i, episode in enumerate(group) if episode.end is not End.FAILED]
-    parts: list[dict[str, Part]] = [{} for _ in group]
-    for name, (reward, weight) in rewards.items():
-        episodes = [group[i] for i in judged]
-        for i, outcome in zip(judged, _outcomes(name, reward, episodes), strict=True):
-            parts[i][name] = _part(name, weight, outcome, group[i])
-    return [replace(episode, parts=part) for episode, part in zip(group, parts, strict=True)]
-
-
-def _outcomes(name: str, reward: RewardFn | GroupReward, episodes: Sequence[Episode]) -> list[object]:
-    """What the reward says of each episode; what it raises becomes Unscored with the traceback."""
-    if not isinstance(reward, GroupReward):
-        return [_guarded(lambda one=episode: reward(one.task, one)) for episode in episodes]  # type: ignore[misc]
-    if not episodes:
-        return []
-    outcome = _guarded(lambda: reward(episodes[0].task, episodes))
-    if isinstance(outcome, Unscored):
-        return [outcome] * len(episodes)
-    return list(outcome)
-
-
-def _guarded(call: Callable[[], T]) -> T | Unscored:
-    try:
-        return call()
-    except Exception as error:
-        return Unscored(_trace(error))
-
-
-def _part(name: str, weight: float, outcome: object, episode: Episode) -> Part:
-    """A reward's outcome as a Part; a wrong type or length is the reward's mistake and says so."""
-    if isinstance(outcome, Unscored):
-        return Part(weight, outcome)
-    if isinstance(outcome, PerTurn | PerToken):
-        expected = len(episode.turns) if isinstance(outcome, PerTurn) else episode.num_actions
-        numbers = tuple(float(reward) for reward in outcome.rewards)
-        if len(numbers) != expected:
-            kind = type(outcome).__name__
-            raise ValueError(f"reward {name!r} gave {kind} with {len(numbers)} numbers for {expected} of them.")
-        total = _finite(name, math.fsum(numbers), episode)
-        return Part(weight, total, *((numbers, None) if isinstance(outcome, PerTurn) else (None, numbers)))
-    if not isinstance(outcome, Real):
-        raise ValueError(
-            f"reward {name!r} returned {outcome!r} for task {episode.task.id}: a reward returns a number, "
-            "strop.Unscored(reason), strop.PerTurn([...]) or strop.PerToken([...])."
-        )
-    return Part(weight, _finite(name, float(outcome), episode))
-
-
-def _finite(name: str, value: float, episode: Episode) -> float:
-    if not math.isfinite(value):
-        raise NonFinite(
-            f"reward {name!r} of task {episode.task.id} is {value}, for the text {episode.text!r}; it", episode
-        )
-    return value

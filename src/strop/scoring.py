@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from strop.functional.aggregation import num_scored, scored_actions
+from strop.functional.corrections import Correction, correction_metrics, correction_weight
 from strop.functional.distributions import entropy, gather, log_law, require_full_support
 from strop.functional.divergences import KL, estimate, full_kl
 from strop.functional.ratios import log_ratio
@@ -26,11 +27,23 @@ class Scorer:
     """Scores one policy under one `Sampling`, and holds the reference that `kl` pulls towards.
 
     The reference is the policy as it stands when the scorer is made; with kl.weight 0 none is made and none runs.
+    `entropy` is the weight of the law's entropy, which is taken off each token's loss; `correction` weighs samples of
+    another policy.
     """
 
-    def __init__(self, policy: Policy, sampling: Sampling, kl: KL, micro_tokens: int, who: str) -> None:
+    def __init__(
+        self,
+        policy: Policy,
+        sampling: Sampling,
+        kl: KL,
+        micro_tokens: int,
+        who: str,
+        entropy: float = 0.0,
+        correction: Correction | None = None,
+    ) -> None:
         require_full_support(sampling, who)
         self.policy, self.sampling, self.kl, self.micro_tokens, self.who = policy, sampling, kl, micro_tokens, who
+        self.entropy, self.correction = entropy, correction
         self.reference = policy.reference() if kl.weight else None
 
     def learn(
@@ -47,10 +60,15 @@ class Scorer:
         """`epochs` optimiser steps on the same batch.
 
         With one epoch the old log-probs are the new ones without gradient, so every ratio is exactly 1; with more they
-        are the learner's own, scored once before anything moves.
+        are the learner's own, scored once before anything moves. A correction needs these too.
         """
-        old_BT = self.whole(batch) if epochs > 1 else None
+        old_BT = self.whole(batch) if epochs > 1 or self.correction is not None else None
         metrics: list[Metrics] = [self.kl_metrics(batch, reference_BT)]
+        if self.correction is not None and old_BT is not None:
+            off_BT = log_ratio(old_BT, batch.logprobs_BT, scored_actions(batch))
+            factor_BT = correction_weight(self.correction, off_BT, batch)
+            weight_BT = weight_BT * factor_BT
+            metrics.append(correction_metrics(self.correction, off_BT, factor_BT, batch))
         for epoch in range(epochs):
             terms = self._terms(batch, advantage_BT, weight_BT, reference_BT, old_BT, loss, keep, epoch == 0)
             metrics.append(optimizer.step(batch, terms))
@@ -75,14 +93,16 @@ class Scorer:
             weight_bt = weight_bt.to(logprobs_bt.dtype)
             value, metrics = loss(micro, logprobs_bt, old_bt, advantage_bt.to(logprobs_bt.dtype), weight_bt)
             value = value + (weight_bt * self.kl_loss(micro, scores, old_bt, reference_bt)).sum()
+            if self.entropy:
+                value = value - self.entropy * (weight_bt * scores["entropy"]).sum()
             yield value, metrics | (self.metrics(micro, scores) if is_first else {})
 
     def score(self, micro: Batch) -> Scores:
-        """`logprobs` (with gradient) and `entropy` (without) of every action [B, T]; `kl` if the loss wants it."""
+        """`logprobs` and `entropy` (with gradient if it is in the loss) of every action [B, T]; `kl` if wanted."""
         law_NV = None
         if self.reference is not None and self.kl.placement == "loss" and self.kl.estimator == "full":
             law_NV = law_of(self.reference, micro, self.sampling)
-        return score(self.policy, micro, self.sampling, law_NV)
+        return score(self.policy, micro, self.sampling, law_NV, learns_entropy=self.entropy != 0.0)
 
     def whole(self, batch: Batch) -> Tensor:
         """The policy's log-probs [B, T] of the whole batch, without gradient."""
@@ -136,12 +156,14 @@ class Scorer:
         """Entropy per token, and the gap between the sampler's log-probs and the trainer's before the policy moves."""
         mask_BT = scored_actions(micro)
         num_tokens = int(mask_BT.sum())
+        if not num_tokens:
+            return {}
         gap_N = (scores["logprobs"].detach().double() - micro.logprobs_BT)[mask_BT]
         return {
-            "policy/entropy": Mean(scores["entropy"].double()[mask_BT].sum().item(), num_tokens),
+            "policy/entropy": Mean(scores["entropy"].detach().double()[mask_BT].sum().item(), num_tokens),
             "policy/sampler_gap_mean": Mean(gap_N.abs().sum().item(), num_tokens),
             "policy/sampler_gap_bias": Mean(gap_N.sum().item(), num_tokens),
-            "policy/sampler_gap_max": Max(gap_N.abs().max().item() if num_tokens else 0.0),
+            "policy/sampler_gap_max": Max(gap_N.abs().max().item()),
         }
 
     @torch.no_grad()
@@ -162,13 +184,26 @@ class Scorer:
             )
 
 
-def score(policy: Policy, batch: Batch, sampling: Sampling, reference_law_NV: Tensor | None = None) -> Scores:
-    """`logprobs` (with gradient) and `entropy` (without), [B, T]; given a reference law also the exact `kl`."""
+def score(
+    policy: Policy,
+    batch: Batch,
+    sampling: Sampling,
+    reference_law_NV: Tensor | None = None,
+    learns_entropy: bool = False,
+) -> Scores:
+    """`logprobs` (with gradient) and the `entropy` of the whole law, [B, T]; given a reference law the exact `kl`.
+
+    Minus the log-prob of what was sampled has the entropy's value in expectation, and an expected gradient of 0: only
+    the whole law can be learned from, and it is with `learns_entropy`.
+    """
 
     def reduce(heads: Heads) -> Scores:
         assert heads.logits_NV is not None
         law_NV = log_law(heads.logits_NV, sampling)
-        out = {"logprobs": gather(law_NV, heads.tokens_N), "entropy": entropy(law_NV.detach())}
+        out = {
+            "logprobs": gather(law_NV, heads.tokens_N),
+            "entropy": entropy(law_NV if learns_entropy else law_NV.detach()),
+        }
         if reference_law_NV is not None:
             chunk_NV = reference_law_NV[heads.first : heads.first + len(heads.tokens_N)]
             out["kl"] = full_kl(law_NV, chunk_NV)

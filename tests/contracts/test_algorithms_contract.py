@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from exact.build import batch_of, episode, turn
-from exact.learners import algorithms, learner
+from exact.learners import algorithms, as_baseline, learner
 from strop.policies.table import Table
 from strop.types import Batch, End, Last, Max, Mean, Memory, Pick, Update
 
@@ -18,7 +18,7 @@ from strop.types import Batch, End, Last, Max, Mean, Memory, Pick, Update
 def batch() -> Batch:
     return batch_of(
         episode(turn((1,), (2, 3)), reward=1.0),
-        episode(turn((1,), (0,)), turn((4,), (3,)), reward=0.0, end=End.TRUNCATED, final=(4, 3, 1)),
+        as_baseline(episode(turn((1,), (0,)), turn((4,), (3,)), reward=0.0, end=End.TRUNCATED, final=(4, 3, 1))),
         layout="per_turn",
     )
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import strop.algorithms
 from strop.functional.divergences import KL
 from strop.optimizer import SGD
-from strop.types import Sampling
+from strop.types import Episode, Sampling, Source
 
 
 def algorithms() -> list[Any]:
@@ -34,13 +34,22 @@ GRADIENT = [kind for kind in algorithms() if not is_tabular(kind)]
 ACTOR_CRITIC = [kind for kind in GRADIENT if "critic" in {field.name for field in fields(kind.Config)}]
 
 
+def as_baseline(episode: Episode) -> Episode:
+    """The same episode played greedily: ReMax takes its return off the others'; other algorithms see no difference."""
+    return replace(episode, source=Source.GREEDY)
+
+
+def configured(kind: Any, **given: Any) -> Any:
+    """The algorithm's Config with those of the given fields that it has (DAPO has no KL)."""
+    names = {field.name for field in fields(kind.Config)}
+    return kind.Config(**{name: value for name, value in given.items() if name in names})
+
+
 def learner(
     kind: Any, policy: Any, micro_tokens: int = 4096, optimizer: Any = None, kl: KL | None = None, **more: Any
 ) -> Any:
     """The algorithm with SGD(lr=1), and the given KL where it has one (in the reward where it has a critic)."""
-    names = {field.name for field in fields(kind.Config)}
-    if "critic" in names and kl is not None:
+    if kind in ACTOR_CRITIC and kl is not None:
         kl = KL(weight=kl.weight)
     given = {"optimizer": optimizer or SGD(lr=1.0), "epochs": 1, **({} if kl is None else {"kl": kl}), **more}
-    config = kind.Config(**{name: value for name, value in given.items() if name in names})
-    return config.build(policy, Sampling(temperature=0.8, max_tokens=8), micro_tokens)
+    return configured(kind, **given).build(policy, Sampling(temperature=0.8, max_tokens=8), micro_tokens)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import fields
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from exact.learners import GRADIENT, algorithms
+from exact.learners import GRADIENT, algorithms, configured
 from strop.algorithms.q_learning import QLearning
 from strop.algorithms.rloo import RLOO
 from strop.algorithms.sft import SFT
@@ -23,7 +22,7 @@ from strop.policies.scratch import Scratch
 from strop.policies.table import Table
 from strop.rollout import EmbeddedEngine, Scene
 from strop.samplers.local import LocalSampler
-from strop.types import Completion, End, Episode, Pick, Sampling, Source, Task, Turn
+from strop.types import Completion, End, Episode, Pick, Sampling, Source, Stopped, Task, Turn
 
 pytestmark = pytest.mark.learning
 SEEDS = [0, 1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (2, 3, 4))]
@@ -54,9 +53,13 @@ def trained(config: Any, policy: Any, codec: Any, steps: int, seed: int, samplin
     scene = Scene(
         environment=SingleTurn, rewards={"right": (share_right, 1.0)}, codec=codec, context=policy.context, seed=seed
     )
-    engine = EmbeddedEngine(scene, LocalSampler(policy, codec.stop), sampling, group, len(TASKS))
+    extras = getattr(config, "extras", None)
+    engine = EmbeddedEngine(scene, LocalSampler(policy, codec.stop), sampling, group, len(TASKS), extras)
     for step in range(steps):
-        episodes = engine.rollout(Tasks(), step)
+        try:
+            episodes = engine.rollout(Tasks(), step)
+        except Stopped:  # DAPO: the tasks are solved, and no group can teach any more
+            return
         algorithm.update(collate(tuple(Pick(one) for one in episodes), policy.layout))
 
 
@@ -71,11 +74,6 @@ def chance_of(policy: Any, codec: Any, prompt: str, answer: str) -> float:
     return math.exp(total)
 
 
-def kl_of(kind: Any, kl: KL | None = None) -> dict[str, Any]:
-    """`kl` (none: switched off), where the algorithm has a place for it."""
-    return {"kl": kl or KL()} if "kl" in {field.name for field in fields(kind.Config)} else {}
-
-
 ON_POLICY = [kind for kind in GRADIENT if kind.Config.reads == "tasks"]
 
 
@@ -84,7 +82,7 @@ ON_POLICY = [kind for kind in GRADIENT if kind.Config.reads == "tasks"]
 def test_a_table_learns_to_answer_and_to_stop(kind: Any, seed: int) -> None:
     # optimum: both answers with probability 1, return 1; at the start 1/36 each
     policy, codec = Table.Config(words=WORDS, has_end=True, value_head=True).build(seed)
-    config = kind.Config(optimizer=AdamW(lr=0.2), **kl_of(kind))
+    config = configured(kind, optimizer=AdamW(lr=0.2), kl=KL())
     trained(config, policy, codec, 35, seed, Sampling(max_tokens=3), group=16)
     for prompt, answer in WANTED.items():
         assert chance_of(policy, codec, prompt, answer) > 0.9
@@ -96,7 +94,7 @@ def test_a_table_learns_to_answer_and_to_stop(kind: Any, seed: int) -> None:
 def test_a_tiny_transformer_learns_to_answer_and_to_stop(kind: Any, seed: int) -> None:
     policy, codec = Scratch(words=WORDS, width=32, num_heads=2, value_head=True).build(seed, "float32")
     # shared weights answer "red" to both first; without a pull to the start some seeds never leave that point
-    config = kind.Config(optimizer=AdamW(lr=2e-3), **kl_of(kind, KL(weight=0.1)))
+    config = configured(kind, optimizer=AdamW(lr=2e-3), kl=KL(weight=0.1))
     trained(config, policy, codec, 120, seed, Sampling(max_tokens=3), group=16)
     for prompt, answer in WANTED.items():
         assert chance_of(policy, codec, prompt, answer) > 0.9

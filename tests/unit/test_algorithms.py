@@ -10,15 +10,21 @@ import pytest
 import torch
 
 from exact.build import batch_of, episode, flat, transformer, turn
-from exact.learners import GRADIENT, algorithms, learner
+from exact.learners import GRADIENT, algorithms, as_baseline, configured, learner
 from strop.actor_critic import Critic
 from strop.algorithms.a2c import A2C
+from strop.algorithms.cispo import CISPO
+from strop.algorithms.dapo import DAPO
 from strop.algorithms.dr_grpo import DrGRPO
 from strop.algorithms.grpo import GRPO
+from strop.algorithms.gspo import GSPO
 from strop.algorithms.ppo import PPO
 from strop.algorithms.q_learning import QLearning
 from strop.algorithms.reinforce import REINFORCE
+from strop.algorithms.reinforce_pp import ReinforcePP
+from strop.algorithms.remax import ReMax
 from strop.algorithms.rloo import RLOO
+from strop.algorithms.sapo import SAPO
 from strop.algorithms.sft import SFT
 from strop.algorithms.vtrace import VTrace
 from strop.functional.divergences import KL
@@ -37,8 +43,7 @@ def coin() -> Table:
 
 
 def build(kind: Any, policy: Any, **fields: Any) -> Any:
-    given = {"kl": KL()} if kind not in (SFT, VTrace) else {}
-    config = kind.Config(optimizer=SGD(lr=1.0), **(given | fields))
+    config = configured(kind, **({"optimizer": SGD(lr=1.0), "kl": KL()} | fields))
     return config.build(policy, Sampling(max_tokens=4), 4096)
 
 
@@ -46,7 +51,7 @@ def pair() -> Batch:
     """One group: "0 1" pays 3, "1" pays 1; log-probs of the fair coin."""
     return batch_of(
         episode(turn((9,), (0, 1), (HALF, HALF)), reward=3.0),
-        episode(turn((9,), (1,), (HALF,)), reward=1.0),
+        as_baseline(episode(turn((9,), (1,), (HALF,)), reward=1.0)),
         layout="per_turn",
     )
 
@@ -63,6 +68,13 @@ def pair() -> Batch:
 A = 1 / (math.sqrt(2) + 1e-4)
 MEAN = (2.85 + 3 + 1) / 3
 STD = math.sqrt(((2.85 - MEAN) ** 2 + (3 - MEAN) ** 2 + (1 - MEAN) ** 2) / 3) + 1e-8
+#   GSPO, SAPO     as GRPO: at ratio 1 they weigh every token by 1
+#   DAPO, CISPO    A = +-a, 1/3 a token      row 0: (.5 + .5) a/3 = a/3           row 1: -.5 a/3 = -a/6
+#   ReMax          A = 2 of one sequence     row 0: 2*.5 = 1                      row 1: -1; the second is the baseline
+#   REINFORCE++    returns to go 3, 3, 1: mean 7/3, std sqrt(8)/3; A = w, w, -2w, 1/3 a token
+#                                            row 0: (.5 w + .5 * 2w)/3 = w/2      row 1: -.5 w/3 = -w/6
+A = 1 / (math.sqrt(2) + 1e-4)
+W = (2 / 3) / (math.sqrt(8) / 3 + 1e-8)
 BY_HAND = [
     (REINFORCE, {"baseline_decay": None}, 0.5, -0.75),
     (RLOO, {}, 1.0, -0.5),
@@ -72,6 +84,13 @@ BY_HAND = [
     (A2C, {"entropy": 0.0}, 1 / 3, -0.5),
     (VTrace, {"entropy": 0.0}, 1 / 3, -0.5),
     (PPO, {"epochs": 1, "critic": Critic()}, ((2.85 - MEAN) - (1 - MEAN)) / STD / 6, -(3 - MEAN) / STD / 6),
+    (GSPO, {}, 0.375 * A, -0.125 * A),
+    (SAPO, {}, 0.375 * A, -0.125 * A),
+    (DAPO, {}, A / 3, -A / 6),
+    (CISPO, {}, A / 3, -A / 6),
+    (ReMax, {}, 1.0, -1.0),
+    (ReinforcePP, {}, W / 2, -W / 6),
+    (ReinforcePP, {"group_baseline": True}, W / 2, -W / 6),  # one group: its mean leaves with that of the tokens
 ]
 
 
@@ -105,6 +124,12 @@ def test_every_gradient_algorithm_has_a_hand_computed_step() -> None:
     (A2C, {"entropy": 0.0}, -7 * HALF / 3 + (9 + 9 + 1) / 6),  # the critic's half squares beside it
     (VTrace, {"entropy": 0.3}, -7 * HALF / 3 + (9 + 9 + 1) / 6 + 0.3 * HALF),  # minus entropy ln 2 in every state
     (PPO, {"epochs": 1, "critic": Critic(weight=2.0)}, 2 * (2.85**2 + 9 + 1) / 6),  # whitened: sum A = 0 at ratio 1
+    (GSPO, {}, 0.0),
+    (SAPO, {}, A * (1 / 1.05 - 1)),  # (1/2) (-(4 / 1) / 2 + (4 / 1.05) / 2) a
+    (DAPO, {}, -A / 3),  # -(2 - 1) a / 3
+    (CISPO, {}, -A / 3 * HALF),  # the same under log pi
+    (ReMax, {}, -2 * 2 * HALF),
+    (ReinforcePP, {}, 0.0),
 ])  # fmt: skip
 def test_loss_value_by_hand(kind: Any, fields: dict[str, Any], loss: float) -> None:
     update = build(kind, coin(), **fields).update(pair())
@@ -116,7 +141,7 @@ def test_a_better_answer_becomes_likelier(kind: Any) -> None:
     policy = coin()
     batch = batch_of(
         episode(turn((9,), (0,), (HALF,)), reward=1.0),
-        episode(turn((9,), (1,), (HALF,)), reward=0.0),
+        as_baseline(episode(turn((9,), (1,), (HALF,)), reward=0.0)),
         layout="per_turn",
     )
     learner(kind, policy, kl=KL()).update(batch)
@@ -203,14 +228,14 @@ def test_sft_denominator_is_global_not_a_mean_of_means() -> None:
 def test_non_finite_is_raised_before_anything_moves(kind: Any, fault: str) -> None:
     policy = transformer("gpt2", value_head=True)
     algorithm = learner(kind, policy, optimizer=AdamW(lr=0.1), kl=KL())
-    good = batch_of(episode(turn((1,), (2, 3)), reward=1.0), episode(turn((1,), (4,)), reward=0.0))
+    good = batch_of(episode(turn((1,), (2, 3)), reward=1.0), as_baseline(episode(turn((1,), (4,)), reward=0.0)))
     algorithm.update(good)
     with torch.no_grad():
         policy.parameters()[0][3, 0] = math.nan if fault == "nan weight" else math.inf
     before, state = flat(policy.parameters()), copy.deepcopy(algorithm.state_dict())
     with pytest.raises(NonFinite, match="the loss") as caught:
         algorithm.update(good)
-    assert caught.value.batch is good
+    assert caught.value.batch.tokens_BT is good.tokens_BT
     after = flat(policy.parameters())
     assert torch.equal(before.view(torch.int64), after.view(torch.int64))
     assert identical(state, algorithm.state_dict())
@@ -266,7 +291,7 @@ def lesson(step: int) -> Batch:
         )
         for i, row in enumerate(tokens)
     ]
-    return batch_of(*many)
+    return batch_of(*(as_baseline(one) if i % 2 else one for i, one in enumerate(many)))
 
 
 POLICIES = {

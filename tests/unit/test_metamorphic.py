@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from exact.build import episode, flat, transformer, turn
-from exact.learners import GRADIENT, learner
+from exact.learners import GRADIENT, as_baseline, learner
 from exact.tree import relative, set_weights
 from strop.batch import collate
 from strop.functional.divergences import KL
@@ -30,11 +30,11 @@ KL_IDS = ["k1-reward", "full-loss", "k3_ratio-loss"]
 def episodes() -> list[Episode]:
     """Two groups of ragged lengths: several turns, a rewritten history (two rows), a truncated one, one Unscored."""
     return [
-        episode(turn((1, 2), (3, 4, 0), (-1.0, -0.7, -2.0)), reward=1.0, group=0),
+        as_baseline(episode(turn((1, 2), (3, 4, 0), (-1.0, -0.7, -2.0)), reward=1.0, group=0)),
         episode(turn((1, 2), (5,)), turn((1, 2, 5, 6, 6), (3, 3, 0)), reward=0.25, group=0),
         episode(turn((1, 2), (4, 4)), turn((2, 6), (5, 3, 1, 0)), reward=-0.5, group=0),
         episode(turn((3,), (1, 1, 1, 1, 1)), reward=2.0, group=1, end=End.TRUNCATED, final=(3, 1, 1, 1, 1, 1, 2)),
-        episode(turn((3,), (0,)), reward=0.5, group=1),
+        as_baseline(episode(turn((3,), (0,)), reward=0.5, group=1)),
         episode(turn((3,), (2, 0)), reward=Unscored("judge"), group=1),
         episode(turn((3,), (6, 0)), reward=1.5, group=1),
     ]
@@ -187,7 +187,8 @@ def test_actions_without_logprobs_are_refused_in_words(kind: Any) -> None:
 @pytest.mark.parametrize("kind", GRADIENT)
 def test_episodes_without_any_action_give_a_loss_of_zero(kind: Any) -> None:
     policy = policy_of("gpt2")
-    moved = gradient(kind, policy, picks([episode(turn((1, 2), ()), reward=3.0), episode(turn((1,), ()), reward=1.0)]))
+    silent = [as_baseline(episode(turn((1, 2), ()), reward=3.0)), episode(turn((1,), ()), reward=1.0)]
+    moved = gradient(kind, policy, picks(silent))
     assert float(moved.abs().max()) == 0.0
 
 
@@ -195,7 +196,7 @@ def test_episodes_without_any_action_give_a_loss_of_zero(kind: Any) -> None:
 def test_tokens_of_the_environment_at_the_end_do_not_matter(kind: Any) -> None:
     policy = policy_of("gpt2")
     ends = [
-        [episode(turn((1, 2), (5, 4)), end=End.TRUNCATED, final=(1, 2, 5, 4, last, last), reward=1.0), episodes()[0]]
+        [episode(turn((1, 2), (5, 4)), end=End.TRUNCATED, final=(1, 2, 5, 4, last, last), reward=0.5), episodes()[0]]
         for last in (3, 6)
     ]
     a, b = (gradient(kind, policy, picks(some), kl=KLS[0]) for some in ends)

@@ -23,7 +23,7 @@ import torch
 from strop.actor_critic import ActorCritic, Critic, Opinions, critic_metrics
 from strop.functional.aggregation import token_mean
 from strop.functional.divergences import KL
-from strop.functional.objectives import score_objective
+from strop.functional.objectives import policy_gradient
 from strop.functional.returns import returns_to_go
 from strop.functional.values import n_step_advantage, td_errors
 from strop.memory import Fresh
@@ -79,7 +79,7 @@ class A2C:
             value_BT=value_BT,
             target_BT=value_BT + advantage_BT,
         )
-        terms = self.actor_critic.terms(batch, opinions, score_objective, config.entropy, True)
+        terms = self.actor_critic.terms(batch, opinions, policy_gradient, config.entropy, True)
         metrics = [scorer.kl_metrics(batch, reference_BT), critic_metrics(batch, opinions)]
         metrics.append(self.optimizer.step(batch, terms))
         return Update(merge_metrics(metrics), per_token={"advantage": advantage_BT, "value": value_BT})

@@ -19,8 +19,10 @@ from typing import ClassVar
 
 from strop.functional.advantages import group_mean
 from strop.functional.aggregation import constant, spread, sum_per_pick
+from strop.functional.corrections import Correction
 from strop.functional.divergences import KL
 from strop.functional.objectives import token_objective
+from strop.functional.ratios import check_clip
 from strop.memory import Fresh
 from strop.optimizer import SGD, AdamW
 from strop.scoring import Scorer
@@ -32,15 +34,24 @@ class DrGRPO:
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config:
-        """`max_tokens` is L_max; none takes it from the sampling."""
+        """`max_tokens` is L_max; none takes it from the sampling. `dual_clip` bounds the ratio where A < 0.
+
+        `entropy` weighs the law's entropy, taken off the loss; `correction` is for samples of another policy.
+        """
 
         reads: ClassVar[str] = "tasks"
         memory: ClassVar[type] = Fresh.Config
         optimizer: AdamW | SGD = field(default_factory=lambda: AdamW(lr=1e-6))
         kl: KL = field(default_factory=KL)
         clip: float = 0.2
+        dual_clip: float | None = None
         epochs: int = 1
         max_tokens: int | None = None
+        entropy: float = 0.0
+        correction: Correction | None = None
+
+        def __post_init__(self) -> None:
+            check_clip(self.clip, self.clip, self.dual_clip)
 
         def build(self, policy: Policy, sampling: Sampling, micro_tokens: int) -> DrGRPO:
             return DrGRPO(self, policy, sampling, micro_tokens)
@@ -48,9 +59,9 @@ class DrGRPO:
     def __init__(self, config: DrGRPO.Config, policy: Policy, sampling: Sampling, micro_tokens: int) -> None:
         self.config = config
         self.max_tokens = config.max_tokens or sampling.max_tokens
-        self.scorer = Scorer(policy, sampling, config.kl, micro_tokens, "Dr. GRPO")
+        self.scorer = Scorer(policy, sampling, config.kl, micro_tokens, "Dr. GRPO", config.entropy, config.correction)
         self.optimizer = config.optimizer.build(policy.parameters())
-        self.loss = partial(token_objective, low=config.clip, high=config.clip)
+        self.loss = partial(token_objective, low=config.clip, high=config.clip, dual=config.dual_clip)
 
     def update(self, batch: Batch) -> Update:
         """The optimiser steps of one batch; raises NonFinite before a step whose loss or gradient is not finite."""

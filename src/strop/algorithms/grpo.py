@@ -20,22 +20,16 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import ClassVar
 
-from torch import Tensor
-
-from strop.functional.advantages import group_mean, group_normalised
+from strop.functional.advantages import penalised
 from strop.functional.aggregation import sequence_mean, spread, sum_per_pick
+from strop.functional.corrections import Correction
 from strop.functional.divergences import KL
 from strop.functional.objectives import token_objective
+from strop.functional.ratios import check_clip
 from strop.memory import Fresh
 from strop.optimizer import SGD, AdamW
 from strop.scoring import Scorer
 from strop.types import Batch, Policy, Sampling, State, Update
-
-
-def grpo_advantage(return_E: Tensor, penalty_E: Tensor, group_E: Tensor) -> Tensor:
-    """The normalised return, minus the centred KL penalty; 0 for an Unscored episode."""
-    scored_penalty_E = penalty_E.masked_fill(return_E.isnan(), float("nan"))
-    return group_normalised(return_E, group_E) - group_mean(scored_penalty_E, group_E)
 
 
 class GRPO:
@@ -43,29 +37,38 @@ class GRPO:
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config:
-        """`clip` bounds each token's ratio; `epochs` are optimiser steps on the same batch (the paper's mu)."""
+        """`clip` bounds each token's ratio, `dual_clip` also where A < 0; `epochs` are steps a batch (the paper's mu).
+
+        `entropy` weighs the law's entropy, taken off the loss; `correction` is for samples of another policy.
+        """
 
         reads: ClassVar[str] = "tasks"
         memory: ClassVar[type] = Fresh.Config
         optimizer: AdamW | SGD = field(default_factory=lambda: AdamW(lr=1e-6))
         kl: KL = field(default_factory=KL)
         clip: float = 0.2
+        dual_clip: float | None = None
         epochs: int = 1
+        entropy: float = 0.0
+        correction: Correction | None = None
+
+        def __post_init__(self) -> None:
+            check_clip(self.clip, self.clip, self.dual_clip)
 
         def build(self, policy: Policy, sampling: Sampling, micro_tokens: int) -> GRPO:
             return GRPO(self, policy, sampling, micro_tokens)
 
     def __init__(self, config: GRPO.Config, policy: Policy, sampling: Sampling, micro_tokens: int) -> None:
         self.config = config
-        self.scorer = Scorer(policy, sampling, config.kl, micro_tokens, "GRPO")
+        self.scorer = Scorer(policy, sampling, config.kl, micro_tokens, "GRPO", config.entropy, config.correction)
         self.optimizer = config.optimizer.build(policy.parameters())
-        self.loss = partial(token_objective, low=config.clip, high=config.clip)
+        self.loss = partial(token_objective, low=config.clip, high=config.clip, dual=config.dual_clip)
 
     def update(self, batch: Batch) -> Update:
         """The optimiser steps of one batch; raises NonFinite before a step whose loss or gradient is not finite."""
         reference_BT = self.scorer.reference_logprobs(batch)
         penalty_E = sum_per_pick(self.scorer.kl_reward(batch, reference_BT), batch)
-        advantage_BT = spread(grpo_advantage(batch.return_E, penalty_E, batch.group_E), batch)
+        advantage_BT = spread(penalised(batch.return_E, penalty_E, batch.group_E), batch)
         metrics = self.scorer.learn(
             self.optimizer,
             batch,

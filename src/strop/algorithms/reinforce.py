@@ -21,8 +21,9 @@ import torch
 from torch import Tensor
 
 from strop.functional.aggregation import scored_actions, sequence_sum
+from strop.functional.corrections import Correction
 from strop.functional.divergences import KL
-from strop.functional.objectives import score_objective
+from strop.functional.objectives import policy_gradient
 from strop.functional.returns import position_in_chain, returns_to_go
 from strop.memory import Fresh
 from strop.optimizer import SGD, AdamW
@@ -35,7 +36,10 @@ class REINFORCE:
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config:
-        """`baseline_decay` is the share of the old mean that stays; none switches the baseline off."""
+        """`baseline_decay` is the share of the old mean that stays; none switches the baseline off.
+
+        `entropy` weighs the law's entropy, taken off the loss; `correction` is for samples of another policy.
+        """
 
         reads: ClassVar[str] = "tasks"
         memory: ClassVar[type] = Fresh.Config
@@ -44,6 +48,8 @@ class REINFORCE:
         discount: float = 1.0
         discount_state: bool = False
         baseline_decay: float | None = 0.9
+        entropy: float = 0.0
+        correction: Correction | None = None
 
         def __post_init__(self) -> None:
             if not 0.0 <= self.discount <= 1.0:
@@ -56,7 +62,7 @@ class REINFORCE:
 
     def __init__(self, config: REINFORCE.Config, policy: Policy, sampling: Sampling, micro_tokens: int) -> None:
         self.config = config
-        self.scorer = Scorer(policy, sampling, config.kl, micro_tokens, "REINFORCE")
+        self.scorer = Scorer(policy, sampling, config.kl, micro_tokens, "REINFORCE", config.entropy, config.correction)
         self.optimizer = config.optimizer.build(policy.parameters())
         self.baseline = 0.0
 
@@ -69,7 +75,7 @@ class REINFORCE:
         if self.config.discount_state:
             advantage_BT = advantage_BT * self.config.discount ** position_in_chain(batch.next_BT, batch.decision_BT)
         metrics = self.scorer.learn(
-            self.optimizer, batch, advantage_BT, sequence_sum(batch), reference_BT, score_objective
+            self.optimizer, batch, advantage_BT, sequence_sum(batch), reference_BT, policy_gradient
         ) | {"policy/baseline": Last(self.baseline)}
         self._follow(return_BT[scored_actions(batch)])
         return Update(metrics, per_token={"advantage": advantage_BT})

@@ -21,8 +21,10 @@ from typing import ClassVar
 
 from strop.functional.advantages import leave_one_out
 from strop.functional.aggregation import sequence_sum, spread, sum_per_pick
+from strop.functional.corrections import Correction
 from strop.functional.divergences import KL
 from strop.functional.objectives import sequence_objective
+from strop.functional.ratios import check_clip
 from strop.memory import Fresh
 from strop.optimizer import SGD, AdamW
 from strop.scoring import Scorer
@@ -34,7 +36,10 @@ class RLOO:
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config:
-        """`clip` bounds the sequence ratio; `epochs` are optimiser steps on the same batch."""
+        """`clip` bounds the sequence ratio; `epochs` are optimiser steps on the same batch.
+
+        `entropy` weighs the law's entropy, taken off the loss; `correction` is for samples of another policy.
+        """
 
         reads: ClassVar[str] = "tasks"
         memory: ClassVar[type] = Fresh.Config
@@ -42,13 +47,18 @@ class RLOO:
         kl: KL = field(default_factory=lambda: KL(weight=0.05))
         clip: float = 0.2
         epochs: int = 1
+        entropy: float = 0.0
+        correction: Correction | None = None
+
+        def __post_init__(self) -> None:
+            check_clip(self.clip, self.clip)
 
         def build(self, policy: Policy, sampling: Sampling, micro_tokens: int) -> RLOO:
             return RLOO(self, policy, sampling, micro_tokens)
 
     def __init__(self, config: RLOO.Config, policy: Policy, sampling: Sampling, micro_tokens: int) -> None:
         self.config = config
-        self.scorer = Scorer(policy, sampling, config.kl, micro_tokens, "RLOO")
+        self.scorer = Scorer(policy, sampling, config.kl, micro_tokens, "RLOO", config.entropy, config.correction)
         self.optimizer = config.optimizer.build(policy.parameters())
         self.loss = partial(sequence_objective, low=config.clip, high=config.clip)
 

@@ -26,7 +26,7 @@ from torch import Tensor
 from strop.actor_critic import ActorCritic, Critic, Opinions, critic_metrics
 from strop.functional.aggregation import scored_actions, token_mean
 from strop.functional.divergences import KL
-from strop.functional.objectives import score_objective
+from strop.functional.objectives import policy_gradient
 from strop.functional.ratios import log_ratio
 from strop.functional.values import vtrace
 from strop.memory import Replay
@@ -88,7 +88,7 @@ class VTrace:
         opinions = Opinions(advantage_BT, token_mean(batch), no_ratio_BT, value_BT, target_BT)
         # Only the very first draw is sure to come from the weights of now: later ones may be older.
         is_own = self.num_updates == 0
-        terms = self.actor_critic.terms(batch, opinions, score_objective, config.entropy, is_own)
+        terms = self.actor_critic.terms(batch, opinions, policy_gradient, config.entropy, is_own)
         metrics = [critic_metrics(batch, opinions), _ratio_metrics(batch, ratio_BT, config.ratio_cap)]
         metrics.append(self.optimizer.step(batch, terms))
         self.num_updates += 1

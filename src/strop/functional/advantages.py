@@ -50,7 +50,26 @@ def group_normalised(return_E: Tensor, group_E: Tensor, epsilon: float = 1e-4) -
     return advantage_E / (std_E + epsilon)
 
 
+def penalised(return_E: Tensor, penalty_E: Tensor, group_E: Tensor) -> Tensor:
+    """The normalised return, minus the centred KL penalty; 0 for an Unscored episode.
+
+    The penalty is taken off after the return is normalised, or its weight would change from group to group with 1/std.
+    """
+    scored_penalty_E = penalty_E.masked_fill(return_E.isnan(), torch.nan)
+    return group_normalised(return_E, group_E) - group_mean(scored_penalty_E, group_E)
+
+
 def leave_one_out(return_E: Tensor, group_E: Tensor) -> Tensor:
     """r - mean of the others: RLOO (Kool 2019; 2402.14740). Unbiased; a group of one has no baseline and gives 0."""
     size_E = group_size(return_E, group_E)
     return group_mean(return_E, group_E) * size_E / (size_E - 1).clamp(min=1)
+
+
+def whitened(value_BT: Tensor, mask_BT: Tensor, epsilon: float = 1e-8) -> Tensor:
+    """(x - mean) / (std + epsilon) over the masked slots, with the population's std; exactly 0 off the mask."""
+    value_N = value_BT[mask_BT]
+    if not len(value_N):
+        return torch.zeros_like(value_BT)
+    mean = value_N.mean()
+    std = (value_N - mean).square().mean().sqrt()
+    return torch.where(mask_BT, (value_BT - mean) / (std + epsilon), 0.0)

@@ -1,4 +1,4 @@
-"""The clipped objectives as losses of one micro-batch, with what is worth logging about them.
+"""The objectives that several algorithms share, as losses of one micro-batch, with what is worth logging about them.
 
 Each is called as `(micro, logprobs_BT, old_BT, advantage_BT, weight_BT) -> (loss, metrics)`; only `logprobs_BT` has a
 gradient. The weights decide the mean (`functional/aggregation.py`).
@@ -13,10 +13,10 @@ from strop.functional.ratios import clip_active, clipped_loss, log_ratio, sequen
 from strop.types import Batch, Mean, Metrics
 
 
-def score_objective(
+def policy_gradient(
     micro: Batch, logprobs_BT: Tensor, old_BT: Tensor, advantage_BT: Tensor, weight_BT: Tensor
 ) -> tuple[Tensor, Metrics]:
-    """-sum w A log pi, the score-function loss without a ratio (REINFORCE, A2C; V-trace has its ratio in A)."""
+    """-sum w A log pi, without any ratio (REINFORCE, A2C). `advantage_BT` is an opinion: no gradient flows there."""
     return -(weight_BT * advantage_BT * logprobs_BT).sum(), {}
 
 
@@ -28,11 +28,12 @@ def token_objective(
     weight_BT: Tensor,
     low: float,
     high: float,
+    dual: float | None = None,
 ) -> tuple[Tensor, Metrics]:
-    """sum w max(-rho A, -clip(rho) A) with one ratio a token (PPO, GRPO, Dr. GRPO)."""
+    """sum w max(-rho A, -clip(rho) A) with one ratio a token (PPO, GRPO, Dr. GRPO, DAPO)."""
     ratio_BT = log_ratio(logprobs_BT, old_BT, micro.action_BT).exp()
-    loss = (weight_BT * clipped_loss(ratio_BT, advantage_BT, low, high)).sum()
-    return loss, _clip_metrics(micro, ratio_BT, advantage_BT, low, high)
+    loss = (weight_BT * clipped_loss(ratio_BT, advantage_BT, low, high, dual)).sum()
+    return loss, clip_metrics(micro, ratio_BT, advantage_BT, low, high, dual)
 
 
 def sequence_objective(
@@ -51,15 +52,23 @@ def sequence_objective(
     ratio_BT = sequence_log_ratio(log_ratio(logprobs_BT, old_BT, micro.action_BT), micro).exp()
     share_BT = spread(1.0 / num_actions_E(micro).clamp(min=1), micro).to(weight_BT.dtype)
     loss = (weight_BT * share_BT * clipped_loss(ratio_BT, advantage_BT, low, high)).sum()
-    return loss, _clip_metrics(micro, ratio_BT, advantage_BT, low, high)
+    return loss, clip_metrics(micro, ratio_BT, advantage_BT, low, high)
 
 
-def _clip_metrics(micro: Batch, ratio_BT: Tensor, advantage_BT: Tensor, low: float, high: float) -> Metrics:
+def clip_metrics(
+    micro: Batch, ratio_BT: Tensor, advantage_BT: Tensor, low: float, high: float, dual: float | None = None
+) -> Metrics:
     """The share of scored tokens whose gradient the clip removes, and the mean ratio."""
-    mask_BT, ratio_BT = scored_actions(micro), ratio_BT.detach().double()
-    num_tokens = int(mask_BT.sum())
-    active = int((clip_active(ratio_BT, advantage_BT, low, high) & mask_BT).sum())
-    return {
-        "policy/clip_active": Mean(active, num_tokens),
-        "policy/ratio": Mean(ratio_BT[mask_BT].sum().item(), num_tokens),
-    }
+    active_BT = clip_active(ratio_BT.detach(), advantage_BT, low, high, dual)
+    return ratio_metrics(micro, ratio_BT) | {"policy/clip_active": mean_over_tokens(micro, active_BT)}
+
+
+def ratio_metrics(micro: Batch, ratio_BT: Tensor) -> Metrics:
+    """The mean ratio of the scored tokens."""
+    return {"policy/ratio": mean_over_tokens(micro, ratio_BT)}
+
+
+def mean_over_tokens(micro: Batch, value_BT: Tensor) -> Mean:
+    """The mean of a number or a flag over the scored tokens."""
+    mask_BT = scored_actions(micro)
+    return Mean(value_BT.detach().double()[mask_BT].sum().item(), int(mask_BT.sum()))

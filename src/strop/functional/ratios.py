@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from strop.functional.aggregation import num_actions_E
 from strop.types import Batch
 
 
@@ -19,12 +20,36 @@ def sequence_log_ratio(log_ratio_BT: Tensor, batch: Batch) -> Tensor:
     return total_E[batch.episode_B].unsqueeze(1).expand_as(log_ratio_BT)
 
 
-def clipped_loss(ratio_BT: Tensor, advantage_BT: Tensor, low: float, high: float) -> Tensor:
-    """max(-rho A, -clip(rho, 1 - low, 1 + high) A): PPO (1707.06347, eq. 7) as a loss per token."""
+def mean_log_ratio(log_ratio_BT: Tensor, batch: Batch) -> Tensor:
+    """The mean of log-ratios over the actions of each slot's episode (GSPO). Needs whole episodes."""
+    length_B1 = num_actions_E(batch).clamp(min=1)[batch.episode_B].unsqueeze(1)
+    return sequence_log_ratio(log_ratio_BT, batch) / length_B1
+
+
+def clipped_loss(ratio_BT: Tensor, advantage_BT: Tensor, low: float, high: float, dual: float | None = None) -> Tensor:
+    """max(-rho A, -clip(rho, 1 - low, 1 + high) A): PPO (1707.06347, eq. 7) as a loss per token.
+
+    `dual` bounds rho from above where A < 0 as well, which the plain clip leaves open: the dual clip (1912.09729, 3)
+    and the two-sided delta of INTELLECT-2 (2505.07291, 4) are the same function for dual >= 1 + high.
+    """
     clipped_BT = ratio_BT.clamp(1.0 - low, 1.0 + high)
-    return torch.maximum(-ratio_BT * advantage_BT, -clipped_BT * advantage_BT)
+    bounded_BT = ratio_BT if dual is None else ratio_BT.clamp(max=dual)
+    return torch.maximum(-bounded_BT * advantage_BT, -clipped_BT * advantage_BT)
 
 
-def clip_active(ratio_BT: Tensor, advantage_BT: Tensor, low: float, high: float) -> Tensor:
+def clip_active(ratio_BT: Tensor, advantage_BT: Tensor, low: float, high: float, dual: float | None = None) -> Tensor:
     """bool [B, T]: the slots whose gradient the clip removes (not: every ratio outside the band)."""
-    return ((ratio_BT > 1.0 + high) & (advantage_BT > 0)) | ((ratio_BT < 1.0 - low) & (advantage_BT < 0))
+    active_BT = ((ratio_BT > 1.0 + high) & (advantage_BT > 0)) | ((ratio_BT < 1.0 - low) & (advantage_BT < 0))
+    return active_BT if dual is None else active_BT | ((ratio_BT > dual) & (advantage_BT < 0))
+
+
+def check_clip(low: float, high: float, dual: float | None = None) -> None:
+    """Refuse bounds that mean nothing, in the words a user needs."""
+    if not 0.0 <= low <= 1.0 or not high >= 0.0:
+        raise ValueError(
+            f"the clip keeps ratios in [1 - {low}, 1 + {high}]: the first lies in [0, 1], the second >= 0."
+        )
+    if dual is not None and dual < 1.0 + high:
+        raise ValueError(
+            f"algorithm.dual_clip={dual}: it is at least {1.0 + high}, the upper end of the clip, or none."
+        )

@@ -11,13 +11,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from strop.types import Batch, Draw, End, Episode, Unscored
+from strop.types import Batch, Draw, End, Episode, Source, Unscored
 
 _TAKEN = ("mean", "std")
 
 
 def step_measures(episodes: Sequence[Episode]) -> dict[str, float]:
     """Rewards, lengths, losses of episodes and signal. Nothing is measured where there is nothing to measure."""
+    # greedy episodes beside sampled ones are a baseline, and not how the policy acts
+    episodes = [episode for episode in episodes if episode.source is not Source.GREEDY] or episodes
     if not episodes:
         return {}
     completions = [turn.completion for episode in episodes for turn in episode.turns]

@@ -29,6 +29,7 @@ class Batch:
     group_E      int64; equal for the picks of one group
     return_E     float64; undiscounted return of the whole episode, NaN if Unscored
     weight_E     float64; the pick's weight, 0 if Unscored
+    cut_E        bool; a completion of the episode was cut at `max_tokens`
     """
 
     tokens_BT: Tensor
@@ -44,6 +45,7 @@ class Batch:
     group_E: Tensor
     return_E: Tensor
     weight_E: Tensor
+    cut_E: Tensor
 
     @property
     def decision_BT(self) -> Tensor:

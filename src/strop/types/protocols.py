@@ -93,6 +93,21 @@ class Sampler(Protocol):
     ) -> list[Completion]: ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extras:
+    """What an algorithm asks of a step's episodes beyond `group_size` of each task: `extras` of its Config, if any.
+
+    greedy        one more episode of each task, played greedily, in the task's group
+    accepts       whether a group's scored returns can teach; other groups do not count towards the step's tasks, and
+                  more tasks are played. What was played is returned whole, with the rejected groups. None: all count
+    oversampling  a step plays at most so many times its number of tasks
+    """
+
+    greedy: bool = False
+    accepts: Callable[[Sequence[float]], bool] | None = None
+    oversampling: int = 1
+
+
 class RolloutEngine(Protocol):
     """Plays tasks with the newest published policy."""
 

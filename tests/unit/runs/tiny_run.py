@@ -82,6 +82,7 @@ def make_batch(draw: Draw) -> Batch:
         group_E=zeros_B,
         return_E=torch.tensor([0.0 if isinstance(r, Unscored) else r for r in returns], dtype=torch.float64),
         weight_E=torch.ones(B, dtype=torch.float64),
+        cut_E=torch.zeros(B, dtype=torch.bool),
     )
 
 

@@ -1,0 +1,130 @@
+"""DAPO: decoupled clip and dynamic sampling policy optimisation.
+
+Yu et al. 2025 (2503.14476) eq. 8-13. Four changes to GRPO:
+
+    clip-higher         max(-rho_it A_i, -clip(rho_it, 1 - clip_low, 1 + clip_high) A_i): rare tokens may rise further
+    token mean          over all tokens of the batch, so a long answer counts by its length
+    dynamic sampling    groups whose returns are all equal are dropped, and the engine plays more tasks until
+                        `prompts_per_step` groups are left (`Config.extras`)
+    overlong answers    soft penalty in the return (`overlong_tokens` is the paper's L_cache); answers that were cut
+                        at `max_tokens` have no loss (`mask_truncated`)
+
+What has no loss leaves the denominator too. The signal of a group is read off the task's own returns, before the
+penalty; a cut answer keeps its place in its group's mean and std. There is no KL, as in the paper: clip-higher keeps
+the entropy up.
+
+Differs from the paper: a round plays only as many tasks as are missing, so no group with signal is thrown away. The
+penalty counts an episode's tokens over all its turns.
+Degenerates: when nearly all tasks are solved or hopeless, `oversampling` times the step's tasks do not give enough
+groups: the run stops and says so. The groups that stay are chosen by their returns; with one group a batch, that
+divides the expected gradient by the share of groups that stay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import ClassVar
+
+from torch import Tensor
+
+from strop.functional.advantages import group_normalised, has_signal
+from strop.functional.aggregation import num_actions_E, spread, token_mean
+from strop.functional.corrections import Correction
+from strop.functional.divergences import KL
+from strop.functional.lengths import soft_overlong
+from strop.functional.objectives import token_objective
+from strop.functional.ratios import check_clip
+from strop.memory import Fresh
+from strop.optimizer import SGD, AdamW
+from strop.scoring import Scorer
+from strop.types import Batch, Extras, Last, Mean, Metrics, Policy, Sampling, State, Update
+
+
+def returns_differ(returns: Sequence[float]) -> bool:
+    """Whether a group's scored returns are not all equal: what `has_signal` says of tensors."""
+    return len(set(returns)) > 1
+
+
+class DAPO:
+    """`epochs` gradient steps a batch on the group-normalised advantages of groups with signal."""
+
+    @dataclass(frozen=True, slots=True, kw_only=True)
+    class Config:
+        """A step plays at most `oversampling` times its tasks; `overlong_tokens` 0 turns the soft penalty off.
+
+        `clip_low` and `clip_high` bound each token's ratio; `correction` is for samples of another policy.
+        """
+
+        reads: ClassVar[str] = "tasks"
+        memory: ClassVar[type] = Fresh.Config
+        optimizer: AdamW | SGD = field(default_factory=lambda: AdamW(lr=1e-6))
+        clip_low: float = 0.2
+        clip_high: float = 0.28
+        epochs: int = 1
+        overlong_tokens: int = 0
+        mask_truncated: bool = True
+        oversampling: int = 10
+        correction: Correction | None = None
+
+        def __post_init__(self) -> None:
+            check_clip(self.clip_low, self.clip_high)
+            if self.overlong_tokens < 0:
+                raise ValueError(f"algorithm.overlong_tokens={self.overlong_tokens}: it is 0 (off) or positive.")
+            if self.oversampling < 1:
+                raise ValueError(f"algorithm.oversampling={self.oversampling}: it is at least 1.")
+
+        @property
+        def extras(self) -> Extras:
+            """Play on until enough groups have signal."""
+            return Extras(accepts=returns_differ, oversampling=self.oversampling)
+
+        def build(self, policy: Policy, sampling: Sampling, micro_tokens: int) -> DAPO:
+            if self.overlong_tokens > sampling.max_tokens:
+                raise ValueError(
+                    f"algorithm.overlong_tokens={self.overlong_tokens} is more than "
+                    f"sampling.max_tokens={sampling.max_tokens}: the penalty begins so many tokens before that end."
+                )
+            return DAPO(self, policy, sampling, micro_tokens)
+
+    def __init__(self, config: DAPO.Config, policy: Policy, sampling: Sampling, micro_tokens: int) -> None:
+        self.config, self.max_tokens = config, sampling.max_tokens
+        self.scorer = Scorer(policy, sampling, KL(), micro_tokens, "DAPO", correction=config.correction)
+        self.optimizer = config.optimizer.build(policy.parameters())
+        self.loss = partial(token_objective, low=config.clip_low, high=config.clip_high)
+
+    def update(self, batch: Batch) -> Update:
+        """The optimiser steps of one batch; raises NonFinite before a step whose loss or gradient is not finite."""
+        reference_BT = self.scorer.reference_logprobs(batch)
+        signal_E = has_signal(batch.return_E, batch.group_E)
+        kept_E = signal_E & ~batch.cut_E if self.config.mask_truncated else signal_E
+        learned = replace(batch, weight_E=batch.weight_E.masked_fill(~kept_E, 0.0))
+        penalty_E = soft_overlong(num_actions_E(batch), self.max_tokens, self.config.overlong_tokens)
+        advantage_E = group_normalised(batch.return_E + penalty_E, batch.group_E).masked_fill(~kept_E, 0.0)
+        advantage_BT = spread(advantage_E, batch)
+        metrics = self.scorer.learn(
+            self.optimizer,
+            learned,
+            advantage_BT,
+            token_mean(learned),
+            reference_BT,
+            self.loss,
+            epochs=self.config.epochs,
+        )
+        return Update(metrics | _selection(batch, signal_E), per_token={"advantage": advantage_BT})
+
+    def state_dict(self) -> State:
+        return {"optimizer": self.optimizer.state_dict()}
+
+    def load_state_dict(self, state: State) -> None:
+        self.optimizer.load_state_dict(state["optimizer"])
+
+
+def _selection(batch: Batch, signal_E: Tensor) -> Metrics:
+    """How many groups were dropped for want of signal, and the share of answers that were cut."""
+    num_groups, num_accepted = len(set(batch.group_E.tolist())), len(set(batch.group_E[signal_E].tolist()))
+    return {
+        "dapo/rejected_groups": Last(num_groups - num_accepted),
+        "dapo/truncated": Mean(int(batch.cut_E.sum()), len(batch.cut_E)),
+    }

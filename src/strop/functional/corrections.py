@@ -1,0 +1,110 @@
+"""Off-policy correction: tokens drawn by mu, learned from by pi_old, where the two are not the same law.
+
+The sampler lags behind, computes in other kernels or holds other weights. With rho_t = pi_old / mu of a token (the
+learner's log-probs before it moves over those that the sampler recorded), each token's loss is multiplied by
+
+    level   token      w_t = rho_t            biased: it corrects the token and not how one came there
+            sequence   w_t = prod of rho      over the episode: alone unbiased for a reward at the end; large variance
+    kind    truncate   min(w, cap)            TIS; free of bias while nothing is cut
+            mask       w in [floor, cap], else 0    MIS; at token level IcePop
+
+The ratio of several epochs stays pi / pi_old, so nothing is counted twice (the decoupled form). Denominators stay: a
+token that is masked shrinks the step. Degenerates: where the learner itself samples, every weight is 1.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from strop.functional.aggregation import scored_actions, spread, sum_per_pick
+from strop.types import Batch, Last, Mean, Metrics
+
+Level = Literal["token", "sequence"]
+Kind = Literal["truncate", "mask"]
+LEVELS = ("token", "sequence")
+KINDS = ("truncate", "mask")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Correction:
+    """How samples of another policy are weighed.
+
+    `cap` and `floor` bound the weight (`floor` acts with kind "mask"); what is more than `max_staleness` versions
+    behind the newest of the batch is masked, none keeps all.
+    """
+
+    level: Level = "token"
+    kind: Kind = "truncate"
+    cap: float = 2.0
+    floor: float = 0.0
+    max_staleness: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.level not in LEVELS:
+            raise ValueError(f"correction.level={self.level!r}: allowed are {', '.join(LEVELS)}.")
+        if self.kind not in KINDS:
+            raise ValueError(f"correction.kind={self.kind!r}: allowed are {', '.join(KINDS)}.")
+        if not self.cap >= 1.0:
+            raise ValueError(f"correction.cap={self.cap}: it is at least 1, the weight of a sample that fits.")
+        if not 0.0 <= self.floor <= 1.0:
+            raise ValueError(f"correction.floor={self.floor}: it lies in [0, 1].")
+        if self.floor > 0.0 and self.kind == "truncate":
+            raise ValueError("correction.floor acts with kind='mask' only: a truncated weight has no lower bound.")
+        if self.max_staleness is not None and self.max_staleness < 0:
+            raise ValueError(f"correction.max_staleness={self.max_staleness}: it cannot be negative.")
+
+
+def truncated(ratio: Tensor, cap: float) -> Tensor:
+    """min(w, cap)."""
+    return ratio.clamp(max=cap)
+
+
+def masked(ratio: Tensor, floor: float, cap: float) -> Tensor:
+    """w inside [floor, cap], 0 outside."""
+    return torch.where((ratio >= floor) & (ratio <= cap), ratio, 0.0)
+
+
+def correction_weight(correction: Correction, log_ratio_BT: Tensor, batch: Batch) -> Tensor:
+    """The factor [B, T] on each action's loss. `log_ratio_BT` is log pi_old - log mu of a whole batch, else 0."""
+    if correction.level == "token":
+        ratio_BT = torch.where(batch.action_BT, log_ratio_BT.exp(), 0.0)
+    else:
+        ratio_BT = spread(sum_per_pick(log_ratio_BT, batch).exp(), batch)
+    if correction.kind == "truncate":
+        weight_BT = truncated(ratio_BT, correction.cap)
+    else:
+        weight_BT = masked(ratio_BT, correction.floor, correction.cap)
+    return weight_BT * is_recent(batch, correction.max_staleness).unsqueeze(1)
+
+
+def is_recent(batch: Batch, max_staleness: int | None) -> Tensor:
+    """bool [B]: rows whose policy is at most `max_staleness` versions behind the newest of the batch."""
+    if max_staleness is None:
+        return torch.ones_like(batch.version_B, dtype=torch.bool)
+    return batch.version_B >= batch.version_B.max() - max_staleness
+
+
+def effective_sample_size(log_ratio_N: Tensor) -> float:
+    """(sum w)^2 / (N sum w^2) in (0, 1]: the share of the samples that the weights leave (Kong 1992); NaN of none."""
+    if not len(log_ratio_N):
+        return math.nan
+    log_share = 2.0 * log_ratio_N.logsumexp(0) - (2.0 * log_ratio_N).logsumexp(0)
+    return log_share.exp().item() / len(log_ratio_N)
+
+
+def correction_metrics(correction: Correction, log_ratio_BT: Tensor, weight_BT: Tensor, batch: Batch) -> Metrics:
+    """The effective sample size of the whole ratios (of tokens or of sequences), and the mean weight of a token."""
+    mask_BT = scored_actions(batch)
+    if correction.level == "token":
+        log_ratio_N = log_ratio_BT[mask_BT]
+    else:
+        log_ratio_N = sum_per_pick(log_ratio_BT, batch)[batch.weight_E > 0]
+    return {
+        "correction/ess": Last(effective_sample_size(log_ratio_N)),
+        "correction/weight": Mean(weight_BT[mask_BT].sum().item(), int(mask_BT.sum())),
+    }

@@ -1,0 +1,313 @@
+"""Expected gradients of ReMax, REINFORCE++, DAPO, GSPO, SAPO and CISPO, and of the entropy bonus, by enumeration."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from exact.build import episode, turn
+from exact.learners import configured
+from exact.tree import PROMPT, Tree, ascent, cosine, expected_ascent, relative, set_weights, table_tree
+from strop.algorithms.cispo import CISPO
+from strop.algorithms.dapo import DAPO
+from strop.algorithms.dr_grpo import DrGRPO
+from strop.algorithms.grpo import GRPO
+from strop.algorithms.gspo import GSPO
+from strop.algorithms.reinforce import REINFORCE
+from strop.algorithms.reinforce_pp import ReinforcePP
+from strop.algorithms.remax import ReMax
+from strop.algorithms.rloo import RLOO
+from strop.algorithms.sapo import SAPO
+from strop.batch import collate
+from strop.functional.divergences import KL
+from strop.functional.lengths import soft_overlong
+from strop.optimizer import SGD
+from strop.types import Completion, Episode, Pick, Sampling, Source, Unscored
+
+
+def build(kind: Any, tree: Tree, max_tokens: int = 5, **fields: Any) -> Any:
+    config = configured(kind, **({"optimizer": SGD(lr=1.0), "kl": KL()} | fields))
+    return config.build(tree.policy, Sampling(max_tokens=max_tokens), 4096)
+
+
+def rewards_of(tree: Tree, seed: int = 7) -> list[float]:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(len(tree.sequences), generator=generator, dtype=torch.float64).tolist()
+
+
+def token_scores(tree: Tree) -> list[list[Tensor]]:
+    """grad log pi of every token of every sequence."""
+    return [[tree.gradient(logprob) for logprob in logprobs] for logprobs in tree.logprobs(tree.laws())]
+
+
+def slow(tree: Tree, rewards: Sequence[float], size: int, advantages: Any) -> Tensor:
+    """sum over groups of P(group) * mean over the group's tokens of A_it grad log pi_it, in plain loops.
+
+    `advantages(returns, lengths)` gives one number a member.
+    """
+    scores = token_scores(tree)
+    total = torch.zeros_like(scores[0][0])
+    for probability, members in tree.tuples(size):
+        lengths = [len(scores[i]) for i in members]
+        numbers = advantages([rewards[i] for i in members], lengths)
+        for a, i in zip(numbers, members, strict=True):
+            total += probability * a * sum(scores[i]) / sum(lengths)  # type: ignore[arg-type]
+    return total
+
+
+def normalised(returns: list[float], lengths: list[int]) -> list[float]:
+    if len(set(returns)) == 1:
+        return [0.0] * len(returns)
+    return [(r - statistics.fmean(returns)) / (statistics.stdev(returns) + 1e-4) for r in returns]
+
+
+def over_tokens(returns: list[float], lengths: list[int]) -> list[float]:
+    """Whitened over all tokens, each return as often as its sequence has tokens; the population's std."""
+    spread = [r for r, n in zip(returns, lengths, strict=True) for _ in range(n)]
+    return [(r - statistics.fmean(spread)) / (statistics.pstdev(spread) + 1e-8) for r in returns]
+
+
+@pytest.mark.parametrize("kind", [DAPO, CISPO])
+def test_dapo_and_cispo_are_normalised_returns_under_a_mean_over_tokens(kind: Any) -> None:
+    tree = table_tree(3, 2, seed=5)
+    rewards = rewards_of(tree)
+    got = expected_ascent(tree, build(kind, tree), rewards, 2)
+    assert relative(got, slow(tree, rewards, 2, normalised)) < 1e-12
+    assert cosine(got, tree.true_gradient(rewards)) < 1 - 1e-6  # by length: it is not the policy gradient
+
+
+@pytest.mark.parametrize("kind", [GSPO, SAPO])
+@pytest.mark.parametrize("size", [2, 3])
+def test_gspo_and_sapo_with_one_epoch_have_the_expectation_of_grpo(kind: Any, size: int) -> None:
+    tree = table_tree(3, 2, seed=6)
+    rewards = rewards_of(tree)
+    got = expected_ascent(tree, build(kind, tree), rewards, size)
+    assert relative(got, expected_ascent(tree, build(GRPO, tree), rewards, size)) < 1e-13
+
+
+@pytest.mark.parametrize("size", [2, 3, 4])
+@pytest.mark.parametrize("kind", [DAPO, CISPO, GSPO, SAPO])
+def test_binary_rewards_on_equal_lengths_give_the_gradient_times_a_known_factor(kind: Any, size: int) -> None:
+    # as for GRPO: sum_k C(G, k) q^k (1-q)^(G-k) k (1-k/G)/G / (std_k + 1e-4) / (q (1-q)), over the 2 tokens
+    tree = table_tree(2, 2, end=None, seed=4)
+    rewards = [1.0, 0.0, 0.0, 1.0]
+    q = sum(p * r for p, r in zip(tree.probabilities(tree.laws()).tolist(), rewards, strict=True))
+    factor = sum(
+        math.comb(size, k) * q ** (k - 1) * (1 - q) ** (size - k - 1) * k * (1 - k / size) / size
+        / (math.sqrt(k * (1 - k / size) / (size - 1)) + 1e-4)
+        for k in range(1, size)
+    )  # fmt: skip
+    got = expected_ascent(tree, build(kind, tree), rewards, size)
+    assert relative(got, factor * tree.true_gradient(rewards) / 2) < 1e-12
+
+
+@pytest.mark.parametrize("baseline", [False, True])
+@pytest.mark.parametrize("size", [2, 3])
+def test_reinforce_pp_is_whitened_over_tokens_and_biased(size: int, baseline: bool) -> None:
+    # one group: taking its mean off before whitening changes nothing
+    tree = table_tree(3, 2, seed=8)
+    rewards = rewards_of(tree)
+    got = expected_ascent(tree, build(ReinforcePP, tree, group_baseline=baseline), rewards, size)
+    assert relative(got, slow(tree, rewards, size, over_tokens)) < 1e-7  # constant returns: rounding over 1e-8
+    assert cosine(got, tree.true_gradient(rewards)) < 1 - 1e-6
+
+
+def test_reinforce_pp_returns_to_go_are_discounted_and_its_baseline_is_the_groups() -> None:
+    # two groups of one-token answers paying 3, 1 and 10, 6: centred +-1, +-2, the population std sqrt(2.5)
+    tree = table_tree(3, 2)
+    pays = [(3.0, 0), (1.0, 0), (10.0, 1), (6.0, 1)]
+    picks = [Pick(episode(turn(PROMPT, (i % 3,)), reward=r, group=g)) for i, (r, g) in enumerate(pays)]
+    update = build(ReinforcePP, tree, group_baseline=True).update(collate(tuple(picks), "per_turn"))
+    got = update.per_token["advantage"].sum(1).tolist()
+    assert got == pytest.approx([x / math.sqrt(2.5) for x in (1, -1, 2, -2)], abs=1e-7)
+    # one answer of two tokens, paying 4 at its end, at discount .5: returns 2, 4, whitened to -1, 1
+    two = build(ReinforcePP, tree, discount=0.5).update(
+        collate((Pick(episode(turn(PROMPT, (1, 2)), reward=4.0)),), "joined")
+    )
+    assert two.per_token["advantage"][0, 1:].tolist() == pytest.approx([-1, 1], abs=1e-7)
+
+
+# ------------------------------------------------------------ ReMax
+
+
+def with_greedy(tree: Tree, rewards: Sequence[float | Unscored], baseline: float | Unscored) -> Episode:
+    one = tree.episodes(rewards)[0]
+    (only,) = one.turns
+    sure = Completion(only.completion.tokens, (0.0,) * len(only.completion.tokens), "stop")
+    first = replace(one, turns=(replace(only, completion=sure),), source=Source.GREEDY)
+    return replace(first, parts={"r": replace(one.parts["r"], total=baseline)})
+
+
+def expected_with_greedy(tree: Tree, algorithm: Any, rewards: Sequence[float], size: int, baseline: Any) -> Tensor:
+    episodes, greedy = tree.episodes(rewards), with_greedy(tree, rewards, baseline)
+    total = torch.zeros_like(tree.score()[0])
+    for probability, members in tree.tuples(size):
+        picks = [Pick(episodes[i]) for i in members] + [Pick(greedy)]
+        total += probability * ascent(tree, algorithm, picks)
+    return total
+
+
+@pytest.mark.parametrize("size", [1, 2])
+@pytest.mark.parametrize("baseline", [0.0, 3.0])
+def test_remax_is_the_policy_gradient_whatever_the_greedy_answer_pays(size: int, baseline: float) -> None:
+    tree = table_tree(3, 2, seed=2)
+    rewards = rewards_of(tree)
+    got = expected_with_greedy(tree, build(ReMax, tree), rewards, size, baseline)
+    assert relative(got, tree.true_gradient(rewards)) < 1e-12
+
+
+def test_remax_baseline_lowers_the_variance() -> None:
+    tree = table_tree(3, 2, seed=2)
+    rewards = [r + 5.0 for r in rewards_of(tree)]
+    square = {}
+    for baseline in (0.0, 5.0):
+        greedy = with_greedy(tree, rewards, baseline)
+        square[baseline] = sum(
+            p * float(ascent(tree, build(ReMax, tree), [Pick(tree.episodes(rewards)[i]), Pick(greedy)]).square().sum())
+            for p, (i,) in tree.tuples(1)
+        )
+    assert square[5.0] < 0.2 * square[0.0]
+
+
+def test_remax_without_a_scored_greedy_answer_teaches_nothing_and_without_any_says_so() -> None:
+    tree = table_tree(3, 2)
+    rewards = rewards_of(tree)
+    lost = with_greedy(tree, rewards, Unscored("judge"))
+    assert float(ascent(tree, build(ReMax, tree), [Pick(tree.episodes(rewards)[1]), Pick(lost)]).abs().max()) == 0.0
+    with pytest.raises(ValueError, match="a greedy episode in every group; 1 have none"):
+        ascent(tree, build(ReMax, tree), [Pick(tree.episodes(rewards)[1])])
+
+
+# ------------------------------------------------------------ DAPO
+
+
+def answers(*rewards: float, group: int = 0, cut: Sequence[int] = ()) -> list[Pick]:
+    """One-token and two-token answers by turns; those in `cut` were cut at max_tokens."""
+    picks = []
+    for i, reward in enumerate(rewards):
+        tokens = (1, 2)[: 1 + i % 2]
+        one = turn(PROMPT, tokens, (-1.0,) * len(tokens))
+        finish = "length" if i in cut else "stop"
+        one = replace(one, completion=replace(one.completion, finish=finish))
+        picks.append(Pick(episode(one, reward=reward, group=group, id=f"{group}-{i}")))
+    return picks
+
+
+def test_a_group_without_signal_leaves_dapo_untouched_and_shrinks_the_others() -> None:
+    tree = table_tree(3, 2)
+    good, dull = answers(1.0, 0.0, 0.0), answers(1.0, 1.0, 1.0, group=1)
+    alone = {k: ascent(tree, build(k, tree), good) for k in (DAPO, CISPO, GSPO, SAPO, GRPO, DrGRPO)}
+    both = {k: ascent(tree, build(k, tree), good + dull) for k in alone}
+    assert torch.equal(both[DAPO], alone[DAPO])  # what has no loss is not in the denominator either
+    for kind in (CISPO, GSPO, SAPO, GRPO, DrGRPO):
+        assert relative(both[kind], alone[kind] / 2) < 1e-14
+    assert all(float(ascent(tree, build(k, tree), dull).abs().max()) == 0.0 for k in alone)
+
+
+def test_answers_that_were_cut_have_no_loss_and_leave_the_denominator() -> None:
+    # returns 1, 0, 0 of lengths 1, 2, 1; the second was cut. Advantages 2/3, -1/3, -1/3 over std .57735 + 1e-4: with
+    # the mask (A_1 s_1 + A_3 s_1) / 2 tokens, without it (A_1 s_1 + A_2 (s_1 + s_12) + A_3 s_1) / 4
+    tree = table_tree(3, 2)
+    picks = answers(1.0, 0.0, 0.0, cut=(1,))
+    a = [x / (math.sqrt(1 / 3) + 1e-4) for x in (2 / 3, -1 / 3, -1 / 3)]
+    laws = tree.laws()
+    first, second = tree.gradient(laws[()][1]), tree.gradient(laws[1,][2])
+    assert relative(ascent(tree, build(DAPO, tree), picks), (a[0] + a[2]) * first / 2) < 1e-13
+    whole = ((a[0] + a[1] + a[2]) * first + a[1] * second) / 4
+    assert relative(ascent(tree, build(DAPO, tree, mask_truncated=False), picks), whole) < 1e-13
+
+
+def test_the_soft_penalty_of_the_paper_in_numbers() -> None:
+    # eq. 13 with L_max = 20480 and L_cache = 4096
+    lengths = torch.tensor([1, 16384, 16385, 18432, 20479, 20480, 30000])
+    got = soft_overlong(lengths, 20480, 4096).tolist()
+    assert got == [0.0, 0.0, -1 / 4096, -0.5, -4095 / 4096, -1.0, -1.0]
+    assert soft_overlong(lengths, 20480, 0).tolist() == [0.0] * 7
+
+
+def test_the_penalty_enters_the_advantage_but_not_the_choice_of_groups() -> None:
+    # max 2 tokens, cache 1: an answer of 2 tokens costs 1
+    tree = table_tree(3, 2)
+    fields = {"overlong_tokens": 1, "max_tokens": 2}
+    equal = answers(1.0, 1.0)  # would differ by the penalty, but the task pays the same
+    assert float(ascent(tree, build(DAPO, tree, **fields), equal).abs().max()) == 0.0
+    got = ascent(tree, build(DAPO, tree, **fields), answers(1.0, 0.5, 0.0))
+    plain = ascent(tree, build(DAPO, tree), answers(1.0, -0.5, 0.0))
+    assert relative(got, plain) < 1e-14
+    with pytest.raises(ValueError, match="overlong_tokens=9"):
+        build(DAPO, tree, overlong_tokens=9)
+
+
+def test_rejected_groups_and_cut_answers_are_told() -> None:
+    tree = table_tree(3, 2)
+    picks = answers(1.0, 0.0, cut=(1,)) + answers(1.0, 1.0, group=1) + answers(0.0, 0.0, group=2)
+    metrics = build(DAPO, tree).update(collate(tuple(picks), "per_turn")).metrics
+    assert metrics["dapo/rejected_groups"].value == 2
+    assert metrics["dapo/truncated"].value == pytest.approx(1 / 6)
+
+
+# ------------------------------------------------------------ entropy
+
+
+def test_minus_logprob_as_entropy_has_the_right_value_and_no_gradient() -> None:
+    tree = table_tree(3, 3, seed=1)
+    laws = {s: law.detach() for s, law in tree.laws().items()}
+    probs, visits = tree.probabilities(laws), tree.visits(laws)
+    entropy = sum(float(-visits[s] * (laws[s].exp() * laws[s]).sum()) for s in tree.states)
+    value = sum(float(-p * logprobs.sum()) for p, logprobs in zip(probs, tree.logprobs(laws), strict=True))
+    assert abs(value - entropy) < 1e-14
+    gradient = sum(p * s for p, s in zip(probs, tree.score(), strict=True))
+    assert float(gradient.abs().max()) < 1e-15
+
+
+@pytest.mark.parametrize(("kind", "size"), [(REINFORCE, 1), (RLOO, 2), (ReinforcePP, 1), (DrGRPO, 2), (GRPO, 2)])
+def test_the_bonus_has_the_gradient_of_the_full_entropy(kind: Any, size: int) -> None:
+    # without rewards the expected step is weight * E[ mean over its tokens of grad H(pi_s) ], the states held fixed:
+    # sequence_sum: sum_s d_s grad H(pi_s); constant: over L_max = 5; the others divide by the tokens of what was drawn
+    tree = table_tree(3, 3 if size == 1 else 2, seed=1)
+    laws = tree.laws()
+    grads = {s: tree.gradient(-(law.exp() * law).sum()) for s, law in laws.items()}
+    expected = torch.zeros_like(grads[()])
+    for probability, members in tree.tuples(size):
+        drawn = [tree.sequences[i] for i in members]
+        for y in drawn:
+            if kind in (REINFORCE, RLOO):
+                weight = 1 / size
+            elif kind is DrGRPO:
+                weight = 1 / size / 5
+            elif kind is GRPO:
+                weight = 1 / size / len(y)
+            else:
+                weight = 1 / sum(map(len, drawn))
+            expected += probability * weight * sum(grads[y[:t]] for t in range(len(y)))  # type: ignore[arg-type]
+    got = expected_ascent(tree, build(kind, tree, entropy=0.3), [0.0] * len(tree.sequences), size)
+    assert relative(got, 0.3 * expected) < 1e-12
+    assert float(expected_ascent(tree, build(kind, tree), [0.0] * len(tree.sequences), size).abs().max()) < 1e-9
+
+
+# ------------------------------------------------------------ KL in the reward
+
+
+@pytest.mark.parametrize("kind", [GSPO, CISPO, SAPO, ReMax, ReinforcePP])
+def test_the_pull_to_the_reference_is_taken_off_the_return(kind: Any) -> None:
+    # logits 1, 0, 0 against a uniform reference, KL weight .1, no task reward: k1 = log pi + ln 3 of the answers 0 and
+    # 1 differ by 1. Group methods centre: -+ .1 / 2; ReMax takes .1 k1 off each; whitening leaves -1 and 1
+    tree = table_tree(3, 1, end=None)
+    set_weights(tree.policy, torch.zeros(6, dtype=torch.float64))
+    algorithm = build(kind, tree, kl=KL(weight=0.1))
+    with torch.no_grad():
+        tree.policy.weight[tree.policy.row(PROMPT), 0] = 1.0
+    zero = [0.0] * 3
+    picks = [Pick(one) for one in tree.episodes(zero)[:2]]
+    picks += [Pick(with_greedy(tree, zero, 0.0))] if kind is ReMax else []
+    got = algorithm.update(collate(tuple(picks), "per_turn")).per_token["advantage"].sum(1).tolist()[:2]
+    k1 = [1 - math.log(math.e + 2) + math.log(3), -math.log(math.e + 2) + math.log(3)]
+    expected = {ReMax: [-0.1 * k for k in k1], ReinforcePP: [-1.0, 1.0]}.get(kind, [-0.05, 0.05])
+    assert got == pytest.approx(expected, abs=1e-6)
