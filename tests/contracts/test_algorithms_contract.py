@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from exact.build import batch_of, episode, turn
+from exact.build import batch_of, episode, flat, turn
 from exact.learners import algorithms, learner
 from strop.policies.table import Table
 from strop.types import Batch, End, Last, Max, Mean, Memory, Pick, Update
@@ -32,7 +32,7 @@ def test_its_config_is_small_frozen_and_names_what_it_reads(kind: Any) -> None:
     assert is_dataclass(kind.Config)
     assert kind.Config.__dataclass_params__.frozen
     assert len(fields(kind.Config)) <= 8
-    assert kind.Config.reads in ("tasks", "demonstrations", "preferences")
+    assert kind.Config.reads in ("tasks", "demonstrations", "preferences", "teacher")
     memory: Memory = kind.Config.memory().build()
     memory.add([episode(turn((1,), (2,)))])
     kind.Config()
@@ -40,12 +40,12 @@ def test_its_config_is_small_frozen_and_names_what_it_reads(kind: Any) -> None:
 
 @pytest.mark.parametrize("kind", algorithms())
 def test_its_update_moves_the_policy_and_not_the_batch(kind: Any) -> None:
-    policy, data = Table(5, capacity=64), batch()
+    policy, data = Table(5, capacity=64, value_head=True), batch()
     kept = copy.deepcopy(data)
     update = learner(kind, policy).update(data)
     assert isinstance(update, Update)
-    assert float(policy.weight.detach().abs().sum()) > 0.0
-    assert not policy.weight.isnan().any()
+    assert float(flat(policy.parameters()).abs().sum()) > 0.0
+    assert not flat(policy.parameters()).isnan().any()
     for field in fields(data):
         assert torch.equal(getattr(data, field.name).nan_to_num(-9), getattr(kept, field.name).nan_to_num(-9))
     for name, metric in update.metrics.items():
@@ -61,11 +61,11 @@ def test_its_update_moves_the_policy_and_not_the_batch(kind: Any) -> None:
 def test_the_same_update_twice_is_the_same_to_the_bit(kind: Any) -> None:
     results = []
     for _ in range(2):
-        policy = Table(5, capacity=64)
+        policy = Table(5, capacity=64, value_head=True)
         algorithm = learner(kind, policy)
         for _ in range(3):
             algorithm.update(batch())
-        results.append(policy.weight.detach())
+        results.append(flat(policy.parameters()))
     assert torch.equal(*results)
 
 

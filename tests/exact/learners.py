@@ -5,8 +5,10 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from typing import Any
+
+import torch
 
 import strop.algorithms
 from strop.functional.divergences import KL
@@ -33,11 +35,30 @@ def is_tabular(kind: Any) -> bool:
 GRADIENT = [kind for kind in algorithms() if not is_tabular(kind)]
 
 
+@dataclass(frozen=True)
+class Elsewhere:
+    """The Config of a teacher: a copy of the policy whose parameters stand elsewhere."""
+
+    policy: Any
+
+    def build(self, seed: int, dtype: str) -> tuple[Any, None]:
+        teacher, generator = self.policy.twin(), torch.Generator().manual_seed(7)
+        with torch.no_grad():
+            for parameter in teacher.parameters():
+                parameter.add_(0.3 * torch.randn(parameter.shape, generator=generator, dtype=parameter.dtype))
+        return teacher, None
+
+
 def learner(
     kind: Any, policy: Any, micro_tokens: int = 4096, optimizer: Any = None, kl: KL | None = None, **more: Any
 ) -> Any:
-    """The algorithm with SGD(lr=1), and the given KL where it has one."""
+    """The algorithm with SGD(lr=1), and the given KL and a teacher where it has one."""
     names = {field.name for field in fields(kind.Config)}
-    given = {"optimizer": optimizer or SGD(lr=1.0), **({} if kl is None else {"kl": kl}), **more}
+    given = {
+        "optimizer": optimizer or SGD(lr=1.0),
+        **({} if kl is None else {"kl": kl}),
+        "teacher": Elsewhere(policy),
+        **more,
+    }
     config = kind.Config(**{name: value for name, value in given.items() if name in names})
     return config.build(policy, Sampling(temperature=0.8, max_tokens=8), micro_tokens)

@@ -11,12 +11,22 @@ import torch
 
 from exact.build import batch_of, episode, flat, transformer, turn
 from exact.learners import GRADIENT, algorithms, learner
+from strop.algorithms.distillation import Distillation
+from strop.algorithms.dpo import DPO
 from strop.algorithms.dr_grpo import DrGRPO
 from strop.algorithms.grpo import GRPO
+from strop.algorithms.ipo import IPO
+from strop.algorithms.kto import KTO
+from strop.algorithms.online_dpo import OnlineDPO
+from strop.algorithms.orpo import ORPO
 from strop.algorithms.q_learning import QLearning
 from strop.algorithms.reinforce import REINFORCE
+from strop.algorithms.rejection_sampling import RejectionSampling
+from strop.algorithms.reward_model import RewardModel
 from strop.algorithms.rloo import RLOO
+from strop.algorithms.robust_dpo import RobustDPO
 from strop.algorithms.sft import SFT
+from strop.algorithms.simpo import SimPO
 from strop.functional.divergences import KL
 from strop.optimizer import SGD, AdamW
 from strop.policies.table import Table
@@ -32,8 +42,18 @@ def coin() -> Table:
     return table
 
 
+class Biased:
+    """The Config of a teacher that says 0 with probability 4/5."""
+
+    def build(self, seed: int, dtype: str) -> tuple[Table, None]:
+        teacher = Table(2, capacity=8)
+        with torch.no_grad():
+            teacher.weight[:, 0] = math.log(4.0)
+        return teacher, None
+
+
 def build(kind: Any, policy: Any, **fields: Any) -> Any:
-    given = {"kl": KL()} if kind is not SFT else {}
+    given = {"kl": KL()} if "kl" in kind.Config.__dataclass_fields__ else {}
     config = kind.Config(optimizer=SGD(lr=1.0), **(given | fields))
     return config.build(policy, Sampling(max_tokens=4), 4096)
 
@@ -54,6 +74,20 @@ def pair() -> Batch:
 #   Dr. GRPO       A = 1, -1, share 1/4      row 0: (.5 + .5)/2/4 = .125          row 1: -.5/2/4 = -.0625
 #   GRPO           A = +-a, share 1/2 and 1  row 0: a (.5/2 + .5)/2 = .375 a      row 1: -a*.5/2/2 = -.125 a
 #   SFT            1/3 a token               row 0: (.5 - .5)/3 = 0               row 1: -.5/3
+#   rejection      the first alone, 1/2 a token: row 0: .5/2                      row 1: -.5/2
+# "0 1" is chosen, "1" rejected. At the start, where log pi = log ref, d(-log sigmoid)/dh = -1/2: with u = (1, -1) the
+# difference of the two scores in row 0 is u and in row 1 -u/2, and each loss multiplies it by minus its slope:
+#   DPO, online    beta/2 = 1/2              row 0: .5                            row 1: -.25
+#   DPO, smoothed  slope -(1 - e)/2 + e/2 = -1/4 at e = 1/4
+#   robust         slope -1/2/(1 - 2 f) = -1 at f = 1/4
+#   IPO            slope 2 (0 - 1/2) = -1 at tau = 1
+#   SimPO          beta/2 = 1, and the chosen answer's score is a mean of two: row 0: .25 + .5, row 1: -.25
+#   ORPO           d log odds / d log p = 1/(1 - p) = 2: slope -1 - 1 to the chosen mean, +1 to the rejected one:
+#                  row 0: 2 * .25 + 1 * .5 = 1, row 1: 2 * -.25 = -.5
+#   KTO            one prompt, z0 = 0; slope -1/4 to the first (return 3 > 2), 1/4 to the second, over 2 answers:
+#                  row 0: (.5 + .5)/8 = .125, row 1: -.5/8
+#   distillation   teacher (4/5, 1/5) everywhere: A = ln 1.6 for 0, ln .4 for 1, over 3 tokens
+#                  row 0: (.5 ln 1.6 - .5 ln .4)/3 = ln 4/6, row 1: -.5 ln .4/3
 A = 1 / (math.sqrt(2) + 1e-4)
 BY_HAND = [
     (REINFORCE, {"baseline_decay": None}, 0.5, -0.75),
@@ -61,7 +95,19 @@ BY_HAND = [
     (DrGRPO, {}, 0.125, -0.0625),
     (GRPO, {}, 0.375 * A, -0.125 * A),
     (SFT, {}, 0.0, -0.5 / 3),
+    (RejectionSampling, {}, 0.25, -0.25),
+    (DPO, {"beta": 1.0}, 0.5, -0.25),
+    (DPO, {"beta": 1.0, "smoothing": 0.25}, 0.25, -0.125),
+    (OnlineDPO, {"beta": 1.0}, 0.5, -0.25),
+    (RobustDPO, {"beta": 1.0, "flipped": 0.25}, 1.0, -0.5),
+    (IPO, {"tau": 1.0}, 1.0, -0.5),
+    (SimPO, {"beta": 2.0, "gamma": 0.0}, 0.75, -0.25),
+    (ORPO, {"weight": 1.0}, 1.0, -0.5),
+    (KTO, {"beta": 1.0, "threshold": 2.0}, 0.125, -0.0625),
+    (Distillation, {"teacher": Biased()}, math.log(4) / 6, -0.5 * math.log(0.4) / 3),
 ]
+READ_VALUES = {RewardModel}
+"""They move values and not logits: their steps by hand stand beside their other tests."""
 
 
 @pytest.mark.parametrize(("kind", "fields", "first", "second"), BY_HAND)
@@ -72,7 +118,7 @@ def test_one_step_by_hand(kind: Any, fields: dict[str, Any], first: float, secon
 
 
 def test_every_gradient_algorithm_has_a_hand_computed_step() -> None:
-    assert {kind for kind, *_ in BY_HAND} >= set(GRADIENT)
+    assert {kind for kind, *_ in BY_HAND} | READ_VALUES >= set(GRADIENT)
 
 
 @pytest.mark.parametrize(("kind", "fields", "loss"), [
@@ -81,6 +127,16 @@ def test_every_gradient_algorithm_has_a_hand_computed_step() -> None:
     (DrGRPO, {}, -(1 * 2 - 1 * 1) / 2 / 4),
     (GRPO, {}, 0.0),
     (SFT, {}, -HALF),  # three tokens of probability 1/2
+    (RejectionSampling, {}, -HALF),
+    (DPO, {}, -HALF),  # -log sigmoid(0)
+    (DPO, {"smoothing": 0.25}, -HALF),
+    (OnlineDPO, {}, -HALF),
+    (RobustDPO, {"flipped": 0.25}, -HALF),  # (3/4 - 1/4) ln 2 / (1 - 1/2)
+    (IPO, {"tau": 0.25}, 4.0),  # (0 - 2)^2
+    (SimPO, {"gamma": 1.0}, math.log(1 + math.e)),  # -log sigmoid(-1)
+    (ORPO, {"weight": 0.5}, -HALF - 0.5 * HALF),
+    (KTO, {"threshold": 2.0, "desirable": 3.0}, (3 / 2 + 1 / 2) / 2),
+    (Distillation, {"teacher": Biased()}, -HALF * (math.log(1.6) + 2 * math.log(0.4)) / 3),
 ])  # fmt: skip
 def test_loss_value_by_hand(kind: Any, fields: dict[str, Any], loss: float) -> None:
     update = build(kind, coin(), **fields).update(pair())
@@ -177,14 +233,14 @@ def test_sft_denominator_is_global_not_a_mean_of_means() -> None:
 @pytest.mark.parametrize("kind", GRADIENT)
 @pytest.mark.parametrize("fault", ["nan weight", "infinite weight"])
 def test_non_finite_is_raised_before_anything_moves(kind: Any, fault: str) -> None:
-    policy = transformer("gpt2")
+    policy = transformer("gpt2", value_head=True)
     algorithm = learner(kind, policy, optimizer=AdamW(lr=0.1), kl=KL())
     good = batch_of(episode(turn((1,), (2, 3)), reward=1.0), episode(turn((1,), (4,)), reward=0.0))
     algorithm.update(good)
     with torch.no_grad():
         policy.parameters()[0][3, 0] = math.nan if fault == "nan weight" else math.inf
     before, state = flat(policy.parameters()), copy.deepcopy(algorithm.state_dict())
-    with pytest.raises(NonFinite, match="the loss") as caught:
+    with pytest.raises(NonFinite, match=r"the loss|the gradient") as caught:  # a saturated loss hides an infinity
         algorithm.update(good)
     assert caught.value.batch is good
     after = flat(policy.parameters())
@@ -246,9 +302,9 @@ def lesson(step: int) -> Batch:
 
 
 POLICIES = {
-    "table": lambda: Table(5, capacity=256),
-    "gpt2": lambda: transformer("gpt2", vocabulary=5),
-    "lora": lambda: transformer("llama", lora=True, vocabulary=5),
+    "table": lambda: Table(5, capacity=256, value_head=True),
+    "gpt2": lambda: transformer("gpt2", vocabulary=5, value_head=True),
+    "lora": lambda: transformer("llama", lora=True, vocabulary=5, value_head=True),
 }
 ADAM, MOMENTUM = AdamW(lr=0.01, warmup_steps=3, weight_decay=0.1), SGD(lr=0.05, momentum=0.9)
 CASES = [(kind, "table", MOMENTUM) for kind in algorithms()]
@@ -287,7 +343,7 @@ def test_a_state_is_made_of_strings_numbers_and_tensors() -> None:
             assert isinstance(state, torch.Tensor | int | float | str | None.__class__)
 
     for kind in algorithms():
-        algorithm = learner(kind, Table(5, capacity=256), optimizer=AdamW(lr=0.1))
+        algorithm = learner(kind, Table(5, capacity=256, value_head=True), optimizer=AdamW(lr=0.1))
         algorithm.update(lesson(0))
         check(algorithm.state_dict())
 

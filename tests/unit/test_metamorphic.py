@@ -42,10 +42,10 @@ def episodes() -> list[Episode]:
 
 def policy_of(kind: str) -> Any:
     if kind != "table":
-        return transformer(kind)
-    table = Table(7, capacity=64)
+        return transformer(kind, value_head=True)
+    table = Table(7, capacity=64, value_head=True)
     table.heads(collate(tuple(picks(episodes())), "per_turn"), lambda heads: {})  # rows have an owner before a number
-    set_weights(table, torch.randn(64 * 7, generator=torch.Generator().manual_seed(0), dtype=torch.float64))
+    set_weights(table, torch.randn(64 * 8, generator=torch.Generator().manual_seed(0), dtype=torch.float64))
     return table
 
 
@@ -195,7 +195,7 @@ def test_episodes_without_any_action_give_a_loss_of_zero(kind: Any) -> None:
 def test_tokens_of_the_environment_at_the_end_do_not_matter(kind: Any) -> None:
     policy = policy_of("gpt2")
     ends = [
-        [episode(turn((1, 2), (5, 4)), end=End.TRUNCATED, final=(1, 2, 5, 4, last, last), reward=1.0), episodes()[0]]
+        [episode(turn((1, 2), (5, 4)), end=End.TRUNCATED, final=(1, 2, 5, 4, last, last), reward=2.0), episodes()[0]]
         for last in (3, 6)
     ]
     a, b = (gradient(kind, policy, picks(some), kl=KLS[0]) for some in ends)
