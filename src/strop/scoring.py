@@ -14,7 +14,7 @@ from torch import Tensor
 from strop.functional.aggregation import num_actions_E, num_scored, scored_actions, sum_per_pick
 from strop.functional.distributions import entropy, gather, log_law, require_full_support
 from strop.functional.divergences import KL, estimate, full_kl
-from strop.functional.preferences import Pairs, ordered_pairs, require_groups
+from strop.functional.preferences import Pairs, ordered_pairs, require_pairs
 from strop.functional.ratios import log_ratio
 from strop.optimizer import Optimizer
 from strop.types import Batch, Heads, Keep, Last, Max, Mean, Metrics, Policy, Sampling, merge_metrics
@@ -258,8 +258,8 @@ class PairScorer:
 
     def learn(self, optimizer: Optimizer, batch: Batch, loss: PairLoss) -> Metrics:
         """One optimiser step on the mean over prompts of the mean over their pairs."""
-        require_groups(batch, self.who)
         pairs = ordered_pairs(batch)
+        require_pairs(pairs, batch, self.who)
         metrics = optimizer.step(batch, self._terms(batch, pairs, loss))
         return metrics | {"preference/pairs": Last(len(pairs.weight_P))}
 

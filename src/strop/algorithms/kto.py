@@ -91,8 +91,8 @@ class KTO:
 
     def _terms(self, batch: Batch, labelled_E: Tensor, baseline: float) -> Iterator[tuple[Tensor, Metrics]]:
         desirable_E = batch.return_E > self.config.threshold
-        factor_E = torch.where(desirable_E, self.config.desirable, self.config.undesirable)
-        weight_E = torch.where(labelled_E, factor_E * batch.weight_E, 0.0) / labelled_E.sum().clamp(min=1)
+        good, bad = self.config.desirable * batch.weight_E, self.config.undesirable * batch.weight_E
+        weight_E = torch.where(desirable_E, good, bad) / labelled_E.sum().clamp(min=1)
         for (micro,) in batch.split(self.micro_tokens, "episode"):
             here_E = present(micro) & labelled_E
             ratio_E = self._ratio(micro)

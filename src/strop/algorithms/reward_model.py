@@ -24,7 +24,7 @@ from typing import ClassVar
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from strop.functional.preferences import Pairs, ordered_pairs, require_groups
+from strop.functional.preferences import Pairs, ordered_pairs, require_pairs
 from strop.functional.reading import read_after_last
 from strop.memory import Dataset
 from strop.optimizer import SGD, AdamW
@@ -66,8 +66,8 @@ class RewardModel:
 
     def update(self, batch: Batch) -> Update:
         """One optimiser step; raises NonFinite before it if the loss or the gradient is not finite."""
-        require_groups(batch, "a reward model")
         pairs = ordered_pairs(batch)
+        require_pairs(pairs, batch, "a reward model")
         metrics = self.optimizer.step(batch, self._terms(batch, pairs))
         return Update(metrics | {"preference/pairs": Last(len(pairs.weight_P))})
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from strop.functional.aggregation import num_actions_E
-from strop.types import Batch
+from strop.types import Batch, Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +57,15 @@ def ordered_pairs(batch: Batch) -> Pairs:
     return Pairs(chosen_P, rejected_P, lighter_P / (size_G[prompt_P] * len(size_G)))
 
 
-def require_groups(batch: Batch, who: str) -> None:
-    """Refuse a batch in which no two picks could ever be compared."""
-    if len(set(batch.group_E.tolist())) == len(batch.group_E):
+def require_pairs(pairs: Pairs, batch: Batch, who: str) -> None:
+    """Refuse a batch that could never hold a pair: sampled answers may all tie, but data says which is better."""
+    alone = len(set(batch.group_E.tolist())) == len(batch.group_E)
+    written = bool((batch.source_E == tuple(Source).index(Source.DATA)).all())
+    if len(pairs.weight_P) == 0 and (alone or written):
         raise ValueError(
-            f"{who} learns from pairs, but no two answers here belong to one prompt. Data needs lines with a prompt, "
-            "chosen and rejected (KTO learns from single answers with a label); sampled answers need group_size=2 or "
-            "more."
+            f"{who} learns from pairs, and here no two answers to one prompt can be compared. Data needs lines with a "
+            "prompt, chosen and rejected (KTO learns from single answers with a label); sampled answers need "
+            "group_size=2 or more."
         )
 
 
