@@ -155,4 +155,5 @@ def test_sft_reaches_the_entropy_of_its_data(seed: int) -> None:
 
 
 def test_every_algorithm_is_covered() -> None:
-    assert {*ON_POLICY, QLearning, SFT} == set(algorithms())
+    elsewhere = {kind for kind in algorithms() if kind.Config.reads in ("preferences", "teacher")}
+    assert {*ON_POLICY, *elsewhere, QLearning, SFT} == set(algorithms())  # test_preferences_learn.py
