@@ -74,6 +74,7 @@ class TrainConfig:
     policy            a model's name, folder or Hub id, or the Config of any policy
     tasks, held_out   what is trained on, and what is judged; they should share no problem
     data              a JSON Lines file instead of `tasks`; without `held_out`, a tenth of its problems is held out
+                      where a reward can judge them
     environment       made as environment(task, rng) for every episode
     rewards           a list of functions, or {name: function} or {name: (function, weight)}
     gold              the same: judged on held-out tasks beside the reward, never trained on
@@ -154,7 +155,8 @@ class TrainConfig:
             raise ValueError(f"data={self.data!r}: there is no such file (looked from {Path.cwd()}).")
         read = preferences_from_jsonl if self.algorithm.reads == "preferences" else from_jsonl
         tasks = read(self.data)
-        if self.held_out or len(tasks) < 2:
+        is_judged = self.rewards or self.gold or self.environment is not SingleTurn
+        if self.held_out or len(tasks) < 2 or not is_judged:
             return tasks, list(self.held_out)
         return train_test_split(tasks, max(HELD_OUT_SHARE, 1 / len(tasks)), self.seed)
 

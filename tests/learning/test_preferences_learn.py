@@ -15,6 +15,7 @@ from strop.algorithms.distillation import Distillation
 from strop.algorithms.dpo import DPO
 from strop.algorithms.ipo import IPO
 from strop.algorithms.online_dpo import OnlineDPO
+from strop.algorithms.process_reward_model import ProcessRewardModel
 from strop.algorithms.reward_model import RewardModel
 from strop.algorithms.robust_dpo import RobustDPO
 from strop.batch import collate
@@ -32,7 +33,10 @@ pytestmark = pytest.mark.learning
 SEEDS = [0, 1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (2, 3, 4))]
 WORDS = ["x", "y", "red", "green", "blue"]
 WANTED = {"x": "red", "y": "blue"}
-OFFLINE = [kind for kind in GRADIENT if kind.Config.reads == "preferences" and kind is not RewardModel]
+READ_VALUES = (RewardModel, ProcessRewardModel)
+OFFLINE = [kind for kind in GRADIENT if kind.Config.reads == "preferences" and kind not in READ_VALUES]
+    kind for kind in GRADIENT if kind.Config.reads == "preferences" and kind not in (RewardModel, ProcessRewardModel)
+]
 
 
 def pairs() -> list[Task]:

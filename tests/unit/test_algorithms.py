@@ -19,6 +19,7 @@ from strop.algorithms.ipo import IPO
 from strop.algorithms.kto import KTO
 from strop.algorithms.online_dpo import OnlineDPO
 from strop.algorithms.orpo import ORPO
+from strop.algorithms.process_reward_model import ProcessRewardModel
 from strop.algorithms.q_learning import QLearning
 from strop.algorithms.reinforce import REINFORCE
 from strop.algorithms.rejection_sampling import RejectionSampling
@@ -106,7 +107,7 @@ BY_HAND = [
     (KTO, {"beta": 1.0, "threshold": 2.0}, 0.125, -0.0625),
     (Distillation, {"teacher": Biased()}, math.log(4) / 6, -0.5 * math.log(0.4) / 3),
 ]
-READ_VALUES = {RewardModel}
+READ_VALUES = {RewardModel, ProcessRewardModel}
 """They move values and not logits: their steps by hand stand beside their other tests."""
 
 

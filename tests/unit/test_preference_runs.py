@@ -13,6 +13,7 @@ import torch
 import strop
 from exact.build import batch_of, episode, transformer, turn
 from exact.learners import learner
+from strop.algorithms.process_reward_model import ProcessRewardModel
 from strop.algorithms.reward_model import RewardModel
 from strop.functional.reading import read_after_last
 from strop.optimizer import SGD, AdamW
@@ -20,7 +21,7 @@ from strop.policies.scratch import Scratch
 from strop.policies.table import Table
 from strop.rewards import GroupReward, Learned
 from strop.scoring import text_scores
-from strop.types import Completion, End, Episode, Task, Turn
+from strop.types import Completion, End, Episode, Part, Task, Turn
 
 WORDS = ["fruit", "tool", "apple", "hammer", "please"]
 PAIRS = [
@@ -251,3 +252,35 @@ def test_the_level_of_scores_is_pulled_to_zero():
     push = 0.1 / (1 + math.e)
     assert policy.value[a].item() == pytest.approx(5.0 - 0.9 + push)
     assert policy.value[b].item() == pytest.approx(4.0 - 0.9 - push)
+
+
+def test_a_process_reward_model_by_hand() -> None:
+    # values behind the labelled tokens: 1 at a good step, 2 at a bad one; a third token has no label
+    policy = Table(10, capacity=16, value_head=True)
+    assert policy.value is not None
+    good, bad, free = policy.row((9, 1)), policy.row((9, 1, 2)), policy.row((9, 1, 2, 3))
+    with torch.no_grad():
+        policy.value[good], policy.value[bad], policy.value[free] = 1.0, 2.0, 7.0
+    algorithm = ProcessRewardModel.Config(optimizer=SGD(lr=1.0)).build(policy, strop.Sampling(), 64)
+    labels = {"steps": Part(1.0, 0.0, tokens=(1.0, -1.0, 0.0))}
+    update = algorithm.update(batch_of(episode(turn((9,), (1, 2, 3), None), parts=labels), layout="per_turn"))
+    # (-log sigmoid(1) - log sigmoid(-2)) / 2; the values move by half of sigmoid(-1) and of -sigmoid(2)
+    assert update.metrics["optimizer/loss"].value == pytest.approx(
+        (math.log1p(math.exp(-1)) + math.log1p(math.exp(2))) / 2
+    )
+    assert update.metrics["preference/accuracy"].value == 0.5
+    assert policy.value[good].item() == pytest.approx(1.0 + 0.5 / (1 + math.e))
+    assert policy.value[bad].item() == pytest.approx(2.0 - 0.5 / (1 + math.exp(-2)))
+    assert policy.value[free].item() == 7.0
+
+
+def test_a_process_reward_model_learns_which_step_is_wrong(tmp_path):
+    records = [
+        {"prompt": "fruit", "steps": ["please", " apple"], "labels": [True, True]},
+        {"prompt": "fruit", "steps": ["please", " hammer"], "labels": [True, False]},
+        {"prompt": "tool", "steps": ["apple", " please"], "labels": [False, False]},
+        {"prompt": "tool", "steps": ["hammer", " please"], "labels": [True, True]},
+    ]
+    algorithm = strop.algorithms.ProcessRewardModel.Config(optimizer=AdamW(lr=0.02))
+    config = config_on(tmp_path, records, policy=replace(SCRATCH, value_head=True), algorithm=algorithm, steps=30)
+    assert accuracy(strop.train(config, tmp_path / "run"))[-1] == 1.0

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 
-from strop.types import Codec, Completion, End, Episode, Part, Source, Task, Turn
+from strop.types import Codec, Completion, End, Episode, Part, Source, Task, Tokens, Turn
 
 
 def demonstrations(tasks: Sequence[Task], codec: Codec, context: int | None = None) -> list[Episode]:
@@ -22,12 +23,17 @@ def written(
     group: int,
     id: str,
     context: int | None = None,
+    steps: Sequence[Tokens] = (),
     preference: float | None = None,
 ) -> Episode:
-    """A finished episode of one turn: the text's tokens and the end token as actions. Nothing is ever cut to fit."""
+    """A finished episode of one turn: the text's tokens and the end token as actions. Nothing is ever cut to fit.
+
+    `steps` are the text's tokens where they are known already.
+    """
     prompt = codec.start(task.prompt)
+    tokens = tuple(chain.from_iterable(steps)) or codec.encode(text)
     ending = () if codec.end is None else (codec.end,)
-    completion = Completion(codec.encode(text) + ending, None, "stop" if ending else "length")
+    completion = Completion(tokens + ending, None, "stop" if ending else "length")
     length = len(prompt) + len(completion.tokens)
     if context is not None and length > context:
         raise ValueError(

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from strop.batch import scored_rewards
 from strop.codec import WordCodec
 from strop.data.preferences import preferences, preferences_from_jsonl
 from strop.data.written import demonstrations
@@ -50,6 +51,15 @@ def test_a_labelled_answer_is_a_group_of_its_own(tmp_path):
     assert [(e.group, e.return_, e.text) for e in episodes] == [(0, 1.0, "a"), (1, 0.0, "c")]
 
 
+def test_steps_carry_their_labels_on_their_last_tokens(tmp_path):
+    path = file_of(tmp_path, {"prompt": "say", "steps": ["a b", " c"], "labels": [True, False]})
+    (one,) = preferences(preferences_from_jsonl(path), CODEC)
+    assert one.turns[0].completion.tokens == (*CODEC.encode("a b c"), END)
+    assert one.text == "a b c"
+    assert one.parts["steps"].tokens == (0.0, 1.0, -1.0, 0.0)
+    assert scored_rewards(one) == [0.0, 1.0, -1.0, 0.0]
+
+
 @pytest.mark.parametrize(
     ("record", "words"),
     [
@@ -61,6 +71,8 @@ def test_a_labelled_answer_is_a_group_of_its_own(tmp_path):
         ({"prompt": "say", "chosen": [{"role": "user", "content": "a"}], "rejected": "a"}, '"chosen" is a text'),
         ({"prompt": "say", "completion": "a", "label": "yes"}, 'not "yes"'),
         ({"prompt": "say", "completion": "a", "label": 1}, "not 1"),
+        ({"prompt": "say", "steps": ["a"], "labels": [True, False]}, "one for each step"),
+        ({"prompt": "say", "steps": "a", "labels": [True]}, "list of texts"),
         ({"chosen": "a", "rejected": "b"}, 'either a "prompt" or "messages"'),
     ],
 )
