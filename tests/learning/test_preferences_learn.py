@@ -35,8 +35,6 @@ WORDS = ["x", "y", "red", "green", "blue"]
 WANTED = {"x": "red", "y": "blue"}
 READ_VALUES = (RewardModel, ProcessRewardModel)
 OFFLINE = [kind for kind in GRADIENT if kind.Config.reads == "preferences" and kind not in READ_VALUES]
-    kind for kind in GRADIENT if kind.Config.reads == "preferences" and kind not in (RewardModel, ProcessRewardModel)
-]
 
 
 def pairs() -> list[Task]:
