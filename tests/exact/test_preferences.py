@@ -16,8 +16,10 @@ from strop.algorithms.distillation import Distillation
 from strop.algorithms.dpo import DPO
 from strop.algorithms.ipo import IPO
 from strop.algorithms.kto import KTO
+from strop.algorithms.orpo import ORPO
 from strop.algorithms.reward_model import RewardModel
 from strop.algorithms.robust_dpo import RobustDPO
+from strop.algorithms.simpo import SimPO
 from strop.functional.preferences import log1mexp, log_odds, mismatched, ordered_pairs
 from strop.optimizer import SGD
 from strop.policies.table import Table
@@ -320,3 +322,96 @@ def test_the_margin_is_asked_for_by_the_difference_of_returns() -> None:
     assert moved[9, 1, 2] == pytest.approx(slope)
     assert moved[9, 2] == pytest.approx(-slope)
     assert all(value == 0.0 for prefix, value in moved.items() if prefix not in ((9, 1, 2), (9, 2)))
+
+
+# ------------------------------------------------------------ slow references
+
+
+def naive_sigmoid(x: Tensor) -> Tensor:
+    return 1 / (1 + torch.exp(-x))
+
+
+def odds(mean: Tensor) -> Tensor:
+    return torch.exp(mean) / (1 - torch.exp(mean))
+
+
+SLOW: list[Any] = [
+    (DPO, {"beta": 0.4}, lambda w, v, rw, rv, n, m: -torch.log(naive_sigmoid(0.4 * (w - rw - v + rv)))),
+    (
+        DPO,
+        {"beta": 0.4, "smoothing": 0.2},
+        lambda w, v, rw, rv, n, m: (
+            -0.8 * torch.log(naive_sigmoid(0.4 * (w - rw - v + rv)))
+            - 0.2 * torch.log(naive_sigmoid(-0.4 * (w - rw - v + rv)))
+        ),
+    ),
+    (
+        RobustDPO,
+        {"beta": 0.4, "flipped": 0.2},
+        lambda w, v, rw, rv, n, m: (
+            (
+                -0.8 * torch.log(naive_sigmoid(0.4 * (w - rw - v + rv)))
+                + 0.2 * torch.log(naive_sigmoid(-0.4 * (w - rw - v + rv)))
+            )
+            / 0.6
+        ),
+    ),
+    (IPO, {"tau": 0.3}, lambda w, v, rw, rv, n, m: (w - rw - v + rv - 1 / 0.6) ** 2),
+    (
+        SimPO,
+        {"beta": 1.7, "gamma": 0.6},
+        lambda w, v, rw, rv, n, m: -torch.log(naive_sigmoid(1.7 * (w / n - v / m) - 0.6)),
+    ),
+    (
+        ORPO,
+        {"weight": 0.3},
+        lambda w, v, rw, rv, n, m: (
+            -w / n - 0.3 * torch.log(naive_sigmoid(torch.log(odds(w / n)) - torch.log(odds(v / m))))
+        ),
+    ),
+]
+
+
+@pytest.mark.parametrize(("kind", "fields", "loss"), SLOW)
+def test_pair_losses_equal_slow_references(kind: Any, fields: dict[str, Any], loss: Any) -> None:
+    """Two prompts, three answers and two (and a tie) of several lengths; the policy stands away from its reference."""
+    groups = {1: [((2, 0), 3.0), ((1, 1, 0), 1.0), ((0,), 2.0)], 2: [((2, 2, 0), 0.0), ((1, 0), 1.0), ((0,), 1.0)]}
+    policy = Table(3, capacity=32)
+    for prompt, group in groups.items():
+        for answer, _ in group:
+            for t in range(len(answer)):
+                policy.row((prompt, *answer[:t]))
+    start = random_weights(policy, seed=1)
+    set_weights(policy, start)
+    algorithm = kind.Config(optimizer=SGD(lr=1.0), **fields).build(policy, Sampling(temperature=0.5), 6)
+    reference = policy.weight.detach().clone()
+    set_weights(policy, start + random_weights(policy, seed=2))
+
+    def logprob(weight: Tensor, prompt: int, answer: Any) -> Tensor:
+        rows = policy.contexts
+        return sum(torch.log_softmax(weight[rows[prompt, *answer[:t]]], -1)[y] for t, y in enumerate(answer))
+
+    total = torch.zeros((), dtype=torch.float64)
+    for prompt, group in groups.items():
+        losses = [
+            loss(
+                *(logprob(policy.weight, prompt, y) for y in (w, v)),
+                *(logprob(reference, prompt, y) for y in (w, v)),
+                len(w),
+                len(v),
+            )
+            for w, better in group
+            for v, worse in group
+            if better > worse
+        ]
+        total = total + torch.stack(losses).mean() / len(groups)
+    (expected,) = torch.autograd.grad(total, policy.parameters())
+    batch = batch_of(
+        *(episode(turn((p,), y, None), reward=r, group=p) for p, group in groups.items() for y, r in group),
+        layout="per_turn",
+    )
+    before = policy.weight.detach().clone()
+    update = algorithm.update(batch)
+    assert update.metrics["optimizer/loss"].value == pytest.approx(total.item(), abs=1e-13)
+    assert torch.allclose(before - policy.weight.detach(), expected, atol=1e-14)
+    assert update.metrics["preference/pairs"].value == 5
