@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from strop import algorithms, environments, functional, memory, optimizer, policies, rewards, samplers
     from strop.config import TrainConfig
-    from strop.run import Run, train
+    from strop.run import Run, TrainedScore, train
     from strop.types import (
         Completion,
         End,
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 _HOME = {
     "Run": "strop.run",
     "TrainConfig": "strop.config",
+    "TrainedScore": "strop.run",
     "train": "strop.run",
 } | dict.fromkeys(
     (
@@ -68,6 +69,7 @@ __all__ = [
     "Step",
     "Task",
     "TrainConfig",
+    "TrainedScore",
     "Turn",
     "Unscored",
     "algorithms",

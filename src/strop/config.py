@@ -12,14 +12,16 @@ from typing import Any, ClassVar, Protocol, TypeAlias
 import torch
 
 from strop.algorithms.grpo import GRPO
+from strop.data.preferences import preferences, preferences_from_jsonl
 from strop.data.source import Shuffled
 from strop.data.tasks import from_jsonl, train_test_split
+from strop.data.written import demonstrations
 from strop.environments.single_turn import SingleTurn
 from strop.evaluate import judge
 from strop.memory import Fresh
 from strop.policies.transformer import Transformer
 from strop.rewards.group import GroupReward
-from strop.rollout import GOLD, EmbeddedEngine, OfflineEngine, Rewards, Scene, demonstrations
+from strop.rollout import GOLD, EmbeddedEngine, OfflineEngine, Rewards, Scene
 from strop.samplers.local import LocalSampler
 from strop.types import (
     Algorithm,
@@ -38,6 +40,8 @@ from strop.types import (
 RewardLike: TypeAlias = "RewardFn | GroupReward | tuple[RewardFn | GroupReward, float]"
 RewardSet: TypeAlias = "Sequence[RewardFn | GroupReward] | Mapping[str, RewardLike]"
 HELD_OUT_SHARE = 0.1
+WRITTEN = {"demonstrations": demonstrations, "preferences": preferences}
+"""What an algorithm may read that is already written, and how it becomes episodes."""
 TAKEN = ("gold", "mean", "reward", "std", "tokens", "unscored")
 """Names that the run's own metrics have under reward/ and held_out/."""
 
@@ -70,6 +74,7 @@ class TrainConfig:
     policy            a model's name, folder or Hub id, or the Config of any policy
     tasks, held_out   what is trained on, and what is judged; they should share no problem
     data              a JSON Lines file instead of `tasks`; without `held_out`, a tenth of its problems is held out
+                      where a reward can judge them
     environment       made as environment(task, rng) for every episode
     rewards           a list of functions, or {name: function} or {name: (function, weight)}
     gold              the same: judged on held-out tasks beside the reward, never trained on
@@ -148,8 +153,10 @@ class TrainConfig:
             return list(self.tasks), list(self.held_out)
         if not Path(self.data).is_file():
             raise ValueError(f"data={self.data!r}: there is no such file (looked from {Path.cwd()}).")
-        tasks = from_jsonl(self.data)
-        if self.held_out or len(tasks) < 2:
+        read = preferences_from_jsonl if self.algorithm.reads == "preferences" else from_jsonl
+        tasks = read(self.data)
+        is_judged = self.rewards or self.gold or self.environment is not SingleTurn
+        if self.held_out or len(tasks) < 2 or not is_judged:
             return tasks, list(self.held_out)
         return train_test_split(tasks, max(HELD_OUT_SHARE, 1 / len(tasks)), self.seed)
 
@@ -158,11 +165,13 @@ class TrainConfig:
             raise ValueError("there is nothing to train on: give tasks=[strop.Task(...), ...] or data='file.jsonl'.")
         _refuse_same_ids("tasks", self.tasks)
         _refuse_same_ids("held_out", self.held_out)
-        learns_from_data = self.algorithm.reads == "demonstrations"
-        if self.environment is SingleTurn and not self.rewards and not learns_from_data:
+        learns_from_data = self.algorithm.reads in WRITTEN
+        if self.environment is SingleTurn and not self.rewards and self.algorithm.reads == "tasks":
             raise ValueError("nothing gives a reward: set rewards=[function], or an environment whose steps pay.")
         if isinstance(self.memory, Fresh.Config) and learns_from_data:
-            raise ValueError("memory=Fresh forgets the demonstrations after a step: leave memory out, or use Dataset.")
+            raise ValueError(
+                f"memory=Fresh forgets the {self.algorithm.reads} after a step: leave memory out, or use Dataset."
+            )
         if type(self.memory) is not self.algorithm.memory and self.algorithm.memory is Fresh.Config:
             name = type(self.algorithm).__qualname__.split(".")[0]
             if name != "QLearning":
@@ -179,9 +188,9 @@ class TrainConfig:
         policy, codec = self.policy.build(self.seed, self.dtype)
         memory = self.memory.build()
         engine: RolloutEngine
-        if self.algorithm.reads == "demonstrations":
+        if self.algorithm.reads in WRITTEN:
             engine = OfflineEngine()
-            memory.add(demonstrations(self.tasks, codec))
+            memory.add(WRITTEN[self.algorithm.reads](self.tasks, codec, policy.context))
         else:
             sampler = LocalSampler(policy, codec.stop)
             scene = self.scene(policy, codec, gold=False)

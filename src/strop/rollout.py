@@ -141,19 +141,6 @@ class OfflineEngine:
         return []
 
 
-def demonstrations(tasks: Sequence[Task], codec: Codec) -> list[Episode]:
-    """One finished episode for each task with an answer: the answer's tokens and the end token as actions."""
-    episodes = []
-    for i, task in enumerate(tasks):
-        if not task.answer:
-            raise ValueError(f"task {task.id} has no answer: learning from demonstrations needs one in every task.")
-        ending = () if codec.end is None else (codec.end,)
-        completion = Completion(codec.encode(task.answer) + ending, None, "stop" if ending else "length")
-        turn = Turn(codec.start(task.prompt), completion, task.answer)
-        episodes.append(Episode(f"data-{i:06d}", task, i, (turn,), (), End.TERMINATED, source=Source.DATA))
-    return episodes
-
-
 def play(
     scene: Scene,
     tasks: Sequence[Task],

@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import random
 import shutil
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +17,19 @@ import numpy as np
 import torch
 
 from strop import spec
+from strop.batch import collate
+from strop.comparing import text_scores
 from strop.config import TrainConfig
+from strop.data.written import written
+from strop.functional.reading import read_after_last
 from strop.loop import loop
 from strop.plan import Plan, make_plan
 from strop.runs import provenance
-from strop.runs.directory import CONFIG, PROVENANCE, RunDirectory, Selector
+from strop.runs.directory import CONFIG, PROVENANCE, RunDirectory, Selector, parse_run
 from strop.runs.guards import GapTolerance
 from strop.runs.progress import Progress
 from strop.runs.recorder import RunRecorder
-from strop.types import Codec, Episode, Parts, Policy, Sampling
+from strop.types import Codec, Episode, Parts, Pick, Policy, Prompt, Sampling, Task
 from strop.verdicts import Verdict, verdicts_of
 
 
@@ -39,6 +46,7 @@ class Run:
         self.directory, self.selector, self.interrupted = directory, selector, interrupted
         self._config = config
         self._parts: Parts | None = None
+        self._reader: tuple[Policy, Codec] | None = None
 
     @property
     def path(self) -> Path:
@@ -78,6 +86,28 @@ class Run:
         policy.load_state_dict(state["policy"])
         return policy, codec, of["sampling"].at(step)
 
+    def score(self, prompt: Prompt, texts: Sequence[str]) -> list[float]:
+        """What a trained reward model says of each text as a finished answer to the prompt."""
+        policy, codec = self._reader = self._reader or self._read_only()
+        task = Task("score", prompt)
+        episodes = [written(task, text, codec, i, str(i), policy.context) for i, text in enumerate(texts)]
+        if not all(episode.num_actions for episode in episodes):
+            raise ValueError("a text without any token has no score.")
+        if not episodes:
+            return []
+        batch = collate(tuple(Pick(episode) for episode in episodes), policy.layout)
+        with torch.no_grad():
+            return text_scores(policy, read_after_last(batch)).tolist()
+
+    def _read_only(self) -> tuple[Policy, Codec]:
+        """The policy and its codec, loaded beside a run that may be training: its threads and recipe stay."""
+        threads, recipe = torch.get_num_threads(), sys.modules.get(spec.RECIPE)
+        policy, codec, _ = self.actor()
+        torch.set_num_threads(threads)
+        if recipe is not None:
+            sys.modules[spec.RECIPE] = recipe
+        return policy, codec
+
     def metrics(self) -> list[dict[str, float]]:
         """One dict a step, in order; held-out scores stand at the steps where they were judged."""
         with self.directory.reader() as store:
@@ -108,6 +138,27 @@ class Run:
         from strop.curves import draw
 
         return draw([self.directory], Path(file))
+
+
+@dataclass(frozen=True, slots=True)
+class TrainedScore:
+    """`score(prompt, texts)` of the reward model that a run trained: what `rewards.Learned` takes.
+
+    `run` is a run's folder or its name in ./runs, with @STEP or @best for one of its checkpoints. It is loaded at the
+    first call and read as it stands then.
+    """
+
+    run: str
+
+    def __call__(self, prompt: Prompt, texts: Sequence[str]) -> list[float]:
+        """One number a text."""
+        directory, selector = parse_run(self.run)
+        return _opened(directory.path.resolve(), selector).score(prompt, texts)
+
+
+@cache
+def _opened(path: Path, selector: Selector) -> Run:
+    return Run(RunDirectory(path), selector)
 
 
 def train(

@@ -110,7 +110,7 @@ class Scorer:
 
     def reference_logprobs(self, batch: Batch) -> Tensor:
         """The reference's log-probs [B, T]; the sampler's own where there is no reference, so that the KL is 0."""
-        self._require_on_policy(batch)
+        require_on_policy(batch, self.who)
         reference = self.reference
         if reference is None:
             return torch.where(batch.action_BT, batch.logprobs_BT, 0.0)
@@ -175,14 +175,6 @@ class Scorer:
             whole_N[slot_bt.flatten()] = read(micro).double().flatten()
         return torch.where(batch.action_BT, whole_N.view_as(batch.tokens_BT), 0.0)
 
-    def _require_on_policy(self, batch: Batch) -> None:
-        if bool((scored_actions(batch) & batch.logprobs_BT.isnan()).any()):
-            raise ValueError(
-                f"{self.who} learns from what its own policy sampled, but some actions have no log-prob (they come "
-                "from data, a person, or a sampler that reports none). Use an algorithm that reads demonstrations, "
-                "such as SFT."
-            )
-
 
 def score(
     policy: Policy,
@@ -210,6 +202,16 @@ def score(
         return out
 
     return policy.heads(batch, reduce)
+
+
+def require_on_policy(batch: Batch, who: str) -> None:
+    """Refuse actions without a log-prob: the policy that learns did not sample them."""
+    if bool((scored_actions(batch) & batch.logprobs_BT.isnan()).any()):
+        raise ValueError(
+            f"{who} learns from what its own policy sampled, but some actions have no log-prob (they come "
+            "from data, a person, or a sampler that reports none). Use an algorithm that reads demonstrations, "
+            "such as SFT."
+        )
 
 
 @torch.no_grad()

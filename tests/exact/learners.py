@@ -5,8 +5,10 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
+
+import torch
 
 import strop.algorithms
 from strop.functional.divergences import KL
@@ -45,11 +47,28 @@ def configured(kind: Any, **given: Any) -> Any:
     return kind.Config(**{name: value for name, value in given.items() if name in names})
 
 
+@dataclass(frozen=True)
+class Elsewhere:
+    """The Config of a teacher: a copy of the policy whose parameters stand elsewhere."""
+
+    policy: Any
+
+    def build(self, seed: int, dtype: str) -> tuple[Any, None]:
+        teacher, generator = self.policy.twin(), torch.Generator().manual_seed(7)
+        with torch.no_grad():
+            for parameter in teacher.parameters():
+                parameter.add_(0.3 * torch.randn(parameter.shape, generator=generator, dtype=parameter.dtype))
+        return teacher, None
+
+
 def learner(
     kind: Any, policy: Any, micro_tokens: int = 4096, optimizer: Any = None, kl: KL | None = None, **more: Any
 ) -> Any:
-    """The algorithm with SGD(lr=1), and the given KL where it has one (in the reward where it has a critic)."""
+    """The algorithm with SGD(lr=1), and the given KL where it has one and a teacher where it has one.
+
+    With a critic the KL stands in the reward."""
     if kind in ACTOR_CRITIC and kl is not None:
         kl = KL(weight=kl.weight)
-    given = {"optimizer": optimizer or SGD(lr=1.0), "epochs": 1, **({} if kl is None else {"kl": kl}), **more}
+    given: dict[str, Any] = {"optimizer": optimizer or SGD(lr=1.0), "epochs": 1, "teacher": Elsewhere(policy)}
+    given |= ({} if kl is None else {"kl": kl}) | more
     return configured(kind, **given).build(policy, Sampling(temperature=0.8, max_tokens=8), micro_tokens)

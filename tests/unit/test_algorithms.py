@@ -15,17 +15,28 @@ from strop.actor_critic import Critic
 from strop.algorithms.a2c import A2C
 from strop.algorithms.cispo import CISPO
 from strop.algorithms.dapo import DAPO
+from strop.algorithms.distillation import Distillation
+from strop.algorithms.dpo import DPO
 from strop.algorithms.dr_grpo import DrGRPO
 from strop.algorithms.grpo import GRPO
 from strop.algorithms.gspo import GSPO
+from strop.algorithms.ipo import IPO
+from strop.algorithms.kto import KTO
+from strop.algorithms.online_dpo import OnlineDPO
+from strop.algorithms.orpo import ORPO
 from strop.algorithms.ppo import PPO
+from strop.algorithms.process_reward_model import ProcessRewardModel
 from strop.algorithms.q_learning import QLearning
 from strop.algorithms.reinforce import REINFORCE
 from strop.algorithms.reinforce_pp import ReinforcePP
+from strop.algorithms.rejection_sampling import RejectionSampling
 from strop.algorithms.remax import ReMax
+from strop.algorithms.reward_model import RewardModel
 from strop.algorithms.rloo import RLOO
+from strop.algorithms.robust_dpo import RobustDPO
 from strop.algorithms.sapo import SAPO
 from strop.algorithms.sft import SFT
+from strop.algorithms.simpo import SimPO
 from strop.algorithms.vtrace import VTrace
 from strop.functional.divergences import KL
 from strop.optimizer import SGD, AdamW
@@ -40,6 +51,16 @@ def coin() -> Table:
     table = Table(2, capacity=8, value_head=True)
     table.row((9,)), table.row((9, 0))
     return table
+
+
+class Biased:
+    """The Config of a teacher that says 0 with probability 4/5."""
+
+    def build(self, seed: int, dtype: str) -> tuple[Table, None]:
+        teacher = Table(2, capacity=8)
+        with torch.no_grad():
+            teacher.weight[:, 0] = math.log(4.0)
+        return teacher, None
 
 
 def build(kind: Any, policy: Any, **fields: Any) -> Any:
@@ -65,6 +86,20 @@ def pair() -> Batch:
 #   SFT            1/3 a token               row 0: (.5 - .5)/3 = 0               row 1: -.5/3
 #   A2C, V-trace   V = 0: A = 3, 3, 1; 1/3   row 0: (3*.5 - 1*.5)/3 = 1/3         row 1: -3*.5/3 = -.5
 #   PPO            V = 0, trace .95: A = 2.85, 3, 1, then whitened; one epoch, 1/3 a token
+#   rejection      the first alone, 1/2 a token: row 0: .5/2                      row 1: -.5/2
+# "0 1" is chosen, "1" rejected. At the start, where log pi = log ref, d(-log sigmoid)/dh = -1/2: with u = (1, -1) the
+# difference of the two scores in row 0 is u and in row 1 -u/2, and each loss multiplies it by minus its slope:
+#   DPO, online    beta/2 = 1/2              row 0: .5                            row 1: -.25
+#   DPO, smoothed  slope -(1 - e)/2 + e/2 = -1/4 at e = 1/4
+#   robust         slope -1/2/(1 - 2 f) = -1 at f = 1/4
+#   IPO            slope 2 (0 - 1/2) = -1 at tau = 1
+#   SimPO          beta/2 = 1, and the chosen answer's score is a mean of two: row 0: .25 + .5, row 1: -.25
+#   ORPO           d log odds / d log p = 1/(1 - p) = 2: slope -1 - 1 to the chosen mean, +1 to the rejected one:
+#                  row 0: 2 * .25 + 1 * .5 = 1, row 1: 2 * -.25 = -.5
+#   KTO            one prompt, z0 = 0; slope -1/4 to the first (return 3 > 2), 1/4 to the second, over 2 answers:
+#                  row 0: (.5 + .5)/8 = .125, row 1: -.5/8
+#   distillation   teacher (4/5, 1/5) everywhere: A = ln 1.6 for 0, ln .4 for 1, over 3 tokens
+#                  row 0: (.5 ln 1.6 - .5 ln .4)/3 = ln 4/6, row 1: -.5 ln .4/3
 A = 1 / (math.sqrt(2) + 1e-4)
 MEAN = (2.85 + 3 + 1) / 3
 STD = math.sqrt(((2.85 - MEAN) ** 2 + (3 - MEAN) ** 2 + (1 - MEAN) ** 2) / 3) + 1e-8
@@ -91,7 +126,19 @@ BY_HAND = [
     (ReMax, {}, 1.0, -1.0),
     (ReinforcePP, {}, W / 2, -W / 6),
     (ReinforcePP, {"group_baseline": True}, W / 2, -W / 6),  # one group: its mean leaves with that of the tokens
+    (RejectionSampling, {}, 0.25, -0.25),
+    (DPO, {"beta": 1.0}, 0.5, -0.25),
+    (DPO, {"beta": 1.0, "smoothing": 0.25}, 0.25, -0.125),
+    (OnlineDPO, {"beta": 1.0}, 0.5, -0.25),
+    (RobustDPO, {"beta": 1.0, "flipped": 0.25}, 1.0, -0.5),
+    (IPO, {"tau": 1.0}, 1.0, -0.5),
+    (SimPO, {"beta": 2.0, "gamma": 0.0}, 0.75, -0.25),
+    (ORPO, {"weight": 1.0}, 1.0, -0.5),
+    (KTO, {"beta": 1.0, "threshold": 2.0}, 0.125, -0.0625),
+    (Distillation, {"teacher": Biased()}, math.log(4) / 6, -0.5 * math.log(0.4) / 3),
 ]
+READ_VALUES = {RewardModel, ProcessRewardModel}
+"""They move values and not logits: their steps by hand stand beside their other tests."""
 
 
 @pytest.mark.parametrize(("kind", "fields", "first", "second"), BY_HAND)
@@ -112,7 +159,7 @@ def test_the_critic_moves_towards_the_returns_by_hand(kind: Any) -> None:
 
 
 def test_every_gradient_algorithm_has_a_hand_computed_step() -> None:
-    assert {kind for kind, *_ in BY_HAND} >= set(GRADIENT)
+    assert {kind for kind, *_ in BY_HAND} | READ_VALUES >= set(GRADIENT)
 
 
 @pytest.mark.parametrize(("kind", "fields", "loss"), [
@@ -130,6 +177,16 @@ def test_every_gradient_algorithm_has_a_hand_computed_step() -> None:
     (CISPO, {}, -A / 3 * HALF),  # the same under log pi
     (ReMax, {}, -2 * 2 * HALF),
     (ReinforcePP, {}, 0.0),
+    (RejectionSampling, {}, -HALF),
+    (DPO, {}, -HALF),  # -log sigmoid(0)
+    (DPO, {"smoothing": 0.25}, -HALF),
+    (OnlineDPO, {}, -HALF),
+    (RobustDPO, {"flipped": 0.25}, -HALF),  # (3/4 - 1/4) ln 2 / (1 - 1/2)
+    (IPO, {"tau": 0.25}, 4.0),  # (0 - 2)^2
+    (SimPO, {"gamma": 1.0}, math.log(1 + math.e)),  # -log sigmoid(-1)
+    (ORPO, {"weight": 0.5}, -HALF - 0.5 * HALF),
+    (KTO, {"threshold": 2.0, "desirable": 3.0}, (3 / 2 + 1 / 2) / 2),
+    (Distillation, {"teacher": Biased()}, -HALF * (math.log(1.6) + 2 * math.log(0.4)) / 3),
 ])  # fmt: skip
 def test_loss_value_by_hand(kind: Any, fields: dict[str, Any], loss: float) -> None:
     update = build(kind, coin(), **fields).update(pair())
@@ -233,7 +290,7 @@ def test_non_finite_is_raised_before_anything_moves(kind: Any, fault: str) -> No
     with torch.no_grad():
         policy.parameters()[0][3, 0] = math.nan if fault == "nan weight" else math.inf
     before, state = flat(policy.parameters()), copy.deepcopy(algorithm.state_dict())
-    with pytest.raises(NonFinite, match="the loss") as caught:
+    with pytest.raises(NonFinite, match=r"the loss|the gradient") as caught:  # a saturated loss hides an infinity
         algorithm.update(good)
     assert caught.value.batch.tokens_BT is good.tokens_BT
     after = flat(policy.parameters())

@@ -196,7 +196,7 @@ def test_episodes_without_any_action_give_a_loss_of_zero(kind: Any) -> None:
 def test_tokens_of_the_environment_at_the_end_do_not_matter(kind: Any) -> None:
     policy = policy_of("gpt2")
     ends = [
-        [episode(turn((1, 2), (5, 4)), end=End.TRUNCATED, final=(1, 2, 5, 4, last, last), reward=0.5), episodes()[0]]
+        [episode(turn((1, 2), (5, 4)), end=End.TRUNCATED, final=(1, 2, 5, 4, last, last), reward=2.0), episodes()[0]]
         for last in (3, 6)
     ]
     a, b = (gradient(kind, policy, picks(some), kl=KLS[0]) for some in ends)

@@ -8,11 +8,12 @@ import pytest
 
 import strop
 from strop.codec import WordCodec
+from strop.data.written import demonstrations
 from strop.environments.guess_word import GuessWord
 from strop.environments.single_turn import SingleTurn
 from strop.policies.table import Table
 from strop.rewards.group import GroupReward
-from strop.rollout import Scene, demonstrations, play
+from strop.rollout import Scene, play
 from strop.samplers.local import LocalSampler
 from strop.samplers.scripted import ScriptedSampler
 from strop.types import End, Episode, NonFinite, PerToken, PerTurn, Sampling, Source, Task, Unscored

@@ -18,7 +18,6 @@ from strop.functional.values import (
     td_errors,
     value_loss,
     vtrace,
-    whiten,
 )
 from strop.types import Batch, End, Part
 
@@ -143,16 +142,6 @@ def test_vtrace_on_its_own_data_is_the_return_to_go():
     target_BT, _ = vtrace(batch.rewards_BT, value_BT, batch.next_BT, torch.ones_like(value_BT), batch.action_BT, 0.9)
     expected_BT = returns_to_go(batch.rewards_BT, batch.next_BT, 0.9)
     assert torch.allclose(target_BT[batch.action_BT], expected_BT[batch.action_BT], rtol=1e-13)
-
-
-def test_whitening_leaves_zeros_outside_the_mask():
-    value_BT = torch.tensor([[1.0, 2.0, 100.0], [6.0, 100.0, 100.0]], dtype=torch.float64)
-    mask_BT = torch.tensor([[True, True, False], [True, False, False]])
-    got_BT = whiten(value_BT, mask_BT)
-    spread = math.sqrt((4 + 1 + 9) / 3)
-    assert got_BT[mask_BT].tolist() == pytest.approx([-2 / spread, -1 / spread, 3 / spread], rel=1e-7)
-    assert got_BT[~mask_BT].tolist() == [0, 0, 0]
-    assert whiten(value_BT, mask_BT & (value_BT == 6)).tolist() == [[0, 0, 0], [6, 0, 0]]
 
 
 @pytest.mark.parametrize(

@@ -27,10 +27,11 @@ from typing import ClassVar
 from torch import Tensor
 
 from strop.actor_critic import ActorCritic, Critic, Opinions, critic_metrics
+from strop.functional.advantages import whitened
 from strop.functional.aggregation import scored_actions, token_mean
 from strop.functional.divergences import KL, KLController
 from strop.functional.objectives import token_objective
-from strop.functional.values import gae, td_errors, whiten
+from strop.functional.values import gae, td_errors
 from strop.memory import Fresh
 from strop.optimizer import SGD, AdamW
 from strop.streams import stream
@@ -104,7 +105,7 @@ class PPO:
         delta_BT = td_errors(rewards_BT, value_BT, batch.next_BT, batch.action_BT, config.discount)
         advantage_BT = gae(delta_BT, batch.next_BT, config.discount, config.trace)
         target_BT = value_BT + advantage_BT  # before whitening: the critic learns returns, not their ranks
-        advantage_BT = whiten(advantage_BT, scored_actions(batch))
+        advantage_BT = whitened(advantage_BT, scored_actions(batch))
         return Opinions(advantage_BT, token_mean(batch), self.actor_critic.scorer.whole(batch), value_BT, target_BT)
 
     def _minibatches(self, batch: Batch) -> Iterator[list[int]]:

@@ -13,13 +13,14 @@ from strop.types import Message, Prompt, Task
 ROLES = ("system", "user", "assistant")
 
 
-def from_jsonl(path: str | Path) -> list[Task]:
+def from_jsonl(path: str | Path, check: Callable[[Task], object] | None = None) -> list[Task]:
     """One task a line of a JSON Lines file.
 
         {"prompt": "What is 3 + 5?", "answer": "8", "difficulty": 1}
 
     `prompt` is a text, or a list of messages that may also be called `messages`. `id` defaults to the line's number,
     `answer` to nothing. Every other field becomes `Task.data`. Empty lines are skipped.
+    What `check` raises as a ValueError is told with its line.
     """
     path = Path(path)
     tasks: dict[str, Task] = {}
@@ -29,6 +30,8 @@ def from_jsonl(path: str | Path) -> list[Task]:
             continue
         try:
             task = _task(_record(line), default_id=str(number))
+            if check is not None:
+                check(task)
             if task.id in tasks:
                 raise ValueError(f"the id {task.id!r} is already used in line {first_line[task.id]}")
         except ValueError as error:

@@ -66,7 +66,10 @@ def leave_one_out(return_E: Tensor, group_E: Tensor) -> Tensor:
 
 
 def whitened(value_BT: Tensor, mask_BT: Tensor, epsilon: float = 1e-8) -> Tensor:
-    """(x - mean) / (std + epsilon) over the masked slots, with the population's std; exactly 0 off the mask."""
+    """(x - mean) / (std + epsilon) over the masked slots, exactly 0 off the mask.
+
+    The std is that of the batch itself (no Bessel correction), so that a batch given twice is whitened the same.
+    """
     value_N = value_BT[mask_BT]
     if not len(value_N):
         return torch.zeros_like(value_BT)

@@ -65,17 +65,6 @@ def vtrace(
     return target_BT, torch.where(action_BT, rho_BT * ahead_BT, 0.0)
 
 
-def whiten(value_BT: Tensor, mask_BT: Tensor, epsilon: float = 1e-8) -> Tensor:
-    """(x - mean) / std over the masked slots, 0 elsewhere; fewer than two slots are left alone.
-
-    The std is that of the batch itself (no Bessel correction), so that a batch given twice is whitened the same.
-    """
-    value_N = value_BT[mask_BT]
-    if len(value_N) < 2:
-        return torch.where(mask_BT, value_BT, 0.0)
-    return torch.where(mask_BT, (value_BT - value_N.mean()) / (value_N.std(correction=0) + epsilon), 0.0)
-
-
 def value_loss(value_BT: Tensor, return_BT: Tensor, old_BT: Tensor, clip: float | None) -> Tensor:
     """(V - R)^2 / 2 per slot; with `clip`, the larger of it and that of V held within `clip` of the old V (PPO)."""
     error_BT = (value_BT - return_BT).square()

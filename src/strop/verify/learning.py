@@ -15,12 +15,13 @@ from strop.algorithms.reinforce import REINFORCE
 from strop.algorithms.rloo import RLOO
 from strop.algorithms.sft import SFT
 from strop.batch import collate
+from strop.data.written import demonstrations
 from strop.environments.single_turn import SingleTurn
 from strop.functional.divergences import KL
 from strop.memory import Dataset
 from strop.optimizer import SGD, AdamW
 from strop.policies.table import Table
-from strop.rollout import Scene, demonstrations, play
+from strop.rollout import Scene, play
 from strop.samplers.local import LocalSampler
 from strop.types import Episode, Pick, Sampling, Task
 from strop.verify.checks import Gap

@@ -1,0 +1,92 @@
+"""On-policy distillation: the student writes, and a teacher grades every token.
+
+Agarwal et al. 2023 (GKD, 2306.13649) with samples of the student and the reverse KL; Gu et al. 2023 (2306.08543):
+
+    A_t  = log teacher(y_t | y_<t) - log pi(y_t | y_<t)       one number a token, an opinion without gradient
+    loss = - sum_it A_it log pi(y_it) / (number of tokens of the whole batch)
+
+whose expected gradient is that of KL(pi || teacher) at each state that the student visits: the token-local reverse KL,
+in which a token answers for itself and not for where it leads. Unlike SFT on the teacher's texts it teaches the student
+in its own mistakes.
+
+Differs from the paper: the KL of each token is estimated by the one that was sampled, so the teacher's whole law is
+never needed. Both are scored under the law that the run samples with, temperature included.
+Degenerates: where the student never goes nothing is learnt; a teacher that gives a sampled token probability 0 has an
+infinite advantage, and the update stops in words. A student that equals its teacher has a gradient of exactly 0.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Protocol
+
+import torch
+from torch import Tensor
+
+from strop.functional.aggregation import token_mean
+from strop.functional.divergences import KL
+from strop.memory import Fresh
+from strop.optimizer import SGD, AdamW
+from strop.scoring import Scorer
+from strop.types import Batch, Metrics, Policy, Sampling, State, Update
+
+
+class TeacherConfig(Protocol):
+    """What `teacher` may be: the Config of any policy that reads the same token ids."""
+
+    def build(self, seed: int, dtype: str) -> tuple[Policy, Any]: ...
+
+
+def _loss(
+    micro: Batch, logprobs_BT: Tensor, old_BT: Tensor, advantage_BT: Tensor, weight_BT: Tensor
+) -> tuple[Tensor, Metrics]:
+    return -(weight_BT * advantage_BT * logprobs_BT).sum(), {}
+
+
+class Distillation:
+    """One gradient step a batch of the student's samples. Needs no reward."""
+
+    @dataclass(frozen=True, slots=True, kw_only=True)
+    class Config:
+        """`teacher` is the Config of a policy with the student's vocabulary; `dtype` is what it computes in."""
+
+        reads: ClassVar[str] = "teacher"
+        memory: ClassVar[type] = Fresh.Config
+        optimizer: AdamW | SGD = field(default_factory=lambda: AdamW(lr=1e-5))
+        teacher: TeacherConfig | None = None
+        dtype: str = "float32"
+
+        def build(self, policy: Policy, sampling: Sampling, micro_tokens: int) -> Distillation:
+            if self.teacher is None:
+                raise ValueError(
+                    "distillation needs a teacher: set algorithm.teacher to the Config of a policy, such as "
+                    "strop.policies.Transformer.Config(model='folder', lora=None)."
+                )
+            teacher, _ = self.teacher.build(0, self.dtype)
+            if teacher.vocabulary != policy.vocabulary:
+                raise ValueError(
+                    f"the teacher has {teacher.vocabulary} tokens and the student {policy.vocabulary}: distillation "
+                    "compares the same token ids. Take models that share a tokenizer."
+                )
+            return Distillation(self, policy, teacher, sampling, micro_tokens)
+
+    def __init__(
+        self, config: Distillation.Config, policy: Policy, teacher: Policy, sampling: Sampling, micro_tokens: int
+    ) -> None:
+        self.config = config
+        self.scorer = Scorer(policy, sampling, KL(), micro_tokens, "distillation")
+        self.scorer.reference = teacher  # what KL is measured to: no penalty, but a number to watch (policy/kl)
+        self.optimizer = config.optimizer.build(policy.parameters())
+
+    def update(self, batch: Batch) -> Update:
+        """One optimiser step; raises NonFinite before it if the loss or the gradient is not finite."""
+        teacher_BT = self.scorer.reference_logprobs(batch)
+        advantage_BT = torch.where(batch.action_BT, teacher_BT - batch.logprobs_BT.nan_to_num(0.0), 0.0)
+        metrics = self.scorer.learn(self.optimizer, batch, advantage_BT, token_mean(batch), teacher_BT, _loss)
+        return Update(metrics, per_token={"advantage": advantage_BT})
+
+    def state_dict(self) -> State:
+        return {"optimizer": self.optimizer.state_dict()}
+
+    def load_state_dict(self, state: State) -> None:
+        self.optimizer.load_state_dict(state["optimizer"])

@@ -1,0 +1,76 @@
+"""Process reward model: is the text still right after this step? A score of every step, learnt from labels of steps.
+
+Uesato et al. 2022 (2211.14275), Lightman et al. 2023 (2305.20050). With v_t = the policy's value BEHIND token t:
+
+    loss = - sum_t log sigmoid(sign(r_t) v_t) / (number of labelled steps of the whole batch)
+
+over the tokens t whose reward r_t is not 0: those end a labelled step, which is good where r_t > 0 and bad where
+r_t < 0. Data brings them as {"prompt", "steps", "labels"}; a reward that returns PerTurn or PerToken does as well.
+
+Differs from the paper: a neutral step (a label of 0) is left out of the loss; the papers differ in where they count it.
+Degenerates: with one label, at the end of the text, it is an outcome reward model (a classifier of right and wrong).
+Where all labels are good the scores grow without end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+from torch.nn.functional import logsigmoid
+
+from strop.comparing import values_after
+from strop.functional.aggregation import scored_actions
+from strop.functional.reading import read_after
+from strop.memory import Dataset
+from strop.optimizer import SGD, AdamW
+from strop.types import Batch, Mean, Metrics, Policy, Sampling, State, Update
+
+
+def step_loss(value_N: Tensor, is_good_N: Tensor) -> Tensor:
+    """[N]: cross-entropy of a step's label under sigmoid(value)."""
+    return -logsigmoid(torch.where(is_good_N, value_N, -value_N))
+
+
+class ProcessRewardModel:
+    """One gradient step a draw of labelled steps, on a policy with a value head."""
+
+    @dataclass(frozen=True, slots=True, kw_only=True)
+    class Config:
+        """Only the optimiser is to choose."""
+
+        reads: ClassVar[str] = "preferences"
+        memory: ClassVar[type] = Dataset.Config
+        optimizer: AdamW | SGD = field(default_factory=lambda: AdamW(lr=1e-4))
+
+        def build(self, policy: Policy, sampling: Sampling, micro_tokens: int) -> ProcessRewardModel:
+            return ProcessRewardModel(self, policy, micro_tokens)
+
+    def __init__(self, config: ProcessRewardModel.Config, policy: Policy, micro_tokens: int) -> None:
+        self.config, self.policy, self.micro_tokens = config, policy, micro_tokens
+        self.optimizer = config.optimizer.build(policy.parameters())
+
+    def update(self, batch: Batch) -> Update:
+        """One optimiser step; raises NonFinite before it if the loss or the gradient is not finite."""
+        return Update(self.optimizer.step(batch, self._terms(batch)))
+
+    def _terms(self, batch: Batch) -> Iterator[tuple[Tensor, Metrics]]:
+        wide = read_after(batch, scored_actions(batch) & (batch.rewards_BT != 0.0))
+        num_steps = (wide.next_BT >= 0).sum().clamp(min=1)
+        weight_BT = wide.weight_B.unsqueeze(1).expand_as(wide.rewards_BT) / num_steps
+        for micro, weight_bt in wide.split(self.micro_tokens, "row", weight_BT):
+            labelled_bt = micro.next_BT >= 0
+            value_N = values_after(self.policy, micro)[labelled_bt]
+            is_good_N = micro.rewards_BT[labelled_bt] > 0.0
+            loss = (weight_bt[labelled_bt].to(value_N.dtype) * step_loss(value_N, is_good_N)).sum()
+            num_right = int(((value_N > 0) == is_good_N).sum())
+            yield loss, {"preference/accuracy": Mean(num_right, len(value_N))}
+
+    def state_dict(self) -> State:
+        return {"optimizer": self.optimizer.state_dict()}
+
+    def load_state_dict(self, state: State) -> None:
+        self.optimizer.load_state_dict(state["optimizer"])

@@ -1,0 +1,45 @@
+"""Texts that people or other models wrote, as episodes: what methods that sample nothing learn from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import chain
+
+from strop.types import Codec, Completion, End, Episode, Part, Source, Task, Tokens, Turn
+
+
+def demonstrations(tasks: Sequence[Task], codec: Codec, context: int | None = None) -> list[Episode]:
+    """One finished episode for each task with an answer: the answer's tokens and the end token as actions."""
+    for task in tasks:
+        if not task.answer:
+            raise ValueError(f"task {task.id} has no answer: learning from demonstrations needs one in every task.")
+    return [written(task, task.answer, codec, i, f"data-{i:06d}", context) for i, task in enumerate(tasks)]
+
+
+def written(
+    task: Task,
+    text: str,
+    codec: Codec,
+    group: int,
+    id: str,
+    context: int | None = None,
+    steps: Sequence[Tokens] = (),
+    preference: float | None = None,
+) -> Episode:
+    """A finished episode of one turn: the text's tokens and the end token as actions. Nothing is ever cut to fit.
+
+    `steps` are the text's tokens where they are known already.
+    """
+    prompt = codec.start(task.prompt)
+    tokens = tuple(chain.from_iterable(steps)) or codec.encode(text)
+    ending = () if codec.end is None else (codec.end,)
+    completion = Completion(tokens + ending, None, "stop" if ending else "length")
+    length = len(prompt) + len(completion.tokens)
+    if context is not None and length > context:
+        raise ValueError(
+            f"task {task.id}: its prompt and answer have {length} tokens, and the policy reads {context}. Shorten the "
+            "texts, leave the task out, or take a policy with a larger context."
+        )
+    parts = {} if preference is None else {"preference": Part(1.0, preference)}
+    turn = Turn(prompt, completion, text)
+    return Episode(id, task, group, (turn,), (), End.TERMINATED, source=Source.DATA, parts=parts)

@@ -1,0 +1,121 @@
+"""Pairs of answers of which one is preferred, and the pieces that their losses are made of.
+
+A pair is two picks of one group whose returns are strictly ordered; ties make none. The same rule reads preferences
+from data (returns 1 and 0) and answers that a reward has judged, so an offline method and its online sibling share it.
+
+Shape legend: P pairs, E picks, B rows, T slots.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+from torch.nn.functional import logsigmoid
+
+from strop.functional.aggregation import num_actions_E
+from strop.types import Batch, Source
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """Pick numbers of both sides, and the weight of each pair in a mean over prompts.
+
+    Every prompt counts once (Ouyang et al. 2022, eq. 1): K answers make up to K (K - 1) / 2 pairs, and each of them
+    weighs one over their number, over the number of prompts that have a pair.
+    """
+
+    chosen_P: Tensor
+    rejected_P: Tensor
+    weight_P: Tensor
+
+    def within(self, micro: Batch) -> Pairs:
+        """The pairs that a micro-batch holds; it was split with keep="group"."""
+        here_P = present(micro)[self.chosen_P]
+        return Pairs(self.chosen_P[here_P], self.rejected_P[here_P], self.weight_P[here_P])
+
+
+def present(micro: Batch) -> Tensor:
+    """bool [E]: the picks of the whole batch that have a row in this part of it."""
+    present_E = torch.zeros_like(micro.group_E, dtype=torch.bool)
+    present_E[micro.episode_B] = True
+    return present_E
+
+
+def ordered_pairs(batch: Batch) -> Pairs:
+    """All strictly ordered pairs of the batch. An Unscored pick or one without any action is in none.
+
+    A pair weighs as much as the lighter of its two picks.
+    """
+    counts_E = (batch.weight_E > 0) & (num_actions_E(batch) > 0)
+    better_EE = batch.return_E.unsqueeze(1) > batch.return_E  # NaN is not above anything
+    same_EE = batch.group_E.unsqueeze(1) == batch.group_E
+    chosen_P, rejected_P = (better_EE & same_EE & counts_E.unsqueeze(1) & counts_E).nonzero(as_tuple=True)
+    _, prompt_P, size_G = torch.unique(batch.group_E[chosen_P], return_inverse=True, return_counts=True)
+    lighter_P = torch.minimum(batch.weight_E[chosen_P], batch.weight_E[rejected_P])
+    return Pairs(chosen_P, rejected_P, lighter_P / (size_G[prompt_P] * len(size_G)))
+
+
+def require_pairs(pairs: Pairs, batch: Batch, who: str) -> None:
+    """Refuse a batch that could never hold a pair: sampled answers may all tie, but data says which is better."""
+    alone = len(set(batch.group_E.tolist())) == len(batch.group_E)
+    written = bool((batch.source_E == tuple(Source).index(Source.DATA)).all())
+    if len(pairs.weight_P) == 0 and (alone or written):
+        raise ValueError(
+            f"{who} learns from pairs, and here no two answers to one prompt can be compared. Data needs lines with a "
+            "prompt, chosen and rejected (KTO learns from single answers with a label); sampled answers need "
+            "group_size=2 or more."
+        )
+
+
+def mismatched(batch: Batch) -> Batch | None:
+    """Every answer behind the prompt of the next group (in order of group numbers, the last one's next is the first).
+
+    None where the batch has one group only. A row that starts with a rewritten history gets the other prompt as well.
+    """
+    first_B = batch.action_BT.int().argmax(dim=1).tolist()
+    group_B = batch.group_E[batch.episode_B].tolist()
+    acting = batch.action_BT.any(dim=1).nonzero().squeeze(1).tolist()
+    prompts: dict[int, Tensor] = {}
+    for b in acting:
+        prompts.setdefault(group_B[b], batch.tokens_BT[b, : first_B[b]])
+    groups = sorted(prompts)
+    if len(groups) < 2:
+        return None
+    following = dict(zip(groups, [*groups[1:], groups[0]], strict=True))
+    width = batch.tokens_BT.shape[1] + max(len(prompt) for prompt in prompts.values())
+    tokens_BT = batch.tokens_BT.new_zeros(len(group_B), width)
+    action_BT = batch.action_BT.new_zeros(len(group_B), width)
+    for b in acting:
+        prompt, answer = prompts[following[group_B[b]]], slice(first_B[b], None)
+        moved = torch.cat([prompt, batch.tokens_BT[b, answer]])
+        tokens_BT[b, : len(moved)] = moved
+        action_BT[b, len(prompt) : len(moved)] = batch.action_BT[b, answer]
+    nothing_BT = torch.full(tokens_BT.shape, torch.nan, dtype=torch.float64)
+    return replace(
+        batch,
+        tokens_BT=tokens_BT,
+        action_BT=action_BT,
+        logprobs_BT=nothing_BT,
+        rewards_BT=torch.zeros_like(nothing_BT),
+        next_BT=torch.full_like(tokens_BT, -1),
+    )
+
+
+def smoothed_sigmoid_loss(logit_P: Tensor, flipped: float = 0.0) -> Tensor:
+    """-(1 - flipped) log sigmoid(h) - flipped log sigmoid(-h): cross-entropy where a share of the labels is flipped."""
+    return -(1.0 - flipped) * logsigmoid(logit_P) - flipped * logsigmoid(-logit_P)
+
+
+def log1mexp(x: Tensor) -> Tensor:
+    """log(1 - exp(x)) for x < 0 without loss of digits (Maechler 2012): two formulas that meet at -ln 2."""
+    near = x > -0.6931471805599453
+    safe_near, safe_far = torch.where(near, x, -1.0), torch.where(near, -1.0, x)  # no NaN gradient from the other side
+    return torch.where(near, torch.log(-torch.expm1(safe_near)), torch.log1p(-torch.exp(safe_far)))
+
+
+def log_odds(logprob: Tensor) -> Tensor:
+    """log(p / (1 - p)) of log p. A p that rounds to 1 is taken as the largest number below it."""
+    logprob = logprob.clamp(max=-torch.finfo(logprob.dtype).eps)
+    return logprob - log1mexp(logprob)

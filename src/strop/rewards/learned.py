@@ -1,0 +1,40 @@
+"""What a model that was trained on people's preferences says of an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from strop.types import Episode, Prompt, Task, Unscored
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Learned:
+    """The score of a trained model; of any size and sign. A reward of a group: wrap it in `GroupReward`.
+
+    `score(prompt, texts)` returns one number for each answer to the prompt: `strop.TrainedScore("runs/mine")` makes it
+    from a run that trained a reward model. It reads each text as finished. A text that was cut before its end is none,
+    and gets `unfinished` instead where that is set. An answer of several turns is Unscored: the model reads one.
+
+    Cheated by: whatever the model never saw in its pairs. Pay for closeness to the start (kl), and watch a gold score.
+    """
+
+    score: Callable[[Prompt, Sequence[str]], Sequence[float]]
+    unfinished: float | None = None
+
+    def __call__(self, task: Task, episodes: Sequence[Episode]) -> list[float | Unscored]:
+        read = [i for i, episode in enumerate(episodes) if len(episode.turns) == 1 and not self._is_cut(episode)]
+        texts = [episodes[i].text for i in read]
+        scores = dict(zip(read, self.score(task.prompt, texts), strict=True)) if read else {}
+        return [self._reward(episode, scores.get(i)) for i, episode in enumerate(episodes)]
+
+    def _is_cut(self, episode: Episode) -> bool:
+        return self.unfinished is not None and episode.turns[0].completion.finish != "stop"
+
+    def _reward(self, episode: Episode, score: float | None) -> float | Unscored:
+        if score is not None:
+            return float(score)
+        if len(episode.turns) != 1:
+            return Unscored(f"a learned score reads one answer, and this episode has {len(episode.turns)} turns")
+        assert self.unfinished is not None
+        return self.unfinished

@@ -1,0 +1,211 @@
+"""Learning from preferences, from samples and data: each method reaches what its loss has as its optimum."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from exact.learners import GRADIENT
+from strop.algorithms.distillation import Distillation
+from strop.algorithms.dpo import DPO
+from strop.algorithms.ipo import IPO
+from strop.algorithms.online_dpo import OnlineDPO
+from strop.algorithms.process_reward_model import ProcessRewardModel
+from strop.algorithms.reward_model import RewardModel
+from strop.algorithms.robust_dpo import RobustDPO
+from strop.batch import collate
+from strop.data.preferences import preferences
+from strop.environments.single_turn import SingleTurn
+from strop.memory import Dataset
+from strop.optimizer import SGD, AdamW
+from strop.policies.scratch import Scratch
+from strop.policies.table import Table
+from strop.rollout import EmbeddedEngine, Scene
+from strop.samplers.local import LocalSampler
+from strop.types import Pick, Sampling, Task
+
+pytestmark = pytest.mark.learning
+SEEDS = [0, 1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (2, 3, 4))]
+WORDS = ["x", "y", "red", "green", "blue"]
+WANTED = {"x": "red", "y": "blue"}
+READ_VALUES = (RewardModel, ProcessRewardModel)
+OFFLINE = [kind for kind in GRADIENT if kind.Config.reads == "preferences" and kind not in READ_VALUES]
+
+
+def pairs() -> list[Task]:
+    """The wanted colour beside each other one, for both prompts."""
+    colours = ("red", "green", "blue")
+    return [
+        Task(f"{prompt}{wrong}", prompt, data={"chosen": right, "rejected": wrong})
+        for prompt, right in WANTED.items()
+        for wrong in colours
+        if wrong != right
+    ]
+
+
+def taught(config: Any, policy: Any, codec: Any, tasks: list[Task], updates: int, seed: int, size: int = 8) -> Any:
+    algorithm = config.build(policy, Sampling(), 4096)
+    memory = Dataset.Config(size=size).build()
+    memory.add(preferences(tasks, codec))
+    rng = np.random.default_rng(seed)
+    for _ in range(updates):
+        for draw in memory.draws(rng):
+            algorithm.update(collate(draw, policy.layout))
+    return algorithm
+
+
+@torch.no_grad()
+def law(policy: Any, codec: Any, prompt: str) -> dict[str, float]:
+    logits, _ = policy.prefill([codec.start(prompt)])
+    return dict(zip([*WORDS, "<end>"], torch.softmax(logits[0].double(), -1).tolist(), strict=True))
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("kind", OFFLINE)
+def test_the_chosen_answers_win_in_a_tiny_transformer(kind: Any, seed: int) -> None:
+    policy, codec = Scratch(words=WORDS, width=32, num_heads=2).build(seed, "float32")
+    taught(kind.Config(optimizer=AdamW(lr=3e-3)), policy, codec, pairs(), 60, seed)
+    for prompt, right in WANTED.items():
+        after = law(policy, codec, prompt)
+        assert all(after[right] > 2 * after[wrong] for wrong in ("red", "green", "blue") if wrong != right)
+
+
+def drawn(rewards: dict[str, float], games: int, seed: int, flipped: float = 0.0) -> dict[tuple[str, str], int]:
+    """How often (winner, loser) came out of games between colours under Bradley-Terry, a share of labels flipped."""
+    rng = np.random.default_rng(seed)
+    seen: Counter[tuple[str, str]] = Counter()
+    for _ in range(games):
+        a, b = (str(colour) for colour in rng.choice(list(rewards), size=2, replace=False))
+        wins = rng.random() < 1 / (1 + math.exp(rewards[b] - rewards[a]))
+        wins ^= rng.random() < flipped
+        seen[(a, b) if wins else (b, a)] += 1
+    return seen
+
+
+def fitted(config: Any, policy: Any, codec: Any, seen: dict[tuple[str, str], int], updates: int) -> None:
+    """Updates on all games: equal ones are one pair with their number as its weight, over the mean of the numbers."""
+    tasks = [Task(f"{a}{b}", "x", data={"chosen": a, "rejected": b}) for a, b in seen]
+    mean = sum(seen.values()) / len(seen)
+    weights = [n / mean for n in seen.values() for _ in range(2)]
+    picks = [Pick(one, weight=w) for one, w in zip(preferences(tasks, codec), weights, strict=True)]
+    algorithm = config.build(policy, Sampling(), 4096)
+    for _ in range(updates):
+        algorithm.update(collate(tuple(picks), policy.layout))
+
+
+REWARDS = {"red": 1.0, "green": 0.0, "blue": -0.5}
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_dpo_on_drawn_labels_comes_near_the_boltzmann_policy(seed: int) -> None:
+    # 3000 games of about 1000 a pair: the log-odds of a pair have the error 2 / sqrt(1000) = .065; beta 1
+    policy, codec = Table.Config(words=WORDS, has_end=False).build(seed)
+    fitted(DPO.Config(optimizer=SGD(lr=4.0), beta=1.0), policy, codec, drawn(REWARDS, 3000, seed), 60)
+    after = torch.log_softmax(policy.weight[policy.row((0,))].detach(), -1)
+    for a, b in (("red", "green"), ("green", "blue")):
+        gap = (after[WORDS.index(a)] - after[WORDS.index(b)]).item()
+        assert gap == pytest.approx(REWARDS[a] - REWARDS[b], abs=0.25)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_robust_dpo_undoes_flipped_labels(seed: int) -> None:
+    gaps = {}
+    for config in (
+        DPO.Config(optimizer=SGD(lr=4.0), beta=1.0),
+        RobustDPO.Config(optimizer=SGD(lr=2.0), beta=1.0, flipped=0.3),
+    ):
+        policy, codec = Table.Config(words=WORDS, has_end=False).build(seed)
+        fitted(config, policy, codec, drawn({"red": 2.0, "blue": 0.0}, 4000, seed, flipped=0.3), 60)
+        row = policy.weight[policy.row((0,))].detach()
+        gaps[type(config)] = (row[WORDS.index("red")] - row[WORDS.index("blue")]).item()
+    # share of wins .7 * .881 + .3 * .119 = .652: log-odds .63; clean ones 2
+    assert gaps[DPO.Config] == pytest.approx(0.63, abs=0.15)
+    assert gaps[RobustDPO.Config] == pytest.approx(2.0, abs=0.4)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_ipo_stops_at_its_margin_where_dpo_runs_on(seed: int) -> None:
+    task = [Task("1", "x", data={"chosen": "red", "rejected": "blue"})]
+    margins = {}
+    for config in (IPO.Config(optimizer=SGD(lr=0.1), tau=0.25), DPO.Config(optimizer=SGD(lr=2.0), beta=1.0)):
+        policy, codec = Table.Config(words=WORDS).build(seed)
+        taught(config, policy, codec, task, 200, seed, size=2)
+        row = policy.weight[policy.row((0,))].detach()
+        margins[type(config)] = (row[WORDS.index("red")] - row[WORDS.index("blue")]).item()
+    assert margins[IPO.Config] == pytest.approx(1 / (2 * 0.25), abs=1e-6)
+    assert margins[DPO.Config] > 5.0
+
+
+class Tasks:
+    def next(self, n: int) -> list[Task]:
+        return [Task(prompt, prompt) for prompt in WANTED][:n]
+
+    def state_dict(self) -> dict[str, Any]:
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        pass
+
+
+def played(config: Any, policy: Any, codec: Any, reward: Any, steps: int, seed: int, group: int, size: int = 1) -> None:
+    sampling = Sampling(max_tokens=size)
+    algorithm = config.build(policy, sampling, 4096)
+    scene = Scene(environment=SingleTurn, rewards={"r": (reward, 1.0)}, codec=codec, context=policy.context, seed=seed)
+    engine = EmbeddedEngine(scene, LocalSampler(policy, codec.stop), sampling, group, 2)
+    for step in range(steps):
+        algorithm.update(collate(tuple(Pick(one) for one in engine.rollout(Tasks(), step)), policy.layout))
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_distillation_ends_at_the_teacher(seed: int) -> None:
+    teacher = Scratch(words=WORDS, width=32, num_heads=2)
+    wanted, codec = teacher.build(0, "float32")
+
+    class Sharp:
+        """The teacher with its logits made ten times as far apart."""
+
+        def build(self, seed: int, dtype: str) -> Any:
+            with torch.no_grad():
+                wanted.model.model.norm.weight.fill_(10.0)
+            return wanted, codec
+
+    policy, _ = Table.Config(words=WORDS, has_end=True).build(seed)
+    config = Distillation.Config(optimizer=AdamW(lr=0.1), teacher=Sharp())
+    played(config, policy, codec, lambda task, one: 0.0, 60, seed, group=32, size=2)
+    for prompt in WANTED:
+        student, master = law(policy, codec, prompt), law(wanted, codec, prompt)
+        kl = sum(p * math.log(p / master[word]) for word, p in student.items())
+        start = sum(math.log(1 / 6 / p) / 6 for p in master.values())
+        assert kl < 0.05 < 0.5 < start
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_online_dpo_prefers_what_pays_and_its_pull_to_the_start_holds(seed: int) -> None:
+    pays = {"red": 1.0, "green": 0.5}
+    policy, codec = Table.Config(words=WORDS).build(seed)
+    config = OnlineDPO.Config(optimizer=AdamW(lr=0.1), beta=0.5)
+    played(config, policy, codec, lambda task, one: pays.get(one.text, 0.0), 40, seed, group=8)
+    for prompt in WANTED:
+        row = policy.weight[policy.row((WORDS.index(prompt),))].detach()
+        probs = dict(zip(WORDS, torch.softmax(row, -1).tolist(), strict=True))
+        assert probs["red"] > 0.6
+        assert probs["green"] > max(probs[word] for word in ("x", "y", "blue"))
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_reward_model_finds_the_rewards_that_labels_were_drawn_from(seed: int) -> None:
+    policy, codec = Table.Config(words=WORDS, value_head=True).build(seed)
+    fitted(RewardModel.Config(optimizer=SGD(lr=4.0)), policy, codec, drawn(REWARDS, 3000, seed), 60)
+    assert policy.value is not None
+    scores = {word: policy.value[policy.row((0, WORDS.index(word)))].item() for word in REWARDS}
+    for a, b in (("red", "green"), ("green", "blue")):
+        assert scores[a] - scores[b] == pytest.approx(REWARDS[a] - REWARDS[b], abs=0.25)
+
+
+def test_every_preference_method_is_covered() -> None:
+    assert {RobustDPO, DPO, IPO} <= set(OFFLINE)
