@@ -311,3 +311,14 @@ def test_the_pull_to_the_reference_is_taken_off_the_return(kind: Any) -> None:
     k1 = [1 - math.log(math.e + 2) + math.log(3), -math.log(math.e + 2) + math.log(3)]
     expected = {ReMax: [-0.1 * k for k in k1], ReinforcePP: [-1.0, 1.0]}.get(kind, [-0.05, 0.05])
     assert got == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize(("kind", "fields"), [
+    (GSPO, {"clip_low": -1.0}), (DAPO, {"clip_high": -0.1}), (DAPO, {"oversampling": 0}),
+    (DAPO, {"overlong_tokens": -1}), (CISPO, {"cap": 0.2}), (CISPO, {"floor": 1.5}),
+    (SAPO, {"tau_negative": 0.0}), (ReinforcePP, {"discount": 2.0}),
+    (GRPO, {"dual_clip": 1.1}), (DrGRPO, {"dual_clip": 1.1}), (RLOO, {"clip": -1.0}),
+])  # fmt: skip
+def test_a_field_that_means_nothing_is_refused_by_its_name(kind: Any, fields: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=next(iter(fields)).split("_")[0]):
+        kind.Config(**fields)
