@@ -167,7 +167,8 @@ def test_distillation_is_the_token_local_reverse_kl_to_the_teacher() -> None:
 # ------------------------------------------------------------ KTO
 
 
-def test_kto_equals_a_slow_reference_with_its_mismatched_pairs() -> None:
+@pytest.mark.parametrize("sign", [1.0, -1.0], ids=["z0 above 0", "z0 cut at 0"])
+def test_kto_equals_a_slow_reference_with_its_mismatched_pairs(sign: float) -> None:
     """Three prompts; l of every answer behind the next prompt, read one sequence at a time from the table's rows."""
     answers = {1: [((2, 0), 1.0), ((0,), 0.0)], 2: [((1, 1, 0), 0.0)], 3: [((0,), 1.0), ((2, 2), Unscored("x"))]}
     policy = Table(3, capacity=64)
@@ -185,7 +186,7 @@ def test_kto_equals_a_slow_reference_with_its_mismatched_pairs() -> None:
     config = KTO.Config(optimizer=SGD(lr=1.0), beta=0.5, desirable=1.3, undesirable=0.7)
     algorithm = config.build(policy, Sampling(), 8)
     reference = policy.weight.detach().clone()
-    set_weights(policy, start + random_weights(policy, seed=2))
+    set_weights(policy, start + sign * random_weights(policy, seed=2))
     rows = policy.contexts
 
     def ratio(prompt: int, answer: Any) -> Tensor:
@@ -198,7 +199,9 @@ def test_kto_equals_a_slow_reference_with_its_mismatched_pairs() -> None:
 
     scored = [(p, y, r) for p, group in answers.items() for y, r in group if not isinstance(r, Unscored)]
     following = {1: 2, 2: 3, 3: 1}
-    z0 = max(0.0, sum(ratio(following[p], y).item() for p, y, _ in scored) / 4)
+    mean = sum(ratio(following[p], y).item() for p, y, _ in scored) / 4
+    assert mean * sign > 0.01
+    z0 = max(0.0, mean)
     losses = []
     for p, y, r in scored:
         gain = 0.5 * (ratio(p, y) - z0)
@@ -211,7 +214,6 @@ def test_kto_equals_a_slow_reference_with_its_mismatched_pairs() -> None:
     )
     before = policy.weight.detach().clone()
     update = algorithm.update(batch)
-    assert z0 > 0.01
     assert update.metrics["preference/baseline"].value == pytest.approx(z0, abs=1e-14)
     assert update.metrics["optimizer/loss"].value == pytest.approx(loss.item(), abs=1e-14)
     assert torch.allclose(before - policy.weight.detach(), expected, atol=1e-15)
