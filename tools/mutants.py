@@ -21,6 +21,7 @@ import sys
 import tempfile
 import time
 import tomllib
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, zip_longest
@@ -118,6 +119,7 @@ class Judge:
         self.files = {module: set(tests_of(module)) for module in {site.module for site in sites}}
         self.survivors: list[Site] = []
         self.seconds: dict[str, float] = {}
+        self.noticed: Counter[tuple[str, str]] = Counter()
         self.count = 0
 
     @pytest.hookimpl(tryfirst=True)
@@ -164,19 +166,31 @@ class Judge:
 
     def judged(self, session: pytest.Session, until: float) -> Iterator[tuple[Site, int]]:
         """(site, exit code) as they finish, `workers` at a time, none begun after `until`."""
-        waiting, running = list(reversed(self.sites)), dict[int, Site]()
+        waiting, running = list(reversed(self.sites)), dict[int, tuple[Site, Any]]()
         while running or (waiting and time.monotonic() < until):
             while waiting and len(running) < self.workers and time.monotonic() < until:
-                site = waiting.pop()
-                running[fork(lambda s=site: self.judge(session, s))] = site
+                site, last = waiting.pop(), tempfile.TemporaryFile("w+")  # noqa: SIM115 (closed when the child ends)
+                running[fork(lambda s=site, f=last: self.judge(session, s, f))] = (site, last)
             pid, status = os.wait()
-            yield running.pop(pid), os.waitstatus_to_exitcode(status)
+            site, last = running.pop(pid)
+            with last:
+                last.seek(0)
+                self.noticed[site.module, last.read()] += status != 0
+            yield site, os.waitstatus_to_exitcode(status)
 
-    def judge(self, session: pytest.Session, site: Site) -> int:
-        """In a fork: 0 if neither the tests nor `strop verify` notice the mutant."""
+    def judge(self, session: pytest.Session, site: Site, last: Any) -> int:
+        """In a fork: 0 if neither the tests nor `strop verify` notice the mutant; `last` gets the test that did.
+
+        First come the tests that noticed another bug of the same file, then the quickest.
+        """
         put_in_place(site)
         fitting = [item for item in session.items if self.fits(item, site.module)]
-        for item in sorted(fitting, key=lambda item: self.seconds[item.nodeid]):
+        order = sorted(fitting, key=lambda one: (-self.noticed[site.module, one.nodeid], self.seconds[one.nodeid]))
+        for item in order:
+            last.seek(0)
+            last.truncate()
+            last.write(item.nodeid)
+            last.flush()
             signal.alarm(15 + int(10 * self.seconds[item.nodeid]))  # one that has lost its end dies, and is noticed
             if fails(session, item):
                 return 1

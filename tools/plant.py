@@ -38,6 +38,7 @@ OPPOSITE: dict[type, type] = {
 NAMES = {"min": "max", "minimum": "maximum", "amin": "amax", "argmin": "argmax", "cummin": "cummax"}
 NAMES |= {there: here for here, there in NAMES.items()}
 KEEPS_ITS_OWNER = ("masked_fill", "clamp")
+RESHAPING = ("unsqueeze", "squeeze", "transpose", "flip")
 SKIPPED = ("__post_init__", "state_dict", "load_state_dict")
 
 
@@ -112,7 +113,7 @@ def _expressions(statement: ast.stmt) -> Iterator[tuple[ast.AST, str, int | None
     while stack:
         parent = stack.pop()
         for field, value in ast.iter_fields(parent):
-            if field in ("annotation", "returns", "keywords_of_raise"):
+            if field in ("annotation", "returns") or _is_dimension(parent, field):
                 continue
             for index, node in enumerate(value) if isinstance(value, list) else [(None, value)]:
                 if (
@@ -200,6 +201,13 @@ def _is_number(statement: ast.stmt) -> bool:
         and isinstance(statement.targets[0], ast.Name)
         and re.search(r"_[A-Z]+1?$", statement.targets[0].id) is not None
     )
+
+
+def _is_dimension(parent: ast.AST, field: str) -> bool:
+    """Whether a constant numbers a dimension: another one only raises."""
+    if isinstance(parent, ast.keyword):
+        return parent.arg == "dim" and field == "value"
+    return isinstance(parent, ast.Call) and field == "args" and getattr(parent.func, "attr", "") in RESHAPING
 
 
 def _is_negative(node: ast.AST) -> bool:

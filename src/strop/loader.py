@@ -1,7 +1,7 @@
 """Find what a room holds by reading its files: no registry, no decorator, and no import until something is used.
 
-A room is a folder of strop (`algorithms`, `environments`, `policies`, `recipes`, `rewards`, `samplers`). Third parties
-add to it by an entry point in the group `strop.<room>` that names a module; it is found the same way.
+A room is a folder of strop (`algorithms`, `environments`, `policies`, `recipes`, `rewards`, `samplers`, `verify`).
+Third parties add to it by an entry point in the group `strop.<room>` that names a module; it is found the same way.
 """
 
 from __future__ import annotations
