@@ -40,7 +40,7 @@ def test_its_config_is_small_frozen_and_names_what_it_reads(kind: Any) -> None:
 
 @pytest.mark.parametrize("kind", algorithms())
 def test_its_update_moves_the_policy_and_not_the_batch(kind: Any) -> None:
-    policy, data = Table(5, capacity=64), batch()
+    policy, data = Table(5, capacity=64, value_head=True), batch()
     kept = copy.deepcopy(data)
     update = learner(kind, policy).update(data)
     assert isinstance(update, Update)
@@ -61,7 +61,7 @@ def test_its_update_moves_the_policy_and_not_the_batch(kind: Any) -> None:
 def test_the_same_update_twice_is_the_same_to_the_bit(kind: Any) -> None:
     results = []
     for _ in range(2):
-        policy = Table(5, capacity=64)
+        policy = Table(5, capacity=64, value_head=True)
         algorithm = learner(kind, policy)
         for _ in range(3):
             algorithm.update(batch())

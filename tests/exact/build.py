@@ -84,10 +84,12 @@ def gpt2(vocabulary: int = 7, seed: int = 0, width: int = 16, context: int = 32)
     )
 
 
-def transformer(kind: str = "gpt2", lora: bool = False, seed: int = 0, **shape: int) -> Transformer:
+def transformer(
+    kind: str = "gpt2", lora: bool = False, seed: int = 0, value_head: bool = False, **shape: int
+) -> Transformer:
     """A tiny policy: "gpt2" computes in float64, "llama" in float32 (its norms do)."""
     model = gpt2(seed=seed, **shape).double() if kind == "gpt2" else llama(seed=seed, **shape)
-    return adapt(model, LoRA(rank=2, alpha=4) if lora else None, seed, "float32")
+    return adapt(model, LoRA(rank=2, alpha=4) if lora else None, seed, "float32", value_head)
 
 
 def flat(parameters: Sequence[torch.Tensor]) -> torch.Tensor:

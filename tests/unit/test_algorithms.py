@@ -11,8 +11,11 @@ import torch
 
 from exact.build import batch_of, episode, flat, transformer, turn
 from exact.learners import GRADIENT, algorithms, learner
+from strop.algorithms.dqn import DQN
 from strop.algorithms.dr_grpo import DrGRPO
 from strop.algorithms.grpo import GRPO
+from strop.algorithms.ilql import ILQL
+from strop.algorithms.path_consistency import PathConsistency
 from strop.algorithms.q_learning import QLearning
 from strop.algorithms.reinforce import REINFORCE
 from strop.algorithms.rloo import RLOO
@@ -27,7 +30,7 @@ HALF = math.log(0.5)
 
 def coin() -> Table:
     """A fair coin after the prompt (9,): row 0; and after (9, 0): row 1."""
-    table = Table(2, capacity=8)
+    table = Table(2, capacity=8, value_head=True)
     table.row((9,)), table.row((9, 0))
     return table
 
@@ -64,6 +67,10 @@ BY_HAND = [
 ]
 
 
+VALUES_BY_HAND = {DQN, ILQL, PathConsistency}
+"""Their losses stand in tests/unit/test_value_losses.py."""
+
+
 @pytest.mark.parametrize(("kind", "fields", "first", "second"), BY_HAND)
 def test_one_step_by_hand(kind: Any, fields: dict[str, Any], first: float, second: float) -> None:
     policy = coin()
@@ -72,7 +79,7 @@ def test_one_step_by_hand(kind: Any, fields: dict[str, Any], first: float, secon
 
 
 def test_every_gradient_algorithm_has_a_hand_computed_step() -> None:
-    assert {kind for kind, *_ in BY_HAND} >= set(GRADIENT)
+    assert {kind for kind, *_ in BY_HAND} | VALUES_BY_HAND >= set(GRADIENT)
 
 
 @pytest.mark.parametrize(("kind", "fields", "loss"), [
@@ -177,7 +184,7 @@ def test_sft_denominator_is_global_not_a_mean_of_means() -> None:
 @pytest.mark.parametrize("kind", GRADIENT)
 @pytest.mark.parametrize("fault", ["nan weight", "infinite weight"])
 def test_non_finite_is_raised_before_anything_moves(kind: Any, fault: str) -> None:
-    policy = transformer("gpt2")
+    policy = transformer("gpt2", value_head=True)
     algorithm = learner(kind, policy, optimizer=AdamW(lr=0.1), kl=KL())
     good = batch_of(episode(turn((1,), (2, 3)), reward=1.0), episode(turn((1,), (4,)), reward=0.0))
     algorithm.update(good)
@@ -246,9 +253,9 @@ def lesson(step: int) -> Batch:
 
 
 POLICIES = {
-    "table": lambda: Table(5, capacity=256),
-    "gpt2": lambda: transformer("gpt2", vocabulary=5),
-    "lora": lambda: transformer("llama", lora=True, vocabulary=5),
+    "table": lambda: Table(5, capacity=256, value_head=True),
+    "gpt2": lambda: transformer("gpt2", value_head=True, vocabulary=5),
+    "lora": lambda: transformer("llama", lora=True, value_head=True, vocabulary=5),
 }
 ADAM, MOMENTUM = AdamW(lr=0.01, warmup_steps=3, weight_decay=0.1), SGD(lr=0.05, momentum=0.9)
 CASES = [(kind, "table", MOMENTUM) for kind in algorithms()]
@@ -287,7 +294,7 @@ def test_a_state_is_made_of_strings_numbers_and_tensors() -> None:
             assert isinstance(state, torch.Tensor | int | float | str | None.__class__)
 
     for kind in algorithms():
-        algorithm = learner(kind, Table(5, capacity=256), optimizer=AdamW(lr=0.1))
+        algorithm = learner(kind, Table(5, capacity=256, value_head=True), optimizer=AdamW(lr=0.1))
         algorithm.update(lesson(0))
         check(algorithm.state_dict())
 
