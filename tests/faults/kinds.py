@@ -41,8 +41,10 @@ def config(kind: str, home: Path) -> strop.TrainConfig:
     algorithms, adam = strop.algorithms, strop.optimizer.AdamW(lr=1e-2)
     kl = strop.functional.KL(weight=0.05)
     policy = {
-        "table": lambda: strop.policies.Table.Config(words=WORDS, has_end=True),
-        "transformer": lambda: strop.policies.Scratch(words=WORDS, num_layers=1, width=16, num_heads=2, context=16),
+        "table": lambda: strop.policies.Table.Config(words=WORDS, has_end=True, value_head=True),
+        "transformer": lambda: strop.policies.Scratch(
+            words=WORDS, num_layers=1, width=16, num_heads=2, context=16, value_head=True
+        ),
         "lora": lambda: strop.policies.Transformer.Config(
             model=tiny_model(home / "tiny"), lora=strop.policies.LoRA(rank=2)
         ),
@@ -55,15 +57,29 @@ def config(kind: str, home: Path) -> strop.TrainConfig:
         "dr_grpo": lambda: algorithms.DrGRPO.Config(optimizer=adam),
         "sft": lambda: algorithms.SFT.Config(optimizer=adam),
         "replay": lambda: algorithms.QLearning.Config(rate=0.5),
+        "double_q": lambda: algorithms.DoubleQ.Config(rate=0.5, rate_decay=0.6),
+        "expected_sarsa": lambda: algorithms.ExpectedSARSA.Config(rate=0.5),
+        "dqn": lambda: algorithms.DQN.Config(optimizer=adam, target_every=7, n_step=2),
+        "ilql": lambda: algorithms.ILQL.Config(optimizer=adam),
+        "path_consistency": lambda: algorithms.PathConsistency.Config(optimizer=adam),
     }[algorithm_name]()
+    memory = {
+        "replay": strop.memory.Replay.Config(capacity=50, size=8),
+        "dqn": strop.memory.Prioritised.Config(capacity=50, size=8, num_draws=2),
+        "ilql": strop.memory.Replay.Config(capacity=50, size=8),
+    }.get(algorithm_name)
+    sampling = strop.Sampling(max_tokens=2)
+    if algorithm_name in ("dqn", "expected_sarsa"):
+        fading = strop.schedules.Linear(start=1.0, end=0.1, steps=STEPS)
+        sampling = strop.Sampling(temperature=0.0, epsilon=fading, max_tokens=2)
     return strop.TrainConfig(
         policy=policy,
         tasks=[Task(id=word, prompt=word, answer=word) for word in WORDS],
         held_out=[Task(id=f"{word}-held-out", prompt=word, answer=word) for word in WORDS],
         rewards=[first_word],
         algorithm=algorithm,
-        memory=strop.memory.Replay.Config(capacity=50, size=8) if algorithm_name == "replay" else None,
-        sampling=strop.Sampling(max_tokens=2),
+        memory=memory,
+        sampling=sampling,
         group_size=4,
         prompts_per_step=2,
         steps=STEPS,

@@ -13,8 +13,19 @@ import pytest
 from faults.test_kill import assert_same_run
 
 KINDS = Path(__file__).with_name("kinds.py")
-FAST = ("table/q_learning", "transformer/grpo", "lora/rloo")
-REST = ("table/reinforce", "table/replay", "transformer/dr_grpo", "transformer/sft", "lora/grpo", "lora/sft")
+FAST = ("table/q_learning", "transformer/grpo", "lora/rloo", "transformer/dqn")
+REST = (
+    "table/reinforce",
+    "table/replay",
+    "table/double_q",
+    "table/expected_sarsa",
+    "table/ilql",
+    "transformer/path_consistency",
+    "transformer/dr_grpo",
+    "transformer/sft",
+    "lora/grpo",
+    "lora/sft",
+)
 
 
 def run(kind: str, path: Path, kills: int) -> int:
