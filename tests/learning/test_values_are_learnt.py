@@ -22,7 +22,7 @@ from strop.batch import collate
 from strop.environments.corridor import Corridor
 from strop.environments.single_turn import SingleTurn
 from strop.memory import Fresh, Prioritised, Replay
-from strop.optimizer import AdamW
+from strop.optimizer import SGD, AdamW
 from strop.policies.scratch import Scratch
 from strop.policies.table import Table
 from strop.rollout import EmbeddedEngine, Scene
@@ -136,18 +136,17 @@ CORRIDOR = [Task(str(i), "", data={"room": i, "length": LENGTH, "turns": 3}) for
 @pytest.mark.parametrize("memory", [
     Replay.Config(size=64, num_draws=4),
     Prioritised.Config(size=64, num_draws=4, beta=Linear(start=0.4, end=1, steps=100)),
-    Replay.Config(size=64, num_draws=4, n_step=2),
 ])  # fmt: skip
 def test_dqn_finds_the_corridors_values_from_replay(memory: Any, seed: int) -> None:
-    # n_step 2 with a random walker is off-policy and biased: only the greedy way is asked of it
+    # nothing is random but the draws, so plain steps go all the way: 64 turns over 28 pairs, about .35 an update
     policy, codec = small("table", seed, ["left", "right", *ROOMS])
-    config = DQN.Config(optimizer=AdamW(lr=0.05), discount=DISCOUNT, target_every=4, n_step=memory.n_step)
+    config = DQN.Config(optimizer=SGD(lr=10.0), discount=DISCOUNT, target_every=4, huber=None)
     algorithm = config.build(policy, EXPLORE, 4096)
     play(algorithm, policy, codec, memory.build(), Corridor, CORRIDOR, 30, seed)
     for room in range(LENGTH - 1):
         row = policy.weight[policy.row(codec.encode(f"room{room}"))].detach()
         assert codec.words[int(row.argmax())] == "right"
-        for word in ("left", "right") if memory.n_step == 1 else ():
+        for word in ("left", "right"):
             value = corridor_optimum()[room, word]
             assert row[codec.encode(word)[0]].item() == pytest.approx(value, abs=0.05)
 

@@ -5,7 +5,8 @@ Schaul et al. 2016 (1511.05952), proportional variant, algorithm 1:
     P(i) = p_i^alpha / sum_j p_j^alpha,   p_i = |TD error| + floor,   w_i = (N P(i))^-beta / max_j w_j
 
 The pick's weight w_i multiplies its loss and takes back what the uneven draw did to the mean: wholly at beta 1. The
-max is over all that is held, so that the weights of different draws share one scale. New turns get the largest p seen.
+max is over the draw: over all that is held, one turn without error would shrink every other step to nothing. New turns
+get the largest p seen.
 """
 
 from __future__ import annotations
@@ -96,9 +97,9 @@ class Prioritised:
         return [self._tree.find(mass) for mass in (share * self._tree.total).tolist()]
 
     def _weights(self, chosen: Sequence[int]) -> list[float]:
-        """(N P(i))^-beta over the largest one, which is that of the smallest P."""
+        """(N P(i))^-beta over the largest of the draw, which is that of its smallest P."""
         beta = self.config.beta(self._num_drawn) if callable(self.config.beta) else self.config.beta
-        smallest = float(self._tree.leaves.min())
+        smallest = min(self._tree[i] for i in chosen)
         return [(smallest / self._tree[i]) ** beta for i in chosen]
 
     def feedback(self, draw: Draw, priority_K: Tensor | None) -> None:
