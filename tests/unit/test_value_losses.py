@@ -15,6 +15,7 @@ from strop.algorithms.ilql import ILQL
 from strop.algorithms.path_consistency import PathConsistency
 from strop.batch import collate
 from strop.functional.errors import expectile, huber
+from strop.functional.windows import window
 from strop.memory import Replay
 from strop.optimizer import SGD
 from strop.policies.table import Table
@@ -283,3 +284,11 @@ def test_one_step_of_unified_paths_is_soft_q_learning() -> None:
     algorithm.update(batch_of(episode(turn(S0, (0,)), reward=1.0), layout="per_turn"))
     error = 1.0 - 0.5 * (math.log(3) - math.log(0.5))
     assert row(policy, S0) == pytest.approx([math.log(3) + 0.5 * error, 0.0], abs=1e-15)
+
+
+def test_a_window_that_terminates_reads_no_value_whatever_stands_in_any_slot() -> None:
+    batch = two_tokens(reward=5.0)  # slots: prompt, token of S0, token of S1 in a row of one turn
+    steps = window(batch.rewards_BT, batch, 0.5, 1)
+    everywhere = torch.full_like(batch.rewards_BT, 8.0)
+    assert steps.bootstrapped(everywhere)[batch.action_BT].tolist() == [4.0, 5.0]
+    assert steps.end_BT[batch.action_BT].tolist() == [2, -1]
