@@ -9,7 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from strop import algorithms, environments, functional, memory, optimizer, policies, rewards, samplers
+    from strop import algorithms, environments, functional, memory, optimizer, policies, rewards, samplers, schedules
     from strop.config import TrainConfig
     from strop.run import Run, TrainedScore, train
     from strop.types import (
@@ -53,7 +53,17 @@ _HOME = {
     ),
     "strop.types",
 )
-_ROOMS = ("algorithms", "environments", "functional", "memory", "optimizer", "policies", "rewards", "samplers")
+_ROOMS = (
+    "algorithms",
+    "environments",
+    "functional",
+    "memory",
+    "optimizer",
+    "policies",
+    "rewards",
+    "samplers",
+    "schedules",
+)
 
 __all__ = [
     "Completion",
@@ -80,6 +90,7 @@ __all__ = [
     "policies",
     "rewards",
     "samplers",
+    "schedules",
     "train",
 ]
 

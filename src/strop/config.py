@@ -59,7 +59,10 @@ class MemoryConfig(Protocol):
 
 
 class AlgorithmConfig(Protocol):
-    """What `TrainConfig.algorithm` may be: `reads` says from what it learns, `memory` which memory suits it."""
+    """What `TrainConfig.algorithm` may be: `reads` says from what it learns, `memory` which memory suits it.
+
+    One whose memory is Fresh is on-policy, unless it says `off_policy: ClassVar[bool] = True`.
+    """
 
     reads: ClassVar[str]
     memory: ClassVar[type]
@@ -172,10 +175,10 @@ class TrainConfig:
             raise ValueError(
                 f"memory=Fresh forgets the {self.algorithm.reads} after a step: leave memory out, or use Dataset."
             )
-        if type(self.memory) is not self.algorithm.memory and self.algorithm.memory is Fresh.Config:
+        is_on_policy = self.algorithm.memory is Fresh.Config and not getattr(self.algorithm, "off_policy", False)
+        if is_on_policy and not isinstance(self.memory, Fresh.Config):
             name = type(self.algorithm).__qualname__.split(".")[0]
-            if name != "QLearning":
-                raise ValueError(f"{name} is on-policy: it cannot learn from a replay memory. Leave memory out.")
+            raise ValueError(f"{name} is on-policy: it cannot learn from a replay memory. Leave memory out.")
         if self.gold and not self.held_out:
             raise ValueError("gold is judged on held-out tasks, and there are none: set held_out=[...].")
 

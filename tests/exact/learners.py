@@ -32,8 +32,15 @@ def is_tabular(kind: Any) -> bool:
     return "optimizer" not in {field.name for field in fields(kind.Config)}
 
 
+def is_off_policy(kind: Any) -> bool:
+    """It bootstraps from action values, learns from anybody's actions and needs no log-probs of them."""
+    return getattr(kind.Config, "off_policy", False)
+
+
 GRADIENT = [kind for kind in algorithms() if not is_tabular(kind)]
 ACTOR_CRITIC = [kind for kind in GRADIENT if "critic" in {field.name for field in fields(kind.Config)}]
+VALUE_BASED = [kind for kind in GRADIENT if is_off_policy(kind)]
+ON_POLICY = [kind for kind in GRADIENT if kind.Config.reads == "tasks" and not is_off_policy(kind)]
 
 
 def as_baseline(episode: Episode) -> Episode:

@@ -64,15 +64,29 @@ def config(kind: str, home: Path) -> strop.TrainConfig:
         "ppo": lambda: algorithms.PPO.Config(optimizer=adam, kl=kl, kl_controller=steered, minibatches=2),
         "vtrace": lambda: algorithms.VTrace.Config(optimizer=adam, critic=separate),
         "replay": lambda: algorithms.QLearning.Config(rate=0.5),
+        "double_q": lambda: algorithms.DoubleQ.Config(rate=0.5, rate_decay=0.6),
+        "expected_sarsa": lambda: algorithms.ExpectedSARSA.Config(rate=0.5),
+        "dqn": lambda: algorithms.DQN.Config(optimizer=adam, target_every=7, n_step=2),
+        "ilql": lambda: algorithms.ILQL.Config(optimizer=adam),
+        "path_consistency": lambda: algorithms.PathConsistency.Config(optimizer=adam),
     }[algorithm_name]()
+    memory = {
+        "replay": strop.memory.Replay.Config(capacity=50, size=8),
+        "dqn": strop.memory.Prioritised.Config(capacity=50, size=8, num_draws=2),
+        "ilql": strop.memory.Replay.Config(capacity=50, size=8),
+    }.get(algorithm_name)
+    sampling = strop.Sampling(max_tokens=2)
+    if algorithm_name in ("dqn", "expected_sarsa"):
+        fading = strop.schedules.Linear(start=1.0, end=0.1, steps=STEPS)
+        sampling = strop.Sampling(temperature=0.0, epsilon=fading, max_tokens=2)
     return strop.TrainConfig(
         policy=policy,
         tasks=[Task(id=word, prompt=word, answer=word) for word in WORDS],
         held_out=[Task(id=f"{word}-held-out", prompt=word, answer=word) for word in WORDS],
         rewards=[first_word],
         algorithm=algorithm,
-        memory=strop.memory.Replay.Config(capacity=50, size=8) if algorithm_name == "replay" else None,
-        sampling=strop.Sampling(max_tokens=2),
+        memory=memory,
+        sampling=sampling,
         group_size=4,
         prompts_per_step=2,
         steps=STEPS,

@@ -13,10 +13,14 @@ import pytest
 from faults.test_kill import assert_same_run
 
 KINDS = Path(__file__).with_name("kinds.py")
-FAST = ("table/q_learning", "transformer/grpo", "lora/rloo")
+FAST = ("table/q_learning", "transformer/grpo", "lora/rloo", "transformer/dqn")
 REST = (
     "table/reinforce",
     "table/replay",
+    "table/double_q",
+    "table/expected_sarsa",
+    "table/ilql",
+    "transformer/path_consistency",
     "transformer/dr_grpo",
     "transformer/sft",
     "lora/grpo",

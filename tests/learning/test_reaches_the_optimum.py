@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from exact.learners import GRADIENT, algorithms, configured
+from exact.learners import ON_POLICY, VALUE_BASED, algorithms, configured, is_tabular
 from strop.algorithms.q_learning import QLearning
 from strop.algorithms.rejection_sampling import RejectionSampling
 from strop.algorithms.rloo import RLOO
@@ -73,9 +73,6 @@ def chance_of(policy: Any, codec: Any, prompt: str, answer: str) -> float:
         total += torch.log_softmax(logits[0].double(), -1)[token].item()
         tokens = (*tokens, token)
     return math.exp(total)
-
-
-ON_POLICY = [kind for kind in GRADIENT if kind.Config.reads == "tasks"]
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -173,5 +170,7 @@ def test_sft_reaches_the_entropy_of_its_data(seed: int) -> None:
 
 
 def test_every_algorithm_is_covered() -> None:
-    elsewhere = {kind for kind in algorithms() if kind.Config.reads in ("preferences", "teacher")}
-    assert {*ON_POLICY, *elsewhere, QLearning, SFT} == set(algorithms())  # test_preferences_learn.py
+    preferences = {kind for kind in algorithms() if kind.Config.reads in ("preferences", "teacher")}
+    values = {*VALUE_BASED, *(kind for kind in algorithms() if is_tabular(kind))}
+    # test_preferences_learn.py and test_values_are_learnt.py
+    assert {*ON_POLICY, *preferences, *values, SFT} == set(algorithms())

@@ -17,13 +17,16 @@ from strop.algorithms.cispo import CISPO
 from strop.algorithms.dapo import DAPO
 from strop.algorithms.distillation import Distillation
 from strop.algorithms.dpo import DPO
+from strop.algorithms.dqn import DQN
 from strop.algorithms.dr_grpo import DrGRPO
 from strop.algorithms.grpo import GRPO
 from strop.algorithms.gspo import GSPO
+from strop.algorithms.ilql import ILQL
 from strop.algorithms.ipo import IPO
 from strop.algorithms.kto import KTO
 from strop.algorithms.online_dpo import OnlineDPO
 from strop.algorithms.orpo import ORPO
+from strop.algorithms.path_consistency import PathConsistency
 from strop.algorithms.ppo import PPO
 from strop.algorithms.process_reward_model import ProcessRewardModel
 from strop.algorithms.q_learning import QLearning
@@ -141,6 +144,10 @@ READ_VALUES = {RewardModel, ProcessRewardModel}
 """They move values and not logits: their steps by hand stand beside their other tests."""
 
 
+VALUES_BY_HAND = {DQN, ILQL, PathConsistency}
+"""Their losses stand in tests/unit/test_value_losses.py."""
+
+
 @pytest.mark.parametrize(("kind", "fields", "first", "second"), BY_HAND)
 def test_one_step_by_hand(kind: Any, fields: dict[str, Any], first: float, second: float) -> None:
     policy = coin()
@@ -159,7 +166,7 @@ def test_the_critic_moves_towards_the_returns_by_hand(kind: Any) -> None:
 
 
 def test_every_gradient_algorithm_has_a_hand_computed_step() -> None:
-    assert {kind for kind, *_ in BY_HAND} | READ_VALUES >= set(GRADIENT)
+    assert {kind for kind, *_ in BY_HAND} | READ_VALUES | VALUES_BY_HAND >= set(GRADIENT)
 
 
 @pytest.mark.parametrize(("kind", "fields", "loss"), [

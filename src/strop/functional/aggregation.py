@@ -42,6 +42,12 @@ def sum_per_pick(value_BT: Tensor, batch: Batch) -> Tensor:
     return value_B.new_zeros(batch.group_E.shape[0]).index_add(0, batch.episode_B, value_B)
 
 
+def largest_per_pick(value_BT: Tensor, batch: Batch) -> Tensor:
+    """[E]: the largest of a per-token number >= 0 over each pick's actions; 0 where it has none."""
+    value_B = torch.where(batch.action_BT, value_BT, 0.0).amax(dim=1)
+    return value_B.new_zeros(batch.group_E.shape[0]).scatter_reduce(0, batch.episode_B, value_B, "amax")
+
+
 def spread(value_E: Tensor, batch: Batch) -> Tensor:
     """[B, T]: each pick's number on all its actions, 0 elsewhere."""
     return torch.where(batch.action_BT, value_E[batch.episode_B].unsqueeze(1), 0.0)

@@ -1,0 +1,67 @@
+"""Uniform replay of turns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from torch import Tensor
+
+from strop.types import Draw, Episode, Pick, State
+
+
+class Replay:
+    """Off-policy: the newest `capacity` turns; each draw takes `size` of them uniformly, with replacement."""
+
+    @dataclass(frozen=True, slots=True, kw_only=True)
+    class Config:
+        """`capacity`, `size` and `warmup` count turns; `num_draws` updates a step; `n_step` turns a pick."""
+
+        capacity: int = 10_000
+        size: int = 64
+        num_draws: int = 1
+        n_step: int = 1
+        warmup: int = 1
+
+        def __post_init__(self) -> None:
+            for name in ("capacity", "size", "num_draws", "n_step", "warmup"):
+                if getattr(self, name) < 1:
+                    raise ValueError(f"memory.{name}={getattr(self, name)}: it is at least 1.")
+
+        def build(self) -> Replay:
+            return Replay(self)
+
+    def __init__(self, config: Replay.Config) -> None:
+        self.config = config
+        self._episodes: list[Episode] = []
+
+    def add(self, episodes: Sequence[Episode]) -> None:
+        """Append, then drop whole episodes from the oldest on while the rest still fills the capacity."""
+        self._episodes.extend(episode for episode in episodes if episode.turns)
+        num_turns = sum(len(episode.turns) for episode in self._episodes)
+        while num_turns - len(self._episodes[0].turns if self._episodes else ()) >= self.config.capacity:
+            num_turns -= len(self._episodes.pop(0).turns)
+
+    def draws(self, rng: np.random.Generator) -> Iterator[Draw]:
+        """`num_draws` draws of `size` picks of `n_step` turns (fewer at an episode's end)."""
+        places = [(episode, turn) for episode in self._episodes for turn in range(len(episode.turns))]
+        if len(places) < self.config.warmup:
+            return
+        for _ in range(self.config.num_draws):
+            chosen = [places[i] for i in rng.integers(len(places), size=self.config.size)]
+            yield tuple(
+                Pick(episode, turn, min(self.config.n_step, len(episode.turns) - turn)) for episode, turn in chosen
+            )
+
+    def feedback(self, draw: Draw, priority_K: Tensor | None) -> None:
+        """Uniform replay has no priorities."""
+
+    def held(self) -> list[str]:
+        return [episode.id for episode in self._episodes]
+
+    def state_dict(self) -> State:
+        return {"episodes": self.held()}
+
+    def load_state_dict(self, state: State, episodes: Mapping[str, Episode]) -> None:
+        self._episodes = [episodes[id] for id in state["episodes"]]

@@ -1,0 +1,118 @@
+"""A policy that is steered by action values: the base's law times exp(strength * Q), as ILQL decodes.
+
+Snell et al. 2022 (2206.11871), sec. 4: logits = log pi_beta + strength * (Q - V). V is one number for all actions of a
+state, so the softmax takes it out again, and it is never read for acting.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal, Protocol
+
+import torch
+from torch import Tensor
+from torch.nn import Parameter
+
+from strop.functional.distributions import log_law
+from strop.policies.table import LOGITS
+from strop.types import Batch, Codec, Heads, Policy, Reduce, Sampling, State, Tokens, Want
+
+PLAIN = Sampling(temperature=1.0)
+
+
+class Buildable(Protocol):
+    """The Config of any policy."""
+
+    def build(self, seed: int, dtype: str) -> tuple[Any, Codec]: ...
+
+
+class Steered:
+    """`base` never changes; `critic` holds Q (its logits) and V, and is all that trains.
+
+    Heads: `logits` are the steered ones, `q` and `value` the critic's.
+    """
+
+    @dataclass(frozen=True, slots=True, kw_only=True)
+    class Config:
+        """`base` is the Config of the policy whose data is learnt from, with value_head=True; `strength` (beta) is how
+        hard Q pulls: 0 is the base."""
+
+        base: Buildable
+        strength: float = 1.0
+
+        def __post_init__(self) -> None:
+            if self.strength < 0.0:
+                raise ValueError(f"policy.strength={self.strength}: it is 0 (the base alone) or above.")
+
+        def build(self, seed: int, dtype: str) -> tuple[Steered, Codec]:
+            """The base as it stands, and a critic that begins as a copy of it: its first Q are the base's logits."""
+            critic, codec = self.base.build(seed, dtype)
+            return Steered(critic.reference(), critic, self.strength), codec
+
+    def __init__(self, base: Policy, critic: Policy, strength: float) -> None:
+        self.base, self.critic, self.strength = base, critic, strength
+        self.layout: Literal["joined", "per_turn"] = critic.layout
+        self.vocabulary, self.context = critic.vocabulary, critic.context
+
+    def _steer(self, base_NV: Tensor, q_NV: Tensor) -> Tensor:
+        return log_law(base_NV, PLAIN) + self.strength * q_NV
+
+    def prefill(self, prompts: Sequence[Tokens]) -> tuple[Tensor, tuple[Any, Any]]:
+        (base_BV, base), (q_BV, critic) = self.base.prefill(prompts), self.critic.prefill(prompts)
+        return self._steer(base_BV, q_BV), (base, critic)
+
+    def decode(self, state: tuple[Any, Any], tokens_B: Tensor) -> tuple[Tensor, tuple[Any, Any]]:
+        base_BV, base = self.base.decode(state[0], tokens_B)
+        q_BV, critic = self.critic.decode(state[1], tokens_B)
+        return self._steer(base_BV, q_BV), (base, critic)
+
+    def keep(self, state: tuple[Any, Any], rows: Sequence[int]) -> tuple[Any, Any]:
+        return self.base.keep(state[0], rows), self.critic.keep(state[1], rows)
+
+    def heads(self, batch: Batch, reduce: Reduce, want: frozenset[Want] = LOGITS) -> dict[str, Tensor]:
+        """The critic's chunks. Where logits are wanted, the base's [N, V] of the whole batch stand beside them."""
+        if "logits" not in want:
+            return self.critic.heads(batch, reduce, want)
+        base_NV = _logits(self.base, batch)
+
+        def steer(heads: Heads) -> Mapping[str, Tensor]:
+            assert heads.q_NV is not None
+            logits_NV = self._steer(base_NV[heads.first : heads.first + len(heads.q_NV)], heads.q_NV)
+            return reduce(replace(heads, logits_NV=logits_NV, q_NV=heads.q_NV if "q" in want else None))
+
+        inner: frozenset[Want] = (want - LOGITS) | {"q"}
+        return self.critic.heads(batch, steer, inner)
+
+    def reference(self) -> Steered:
+        """The same base, and the critic as it stands, frozen."""
+        return Steered(self.base, self.critic.reference(), self.strength)
+
+    def twin(self) -> Steered:
+        """The same base, and a critic of its own."""
+        return Steered(self.base, self.critic.twin(), self.strength)
+
+    def parameters(self) -> list[Parameter]:
+        """The critic's."""
+        return self.critic.parameters()
+
+    def state_dict(self) -> State:
+        """The critic's: the base is what the config names."""
+        return self.critic.state_dict()
+
+    def load_state_dict(self, state: State) -> None:
+        self.critic.load_state_dict(state)
+
+
+@torch.no_grad()
+def _logits(policy: Policy, batch: Batch) -> Tensor:
+    """The logits [N, V] at every decision."""
+    parts: list[Tensor] = []
+
+    def collect(heads: Heads) -> dict[str, Tensor]:
+        assert heads.logits_NV is not None
+        parts.append(heads.logits_NV)
+        return {}
+
+    policy.heads(batch, collect)
+    return torch.cat(parts)

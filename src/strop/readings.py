@@ -1,0 +1,39 @@
+"""What the value-based algorithms share: a policy's numbers at every decision of a batch, and the errors' metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from strop.functional.aggregation import scored_actions
+from strop.types import Batch, Max, Mean, Metrics
+
+
+@torch.no_grad()
+def whole(batch: Batch, micro_tokens: int, read: Callable[[Batch], Tensor]) -> Tensor:
+    """What `read` says [B, T] of a micro-batch, put together for the whole batch: float64, without gradient.
+
+    Episodes stay whole, so that the slot where a truncated one is bootstrapped is read even in a row of its own.
+    """
+    slot_BT = torch.arange(batch.tokens_BT.numel()).view_as(batch.tokens_BT)
+    whole_N = torch.zeros(batch.tokens_BT.numel(), dtype=torch.float64)
+    for micro, slot_bt in batch.split(micro_tokens, "episode", slot_BT):
+        whole_N[slot_bt.flatten()] = read(micro).double().flatten()
+    return whole_N.view_as(batch.tokens_BT)
+
+
+def error_metrics(error_BT: Tensor, q_BT: Tensor, micro: Batch) -> Metrics:
+    """The size of the temporal-difference errors, and of the action values of what was done: values far beyond
+    reward / (1 - discount) are overestimated."""
+    mask_BT = scored_actions(micro)
+    error_N, q_N = error_BT[mask_BT].abs(), q_BT[mask_BT].double()
+    if not len(error_N):
+        return {}
+    return {
+        "q/error_mean": Mean(error_N.sum().item(), len(error_N)),
+        "q/error_max": Max(error_N.max().item()),
+        "q/mean": Mean(q_N.sum().item(), len(q_N)),
+        "q/largest": Max(q_N.abs().max().item()),
+    }

@@ -1,0 +1,42 @@
+"""Numbers that change with the step: for `Sampling.temperature`, `Sampling.epsilon` and what else takes a Schedule.
+
+They are frozen records without memory, so a run's config.json holds them and a resume finds the same number again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Linear:
+    """From `start` at step 0 in a straight line to `end` at step `steps`; then it stays."""
+
+    start: float
+    end: float
+    steps: int
+
+    def __post_init__(self) -> None:
+        if self.steps < 1:
+            raise ValueError(f"Linear.steps={self.steps}: it takes at least 1 step from start to end.")
+
+    def __call__(self, step: int) -> float:
+        share = min(step / self.steps, 1.0)
+        return (1.0 - share) * self.start + share * self.end
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exponential:
+    """`start` times `factor` to the power of the step, and never beyond `end`."""
+
+    start: float
+    end: float
+    factor: float
+
+    def __post_init__(self) -> None:
+        if self.factor <= 0.0:
+            raise ValueError(f"Exponential.factor={self.factor}: it is positive; below 1 the number falls.")
+
+    def __call__(self, step: int) -> float:
+        bound = max if self.factor <= 1.0 else min
+        return bound(self.start * self.factor**step, self.end)

@@ -1,0 +1,107 @@
+"""What the tabular temporal-difference methods share: decisions in order, the rate that visits shrink, the metrics.
+
+A method is then its target: what Q(s, a) is moved towards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from strop.functional.aggregation import largest_per_pick
+from strop.policies.table import Table
+from strop.types import Batch, Max, Mean, Metrics, Policy, Update
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Action `action` in the context of table row `row`, and what came of it.
+
+    `after` is the row of the next decision, None where the episode terminated; `next_action` is what was taken there,
+    None where the episode was cut before. `weight` is the pick's, `version` the policy's that acted.
+    """
+
+    row: int
+    action: int
+    reward: float
+    after: int | None
+    next_action: int | None
+    weight: float
+    version: int
+
+
+class Book:
+    """Numbers [rows, V] that are corrected one at a time, and how often each of them was.
+
+    The rate of the correction number n of a pair, counted from 0, is rate / (n + 1)^rate_decay. With a decay in
+    (0.5, 1] the Robbins-Monro conditions hold; rate 1 and decay 1 make each number the mean of its targets.
+    """
+
+    def __init__(self, number_RV: Tensor, rate: float, rate_decay: float) -> None:
+        self.number_RV, self.rate, self.rate_decay = number_RV, rate, rate_decay
+        self.visits_RV = torch.zeros(number_RV.shape, dtype=torch.int64)
+
+    def correct(self, decision: Decision, target: float) -> float:
+        """Move Q(s, a) towards the target; returns the temporal-difference error."""
+        place = decision.row, decision.action
+        error = target - self.number_RV[place].item()
+        rate = self.rate / (1 + int(self.visits_RV[place])) ** self.rate_decay
+        self.number_RV[place] += decision.weight * rate * error
+        self.visits_RV[place] += 1
+        return error
+
+
+def decisions(batch: Batch, table: Table) -> Iterator[tuple[int, int, Decision]]:
+    """(b, t, decision) of every scored action, in the order in which they were taken."""
+    width = batch.tokens_BT.shape[1]
+
+    def row_before(b: int, t: int) -> int:
+        return table.row(tuple(batch.tokens_BT[b, :t].tolist()))
+
+    for b, t in batch.action_BT.nonzero().tolist():
+        weight = batch.weight_E[batch.episode_B[b]].item()
+        if weight == 0.0:
+            continue
+        row, after, next_action = row_before(b, t), None, None
+        if batch.next_BT[b, t] >= 0:
+            next_b, next_t = divmod(int(batch.next_BT[b, t]), width)
+            after = row_before(next_b, next_t)
+            next_action = int(batch.tokens_BT[next_b, next_t]) if batch.action_BT[next_b, next_t] else None
+        action, reward = int(batch.tokens_BT[b, t]), batch.rewards_BT[b, t].item()
+        yield b, t, Decision(row, action, reward, after, next_action, weight, int(batch.version_B[b]))
+
+
+@torch.no_grad()
+def sweep(batch: Batch, table: Table, correct: Callable[[Decision], float | None]) -> Update:
+    """Correct every decision in turn; later ones see the earlier corrections. `correct` returns its error, or None
+    where it left the decision alone."""
+    error_BT = torch.zeros_like(batch.rewards_BT)
+    largest, total, count = 0.0, 0.0, 0
+    for b, t, decision in decisions(batch, table):
+        error = correct(decision)
+        if error is None:
+            continue
+        error_BT[b, t] = error
+        largest, total, count = max(largest, abs(error)), total + abs(error), count + 1
+    metrics: Metrics = {"q/error_mean": Mean(total, count), "q/error_max": Max(largest)}
+    return Update(metrics, per_token={"td_error": error_BT}, priority_K=largest_per_pick(error_BT.abs(), batch))
+
+
+def require_table(policy: Policy, who: str) -> Table:
+    """The policy, if it is a table."""
+    if not isinstance(policy, Table):
+        raise ValueError(f"{who} here is tabular: set policy=strop.policies.Table.Config(words=[...]).")
+    return policy
+
+
+def check_rates(rate: float, rate_decay: float, discount: float) -> None:
+    """Refuse numbers that no temporal-difference method can use."""
+    if not 0.0 < rate <= 1.0:
+        raise ValueError(f"algorithm.rate={rate}: the learning rate lies in (0, 1].")
+    if not 0.0 <= rate_decay <= 1.0:
+        raise ValueError(f"algorithm.rate_decay={rate_decay}: it lies in [0, 1]; 0 keeps the rate.")
+    if not 0.0 <= discount <= 1.0:
+        raise ValueError(f"algorithm.discount={discount}: it lies in [0, 1].")

@@ -1,0 +1,51 @@
+"""Schedules: their numbers, in a config file and back, and set on the command line."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+import strop
+from strop import spec
+from strop.overrides import apply
+from strop.recipes import two_words
+from strop.schedules import Exponential, Linear
+
+
+def test_linear_by_hand() -> None:
+    fall = Linear(start=1.0, end=0.2, steps=4)
+    assert [fall(step) for step in (0, 1, 2, 4, 9)] == pytest.approx([1.0, 0.8, 0.6, 0.2, 0.2])
+
+
+def test_exponential_by_hand() -> None:
+    fall, rise = Exponential(start=1.0, end=0.2, factor=0.5), Exponential(start=1.0, end=5.0, factor=2.0)
+    assert [fall(step) for step in (0, 1, 2, 3, 99)] == [1.0, 0.5, 0.25, 0.2, 0.2]
+    assert [rise(step) for step in (0, 1, 2, 3, 99)] == [1.0, 2.0, 4.0, 5.0, 5.0]
+
+
+def test_impossible_schedules_are_refused() -> None:
+    with pytest.raises(ValueError, match="steps"):
+        Linear(start=1.0, end=0.0, steps=0)
+    with pytest.raises(ValueError, match="factor"):
+        Exponential(start=1.0, end=0.0, factor=0.0)
+
+
+def faded() -> strop.TrainConfig:
+    sampling = strop.Sampling(
+        temperature=Exponential(start=2.0, end=0.1, factor=0.9), epsilon=Linear(start=1, end=0, steps=5), max_tokens=1
+    )
+    return replace(two_words.recipe(), sampling=sampling)
+
+
+def test_a_config_file_gives_the_schedules_back() -> None:
+    written = json.loads(json.dumps(spec.encode(faded().sampling)))
+    assert spec.decode(written) == faded().sampling
+    assert spec.decode(written).at(3).epsilon == pytest.approx(0.4)
+    assert written["epsilon"] == {"class": "strop.schedules:Linear", "start": 1, "end": 0, "steps": 5}
+
+
+def test_the_command_line_reaches_into_a_schedule_and_replaces_it() -> None:
+    assert apply(faded(), ["sampling.epsilon.end=0.5"]).sampling.at(9).epsilon == 0.5
+    assert apply(faded(), ["sampling.epsilon=0.25"]).sampling.epsilon == 0.25
