@@ -114,8 +114,8 @@ class VectorCodec:
         numbers = _numbers(text)
         if len(numbers) != self.size or not np.isfinite(numbers).all():
             raise ValueError(
-                f"the observation {text[:60]!r} is no list of {self.size} finite numbers, which the policy reads: write "
-                "it as JSON, for example [0.1, -2.0]."
+                f"the observation {text[:60]!r} is no list of {self.size} finite numbers, which the policy reads: "
+                "write it as JSON, for example [0.1, -2.0]."
             )
         return tuple((numbers.view(np.uint32).astype(np.int64) + len(self.actions)).tolist())
 

@@ -24,8 +24,9 @@ LONGEST = 4096
 
 
 def numbers_as_json(observation: Any) -> str:
-    """An observation as JSON: an array's numbers in a list, which is what `VectorCodec` reads; a state's number alone."""
-    return json.dumps(np.asarray(observation).ravel().tolist() if np.ndim(observation) else observation.item())
+    """An observation as JSON: an array's numbers in a list, which `VectorCodec` reads; a state's number alone."""
+    array = np.asarray(observation)
+    return json.dumps((array.ravel() if array.ndim else array).tolist())
 
 
 def action_from_json(text: str) -> Any:
