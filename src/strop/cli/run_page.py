@@ -14,7 +14,7 @@ from strop.cli.show_verdicts import shortened, verdicts
 from strop.plan import describe
 from strop.runs.directory import RunDirectory
 from strop.runs.records import Event, Summary
-from strop.spec import is_control
+from strop.spec import decode, is_control
 from strop.types import Prompt, Unscored
 from strop.verdicts import Verdict, verdicts_of
 
@@ -151,7 +151,7 @@ def _config(path: Path, config: Mapping[str, Any]) -> dict[str, str]:
 
 def control_lines(config: Mapping[str, Any]) -> dict[str, str]:
     """The same of a run of Stable-Baselines3."""
-    options = ", ".join(f"{name} {value}" for name, value in config["options"]["map"].items())
+    options = ", ".join(f"{name} {value}" for name, value in decode(config["options"]).items())
     judged = f"every {config['eval_every']} steps" if config["eval_every"] else "at the start and the end"
     return {
         "algorithm": f"{config['algorithm']} of Stable-Baselines3" + (f" ({options})" if options else ""),

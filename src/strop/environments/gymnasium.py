@@ -92,7 +92,7 @@ class _Episode:
 # ---------------------------------------------------------------- the other way
 
 
-class TextGame:
+class _TextGame:
     """Plays tasks through Gymnasium's `reset` and `step`; observations and actions are texts.
 
     A FAILED step is truncated, because its end is no fact of the task; what the environment raises is raised.
@@ -135,8 +135,8 @@ def as_gymnasium(environment: Environment, tasks: Sequence[Task]) -> gymnasium.E
     """A Gymnasium environment that plays these tasks in texts; Gymnasium's wrappers make vectors of them."""
     package = _require_gymnasium("strop.environments.as_gymnasium")
 
-    class TextEnv(TextGame, package.Env):  # type: ignore[misc, name-defined]
-        """A TextGame that Gymnasium takes for its own: it can be made only where Gymnasium is installed."""
+    class TextEnv(_TextGame, package.Env):  # type: ignore[misc, name-defined]
+        """A _TextGame that Gymnasium takes for its own: it can be made only where Gymnasium is installed."""
 
         observation_space = package.spaces.Text(LONGEST, min_length=0, charset=string.printable)
         action_space = package.spaces.Text(LONGEST, min_length=0, charset=string.printable)

@@ -12,7 +12,7 @@ from strop.codec import VectorCodec
 from strop.environments import as_gymnasium, from_gymnasium
 from strop.environments.corridor import Corridor, examples
 from strop.environments.guess_word import GuessWord
-from strop.environments.gymnasium import FromGymnasium, TextGame
+from strop.environments.gymnasium import FromGymnasium, _TextGame
 from strop.functional.returns import next_value
 from strop.rollout import Scene, play
 from strop.types import Completion, End, Episode, Pick, Sampling, Step, Task
@@ -112,7 +112,7 @@ def test_without_gymnasium_an_id_is_one_line_that_says_what_to_install(monkeypat
 
 def test_a_game_is_played_through_reset_and_step():
     (task, texts, best), *_ = examples()
-    game = TextGame(Corridor, [task])
+    game = _TextGame(Corridor, [task])
     observation, facts = game.reset(seed=0)
     assert (observation, facts) == ("room1", {"task": "1"})
     seen = [game.step(text) for text in texts]
@@ -120,7 +120,7 @@ def test_a_game_is_played_through_reset_and_step():
 
 
 def test_time_that_is_up_is_truncated_and_a_failed_step_is_not_terminated():
-    game = TextGame(Corridor, [Task("1", "", data={"room": 1, "length": 9, "turns": 1})])
+    game = _TextGame(Corridor, [Task("1", "", data={"room": 1, "length": 9, "turns": 1})])
     game.reset()
     assert game.step("left")[2:4] == (False, True)
 
@@ -128,7 +128,7 @@ def test_time_that_is_up_is_truncated_and_a_failed_step_is_not_terminated():
         def step(self, text):
             return Step("", end=End.FAILED)
 
-    game = TextGame(Breaks, [Task("1", "", data={"room": 1, "length": 9, "turns": 1})])
+    game = _TextGame(Breaks, [Task("1", "", data={"room": 1, "length": 9, "turns": 1})])
     game.reset()
     assert game.step("left")[2:4] == (False, True)
 
@@ -136,7 +136,7 @@ def test_time_that_is_up_is_truncated_and_a_failed_step_is_not_terminated():
 def test_tasks_are_drawn_by_the_seed_or_asked_for_by_id():
     words = ["ant", "bee", "cat"]
     tasks = [Task(word, f"guess {word}?", answer=word, data={"words": words, "turns": 3}) for word in words]
-    game = TextGame(GuessWord, tasks)
+    game = _TextGame(GuessWord, tasks)
     drawn = [game.reset(seed=seed)[1]["task"] for seed in range(12)]
     assert set(drawn) == set(words)
     assert drawn == [game.reset(seed=seed)[1]["task"] for seed in range(12)]
@@ -152,7 +152,7 @@ def test_a_new_reset_closes_what_was_played():
         def close(self):
             closed.append(self)
 
-    game = TextGame(Watched, [examples()[0][0]])
+    game = _TextGame(Watched, [examples()[0][0]])
     with pytest.raises(ValueError, match="reset"):
         game.step("right")
     game.reset()
@@ -163,7 +163,7 @@ def test_a_new_reset_closes_what_was_played():
 
 def test_there_and_back_plays_the_same_game():
     (task, texts, best), *_ = examples()
-    environment = from_gymnasium(lambda: TextGame(Corridor, [task]), str, str)
+    environment = from_gymnasium(lambda: _TextGame(Corridor, [task]), str, str)
     env = environment(Task("again", ""), np.random.default_rng(0))
     assert env.start() == "room1"
     steps = [env.step(text) for text in texts]
