@@ -52,11 +52,11 @@ def test_the_policy_of_a_probe_becomes_certain(name: str, make: Any, seed: int, 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_reinforce_balances_the_pole(seed: int, tmp_path: Path) -> None:
-    # at random it stands about 22 turns; 500 are the most
+    # at random it stands about 22 turns, and 500 are the most; the recipe's 25 steps reach them
     pytest.importorskip("gymnasium")
     from strop.recipes.cartpole import recipe
 
-    run = strop.train(replace(recipe(), seed=seed, held_out=[]), tmp_path / "run", progress=Progress.silent())
+    run = strop.train(replace(recipe(), seed=seed, steps=14, held_out=[]), tmp_path / "run", progress=Progress.silent())
     means = [one["reward/mean"] for one in run.metrics()]
     assert means[0] < 50
-    assert max(means) > 400
+    assert max(means) > 200
