@@ -1,6 +1,7 @@
 """The network over vectors: what it reads, its start, its contracts, and the probe problems with a value head."""
 
 import copy
+import json
 import math
 
 import numpy as np
@@ -64,8 +65,8 @@ def test_a_vector_comes_back_to_the_bit():
     for vector in ([0.1, -2.0], [-0.0, 1e-42], [3.4e38, -3.4e38]):
         ids = CODEC.start(str(vector))
         assert min(ids) >= len(ACTIONS)
-        assert np.array(vector, dtype=np.float32).tolist() == eval(CODEC.decode(ids))
-    assert math.copysign(1, eval(CODEC.decode(CODEC.start("[-0.0, 0.0]")))[0]) == -1
+        assert np.array(vector, dtype=np.float32).tolist() == json.loads(CODEC.decode(ids))
+    assert math.copysign(1, json.loads(CODEC.decode(CODEC.start("[-0.0, 0.0]")))[0]) == -1
 
 
 def test_actions_are_words_and_a_new_vector_replaces_the_old_one():
@@ -221,4 +222,4 @@ def test_temporal_differences_reach_the_value_of_a_probe(name, shared):
 
 def observations(batch) -> list[float]:
     codec = VectorCodec(ACTIONS, 1)
-    return [eval(codec.decode(tuple(ids)))[0] for ids in batch.tokens_BT[batch.decision_BT.any(1), :1].tolist()]
+    return [json.loads(codec.decode(tuple(ids)))[0] for ids in batch.tokens_BT[batch.decision_BT.any(1), :1].tolist()]

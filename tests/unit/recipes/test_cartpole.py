@@ -1,5 +1,6 @@
 """What the pole's recipe rests on, without the package: a run of a network over vectors, and its resume."""
 
+import json
 import math
 from dataclasses import replace
 from itertools import pairwise
@@ -48,7 +49,7 @@ def test_its_episodes_are_kept_to_the_bit_and_sampler_and_trainer_agree(tmp_path
     assert all(turn.text in ("0", "1", "2") for one in run.episodes() for turn in one.turns)
     assert {one.end for one in run.episodes()} == {End.TRUNCATED, End.TERMINATED}
     for one in run.episodes():
-        numbers = [eval(run.parts.codec.decode(turn.prompt)) for turn in one.turns]
+        numbers = [json.loads(run.parts.codec.decode(turn.prompt)) for turn in one.turns]
         assert all(
             after[0] - before[0] == int(turn.text)
             for turn, (before, after) in zip(one.turns, pairwise(numbers), strict=False)
