@@ -6,8 +6,11 @@ completion; they are actions, sampled, scored and trained like any other token.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from strop.types import Message, Prompt, Tokens
 
@@ -86,6 +89,52 @@ class ByteCodec:
     def decode(self, tokens: Tokens) -> str:
         """The text, without the end."""
         return bytes(token for token in tokens if token < 256).decode(errors="replace")
+
+
+class VectorCodec:
+    """Observations of `size` numbers as prompts, and one action word as completion.
+
+    A prompt's text is a JSON list of numbers. Ids below the number of actions are actions; the id of a number is its
+    float32 bit pattern above them, so that a vector is stored, keyed and replayed like any prompt, to the bit. A new
+    vector replaces the old one: `extend` keeps nothing of what stood, and every turn is a row of its own. An action is
+    one token and nothing else ends a completion, so `sampling.max_tokens` is 1.
+    """
+
+    end = None
+    stop: frozenset[int] = frozenset()
+
+    def __init__(self, actions: Sequence[str], size: int) -> None:
+        if not actions or len(set(actions)) < len(actions):
+            raise ValueError(f"the actions are {list(actions)}: at least one is needed, and each of them once.")
+        self.actions, self.size = tuple(actions), size
+
+    def start(self, prompt: Prompt) -> Tokens:
+        """The ids of the prompt's numbers."""
+        text = _flat(prompt)
+        numbers = _numbers(text)
+        if len(numbers) != self.size or not np.isfinite(numbers).all():
+            raise ValueError(
+                f"the observation {text[:60]!r} is no list of {self.size} finite numbers, which the policy reads: "
+                "write it as JSON, for example [0.1, -2.0]."
+            )
+        return tuple((numbers.view(np.uint32).astype(np.int64) + len(self.actions)).tolist())
+
+    def extend(self, prompt: Tokens, completion: Tokens, reply: Prompt) -> Tokens:
+        """The ids of the reply alone."""
+        return self.start(reply)
+
+    def encode(self, text: str) -> Tokens:
+        """The id of an action."""
+        if text not in self.actions:
+            raise ValueError(f"{text!r} is not one of the actions ({_some(self.actions)}).")
+        return (self.actions.index(text),)
+
+    def decode(self, tokens: Tokens) -> str:
+        """The action's word; of a prompt, its numbers."""
+        if any(token < len(self.actions) for token in tokens):
+            return " ".join(self.actions[token] for token in tokens)
+        bits = np.array(tokens, dtype=np.int64) - len(self.actions)
+        return json.dumps(bits.astype(np.uint32).view(np.float32).tolist())
 
 
 class HFCodec:
@@ -176,6 +225,19 @@ def _chat(prompt: Prompt) -> str:
     if isinstance(prompt, str):
         return prompt
     return "".join(f"{message['role']}: {message['content']}\n" for message in prompt) + "assistant:"
+
+
+def _numbers(text: str) -> np.ndarray:
+    """A JSON list of numbers as float32 [size], infinite where one is too large; of anything else an empty one."""
+    nothing = np.array((), dtype=np.float32)
+    try:
+        found = json.loads(text)
+        if not isinstance(found, list) or not all(isinstance(number, int | float) for number in found):
+            return nothing
+        with np.errstate(over="ignore"):
+            return np.array(found, dtype=np.float64).astype(np.float32)
+    except (ValueError, OverflowError):
+        return nothing
 
 
 def _some(words: Sequence[str], n: int = 8) -> str:

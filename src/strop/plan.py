@@ -48,7 +48,8 @@ class Plan:
 
 
 def make_plan(config: TrainConfig, parts: Parts, num_samples: int = 2) -> Plan:
-    """The plan of a resolved config and the parts that it built."""
+    """The plan of a resolved config and the parts that it built. A task without a prompt leaves the first word to its
+    environment, and shows nothing."""
     return Plan(
         work=_work(config),
         law=_law(config),
@@ -57,7 +58,7 @@ def make_plan(config: TrainConfig, parts: Parts, num_samples: int = 2) -> Plan:
         rewards=_rewards(config),
         tasks=f"{len(config.tasks)} to train on, {len(config.held_out)} held out",
         schedule=_schedule(config),
-        samples=tuple(_sample(task, parts) for task in config.tasks[:num_samples]),
+        samples=tuple(_sample(task, parts) for task in config.tasks[:num_samples] if task.prompt),
     )
 
 

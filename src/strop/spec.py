@@ -72,9 +72,25 @@ def to_files(config: Any) -> tuple[dict[str, Any], dict[str, str]]:
     return spec, files
 
 
+def is_control(spec: Mapping[str, Any]) -> bool:
+    """Whether this is the config of a run that Stable-Baselines3 made."""
+    return spec.get("class") == "strop.control:ControlConfig"
+
+
+def _spec_of(run: Path) -> dict[str, Any]:
+    """The config.json of a run that strop's own loop made."""
+    spec = RunDirectory(run).config()
+    if is_control(spec):
+        raise ValueError(
+            f"{run} was trained by {spec['algorithm']} of Stable-Baselines3: strop shows and plots it, and only "
+            f"Stable-Baselines3 can load its policy, from {run / 'checkpoints'}."
+        )
+    return spec
+
+
 def from_files(run: Path) -> Any:
     """The config of a run directory. Its recipe copy is loaded first, so that its functions are found."""
-    spec = RunDirectory(run).config()
+    spec = _spec_of(run)
     kind = _find(spec["class"])
     names = [f.name for f in dataclasses.fields(kind) if f.name in spec and f.name not in TASK_FILES]
     return kind(**some_of(run, names), **{name: _read_tasks(run / f"{name}.jsonl") for name in TASK_FILES})
@@ -85,9 +101,9 @@ def some_of(run: Path, names: Sequence[str]) -> dict[str, Any]:
 
     What JSON cannot name (a lambda, an object) comes from calling `recipe()` of the run's recipe copy.
     """
-    copy = run / f"{RECIPE}.py"
+    spec, copy = _spec_of(run), run / f"{RECIPE}.py"
     module = load_module(copy) if copy.is_file() else None
-    spec, fields = RunDirectory(run).config(), {}
+    fields = {}
     for name in names:
         try:
             fields[name] = decode(spec[name])

@@ -51,13 +51,13 @@ class Verdict:
 
 
 def verdicts_of(directory: RunDirectory) -> list[Verdict]:
-    """Reward, and gold where there is one. Empty with fewer than two judgements."""
+    """Reward, and gold where there is one. Empty with fewer than two judgements, or where no episodes are kept."""
     with directory.reader() as store:
         steps = [step for step, _ in store.series("held_out/reward")]
         if len(steps) < 2:
             return []
         before, after = store.episodes("evaluate", steps[0]), store.episodes("evaluate", steps[-1])
-    return compare(before, after, gold_weights(directory.config()))
+    return compare(before, after, gold_weights(directory.config())) if before else []
 
 
 def compare(before: Sequence[Episode], after: Sequence[Episode], gold: Mapping[str, float]) -> list[Verdict]:

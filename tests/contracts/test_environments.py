@@ -15,10 +15,12 @@ from strop.rollout import Scene, play
 from strop.samplers.scripted import ScriptedSampler
 from strop.types import End, Sampling, Step, Task
 
+ADAPTERS = ("gymnasium",)
+"""They have no tasks of their own; tests/unit/environments tries them."""
 MODULES = [
     importlib.import_module(f"strop.environments.{module.name}")
     for module in pkgutil.iter_modules(strop.environments.__path__)
-    if not module.name.startswith("_")
+    if not module.name.startswith("_") and module.name not in ADAPTERS
 ]
 
 

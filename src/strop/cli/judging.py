@@ -38,11 +38,11 @@ def judge(typed: str, recipe: str | None) -> tuple[Judgement, list[Episode], lis
     if found is None:
         if recipe is None:
             raise Usage(f"{typed} is a model: on which prompts?", hint=f"strop eval {typed} --recipe RECIPE")
-        return _model(typed, recipes.find(recipe).config)
+        return _model(typed, recipes.trainable(recipe))
     from strop.run import Run
 
     run = Run(*found)
-    return _own(run) if recipe is None else _other(run, recipes.find(recipe).config.resolve())
+    return _own(run) if recipe is None else _other(run, recipes.trainable(recipe).resolve())
 
 
 def show(found: tuple[Judgement, Sequence[Episode], Sequence[Episode]], as_json: bool) -> None:
@@ -65,9 +65,9 @@ def show(found: tuple[Judgement, Sequence[Episode], Sequence[Episode]], as_json:
 
 def _own(run: Run) -> tuple[Judgement, list[Episode], list[Episode]]:
     """Against the judgement that the run has of its own start."""
-    step = run.directory.checkpoint_step(run.selector)
     if not run.config.held_out:
         raise Problem(f"{run.path} has no held-out tasks to judge on.", hint=f"strop eval {run.path} --recipe RECIPE")
+    step = run.directory.checkpoint_step(run.selector)
     after, means = run.config.judge(run.parts, step)
     ids = {task.id for task in run.config.held_out}
     start = [episode for episode in run.judged(0) if episode.task.id in ids] if step > 0 else []

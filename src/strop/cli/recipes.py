@@ -11,14 +11,16 @@ import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from strop import loader
 from strop.cli.errors import Problem, Usage
 
 if TYPE_CHECKING:
     from strop.config import TrainConfig
+    from strop.control import ControlConfig
 
+C = TypeVar("C")
 _OVERRIDE = re.compile(r"[A-Za-z_]\w*(\.\w+)*=")
 
 
@@ -28,7 +30,7 @@ class Recipe:
 
     typed: str
     name: str
-    config: TrainConfig
+    config: TrainConfig | ControlConfig
     text: str = ""
 
 
@@ -60,7 +62,17 @@ def find(typed: str, overrides: Sequence[str] = ()) -> Recipe:
     return Recipe(typed, typed, override(importlib.import_module(known[typed]).recipe(), overrides))
 
 
-def override(config: TrainConfig, overrides: Sequence[str]) -> TrainConfig:
+def trainable(typed: str, overrides: Sequence[str] = ()) -> TrainConfig:
+    """The config of a recipe that strop's own loop trains."""
+    from strop.config import TrainConfig
+
+    config = find(typed, overrides).config
+    if not isinstance(config, TrainConfig):
+        raise Usage(f"{typed} is run by Stable-Baselines3: it has no texts to judge.", hint=f"strop train {typed}")
+    return config
+
+
+def override(config: C, overrides: Sequence[str]) -> C:
     """The config with its overrides."""
     from strop.overrides import apply
 
@@ -70,8 +82,9 @@ def override(config: TrainConfig, overrides: Sequence[str]) -> TrainConfig:
         raise Usage(str(error), hint="strop train RECIPE --dry-run shows every field of the plan") from error
 
 
-def _from_file(path: Path) -> TrainConfig:
+def _from_file(path: Path) -> TrainConfig | ControlConfig:
     from strop.config import TrainConfig
+    from strop.control import ControlConfig
     from strop.spec import load_module
 
     if not path.is_file():
@@ -85,7 +98,7 @@ def _from_file(path: Path) -> TrainConfig:
     if not callable(getattr(module, "recipe", None)):
         raise Problem(f"{path} defines no function recipe().", hint="def recipe() -> strop.TrainConfig: ...")
     config = _guarded(path, module.recipe)
-    if not isinstance(config, TrainConfig):
+    if not isinstance(config, TrainConfig | ControlConfig):
         raise Problem(f"{path}: recipe() returned {config!r:.60}.", hint="it returns a strop.TrainConfig(...)")
     return config
 

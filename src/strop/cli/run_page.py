@@ -14,6 +14,7 @@ from strop.cli.show_verdicts import shortened, verdicts
 from strop.plan import describe
 from strop.runs.directory import RunDirectory
 from strop.runs.records import Event, Summary
+from strop.spec import decode, is_control
 from strop.types import Prompt, Unscored
 from strop.verdicts import Verdict, verdicts_of
 
@@ -131,6 +132,8 @@ def _status(directory: RunDirectory, done: int, steps: int, events: Sequence[Eve
 
 def _config(path: Path, config: Mapping[str, Any]) -> dict[str, str]:
     """The config in a few lines."""
+    if is_control(config):
+        return control_lines(config)
     rewards = ", ".join(f"{name} x {weight:g}" for name, (_, weight) in config["rewards"].get("map", {}).items())
     gold = ", ".join(config["gold"].get("map", {}))
     num = {name: _count_lines(path / f"{name}.jsonl") for name in ("tasks", "held_out")}
@@ -146,9 +149,23 @@ def _config(path: Path, config: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
+def control_lines(config: Mapping[str, Any]) -> dict[str, str]:
+    """The same of a run of Stable-Baselines3."""
+    options = ", ".join(f"{name} {value}" for name, value in decode(config["options"]).items())
+    judged = f"every {config['eval_every']} steps" if config["eval_every"] else "at the start and the end"
+    return {
+        "algorithm": f"{config['algorithm']} of Stable-Baselines3" + (f" ({options})" if options else ""),
+        "policy": f"{config['policy']}, noise {config['noise']:g}",
+        "environment": str(config["environment"]),
+        "a step": f"{config['interactions']} turns of the environment",
+        "run": f"{config['steps']} steps, seed {config['seed']}; {config['episodes']} episodes judged {judged}",
+    }
+
+
 def _checkpoints(directory: RunDirectory, found: Page) -> str:
+    zips = sorted(file.name for file in directory.checkpoints.path.glob("[0-9]*.zip"))
     if not found.checkpoints:
-        return "none"
+        return ", ".join(zips) or "none"
     with directory.reader() as store:
         best = store.best_step()
     listed = ", ".join(f"{step} (best)" if step == best else str(step) for step in found.checkpoints)

@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
     typed, overrides = recipes.split(args.words)
     if not 1 <= len(typed) <= 2:
         raise Usage("a recipe and at most one text are needed.", hint='strop score RECIPE "a text in quotes"')
-    config = recipes.find(typed[0], overrides).config.resolve()
+    config = recipes.trainable(typed[0], overrides).resolve()
     if len(typed) == 2:
         scoring.show_text(scoring.of_text(config, typed[1], args.task, args.gold), args.json)
     else:

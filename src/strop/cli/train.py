@@ -34,9 +34,13 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train, and say whether it got better."""
-    from strop.cli import show_plan, show_result, training
+    from strop.cli import controlling, show_plan, show_result, training
 
     job = training.job(args.words, args.run, args.resume)
+    from strop.control import ControlConfig  # after what was typed has been understood: it loads torch
+
+    if isinstance(job.config, ControlConfig):
+        return controlling.train(job, job.config, args.dry_run, args.json)
     if args.dry_run:
         show_plan.dry_run(job.config, as_json=args.json)
         return DONE

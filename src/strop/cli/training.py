@@ -19,6 +19,7 @@ from strop.types import NonFinite, Stopped
 
 if TYPE_CHECKING:
     from strop.config import TrainConfig
+    from strop.control import ControlConfig
     from strop.run import Run
 
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 class Job:
     """One call of `strop train`."""
 
-    config: TrainConfig
+    config: TrainConfig | ControlConfig
     directory: Path
     resume: bool
     typed: str
@@ -58,7 +59,9 @@ def train(job: Job) -> tuple[Run, float]:
     """Train; the run and how many seconds it took."""
     import strop
     from strop.cli.show_plan import plan
+    from strop.config import TrainConfig
 
+    assert isinstance(job.config, TrainConfig)
     started = time.monotonic()
     say(f"run: {job.directory}\n" + _nothing_left(job))
     with _resumable(job):

@@ -13,7 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-_PACKAGES = ("strop", "torch", "transformers", "tokenizers", "peft", "numpy")
+_PACKAGES = ("strop", "torch", "transformers", "tokenizers", "peft", "numpy", "gymnasium", "stable-baselines3")
 # What has to be equal for a resumed run to repeat every bit.
 _DECISIVE = ("threads", "dtype", "seed", "data", "versions", "machine")
 

@@ -102,12 +102,13 @@ def _pack(batch: Batch, lengths_B: list[int], budget: int, keep: Keep) -> list[l
         units.setdefault(owner, []).append(row)
     longest_first = sorted(units.values(), key=lambda rows: -max(lengths_B[row] for row in rows))
     packed: list[list[int]] = []
+    width = 0  # of the newest micro-batch: that of its first unit, since no later one is longer
     for rows in longest_first:
-        width = max(lengths_B[row] for row in (packed[-1] if packed else rows))
         if packed and (len(packed[-1]) + len(rows)) * width <= budget:
             packed[-1].extend(rows)
         else:
             packed.append(list(rows))
+            width = max(lengths_B[row] for row in rows)
     return packed
 
 

@@ -1,0 +1,65 @@
+"""`strop train` of a recipe that Stable-Baselines3 runs."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from strop.cli.errors import DONE, INTERRUPTED, Problem
+from strop.cli.output import console, pairs, print_json, print_rich, say
+from strop.cli.run_page import control_lines
+from strop.cli.show_verdicts import verdicts
+
+if TYPE_CHECKING:
+    from strop.cli.training import Job
+    from strop.control import ControlConfig, ControlRun
+
+
+def train(job: Job, config: ControlConfig, dry_run: bool, as_json: bool) -> int:
+    """Train, and say whether it got better."""
+    from strop import control
+    from strop.spec import encode
+
+    if job.resume:
+        raise Problem(
+            f"{job.directory} was trained by Stable-Baselines3, which owns its loop: it cannot go on as it was.",
+            hint="start another run, with more steps=...",
+        )
+    lines = control_lines(encode(config))
+    if dry_run:
+        _dry_run(lines, as_json)
+        return DONE
+    say(f"run: {job.directory}\n")
+    print_rich(pairs(lines.items()), stderr=True)
+    console(stderr=True).print()
+    started = time.monotonic()
+    run = control.train(config, job.directory, recipe=job.text, command=job.command)
+    _result(run, time.monotonic() - started, as_json)
+    return INTERRUPTED if run.interrupted else DONE
+
+
+def _dry_run(lines: dict[str, str], as_json: bool) -> None:
+    if as_json:
+        print_json(lines)
+        return
+    print_rich(pairs(lines.items()))
+    console().print("\ndry run: nothing was trained or written")
+
+
+def _result(run: ControlRun, seconds: float, as_json: bool) -> None:
+    from strop.control import checkpoints
+
+    found = run.verdicts()
+    if as_json:
+        facts = {"run": str(run.path), "interrupted": run.interrupted, "verdicts": found, "seconds": seconds}
+        print_json(facts)
+        return
+    verdicts(found)
+    console().print(f"\nthis took {timedelta(seconds=round(seconds))}")
+    name, newest = shlex.quote(str(run.path)), checkpoints(run.directory)[-1:]
+    rows = [(f"  strop show {name}", "curves and events"), (f"  strop plot {name} -o curve.png", "as a picture")]
+    rows += [(f"  stable_baselines3.{run.config.algorithm}.load({str(file)!r})", "in Python") for file in newest]
+    say("\ninterrupted; what was learnt is saved" if run.interrupted else "\nnext:")
+    print_rich(pairs(rows), stderr=True)
