@@ -9,9 +9,8 @@ from typing import Any
 import pytest
 import torch
 
-from exact.build import batch_of, episode, turn
+from exact.build import batch_of, episode, flat, turn
 from exact.learners import algorithms, as_baseline, learner
-from exact.tree import flat
 from strop.policies.table import Table
 from strop.types import Batch, End, Last, Max, Mean, Memory, Pick, Update
 

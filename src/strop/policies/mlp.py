@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from torch.nn import Parameter
 
 from strop.codec import VectorCodec
-from strop.policies.table import LOGITS, require_value_head, scatter
+from strop.policies.demands import require_values
+from strop.policies.table import LOGITS, scatter
 from strop.types import Batch, Heads, Reduce, State, Tokens, Want
 
 HIDDEN_GAIN, POLICY_GAIN, VALUE_GAIN = math.sqrt(2.0), 0.01, 1.0
@@ -61,7 +62,7 @@ class MLP:
         value_head: bool = False,
         shared: bool = False,
     ) -> None:
-        self.vocabulary, self.size = vocabulary, size
+        self.vocabulary, self.size, self.has_values = vocabulary, size, value_head
         width = hidden[-1] if hidden else size
         self.net = nn.ModuleDict({"trunk": _trunk(size, hidden), "policy": _layer(width, vocabulary, POLICY_GAIN)})
         if value_head:
@@ -85,7 +86,7 @@ class MLP:
     def heads(self, batch: Batch, reduce: Reduce, want: frozenset[Want] = LOGITS) -> dict[str, Tensor]:
         """One chunk: the outputs are few."""
         if "value" in want:
-            require_value_head("value" in self.net or None)
+            require_values(self)
         decision_BT = batch.decision_BT
         row_N, slot_N = decision_BT.nonzero(as_tuple=True)
         if bool((slot_N != self.size).any()):

@@ -53,7 +53,7 @@ class Steered:
     def __init__(self, base: Policy, critic: Policy, strength: float) -> None:
         self.base, self.critic, self.strength = base, critic, strength
         self.layout: Literal["joined", "per_turn"] = critic.layout
-        self.vocabulary, self.context = critic.vocabulary, critic.context
+        self.vocabulary, self.context, self.has_values = critic.vocabulary, critic.context, critic.has_values
 
     def _steer(self, base_NV: Tensor, q_NV: Tensor) -> Tensor:
         return log_law(base_NV, PLAIN) + self.strength * q_NV
