@@ -9,6 +9,7 @@ VENV_FLAGS := $(if $(SYSTEM_TORCH),--system-site-packages,)
 CONSTRAINTS := $(VENV)/constraints.txt
 # Test processes side by side; each computes in one thread (tests/conftest.py).
 WORKERS ?= 2
+FAST := not slow and not model and not crash and not learning and not matrix
 
 .PHONY: demo test test-ci test-slow test-lowest mutants check check-static format bench clean
 
@@ -17,10 +18,10 @@ demo: $(VENV)/demo.done ## the main job: a real language model gets better at wr
 	$(BIN)/strop train story
 
 test: $(VENV)/dev.done ## the fast tests
-	$(BIN)/python -m pytest -n $(WORKERS) -m "not slow and not model and not crash and not learning"
+	$(BIN)/python -m pytest -n $(WORKERS) -m "$(FAST)"
 
 test-ci: $(VENV)/dev.done ## what CI runs beside the fast tests: learning over two seeds, runs that are killed and go on
-	$(BIN)/python -m pytest -n $(WORKERS) -m "(crash or learning) and not slow and not model"
+	$(BIN)/python -m pytest -n $(WORKERS) -m "(crash or learning or matrix) and not slow and not model"
 
 test-slow: $(VENV)/dev.done ## everything: learning over five seeds, crashes at every rename, the real model where it is local
 	$(BIN)/python -m pytest
@@ -28,7 +29,7 @@ test-slow: $(VENV)/dev.done ## everything: learning over five seeds, crashes at 
 test-lowest: ## the fast tests on the lowest versions that pyproject.toml allows, in an environment of its own
 	$(PYTHON) -m venv $(VENV)-lowest
 	$(VENV)-lowest/bin/python -m pip install --quiet --constraint constraints/lowest.txt --editable '.[dev,demo]'
-	$(VENV)-lowest/bin/python -m pytest -n $(WORKERS) -m "not slow and not model and not crash and not learning"
+	$(VENV)-lowest/bin/python -m pytest -n $(WORKERS) -m "$(FAST)"
 
 mutants: $(VENV)/dev.done ## plant small bugs in every formula and see that a test or strop verify notices: up to half an hour
 	$(BIN)/python tools/mutants.py --workers $(WORKERS)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
+import pytest
 import torch
 
 import strop.algorithms
@@ -41,6 +43,14 @@ GRADIENT = [kind for kind in algorithms() if not is_tabular(kind)]
 ACTOR_CRITIC = [kind for kind in GRADIENT if "critic" in {field.name for field in fields(kind.Config)}]
 VALUE_BASED = [kind for kind in GRADIENT if is_off_policy(kind)]
 ON_POLICY = [kind for kind in GRADIENT if kind.Config.reads == "tasks" and not is_off_policy(kind)]
+
+CORE = {"REINFORCE", "GRPO", "PPO", "DQN", "DPO", "SFT"}
+"""One of each family: what the fast suite runs of a test over all algorithms. CI runs the rest."""
+
+
+def every(kinds: Sequence[Any]) -> list[Any]:
+    """The kinds as parameters of a test, those outside CORE marked `matrix`."""
+    return [kind if kind.__name__ in CORE else pytest.param(kind, marks=pytest.mark.matrix) for kind in kinds]
 
 
 def as_baseline(episode: Episode) -> Episode:

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from exact.build import batch_of, episode, flat, transformer, turn
-from exact.learners import GRADIENT, algorithms, as_baseline, configured, learner
+from exact.learners import CORE, GRADIENT, algorithms, as_baseline, configured, every, learner
 from strop.actor_critic import Critic
 from strop.algorithms.a2c import A2C
 from strop.algorithms.cispo import CISPO
@@ -200,7 +200,7 @@ def test_loss_value_by_hand(kind: Any, fields: dict[str, Any], loss: float) -> N
     assert update.metrics["optimizer/loss"].value == pytest.approx(loss, abs=1e-15)
 
 
-@pytest.mark.parametrize("kind", [kind for kind in GRADIENT if kind.Config.reads == "tasks"])
+@pytest.mark.parametrize("kind", every([kind for kind in GRADIENT if kind.Config.reads == "tasks"]))
 def test_a_better_answer_becomes_likelier(kind: Any) -> None:
     policy = coin()
     batch = batch_of(
@@ -287,7 +287,7 @@ def test_sft_denominator_is_global_not_a_mean_of_means() -> None:
 # ------------------------------------------------------------ what stops an update
 
 
-@pytest.mark.parametrize("kind", GRADIENT)
+@pytest.mark.parametrize("kind", every(GRADIENT))
 @pytest.mark.parametrize("fault", ["nan weight", "infinite weight"])
 def test_non_finite_is_raised_before_anything_moves(kind: Any, fault: str) -> None:
     policy = transformer("gpt2", value_head=True)
@@ -365,7 +365,11 @@ POLICIES = {
 }
 ADAM, MOMENTUM = AdamW(lr=0.01, warmup_steps=3, weight_decay=0.1), SGD(lr=0.05, momentum=0.9)
 CASES = [(kind, "table", MOMENTUM) for kind in algorithms()]
-CASES += [(kind, name, ADAM) for kind in GRADIENT for name in POLICIES]
+CASES += [
+    pytest.param(kind, name, ADAM, marks=[] if kind.__name__ in CORE else pytest.mark.matrix)
+    for kind in GRADIENT
+    for name in POLICIES
+]
 
 
 @pytest.mark.parametrize(("kind", "name", "optimizer"), CASES)

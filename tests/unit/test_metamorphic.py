@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from exact.build import episode, flat, transformer, turn
-from exact.learners import GRADIENT, ON_POLICY, VALUE_BASED, as_baseline, learner
+from exact.learners import GRADIENT, ON_POLICY, VALUE_BASED, as_baseline, every, learner
 from exact.tree import relative, set_weights
 from strop.batch import collate
 from strop.functional.divergences import KL
@@ -71,7 +71,7 @@ def picks(some: Sequence[Episode]) -> list[Pick]:
 
 
 @pytest.mark.parametrize("kl", KLS, ids=KL_IDS)
-@pytest.mark.parametrize("kind", GRADIENT)
+@pytest.mark.parametrize("kind", every(GRADIENT))
 def test_micro_batches_add_up_to_the_whole(kind: Any, kl: KL) -> None:
     policy = policy_of("gpt2")
     whole = gradient(kind, policy, picks(episodes()), kl=kl)
@@ -80,7 +80,7 @@ def test_micro_batches_add_up_to_the_whole(kind: Any, kl: KL) -> None:
         assert relative(gradient(kind, policy, picks(episodes()), micro, kl=kl), whole) < 1e-12
 
 
-@pytest.mark.parametrize("kind", GRADIENT)
+@pytest.mark.parametrize("kind", every(GRADIENT))
 def test_micro_batches_add_up_on_a_table_and_in_float32(kind: Any) -> None:
     for name, tolerance in (("table", 1e-12), ("llama", 1e-5)):
         policy = policy_of(name)
@@ -88,7 +88,7 @@ def test_micro_batches_add_up_on_a_table_and_in_float32(kind: Any) -> None:
         assert relative(gradient(kind, policy, picks(episodes()), 9, kl=KLS[0]), whole) < tolerance
 
 
-@pytest.mark.parametrize("kind", GRADIENT)
+@pytest.mark.parametrize("kind", every(GRADIENT))
 def test_several_epochs_do_not_depend_on_the_split(kind: Any) -> None:
     policy = policy_of("gpt2")
     more = {"optimizer": SGD(lr=0.05), "epochs": 3, "kl": KLS[2]}
@@ -96,7 +96,7 @@ def test_several_epochs_do_not_depend_on_the_split(kind: Any) -> None:
     assert relative(gradient(kind, policy, picks(episodes()), 13, **more), whole) < 1e-11
 
 
-@pytest.mark.parametrize("kind", GRADIENT)
+@pytest.mark.parametrize("kind", every(GRADIENT))
 def test_the_order_of_a_batch_does_not_matter(kind: Any) -> None:
     policy = policy_of("gpt2")
     whole = gradient(kind, policy, picks(episodes()), kl=KLS[0])
@@ -104,7 +104,7 @@ def test_the_order_of_a_batch_does_not_matter(kind: Any) -> None:
     assert relative(gradient(kind, policy, [Pick(episodes()[i]) for i in order], kl=KLS[0]), whole) < 1e-12
 
 
-@pytest.mark.parametrize("kind", GRADIENT)
+@pytest.mark.parametrize("kind", every(GRADIENT))
 def test_a_copy_of_every_group_does_not_matter(kind: Any) -> None:
     policy = policy_of("gpt2")
     whole = gradient(kind, policy, picks(episodes()), kl=KLS[0])
@@ -112,7 +112,7 @@ def test_a_copy_of_every_group_does_not_matter(kind: Any) -> None:
     assert relative(gradient(kind, policy, picks(episodes() + copies), kl=KLS[0]), whole) < 1e-12
 
 
-@pytest.mark.parametrize("kind", GRADIENT)
+@pytest.mark.parametrize("kind", every(GRADIENT))
 @pytest.mark.parametrize("pad", [0, 6])
 def test_padding_does_not_matter(kind: Any, pad: int) -> None:
     def wider(batch: Batch) -> Batch:
@@ -146,7 +146,7 @@ def moved_rewards(scale: float, shift: float) -> list[Episode]:
     return [move(one) for one in episodes()]
 
 
-@pytest.mark.parametrize("kind", [kind for kind in GRADIENT if kind.__name__ in ("RLOO", "GRPO", "DrGRPO")])
+@pytest.mark.parametrize("kind", every([kind for kind in GRADIENT if kind.__name__ in ("RLOO", "GRPO", "DrGRPO")]))
 def test_group_baselines_ignore_a_shift_and_scale_as_they_say(kind: Any) -> None:
     policy, off = policy_of("table"), KL()
     whole = gradient(kind, policy, picks(episodes()), kl=off)
@@ -158,7 +158,7 @@ def test_group_baselines_ignore_a_shift_and_scale_as_they_say(kind: Any) -> None
         assert relative(scaled, 4.0 * whole) < 1e-12
 
 
-@pytest.mark.parametrize("kind", GRADIENT)
+@pytest.mark.parametrize("kind", every(GRADIENT))
 def test_a_pick_of_weight_two_counts_twice_beside_the_denominator(kind: Any) -> None:
     # two picks of one group, REINFORCE-like losses are linear in the pick's weight: w=2 on both doubles the gradient
     policy = policy_of("table")
@@ -167,7 +167,7 @@ def test_a_pick_of_weight_two_counts_twice_beside_the_denominator(kind: Any) -> 
     assert relative(gradient(kind, policy, [Pick(one, weight=2.0) for one in pair], kl=KL()), 2 * whole) < 1e-12
 
 
-@pytest.mark.parametrize("kind", GRADIENT)
+@pytest.mark.parametrize("kind", every(GRADIENT))
 def test_an_unscored_episode_without_logprobs_is_left_alone(kind: Any) -> None:
     policy = policy_of("table")
     scored = episodes()[:3]
@@ -177,14 +177,14 @@ def test_an_unscored_episode_without_logprobs_is_left_alone(kind: Any) -> None:
         assert relative(gradient(kind, policy, picks([*scored, lost]), kl=kl), whole) < 1e-13
 
 
-@pytest.mark.parametrize("kind", ON_POLICY)
+@pytest.mark.parametrize("kind", every(ON_POLICY))
 def test_actions_without_logprobs_are_refused_in_words(kind: Any) -> None:
     one = episode(turn((1,), (2,), None), reward=1.0)
     with pytest.raises(ValueError, match="no log-prob"):
         learner(kind, policy_of("table")).update(collate((Pick(one),), "per_turn"))
 
 
-@pytest.mark.parametrize("kind", GRADIENT)
+@pytest.mark.parametrize("kind", every(GRADIENT))
 def test_episodes_without_any_action_give_a_loss_of_zero(kind: Any) -> None:
     policy = policy_of("gpt2")
     silent = [as_baseline(episode(turn((1, 2), ()), reward=3.0)), episode(turn((1,), ()), reward=1.0)]
@@ -192,7 +192,9 @@ def test_episodes_without_any_action_give_a_loss_of_zero(kind: Any) -> None:
     assert float(moved.abs().max()) == 0.0
 
 
-@pytest.mark.parametrize("kind", [kind for kind in GRADIENT if kind not in VALUE_BASED])  # they read a value there
+@pytest.mark.parametrize(
+    "kind", every([kind for kind in GRADIENT if kind not in VALUE_BASED])
+)  # they read a value there
 def test_tokens_of_the_environment_at_the_end_do_not_matter(kind: Any) -> None:
     policy = policy_of("gpt2")
     ends = [
