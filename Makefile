@@ -11,7 +11,7 @@ CONSTRAINTS := $(VENV)/constraints.txt
 WORKERS ?= 2
 FAST := not slow and not model and not crash and not learning and not matrix
 
-.PHONY: demo test test-ci test-slow test-lowest mutants check check-static format bench clean
+.PHONY: demo test test-ci test-slow test-lowest mutants check check-static format docs bench clean
 
 demo: $(VENV)/demo.done ## the main job: a real language model gets better at writing tiny stories
 	$(BIN)/strop models get smollm2
@@ -37,14 +37,18 @@ mutants: $(VENV)/dev.done ## plant small bugs in every formula and see that a te
 check: check-static test ## format, lint, types, import layers, tests
 
 check-static: $(VENV)/dev.done
-	$(BIN)/ruff format --check src tests benchmarks
-	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/ruff format --check src tests benchmarks tools
+	$(BIN)/ruff check src tests benchmarks tools
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python tools/method_pages.py --check
 
 format: $(VENV)/dev.done
-	$(BIN)/ruff format src tests benchmarks
-	$(BIN)/ruff check --fix src tests benchmarks
+	$(BIN)/ruff format src tests benchmarks tools
+	$(BIN)/ruff check --fix src tests benchmarks tools
+
+docs: $(VENV)/dev.done ## a page for each algorithm, from its file and from what `strop verify` measures
+	$(BIN)/python tools/method_pages.py
 
 bench: $(VENV)/dev.done ## timings, alone on the machine
 	$(BIN)/python benchmarks/step.py

@@ -10,18 +10,19 @@ import argparse
 import importlib
 import re
 import sys
+import tomllib
 from dataclasses import MISSING, Field, fields
 from pathlib import Path
 from typing import Any
 
 from strop import loader
-from strop.spec import encode
 from strop.plan import describe
+from strop.spec import encode
 from strop.verify.checks import Check, plan, run
 
 FOLDER = Path(__file__).parents[1] / "docs" / "methods"
 PARTS = {"Differs from": "How it differs from the paper", "Degenerates:": "When it fails"}
-GAP = re.compile(r"\| [^|]* \|$")
+PREFIX = re.compile(r"^(Differs from (the|its) papers?|Degenerates): *")
 
 
 def main() -> int:
@@ -46,7 +47,14 @@ def page(module: loader.Module, measure: bool) -> str:
     loaded = importlib.import_module(module.place)
     kind = getattr(loaded, module.configured[0])
     title, _, rest = loaded.__doc__.strip().partition("\n")
-    parts = [f"# {title.rstrip('.')}", *_sections(rest), _options(kind), _example(module.name, kind)]
+    purpose = tomllib.loads((FOLDER / "purpose.toml").read_text())[module.name]
+    parts = [
+        f"# {title.rstrip('.')}",
+        f"**Use it for:** {purpose}",
+        *_sections(rest),
+        _options(kind),
+        _example(module.name, kind),
+    ]
     parts.append(_verified(title.partition(":")[0], measure))
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -61,18 +69,16 @@ def index(names: list[str]) -> str:
 
 
 def _sections(text: str) -> list[str]:
-    """The docstring's paragraphs; those that say where it differs and fails get a heading."""
-    found = []
-    for paragraph in text.strip("\n").split("\n\n"):
-        heads = [f"## {heading}\n" for start, heading in PARTS.items() if paragraph.startswith(start)]
-        lines: list[str] = []
-        for line in paragraph.splitlines():
-            second = next((h for s, h in PARTS.items() if line.startswith(s) and not paragraph.startswith(s)), None)
-            if second:
-                lines += ["", f"## {second}", ""]
-            lines.append(line)
-        found.append("\n".join([*heads, *lines]))
-    return found
+    """The docstring's paragraphs; what says where it differs and fails gets a heading."""
+    found: list[str] = []
+    for line in text.strip("\n").splitlines():
+        heading = next((heading for start, heading in PARTS.items() if line.startswith(start)), None)
+        if heading:
+            rest = PREFIX.sub("", line)
+            found += ["", f"## {heading}", "", rest[:1].upper() + rest[1:]]
+        else:
+            found.append(line)
+    return [re.sub(r"\n{3,}", "\n\n", "\n".join(found)).strip("\n")]
 
 
 def _options(kind: Any) -> str:

@@ -138,11 +138,13 @@ def _refuse() -> Any:
 
 
 def _algorithm(text: str) -> Any:
-    """`algorithm=rloo`: an algorithm by its name, with its own defaults."""
-    found = {name.lower(): name for module in loader.modules("algorithms") for name in module.configured}
+    """`algorithm=rloo`, `algorithm=dr_grpo`: an algorithm by its name or its file's, with its own defaults."""
+    modules = loader.modules("algorithms")
+    found = {module.name: name for module in modules for name in module.configured}
+    found |= {name.lower(): name for module in modules for name in module.configured}
     if text.lower() not in found:
         near = difflib.get_close_matches(text.lower(), found, n=1)
-        hint = f"did you mean {found[near[0]]}?" if near else f"allowed are {', '.join(sorted(found.values()))}."
+        hint = f"did you mean {found[near[0]]}?" if near else f"allowed are {', '.join(sorted(set(found.values())))}."
         raise ValueError(f"algorithm={text}: there is no such algorithm; {hint}")
     return loader.load("algorithms", found[text.lower()]).Config()
 
