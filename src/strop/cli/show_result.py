@@ -32,9 +32,8 @@ def result(run: Run, seconds: float, as_json: bool) -> None:
     elif not run.config.held_out:
         console().print("not judged: the recipe has no held-out prompts (held_out=[...]).")
     steps = sum("time/step_seconds" in one for one in metrics)
-    console().print(
-        f"\n{steps} steps; this took {timedelta(seconds=round(seconds))}; {speed:.0f} tokens/s while acting"
-    )
+    acting = f"; {speed:.0f} tokens/s while acting" if speed else ""
+    console().print(f"\n{steps} steps; this took {timedelta(seconds=round(seconds))}{acting}")
 
 
 def what_next(run: Run) -> None:

@@ -14,6 +14,8 @@ _BAR = 20
 _FACTS = (
     ("reward/mean", "reward {:.3f}"),
     ("held_out/reward", "held-out {:.3f}"),
+    ("policy/nll", "nll {:.3f}"),
+    ("preference/accuracy", "accuracy {:.2f}"),
     ("policy/kl", "kl {:.4f}"),
     ("policy/entropy", "entropy {:.2f}"),
     ("rollout/length", "length {:.1f}"),
