@@ -22,6 +22,7 @@ from strop.algorithms.simpo import SimPO
 from strop.batch import collate
 from strop.data.preferences import preferences
 from strop.environments.single_turn import SingleTurn
+from strop.memory import Dataset
 from strop.optimizer import SGD, AdamW
 from strop.policies.table import Table
 from strop.rollout import Scene, play
@@ -119,15 +120,20 @@ def right_answers(policy: Any, codec: Any) -> Gap:
 
 
 def learn_orpo(seed: int) -> Gap:
-    """ORPO: the chosen answers with probability 1."""
+    """ORPO: the chosen answers with probability 1, from shuffled pairs."""
     policy, codec = Table.Config(words=WORDS, has_end=True).build(seed)
-    data = [
-        (Task(f"{prompt}{wrong}", prompt, data={"chosen": right, "rejected": wrong}), 1)
+    tasks = [
+        Task(f"{prompt}{wrong}", prompt, data={"chosen": right, "rejected": wrong})
         for prompt, right in WANTED.items()
         for wrong in COLOURS
         if wrong != right
     ]
-    fit(ORPO.Config(optimizer=AdamW(lr=0.2), weight=0.1), policy, codec, data, 35)
+    memory, rng = Dataset.Config(size=2).build(), np.random.default_rng(seed)
+    memory.add(preferences(tasks, codec))
+    algorithm = ORPO.Config(optimizer=AdamW(lr=0.2), weight=0.1).build(policy, Sampling(), 4096)
+    for _ in range(30):
+        for draw in memory.draws(rng):
+            algorithm.update(collate(draw, policy.layout))
     return right_answers(policy, codec)
 
 
