@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from exact.build import batch_of, episode, turn
-from exact.text_worlds import WORDS, TwoWords, q, train
+from exact.text_worlds import WORDS, PaidWords, q, train
 from strop.algorithms.double_q import DoubleQ
 from strop.algorithms.expected_sarsa import ExpectedSARSA
 from strop.algorithms.q_learning import QLearning
@@ -24,7 +24,7 @@ GREEDY = Sampling(temperature=0.0)
 
 
 def two_words(kind: Any, steps: int, sampling: Sampling, **fields: float) -> dict[str, float]:
-    policy, codec = train(TwoWords, WORDS, [Task("0", "")], steps, 16, 1, sampling=sampling, kind=kind, **fields)
+    policy, codec = train(PaidWords, WORDS, [Task("0", "")], steps, 16, 1, sampling=sampling, kind=kind, **fields)
     return {context + word: q(policy, codec, context, word) for context in "xy" for word in ("one", "two")}
 
 
