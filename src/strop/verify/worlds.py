@@ -93,18 +93,13 @@ CorridorValues = dict[tuple[int, str], float]
 
 def corridor_optimum() -> CorridorValues:
     """Q* of the endless corridor by value iteration."""
-    return corridor_values(max)
-
-
-def corridor_values(value_of: Any) -> CorridorValues:
-    """Q with V(room) = value_of([Q(left), Q(right)]), by iteration."""
     value = [0.0] * LENGTH
     table: CorridorValues = {}
     for _ in range(1000):
         for room in range(LENGTH - 1):
             for word, to in (("right", room + 1), ("left", max(room - 1, 0))):
                 table[room, word] = 1.0 if to == LENGTH - 1 else DISCOUNT * value[to]
-            value[room] = value_of([table[room, "left"], table[room, "right"]])
+            value[room] = max(table[room, "right"], table[room, "left"])
     return table
 
 
@@ -126,10 +121,11 @@ def corridor_transitions() -> Batch:
 
 def corridor_gap(policy: Any, expected: CorridorValues) -> float:
     """The largest distance of a table's row of a room from the values."""
-    return max(
-        abs(policy.weight[policy.row((2 + room,)), ("left", "right").index(word)].item() - value)
+    gaps = [
+        policy.weight[policy.row((2 + room,)), ("left", "right").index(word)].item() - value
         for (room, word), value in expected.items()
-    )
+    ]
+    return float(max(map(abs, gaps)))
 
 
 def walk(algorithm: Any, policy: Any, codec: Any, memory: Memory, steps: int, seed: int, sampling: Sampling) -> None:
