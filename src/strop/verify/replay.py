@@ -12,7 +12,7 @@ import torch
 
 from strop.memory import Prioritised
 from strop.memory.sum_tree import SumTree
-from strop.types import Pick
+from strop.types import Pick, Tokens
 from strop.verify.checks import Gap
 from strop.verify.episodes import episode, turn
 from strop.verify.sampling import chi_square_z
@@ -34,9 +34,9 @@ def check_prioritised_law() -> Iterator[Gap]:
     errors = [1.0, 4.0, 9.0, 0.25, 2.0]
     for alpha in (0.0, 0.5, 1.0):
         memory = held(errors, alpha=alpha, size=1, num_draws=DRAWS)
-        seen = Counter((int(draw[0].episode.id),) for draw in memory.draws(np.random.default_rng(0)))
+        seen: Counter[Tokens] = Counter((int(draw[0].episode.id),) for draw in memory.draws(np.random.default_rng(0)))
         total = math.fsum(error**alpha for error in errors)
-        exact = {(i,): error**alpha / total for i, error in enumerate(errors)}
+        exact: dict[Tokens, float] = {(i,): error**alpha / total for i, error in enumerate(errors)}
         yield Gap(max(chi_square_z(seen, exact, DRAWS), 0.0), 3.7, f"alpha {alpha:g}")
 
 
