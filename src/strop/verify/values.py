@@ -262,7 +262,7 @@ def corridor_learnt(memory: Any, seed: int) -> float:
     """
     policy, codec = Table.Config(words=["left", "right", *ROOMS], order=1).build(seed)
     config = DQN.Config(optimizer=SGD(lr=10.0), discount=DISCOUNT, target_every=4, huber=None)
-    walk(config.build(policy, EXPLORE, 4096), policy, codec, memory.build(), 20, seed, EXPLORE)
+    walk(config.build(policy, EXPLORE, 4096), policy, codec, memory.build(), 30, seed, EXPLORE)
     return corridor_gap(policy, corridor_optimum())
 
 
