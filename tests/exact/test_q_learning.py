@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from exact.build import batch_of, episode, turn
-from exact.text_worlds import DISCOUNT, LENGTH, ROOMS, WORDS, Tasks, TwoWords, corridor_optimum, q, train
+from exact.text_worlds import DISCOUNT, LENGTH, ROOMS, WORDS, PaidWords, Tasks, corridor_optimum, q, train
 from strop.algorithms.q_learning import QLearning
 from strop.codec import WordCodec
 from strop.environments.corridor import Corridor
@@ -24,7 +24,7 @@ from strop.verify.tabular import guess_optimum
 @pytest.mark.parametrize(("discount", "expected"), [(0.9, {"one": 19.0, "two": 20.0}), (0.0, {"one": 1.0, "two": 2.0})])
 def test_two_words_reach_their_exact_values(discount: float, expected: dict[str, float]) -> None:
     # V = 2 / (1 - .9) = 20 whatever follows; Q(one) = 1 + .9 * 20 = 19
-    policy, codec = train(TwoWords, WORDS, [Task("0", "")], 10 if discount else 2, 16, 1, discount=discount, rate=1.0)
+    policy, codec = train(PaidWords, WORDS, [Task("0", "")], 10 if discount else 2, 16, 1, discount=discount, rate=1.0)
     for context in ("x", "y"):
         for word, value in expected.items():
             assert abs(q(policy, codec, context, word) - value) < 1e-6

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from exact.build import batch_of, episode, turn
-from exact.text_worlds import WORDS, TwoWords, q, train
+from exact.text_worlds import WORDS, PaidWords, q, train
 from strop.algorithms.double_q import DoubleQ
 from strop.algorithms.expected_sarsa import ExpectedSARSA
 from strop.algorithms.q_learning import QLearning
@@ -19,12 +19,14 @@ from strop.batch import collate
 from strop.policies.table import Table
 from strop.schedules import Linear
 from strop.types import Batch, End, Pick, Sampling, Task
+from strop.verify import td
+from strop.verify.checks import Gap
 
 GREEDY = Sampling(temperature=0.0)
 
 
 def two_words(kind: Any, steps: int, sampling: Sampling, **fields: float) -> dict[str, float]:
-    policy, codec = train(TwoWords, WORDS, [Task("0", "")], steps, 16, 1, sampling=sampling, kind=kind, **fields)
+    policy, codec = train(PaidWords, WORDS, [Task("0", "")], steps, 16, 1, sampling=sampling, kind=kind, **fields)
     return {context + word: q(policy, codec, context, word) for context in "xy" for word in ("one", "two")}
 
 
@@ -179,3 +181,20 @@ def test_a_pick_of_some_turns_bootstraps_where_it_ends() -> None:
     one = episode(turn(S, (1,), reward=2.0), turn(NEXT, (0,), reward=7.0))
     algorithm.update(collate((Pick(one, turn=0, length=1),), "per_turn"))
     assert policy.weight[policy.row(S), 1].item() == 2 + 0.5 * 8
+
+
+ROWS = (
+    td.check_sarsa,
+    td.check_sarsa_of_a_cut,
+    td.check_expected_sarsa,
+    td.check_double_q,
+    td.check_double_q_bias,
+    td.check_q_learning_bias,
+)
+
+
+@pytest.mark.parametrize("check", ROWS, ids=lambda check: check.__name__)
+def test_rows_hold(check: Any) -> None:
+    found = check()
+    for gap in [found] if isinstance(found, Gap) else found:
+        assert gap.value <= gap.tolerance, gap.case

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 
 from exact.build import batch_of, episode, turn
-from exact.text_worlds import DISCOUNT, LENGTH, Tasks, corridor_optimum
 from strop.algorithms.double_q import DoubleQ
 from strop.algorithms.dqn import DQN
 from strop.algorithms.expected_sarsa import ExpectedSARSA
@@ -18,76 +16,32 @@ from strop.algorithms.ilql import ILQL
 from strop.algorithms.path_consistency import PathConsistency
 from strop.algorithms.q_learning import QLearning
 from strop.algorithms.sarsa import SARSA
-from strop.batch import collate
 from strop.environments.corridor import Corridor
 from strop.environments.single_turn import SingleTurn
 from strop.memory import Fresh, Prioritised, Replay
 from strop.optimizer import SGD, AdamW
 from strop.policies.scratch import Scratch
 from strop.policies.table import Table
-from strop.rollout import EmbeddedEngine, Scene
-from strop.samplers.local import LocalSampler
 from strop.schedules import Linear
-from strop.types import End, Pick, Sampling, Step, Task
+from strop.types import Sampling, Task
+from strop.verify.td import share_of_left
+from strop.verify.worlds import (
+    CORRIDOR,
+    DISCOUNT,
+    EXPLORE,
+    LENGTH,
+    PROBE_DISCOUNT,
+    PROBE_WORDS,
+    PROBES,
+    ROOMS,
+    Probe,
+    corridor_optimum,
+    learn,
+    probe_tasks,
+)
 
 pytestmark = pytest.mark.learning
 SEEDS = [0, 1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (2, 3, 4))]
-WORDS = ["a", "b", "x", "y"]
-EXPLORE = Sampling(epsilon=1.0, max_tokens=1)
-
-
-@dataclass(slots=True)
-class Probe:
-    """Probe environments (Andy Jones): what a critic must learn, each adding one thing to the one before.
-
-    1 always pays 1; 2 pays +1 in context x and -1 in y; 3 shows x, then y, and pays 1 at the end; 4 pays 1 for the
-    word a and -1 for others; 5 pays 1 for a in x and for b in y, else -1.
-    """
-
-    task: Task
-    rng: np.random.Generator
-    left: int = 1
-
-    def start(self) -> str:
-        number = self.task.data["probe"]
-        self.left = 2 if number == 3 else 1
-        return "x" if number in (1, 3, 4) else str(self.task.prompt)
-
-    def step(self, text: str) -> Step:
-        self.left -= 1
-        if self.left:
-            return Step("y")
-        in_x, number = self.task.prompt == "x", self.task.data["probe"]
-        right = text == ("a" if in_x or number == 4 else "b")
-        pay = {1: 1.0, 2: 1.0 if in_x else -1.0, 3: 1.0}.get(number, 1.0 if right else -1.0)
-        return Step("", pay, End.TERMINATED)
-
-    def close(self) -> None:
-        pass
-
-
-# the value of each context and word under the best policy, discount .5
-PROBES: list[tuple[int, dict[str, dict[str, float]]]] = [
-    (1, {"x": dict.fromkeys(WORDS, 1.0)}),
-    (2, {"x": dict.fromkeys(WORDS, 1.0), "y": dict.fromkeys(WORDS, -1.0)}),
-    (3, {"x": dict.fromkeys(WORDS, 0.5)}),
-    (4, {"x": {"a": 1.0, "b": -1.0, "x": -1.0, "y": -1.0}}),
-    (5, {"x": {"a": 1.0, "b": -1.0}, "y": {"a": -1.0, "b": 1.0}}),
-]
-
-
-def play(
-    algorithm: Any, policy: Any, codec: Any, memory: Any, environment: Any, tasks: list[Task], steps: int, seed: int,
-    sampling: Sampling = EXPLORE, group: int = 8, rewards: Any = None,
-) -> None:  # fmt: skip
-    """The loop of a run, without its directory."""
-    scene = Scene(environment=environment, rewards=rewards or {}, codec=codec, context=policy.context, seed=seed)
-    engine = EmbeddedEngine(scene, LocalSampler(policy, codec.stop), sampling, group, len(tasks))
-    rng = np.random.default_rng(seed)
-    for step in range(steps):
-        memory.add(engine.rollout(Tasks(tasks), step))
-        for draw in memory.draws(rng):
-            memory.feedback(draw, algorithm.update(collate(draw, policy.layout)).priority_K)
 
 
 def small(kind: str, seed: int, words: list[str], value_head: bool = False) -> tuple[Any, Any]:
@@ -101,18 +55,17 @@ def small(kind: str, seed: int, words: list[str], value_head: bool = False) -> t
 @pytest.mark.parametrize("kind", ["table", "scratch"])
 @pytest.mark.parametrize(("number", "expected"), PROBES)
 def test_dqn_passes_the_probes(number: int, expected: dict[str, dict[str, float]], kind: str, seed: int) -> None:
-    policy, codec = small(kind, seed, WORDS, value_head=True)
-    tasks = [Task(prompt, prompt, data={"probe": number}) for prompt in ("x", "y")]
+    policy, codec = small(kind, seed, PROBE_WORDS, value_head=True)
     config = DQN.Config(
         optimizer=AdamW(lr=0.1 if kind == "table" else 1e-2),
-        discount=0.5,
+        discount=PROBE_DISCOUNT,
         target_every=5,
         huber=None,
         dueling=seed == 1,
     )
     algorithm = config.build(policy, EXPLORE, 4096)
     memory = Replay.Config(size=64, num_draws=3).build()
-    play(algorithm, policy, codec, memory, Probe, tasks, 40, seed)
+    learn(algorithm, policy, codec, memory, Probe, probe_tasks(number), 40, seed)
     for context, values in expected.items():
         tokens = codec.start(context)
         q_V = policy.prefill([tokens])[0][0].double()
@@ -128,10 +81,6 @@ def value_at(policy: Any, tokens: tuple[int, ...]) -> float:
         return policy.heads(batch, lambda heads: {"v": heads.value_N}, frozenset({"value"}))["v"].sum().item()
 
 
-ROOMS = [f"room{i}" for i in range(LENGTH)]
-CORRIDOR = [Task(str(i), "", data={"room": i, "length": LENGTH, "turns": 3}) for i in range(LENGTH - 1)]
-
-
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("memory", [
     Replay.Config(size=64, num_draws=4),
@@ -142,7 +91,7 @@ def test_dqn_finds_the_corridors_values_from_replay(memory: Any, seed: int) -> N
     policy, codec = small("table", seed, ["left", "right", *ROOMS])
     config = DQN.Config(optimizer=SGD(lr=10.0), discount=DISCOUNT, target_every=4, huber=None)
     algorithm = config.build(policy, EXPLORE, 4096)
-    play(algorithm, policy, codec, memory.build(), Corridor, CORRIDOR, 30, seed)
+    learn(algorithm, policy, codec, memory.build(), Corridor, CORRIDOR, 30, seed)
     for room in range(LENGTH - 1):
         row = policy.weight[policy.row(codec.encode(f"room{room}"))].detach()
         assert codec.words[int(row.argmax())] == "right"
@@ -171,7 +120,7 @@ def test_they_learn_to_answer(algorithm: Any, kind: str, seed: int) -> None:
     tasks = [Task(prompt, prompt) for prompt in ANSWERS]
     memory = Replay.Config(size=32, num_draws=3).build()
     sampling = Sampling(temperature=0.0, epsilon=Linear(start=1.0, end=0.1, steps=20), max_tokens=1)
-    play(
+    learn(
         config.build(policy, sampling, 4096), policy, codec, memory, SingleTurn, tasks, 30, seed, sampling,
         rewards={"right": (right, 1.0)},
     )  # fmt: skip
@@ -181,43 +130,6 @@ def test_they_learn_to_answer(algorithm: Any, kind: str, seed: int) -> None:
         if isinstance(config, PathConsistency.Config):
             # pi*(right) = e^(1 / beta) / (e^(1 / beta) + sum of the others) from a start that is near uniform
             assert torch.softmax(logits_V, -1).max().item() > 0.95
-
-
-@dataclass(slots=True)
-class Temptation:
-    """Maximisation bias (Sutton & Barto, example 6.7): "left" leads to words that pay N(-.1, 1), others end with 0."""
-
-    task: Task
-    rng: np.random.Generator
-    tempted: bool = False
-
-    def start(self) -> str:
-        return "x"
-
-    def step(self, text: str) -> Step:
-        if self.tempted:
-            return Step("", float(self.rng.normal(-0.1, 1.0)), End.TERMINATED)
-        self.tempted = text == "left"
-        return Step("y") if self.tempted else Step("", 0.0, End.TERMINATED)
-
-    def close(self) -> None:
-        pass
-
-
-def share_of_left(kind: Any, seed: int) -> float:
-    """How often the first word is "left" in the first 300 episodes of 4 learners, epsilon .1 and rate .1."""
-    words, count = ["left", "right", *"abcdefgh", "x", "y"], 0
-    law = Sampling(temperature=0.0, epsilon=0.1, max_tokens=1)
-    for learner in range(4):
-        policy, codec = Table.Config(words=words, order=1).build(0)
-        algorithm = kind.Config(rate=0.1, discount=1.0).build(policy, law, 4096)
-        scene = Scene(environment=Temptation, rewards={}, codec=codec, context=None, seed=100 * seed + learner)
-        engine = EmbeddedEngine(scene, LocalSampler(policy, codec.stop), law, 4, 1)
-        for step in range(75):
-            episodes = engine.rollout(Tasks([Task("0", "")]), step)
-            count += sum(one.turns[0].text == "left" for one in episodes)
-            algorithm.update(collate(tuple(Pick(one) for one in episodes), policy.layout))
-    return count / (4 * 300)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -232,7 +144,7 @@ def test_tabular_methods_walk_to_the_end_of_the_corridor(kind: Any, seed: int) -
     policy, codec = small("table", seed, ["left", "right", *ROOMS])
     law = Sampling(temperature=0.0, epsilon=Linear(start=1.0, end=0.1, steps=15), max_tokens=1)
     algorithm = kind.Config(rate=0.3, discount=DISCOUNT).build(policy, law, 4096)
-    play(algorithm, policy, codec, Fresh(), Corridor, CORRIDOR, 25, seed, law)
+    learn(algorithm, policy, codec, Fresh(), Corridor, CORRIDOR, 25, seed, law)
     for room in range(LENGTH - 1):
         row = policy.weight[policy.row(codec.encode(f"room{room}"))]
         assert codec.words[int(row.argmax())] == "right"
