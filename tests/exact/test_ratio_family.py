@@ -20,7 +20,7 @@ from strop.algorithms.dapo import DAPO
 from strop.algorithms.dr_grpo import DrGRPO
 from strop.algorithms.grpo import GRPO
 from strop.algorithms.gspo import GSPO
-from strop.algorithms.reinforce_pp import ReinforcePP
+from strop.algorithms.reinforce_pp import REINFORCEPlusPlus
 from strop.algorithms.remax import ReMax
 from strop.algorithms.rloo import RLOO
 from strop.algorithms.sapo import SAPO
@@ -113,7 +113,7 @@ def test_reinforce_pp_is_whitened_over_tokens_and_biased(size: int, baseline: bo
     # one group: taking its mean off before whitening changes nothing
     tree = table_tree(3, 2, seed=8)
     rewards = rewards_of(tree)
-    got = expected_ascent(tree, build(ReinforcePP, tree, group_baseline=baseline), rewards, size)
+    got = expected_ascent(tree, build(REINFORCEPlusPlus, tree, group_baseline=baseline), rewards, size)
     assert relative(got, slow(tree, rewards, size, over_tokens)) < 1e-7  # constant returns: rounding over 1e-8
     assert cosine(got, tree.true_gradient(rewards)) < 1 - 1e-6
 
@@ -123,11 +123,11 @@ def test_reinforce_pp_returns_to_go_are_discounted_and_its_baseline_is_the_group
     tree = table_tree(3, 2)
     pays = [(3.0, 0), (1.0, 0), (10.0, 1), (6.0, 1)]
     picks = [Pick(episode(turn(PROMPT, (i % 3,)), reward=r, group=g)) for i, (r, g) in enumerate(pays)]
-    update = build(ReinforcePP, tree, group_baseline=True).update(collate(tuple(picks), "per_turn"))
+    update = build(REINFORCEPlusPlus, tree, group_baseline=True).update(collate(tuple(picks), "per_turn"))
     got = update.per_token["advantage"].sum(1).tolist()
     assert got == pytest.approx([x / math.sqrt(2.5) for x in (1, -1, 2, -2)], abs=1e-7)
     # one answer of two tokens, paying 4 at its end, at discount .5: returns 2, 4, whitened to -1, 1
-    two = build(ReinforcePP, tree, discount=0.5).update(
+    two = build(REINFORCEPlusPlus, tree, discount=0.5).update(
         collate((Pick(episode(turn(PROMPT, (1, 2)), reward=4.0)),), "joined")
     )
     assert two.per_token["advantage"][0, 1:].tolist() == pytest.approx([-1, 1], abs=1e-7)
@@ -255,7 +255,7 @@ def test_rejected_groups_and_cut_answers_are_told() -> None:
 # ------------------------------------------------------------ KL in the reward
 
 
-@pytest.mark.parametrize("kind", [GSPO, CISPO, SAPO, ReMax, ReinforcePP])
+@pytest.mark.parametrize("kind", [GSPO, CISPO, SAPO, ReMax, REINFORCEPlusPlus])
 def test_the_pull_to_the_reference_is_taken_off_the_return(kind: Any) -> None:
     # logits 1, 0, 0 against a uniform reference, KL weight .1, no task reward: k1 = log pi + ln 3 of the answers 0 and
     # 1 differ by 1. Group methods centre: -+ .1 / 2; ReMax takes .1 k1 off each; whitening leaves -1 and 1
@@ -269,14 +269,14 @@ def test_the_pull_to_the_reference_is_taken_off_the_return(kind: Any) -> None:
     picks += [Pick(with_greedy(tree, zero, 0.0))] if kind is ReMax else []
     got = algorithm.update(collate(tuple(picks), "per_turn")).per_token["advantage"].sum(1).tolist()[:2]
     k1 = [1 - math.log(math.e + 2) + math.log(3), -math.log(math.e + 2) + math.log(3)]
-    expected = {ReMax: [-0.1 * k for k in k1], ReinforcePP: [-1.0, 1.0]}.get(kind, [-0.05, 0.05])
+    expected = {ReMax: [-0.1 * k for k in k1], REINFORCEPlusPlus: [-1.0, 1.0]}.get(kind, [-0.05, 0.05])
     assert got == pytest.approx(expected, abs=1e-6)
 
 
 @pytest.mark.parametrize(("kind", "fields"), [
     (GSPO, {"clip_low": -1.0}), (DAPO, {"clip_high": -0.1}), (DAPO, {"oversampling": 0}),
     (DAPO, {"overlong_tokens": -1}), (CISPO, {"cap": 0.2}), (CISPO, {"floor": 1.5}),
-    (SAPO, {"tau_negative": 0.0}), (ReinforcePP, {"discount": 2.0}),
+    (SAPO, {"tau_negative": 0.0}), (REINFORCEPlusPlus, {"discount": 2.0}),
     (GRPO, {"dual_clip": 1.1}), (DrGRPO, {"dual_clip": 1.1}), (RLOO, {"clip": -1.0}),
 ])  # fmt: skip
 def test_a_field_that_means_nothing_is_refused_by_its_name(kind: Any, fields: dict[str, Any]) -> None:
