@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import math
-import statistics
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
 
 from exact.build import episode, turn
 from exact.learners import configured
@@ -28,7 +26,10 @@ from strop.batch import collate
 from strop.functional.divergences import KL
 from strop.functional.lengths import soft_overlong
 from strop.optimizer import SGD
-from strop.types import Completion, Episode, Pick, Sampling, Source, Unscored
+from strop.types import Pick, Sampling, Unscored
+from strop.verify.baselines import expected_with_greedy, over_tokens, with_greedy
+from strop.verify.policy_gradient import rewards_of
+from strop.verify.ratios import normalised_returns, over_all_tokens
 
 
 def build(kind: Any, tree: Tree, max_tokens: int = 5, **fields: Any) -> Any:
@@ -36,49 +37,12 @@ def build(kind: Any, tree: Tree, max_tokens: int = 5, **fields: Any) -> Any:
     return config.build(tree.policy, Sampling(max_tokens=max_tokens), 4096)
 
 
-def rewards_of(tree: Tree, seed: int = 7) -> list[float]:
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(len(tree.sequences), generator=generator, dtype=torch.float64).tolist()
-
-
-def token_scores(tree: Tree) -> list[list[Tensor]]:
-    """grad log pi of every token of every sequence."""
-    return [[tree.gradient(logprob) for logprob in logprobs] for logprobs in tree.logprobs(tree.laws())]
-
-
-def slow(tree: Tree, rewards: Sequence[float], size: int, advantages: Any) -> Tensor:
-    """sum over groups of P(group) * mean over the group's tokens of A_it grad log pi_it, in plain loops.
-
-    `advantages(returns, lengths)` gives one number a member.
-    """
-    scores = token_scores(tree)
-    total = torch.zeros_like(scores[0][0])
-    for probability, members in tree.tuples(size):
-        lengths = [len(scores[i]) for i in members]
-        numbers = advantages([rewards[i] for i in members], lengths)
-        for a, i in zip(numbers, members, strict=True):
-            total += probability * a * sum(scores[i]) / sum(lengths)  # type: ignore[arg-type]
-    return total
-
-
-def normalised(returns: list[float], lengths: list[int]) -> list[float]:
-    if len(set(returns)) == 1:
-        return [0.0] * len(returns)
-    return [(r - statistics.fmean(returns)) / (statistics.stdev(returns) + 1e-4) for r in returns]
-
-
-def over_tokens(returns: list[float], lengths: list[int]) -> list[float]:
-    """Whitened over all tokens, each return as often as its sequence has tokens; the population's std."""
-    spread = [r for r, n in zip(returns, lengths, strict=True) for _ in range(n)]
-    return [(r - statistics.fmean(spread)) / (statistics.pstdev(spread) + 1e-8) for r in returns]
-
-
 @pytest.mark.parametrize("kind", [DAPO, CISPO])
 def test_dapo_and_cispo_are_normalised_returns_under_a_mean_over_tokens(kind: Any) -> None:
     tree = table_tree(3, 2, seed=5)
     rewards = rewards_of(tree)
     got = expected_ascent(tree, build(kind, tree), rewards, 2)
-    assert relative(got, slow(tree, rewards, 2, normalised)) < 1e-12
+    assert relative(got, over_all_tokens(tree, rewards, 2, normalised_returns)) < 1e-12
     assert cosine(got, tree.true_gradient(rewards)) < 1 - 1e-6  # by length: it is not the policy gradient
 
 
@@ -114,7 +78,9 @@ def test_reinforce_pp_is_whitened_over_tokens_and_biased(size: int, baseline: bo
     tree = table_tree(3, 2, seed=8)
     rewards = rewards_of(tree)
     got = expected_ascent(tree, build(REINFORCEPlusPlus, tree, group_baseline=baseline), rewards, size)
-    assert relative(got, slow(tree, rewards, size, over_tokens)) < 1e-7  # constant returns: rounding over 1e-8
+    assert (
+        relative(got, over_all_tokens(tree, rewards, size, over_tokens)) < 1e-7
+    )  # constant returns: rounding over 1e-8
     assert cosine(got, tree.true_gradient(rewards)) < 1 - 1e-6
 
 
@@ -134,23 +100,6 @@ def test_reinforce_pp_returns_to_go_are_discounted_and_its_baseline_is_the_group
 
 
 # ------------------------------------------------------------ ReMax
-
-
-def with_greedy(tree: Tree, rewards: Sequence[float | Unscored], baseline: float | Unscored) -> Episode:
-    one = tree.episodes(rewards)[0]
-    (only,) = one.turns
-    sure = Completion(only.completion.tokens, (0.0,) * len(only.completion.tokens), "stop")
-    first = replace(one, turns=(replace(only, completion=sure),), source=Source.GREEDY)
-    return replace(first, parts={"r": replace(one.parts["r"], total=baseline)})
-
-
-def expected_with_greedy(tree: Tree, algorithm: Any, rewards: Sequence[float], size: int, baseline: Any) -> Tensor:
-    episodes, greedy = tree.episodes(rewards), with_greedy(tree, rewards, baseline)
-    total = torch.zeros_like(tree.score()[0])
-    for probability, members in tree.tuples(size):
-        picks = [Pick(episodes[i]) for i in members] + [Pick(greedy)]
-        total += probability * ascent(tree, algorithm, picks)
-    return total
 
 
 @pytest.mark.parametrize("size", [1, 2])
