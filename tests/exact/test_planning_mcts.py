@@ -9,12 +9,12 @@ import pytest
 import torch
 
 from exact.build import transformer
-from exact.planned import PROMPT, STOP, rewards, table, tree
 from strop.planning.boltzmann import regularised_optimum, soft_values
 from strop.planning.enumeration import enumerate_sequences, mean_values, optimal_values
 from strop.planning.mcts import Problem, TreeSearch, rollout_values
 from strop.samplers.local import LocalSampler
 from strop.types import Sampling, Tokens
+from strop.verify.planned import PROMPT, STOP, rewards, table, tree
 
 
 def problem(horizon: int = 4, vocabulary: int = 3, seed: int = 7) -> Problem:

@@ -11,7 +11,6 @@ import pytest
 import torch
 
 from exact.build import transformer
-from exact.planned import PROMPT, STOP, grow, rewards, table, tree
 from exact.tree import Tree, table_tree
 from strop.planning.beam import beam_search
 from strop.planning.best_of_n import best_of_n_bound, best_of_n_kl, best_of_n_law, sample_best
@@ -21,6 +20,7 @@ from strop.planning.evaluation import policy_values
 from strop.planning.value_iteration import iterate_values
 from strop.samplers.local import LocalSampler
 from strop.types import Sampling, Tokens
+from strop.verify.planned import PROMPT, STOP, grow, rewards, table, tree
 
 J_STAR = 0.6854339889623545  # beta ln Z of reference seed 1, reward seed 7, beta .5, computed apart from this library
 

@@ -1,4 +1,4 @@
-"""The text problem of the planning tests: 3 tokens, 0 ends, at most 3 tokens: 15 completions after 7 prefixes."""
+"""The text problem of the planning checks: 3 tokens, 0 ends, at most 3 tokens: 15 completions after 7 prefixes."""
 
 from __future__ import annotations
 
