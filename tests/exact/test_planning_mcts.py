@@ -14,11 +14,8 @@ from strop.planning.enumeration import enumerate_sequences, mean_values, optimal
 from strop.planning.mcts import Problem, TreeSearch, rollout_values
 from strop.samplers.local import LocalSampler
 from strop.types import Sampling, Tokens
-from strop.verify.planned import PROMPT, STOP, rewards, table, tree
-
-
-def problem(horizon: int = 4, vocabulary: int = 3, seed: int = 7) -> Problem:
-    return Problem(PROMPT, Sampling(max_tokens=horizon), STOP, rewards(seed, vocabulary, horizon).__getitem__)
+from strop.verify.planned import PROMPT, STOP, table, tree
+from strop.verify.searching import problem
 
 
 def test_a_few_simulations_by_hand() -> None:

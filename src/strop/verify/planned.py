@@ -16,7 +16,8 @@ def grow(vocabulary: int, horizon: int, prefix: Tokens = ()) -> tuple[list[Token
     """(unfinished prefixes, completions), depth first."""
     if len(prefix) == horizon or (prefix and prefix[-1] == 0):
         return [], [prefix]
-    prefixes, completions = [prefix], []
+    prefixes: list[Tokens] = [prefix]
+    completions: list[Tokens] = []
     for token in range(vocabulary):
         below = grow(vocabulary, horizon, (*prefix, token))
         prefixes, completions = prefixes + below[0], completions + below[1]
