@@ -110,7 +110,7 @@ def check_policy_iteration() -> Iterator[Gap]:
 
 
 def check_linear_solve() -> Iterator[Gap]:
-    """Policy evaluation: by one linear solve, r + discount * 2 / (1 - discount) for the word that pays 2."""
+    """Policy evaluation: r + discount * 2 / (1 - discount), by one linear solve, where 2 is collected ever after."""
     yield from _two_words(lambda mdp, discount: policy_values(mdp, [[0.0, 1.0], [0.0, 1.0]], discount))
 
 
