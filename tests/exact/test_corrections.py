@@ -12,10 +12,9 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
 
 from exact.build import batch_of, episode, flat, turn
-from exact.tree import PROMPT, Laws, Tree, ascent, random_weights, relative, set_weights, table_tree
+from exact.tree import PROMPT, ascent, random_weights, relative, set_weights
 from strop.algorithms.dr_grpo import DrGRPO
 from strop.algorithms.reinforce import REINFORCE
 from strop.batch import collate
@@ -27,61 +26,7 @@ from strop.policies.table import Table
 from strop.rollout import Scene, play
 from strop.samplers.local import LocalSampler
 from strop.types import Pick, Sampling, Task
-
-NOISE = {"small": 0.05, "middle": 0.4, "large": 1.5}
-INF = math.inf
-KINDS: dict[str, Correction | None] = {
-    "none": None,
-    "token": Correction(cap=INF),
-    "token TIS 2": Correction(cap=2.0),
-    "sequence": Correction(level="sequence", cap=INF),
-    "sequence TIS 2": Correction(level="sequence", cap=2.0),
-    "sequence MIS 3": Correction(level="sequence", kind="mask", cap=3.0),
-    "token IcePop .5 to 5": Correction(kind="mask", floor=0.5, cap=5.0),
-}
-SLOW = {
-    "none": lambda rho: [1.0] * len(rho),
-    "token": lambda rho: rho,
-    "token TIS 2": lambda rho: [min(r, 2.0) for r in rho],
-    "sequence": lambda rho: [math.prod(rho)] * len(rho),
-    "sequence TIS 2": lambda rho: [min(math.prod(rho), 2.0)] * len(rho),
-    "sequence MIS 3": lambda rho: [math.prod(rho) if math.prod(rho) <= 3.0 else 0.0] * len(rho),
-    "token IcePop .5 to 5": lambda rho: [r if 0.5 <= r <= 5.0 else 0.0 for r in rho],
-    "prefix": lambda rho: [math.prod(rho[: t + 1]) for t in range(len(rho))],
-    "length-normalised": lambda rho: [math.prod(rho) ** (1 / len(rho))] * len(rho),
-}
-
-
-def mismatched(noise: float) -> tuple[Tree, Laws, list[float]]:
-    """The tree of the learner, the sampler's laws, and a reward for every sequence."""
-    tree = table_tree(3, 4, seed=3)
-    own = flat(tree.policy.parameters())
-    set_weights(tree.policy, own + random_weights(tree.policy, seed=4, scale=noise))
-    mu = {s: law.detach() for s, law in tree.laws().items()}
-    set_weights(tree.policy, own)
-    rewards = random_weights(tree.policy, seed=5)[: len(tree.sequences)].tolist()
-    return tree, mu, rewards
-
-
-def expected(tree: Tree, mu: Laws, rewards: list[float], correction: Correction | None) -> Tensor:
-    """The exact expectation of REINFORCE's step where mu samples."""
-    config = REINFORCE.Config(optimizer=SGD(lr=1.0), kl=KL(), baseline_decay=None, correction=correction)
-    algorithm = config.build(tree.policy, Sampling(), 4096)
-    probs = tree.probabilities(mu).tolist()
-    episodes = tree.episodes(rewards, laws=mu)
-    return ascent(tree, algorithm, [Pick(one, weight=len(probs) * p) for one, p in zip(episodes, probs, strict=True)])
-
-
-def by_hand(tree: Tree, mu: Laws, rewards: list[float]) -> dict[str, Tensor]:
-    """sum_y mu(y) r(y) sum_t w_t grad log pi(y_t) of every weight in SLOW, in plain loops."""
-    totals = {name: torch.zeros_like(flat(tree.policy.parameters())) for name in SLOW}
-    probs, old = tree.probabilities(mu).tolist(), tree.logprobs(mu)
-    for p, r, new_T, old_T in zip(probs, rewards, tree.logprobs(tree.laws()), old, strict=True):
-        rho = (new_T.detach() - old_T).exp().tolist()
-        scores = [tree.gradient(logprob) for logprob in new_T]
-        for name, weigh in SLOW.items():
-            totals[name] += p * r * sum(w * score for w, score in zip(weigh(rho), scores, strict=True))
-    return totals
+from strop.verify.corrections import KINDS, NOISE, by_hand, expected, mismatched
 
 
 @pytest.mark.parametrize("noise", NOISE)

@@ -12,7 +12,7 @@ from exact.tree import expected_ascent, relative, table_tree
 from strop.algorithms.dr_grpo import DrGRPO
 from strop.algorithms.grpo import GRPO
 from strop.algorithms.reinforce import REINFORCE
-from strop.algorithms.reinforce_pp import ReinforcePP
+from strop.algorithms.reinforce_pp import REINFORCEPlusPlus
 from strop.algorithms.rloo import RLOO
 
 
@@ -27,7 +27,7 @@ def test_minus_logprob_as_entropy_has_the_right_value_and_no_gradient() -> None:
     assert float(gradient.abs().max()) < 1e-15
 
 
-@pytest.mark.parametrize(("kind", "size"), [(REINFORCE, 1), (RLOO, 2), (ReinforcePP, 1), (DrGRPO, 2), (GRPO, 2)])
+@pytest.mark.parametrize(("kind", "size"), [(REINFORCE, 1), (RLOO, 2), (REINFORCEPlusPlus, 1), (DrGRPO, 2), (GRPO, 2)])
 def test_the_bonus_has_the_gradient_of_the_full_entropy(kind: Any, size: int) -> None:
     # without rewards the expected step is weight * E[ mean over its tokens of grad H(pi_s) ], the states held fixed:
     # sequence_sum: sum_s d_s grad H(pi_s); constant: over L_max = 5; the others divide by the tokens of what was drawn

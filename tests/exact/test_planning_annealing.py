@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections import Counter
 
@@ -11,25 +10,7 @@ import pytest
 
 from strop.planning.annealing import Edits, Geometric, Logarithmic, anneal, transition_matrix
 from strop.types import Tokens
-
-TEMPERATURE = 0.8
-EDITS = [
-    Edits(alphabet=(3, 5), max_length=3),
-    Edits(alphabet=(0, 1, 2), max_length=3, min_length=1, insert=2.0, delete=0.5, substitute=0.7),
-    Edits(alphabet=(4, 9), max_length=2, min_length=2),
-    Edits(alphabet=(4, 9), max_length=3, substitute=0.0),
-    Edits(alphabet=(7,), max_length=4),
-]
-
-
-def space(edits: Edits) -> list[Tokens]:
-    """All sequences that the edits reach."""
-    lengths = range(edits.min_length, edits.max_length + 1)
-    return [y for n in lengths for y in itertools.product(edits.alphabet, repeat=n)]
-
-
-def heights(sequences: list[Tokens]) -> dict[Tokens, float]:
-    return dict(zip(sequences, np.random.default_rng(9).normal(size=len(sequences)).tolist(), strict=True))
+from strop.verify.planning import EDITS, TEMPERATURE, gibbs, heights, space
 
 
 def slow_proposals(edits: Edits, y: Tokens) -> Counter[Tokens]:
@@ -59,11 +40,6 @@ def slow_chain(edits: Edits, sequences: list[Tokens], height: dict[Tokens, float
                 chain[i, j] = law[y][z] * min(1.0, math.exp((height[z] - height[y]) / TEMPERATURE) * ratio)
         chain[i, i] = 1.0 - chain[i].sum()
     return chain
-
-
-def gibbs(sequences: list[Tokens], height: dict[Tokens, float]) -> np.ndarray:
-    weights = np.exp(np.array([height[y] for y in sequences]) / TEMPERATURE)
-    return weights / weights.sum()
 
 
 def stationary(chain: np.ndarray) -> np.ndarray:

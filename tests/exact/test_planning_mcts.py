@@ -9,16 +9,13 @@ import pytest
 import torch
 
 from exact.build import transformer
-from exact.planned import PROMPT, STOP, rewards, table, tree
 from strop.planning.boltzmann import regularised_optimum, soft_values
 from strop.planning.enumeration import enumerate_sequences, mean_values, optimal_values
 from strop.planning.mcts import Problem, TreeSearch, rollout_values
 from strop.samplers.local import LocalSampler
 from strop.types import Sampling, Tokens
-
-
-def problem(horizon: int = 4, vocabulary: int = 3, seed: int = 7) -> Problem:
-    return Problem(PROMPT, Sampling(max_tokens=horizon), STOP, rewards(seed, vocabulary, horizon).__getitem__)
+from strop.verify.planned import PROMPT, STOP, table, tree
+from strop.verify.searching import problem
 
 
 def test_a_few_simulations_by_hand() -> None:

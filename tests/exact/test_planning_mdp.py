@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import itertools
-
 import numpy as np
 import pytest
 
-from exact.worlds import LAKE_4, LAKE_8, cliff_walking, frozen_lake, random_mdp, taxi, two_contexts
+from exact.worlds import LAKE_4, LAKE_8, cliff_walking, frozen_lake, taxi
 from strop.planning.evaluation import policy_values
-from strop.planning.mdp import FiniteMDP, action_values, deterministic
+from strop.planning.mdp import FiniteMDP, action_values
 from strop.planning.policy_iteration import iterate_policies
 from strop.planning.value_iteration import backward_induction, iterate_values
+from strop.verify.planning import TWO_WORDS, best_of_all, random_mdp, two_contexts
 
 
 @pytest.mark.parametrize("lead", [0.0, 0.3, 1.0])
-@pytest.mark.parametrize(("discount", "expected"), [(0.9, (19.0, 20.0)), (0.0, (1.0, 2.0))])
+@pytest.mark.parametrize(("discount", "expected"), TWO_WORDS.items())
 def test_two_contexts_for_every_kernel(lead: float, discount: float, expected: tuple[float, float]) -> None:
     # V* = 2 / (1 - discount) whatever the transitions: Q*(., word 1) = 1 + discount V*, Q*(., word 2) = V*
     for solution in (iterate_values(two_contexts(lead), discount), iterate_policies(two_contexts(lead), discount)):
@@ -65,11 +64,7 @@ def test_value_and_policy_iteration_agree(seed: int, discount: float) -> None:
 
 def test_policy_iteration_finds_the_best_of_all_deterministic_policies() -> None:
     mdp = random_mdp(3, states=4)
-    every = [
-        policy_values(mdp, deterministic(np.array([*actions, 0]), 3), 0.9).value_S
-        for actions in itertools.product(range(3), repeat=3)
-    ]
-    assert np.abs(iterate_policies(mdp, 0.9).value_S - np.max(every, axis=0)).max() < 1e-12
+    assert np.abs(iterate_policies(mdp, 0.9).value_S - best_of_all(mdp, 0.9)).max() < 1e-12
 
 
 @pytest.mark.parametrize("discount", [0.3, 0.9, 1.0])

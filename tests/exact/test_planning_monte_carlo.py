@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
 
-from exact.worlds import two_contexts
 from strop.planning.evaluation import policy_values
 from strop.planning.mdp import FiniteMDP
 from strop.planning.monte_carlo import (
@@ -23,38 +21,7 @@ from strop.planning.monte_carlo import (
     weighted_importance,
 )
 from strop.planning.value_iteration import iterate_values
-
-DISCOUNT = 0.7
-
-
-def layered() -> FiniteMDP:
-    """0 -> 1 or 2 -> 3 or the end (4) -> the end: at most three steps, and no state comes twice."""
-    rng = np.random.default_rng(0)
-    P = np.zeros((5, 2, 5))
-    for state, targets in {0: (1, 2), 1: (3, 4), 2: (3, 4), 3: (4,), 4: (4,)}.items():
-        for action in range(2):
-            P[state, action, list(targets)] = rng.dirichlet(np.ones(len(targets)))
-    return FiniteMDP(P, rng.normal(size=(5, 2, 5)), [1, 0, 0, 0, 0], [False] * 4 + [True])
-
-
-def every_path(mdp: FiniteMDP, policy_SA: np.ndarray, state: int = 0) -> Iterator[tuple[float, Path]]:
-    """(probability, path) of all that can happen from a state on."""
-    if mdp.terminal[state]:
-        yield 1.0, Path((), (), ())
-        return
-    for action, after in np.argwhere(mdp.P[state] > 0).tolist():
-        chance = policy_SA[state, action] * mdp.P[state, action, after]
-        for probability, rest in every_path(mdp, policy_SA, after):
-            reward = float(mdp.R[state, action, after])
-            yield (
-                chance * probability,
-                Path((state, *rest.states), (action, *rest.actions), (reward, *rest.rewards)),
-            )
-
-
-def policies() -> tuple[np.ndarray, np.ndarray]:
-    rng = np.random.default_rng(1)
-    return rng.dirichlet(np.ones(2), size=5), rng.dirichlet(np.ones(2), size=5)
+from strop.verify.planning import DISCOUNT, every_path, layered, policies, two_contexts
 
 
 def test_returns_by_hand() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from typing import Any
 
@@ -11,7 +10,6 @@ import pytest
 import torch
 
 from exact.build import transformer
-from exact.planned import PROMPT, STOP, grow, rewards, table, tree
 from exact.tree import Tree, table_tree
 from strop.planning.beam import beam_search
 from strop.planning.best_of_n import best_of_n_bound, best_of_n_kl, best_of_n_law, sample_best
@@ -21,6 +19,8 @@ from strop.planning.evaluation import policy_values
 from strop.planning.value_iteration import iterate_values
 from strop.samplers.local import LocalSampler
 from strop.types import Sampling, Tokens
+from strop.verify.planned import PROMPT, STOP, grow, rewards, table, tree
+from strop.verify.searching import DRAWN, PAID, first_best, rarely_ending, slow_beam
 
 J_STAR = 0.6854339889623545  # beta ln Z of reference seed 1, reward seed 7, beta .5, computed apart from this library
 
@@ -172,13 +172,8 @@ def test_the_bound_is_an_equality_only_without_atoms() -> None:
 
 @pytest.mark.parametrize("n", [1, 2, 3, 4])
 def test_best_of_n_is_the_law_of_the_first_best_of_n_draws(n: int) -> None:
-    probs, reward = [0.1, 0.25, 0.05, 0.4, 0.2, 0.0], [1.0, 2.0, 2.0, 0.0, 1.0, 3.0]  # two ties, one impossible
-    expected = [0.0] * 6
-    for draws in itertools.product(range(6), repeat=n):
-        values = [reward[y] for y in draws]
-        expected[draws[values.index(max(values))]] += math.prod(probs[y] for y in draws)
-    law = best_of_n_law(torch.tensor(probs, dtype=torch.float64), torch.tensor(reward), n).tolist()
-    assert law == pytest.approx(expected, abs=1e-15)
+    law = best_of_n_law(torch.tensor(DRAWN, dtype=torch.float64), torch.tensor(PAID), n).tolist()
+    assert law == pytest.approx(first_best(DRAWN, PAID, n), abs=1e-15)
 
 
 def test_sampled_best_of_n_follows_the_law() -> None:
@@ -214,21 +209,6 @@ def test_best_of_n_keeps_the_first_of_equals() -> None:
 # ------------------------------------------------------------ beams
 
 
-def slow_beam(found: Any, horizon: int, width: int, power: float) -> list[Tokens]:
-    """No early end: grow the `width` likeliest unfinished prefixes, then rank every ending that was met."""
-    live: list[Tokens] = [()]
-    logprob = {(): 0.0}
-    ended: list[Tokens] = []
-    for _ in range(horizon):
-        longer = []
-        for prefix in live:
-            for v, step in enumerate(found.laws[prefix].tolist()):
-                logprob[(*prefix, v)] = logprob[prefix] + step
-                (ended if (*prefix, v) in found.sequences else longer).append((*prefix, v))
-        live = sorted(longer, key=lambda y: -logprob[y])[:width]
-    return sorted(ended, key=lambda y: -logprob[y] / len(y) ** power)[:width]
-
-
 @pytest.mark.parametrize("power", [0.0, 0.5, 1.0])
 def test_a_wide_beam_is_exact(power: float) -> None:
     found = tree(0, 4, 4)
@@ -245,10 +225,7 @@ def test_a_wide_beam_is_exact(power: float) -> None:
 def test_a_narrow_beam_keeps_the_likeliest_prefixes(width: int, power: float) -> None:
     missed = 0
     for seed in range(12):
-        policy = table(seed, 4, 4)
-        with torch.no_grad():
-            policy.weight[:, 0] -= 3.0  # few endings before the horizon, so that a narrow beam can miss the best
-        found = enumerate_sequences(policy, PROMPT, Sampling(max_tokens=4), STOP)
+        policy, found = rarely_ending(seed)
         beams = beam_search(policy, PROMPT, Sampling(max_tokens=4), STOP, width, power)
         assert [beam.tokens for beam in beams] == slow_beam(found, 4, width, power)
         missed += beams[0].tokens != max(found.sequences, key=lambda y: found.sequences[y] / len(y) ** power)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import math
-import statistics
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
 
 from exact.build import episode, turn
 from exact.learners import configured
@@ -20,7 +18,7 @@ from strop.algorithms.dapo import DAPO
 from strop.algorithms.dr_grpo import DrGRPO
 from strop.algorithms.grpo import GRPO
 from strop.algorithms.gspo import GSPO
-from strop.algorithms.reinforce_pp import ReinforcePP
+from strop.algorithms.reinforce_pp import REINFORCEPlusPlus
 from strop.algorithms.remax import ReMax
 from strop.algorithms.rloo import RLOO
 from strop.algorithms.sapo import SAPO
@@ -28,7 +26,10 @@ from strop.batch import collate
 from strop.functional.divergences import KL
 from strop.functional.lengths import soft_overlong
 from strop.optimizer import SGD
-from strop.types import Completion, Episode, Pick, Sampling, Source, Unscored
+from strop.types import Pick, Sampling, Unscored
+from strop.verify.baselines import expected_with_greedy, over_tokens, with_greedy
+from strop.verify.policy_gradient import rewards_of
+from strop.verify.ratios import normalised_returns, over_all_tokens
 
 
 def build(kind: Any, tree: Tree, max_tokens: int = 5, **fields: Any) -> Any:
@@ -36,49 +37,12 @@ def build(kind: Any, tree: Tree, max_tokens: int = 5, **fields: Any) -> Any:
     return config.build(tree.policy, Sampling(max_tokens=max_tokens), 4096)
 
 
-def rewards_of(tree: Tree, seed: int = 7) -> list[float]:
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(len(tree.sequences), generator=generator, dtype=torch.float64).tolist()
-
-
-def token_scores(tree: Tree) -> list[list[Tensor]]:
-    """grad log pi of every token of every sequence."""
-    return [[tree.gradient(logprob) for logprob in logprobs] for logprobs in tree.logprobs(tree.laws())]
-
-
-def slow(tree: Tree, rewards: Sequence[float], size: int, advantages: Any) -> Tensor:
-    """sum over groups of P(group) * mean over the group's tokens of A_it grad log pi_it, in plain loops.
-
-    `advantages(returns, lengths)` gives one number a member.
-    """
-    scores = token_scores(tree)
-    total = torch.zeros_like(scores[0][0])
-    for probability, members in tree.tuples(size):
-        lengths = [len(scores[i]) for i in members]
-        numbers = advantages([rewards[i] for i in members], lengths)
-        for a, i in zip(numbers, members, strict=True):
-            total += probability * a * sum(scores[i]) / sum(lengths)  # type: ignore[arg-type]
-    return total
-
-
-def normalised(returns: list[float], lengths: list[int]) -> list[float]:
-    if len(set(returns)) == 1:
-        return [0.0] * len(returns)
-    return [(r - statistics.fmean(returns)) / (statistics.stdev(returns) + 1e-4) for r in returns]
-
-
-def over_tokens(returns: list[float], lengths: list[int]) -> list[float]:
-    """Whitened over all tokens, each return as often as its sequence has tokens; the population's std."""
-    spread = [r for r, n in zip(returns, lengths, strict=True) for _ in range(n)]
-    return [(r - statistics.fmean(spread)) / (statistics.pstdev(spread) + 1e-8) for r in returns]
-
-
 @pytest.mark.parametrize("kind", [DAPO, CISPO])
 def test_dapo_and_cispo_are_normalised_returns_under_a_mean_over_tokens(kind: Any) -> None:
     tree = table_tree(3, 2, seed=5)
     rewards = rewards_of(tree)
     got = expected_ascent(tree, build(kind, tree), rewards, 2)
-    assert relative(got, slow(tree, rewards, 2, normalised)) < 1e-12
+    assert relative(got, over_all_tokens(tree, rewards, 2, normalised_returns)) < 1e-12
     assert cosine(got, tree.true_gradient(rewards)) < 1 - 1e-6  # by length: it is not the policy gradient
 
 
@@ -113,8 +77,10 @@ def test_reinforce_pp_is_whitened_over_tokens_and_biased(size: int, baseline: bo
     # one group: taking its mean off before whitening changes nothing
     tree = table_tree(3, 2, seed=8)
     rewards = rewards_of(tree)
-    got = expected_ascent(tree, build(ReinforcePP, tree, group_baseline=baseline), rewards, size)
-    assert relative(got, slow(tree, rewards, size, over_tokens)) < 1e-7  # constant returns: rounding over 1e-8
+    got = expected_ascent(tree, build(REINFORCEPlusPlus, tree, group_baseline=baseline), rewards, size)
+    assert (
+        relative(got, over_all_tokens(tree, rewards, size, over_tokens)) < 1e-7
+    )  # constant returns: rounding over 1e-8
     assert cosine(got, tree.true_gradient(rewards)) < 1 - 1e-6
 
 
@@ -123,34 +89,17 @@ def test_reinforce_pp_returns_to_go_are_discounted_and_its_baseline_is_the_group
     tree = table_tree(3, 2)
     pays = [(3.0, 0), (1.0, 0), (10.0, 1), (6.0, 1)]
     picks = [Pick(episode(turn(PROMPT, (i % 3,)), reward=r, group=g)) for i, (r, g) in enumerate(pays)]
-    update = build(ReinforcePP, tree, group_baseline=True).update(collate(tuple(picks), "per_turn"))
+    update = build(REINFORCEPlusPlus, tree, group_baseline=True).update(collate(tuple(picks), "per_turn"))
     got = update.per_token["advantage"].sum(1).tolist()
     assert got == pytest.approx([x / math.sqrt(2.5) for x in (1, -1, 2, -2)], abs=1e-7)
     # one answer of two tokens, paying 4 at its end, at discount .5: returns 2, 4, whitened to -1, 1
-    two = build(ReinforcePP, tree, discount=0.5).update(
+    two = build(REINFORCEPlusPlus, tree, discount=0.5).update(
         collate((Pick(episode(turn(PROMPT, (1, 2)), reward=4.0)),), "joined")
     )
     assert two.per_token["advantage"][0, 1:].tolist() == pytest.approx([-1, 1], abs=1e-7)
 
 
 # ------------------------------------------------------------ ReMax
-
-
-def with_greedy(tree: Tree, rewards: Sequence[float | Unscored], baseline: float | Unscored) -> Episode:
-    one = tree.episodes(rewards)[0]
-    (only,) = one.turns
-    sure = Completion(only.completion.tokens, (0.0,) * len(only.completion.tokens), "stop")
-    first = replace(one, turns=(replace(only, completion=sure),), source=Source.GREEDY)
-    return replace(first, parts={"r": replace(one.parts["r"], total=baseline)})
-
-
-def expected_with_greedy(tree: Tree, algorithm: Any, rewards: Sequence[float], size: int, baseline: Any) -> Tensor:
-    episodes, greedy = tree.episodes(rewards), with_greedy(tree, rewards, baseline)
-    total = torch.zeros_like(tree.score()[0])
-    for probability, members in tree.tuples(size):
-        picks = [Pick(episodes[i]) for i in members] + [Pick(greedy)]
-        total += probability * ascent(tree, algorithm, picks)
-    return total
 
 
 @pytest.mark.parametrize("size", [1, 2])
@@ -255,7 +204,7 @@ def test_rejected_groups_and_cut_answers_are_told() -> None:
 # ------------------------------------------------------------ KL in the reward
 
 
-@pytest.mark.parametrize("kind", [GSPO, CISPO, SAPO, ReMax, ReinforcePP])
+@pytest.mark.parametrize("kind", [GSPO, CISPO, SAPO, ReMax, REINFORCEPlusPlus])
 def test_the_pull_to_the_reference_is_taken_off_the_return(kind: Any) -> None:
     # logits 1, 0, 0 against a uniform reference, KL weight .1, no task reward: k1 = log pi + ln 3 of the answers 0 and
     # 1 differ by 1. Group methods centre: -+ .1 / 2; ReMax takes .1 k1 off each; whitening leaves -1 and 1
@@ -269,14 +218,14 @@ def test_the_pull_to_the_reference_is_taken_off_the_return(kind: Any) -> None:
     picks += [Pick(with_greedy(tree, zero, 0.0))] if kind is ReMax else []
     got = algorithm.update(collate(tuple(picks), "per_turn")).per_token["advantage"].sum(1).tolist()[:2]
     k1 = [1 - math.log(math.e + 2) + math.log(3), -math.log(math.e + 2) + math.log(3)]
-    expected = {ReMax: [-0.1 * k for k in k1], ReinforcePP: [-1.0, 1.0]}.get(kind, [-0.05, 0.05])
+    expected = {ReMax: [-0.1 * k for k in k1], REINFORCEPlusPlus: [-1.0, 1.0]}.get(kind, [-0.05, 0.05])
     assert got == pytest.approx(expected, abs=1e-6)
 
 
 @pytest.mark.parametrize(("kind", "fields"), [
     (GSPO, {"clip_low": -1.0}), (DAPO, {"clip_high": -0.1}), (DAPO, {"oversampling": 0}),
     (DAPO, {"overlong_tokens": -1}), (CISPO, {"cap": 0.2}), (CISPO, {"floor": 1.5}),
-    (SAPO, {"tau_negative": 0.0}), (ReinforcePP, {"discount": 2.0}),
+    (SAPO, {"tau_negative": 0.0}), (REINFORCEPlusPlus, {"discount": 2.0}),
     (GRPO, {"dual_clip": 1.1}), (DrGRPO, {"dual_clip": 1.1}), (RLOO, {"clip": -1.0}),
 ])  # fmt: skip
 def test_a_field_that_means_nothing_is_refused_by_its_name(kind: Any, fields: dict[str, Any]) -> None:

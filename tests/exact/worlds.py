@@ -70,17 +70,3 @@ def taxi() -> FiniteMDP:
             R[here, 5] = -10.0
         P[here, range(6), to] = 1.0
     return FiniteMDP(P, R, start / start.sum(), terminal)
-
-
-def two_contexts(lead: float = 0.5) -> FiniteMDP:
-    """Two contexts, two words that pay 1 and 2 in both; word i leads to context i with probability `lead`."""
-    P = np.array([[[lead, 1 - lead], [1 - lead, lead]]] * 2)
-    return FiniteMDP(P, [[1.0, 2.0], [1.0, 2.0]], [0.5, 0.5], [False, False])
-
-
-def random_mdp(seed: int, states: int = 7, actions: int = 3) -> FiniteMDP:
-    """Random tables with one terminal state, the last; rewards depend on where a transition leads."""
-    rng = np.random.default_rng(seed)
-    P = rng.dirichlet(np.ones(states), size=(states, actions))
-    start = rng.dirichlet(np.ones(states))
-    return FiniteMDP(P, rng.normal(size=(states, actions, states)), start, np.arange(states) == states - 1)

@@ -12,7 +12,7 @@ from torch import Tensor
 from exact.build import batch_of, episode, turn
 from strop.algorithms.cispo import cispo_loss
 from strop.algorithms.gspo import gspo_loss
-from strop.algorithms.reinforce_pp import ReinforcePP
+from strop.algorithms.reinforce_pp import REINFORCEPlusPlus
 from strop.algorithms.sapo import sapo_loss
 from strop.functional.aggregation import constant, sequence_mean, sequence_sum, token_mean
 from strop.functional.divergences import KL
@@ -141,7 +141,7 @@ def test_whitened_group_advantages_equal_verl_up_to_its_bessel_correction() -> N
         ),
         layout="per_turn",
     )
-    config = ReinforcePP.Config(kl=KL(), group_baseline=True)
+    config = REINFORCEPlusPlus.Config(kl=KL(), group_baseline=True)
     advantage_BT = config.build(Table(8), Sampling(), 4096).update(batch).per_token["advantage"]
     for row, verl in enumerate((0.52203, -1.102064, 0.928054, -1.508087)):
         assert float(advantage_BT[row, 1]) == pytest.approx(verl * (14 / 13) ** 0.5, abs=2e-5)

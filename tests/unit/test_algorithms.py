@@ -31,7 +31,7 @@ from strop.algorithms.ppo import PPO
 from strop.algorithms.process_reward_model import ProcessRewardModel
 from strop.algorithms.q_learning import QLearning
 from strop.algorithms.reinforce import REINFORCE
-from strop.algorithms.reinforce_pp import ReinforcePP
+from strop.algorithms.reinforce_pp import REINFORCEPlusPlus
 from strop.algorithms.rejection_sampling import RejectionSampling
 from strop.algorithms.remax import ReMax
 from strop.algorithms.reward_model import RewardModel
@@ -127,8 +127,8 @@ BY_HAND = [
     (DAPO, {}, A / 3, -A / 6),
     (CISPO, {}, A / 3, -A / 6),
     (ReMax, {}, 1.0, -1.0),
-    (ReinforcePP, {}, W / 2, -W / 6),
-    (ReinforcePP, {"group_baseline": True}, W / 2, -W / 6),  # one group: its mean leaves with that of the tokens
+    (REINFORCEPlusPlus, {}, W / 2, -W / 6),
+    (REINFORCEPlusPlus, {"group_baseline": True}, W / 2, -W / 6),  # one group: its mean leaves with that of the tokens
     (RejectionSampling, {}, 0.25, -0.25),
     (DPO, {"beta": 1.0}, 0.5, -0.25),
     (DPO, {"beta": 1.0, "smoothing": 0.25}, 0.25, -0.125),
@@ -183,7 +183,7 @@ def test_every_gradient_algorithm_has_a_hand_computed_step() -> None:
     (DAPO, {}, -A / 3),  # -(2 - 1) a / 3
     (CISPO, {}, -A / 3 * HALF),  # the same under log pi
     (ReMax, {}, -2 * 2 * HALF),
-    (ReinforcePP, {}, 0.0),
+    (REINFORCEPlusPlus, {}, 0.0),
     (RejectionSampling, {}, -HALF),
     (DPO, {}, -HALF),  # -log sigmoid(0)
     (DPO, {"smoothing": 0.25}, -HALF),

@@ -15,27 +15,23 @@ from strop.algorithms.sapo import sapo_loss
 from strop.functional.aggregation import sequence_mean
 from strop.functional.objectives import policy_gradient, token_objective
 from strop.functional.ratios import check_clip, log_ratio
+from strop.verify.clipping import PPO, RATIOS
+from strop.verify.ratios import BAND, HIGHER
 
-RATIOS = (0.25, 0.5, 0.79, 0.81, 1.0, 1.19, 1.21, 2.0, 3.5, 5.0)
-PPO = partial(token_objective, low=0.2, high=0.2)
-HIGHER = partial(token_objective, low=0.2, high=0.28)
+CLIPPED = partial(token_objective, low=0.2, high=0.2)
+CLIPPED_HIGHER = partial(token_objective, low=0.2, high=0.28)
 DUAL, DELTA = (partial(token_objective, low=0.2, high=0.2, dual=dual) for dual in (3.0, 4.0))
 SOFT = partial(sapo_loss, tau_positive=1.0, tau_negative=1.05)
 CAP = partial(cispo_loss, floor=0.0, cap=5.0)
-BAND = partial(cispo_loss, floor=0.8, cap=1.2)
-UP, DOWN, ALL = (0.25, 0.5, 0.79, 0.81, 1, 1.19), (0, 0, 0, 0.81, 1, 1.19), RATIOS
+HELD = partial(cispo_loss, floor=0.8, cap=1.2)
 TABLE = [
-    ("ppo", PPO, +1.0, (*UP, 0, 0, 0, 0)),
-    ("ppo", PPO, -1.0, (*DOWN, 1.21, 2, 3.5, 5)),
-    ("dapo", HIGHER, +1.0, (*UP, 1.21, 0, 0, 0)),
-    ("dapo", HIGHER, -1.0, (*DOWN, 1.21, 2, 3.5, 5)),
-    ("dual clip 3", DUAL, +1.0, (*UP, 0, 0, 0, 0)),
-    ("dual clip 3", DUAL, -1.0, (*DOWN, 1.21, 2, 0, 0)),
-    ("delta 4", DELTA, -1.0, (*DOWN, 1.21, 2, 3.5, 0)),
-    ("cispo cap 5", CAP, +1.0, ALL),
-    ("cispo cap 5", CAP, -1.0, ALL),
-    ("cispo .8 to 1.2", BAND, +1.0, (0.8, 0.8, 0.8, 0.81, 1, 1.19, 1.2, 1.2, 1.2, 1.2)),
-    ("cispo .8 to 1.2", BAND, -1.0, (0.8, 0.8, 0.8, 0.81, 1, 1.19, 1.2, 1.2, 1.2, 1.2)),
+    *(("ppo", CLIPPED, sign, weights) for sign, weights in PPO.items()),
+    *(("dapo", CLIPPED_HIGHER, sign, weights) for sign, weights in HIGHER.items()),
+    ("dual clip 3", DUAL, +1.0, PPO[1.0]),
+    ("dual clip 3", DUAL, -1.0, (*PPO[-1.0][:-2], 0, 0)),
+    ("delta 4", DELTA, -1.0, (*PPO[-1.0][:-1], 0)),
+    *(("cispo cap 5", CAP, sign, RATIOS) for sign in (+1.0, -1.0)),
+    *(("cispo .8 to 1.2", HELD, sign, weights) for sign, weights in BAND.items()),
     ("sapo", SOFT, +1.0, (0.2179, 0.47, 0.7814, 0.8027, 1, 1.1793, 1.1968, 1.5729, 0.9815, 0.3533)),
     ("sapo", SOFT, -1.0, (0.2149, 0.4671, 0.7805, 0.802, 1, 1.1782, 1.1954, 1.5362, 0.8818, 0.2911)),
 ]
@@ -78,7 +74,7 @@ def test_bounds_that_mean_nothing_are_refused(bounds: tuple[float, ...]) -> None
 
 
 VARIANTS = {
-    "token": PPO, "dual": DUAL, "sapo": SOFT, "cispo": CAP, "plain": policy_gradient,
+    "token": CLIPPED, "dual": DUAL, "sapo": SOFT, "cispo": CAP, "plain": policy_gradient,
     "gspo": partial(gspo_loss, low=3e-4, high=4e-4),
 }  # fmt: skip
 

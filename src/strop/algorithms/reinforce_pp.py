@@ -36,7 +36,7 @@ from strop.scoring import Scorer
 from strop.types import Batch, Policy, Sampling, State, Update
 
 
-class ReinforcePP:
+class REINFORCEPlusPlus:
     """`epochs` gradient steps a batch on returns to go, whitened over the batch."""
 
     @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,10 +62,10 @@ class ReinforcePP:
                 raise ValueError(f"algorithm.discount={self.discount}: it lies in [0, 1].")
             check_clip(self.clip, self.clip)
 
-        def build(self, policy: Policy, sampling: Sampling, micro_tokens: int) -> ReinforcePP:
-            return ReinforcePP(self, policy, sampling, micro_tokens)
+        def build(self, policy: Policy, sampling: Sampling, micro_tokens: int) -> REINFORCEPlusPlus:
+            return REINFORCEPlusPlus(self, policy, sampling, micro_tokens)
 
-    def __init__(self, config: ReinforcePP.Config, policy: Policy, sampling: Sampling, micro_tokens: int) -> None:
+    def __init__(self, config: REINFORCEPlusPlus.Config, policy: Policy, sampling: Sampling, micro_tokens: int) -> None:
         self.config = config
         self.scorer = Scorer(
             policy, sampling, config.kl, micro_tokens, "REINFORCE++", config.entropy, config.correction

@@ -1,4 +1,4 @@
-"""The text problem of the planning tests: 3 tokens, 0 ends, at most 3 tokens: 15 completions after 7 prefixes."""
+"""The text problem of the planning checks: 3 tokens, 0 ends, at most 3 tokens: 15 completions after 7 prefixes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ def grow(vocabulary: int, horizon: int, prefix: Tokens = ()) -> tuple[list[Token
     """(unfinished prefixes, completions), depth first."""
     if len(prefix) == horizon or (prefix and prefix[-1] == 0):
         return [], [prefix]
-    prefixes, completions = [prefix], []
+    prefixes: list[Tokens] = [prefix]
+    completions: list[Tokens] = []
     for token in range(vocabulary):
         below = grow(vocabulary, horizon, (*prefix, token))
         prefixes, completions = prefixes + below[0], completions + below[1]

@@ -1,0 +1,52 @@
+"""A task of two right answers, played by the engine of a run: with the extra episodes that an algorithm asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from strop.batch import collate
+from strop.environments.single_turn import SingleTurn
+from strop.policies.table import Table
+from strop.rollout import EmbeddedEngine, Scene
+from strop.samplers.local import LocalSampler
+from strop.types import Episode, Pick, Sampling, State, Stopped, Task
+from strop.verify.checks import Gap
+from strop.verify.learning import TASKS, WANTED, WORDS, chance_of, share_right
+
+
+class _Tasks:
+    """The two tasks, again and again."""
+
+    def next(self, n: int) -> list[Task]:
+        return TASKS[:n]
+
+    def state_dict(self) -> State:
+        return {}
+
+    def load_state_dict(self, state: State) -> None:
+        """Nothing is held."""
+
+
+def engaged(
+    config: Any, policy: Any, codec: Any, steps: int, seed: int, reward: Callable[[Task, Episode], float] = share_right
+) -> None:
+    """`steps` rounds of 16 answers to each task, of at most 3 words; or fewer, where no group can teach any more."""
+    sampling = Sampling(max_tokens=3)
+    algorithm = config.build(policy, sampling, 4096)
+    scene = Scene(environment=SingleTurn, rewards={"r": (reward, 1.0)}, codec=codec, context=policy.context, seed=seed)
+    extras = getattr(config, "extras", None)
+    engine = EmbeddedEngine(scene, LocalSampler(policy, codec.stop), sampling, 16, len(TASKS), extras)
+    for step in range(steps):
+        try:
+            episodes = engine.rollout(_Tasks(), step)
+        except Stopped:  # DAPO says so where the tasks are solved
+            return
+        algorithm.update(collate(tuple(Pick(one) for one in episodes), policy.layout))
+
+
+def answered(config: Any, steps: int, seed: int) -> Gap:
+    """How far the worse of two answers, each to be said and ended with probability 1, stays from it; 35/36 at first."""
+    policy, codec = Table.Config(words=WORDS, has_end=True).build(seed)
+    engaged(config, policy, codec, steps, seed)
+    return Gap(1.0 - min(chance_of(policy, codec, prompt, answer) for prompt, answer in WANTED.items()), 0.1)

@@ -1,0 +1,131 @@
+"""Searches over what a language model can write, against brute force: best-of-n, the KL optimum, beams and trees."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+
+import torch
+
+from strop.planning.beam import beam_search
+from strop.planning.best_of_n import best_of_n_law
+from strop.planning.boltzmann import regularised_optimum, soft_values
+from strop.planning.enumeration import SequenceTree, enumerate_sequences, optimal_values
+from strop.planning.mcts import Problem, TreeSearch
+from strop.policies.table import Table
+from strop.types import Sampling, Tokens
+from strop.verify.checks import Gap
+from strop.verify.planned import PROMPT, STOP, rewards, table, tree
+
+DRAWN, PAID = (0.1, 0.25, 0.05, 0.4, 0.2, 0.0), (1.0, 2.0, 2.0, 0.0, 1.0, 3.0)
+"""Six completions with two ties, one of them impossible."""
+
+
+def first_best(probs: Sequence[float], reward: Sequence[float], n: int) -> list[float]:
+    """The law of the first best of n draws, over all n-tuples."""
+    law = [0.0] * len(probs)
+    for draws in itertools.product(range(len(probs)), repeat=n):
+        values = [reward[y] for y in draws]
+        law[draws[values.index(max(values))]] += math.prod(probs[y] for y in draws)
+    return law
+
+
+def check_best_of_n() -> Iterator[Gap]:
+    """Best-of-n: the law of the first best draw, over all n-tuples."""
+    for n in (1, 2, 3, 4):
+        law_Y = best_of_n_law(torch.tensor(DRAWN, dtype=torch.float64), torch.tensor(PAID), n)
+        worst = max(abs(a - b) for a, b in zip(law_Y.tolist(), first_best(DRAWN, PAID, n), strict=True))
+        yield Gap(worst, 1e-14, f"n = {n}")
+
+
+def check_boltzmann() -> Iterator[Gap]:
+    """KL-regularised optimum: beta ln Z over all completions."""
+    reference, reward, beta = tree(1), rewards(7), 0.5
+    mass = math.fsum(math.exp(logprob + reward[y] / beta) for y, logprob in reference.sequences.items())
+    optimum = regularised_optimum(reference.logprobs_Y, reference.rewards_Y(reward.__getitem__), beta)
+    soft = soft_values(reference, reward.__getitem__, beta)
+    for value, name in (
+        (optimum.objective, "its value"),
+        (optimum.reward - beta * optimum.kl, "its reward - beta KL"),
+        (soft.value[()], "backward induction, token by token"),
+    ):
+        yield Gap(abs(value - beta * math.log(mass)), 1e-14, name)
+
+
+# ------------------------------------------------------------ tree search
+
+
+def problem(horizon: int = 4, vocabulary: int = 3, seed: int = 7) -> Problem:
+    """Random rewards for whole completions."""
+    return Problem(PROMPT, Sampling(max_tokens=horizon), STOP, rewards(seed, vocabulary, horizon).__getitem__)
+
+
+def check_tree_search() -> Gap:
+    """Tree search: argmax Q* at the root, by most visits, for 10 of 10 policies (the share that misses it)."""
+    missed = 0
+    for seed in range(10):
+        task, policy = problem(horizon=3, seed=seed), table(seed, scale=0.3)
+        best = optimal_values(tree(seed, scale=0.3), task.reward)
+        search = TreeSearch(TreeSearch.Config(num_simulations=300), policy, task, best.value.__getitem__)
+        missed += int(search.search().visits_V.argmax()) != int(best.q[()].argmax())
+    return Gap(missed / 10, 0.0)
+
+
+def check_tree_search_values() -> Gap:
+    """Tree search: Q* of every token tried at the root, with the maximum backed up from exact leaves."""
+    gaps = []
+    for seed in range(5):
+        task, policy = problem(seed=seed), table(seed, 3, 4)
+        best = optimal_values(tree(seed, 3, 4), task.reward)
+        config = TreeSearch.Config(num_simulations=100, max_weight=1.0)
+        root = TreeSearch(config, policy, task, best.value.__getitem__).search()
+        gaps += abs(root.q_V(1.0) - best.q[()].numpy())[root.visits_V > 0].tolist()
+    return Gap(max(gaps), 0.0)
+
+
+# ------------------------------------------------------------ beams
+
+
+def rarely_ending(seed: int) -> tuple[Table, SequenceTree]:
+    """Four tokens, few endings before the fourth: a narrow beam can miss the best."""
+    policy = table(seed, 4, 4)
+    with torch.no_grad():
+        policy.weight[:, 0] -= 3.0
+    return policy, enumerate_sequences(policy, PROMPT, Sampling(max_tokens=4), STOP)
+
+
+def slow_beam(found: SequenceTree, horizon: int, width: int, power: float) -> list[Tokens]:
+    """No early end: grow the `width` likeliest unfinished prefixes, then rank every ending that was met."""
+    live: list[Tokens] = [()]
+    logprob: dict[Tokens, float] = {(): 0.0}
+    ended: list[Tokens] = []
+    for _ in range(horizon):
+        longer: list[Tokens] = []
+        for prefix in live:
+            for v, step in enumerate(found.laws[prefix].tolist()):
+                logprob[(*prefix, v)] = logprob[prefix] + step
+                (ended if (*prefix, v) in found.sequences else longer).append((*prefix, v))
+        live = sorted(longer, key=lambda y: -logprob[y])[:width]
+    return sorted(ended, key=lambda y: -logprob[y] / len(y) ** power)[:width]
+
+
+def check_beam_search() -> Gap:
+    """Beam search: as wide as all 121 completions, their order by log-prob / length^power (the share of others)."""
+    found, differ = tree(0, 4, 4), 0
+    for power in (0.0, 0.5, 1.0):
+        beams = beam_search(table(0, 4, 4), PROMPT, Sampling(max_tokens=4), STOP, 121, power)
+        ranked = sorted(found.sequences, key=lambda y: -found.sequences[y] / len(y) ** power)
+        differ += sum(beam.tokens != y for beam, y in zip(beams, ranked, strict=True))
+    return Gap(differ / 363, 0.0)
+
+
+def check_narrow_beam_search() -> Iterator[Gap]:
+    """Beam search: a slow beam that never stops early, for 4 of 4 policies (the share that differs)."""
+    for width in (1, 2, 5):
+        differ = 0
+        for seed, power in itertools.product(range(4), (0.0, 1.0)):
+            policy, found = rarely_ending(seed)
+            beams = beam_search(policy, PROMPT, Sampling(max_tokens=4), STOP, width, power)
+            differ += [beam.tokens for beam in beams] != slow_beam(found, 4, width, power)
+        yield Gap(differ / 8, 0.0, f"width {width}")
