@@ -28,6 +28,8 @@ from strop.samplers.local import LocalSampler
 from strop.types import Pick, Sampling, Task
 from strop.verify.corrections import KINDS, NOISE, by_hand, expected, mismatched
 
+pytestmark = pytest.mark.matrix
+
 
 @pytest.mark.parametrize("noise", NOISE)
 def test_each_correction_is_what_it_says_and_only_the_sequence_ratio_is_unbiased(noise: str) -> None:

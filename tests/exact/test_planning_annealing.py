@@ -12,6 +12,8 @@ from strop.planning.annealing import Edits, Geometric, Logarithmic, anneal, tran
 from strop.types import Tokens
 from strop.verify.planning import EDITS, TEMPERATURE, gibbs, heights, space
 
+pytestmark = pytest.mark.matrix
+
 
 def slow_proposals(edits: Edits, y: Tokens) -> Counter[Tokens]:
     """q(. | y): every edit applied to a list, equal results added up; an impossible kind stays."""

@@ -17,6 +17,8 @@ from strop.types import Sampling, Tokens
 from strop.verify.planned import PROMPT, STOP, table, tree
 from strop.verify.searching import problem
 
+pytestmark = pytest.mark.matrix
+
 
 def test_a_few_simulations_by_hand() -> None:
     # one level, prior (.5, .3, .2), rewards (0, 1, 2); c = 1. Bonus p sqrt(1 + n) / (1 + n_v); Q scaled to [0, 1]

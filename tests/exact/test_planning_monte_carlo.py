@@ -23,6 +23,8 @@ from strop.planning.monte_carlo import (
 from strop.planning.value_iteration import iterate_values
 from strop.verify.planning import DISCOUNT, every_path, layered, policies, two_contexts
 
+pytestmark = pytest.mark.matrix
+
 
 def test_returns_by_hand() -> None:
     assert Path((0, 1, 0), (0, 0, 0), (1.0, 2.0, 4.0)).returns(0.5) == [3.0, 4.0, 4.0]

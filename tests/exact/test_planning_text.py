@@ -22,6 +22,8 @@ from strop.types import Sampling, Tokens
 from strop.verify.planned import PROMPT, STOP, grow, rewards, table, tree
 from strop.verify.searching import DRAWN, PAID, first_best, rarely_ending, slow_beam
 
+pytestmark = pytest.mark.matrix
+
 J_STAR = 0.6854339889623545  # beta ln Z of reference seed 1, reward seed 7, beta .5, computed apart from this library
 
 

@@ -41,6 +41,8 @@ from strop.verify.reward_models import (
     zermelo,
 )
 
+pytestmark = pytest.mark.matrix
+
 
 @pytest.fixture(scope="module")
 def here() -> World:

@@ -31,6 +31,8 @@ from strop.verify.baselines import expected_with_greedy, over_tokens, with_greed
 from strop.verify.policy_gradient import rewards_of
 from strop.verify.ratios import normalised_returns, over_all_tokens
 
+pytestmark = pytest.mark.matrix
+
 
 def build(kind: Any, tree: Tree, max_tokens: int = 5, **fields: Any) -> Any:
     config = configured(kind, **({"optimizer": SGD(lr=1.0), "kl": KL()} | fields))

@@ -22,6 +22,8 @@ from strop.types import Batch, End, Pick, Sampling, Task
 from strop.verify import td
 from strop.verify.checks import Gap
 
+pytestmark = pytest.mark.matrix
+
 GREEDY = Sampling(temperature=0.0)
 
 

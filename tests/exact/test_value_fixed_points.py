@@ -9,6 +9,8 @@ import strop.verify.values as verified
 from strop.verify.soft_values import LEARNT, learnt_from_anybody, residual_at_optimum
 from strop.verify.tabular import guess_optimum
 
+pytestmark = pytest.mark.matrix
+
 ROWS = (
     verified.check_dqn_tabular,
     verified.check_dqn_double,

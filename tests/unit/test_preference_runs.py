@@ -23,6 +23,8 @@ from strop.policies.table import Table
 from strop.rewards import GroupReward, Learned
 from strop.types import Completion, End, Episode, Part, Task, Turn
 
+pytestmark = pytest.mark.matrix
+
 WORDS = ["fruit", "tool", "apple", "hammer", "please"]
 PAIRS = [
     {"prompt": "fruit", "chosen": "apple", "rejected": "hammer"},

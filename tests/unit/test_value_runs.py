@@ -16,6 +16,8 @@ from strop.recipes import two_words
 from strop.runs.directory import RunDirectory
 from strop.runs.state import same
 
+pytestmark = pytest.mark.matrix
+
 
 @pytest.mark.parametrize("kind", ["table/dqn", "table/ilql", "table/path_consistency", "table/double_q"])
 def test_a_resumed_run_ends_with_the_same_bits(kind: str, tmp_path: Path) -> None:

@@ -17,6 +17,8 @@ from strop.policies.mlp import MLP
 from strop.samplers.local import LocalSampler
 from strop.types import Completion, End, Episode, Mean, Pick, Sampling, Task, Turn
 
+pytestmark = pytest.mark.matrix
+
 ACTIONS = ("left", "right", "stay")
 CODEC = VectorCodec(ACTIONS, 2)
 WANT = frozenset({"logits", "value", "q"})
