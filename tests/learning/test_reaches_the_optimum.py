@@ -91,7 +91,7 @@ def test_a_table_learns_to_answer_and_to_stop(kind: Any, seed: int) -> None:
 @pytest.mark.parametrize("kind", [kind for kind in ON_POLICY if hasattr(kind.Config(), "epochs")])
 def test_several_epochs_learn_through_ratios_and_clips(kind: Any, seed: int) -> None:
     # four steps a batch move far from the policy that acted: what bounds the ratio must hold, and must let learn
-    policy, codec = Table.Config(words=WORDS, has_end=True).build(seed)
+    policy, codec = Table.Config(words=WORDS, has_end=True, value_head=True).build(seed)
     bands = {"clip_low": 0.2, "clip_high": 0.2} if kind.__name__ == "GSPO" else {}  # a table moves in large steps
     config = configured(kind, optimizer=AdamW(lr=0.05), kl=KL(), epochs=4, **bands)
     trained(config, policy, codec, 40, seed, Sampling(max_tokens=3), group=16)
