@@ -127,3 +127,8 @@ def test_policy_iteration_keeps_equal_actions_and_sees_small_gains() -> None:
         solution = iterate_policies(mdp, 0.9)
         assert solution.action_S.tolist() == [action, action]
         assert solution.rounds == rounds
+
+
+def test_policy_iteration_has_a_last_round():
+    with pytest.raises(ValueError, match="after 1 rounds"):
+        iterate_policies(random_mdp(0), 0.9, max_rounds=1)

@@ -19,16 +19,15 @@ from strop.planning.mdp import FiniteMDP, Solution, deterministic
 ROUNDING = 1e-12
 
 
-def iterate_policies(mdp: FiniteMDP, discount: float) -> Solution:
-    """An optimal policy with its exact values."""
+def iterate_policies(mdp: FiniteMDP, discount: float, max_rounds: int = 1_000) -> Solution:
+    """An optimal policy with its exact values. Raises ValueError if it is still changing after `max_rounds`."""
     state_S = np.arange(mdp.num_states)
     action_S = np.zeros(mdp.num_states, dtype=np.int64)
-    rounds = 0
-    while True:
-        rounds += 1
+    for rounds in range(1, max_rounds + 1):
         values = policy_values(mdp, deterministic(action_S, mdp.num_actions), discount)
         gain_S = values.q_SA.max(axis=1) - values.q_SA[state_S, action_S]
         better_S = gain_S > ROUNDING * max(1.0, np.abs(values.q_SA).max())
         if not better_S.any():
             return Solution(values.value_S, values.q_SA, action_S, rounds)
         action_S = np.where(better_S, values.q_SA.argmax(axis=1), action_S)
+    raise ValueError(f"policy iteration still changes after {max_rounds} rounds: raise max_rounds.")
