@@ -29,7 +29,9 @@ def entries(room: str) -> list[Entry]:
         return [Entry(one.name, one.summary, one.place) for one in modules if "recipe" in one.functions]
     if room == "rewards":
         return [Entry(name, one.summaries[name], one.place) for one in modules for name in _names(one)]
-    return [Entry(name, one.summary, one.place) for one in modules for name in one.configured or one.classes]
+    return [
+        Entry(name, _told(name, one.summary), one.place) for one in modules for name in one.configured or one.classes
+    ]
 
 
 def _names(module: loader.Module) -> list[str]:
@@ -47,3 +49,13 @@ def _line(room: str, entry: Entry) -> str:
     if room != "models":
         return entry.summary
     return entry.place or f"not fetched yet: strop models get {entry.name}"
+
+
+def _told(name: str, summary: str) -> str:
+    """The summary without the name, where it begins with it."""
+    head, _, rest = summary.partition(": ")
+    return rest if rest and _plain(head) == _plain(name) else summary
+
+
+def _plain(text: str) -> str:
+    return "".join(letter for letter in text.casefold() if letter.isalnum())
