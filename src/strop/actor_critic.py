@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-import torch
 from torch import Tensor
 from torch.nn import Parameter
 
@@ -14,6 +13,7 @@ from strop.functional.distributions import entropy, gather, log_law
 from strop.functional.divergences import KL
 from strop.functional.values import explained_variance, value_loss
 from strop.policies.demands import require_values
+from strop.readings import whole
 from strop.scoring import Loss, Scorer, Scores
 from strop.types import Batch, Heads, Mean, Metrics, Policy, Sampling, State, Want
 
@@ -85,17 +85,10 @@ class ActorCritic:
         """From now on."""
         self.scorer.kl = replace(self.scorer.kl, weight=weight)
 
-    @torch.no_grad()
     def values(self, batch: Batch) -> Tensor:
-        """V [B, T] at every decision slot of the batch, 0 elsewhere, in float64."""
+        """V [B, T] at every decision slot of the batch, 0 elsewhere, in float64, without gradient."""
         reader = self.policy if self.critic is None else self.critic
-        slot_BT = torch.arange(batch.tokens_BT.numel()).view_as(batch.tokens_BT)
-        whole_N = torch.zeros(batch.tokens_BT.numel(), dtype=torch.float64)
-        for micro, slot_bt in batch.split(
-            self.micro_tokens, "episode", slot_BT
-        ):  # a cut pointer loses its bootstrap slot
-            whole_N[slot_bt.flatten()] = reader.heads(micro, _value, VALUE)["value"].double().flatten()
-        return whole_N.view_as(batch.tokens_BT)
+        return whole(batch, self.micro_tokens, lambda micro: reader.heads(micro, _value, VALUE)["value"])
 
     def read(self, micro: Batch) -> Scores:
         """`logprobs`, `entropy` and `value` [B, T] of a micro-batch, all with gradient."""

@@ -21,26 +21,20 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
 import torch
-from torch import Tensor
 
 from strop.functional.aggregation import token_mean
 from strop.functional.divergences import KL
+from strop.functional.objectives import policy_gradient
 from strop.memory import Fresh
 from strop.optimizer import SGD, AdamW
 from strop.scoring import Scorer
-from strop.types import Batch, Metrics, Policy, Sampling, State, Update
+from strop.types import Batch, Policy, Sampling, State, Update
 
 
 class TeacherConfig(Protocol):
     """What `teacher` may be: the Config of any policy that reads the same token ids."""
 
     def build(self, seed: int, dtype: str) -> tuple[Policy, Any]: ...
-
-
-def _loss(
-    micro: Batch, logprobs_BT: Tensor, old_BT: Tensor, advantage_BT: Tensor, weight_BT: Tensor
-) -> tuple[Tensor, Metrics]:
-    return -(weight_BT * advantage_BT * logprobs_BT).sum(), {}
 
 
 class Distillation:
@@ -82,7 +76,7 @@ class Distillation:
         """One optimiser step; raises NonFinite before it if the loss or the gradient is not finite."""
         teacher_BT = self.scorer.reference_logprobs(batch)
         advantage_BT = torch.where(batch.action_BT, teacher_BT - batch.logprobs_BT.nan_to_num(0.0), 0.0)
-        metrics = self.scorer.learn(self.optimizer, batch, advantage_BT, token_mean(batch), teacher_BT, _loss)
+        metrics = self.scorer.learn(self.optimizer, batch, advantage_BT, token_mean(batch), teacher_BT, policy_gradient)
         return Update(metrics, per_token={"advantage": advantage_BT})
 
     def state_dict(self) -> State:
