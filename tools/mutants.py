@@ -11,11 +11,13 @@ Survivors that change nothing stand, each with its reason, in equivalent_mutants
 from __future__ import annotations
 
 import argparse
+import ast
 import contextlib
 import importlib
 import inspect
 import json
 import os
+import re
 import signal
 import sys
 import tempfile
@@ -99,16 +101,23 @@ def equivalent() -> dict[tuple[str, str, str, str], str]:
 
 
 def tests_of(module: str) -> list[str]:
-    """The test files that fit a module: those that import it or bear its name, and those that take every algorithm."""
+    """The test files that fit a module: those that name it or its class, and those that take every algorithm."""
     stem, files = module.rpartition(".")[2], set()
+    named = re.compile("|".join(rf"\balgorithms\.{name}\b" for name in classes(module)) or "(?!)")
     for file in sorted((ROOT / "tests").rglob("test_*.py")):
         path = str(file.relative_to(ROOT))
         is_shared = module.startswith("strop.functional.") and path.startswith("tests/exact")
         text = file.read_text(encoding="utf-8")
-        fits = is_shared or file.stem.startswith(f"test_{stem}") or module in text or EVERY in text
+        fits = is_shared or file.stem.startswith(f"test_{stem}") or module in text or EVERY in text or named.search(text)
         if fits and not path.startswith(OTHERWISE):
             files.add(path)
     return sorted(files)
+
+
+def classes(module: str) -> list[str]:
+    """The classes that a module defines."""
+    source = (ROOT / "src" / Path(*module.split("."))).with_suffix(".py").read_text(encoding="utf-8")
+    return [one.name for one in ast.parse(source).body if isinstance(one, ast.ClassDef)]
 
 
 class Judge:
