@@ -108,7 +108,9 @@ def tests_of(module: str) -> list[str]:
         path = str(file.relative_to(ROOT))
         is_shared = module.startswith("strop.functional.") and path.startswith("tests/exact")
         text = file.read_text(encoding="utf-8")
-        fits = is_shared or file.stem.startswith(f"test_{stem}") or module in text or EVERY in text or named.search(text)
+        fits = (
+            is_shared or file.stem.startswith(f"test_{stem}") or module in text or EVERY in text or named.search(text)
+        )
         if fits and not path.startswith(OTHERWISE):
             files.add(path)
     return sorted(files)
@@ -129,7 +131,7 @@ class Judge:
         self.survivors: list[Site] = []
         self.seconds: dict[str, float] = {}
         self.noticed: Counter[tuple[str, str]] = Counter()
-        self.count = 0
+        self.count = self.timed_out = 0
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
@@ -145,6 +147,7 @@ class Judge:
         say(f"without a bug all tests pass, in {sum(self.seconds.values()):.0f} s; {len(self.sites)} mutants")
         for site, code in self.judged(session, start + 60 * self.minutes):
             self.count += 1
+            self.timed_out += code < 0
             if code == 0:
                 self.survivors.append(site)
                 say(f"survived: {site}")
@@ -154,24 +157,27 @@ class Judge:
 
     def measure(self, session: pytest.Session) -> None:
         """How long each test takes; stop if one fails, since then every mutant would look noticed."""
-        with tempfile.NamedTemporaryFile(mode="r", suffix=".json") as file:
+        with tempfile.TemporaryDirectory() as folder:
+            paths = [Path(folder) / str(worker) for worker in range(self.workers)]
 
-            def run() -> int:
-                seconds = {}
-                for item in session.items:
+            def run(worker: int) -> int:
+                seconds, is_sound = {}, worker > 0 or is_verified()
+                for item in session.items[worker :: self.workers]:
                     start = time.perf_counter()
-                    if fails(session, item):
-                        seconds = {item.nodeid: -1.0}
+                    seconds[item.nodeid] = -1.0 if fails(session, item) else time.perf_counter() - start
+                    if seconds[item.nodeid] < 0:
+                        is_sound = False
                         break
-                    seconds[item.nodeid] = time.perf_counter() - start
-                Path(file.name).write_text(json.dumps(seconds))
-                return 0 if is_verified() else 1
+                paths[worker].write_text(json.dumps(seconds))
+                return 0 if is_sound else 1
 
-            _, status = os.waitpid(fork(run), 0)
-            self.seconds = json.loads(file.read() or "{}")
-        if status or min(self.seconds.values(), default=-1.0) < 0:
-            broken = ", ".join(self.seconds) if len(self.seconds) == 1 else "strop verify"
-            raise SystemExit(f"error: it fails without a planted bug: {broken}")
+            children = [fork(lambda w=worker: run(w)) for worker in range(self.workers)]
+            statuses = [os.waitpid(child, 0)[1] for child in children]
+            for path in filter(Path.exists, paths):
+                self.seconds |= json.loads(path.read_text())
+        if any(statuses):
+            broken = [name for name, seconds in self.seconds.items() if seconds < 0] or ["strop verify"]
+            raise SystemExit(f"error: it fails without a planted bug: {', '.join(broken)}")
 
     def judged(self, session: pytest.Session, until: float) -> Iterator[tuple[Site, int]]:
         """(site, exit code) as they finish, `workers` at a time, none begun after `until`."""
@@ -190,11 +196,11 @@ class Judge:
     def judge(self, session: pytest.Session, site: Site, last: Any) -> int:
         """In a fork: 0 if neither the tests nor `strop verify` notice the mutant; `last` gets the test that did.
 
-        First come the tests that noticed another bug of the same file, then the quickest.
+        First come the tests that noticed most bugs of the same file for the time they take, then the quickest.
         """
         put_in_place(site)
         fitting = [item for item in session.items if self.fits(item, site.module)]
-        order = sorted(fitting, key=lambda one: (-self.noticed[site.module, one.nodeid], self.seconds[one.nodeid]))
+        order = sorted(fitting, key=lambda one: self.place(site.module, one.nodeid))
         for item in order:
             last.seek(0)
             last.truncate()
@@ -205,6 +211,10 @@ class Judge:
                 return 1
         signal.alarm(0)
         return 0 if is_verified() else 1
+
+    def place(self, module: str, test: str) -> tuple[float, float]:
+        """Where a test stands in the order for the bugs of a module."""
+        return -self.noticed[module, test] / (self.seconds[test] + 0.05), self.seconds[test]
 
     def fits(self, item: pytest.Item, module: str) -> bool:
         """Whether a test stands in a file for this module and, if it takes an algorithm, takes that one."""
@@ -273,7 +283,8 @@ def main() -> int:
     if not judge.seconds:
         return int(code) or 1
     stale = [] if args.names else [key for key in known if key not in {site.key for site in every}]
-    say(f"{judge.count} of {len(sites)} planted, {len(judge.survivors)} survived; {len(every) - len(sites)} equivalent")
+    ends = f"{len(judge.survivors)} survived, {judge.timed_out} noticed because a test did not end"
+    say(f"{judge.count} of {len(sites)} planted, {ends}; {len(every) - len(sites)} equivalent")
     for key in stale:
         say(f"listed as equivalent and not planted any more: {key}")
     return int(bool(judge.survivors or stale or judge.count < len(sites)))
