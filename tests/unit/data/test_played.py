@@ -23,6 +23,10 @@ from strop.types import End, Pick, Source, Task
 CODEC = WordCodec(["guess", "bee", "ant", "before"], has_end=False)
 WON = {"prompt": "guess", "played": [{"text": "bee", "reply": "before"}, {"text": "ant", "reward": 1}]}
 CUT = {"prompt": "guess", "played": [{"text": "bee", "reply": "before", "reward": 0.5}], "end": "truncated"}
+COPY = replace(
+    copy_word.recipe(), policy=strop.policies.Table.Config(words=copy_word.WORDS, value_head=True), held_out=(),
+    steps=1, prompts_per_step=2, group_size=4,
+)  # fmt: skip
 TABLE = strop.policies.Table.Config(words=CODEC.words, value_head=True)
 
 
@@ -134,10 +138,8 @@ def test_sft_imitates_transcripts(tmp_path):
 
 
 def test_a_runs_episodes_are_learnt_from_to_the_bit(tmp_path):
-    behaviour = trained(replace(copy_word.recipe(), steps=2, prompts_per_step=2, group_size=4), tmp_path / "weak")
-    offline = replace(
-        copy_word.recipe(), tasks=(), data=str(tmp_path / "weak"), algorithm=strop.algorithms.DQN.Config()
-    ).resolve()
+    behaviour = trained(replace(COPY, steps=2), tmp_path / "weak")
+    offline = replace(COPY, tasks=(), data=str(tmp_path / "weak"), algorithm=strop.algorithms.DQN.Config()).resolve()
     codec = offline.build().codec
     for again, before in zip(played(offline.tasks, codec), behaviour.episodes(), strict=True):
         assert (again.turns, again.group, again.end, again.parts) == (
@@ -161,7 +163,7 @@ def test_the_corridor_is_solved_from_a_random_runs_folder(tmp_path):
     )  # fmt: skip
     trained(random, tmp_path / "random")
     offline = replace(
-        random, tasks=(), data=str(tmp_path / "random"), steps=30,
+        random, tasks=(), data=str(tmp_path / "random"), steps=8,
         algorithm=strop.algorithms.QLearning.Config(rate=1.0, discount=0.9),
         memory=strop.memory.Dataset.Config(size=128),
     )  # fmt: skip
@@ -186,20 +188,19 @@ def test_unscored_games_are_left_out_and_gold_is_not_paid(tmp_path):
     def sometimes(task, episode):
         return strop.Unscored("no") if task.id == "apple" else 0.25
 
-    weak = replace(copy_word.recipe(), steps=1, rewards={"r": (sometimes, 2.0)})
+    weak = replace(COPY, rewards={"r": (sometimes, 2.0)}, prompts_per_step=8)
     trained(weak, tmp_path / "weak")
     tasks = strop.TrainConfig(data=str(tmp_path / "weak"), algorithm=strop.algorithms.DQN.Config()).resolve().tasks
-    assert len(tasks) == 7 * 16
+    assert len(tasks) == 7 * 4
     assert all(one.return_ == 0.5 for one in played(tasks, weak.resolve().build().codec))
 
 
 def test_vtrace_takes_a_runs_log_probs_and_refuses_a_transcript_without(tmp_path):
-    weak = replace(copy_word.recipe(), steps=1, prompts_per_step=2, group_size=2)
-    trained(weak, tmp_path / "weak")
-    policy = replace(weak.policy, value_head=True, width=32)
+    trained(COPY, tmp_path / "weak")
+    policy = replace(COPY.policy, initial=1.0)
     algorithm = strop.algorithms.VTrace.Config()
     run = trained(
-        replace(weak, tasks=(), data=str(tmp_path / "weak"), algorithm=algorithm, policy=policy, steps=2),
+        replace(COPY, tasks=(), data=str(tmp_path / "weak"), algorithm=algorithm, policy=policy, steps=2),
         tmp_path / "r",
     )
     assert all("policy/sampler_gap_max" not in row for row in run.metrics())  # another policy acted
