@@ -33,7 +33,7 @@ def liked(text: str) -> float:
 
 def pairs(num: int, seed: int = 0) -> list[Task]:
     """Two random answers each, which people like differently."""
-    rng, tasks = stream(seed, "preferences"), []
+    rng, tasks = stream(seed, "preferences"), list[Task]()
     while len(tasks) < num:
         prompt = PROMPTS[int(rng.integers(len(PROMPTS)))]
         answers = [" ".join(WORDS[int(i)] for i in rng.integers(len(WORDS), size=2)) for _ in range(2)]
