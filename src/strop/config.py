@@ -12,16 +12,18 @@ from typing import Any, ClassVar, Protocol, TypeAlias
 import torch
 
 from strop.algorithms.grpo import GRPO
+from strop.data import played as playing
 from strop.data.preferences import preferences, preferences_from_jsonl
 from strop.data.source import Shuffled
 from strop.data.tasks import from_jsonl, train_test_split
 from strop.data.written import demonstrations
 from strop.environments.single_turn import SingleTurn
 from strop.evaluate import judge
-from strop.memory import Fresh
+from strop.memory import Dataset, Fresh
 from strop.policies.transformer import Transformer
 from strop.rewards.group import GroupReward
 from strop.rollout import GOLD, EmbeddedEngine, OfflineEngine, Rewards, Scene
+from strop.runs.played import tasks_from_run
 from strop.samplers.local import LocalSampler
 from strop.types import (
     Algorithm,
@@ -40,8 +42,9 @@ from strop.types import (
 RewardLike: TypeAlias = "RewardFn | GroupReward | tuple[RewardFn | GroupReward, float]"
 RewardSet: TypeAlias = "Sequence[RewardFn | GroupReward] | Mapping[str, RewardLike]"
 HELD_OUT_SHARE = 0.1
-WRITTEN = {"demonstrations": demonstrations, "preferences": preferences}
-"""What an algorithm may read that is already written, and how it becomes episodes."""
+PLAYED = "played episodes"
+WRITTEN = {"demonstrations": demonstrations, "preferences": preferences, PLAYED: playing.played}
+"""What an algorithm may read that is already there, and how it becomes episodes."""
 TAKEN = ("gold", "mean", "reward", "std", "tokens", "unscored")
 """Names that the run's own metrics have under reward/ and held_out/."""
 
@@ -77,7 +80,7 @@ class TrainConfig:
     policy            a model's name, folder or Hub id, or the Config of any policy
     tasks, held_out   what is trained on, and what is judged; they should share no problem
     data              a JSON Lines file instead of `tasks`; without `held_out`, a tenth of its problems is held out
-                      where a reward can judge them
+                      where a reward can judge them. Or a run's folder: the episodes that it played (`data.played`)
     environment       made as environment(task, rng) for every episode
     rewards           a list of functions, or {name: function} or {name: (function, weight)}
     gold              the same: judged on held-out tasks beside the reward, never trained on
@@ -145,21 +148,31 @@ class TrainConfig:
             held_out=held_out,
             rewards=named_rewards(self.rewards, "rewards"),
             gold=named_rewards(self.gold, "gold"),
-            memory=self.algorithm.memory() if self.memory is None else self.memory,
             threads=self.threads or len(os.sched_getaffinity(0)),
         )
+        if resolved.memory is None:
+            suits = Dataset.Config if resolved.reads == PLAYED else self.algorithm.memory
+            resolved = replace(resolved, memory=suits())
         resolved._refuse_contradictions()
         return resolved
+
+    @property
+    def reads(self) -> str:
+        """From what this run learns: as its algorithm says, but played episodes where the tasks hold them."""
+        is_played = self.algorithm.reads == "tasks" and any(map(playing.is_played, self.tasks))
+        return PLAYED if is_played else self.algorithm.reads
 
     def _resolve_tasks(self) -> tuple[list[Task], list[Task]]:
         if self.data is None:
             return list(self.tasks), list(self.held_out)
+        if Path(self.data).is_dir():
+            return tasks_from_run(Path(self.data)), list(self.held_out)
         if not Path(self.data).is_file():
-            raise ValueError(f"data={self.data!r}: there is no such file (looked from {Path.cwd()}).")
-        read = preferences_from_jsonl if self.algorithm.reads == "preferences" else from_jsonl
-        tasks = read(self.data)
+            raise ValueError(f"data={self.data!r}: there is no such file or run (looked from {Path.cwd()}).")
+        reads_pairs = self.algorithm.reads == "preferences"
+        tasks = preferences_from_jsonl(self.data) if reads_pairs else from_jsonl(self.data, check=playing.check)
         is_judged = self.rewards or self.gold or self.environment is not SingleTurn
-        if self.held_out or len(tasks) < 2 or not is_judged:
+        if self.held_out or len(tasks) < 2 or not is_judged or any(map(playing.is_played, tasks)):
             return tasks, list(self.held_out)
         return train_test_split(tasks, max(HELD_OUT_SHARE, 1 / len(tasks)), self.seed)
 
@@ -168,16 +181,17 @@ class TrainConfig:
             raise ValueError("there is nothing to train on: give tasks=[strop.Task(...), ...] or data='file.jsonl'.")
         _refuse_same_ids("tasks", self.tasks)
         _refuse_same_ids("held_out", self.held_out)
-        learns_from_data = self.algorithm.reads in WRITTEN
-        if self.environment is SingleTurn and not self.rewards and self.algorithm.reads == "tasks":
+        name = type(self.algorithm).__qualname__.split(".")[0]
+        if self.environment is SingleTurn and not self.rewards and self.reads == "tasks":
             raise ValueError("nothing gives a reward: set rewards=[function], or an environment whose steps pay.")
-        if isinstance(self.memory, Fresh.Config) and learns_from_data:
-            raise ValueError(
-                f"memory=Fresh forgets the {self.algorithm.reads} after a step: leave memory out, or use Dataset."
-            )
         is_on_policy = self.algorithm.memory is Fresh.Config and not getattr(self.algorithm, "off_policy", False)
+        if is_on_policy and self.reads == PLAYED:
+            raise ValueError(f"{name} is on-policy: it cannot learn from {PLAYED}. ILQL can, or SFT on the good ones.")
+        if isinstance(self.memory, Fresh.Config) and self.reads in WRITTEN:
+            raise ValueError(f"memory=Fresh forgets the {self.reads} after a step: leave memory out, or use Dataset.")
+        if self.reads == PLAYED and not isinstance(self.memory, Dataset.Config):
+            raise ValueError(f"{PLAYED} come from data, so memory is strop.memory.Dataset.Config(...), or left out.")
         if is_on_policy and not isinstance(self.memory, Fresh.Config):
-            name = type(self.algorithm).__qualname__.split(".")[0]
             raise ValueError(f"{name} is on-policy: it cannot learn from a replay memory. Leave memory out.")
         if self.gold and not self.held_out:
             raise ValueError("gold is judged on held-out tasks, and there are none: set held_out=[...].")
@@ -191,9 +205,9 @@ class TrainConfig:
         policy, codec = self.policy.build(self.seed, self.dtype)
         memory = self.memory.build()
         engine: RolloutEngine
-        if self.algorithm.reads in WRITTEN:
+        if self.reads in WRITTEN:
             engine = OfflineEngine()
-            memory.add(WRITTEN[self.algorithm.reads](self.tasks, codec, policy.context))
+            memory.add(WRITTEN[self.reads](self.tasks, codec, policy.context))
         else:
             sampler = LocalSampler(policy, codec.stop)
             scene = self.scene(policy, codec, gold=False)

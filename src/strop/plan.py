@@ -63,8 +63,8 @@ def make_plan(config: TrainConfig, parts: Parts, num_samples: int = 2) -> Plan:
 
 
 def _work(config: TrainConfig) -> str:
-    if config.algorithm.reads in ("demonstrations", "preferences"):
-        return f"learns from {len(config.tasks)} {config.algorithm.reads}; nothing is sampled"
+    if config.reads not in ("tasks", "teacher"):
+        return f"learns from {len(config.tasks)} {config.reads}; nothing is sampled"
     episodes = config.prompts_per_step * config.group_size
     return (
         f"{config.prompts_per_step} prompts x {config.group_size} samples = {episodes} episodes of at most "

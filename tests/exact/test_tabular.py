@@ -27,7 +27,7 @@ pytestmark = pytest.mark.matrix
 GREEDY = Sampling(temperature=0.0)
 
 
-def two_words(kind: Any, steps: int, sampling: Sampling, **fields: float) -> dict[str, float]:
+def two_words(kind: Any, steps: int, sampling: Sampling, **fields: Any) -> dict[str, float]:
     policy, codec = train(PaidWords, WORDS, [Task("0", "")], steps, 16, 1, sampling=sampling, kind=kind, **fields)
     return {context + word: q(policy, codec, context, word) for context in "xy" for word in ("one", "two")}
 
@@ -41,6 +41,17 @@ def two_words(kind: Any, steps: int, sampling: Sampling, **fields: float) -> dic
 ])  # fmt: skip
 def test_expected_sarsa_reaches_the_values_of_the_law_that_acts(sampling: Sampling, value: float) -> None:
     got = two_words(ExpectedSARSA, 8, sampling, rate=1.0, discount=0.5)
+    for place, number in got.items():
+        assert number == pytest.approx((1 if "one" in place else 2) + 0.5 * value, abs=1e-6)
+
+
+@pytest.mark.parametrize(("target", "value"), [
+    (Sampling(temperature=0.0), 4.0),  # V* = 2 / (1 - .5): Q-learning
+    (Sampling(temperature=0.0, epsilon=0.3), 3.25),
+])  # fmt: skip
+def test_expected_sarsa_of_a_target_learns_its_values_whoever_acts(target: Sampling, value: float) -> None:
+    uniform = Sampling(epsilon=1.0, max_tokens=1)
+    got = two_words(ExpectedSARSA, 8, uniform, rate=1.0, discount=0.5, target=target)
     for place, number in got.items():
         assert number == pytest.approx((1 if "one" in place else 2) + 0.5 * value, abs=1e-6)
 

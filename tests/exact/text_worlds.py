@@ -26,7 +26,7 @@ def train(
     change: Any = lambda one: one,
     sampling: Sampling = EXPLORE,
     kind: Any = QLearning,
-    **fields: float,
+    **fields: Any,
 ) -> tuple[Table, WordCodec]:
     """A table after `steps` of the loop: rollout, collate, update."""
     policy, codec = Table.Config(words=words, order=order).build(0)

@@ -40,6 +40,11 @@ def test_off_policy_algorithms_take_any_memory(name: str) -> None:
         replace(two_words.recipe(), algorithm=algorithm, memory=memory.Config()).resolve()
 
 
+def test_expected_sarsa_of_a_target_takes_any_memory() -> None:
+    algorithm = strop.algorithms.ExpectedSARSA.Config(target=strop.Sampling(temperature=0.0))
+    replace(two_words.recipe(), algorithm=algorithm, memory=strop.memory.Replay.Config()).resolve()
+
+
 @pytest.mark.parametrize("name", ["SARSA", "ExpectedSARSA", "REINFORCE"])
 def test_on_policy_algorithms_refuse_a_replay_in_words(name: str) -> None:
     algorithm: Any = getattr(strop.algorithms, name).Config()

@@ -7,9 +7,11 @@ van Seijen et al. 2009; Sutton & Barto 2018 eq. 6.9. For every decision, in the 
 and only r where the episode terminated. pi is the law that the run samples from, temperature and epsilon included, at
 the step that the episode was played in (schedules are resolved by the episode's version), read off the table as it
 stands. Its mean replaces SARSA's noise, so that rate 1 is stable where rewards and transitions are deterministic.
+With `target` pi is that law instead, whoever acts (S&B sec. 6.6): the method is off-policy, and needs no importance
+weights because the mean over b is exact. It may then learn from a replay or from data.
 
 Differs from the paper: the corrections are made after the episodes of the step are over.
-Degenerates: at temperature 0 without epsilon it is Q-learning.
+Degenerates: at temperature 0 without epsilon it is Q-learning, and so it is with that `target`.
 """
 
 from __future__ import annotations
@@ -37,13 +39,20 @@ class ExpectedSARSA:
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config:
-        """`rate` is the learning rate (alpha), `rate_decay` the power by which visits shrink it."""
+        """`rate` is the learning rate (alpha), `rate_decay` the power by which visits shrink it; `target` is the law
+        whose values are learnt, none the one that acts."""
 
         reads: ClassVar[str] = "tasks"
         memory: ClassVar[type] = Fresh.Config
         rate: float = 0.1
         rate_decay: float = 0.0
         discount: float = 0.99
+        target: Sampling | None = None
+
+        @property
+        def off_policy(self) -> bool:
+            """Whether the law that acts may be another one."""
+            return self.target is not None
 
         def __post_init__(self) -> None:
             check_rates(self.rate, self.rate_decay, self.discount)
@@ -52,7 +61,7 @@ class ExpectedSARSA:
             return ExpectedSARSA(self, require_table(policy, "expected SARSA"), sampling)
 
     def __init__(self, config: ExpectedSARSA.Config, policy: Table, sampling: Sampling) -> None:
-        self.config, self.policy, self.sampling = config, policy, sampling
+        self.config, self.policy, self.law = config, policy, config.target or sampling
         self.book = Book(policy.weight, config.rate, config.rate_decay)
 
     def update(self, batch: Batch) -> Update:
@@ -62,7 +71,7 @@ class ExpectedSARSA:
     def _correct(self, decision: Decision) -> float:
         target = decision.reward
         if decision.after is not None:
-            law = self.sampling.at(decision.version)
+            law = self.law.at(decision.version)
             target += self.config.discount * expected_value(self.policy.weight[decision.after], law)
         return self.book.correct(decision, target)
 

@@ -31,7 +31,9 @@ from strop.functional.ratios import log_ratio
 from strop.functional.values import vtrace
 from strop.memory import Replay
 from strop.optimizer import SGD, AdamW
-from strop.types import Batch, Mean, Metrics, Policy, Sampling, State, Update, merge_metrics
+from strop.types import Batch, Mean, Metrics, Policy, Sampling, Source, State, Update, merge_metrics
+
+DATA = tuple(Source).index(Source.DATA)
 
 
 class VTrace:
@@ -86,8 +88,8 @@ class VTrace:
         )
         no_ratio_BT = torch.zeros_like(value_BT)  # it stands in the advantage
         opinions = Opinions(advantage_BT, token_mean(batch), no_ratio_BT, value_BT, target_BT)
-        # Only the very first draw is sure to come from the weights of now: later ones may be older.
-        is_own = self.num_updates == 0
+        # Only the very first draw is sure to come from the weights of now, and only if it was played here.
+        is_own = self.num_updates == 0 and not bool((batch.source_E == DATA).any())
         terms = self.actor_critic.terms(batch, opinions, policy_gradient, config.entropy, is_own)
         metrics = [critic_metrics(batch, opinions), _ratio_metrics(batch, ratio_BT, config.ratio_cap)]
         metrics.append(self.optimizer.step(batch, terms))

@@ -5,15 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import chain
 
+from strop.data.played import is_played, played_episode
 from strop.types import Codec, Completion, End, Episode, Part, Source, Task, Tokens, Turn
 
 
 def demonstrations(tasks: Sequence[Task], codec: Codec, context: int | None = None) -> list[Episode]:
-    """One finished episode for each task with an answer: the answer's tokens and the end token as actions."""
+    """One episode for each task: its answer's tokens and the end token as actions, or what was played of it."""
     for task in tasks:
-        if not task.answer:
+        if not task.answer and not is_played(task):
             raise ValueError(f"task {task.id} has no answer: learning from demonstrations needs one in every task.")
-    return [written(task, task.answer, codec, i, f"data-{i:06d}", context) for i, task in enumerate(tasks)]
+    return [
+        played_episode(task, codec, i, context)
+        if is_played(task)
+        else written(task, task.answer, codec, i, f"data-{i:06d}", context)
+        for i, task in enumerate(tasks)
+    ]
 
 
 def written(

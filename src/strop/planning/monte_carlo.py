@@ -70,6 +70,19 @@ def first_visit_values(paths: Iterable[Path], num_states: int, discount: float) 
     return _mean_returns(paths, num_states, discount, lambda path: _first_steps(path.states))
 
 
+def first_visit_action_values(paths: Iterable[Path], num_states: int, num_actions: int, discount: float) -> Floats:
+    """Q [S, A]: the mean return after the first visit of (s, a) in each path; NaN where no path comes."""
+    check_discount(discount)
+    total_SA, count_SA = np.zeros((num_states, num_actions)), np.zeros((num_states, num_actions))
+    for path in paths:
+        return_T = path.returns(discount)
+        for t in _first_steps(list(zip(path.states, path.actions, strict=True))):
+            at = path.states[t], path.actions[t]
+            total_SA[at] += return_T[t]
+            count_SA[at] += 1
+    return np.where(count_SA > 0, total_SA / np.maximum(count_SA, 1), np.nan)
+
+
 def every_visit_values(paths: Iterable[Path], num_states: int, discount: float) -> Floats:
     """V [S]: the mean return after every visit; NaN where no path comes."""
     return _mean_returns(paths, num_states, discount, lambda path: range(len(path.states)))

@@ -1,0 +1,168 @@
+"""Episodes that were played before: what off-policy methods and SFT learn from without acting.
+
+A line of a JSON Lines file is a task and what was played of it:
+
+    {"prompt": "guess", "played": [{"text": "bee", "reply": "before"}, {"text": "ant", "reward": 1}]}
+    {"prompt": "guess", "played": [{"text": "bee", "reply": "before"}], "end": "truncated"}
+
+A turn holds what was said (`text`), what it paid (`reward`; 0 where it is left out) and what the environment answered
+(`reply`, a text or messages). The last turn of a truncated episode has a reply too: there a value is bootstrapped.
+`end` is "terminated" where it is left out. Other fields are the task's, as in `data.tasks`.
+
+Where a run's folder is given instead, `played` is a record of token ids and log-probs: nothing that a policy sampled is
+ever encoded again.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from strop.types import Codec, Completion, End, Episode, Part, Prompt, Source, Task, Tokens, Turn
+
+PLAYED = "played"
+TURN_FIELDS = {"text", "reward", "reply"}
+
+
+def is_played(task: Task) -> bool:
+    """Whether the task holds an episode."""
+    return PLAYED in task.data
+
+
+def played(tasks: Sequence[Task], codec: Codec, context: int | None = None) -> list[Episode]:
+    """The episode of every task; each transcript is a group of its own, and a run's episodes keep their groups."""
+    for task in tasks:
+        if not is_played(task):
+            raise ValueError(f'task {task.id} has no "{PLAYED}", which the others have: leave it out.')
+    return [played_episode(task, codec, group, context) for group, task in enumerate(tasks)]
+
+
+def played_episode(task: Task, codec: Codec, group: int, context: int | None = None) -> Episode:
+    """The episode that a task holds. Nothing is ever cut to fit."""
+    try:
+        check(task)
+        held = task.data[PLAYED]
+        episode = _from_record(task, codec) if isinstance(held, Mapping) else _from_texts(task, codec, group)
+    except ValueError as error:
+        raise ValueError(f"task {task.id}: {error}") from None
+    longest = max(len(turn.prompt) + len(turn.completion.tokens) for turn in episode.turns)
+    if context is not None and longest > context:
+        raise ValueError(
+            f"task {task.id}: its turns reach {longest} tokens, and the policy reads {context}. Leave the episode out, "
+            "or take a policy with a larger context."
+        )
+    return episode
+
+
+def check(task: Task) -> None:
+    """Raise ValueError for a task whose transcript cannot be read. One that was not played is fine."""
+    held = task.data.get(PLAYED, {})
+    if isinstance(held, Mapping):
+        return  # a run's own record
+    if not isinstance(held, list) or not held:
+        raise ValueError(f'"{PLAYED}" is a list of turns, and not empty')
+    end = task.data.get("end", "terminated")
+    if end not in ("terminated", "truncated"):
+        raise ValueError(f'"end" is "terminated" or "truncated", not {end!r}')
+    for number, turn in enumerate(held, start=1):
+        is_last = number == len(held)
+        _check_turn(turn, f"turn {number}", may_end=is_last and end == "terminated")
+
+
+def _check_turn(turn: Any, where: str, may_end: bool) -> None:
+    if not isinstance(turn, dict) or not isinstance(turn.get("text"), str):
+        raise ValueError(f'{where} is no object with a "text"')
+    unknown = sorted(turn.keys() - TURN_FIELDS)
+    if unknown:
+        raise ValueError(f"{where} has the field {unknown[0]!r}; allowed are {', '.join(sorted(TURN_FIELDS))}")
+    reward = turn.get("reward", 0.0)
+    if isinstance(reward, bool) or not isinstance(reward, int | float) or not math.isfinite(reward):
+        raise ValueError(f'{where}: "reward" is a finite number, not {reward!r}')
+    if "reply" not in turn and not may_end:
+        raise ValueError(f'{where} has no "reply", and the episode goes on behind it: what did the environment answer?')
+    if not isinstance(turn.get("reply", ""), str | list):
+        raise ValueError(f'{where}: "reply" is a text, or a list of messages')
+
+
+def _from_texts(task: Task, codec: Codec, group: int) -> Episode:
+    prompt, turns = codec.start(task.prompt), []
+    ending = () if codec.end is None else (codec.end,)
+    for said in task.data[PLAYED]:
+        completion = Completion(codec.encode(said["text"]) + ending, None, "stop" if ending else "length")
+        turns.append(Turn(prompt, completion, said["text"], float(said.get("reward", 0.0))))
+        reply: Prompt = said.get("reply", "")
+        prompt = codec.extend(prompt, completion.tokens, reply)
+    end = End(task.data.get("end", "terminated"))
+    final: Tokens = prompt if end is End.TRUNCATED else ()
+    return Episode(f"data-{group:06d}", task, group, tuple(turns), final, end, source=Source.DATA)
+
+
+# ------------------------------------------------------------ a run's episodes
+
+
+def as_task(episode: Episode) -> Task:
+    """A scored episode as a task that holds it, in JSON and to the bit. Its id is the episode's."""
+    turns = [
+        {
+            "prompt": list(turn.prompt),
+            "tokens": list(turn.completion.tokens),
+            "logprobs": None if turn.completion.logprobs is None else list(turn.completion.logprobs),
+            "finish": turn.completion.finish,
+            "text": turn.text,
+            "reward": turn.reward,
+        }
+        for turn in episode.turns
+    ]
+    parts = {
+        name: {"weight": part.weight, "total": part.total, "turns": part.turns, "tokens": part.tokens}
+        for name, part in episode.parts.items()
+        if part.weight != 0.0
+    }
+    facts = {"group": episode.group, "version": episode.version, "end": str(episode.end), "final": list(episode.final)}
+    task = episode.task
+    return Task(episode.id, task.prompt, task.answer, {**task.data, PLAYED: {**facts, "turns": turns, "parts": parts}})
+
+
+def _from_record(task: Task, codec: Codec) -> Episode:
+    held = task.data[PLAYED]
+    turns = tuple(
+        Turn(
+            tuple(turn["prompt"]),
+            Completion(tuple(turn["tokens"]), _floats(turn["logprobs"]), turn["finish"]),
+            turn["text"],
+            turn["reward"],
+        )
+        for turn in held["turns"]
+    )
+    for turn in turns:
+        _check_vocabulary(turn, codec)
+    parts = {
+        name: Part(part["weight"], part["total"], _floats(part["turns"]), _floats(part["tokens"]))
+        for name, part in held["parts"].items()
+    }
+    return Episode(
+        id=task.id,
+        task=task,
+        group=held["group"],
+        turns=turns,
+        final=tuple(held["final"]),
+        end=End(held["end"]),
+        version=held["version"],
+        source=Source.DATA,
+        parts=parts,
+    )
+
+
+def _floats(numbers: Sequence[float] | None) -> tuple[float, ...] | None:
+    return None if numbers is None else tuple(numbers)
+
+
+def _check_vocabulary(turn: Turn, codec: Codec) -> None:
+    """Ids mean words only in the vocabulary that they were written in."""
+    try:
+        text = codec.decode(turn.completion.tokens)
+    except IndexError:
+        text = ""
+    if text != turn.text:
+        raise ValueError(f"its tokens say {text!r} to this policy, and said {turn.text!r}: another vocabulary.")

@@ -1,0 +1,22 @@
+"""What a run played, as the data of another run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from strop.data.played import as_task
+from strop.runs.directory import RunDirectory
+from strop.types import Task, Unscored
+
+
+def tasks_from_run(path: Path) -> list[Task]:
+    """One task for every scored training episode of the run, in the order in which they were played.
+
+    A run keeps the token ids of its last 200 steps; what is older cannot be learnt from. Unscored episodes are left
+    out, as every update leaves them out.
+    """
+    with RunDirectory.open(path).reader() as store:
+        episodes = [one for one in store.episodes("train") if one.turns and not isinstance(one.return_, Unscored)]
+    if not episodes:
+        raise ValueError(f"data={str(path)!r}: this run holds no scored training episode.")
+    return [as_task(episode) for episode in episodes]
