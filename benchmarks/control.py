@@ -53,14 +53,21 @@ class Job:
         return f"{self.environment} {self.algorithm} {self.side} seed {self.seed}"
 
 
-def jobs(environments: Sequence[str], algorithms: Sequence[str], seeds: int, budget: int, episodes: int) -> list[Job]:
+def jobs(
+    environments: Sequence[str],
+    algorithms: Sequence[str],
+    sides: Sequence[str],
+    seeds: Sequence[int],
+    budget: int,
+    episodes: int,
+) -> list[Job]:
     """Every run of the table; seed by seed, so that a stopped benchmark has something of each."""
     return [
-        Job(env, algorithm, side, seed, budget, episodes, digest(module.describe(env, algorithm)))
-        for seed in range(seeds)
+        Job(env, algorithm, side, seed, budget, episodes, digest(SIDES[side].describe(env, algorithm)))
+        for seed in seeds
         for env in environments
         for algorithm in algorithms
-        for side, module in SIDES.items()
+        for side in sides
     ]
 
 
@@ -141,7 +148,9 @@ def main(arguments: Iterable[str] | None = None) -> None:
     parser.add_argument("--environments", nargs="+", choices=ENVIRONMENTS, default=ENVIRONMENTS)
     parser.add_argument("--algorithms", nargs="+", choices=ALGORITHMS, default=ALGORITHMS)
     parser.add_argument("--budget", type=int, default=BUDGET, help="turns of the environment in a run")
-    parser.add_argument("--seeds", type=int, default=SEEDS, help="0, 1, ...")
+    parser.add_argument("--seeds", type=int, default=SEEDS, help="how many")
+    parser.add_argument("--first-seed", type=int, default=0, help="settings are chosen on 100, 101, ...")
+    parser.add_argument("--sides", nargs="+", choices=SIDES, default=list(SIDES))
     parser.add_argument("--episodes", type=int, default=EPISODES, help="held-out episodes of a judgement")
     parser.add_argument(
         "--workers", type=int, default=1, help="processes side by side, each of one thread; 0: this one"
@@ -153,12 +162,13 @@ def main(arguments: Iterable[str] | None = None) -> None:
     args = parser.parse_args(None if arguments is None else list(arguments))
     if args.quick:
         vars(args).update(QUICK)
-    wanted = jobs(args.environments, args.algorithms, args.seeds, args.budget, args.episodes)
+    seeds = range(args.first_seed, args.first_seed + args.seeds)
+    wanted = jobs(args.environments, args.algorithms, args.sides, seeds, args.budget, args.episodes)
     results = run(wanted, args.out / ("quick.jsonl" if args.quick else "control.jsonl"), args.workers)
     rows = control_report.summary(results)
     print(control_report.table(rows, control_report.ENGLISH))
-    is_whole = set(args.environments) == set(ENVIRONMENTS) and set(args.algorithms) == set(ALGORITHMS)
-    if is_whole and not args.quick:
+    whole = jobs(ENVIRONMENTS, ALGORITHMS, list(SIDES), range(SEEDS), BUDGET, EPISODES)
+    if not args.quick and set(wanted) == set(whole):  # the pages hold the whole table or nothing
         control_report.write(rows, args.out, results)
 
 

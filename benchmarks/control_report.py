@@ -76,9 +76,10 @@ def _row(key: tuple[str, str, str], group: Sequence[Mapping[str, Any]]) -> Row:
 
 
 def pairs(rows: Sequence[Row]) -> list[tuple[Row, Row, str]]:
-    """(ours, theirs, verdict) of each environment and algorithm."""
+    """(ours, theirs, verdict) of each environment and algorithm that both sides have run."""
     found = {(row.environment, row.algorithm, row.side): row for row in rows}
-    both = [(row, found[row.environment, row.algorithm, THEIRS]) for row in rows if row.side == OURS]
+    peers = [(row, found.get((row.environment, row.algorithm, THEIRS))) for row in rows if row.side == OURS]
+    both = [(ours, theirs) for ours, theirs in peers if theirs is not None]
     return [(ours, theirs, scores.verdict(ours.iqm, (theirs.low, theirs.high))) for ours, theirs in both]
 
 
