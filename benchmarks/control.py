@@ -33,7 +33,7 @@ ENVIRONMENTS = ("CartPole-v1", "Acrobot-v1")
 ALGORITHMS = ("DQN", "A2C", "PPO")
 SIDES = {"strop": control_ours, "stable-baselines3": control_peer}
 HOME = Path(__file__).parent / "results"
-BUDGET, SEEDS, EPISODES = 100_000, 5, 100
+BUDGET, SEEDS, EPISODES = 50_000, 5, 100
 QUICK = {"budget": 400, "seeds": 1, "episodes": 2, "workers": 0}
 
 
