@@ -11,7 +11,7 @@ CONSTRAINTS := $(VENV)/constraints.txt
 WORKERS ?= 2
 FAST := not slow and not model and not crash and not learning and not matrix
 
-.PHONY: demo test test-ci test-slow test-lowest mutants check check-static format docs bench clean
+.PHONY: demo test test-ci test-slow test-lowest mutants check check-static format docs bench bench-control clean
 
 demo: $(VENV)/demo.done ## the main job: a real language model gets better at writing tiny stories
 	$(BIN)/strop models get smollm2
@@ -53,6 +53,9 @@ docs: $(VENV)/dev.done ## a page for each algorithm, from its file and from what
 bench: $(VENV)/dev.done ## timings, alone on the machine
 	$(BIN)/python benchmarks/step.py
 
+bench-control: $(VENV)/control.done ## our DQN, A2C and PPO beside Stable-Baselines3's: hours; what is done is kept
+	$(BIN)/python benchmarks/control.py --workers $(WORKERS)
+
 $(VENV)/base.done: constraints/ci.txt
 	@$(if $(SYSTEM_TORCH),echo "Using the installed torch $(SYSTEM_TORCH).",echo "Downloading torch and the other packages: about 400 MB (more where pip has only a CUDA build of torch).")
 	$(PYTHON) -m venv $(VENV_FLAGS) $(VENV)
@@ -67,6 +70,10 @@ $(VENV)/demo.done: $(VENV)/base.done pyproject.toml
 $(VENV)/dev.done: $(VENV)/base.done pyproject.toml
 	@echo "Installing strop and what its tests need ..."
 	$(PIP) install --quiet --constraint $(CONSTRAINTS) --editable '.[dev,demo]'
+	@touch $@
+
+$(VENV)/control.done: $(VENV)/dev.done
+	$(PIP) install --quiet --constraint $(CONSTRAINTS) --editable '.[dev,demo,control]'
 	@touch $@
 
 clean:

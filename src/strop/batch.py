@@ -8,14 +8,16 @@ row. Rewards land on the action they follow, `next_BT` links each decision to th
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from itertools import chain, islice
+from typing import Literal, TypeVar
 
 import torch
 
 from strop.types import Batch, Draw, End, Episode, Pick, Source, Tokens, Turn, Unscored
 
+T = TypeVar("T")
 NO_BOOTSTRAP = -1
 
 
@@ -36,55 +38,76 @@ def collate(draw: Draw, layout: Literal["joined", "per_turn"]) -> Batch:
     """The batch of a draw. Raises ValueError for an empty draw, or one whose picks hold no turn at all."""
     if not draw:
         raise ValueError("an update needs at least one pick: the memory drew none.")
-    rows_E = [_rows_of(pick, layout) for pick in draw]
+    returns = [pick.episode.return_ for pick in draw]
+    rows_E = [_rows_of(pick, layout, not isinstance(r, Unscored)) for pick, r in zip(draw, returns, strict=True)]
     rows, episode_B = [], []
     for e, pick_rows in enumerate(rows_E):
         rows.extend(pick_rows)
         episode_B.extend([e] * len(pick_rows))
     if not rows:
         raise ValueError("no episode of this update has a turn: there is nothing to learn from.")
-    return _tensors(draw, rows, episode_B)
+    return _tensors(draw, returns, rows, episode_B)
 
 
 def scored_rewards(episode: Episode) -> list[float]:
-    """The reward that follows each action of the episode; all 0 where it is Unscored (its weight is 0 as well).
+    """The reward that follows each action of the episode; all 0 where it is Unscored (its weight is 0 as well)."""
+    return _rewards(episode, 0, len(episode.turns), not isinstance(episode.return_, Unscored))
+
+
+def _rewards(episode: Episode, first: int, last: int, is_scored: bool) -> list[float]:
+    """The reward that follows each action of turns [first, last).
 
     A turn's reward falls on its last action, a part's total on the last action of all unless the part says where. A
     turn without an action gives its reward to the decision before it; with none before, it counts in `return_` only.
     """
-    lengths = [len(turn.completion.tokens) for turn in episode.turns]
-    ends = [sum(lengths[: i + 1]) - 1 for i in range(len(lengths))]  # last action at or before the end of turn i
-    rewards = [0.0] * sum(lengths)
-    if isinstance(episode.return_, Unscored) or not rewards:
+    turns = episode.turns
+    rewards = [0.0] * _num_actions(turns[first:last])
+    if not is_scored or not rewards:
         return rewards
-    for end, turn in zip(ends, episode.turns, strict=True):
-        if end >= 0:
-            rewards[end] += turn.reward
+    falls = list(_falls(turns, first, last))
+    for at, i in falls:
+        rewards[at] += turns[i].reward
     for part in episode.parts.values():
         if part.weight == 0.0:
             continue
         if part.tokens is not None:
-            for i, reward in enumerate(part.tokens):
-                rewards[i] += part.weight * reward
+            offset = _num_actions(turns[:first])
+            for at, reward in enumerate(part.tokens[offset : offset + len(rewards)]):
+                rewards[at] += part.weight * reward
         elif part.turns is not None:
-            for end, reward in zip(ends, part.turns, strict=True):
-                if end >= 0:
-                    rewards[end] += part.weight * reward
-        else:
+            for at, i in falls:
+                rewards[at] += part.weight * part.turns[i]
+        elif not _num_actions(turns[last:]):
             assert not isinstance(part.total, Unscored)
             rewards[-1] += part.weight * part.total
     return rewards
 
 
-def _rows_of(pick: Pick, layout: str) -> list[_Row]:
+def _falls(turns: Sequence[Turn], first: int, last: int) -> Iterator[tuple[int, int]]:
+    """(action, turn): on which action of turns [first, last) each turn's reward falls, where it falls on one."""
+    at = -1
+    for i in range(first, len(turns)):
+        length = len(turns[i].completion.tokens)
+        if i >= last and length:
+            return
+        at += length
+        if at >= 0:
+            yield at, i
+
+
+def _num_actions(turns: Sequence[Turn]) -> int:
+    return sum([len(turn.completion.tokens) for turn in turns])
+
+
+def _rows_of(pick: Pick, layout: str, is_scored: bool) -> list[_Row]:
     """The rows of one pick, with its bootstrap slot."""
     episode = pick.episode
     first = 0 if pick.turn is None else pick.turn
     last = len(episode.turns) if pick.turn is None else first + pick.length
     if not 0 <= first <= last <= len(episode.turns):
         raise ValueError(f"episode {episode.id} has {len(episode.turns)} turns; turns {first} to {last} were picked.")
-    rewards = scored_rewards(episode)
-    offset = sum(len(turn.completion.tokens) for turn in episode.turns[:first])
+    rewards = iter(_rewards(episode, first, last, is_scored))
+    offset = _num_actions(episode.turns[:first])
     rows: list[_Row] = []
     for i in range(first, last):
         turn = episode.turns[i]
@@ -92,7 +115,7 @@ def _rows_of(pick: Pick, layout: str) -> list[_Row]:
         if row is None:
             row = _Row(turn=i, offset=offset, tokens=list(turn.prompt))
             rows.append(row)
-        _append(row, turn, rewards[offset : offset + len(turn.completion.tokens)])
+        _append(row, turn, islice(rewards, len(turn.completion.tokens)))
         offset += len(turn.completion.tokens)
     following = _bootstrap_prompt(episode, last)
     if following and any(row.actions for row in rows):
@@ -123,7 +146,7 @@ def _row_for(prompt: Tokens, rows: list[_Row], layout: str) -> _Row | None:
     return rows[-1]
 
 
-def _append(row: _Row, turn: Turn, rewards: Sequence[float]) -> None:
+def _append(row: _Row, turn: Turn, rewards: Iterable[float]) -> None:
     tokens, logprobs = turn.completion.tokens, turn.completion.logprobs
     row.actions.extend(range(len(row.tokens), len(row.tokens) + len(tokens)))
     row.tokens.extend(tokens)
@@ -131,7 +154,8 @@ def _append(row: _Row, turn: Turn, rewards: Sequence[float]) -> None:
     row.rewards.extend(rewards)
 
 
-def _tensors(draw: Draw, rows: list[_Row], episode_B: list[int]) -> Batch:
+def _tensors(draw: Draw, returns: Sequence[float | Unscored], rows: list[_Row], episode_B: list[int]) -> Batch:
+    """Flat lists of all rows go into each tensor at once: a draw of turns has many short rows."""
     width = max(len(row.tokens) + row.has_bootstrap for row in rows)
     shape = (len(rows), width)
     tokens_BT = torch.zeros(shape, dtype=torch.long)
@@ -139,15 +163,16 @@ def _tensors(draw: Draw, rows: list[_Row], episode_B: list[int]) -> Batch:
     logprobs_BT = torch.full(shape, math.nan, dtype=torch.float64)
     rewards_BT = torch.zeros(shape, dtype=torch.float64)
     next_BT = torch.full(shape, NO_BOOTSTRAP)
-    for b, row in enumerate(rows):
-        tokens_BT[b, : len(row.tokens)] = torch.tensor(row.tokens)
-        if row.actions:
-            action_BT[b, row.actions] = True
-            logprobs_BT[b, row.actions] = torch.tensor(row.logprobs, dtype=torch.float64)
-            rewards_BT[b, row.actions] = torch.tensor(row.rewards, dtype=torch.float64)
-    for slot, following in _links(rows, episode_B, width):
-        next_BT.view(-1)[slot] = following
-    returns = [pick.episode.return_ for pick in draw]
+    length_B = torch.tensor([len(row.tokens) for row in rows])
+    stands_BT = torch.arange(width) < length_B.unsqueeze(1)
+    tokens_BT[stands_BT] = torch.tensor(_flat(row.tokens for row in rows), dtype=torch.long)
+    slot_N = torch.tensor([b * width + t for b, row in enumerate(rows) for t in row.actions], dtype=torch.long)
+    action_BT.view(-1)[slot_N] = True
+    logprobs_BT.view(-1)[slot_N] = torch.tensor(_flat(row.logprobs for row in rows), dtype=torch.float64)
+    rewards_BT.view(-1)[slot_N] = torch.tensor(_flat(row.rewards for row in rows), dtype=torch.float64)
+    if links := list(_links(rows, episode_B, width)):
+        from_N, to_N = torch.tensor(links).unbind(1)
+        next_BT.view(-1)[from_N] = to_N
     sources = tuple(Source)
     return Batch(
         tokens_BT=tokens_BT,
@@ -168,6 +193,10 @@ def _tensors(draw: Draw, rows: list[_Row], episode_B: list[int]) -> Batch:
         ),
         cut_E=torch.tensor([any(turn.completion.finish == "length" for turn in pick.episode.turns) for pick in draw]),
     )
+
+
+def _flat(lists: Iterable[list[T]]) -> list[T]:
+    return list(chain.from_iterable(lists))
 
 
 def _links(rows: list[_Row], episode_B: list[int], width: int) -> Iterator[tuple[int, int]]:

@@ -189,3 +189,36 @@ def test_collate_does_not_change_the_episode() -> None:
     batch_of(one)
     assert one.turns[0].prompt == (5,)
     assert one.final == (5, 7, 3, 8, 2)
+
+
+@pytest.mark.parametrize(
+    ("first", "length", "expected"),
+    [
+        # turn 0 pays 1; turn 2 has no action, so its 10 falls on turn 1, which pays 2; turn 4 has none either
+        (0, 1, [1.1]),  # 1 + .1
+        (0, 2, [1.1, 0.2, 62.3]),  # 2 + 10 + .3 + 5 * (4 + 6)
+        (1, 1, [0.2, 62.3]),
+        (1, 2, [0.2, 62.3]),
+        (2, 2, [1103.4]),  # its own 10 and 30 fell before: 100 + 1000 of turn 4 + .4 + 3, the whole
+        (3, 1, [1103.4]),
+        (0, 5, [1.1, 0.2, 62.3, 1103.4]),
+    ],
+)
+def test_picked_turns_have_the_rewards_that_fall_on_their_actions(
+    first: int, length: int, expected: list[float]
+) -> None:
+    parts = {
+        "tokens": Part(1.0, 1.0, tokens=(0.1, 0.2, 0.3, 0.4)),
+        "turns": Part(5.0, 10.0, turns=(0.0, 4.0, 6.0, 0.0, 0.0)),
+        "whole": Part(1.0, 3.0),
+    }
+    one = episode(
+        turn((5,), (7,), reward=1.0),
+        turn((6,), (8, 9), reward=2.0),
+        turn((6, 1), (), reward=10.0),
+        turn((4,), (7,), reward=100.0),
+        turn((4, 1), (), reward=1000.0),
+        parts=parts,
+    )
+    batch = collate((Pick(one, first, length),), "per_turn")
+    assert batch.rewards_BT[batch.action_BT].tolist() == pytest.approx(expected)

@@ -77,6 +77,9 @@ class Batch:
         episodes. The E fields stay whole: `episode_B` still indexes them.
         """
         lengths_B = _lengths(self)
+        if set(lengths_B) == {self.tokens_BT.shape[1]} and self.tokens_BT.numel() <= budget:
+            yield (self, *opinions_BT)  # all of it, as it stands: nothing to cut or to sort
+            return
         for rows in _pack(self, lengths_B, budget, keep):
             width = max(lengths_B[row] for row in rows)
             yield (_take(self, rows, width), *(opinion_BT[rows, :width] for opinion_BT in opinions_BT))

@@ -149,7 +149,7 @@ class Episode:
         """The sum of turn rewards and weighted parts, undiscounted; Unscored if a part that counts is, or if FAILED."""
         if self.end is End.FAILED:
             return Unscored(self.error or "the episode failed")
-        total = math.fsum(turn.reward for turn in self.turns)
+        total = math.fsum([turn.reward for turn in self.turns])
         for name, part in self.parts.items():
             if part.weight == 0.0:
                 continue
