@@ -12,7 +12,8 @@ from typing import Any, ClassVar, Protocol, TypeAlias
 import torch
 
 from strop.algorithms.grpo import GRPO
-from strop.data.preferences import preferences, preferences_from_jsonl
+from strop.comparing import judge_pairs
+from strop.data.preferences import is_pair, preferences, preferences_from_jsonl
 from strop.data.source import Shuffled
 from strop.data.tasks import from_jsonl, train_test_split
 from strop.data.written import demonstrations
@@ -26,6 +27,7 @@ from strop.samplers.local import LocalSampler
 from strop.types import (
     Algorithm,
     Codec,
+    Comparer,
     Environment,
     Episode,
     Memory,
@@ -42,7 +44,7 @@ RewardSet: TypeAlias = "Sequence[RewardFn | GroupReward] | Mapping[str, RewardLi
 HELD_OUT_SHARE = 0.1
 WRITTEN = {"demonstrations": demonstrations, "preferences": preferences}
 """What an algorithm may read that is already written, and how it becomes episodes."""
-TAKEN = ("gold", "mean", "reward", "std", "tokens", "unscored")
+TAKEN = ("accuracy", "gold", "logit", "mean", "reward", "std", "tokens", "unscored")
 """Names that the run's own metrics have under reward/ and held_out/."""
 
 
@@ -77,7 +79,7 @@ class TrainConfig:
     policy            a model's name, folder or Hub id, or the Config of any policy
     tasks, held_out   what is trained on, and what is judged; they should share no problem
     data              a JSON Lines file instead of `tasks`; without `held_out`, a tenth of its problems is held out
-                      where a reward can judge them
+                      where a reward can judge them or they are pairs
     environment       made as environment(task, rng) for every episode
     rewards           a list of functions, or {name: function} or {name: (function, weight)}
     gold              the same: judged on held-out tasks beside the reward, never trained on
@@ -158,7 +160,7 @@ class TrainConfig:
             raise ValueError(f"data={self.data!r}: there is no such file (looked from {Path.cwd()}).")
         read = preferences_from_jsonl if self.algorithm.reads == "preferences" else from_jsonl
         tasks = read(self.data)
-        is_judged = self.rewards or self.gold or self.environment is not SingleTurn
+        is_judged = self._can_judge or (self.algorithm.reads == "preferences" and all(map(is_pair, tasks)))
         if self.held_out or len(tasks) < 2 or not is_judged:
             return tasks, list(self.held_out)
         return train_test_split(tasks, max(HELD_OUT_SHARE, 1 / len(tasks)), self.seed)
@@ -216,10 +218,26 @@ class TrainConfig:
         return Scene(environment=self.environment, rewards=rewards, codec=codec, context=policy.context, seed=self.seed)
 
     def judge(self, parts: Parts, step: int) -> tuple[list[Episode], dict[str, float]]:
-        """Judge the policy on the held-out tasks: episodes, and metrics named held_out/..."""
-        scene = self.scene(parts.policy, parts.codec, gold=True)
-        sampler = LocalSampler(parts.policy, parts.codec.stop)
-        return judge(scene, self.held_out, sampler, self.sampling.at(step), step, self.gold_weights)
+        """Judge the policy on the held-out tasks: episodes, and metrics named held_out/...
+
+        Pairs are compared where the algorithm can compare; they are played too where something can judge the answers.
+        """
+        pairs = [task for task in self.held_out if is_pair(task)] if isinstance(parts.algorithm, Comparer) else []
+        tasks = [task for task in self.held_out if self._can_judge or task not in pairs]
+        episodes, metrics = list[Episode](), dict[str, float]()
+        if tasks:
+            scene = self.scene(parts.policy, parts.codec, gold=True)
+            sampler = LocalSampler(parts.policy, parts.codec.stop)
+            episodes, metrics = judge(scene, tasks, sampler, self.sampling.at(step), step, self.gold_weights)
+        if pairs and isinstance(parts.algorithm, Comparer):
+            answers = preferences(pairs, parts.codec, parts.policy.context)
+            metrics |= judge_pairs(parts.algorithm, answers, parts.policy.layout)
+        return episodes, metrics
+
+    @property
+    def _can_judge(self) -> bool:
+        """Whether what the policy writes can be given a score."""
+        return bool(self.rewards or self.gold) or self.environment is not SingleTurn
 
     @property
     def gold_weights(self) -> dict[str, float]:
