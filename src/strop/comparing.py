@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
 
+from strop.batch import collate
 from strop.functional.aggregation import num_actions_E, sum_per_pick
 from strop.functional.distributions import require_full_support
 from strop.functional.preferences import Pairs, ordered_pairs, require_pairs
 from strop.optimizer import Optimizer
 from strop.scoring import Scores, score
-from strop.types import Batch, Heads, Last, Mean, Metrics, Policy, Sampling
+from strop.types import (
+    Batch,
+    Comparer,
+    Episode,
+    Heads,
+    Last,
+    Mean,
+    Metrics,
+    Pick,
+    Policy,
+    Sampling,
+    merge_metrics,
+)
 
 
 def values_after(policy: Policy, wide: Batch) -> Tensor:
@@ -73,6 +87,11 @@ class PairScorer:
         metrics = optimizer.step(batch, self._terms(batch, pairs, loss))
         return metrics | {"preference/pairs": Last(len(pairs.weight_P))}
 
+    @torch.no_grad()
+    def compare(self, batch: Batch, loss: PairLoss) -> Metrics:
+        """What `learn` would say of these pairs, without a step."""
+        return merge_metrics(metrics for _, metrics in self._terms(batch, ordered_pairs(batch), loss))
+
     def _terms(self, batch: Batch, pairs: Pairs, loss: PairLoss) -> Iterator[tuple[Tensor, Metrics]]:
         for (micro,) in batch.split(self.micro_tokens, "group"):
             here = pairs.within(micro)
@@ -103,3 +122,11 @@ def _pair_metrics(chosen: Side, rejected: Side, logit_P: Tensor) -> Metrics:
         "preference/chosen_logprob": Mean(chosen.logprob_P.detach().double().sum().item(), num_pairs),
         "preference/rejected_logprob": Mean(rejected.logprob_P.detach().double().sum().item(), num_pairs),
     }
+
+
+def judge_pairs(
+    algorithm: Comparer, episodes: Sequence[Episode], layout: Literal["joined", "per_turn"]
+) -> dict[str, float]:
+    """held_out/accuracy and held_out/logit: how often and how strongly the policy prefers what people chose."""
+    found = algorithm.compare(collate(tuple(Pick(episode) for episode in episodes), layout))
+    return {f"held_out/{name}": found[f"preference/{name}"].value for name in ("accuracy", "logit")}

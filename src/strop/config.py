@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import math
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, TypeAlias
+from typing import ClassVar, Protocol
 
 import torch
 
 from strop.algorithms.grpo import GRPO
+from strop.comparing import judge_pairs
 from strop.data import played as playing
-from strop.data.preferences import preferences, preferences_from_jsonl
+from strop.data.preferences import is_pair, preferences, preferences_from_jsonl
 from strop.data.source import Shuffled
 from strop.data.tasks import from_jsonl, train_test_split
 from strop.data.written import demonstrations
@@ -21,32 +21,28 @@ from strop.environments.single_turn import SingleTurn
 from strop.evaluate import judge
 from strop.memory import Dataset, Fresh
 from strop.policies.transformer import Transformer
-from strop.rewards.group import GroupReward
-from strop.rollout import GOLD, EmbeddedEngine, OfflineEngine, Rewards, Scene
+from strop.rewards._naming import RewardSet, named_rewards
+from strop.rollout import GOLD, EmbeddedEngine, OfflineEngine, Scene
 from strop.runs.played import tasks_from_run
 from strop.samplers.local import LocalSampler
 from strop.types import (
     Algorithm,
     Codec,
+    Comparer,
     Environment,
     Episode,
     Memory,
     Parts,
     Policy,
-    RewardFn,
     RolloutEngine,
     Sampling,
     Task,
 )
 
-RewardLike: TypeAlias = "RewardFn | GroupReward | tuple[RewardFn | GroupReward, float]"
-RewardSet: TypeAlias = "Sequence[RewardFn | GroupReward] | Mapping[str, RewardLike]"
 HELD_OUT_SHARE = 0.1
 PLAYED = "played episodes"
 WRITTEN = {"demonstrations": demonstrations, "preferences": preferences, PLAYED: playing.played}
 """What an algorithm may read that is already there, and how it becomes episodes."""
-TAKEN = ("gold", "mean", "reward", "std", "tokens", "unscored")
-"""Names that the run's own metrics have under reward/ and held_out/."""
 
 
 class PolicyConfig(Protocol):
@@ -80,7 +76,8 @@ class TrainConfig:
     policy            a model's name, folder or Hub id, or the Config of any policy
     tasks, held_out   what is trained on, and what is judged; they should share no problem
     data              a JSON Lines file instead of `tasks`; without `held_out`, a tenth of its problems is held out
-                      where a reward can judge them. Or a run's folder: the episodes that it played (`data.played`)
+                      where a reward can judge them or they are pairs. Or a run's folder: the episodes that it played
+                      (`data.played`)
     environment       made as environment(task, rng) for every episode
     rewards           a list of functions, or {name: function} or {name: (function, weight)}
     gold              the same: judged on held-out tasks beside the reward, never trained on
@@ -171,7 +168,7 @@ class TrainConfig:
             raise ValueError(f"data={self.data!r}: there is no such file or run (looked from {Path.cwd()}).")
         reads_pairs = self.algorithm.reads == "preferences"
         tasks = preferences_from_jsonl(self.data) if reads_pairs else from_jsonl(self.data, check=playing.check)
-        is_judged = self.rewards or self.gold or self.environment is not SingleTurn
+        is_judged = self._can_judge or (reads_pairs and all(map(is_pair, tasks)))
         if self.held_out or len(tasks) < 2 or not is_judged or any(map(playing.is_played, tasks)):
             return tasks, list(self.held_out)
         return train_test_split(tasks, max(HELD_OUT_SHARE, 1 / len(tasks)), self.seed)
@@ -230,10 +227,26 @@ class TrainConfig:
         return Scene(environment=self.environment, rewards=rewards, codec=codec, context=policy.context, seed=self.seed)
 
     def judge(self, parts: Parts, step: int) -> tuple[list[Episode], dict[str, float]]:
-        """Judge the policy on the held-out tasks: episodes, and metrics named held_out/..."""
-        scene = self.scene(parts.policy, parts.codec, gold=True)
-        sampler = LocalSampler(parts.policy, parts.codec.stop)
-        return judge(scene, self.held_out, sampler, self.sampling.at(step), step, self.gold_weights)
+        """Judge the policy on the held-out tasks: episodes, and metrics named held_out/...
+
+        Pairs are compared where the algorithm can compare; they are played too where something can judge the answers.
+        """
+        pairs = [task for task in self.held_out if is_pair(task)] if isinstance(parts.algorithm, Comparer) else []
+        tasks = [task for task in self.held_out if self._can_judge or task not in pairs]
+        episodes, metrics = list[Episode](), dict[str, float]()
+        if tasks:
+            scene = self.scene(parts.policy, parts.codec, gold=True)
+            sampler = LocalSampler(parts.policy, parts.codec.stop)
+            episodes, metrics = judge(scene, tasks, sampler, self.sampling.at(step), step, self.gold_weights)
+        if pairs and isinstance(parts.algorithm, Comparer):
+            answers = preferences(pairs, parts.codec, parts.policy.context)
+            metrics |= judge_pairs(parts.algorithm, answers, parts.policy.layout)
+        return episodes, metrics
+
+    @property
+    def _can_judge(self) -> bool:
+        """Whether what the policy writes can be given a score."""
+        return bool(self.rewards or self.gold) or self.environment is not SingleTurn
 
     @property
     def gold_weights(self) -> dict[str, float]:
@@ -251,41 +264,6 @@ class TrainConfig:
         torch.set_num_threads(self.threads)
         torch.use_deterministic_algorithms(True, warn_only=True)
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-
-
-def named_rewards(rewards: RewardSet, what: str) -> Rewards:
-    """Each reward with a name and a weight. A list takes the functions' own names, with weight 1."""
-    if not isinstance(rewards, Mapping):
-        rewards = _by_name(rewards, what)
-    named: dict[str, tuple[Any, float]] = {}
-    for name, reward in rewards.items():
-        function, weight = reward if isinstance(reward, tuple | list) else (reward, 1.0)
-        if name in TAKEN or "/" in name:
-            raise ValueError(
-                f"{what} holds the name {name!r}: choose one without a slash that is not {', '.join(TAKEN)}."
-            )
-        if not callable(function):
-            raise ValueError(f"{what}[{name!r}] is {function!r}: it must be a function (task, episode) -> float.")
-        if not math.isfinite(weight):
-            raise ValueError(f"{what}[{name!r}] has the weight {weight}: it must be a finite number.")
-        named[name] = (function, float(weight))
-    return named
-
-
-def _by_name(rewards: Sequence[RewardFn | GroupReward], what: str) -> dict[str, RewardFn | GroupReward]:
-    named: dict[str, RewardFn | GroupReward] = {}
-    for reward in rewards:
-        name = _name_of(reward)
-        if name in named:
-            raise ValueError(f"{what} holds two rewards called {name!r}: give names, {what}={{'a': ..., 'b': ...}}.")
-        named[name] = reward
-    return named
-
-
-def _name_of(reward: Callable[..., Any]) -> str:
-    """A function's own name; of an object, its class's."""
-    inner = reward.score if isinstance(reward, GroupReward) else reward
-    return getattr(inner, "__name__", type(inner).__name__).strip("<>").lower()
 
 
 def _refuse_same_ids(what: str, tasks: Sequence[Task]) -> None:

@@ -10,6 +10,7 @@ from strop.runs.directory import RunDirectory
 PANELS = (
     ("reward", ("reward/mean",), ("held_out/reward",)),
     ("gold (never trained on)", (), ("held_out/gold",)),
+    ("pairs preferred as people do", ("preference/accuracy",), ("held_out/accuracy",)),
     ("KL to the start, nats a sequence", ("policy/kl",), ()),
     ("entropy, nats a token", ("policy/entropy",), ()),
     ("length, tokens", ("rollout/length",), ("held_out/tokens",)),

@@ -70,7 +70,7 @@ def _set_inside(name: str, value: Any, tree: Tree, path: str) -> Any:
 
 def _reweighted(what: str, rewards: Any, tree: Tree, path: str) -> Any:
     """`rewards.length=0.5` sets a weight."""
-    from strop.config import named_rewards
+    from strop.rewards._naming import named_rewards
 
     named = dict(named_rewards(rewards, what))
     for name, below in tree.items():

@@ -126,7 +126,7 @@ def _again(module: Any, name: str, spec: Any) -> Any:
     value = getattr(module.recipe(), name)
     if name not in ("rewards", "gold"):
         return value
-    from strop.config import named_rewards
+    from strop.rewards._naming import named_rewards
 
     made = named_rewards(value, name)
     return {key: (made[key][0], weight) for key, (_, weight) in spec["map"].items()}

@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 import torch
 
-from exact.build import batch_of, episode, flat, turn
-from exact.tree import PROMPT, ascent, built_at, random_weights, relative, set_weights, table_tree
-from strop.algorithms.distillation import Distillation
+from exact.build import batch_of, episode, turn
+from exact.tree import PROMPT, built_at, set_weights
 from strop.algorithms.dpo import DPO
 from strop.algorithms.ipo import IPO
 from strop.algorithms.reward_model import RewardModel
@@ -19,8 +18,9 @@ from strop.algorithms.simpo import SimPO
 from strop.functional.preferences import log1mexp, log_odds, mismatched, ordered_pairs
 from strop.optimizer import SGD
 from strop.policies.table import Table
-from strop.types import Pick, Sampling, Unscored
+from strop.types import Sampling, Unscored
 from strop.verify.checks import Gap
+from strop.verify.imitation import check_distillation, check_distillation_stands
 from strop.verify.preference_losses import (
     check_dpo_step,
     check_ipo_step,
@@ -96,30 +96,8 @@ def test_the_gradient_of_online_dpo_at_its_reference_is_that_of_winning_against_
 
 
 def test_distillation_is_the_token_local_reverse_kl_to_the_teacher() -> None:
-    # sequences of one length, so that the mean over tokens has a constant denominator; batches of every single sample
-    tree = table_tree(3, 3, seed=0, end=None)
-    teacher = Table(3, capacity=64)
-    for state in tree.states:
-        teacher.row(PROMPT + state)
-    set_weights(teacher, random_weights(teacher, seed=9))
-
-    class Teacher:
-        def build(self, seed: int, dtype: str) -> tuple[Table, None]:
-            return teacher, None
-
-    algorithm = Distillation.Config(optimizer=SGD(lr=1.0), teacher=Teacher()).build(tree.policy, Sampling(), 4096)
-    laws, wanted = tree.laws(), tree.laws(teacher)
-    visits = {s: v.detach() for s, v in tree.visits(laws).items()}
-    kl = sum(visits[s] * (laws[s].exp() * (laws[s] - wanted[s].detach())).sum() for s in tree.states) / 3
-    expected = -tree.gradient(kl)
-    episodes = tree.episodes([0.0] * len(tree.sequences))
-    got = torch.zeros_like(expected)
-    for p, one in zip(tree.probabilities(tree.laws()).tolist(), episodes, strict=True):
-        got += p * ascent(tree, algorithm, [Pick(one)])
-    assert relative(got, expected) < 1e-12
-    set_weights(tree.policy, flat(teacher.parameters())[: tree.policy.weight.numel()])
-    same = tree.episodes([0.0] * len(tree.sequences))
-    assert float(ascent(tree, algorithm, [Pick(one) for one in same]).abs().max()) < 1e-15
+    assert check_distillation().value < 1e-12
+    assert check_distillation_stands().value < 1e-15
 
 
 # ------------------------------------------------------------ KTO

@@ -28,7 +28,7 @@ from strop.comparing import PairScorer, Side
 from strop.functional.preferences import smoothed_sigmoid_loss
 from strop.memory import Dataset
 from strop.optimizer import SGD, AdamW
-from strop.types import Batch, Policy, Sampling, State, Update
+from strop.types import Batch, Metrics, Policy, Sampling, State, Update
 
 
 def dpo_loss(chosen_ratio_P: Tensor, rejected_ratio_P: Tensor, beta: float, smoothing: float = 0.0) -> Tensor:
@@ -66,6 +66,10 @@ class DPO:
     def update(self, batch: Batch) -> Update:
         """One optimiser step; raises NonFinite before it if the loss or the gradient is not finite."""
         return Update(self.scorer.learn(self.optimizer, batch, self._loss))
+
+    def compare(self, batch: Batch) -> Metrics:
+        """How the policy as it stands compares these pairs."""
+        return self.scorer.compare(batch, self._loss)
 
     def _loss(self, chosen: Side, rejected: Side) -> tuple[Tensor, Tensor]:
         loss_P = dpo_loss(chosen.ratio_P, rejected.ratio_P, self.config.beta, self.config.smoothing)

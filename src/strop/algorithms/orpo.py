@@ -23,7 +23,7 @@ from strop.comparing import PairScorer, Side
 from strop.functional.preferences import log_odds
 from strop.memory import Dataset
 from strop.optimizer import SGD, AdamW
-from strop.types import Batch, Policy, Sampling, State, Update
+from strop.types import Batch, Metrics, Policy, Sampling, State, Update
 
 
 def orpo_loss(chosen_mean_P: Tensor, rejected_mean_P: Tensor, weight: float) -> Tensor:
@@ -58,6 +58,10 @@ class ORPO:
     def update(self, batch: Batch) -> Update:
         """One optimiser step; raises NonFinite before it if the loss or the gradient is not finite."""
         return Update(self.scorer.learn(self.optimizer, batch, self._loss))
+
+    def compare(self, batch: Batch) -> Metrics:
+        """How the policy as it stands compares these pairs."""
+        return self.scorer.compare(batch, self._loss)
 
     def _loss(self, chosen: Side, rejected: Side) -> tuple[Tensor, Tensor]:
         logit_P = log_odds(chosen.mean_P) - log_odds(rejected.mean_P)

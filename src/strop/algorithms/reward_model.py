@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
@@ -29,7 +30,7 @@ from strop.functional.preferences import Pairs, ordered_pairs, require_pairs
 from strop.functional.reading import read_after_last
 from strop.memory import Dataset
 from strop.optimizer import SGD, AdamW
-from strop.types import Batch, Last, Mean, Metrics, Policy, Sampling, State, Update
+from strop.types import Batch, Last, Mean, Metrics, Policy, Sampling, State, Update, merge_metrics
 
 
 def bradley_terry_loss(
@@ -70,6 +71,11 @@ class RewardModel:
         require_pairs(pairs, batch, "a reward model")
         metrics = self.optimizer.step(batch, self._terms(batch, pairs))
         return Update(metrics | {"preference/pairs": Last(len(pairs.weight_P))})
+
+    @torch.no_grad()
+    def compare(self, batch: Batch) -> Metrics:
+        """How the policy as it stands compares these pairs."""
+        return merge_metrics(metrics for _, metrics in self._terms(batch, ordered_pairs(batch)))
 
     def _terms(self, batch: Batch, pairs: Pairs) -> Iterator[tuple[Tensor, Metrics]]:
         for (micro,) in read_after_last(batch).split(self.micro_tokens, "group"):

@@ -24,7 +24,7 @@ from torch.nn.functional import logsigmoid
 from strop.comparing import PairScorer, Side
 from strop.memory import Dataset
 from strop.optimizer import SGD, AdamW
-from strop.types import Batch, Policy, Sampling, State, Update
+from strop.types import Batch, Metrics, Policy, Sampling, State, Update
 
 
 def robust_dpo_loss(logit_P: Tensor, flipped: float) -> Tensor:
@@ -62,6 +62,10 @@ class RobustDPO:
     def update(self, batch: Batch) -> Update:
         """One optimiser step; raises NonFinite before it if the loss or the gradient is not finite."""
         return Update(self.scorer.learn(self.optimizer, batch, self._loss))
+
+    def compare(self, batch: Batch) -> Metrics:
+        """How the policy as it stands compares these pairs."""
+        return self.scorer.compare(batch, self._loss)
 
     def _loss(self, chosen: Side, rejected: Side) -> tuple[Tensor, Tensor]:
         logit_P = self.config.beta * (chosen.ratio_P - rejected.ratio_P)

@@ -23,7 +23,7 @@ from torch.nn.functional import logsigmoid
 from strop.comparing import PairScorer, Side
 from strop.memory import Dataset
 from strop.optimizer import SGD, AdamW
-from strop.types import Batch, Policy, Sampling, State, Update
+from strop.types import Batch, Metrics, Policy, Sampling, State, Update
 
 
 def simpo_loss(chosen_mean_P: Tensor, rejected_mean_P: Tensor, beta: float, gamma: float) -> Tensor:
@@ -59,6 +59,10 @@ class SimPO:
     def update(self, batch: Batch) -> Update:
         """One optimiser step; raises NonFinite before it if the loss or the gradient is not finite."""
         return Update(self.scorer.learn(self.optimizer, batch, self._loss))
+
+    def compare(self, batch: Batch) -> Metrics:
+        """How the policy as it stands compares these pairs."""
+        return self.scorer.compare(batch, self._loss)
 
     def _loss(self, chosen: Side, rejected: Side) -> tuple[Tensor, Tensor]:
         loss_P = simpo_loss(chosen.mean_P, rejected.mean_P, self.config.beta, self.config.gamma)

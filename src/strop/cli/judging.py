@@ -55,7 +55,7 @@ def show(found: tuple[Judgement, Sequence[Episode], Sequence[Episode]], as_json:
     console().print(f"{judgement.who}{at}, judged on {judgement.prompts} held-out prompts\n", style="bold")
     if judgement.verdicts:
         verdicts(judgement.verdicts)
-    else:
+    elif judgement.scores:
         rows = [(name, spread(score)) for name, score in judgement.scores.items()]
         print_rich(table(["held out", "mean, 95 % interval"], rows))
     console().print()
@@ -102,11 +102,13 @@ def _judgement(
     means: dict[str, float],
     found: list[Verdict],
 ) -> Judgement:
-    scores = {"reward": interval(rewards_of(episodes))}
+    scores = {"reward": interval(rewards_of(episodes))} if episodes else {}
     if config.gold_weights:
         scores["gold"] = interval(gold_of(episodes, config.gold_weights))
     short = {name.removeprefix("held_out/"): value for name, value in means.items()}
-    return Judgement(who, step, len(episodes), scores, {n: v for n, v in short.items() if n not in scores}, found)
+    return Judgement(
+        who, step, len(config.held_out), scores, {n: v for n, v in short.items() if n not in scores}, found
+    )
 
 
 def _require_held_out(config: TrainConfig) -> None:

@@ -46,6 +46,11 @@ def preferences(tasks: Sequence[Task], codec: Codec, context: int | None = None)
     return episodes
 
 
+def is_pair(task: Task) -> bool:
+    """Whether a task holds a chosen and a rejected answer."""
+    return "chosen" in task.data and "rejected" in task.data
+
+
 def check(task: Task) -> None:
     """Raise ValueError for a task that holds no preference, or more than one."""
     if "steps" not in task.data:

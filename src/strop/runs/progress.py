@@ -16,6 +16,7 @@ _FACTS = (
     ("held_out/reward", "held-out {:.3f}"),
     ("policy/nll", "nll {:.3f}"),
     ("preference/accuracy", "accuracy {:.2f}"),
+    ("held_out/accuracy", "held-out accuracy {:.2f}"),
     ("policy/kl", "kl {:.4f}"),
     ("policy/entropy", "entropy {:.2f}"),
     ("rollout/length", "length {:.1f}"),

@@ -183,8 +183,8 @@ class Store:
         return found is not None
 
     def best_step(self) -> int | None:
-        """The first judged step with the largest `held_out/gold`, or `held_out/reward` where there is no gold."""
-        for name in ("gold", "reward"):
+        """The first judged step with the largest `held_out/gold`, else `held_out/reward`, else `held_out/accuracy`."""
+        for name in ("gold", "reward", "accuracy"):
             row = self._connection.execute(
                 "SELECT step FROM metrics WHERE name = ? AND value IS NOT NULL ORDER BY value DESC, step LIMIT 1",
                 (HELD_OUT + name,),

@@ -13,6 +13,7 @@ from strop.types.batch import (
 from strop.types.protocols import (
     Algorithm,
     Codec,
+    Comparer,
     Env,
     Environment,
     Extras,
@@ -67,6 +68,7 @@ __all__ = [
     "Algorithm",
     "Batch",
     "Codec",
+    "Comparer",
     "Completion",
     "Draw",
     "End",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, TypeAlias, runtime_checkable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from strop.types.batch import Batch
     from strop.types.records import Completion, Draw, Episode, Prompt, Step, Task, Tokens
     from strop.types.sampling import Sampling
-    from strop.types.updates import Update
+    from strop.types.updates import Metrics, Update
 
 State: TypeAlias = "dict[str, Any]"  # nested dicts of tensors and JSON values; keys are strings
 
@@ -182,6 +182,14 @@ class Parts:
     memory: Memory
     algorithm: Algorithm
     codec: Codec
+
+
+@runtime_checkable
+class Comparer(Protocol):
+    """An algorithm that can say how its policy compares pairs of answers, without learning from them."""
+
+    def compare(self, batch: Batch) -> Metrics:
+        """`preference/accuracy`, `preference/logit` and others, over all strictly ordered pairs of the batch."""
 
 
 class Recorder(Protocol):

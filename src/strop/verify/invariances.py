@@ -19,6 +19,7 @@ from strop.functional.distributions import log_law
 from strop.functional.divergences import KL
 from strop.optimizer import SGD
 from strop.policies.adapters import LoRA
+from strop.policies.transformer import Transformer
 from strop.scoring import Scorer, score
 from strop.types import Batch, End, Episode, Part, Pick, Sampling, Unscored
 from strop.verify.checks import Gap
@@ -83,6 +84,7 @@ def same_gradient(config: Any) -> Gap:
     """The largest relative change of the gradient of `config` (SGD at rate 1) under what must not change it."""
     some = episodes()
     copies = [replace(one, group=one.group + 10, id=one.id + "'") for one in some]
+    told = [replace(one, final=(*one.final[:-1], 6)) if one.final else one for one in some]
     return _worst(
         gradient(config, some),
         {
@@ -90,6 +92,7 @@ def same_gradient(config: Any) -> Gap:
             "order (I2)": gradient(config, [some[i] for i in (4, 2, 6, 0, 5, 3, 1)]),
             "micro-batches (I3)": gradient(config, some, micro_tokens=13),
             "copies of the groups (I4)": gradient(config, [*some, *copies]),
+            "the environment's last word (I7)": gradient(config, told),
         },
     )
 
@@ -127,12 +130,12 @@ def _worst(whole: Tensor, changed: dict[str, Tensor]) -> Gap:
 
 
 def check_reinforce_invariances() -> Gap:
-    """REINFORCE: the same gradient under padding, order, micro-batches and copies."""
+    """REINFORCE: the same gradient under padding, order, micro-batches, copies and a last word."""
     return same_gradient(REINFORCE.Config(optimizer=SGD(lr=1.0), kl=PULL))
 
 
 def check_rloo_invariances() -> Gap:
-    """RLOO: the same gradient under padding, order, micro-batches and copies."""
+    """RLOO: the same gradient under padding, order, micro-batches, copies and a last word."""
     return same_gradient(RLOO.Config(optimizer=SGD(lr=1.0), kl=PULL))
 
 
@@ -142,7 +145,7 @@ def check_rloo_baseline() -> Gap:
 
 
 def check_dr_grpo_invariances() -> Gap:
-    """Dr. GRPO: the same gradient under padding, order, micro-batches and copies."""
+    """Dr. GRPO: the same gradient under padding, order, micro-batches, copies and a last word."""
     return same_gradient(DrGRPO.Config(optimizer=SGD(lr=1.0), kl=PULL))
 
 
@@ -152,7 +155,7 @@ def check_dr_grpo_baseline() -> Gap:
 
 
 def check_grpo_invariances() -> Gap:
-    """GRPO: the same gradient under padding, order, micro-batches and copies."""
+    """GRPO: the same gradient under padding, order, micro-batches, copies and a last word."""
     return same_gradient(GRPO.Config(optimizer=SGD(lr=1.0), kl=PULL))
 
 
@@ -162,7 +165,7 @@ def check_grpo_baseline() -> Gap:
 
 
 def check_sft_invariances() -> Gap:
-    """SFT: the same gradient under padding, order, micro-batches and copies."""
+    """SFT: the same gradient under padding, order, micro-batches, copies and a last word."""
     return same_gradient(SFT.Config(optimizer=SGD(lr=1.0)))
 
 
@@ -181,6 +184,31 @@ def check_cache() -> Gap:
             gaps.append(float((law.double() - slow).abs().max()))
         logits_BV, state = policy.decode(state, torch.full((len(texts),), continuation[t]))
     return Gap(max(gaps), 1e-4)
+
+
+@torch.no_grad()
+def check_environment_tokens() -> Gap:
+    """transformer: the same log-probs before a token of the environment, whatever it is (I7)."""
+    told = (episode(turn((1, 2), (5, 4)), turn((1, 2, 5, 4, x, 6), (3, 0))) for x in (6, 1))
+    batch = batch_of(*told)
+    one_T, other_T = score(tiny_transformer(), batch, SAMPLING)["logprobs"]
+    before, behind = slice(2, 4), slice(6, 8)
+    is_read = bool((one_T[behind] != other_T[behind]).all())
+    return Gap(float((one_T[before] - other_T[before]).abs().max()) if is_read else torch.inf, 1e-6)
+
+
+def check_dropout() -> Gap:
+    """transformer: ratio 1 between two readings of the same weights, though the model has dropout (I9)."""
+    model = tiny_transformer().model.train()
+    model.get_input_embeddings().register_forward_hook(
+        lambda module, _, out: torch.nn.functional.dropout(out, 0.5, module.training)
+    )
+    policy, batch = Transformer(model), batch_of(*episodes())
+    before_BT = score(policy, batch, SAMPLING)["logprobs"].detach()
+    GRPO.Config(optimizer=SGD(lr=1e-30)).build(policy, SAMPLING, 13).update(batch)
+    after_BT = score(policy, batch, SAMPLING)["logprobs"].detach()
+    ratio_N = (after_BT - before_BT)[batch.action_BT].exp()
+    return Gap(float((ratio_N - 1).abs().max()), 1e-6)
 
 
 def check_no_reference() -> Gap:

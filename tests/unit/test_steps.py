@@ -1,16 +1,16 @@
-"""Each algorithm: its loss by hand, the direction of its step, what stops it, and that a resume changes no bit."""
+"""Each algorithm on a fair coin: the loss and the step by hand, and their direction."""
 
 from __future__ import annotations
 
-import copy
 import math
 from typing import Any
 
 import pytest
 import torch
 
-from exact.build import batch_of, episode, flat, transformer, turn
-from exact.learners import CORE, GRADIENT, algorithms, as_baseline, configured, every, learner
+from exact.build import batch_of, episode, transformer, turn
+from exact.coin import HALF, build, coin, pair
+from exact.learners import GRADIENT, as_baseline, every, learner
 from strop.actor_critic import Critic
 from strop.algorithms.a2c import A2C
 from strop.algorithms.cispo import CISPO
@@ -42,18 +42,9 @@ from strop.algorithms.sft import SFT
 from strop.algorithms.simpo import SimPO
 from strop.algorithms.vtrace import VTrace
 from strop.functional.divergences import KL
-from strop.optimizer import SGD, AdamW
+from strop.optimizer import SGD
 from strop.policies.table import Table
-from strop.types import Batch, End, NonFinite, Sampling
-
-HALF = math.log(0.5)
-
-
-def coin() -> Table:
-    """A fair coin after the prompt (9,): row 0; and after (9, 0): row 1."""
-    table = Table(2, capacity=8, value_head=True)
-    table.row((9,)), table.row((9, 0))
-    return table
+from strop.types import Sampling
 
 
 class Biased:
@@ -64,20 +55,6 @@ class Biased:
         with torch.no_grad():
             teacher.weight[:, 0] = math.log(4.0)
         return teacher, None
-
-
-def build(kind: Any, policy: Any, **fields: Any) -> Any:
-    config = configured(kind, **({"optimizer": SGD(lr=1.0), "kl": KL()} | fields))
-    return config.build(policy, Sampling(max_tokens=4), 4096)
-
-
-def pair() -> Batch:
-    """One group: "0 1" pays 3, "1" pays 1; log-probs of the fair coin."""
-    return batch_of(
-        episode(turn((9,), (0, 1), (HALF, HALF)), reward=3.0),
-        as_baseline(episode(turn((9,), (1,), (HALF,)), reward=1.0)),
-        layout="per_turn",
-    )
 
 
 # grad log pi(0) = (.5, -.5) and grad log pi(1) = (-.5, .5) in each row of a fair coin; the table moves by
@@ -103,15 +80,14 @@ def pair() -> Batch:
 #                  row 0: (.5 + .5)/8 = .125, row 1: -.5/8
 #   distillation   teacher (4/5, 1/5) everywhere: A = ln 1.6 for 0, ln .4 for 1, over 3 tokens
 #                  row 0: (.5 ln 1.6 - .5 ln .4)/3 = ln 4/6, row 1: -.5 ln .4/3
-A = 1 / (math.sqrt(2) + 1e-4)
-MEAN = (2.85 + 3 + 1) / 3
-STD = math.sqrt(((2.85 - MEAN) ** 2 + (3 - MEAN) ** 2 + (1 - MEAN) ** 2) / 3) + 1e-8
 #   GSPO, SAPO     as GRPO: at ratio 1 they weigh every token by 1
 #   DAPO, CISPO    A = +-a, 1/3 a token      row 0: (.5 + .5) a/3 = a/3           row 1: -.5 a/3 = -a/6
 #   ReMax          A = 2 of one sequence     row 0: 2*.5 = 1                      row 1: -1; the second is the baseline
 #   REINFORCE++    returns to go 3, 3, 1: mean 7/3, std sqrt(8)/3; A = w, w, -2w, 1/3 a token
 #                                            row 0: (.5 w + .5 * 2w)/3 = w/2      row 1: -.5 w/3 = -w/6
 A = 1 / (math.sqrt(2) + 1e-4)
+MEAN = (2.85 + 3 + 1) / 3
+STD = math.sqrt(((2.85 - MEAN) ** 2 + (3 - MEAN) ** 2 + (1 - MEAN) ** 2) / 3) + 1e-8
 W = (2 / 3) / (math.sqrt(8) / 3 + 1e-8)
 BY_HAND = [
     (REINFORCE, {"baseline_decay": None}, 0.5, -0.75),
@@ -257,156 +233,6 @@ def test_sampler_gap_sees_a_wrong_logprob() -> None:
     assert update.metrics["policy/sampler_gap_max"].value == pytest.approx(0.25)
     assert update.metrics["policy/sampler_gap_mean"].value == pytest.approx(0.25)
     assert update.metrics["policy/sampler_gap_bias"].value == pytest.approx(-0.25)  # trainer - sampler
-
-
-# ------------------------------------------------------------ supervised
-
-
-def test_sft_trains_the_end_token_though_padding_has_the_same_id() -> None:
-    # id 0 ends, pads and fills: the mask comes from the episode, so exactly the two completions' tokens are targets
-    batch = batch_of(episode(turn((1,), (2, 0), None)), episode(turn((1,), (2, 2, 2, 0), None)))
-    assert batch.action_BT.int().tolist() == [[0, 1, 1, 0, 0], [0, 1, 1, 1, 1]]
-    policy = Table(3, capacity=16)
-    before = torch.log_softmax(policy.weight[policy.row((1, 2))], -1)[0].item()
-    build(SFT, policy).update(batch_of(episode(turn((1,), (2, 0), None)), layout="per_turn"))
-    assert torch.log_softmax(policy.weight[policy.row((1, 2))], -1)[0].item() > before
-
-
-def test_sft_denominator_is_global_not_a_mean_of_means() -> None:
-    # lengths 1 and 3, micro-batches of one row: the loss is the sum over 4 tokens / 4, with every token at ln 3
-    algorithm = SFT.Config(optimizer=SGD(lr=1.0)).build(Table(3, capacity=16), Sampling(), 1)
-    rows = batch_of(episode(turn((1,), (2,), None)), episode(turn((1,), (2, 2, 0), None)), layout="per_turn")
-    update = algorithm.update(rows)
-    assert update.metrics["optimizer/loss"].value == pytest.approx(math.log(3))
-    nll = update.metrics["policy/nll"]
-    assert (nll.value, nll.count) == (pytest.approx(math.log(3)), 4)
-    # after (1,): 2 twice, -log pi gradient 2/4 of (2/3, -1/3, -1/3) up
-    assert algorithm.policy.weight[0].tolist() == pytest.approx([-1 / 6, -1 / 6, 1 / 3])
-
-
-# ------------------------------------------------------------ what stops an update
-
-
-@pytest.mark.parametrize("kind", every(GRADIENT))
-@pytest.mark.parametrize("fault", ["nan weight", "infinite weight"])
-def test_non_finite_is_raised_before_anything_moves(kind: Any, fault: str) -> None:
-    policy = transformer("gpt2", value_head=True)
-    algorithm = learner(kind, policy, optimizer=AdamW(lr=0.1), kl=KL())
-    good = batch_of(episode(turn((1,), (2, 3)), reward=1.0), as_baseline(episode(turn((1,), (4,)), reward=0.0)))
-    algorithm.update(good)
-    with torch.no_grad():
-        policy.parameters()[0][3, 0] = math.nan if fault == "nan weight" else math.inf
-    before, state = flat(policy.parameters()), copy.deepcopy(algorithm.state_dict())
-    with pytest.raises(NonFinite, match=r"the loss|the gradient") as caught:  # a saturated loss hides an infinity
-        algorithm.update(good)
-    assert caught.value.batch.tokens_BT is good.tokens_BT
-    after = flat(policy.parameters())
-    assert torch.equal(before.view(torch.int64), after.view(torch.int64))
-    assert identical(state, algorithm.state_dict())
-
-
-def test_a_gradient_that_overflows_is_caught_though_the_loss_is_finite() -> None:
-    policy = coin()
-    algorithm = build(REINFORCE, policy)
-    policy.weight.register_hook(lambda gradient: gradient * math.inf)
-    with pytest.raises(NonFinite, match="gradient"):
-        algorithm.update(pair())
-    assert float(policy.weight.detach().abs().sum()) == 0.0
-
-
-def test_clipping_bounds_the_step_and_reports_the_norm_before() -> None:
-    policy = coin()
-    config = RLOO.Config(optimizer=SGD(lr=1.0, max_grad_norm=0.1), kl=KL())
-    update = config.build(policy, Sampling(), 4096).update(pair())
-    # the gradient by hand: (1, -1, -.5, .5), norm sqrt(2.5)
-    assert update.metrics["optimizer/gradient_norm"].value == pytest.approx(math.sqrt(2.5))
-    assert float(policy.weight.detach().norm()) == pytest.approx(0.1, rel=1e-5)
-
-
-def test_warm_up_raises_the_rate_linearly_then_keeps_it() -> None:
-    policy = coin()
-    config = RLOO.Config(optimizer=AdamW(lr=0.4, warmup_steps=4), kl=KL())
-    algorithm = config.build(policy, Sampling(), 4096)
-    rates = [algorithm.update(pair()).metrics["optimizer/learning_rate"].value for _ in range(6)]
-    assert rates == pytest.approx([0.1, 0.2, 0.3, 0.4, 0.4, 0.4])
-
-
-# ------------------------------------------------------------ resume
-
-
-def identical(a: Any, b: Any) -> bool:
-    """Equal to the last bit."""
-    if isinstance(a, dict):
-        return a.keys() == b.keys() and all(identical(a[key], b[key]) for key in a)
-    if isinstance(a, torch.Tensor):
-        return a.dtype == b.dtype and torch.equal(a, b)
-    if isinstance(a, list | tuple):
-        return len(a) == len(b) and all(identical(x, y) for x, y in zip(a, b, strict=True))
-    return bool(a == b)
-
-
-def lesson(step: int) -> Batch:
-    """A batch that changes from step to step."""
-    generator = torch.Generator().manual_seed(step)
-    tokens = torch.randint(5, (4, 3), generator=generator).tolist()
-    many = [
-        episode(
-            turn((1, 2), row[: 1 + i % 3]), reward=float(i + step % 3), group=i // 2, end=End.TRUNCATED, final=(1, *row)
-        )
-        for i, row in enumerate(tokens)
-    ]
-    return batch_of(*(as_baseline(one) if i % 2 else one for i, one in enumerate(many)))
-
-
-POLICIES = {
-    "table": lambda: Table(5, capacity=256, value_head=True),
-    "gpt2": lambda: transformer("gpt2", vocabulary=5, value_head=True),
-    "lora": lambda: transformer("llama", lora=True, vocabulary=5, value_head=True),
-}
-ADAM, MOMENTUM = AdamW(lr=0.01, warmup_steps=3, weight_decay=0.1), SGD(lr=0.05, momentum=0.9)
-CASES = [(kind, "table", MOMENTUM) for kind in algorithms()]
-CASES += [
-    pytest.param(kind, name, ADAM, marks=[] if kind.__name__ in CORE else pytest.mark.matrix)
-    for kind in GRADIENT
-    for name in POLICIES
-]
-
-
-@pytest.mark.parametrize(("kind", "name", "optimizer"), CASES)
-def test_save_load_continue_is_bitwise_the_uninterrupted_run(kind: Any, name: str, optimizer: Any) -> None:
-    def start() -> tuple[Any, Any]:
-        policy = POLICIES[name]()
-        return policy, learner(kind, policy, optimizer=optimizer, kl=KL(weight=0.1), epochs=2, rate_decay=0.8)
-
-    policy, algorithm = start()
-    for step in range(2):
-        algorithm.update(lesson(step))
-    saved = copy.deepcopy((policy.state_dict(), algorithm.state_dict()))
-    metrics = [algorithm.update(lesson(step)).metrics for step in (2, 3)]
-    resumed, again = start()
-    resumed.load_state_dict(saved[0])
-    again.load_state_dict(saved[1])
-    assert [again.update(lesson(step)).metrics for step in (2, 3)] == metrics
-    assert identical(resumed.state_dict(), policy.state_dict())
-    assert identical(again.state_dict(), algorithm.state_dict())
-
-
-def test_a_state_is_made_of_strings_numbers_and_tensors() -> None:
-    def check(state: Any) -> None:
-        if isinstance(state, dict):
-            assert all(isinstance(key, str) for key in state)
-            for value in state.values():
-                check(value)
-        elif isinstance(state, list | tuple):
-            for value in state:
-                check(value)
-        else:
-            assert isinstance(state, torch.Tensor | int | float | str | None.__class__)
-
-    for kind in algorithms():
-        algorithm = learner(kind, Table(5, capacity=256, value_head=True), optimizer=AdamW(lr=0.1))
-        algorithm.update(lesson(0))
-        check(algorithm.state_dict())
 
 
 def test_q_learning_needs_a_table_in_words() -> None:

@@ -1,0 +1,93 @@
+"""Actor-critics on the probe environments of `worlds.py`, each with one thing more for a critic or an actor to learn.
+
+Every sequence of words is played and weighs what its probability is, so an update is its exact expectation and nothing
+is drawn. Where words do not matter only the critic is asked; where they do, the actor too.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from itertools import product
+from typing import Any
+
+import numpy as np
+import torch
+
+from strop.actor_critic import Critic
+from strop.algorithms.a2c import A2C
+from strop.algorithms.ppo import PPO
+from strop.algorithms.vtrace import VTrace
+from strop.batch import collate
+from strop.codec import WordCodec
+from strop.functional.divergences import KL
+from strop.optimizer import SGD
+from strop.policies.table import Table
+from strop.types import Episode, Pick, Sampling
+from strop.verify.checks import Gap
+from strop.verify.episodes import episode, turn
+from strop.verify.worlds import PROBE_DISCOUNT, PROBE_WORDS, PROBES, Probe, probe_tasks
+
+EXACT, LEARNT = 1e-6, 0.1
+LEARNING: dict[str, Any] = {"optimizer": SGD(lr=8.0), "critic": Critic(weight=1 / 8), "discount": PROBE_DISCOUNT}
+"""Of the only context, a value goes all the way in one update."""
+NAMES = {1: "a value", 2: "values of what is seen", 3: "a later reward", 4: "a word", 5: "a word for what is seen"}
+
+
+def chances(policy: Table, codec: WordCodec, context: str) -> list[float]:
+    """The probability of every word in a context."""
+    law: list[float] = torch.softmax(policy.weight[policy.row(codec.start(context))].detach(), -1).tolist()
+    return law
+
+
+def played(number: int, policy: Table | None, codec: WordCodec) -> list[tuple[float, Episode]]:
+    """(probability, episode) of every sequence of words in both contexts; without a policy all words are as likely."""
+    found = []
+    for task, words in product(probe_tasks(number), product(PROBE_WORDS, repeat=2 if number == 3 else 1)):
+        env = Probe(task, np.random.default_rng(0))
+        context, turns, total = str(env.start()), [], 1 / 2
+        for word in words:
+            (token,) = codec.encode(word)
+            chance = 1 / len(PROBE_WORDS) if policy is None else chances(policy, codec, context)[token]
+            step = env.step(word)
+            turns.append(turn(codec.start(context), (token,), (math.log(chance),), step.reward))
+            context, total = str(step.text), total * chance
+        found.append((total, episode(*turns)))
+    return found
+
+
+def probed(config: Any, acts_itself: bool, steps: int = 30) -> Iterator[Gap]:
+    """Probe by probe, how far V and the chance of the only right word stay from what they must be.
+
+    A context is worth its best word: the policy has found it, or every word is as good.
+    """
+    for number, contexts in PROBES:
+        policy, codec = Table.Config(words=PROBE_WORDS, order=1, capacity=8, value_head=True).build(0)
+        learner = config.build(policy, Sampling(max_tokens=1), 4096)
+        for _ in range(steps):
+            every = played(number, policy if acts_itself else None, codec)
+            learner.update(collate(tuple(Pick(one, weight=len(every) * p) for p, one in every), policy.layout))
+        assert policy.value is not None
+        gaps = []
+        for context, words in contexts.items():
+            best = max(words.values())
+            gaps.append(abs(policy.value[policy.row(codec.start(context))].item() - best))
+            if min(words.values()) < best:
+                law = chances(policy, codec, context)
+                gaps.append(1.0 - sum(law[codec.encode(word)[0]] for word, value in words.items() if value == best))
+        yield Gap(max(gaps), EXACT if number < 4 else LEARNT, f"{number}, {NAMES[number]}")
+
+
+def check_a2c_probes() -> Iterator[Gap]:
+    """A2C: the values and words of five probe environments, each with one thing more to learn."""
+    yield from probed(A2C.Config(**LEARNING, n_step=1, entropy=0.0), acts_itself=True)
+
+
+def check_ppo_probes() -> Iterator[Gap]:
+    """PPO: the values and words of five probe environments, each with one thing more to learn."""
+    yield from probed(PPO.Config(**LEARNING, kl=KL(), epochs=2), acts_itself=True)
+
+
+def check_vtrace_probes() -> Iterator[Gap]:
+    """V-trace: the values and words of five probe environments, from what a policy that says any word has done."""
+    yield from probed(VTrace.Config(**LEARNING, entropy=0.0), acts_itself=False)

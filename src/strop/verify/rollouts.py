@@ -1,0 +1,119 @@
+"""What a rollout stores: the very ids that the model read and said, turn behind turn, and where it was cut.
+
+A policy over bytes talks for three turns. What it says is mostly not UTF-8, so its text encodes to other ids than it
+sampled: whoever encodes a text again is found out.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from strop.batch import collate
+from strop.codec import ByteCodec
+from strop.policies.table import Table
+from strop.rollout import Scene, play
+from strop.samplers.local import LocalSampler
+from strop.types import End, Episode, Pick, Sampling, Step, Task, Tokens
+from strop.verify.checks import Gap
+from strop.verify.tree import random_weights, set_weights
+
+CODEC: Any = ByteCodec()
+REPLY, TURNS, LONGEST = " go on ", 3, 4
+PROMPTS = ("talk", "say")
+
+
+class Talk:
+    """Answers the same to whatever is said; the third turn is the last."""
+
+    def __init__(self, task: Task, rng: np.random.Generator) -> None:
+        self.prompt, self.left = str(task.prompt), TURNS
+
+    def start(self) -> str:
+        return self.prompt
+
+    def step(self, text: str) -> Step:
+        self.left -= 1
+        return Step(REPLY, 1.0, None if self.left else End.TERMINATED)
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+class Overheard:
+    """A table over bytes that ends at one token in four, and every prefix that it was asked to go on from."""
+
+    def __init__(self) -> None:
+        self.table, self.read = Table(CODEC.size, order=1, capacity=CODEC.size), list[Tokens]()
+        set_weights(self.table, random_weights(self.table, seed=0))
+        with torch.no_grad():
+            self.table.weight[:, CODEC.end] = torch.logsumexp(self.table.weight[:, : CODEC.end], -1) - math.log(3)
+
+    def prefill(self, prompts: Sequence[Tokens]) -> tuple[Tensor, Any]:
+        self.read += prompts
+        return self.table.prefill(prompts)
+
+    def decode(self, state: Any, tokens_B: Tensor) -> tuple[Tensor, Any]:
+        logits_BV, state = self.table.decode(state, tokens_B)
+        self.read += state
+        return logits_BV, state
+
+    def keep(self, state: Any, rows: Sequence[int]) -> Any:
+        return self.table.keep(state, rows)
+
+
+def talked() -> tuple[list[Episode], Overheard]:
+    """Sixteen episodes of three turns, and who spoke in them."""
+    policy: Any = Overheard()
+    scene = Scene(environment=Talk, rewards={}, codec=CODEC, context=None, seed=0)
+    tasks = [Task(prompt, prompt) for prompt in PROMPTS]
+    sampler = LocalSampler(policy, CODEC.stop)
+    return play(scene, tasks, 8, sampler, Sampling(max_tokens=LONGEST), "train", 0), policy
+
+
+def check_ids_of_the_model() -> Gap:
+    """rollout: the model reads the very ids that are stored, though texts encode to others: so many differ (I8)."""
+    episodes, policy = talked()
+    turns = [turn for one in episodes for turn in one.turns]
+    stored = {turn.prompt + turn.completion.tokens[:t] for turn in turns for t in range(len(turn.completion.tokens))}
+    is_tested = any(CODEC.encode(turn.text) != turn.completion.tokens for turn in turns)
+    return Gap(float(len(stored ^ set(policy.read))) if is_tested else math.inf, 0.0)
+
+
+def check_ids_of_turns() -> Gap:
+    """rollout: a row is its turns' ids, one behind the other, and its mask what was sampled: so many differ (I15)."""
+    episodes, _ = talked()
+    batch = collate(tuple(Pick(one) for one in episodes), "joined")
+    wrong = abs(len(batch.tokens_BT) - len(episodes))
+    for one, tokens_T, action_T in zip(episodes, batch.tokens_BT.tolist(), batch.action_BT.tolist(), strict=False):
+        row, mask = list(CODEC.encode(str(one.task.prompt))), list[bool]()
+        for i, turn in enumerate(one.turns):
+            reply = CODEC.encode(REPLY) if i < TURNS - 1 else ()
+            mask += [False] * (len(row) - len(mask)) + [True] * len(turn.completion.tokens)
+            row += [*turn.completion.tokens, *reply]
+        wrong += tokens_T[: len(row)] != row or action_T != mask + [False] * (len(action_T) - len(mask))
+    return Gap(float(wrong), 0.0)
+
+
+def check_cut() -> Gap:
+    """rollout: what reaches max_tokens is marked as cut, and no end is put behind it: so many are wrong (I12)."""
+    episodes, _ = talked()
+    said = [turn.completion for one in episodes for turn in one.turns]
+    has_end = [one.tokens[-1] == CODEC.end for one in said]
+    if len(set(has_end)) < 2:
+        return Gap(math.inf, 0.0)  # nothing was cut, or everything
+    wrong = 0
+    for one, ended in zip(said, has_end, strict=True):
+        is_long = len(one.tokens) == LONGEST
+        wrong += one.finish != ("stop" if ended else "length") or not (ended or is_long)
+        wrong += CODEC.end in one.tokens[:-1] or len(one.tokens) > LONGEST
+    cut_E = collate(tuple(Pick(one) for one in episodes), "joined").cut_E.tolist()
+    for talk, cut in zip(episodes, cut_E, strict=True):
+        wrong += cut != any(turn.completion.tokens[-1] != CODEC.end for turn in talk.turns)
+        wrong += talk.end is not End.TERMINATED  # how an episode ends is for the environment to say
+    return Gap(float(wrong), 0.0)

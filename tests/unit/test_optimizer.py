@@ -1,0 +1,63 @@
+"""What stops a step before anything moves, what bounds it, and how its rate warms up."""
+
+from __future__ import annotations
+
+import copy
+import math
+from typing import Any
+
+import pytest
+import torch
+
+from exact.build import batch_of, episode, flat, transformer, turn
+from exact.coin import build, coin, identical, pair
+from exact.learners import GRADIENT, as_baseline, every, learner
+from strop.algorithms.reinforce import REINFORCE
+from strop.algorithms.rloo import RLOO
+from strop.functional.divergences import KL
+from strop.optimizer import SGD, AdamW
+from strop.types import NonFinite, Sampling
+
+
+@pytest.mark.parametrize("kind", every(GRADIENT))
+@pytest.mark.parametrize("fault", ["nan weight", "infinite weight"])
+def test_non_finite_is_raised_before_anything_moves(kind: Any, fault: str) -> None:
+    policy = transformer("gpt2", value_head=True)
+    algorithm = learner(kind, policy, optimizer=AdamW(lr=0.1), kl=KL())
+    good = batch_of(episode(turn((1,), (2, 3)), reward=1.0), as_baseline(episode(turn((1,), (4,)), reward=0.0)))
+    algorithm.update(good)
+    with torch.no_grad():
+        policy.parameters()[0][3, 0] = math.nan if fault == "nan weight" else math.inf
+    before, state = flat(policy.parameters()), copy.deepcopy(algorithm.state_dict())
+    with pytest.raises(NonFinite, match=r"the loss|the gradient") as caught:  # a saturated loss hides an infinity
+        algorithm.update(good)
+    assert caught.value.batch.tokens_BT is good.tokens_BT
+    after = flat(policy.parameters())
+    assert torch.equal(before.view(torch.int64), after.view(torch.int64))
+    assert identical(state, algorithm.state_dict())
+
+
+def test_a_gradient_that_overflows_is_caught_though_the_loss_is_finite() -> None:
+    policy = coin()
+    algorithm = build(REINFORCE, policy)
+    policy.weight.register_hook(lambda gradient: gradient * math.inf)
+    with pytest.raises(NonFinite, match="gradient"):
+        algorithm.update(pair())
+    assert float(policy.weight.detach().abs().sum()) == 0.0
+
+
+def test_clipping_bounds_the_step_and_reports_the_norm_before() -> None:
+    policy = coin()
+    config = RLOO.Config(optimizer=SGD(lr=1.0, max_grad_norm=0.1), kl=KL())
+    update = config.build(policy, Sampling(), 4096).update(pair())
+    # the gradient by hand: (1, -1, -.5, .5), norm sqrt(2.5)
+    assert update.metrics["optimizer/gradient_norm"].value == pytest.approx(math.sqrt(2.5))
+    assert float(policy.weight.detach().norm()) == pytest.approx(0.1, rel=1e-5)
+
+
+def test_warm_up_raises_the_rate_linearly_then_keeps_it() -> None:
+    policy = coin()
+    config = RLOO.Config(optimizer=AdamW(lr=0.4, warmup_steps=4), kl=KL())
+    algorithm = config.build(policy, Sampling(), 4096)
+    rates = [algorithm.update(pair()).metrics["optimizer/learning_rate"].value for _ in range(6)]
+    assert rates == pytest.approx([0.1, 0.2, 0.3, 0.4, 0.4, 0.4])
