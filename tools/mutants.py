@@ -168,13 +168,15 @@ class Judge:
                     if seconds[item.nodeid] < 0:
                         is_sound = False
                         break
-                paths[worker].write_text(json.dumps(seconds))
+                paths[worker].write_text(json.dumps({"seconds": seconds, "modules": list(sys.modules)}))
                 return 0 if is_sound else 1
 
             children = [fork(lambda w=worker: run(w)) for worker in range(self.workers)]
             statuses = [os.waitpid(child, 0)[1] for child in children]
-            for path in filter(Path.exists, paths):
-                self.seconds |= json.loads(path.read_text())
+            found = [json.loads(path.read_text()) for path in filter(Path.exists, paths)]
+        for one in found:
+            self.seconds |= one["seconds"]
+            load(one["modules"])
         if any(statuses):
             broken = [name for name, seconds in self.seconds.items() if seconds < 0] or ["strop verify"]
             raise SystemExit(f"error: it fails without a planted bug: {', '.join(broken)}")
@@ -224,6 +226,14 @@ class Judge:
         homes = {one.__module__ for one in params if isinstance(one, type)}
         named = {home for home in homes if home.startswith("strop.algorithms.")}
         return not named or module in named or not module.startswith("strop.algorithms.")
+
+
+def load(modules: Sequence[str]) -> None:
+    """Import what tests import while they run: else every fork would do so again."""
+    for name in modules:
+        if name not in sys.modules:
+            with contextlib.suppress(Exception):  # made by a test, and gone
+                importlib.import_module(name)
 
 
 def fails(session: pytest.Session, item: pytest.Item) -> bool:
