@@ -81,10 +81,11 @@ def keep_settings(home: Path, sizes: Sizes) -> None:
 
 
 def finished(home: Path) -> list[Row]:
-    """What earlier passes measured; a line that was cut by a kill is left out."""
+    """What earlier passes measured, once each; a line that was cut by a kill is left out."""
     file = home / "rows.jsonl"
     lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
-    return [Row(**json.loads(line)) for line in lines if line.endswith("}")]
+    rows = [Row(**json.loads(line)) for line in lines if line.endswith("}")]
+    return list({(row.method, row.strength, row.seed): row for row in rows}.values())
 
 
 if __name__ == "__main__":

@@ -129,7 +129,7 @@ def draw(rows: Sequence[Row], points: Sequence[Point], line: Frontier, picture: 
     left.plot([p.kl for p in line.points], [p.reward for p in line.points], color="black", linewidth=1.8,
               label="optimal frontier")  # fmt: skip
     left.annotate(
-        f"effective size {LEAST_EFFECTIVE_SIZE:g}", (line.last_kl, line.points[-1].reward), (0, 6),
+        f"effective sample size {LEAST_EFFECTIVE_SIZE:g}", (line.last_kl, line.points[-1].reward), (0, 6),
         textcoords="offset points", ha="right", va="bottom", fontsize=8,
     )  # fmt: skip
     for axis, name in ((left, "proxy"), (right, "gold")):
@@ -149,7 +149,8 @@ def draw(rows: Sequence[Row], points: Sequence[Point], line: Frontier, picture: 
         axis.spines[["top", "right"]].set_visible(False)
     left.set_title("proxy reward: trained on")
     right.set_title("gold reward: never trained on")
-    left.set_ylabel("mean reward, standard deviations of the reference")
+    left.set_ylabel("mean proxy, standard deviations of the reference")
+    right.set_ylabel("mean gold, standard deviations of the reference")
     left.legend(fontsize=9, frameon=False, loc="lower right")
     picture.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(picture, dpi=150)
