@@ -22,6 +22,7 @@ import strop
 WINDOW = (2.0, 6.0)
 """Nats of KL within which the best method should reach `WANTED` of the frontier."""
 WANTED = 0.9
+TICKS = (0, 0.5, 1, 2, 4, 6, 10, 15, 20, 30, 40, 60, 80)
 LOOKS = {  # Okabe and Ito's colours, and a marker each
     "RLOO": ("#0072B2", "o"),
     "GRPO": ("#D55E00", "s"),
@@ -120,18 +121,26 @@ def _finite(value: object) -> object:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
+def _root(kl: np.ndarray) -> np.ndarray:
+    return np.sqrt(np.maximum(kl, 0.0))
+
+
 def draw(rows: Sequence[Row], points: Sequence[Point], line: Frontier, picture: Path) -> None:
     """Left the proxy with the frontier, right gold; a small mark a seed, a line through the means."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(11.0, 4.6), layout="constrained")
+    figure = Figure(figsize=(11.5, 4.8), layout="constrained")
     left, right = figure.subplots(1, 2, sharex=True)
     left.plot([p.kl for p in line.points], [p.reward for p in line.points], color="black", linewidth=1.8,
               label="optimal frontier")  # fmt: skip
     left.annotate(
-        f"effective sample size {LEAST_EFFECTIVE_SIZE:g}", (line.last_kl, line.points[-1].reward), (0, 6),
-        textcoords="offset points", ha="right", va="bottom", fontsize=8,
+        f"effective sample size {LEAST_EFFECTIVE_SIZE:g}", (line.last_kl, line.points[-1].reward), (6, -4),
+        textcoords="offset points", ha="left", va="top", fontsize=8,
     )  # fmt: skip
+    furthest = max([p.kl for p in points] + [line.last_kl])
+    beyond = np.linspace(line.last_kl, furthest, 50)
+    left.plot(beyond, [line.height(kl)[0] for kl in beyond], color="black", linewidth=1.2, linestyle=":",
+              label="a bound on it (last tangent)")  # fmt: skip
     for axis, name in ((left, "proxy"), (right, "gold")):
         for method, (color, marker) in LOOKS.items():
             means = [p for p in points if p.method == method]
@@ -144,13 +153,16 @@ def draw(rows: Sequence[Row], points: Sequence[Point], line: Frontier, picture: 
             own = [row.kl for row in some], [getattr(row, name) for row in some]
             axis.plot(*own, marker, color=color, markersize=3.5, alpha=0.55)
         axis.plot(0, 0, "*", color="black", markersize=11, label="reference")
-        axis.set_xlabel("KL to the reference, nats a sequence")
+        axis.set_xscale("function", functions=(_root, np.square))  # near the start reward grows like sqrt(KL)
+        axis.set_xticks([tick for tick in TICKS if tick <= 1.1 * furthest], minor=False)
+        axis.set_xlim(0.0, 1.05 * furthest)
+        axis.set_xlabel("KL to the reference, nats a sequence (root scale)")
         axis.grid(alpha=0.25)
         axis.spines[["top", "right"]].set_visible(False)
     left.set_title("proxy reward: trained on")
     right.set_title("gold reward: never trained on")
     left.set_ylabel("mean proxy, standard deviations of the reference")
     right.set_ylabel("mean gold, standard deviations of the reference")
-    left.legend(fontsize=9, frameon=False, loc="lower right")
+    left.legend(fontsize=9, frameon=False, loc="upper left")
     picture.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(picture, dpi=150)
