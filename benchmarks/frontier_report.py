@@ -132,11 +132,7 @@ def draw(rows: Sequence[Row], points: Sequence[Point], line: Frontier, picture: 
     figure = Figure(figsize=(11.5, 4.8), layout="constrained")
     left, right = figure.subplots(1, 2, sharex=True)
     left.plot([p.kl for p in line.points], [p.reward for p in line.points], color="black", linewidth=1.8,
-              label="optimal frontier")  # fmt: skip
-    left.annotate(
-        f"effective sample size {LEAST_EFFECTIVE_SIZE:g}", (line.last_kl, line.points[-1].reward), (6, -4),
-        textcoords="offset points", ha="left", va="top", fontsize=8,
-    )  # fmt: skip
+              label=f"optimal frontier (effective size over {LEAST_EFFECTIVE_SIZE:g})")  # fmt: skip
     furthest = max([p.kl for p in points] + [line.last_kl])
     beyond = np.linspace(line.last_kl, furthest, 50)
     left.plot(beyond, [line.height(kl)[0] for kl in beyond], color="black", linewidth=1.2, linestyle=":",
