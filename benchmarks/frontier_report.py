@@ -22,7 +22,7 @@ import strop
 WINDOW = (2.0, 6.0)
 """Nats of KL within which the best method should reach `WANTED` of the frontier."""
 WANTED = 0.9
-TICKS = (0, 0.5, 1, 2, 4, 6, 10, 15, 20, 30, 40, 60, 80)
+TICKS = (0, 0.5, 2, 5, 10, 20, 40, 80, 120, 160)
 LOOKS = {  # Okabe and Ito's colours, and a marker each
     "RLOO": ("#0072B2", "o"),
     "GRPO": ("#D55E00", "s"),
@@ -129,11 +129,11 @@ def draw(rows: Sequence[Row], points: Sequence[Point], line: Frontier, picture: 
     """Left the proxy with the frontier, right gold; a small mark a seed, a line through the means."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(11.5, 4.8), layout="constrained")
+    figure = Figure(figsize=(11.5, 5.2), layout="constrained")
     left, right = figure.subplots(1, 2, sharex=True)
     left.plot([p.kl for p in line.points], [p.reward for p in line.points], color="black", linewidth=1.8,
               label=f"optimal frontier (effective size over {LEAST_EFFECTIVE_SIZE:g})")  # fmt: skip
-    furthest = max([p.kl for p in points] + [line.last_kl])
+    furthest = max([row.kl for row in rows] + [line.last_kl])
     beyond = np.linspace(line.last_kl, furthest, 50)
     left.plot(beyond, [line.height(kl)[0] for kl in beyond], color="black", linewidth=1.2, linestyle=":",
               label="a bound on it (last tangent)")  # fmt: skip
@@ -159,6 +159,7 @@ def draw(rows: Sequence[Row], points: Sequence[Point], line: Frontier, picture: 
     right.set_title("gold reward: never trained on")
     left.set_ylabel("mean proxy, standard deviations of the reference")
     right.set_ylabel("mean gold, standard deviations of the reference")
-    left.legend(fontsize=9, frameon=False, loc="upper left")
+    left.set_ylim(-0.7, 1.1 * max(row.proxy for row in rows))  # the bound goes on
+    figure.legend(*left.get_legend_handles_labels(), fontsize=9, frameon=False, loc="outside lower center", ncols=4)
     picture.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(picture, dpi=150)
