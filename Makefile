@@ -11,7 +11,7 @@ CONSTRAINTS := $(VENV)/constraints.txt
 WORKERS ?= 2
 FAST := not slow and not model and not crash and not learning and not matrix
 
-.PHONY: demo test test-ci test-slow test-lowest mutants check check-static format docs bench bench-control clean
+.PHONY: demo test test-ci test-slow test-lowest mutants check check-static format docs bench bench-control bench-frontier clean
 
 demo: $(VENV)/demo.done ## the main job: a real language model gets better at writing tiny stories
 	$(BIN)/strop models get smollm2
@@ -55,6 +55,9 @@ bench: $(VENV)/dev.done ## timings, alone on the machine
 
 bench-control: $(VENV)/control.done ## our DQN, A2C and PPO beside Stable-Baselines3's: hours; what is done is kept
 	$(BIN)/python benchmarks/control.py --workers $(WORKERS)
+
+bench-frontier: $(VENV)/dev.done ## reward against KL for five methods, and the best that any policy could do; can be stopped
+	$(BIN)/python benchmarks/frontier.py --workers $(WORKERS)
 
 $(VENV)/base.done: constraints/ci.txt
 	@$(if $(SYSTEM_TORCH),echo "Using the installed torch $(SYSTEM_TORCH).",echo "Downloading torch and the other packages: about 400 MB (more where pip has only a CUDA build of torch).")
