@@ -203,3 +203,12 @@ def test_a_separate_critic_leaves_the_policys_own_head_alone_and_is_kept():
 def test_what_cannot_be_is_said_in_words(kind, fields, words):
     with pytest.raises(ValueError, match=words):
         kind.Config(**fields).build(tree().policy, Sampling(), 64)
+
+
+def test_only_the_first_draw_of_vtrace_measures_the_sampler():
+    # later draws may come from older weights: a gap there would be no error of the sampler's
+    one, paid = tree(), rewards(tree())
+    algorithm = vtrace(one)
+    first, second = (algorithm.update(batch_of_all(one, paid)).metrics for _ in range(2))
+    assert first["policy/sampler_gap_max"].value < 1e-12
+    assert "policy/sampler_gap_max" not in second

@@ -24,7 +24,7 @@ from strop.types import Pick, Sampling, Tokens
 from strop.verify.checks import Gap
 from strop.verify.episodes import batch_of, episode, turn
 from strop.verify.learning import WANTED, WORDS, chance_of, trained
-from strop.verify.tree import PROMPT, Laws, Tree, ascent, relative
+from strop.verify.tree import PROMPT, Laws, Tree, ascent, built_at, flat, relative
 
 VOCABULARY, HORIZON, EXACT = 3, 3, 1e-10
 SILENT = Critic(weight=0.0)
@@ -113,6 +113,17 @@ def check_a2c_entropy() -> Gap:
     visits = {state: chance.detach() for state, chance in tree.visits(laws).items()}
     entropy = torch.stack([-visits[s] * (laws[s].exp() * laws[s]).sum() for s in tree.states]).sum()
     return Gap(relative(got * HORIZON, weight * of_logits(tree, tree.gradient(entropy))), EXACT)
+
+
+def check_a2c_kl() -> Gap:
+    """A2C: with KL in the reward, the gradient of J - weight KL(pi || start) over whole sequences."""
+    tree, start, weight = valued_tree(), valued_tree(3), 0.3
+    rewards = random_rewards(tree)
+    algorithm = built_at(tree, flat(start.policy.parameters()), lambda: a2c(tree, n_step=None, kl=KL(weight=weight)))
+    own, other = tree.logprobs(tree.laws()), start.logprobs(start.laws())
+    paid = [r - weight * (p - q).sum().item() for r, p, q in zip(rewards, own, other, strict=True)]
+    got = of_logits(tree, expected_step(tree, algorithm, rewards))
+    return Gap(relative(got * HORIZON, of_logits(tree, tree.true_gradient(paid))), EXACT)
 
 
 def check_critics_fixed_point() -> Iterator[Gap]:
