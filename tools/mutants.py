@@ -40,7 +40,7 @@ EQUIVALENT = Path(__file__).with_name("equivalent_mutants.toml")
 MARKS = "not slow and not model and not crash and not learning"
 EVERY = "from exact.learners import"
 """What a test file says that takes every algorithm of the folder."""
-OTHERWISE = ("tests/faults", "tests/learning", "tests/peers", "tests/unit/cli", "tests/unit/verify")
+OTHERWISE = ("tests/faults", "tests/learning", "tests/unit/cli", "tests/unit/verify")
 """Tests of other things, or of the same things in minutes."""
 
 

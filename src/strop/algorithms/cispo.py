@@ -44,6 +44,7 @@ def cispo_loss(
 ) -> tuple[Tensor, Metrics]:
     """-sum w sg(clamp(rho, floor, cap)) A log pi."""
     ratio_BT = log_ratio(logprobs_BT.detach(), old_BT, micro.action_BT).exp()
+    logprobs_BT = torch.where(micro.action_BT, logprobs_BT, 0.0)
     loss = -(weight_BT * ratio_BT.clamp(floor, cap) * advantage_BT * logprobs_BT).sum()
     outside_BT = (ratio_BT < floor) | (ratio_BT > cap)
     return loss, ratio_metrics(micro, ratio_BT) | {"policy/ratio_outside": mean_over_tokens(micro, outside_BT)}
