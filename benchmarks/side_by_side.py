@@ -49,7 +49,7 @@ Side = Callable[[argparse.Namespace], Measured]
 
 
 def compare(name: str, about: str, sides: Mapping[str, Side], unit: str, options: argparse.ArgumentParser) -> None:
-    """The whole command: `sides` in order, the last one the peer that the ratios are to. `options` has its own flags."""
+    """The whole command: `sides` in order, the last of them the peer of the ratios. `options` has its own flags."""
     options.add_argument("--side", choices=list(sides), help=argparse.SUPPRESS)
     options.add_argument("--only", nargs="+", choices=list(sides), default=list(sides), help="sides (default: all)")
     options.add_argument("--repeats", type=int, default=3, help="processes of each side")

@@ -18,7 +18,7 @@ ROOM = 64
 """Tokens that a layer grows by: the copy that growing costs is paid once for so many."""
 
 
-class RoomyLayer(DynamicLayer):
+class RoomyLayer(DynamicLayer):  # type: ignore[misc]  # transformers has no types
     """Keys and values [B, heads, T, width] are views of larger buffers."""
 
     def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:

@@ -83,7 +83,7 @@ def draw(log_law_BV: Tensor, uniform_B: Tensor) -> Tensor:
     scaled by the row's own total, so that rounding can never choose a token of probability 0.
     """
     law_BV = log_law_BV.exp()
-    law_BKW = pad(law_BV, (0, -law_BV.shape[1] % BLOCK)).unflatten(1, (-1, BLOCK))
+    law_BKW = pad(law_BV, (0, -law_BV.shape[1] % BLOCK)).reshape(len(law_BV), -1, BLOCK)
     upto_BK = law_BKW.sum(dim=-1, dtype=torch.float64).cumsum(dim=-1)
     wanted_B1 = _below(uniform_B.unsqueeze(1) * upto_BK[:, -1:], upto_BK[:, -1:])
     block_B1 = torch.searchsorted(upto_BK, wanted_B1, right=True)
