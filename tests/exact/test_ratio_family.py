@@ -12,7 +12,7 @@ import torch
 
 from exact.build import episode, turn
 from exact.learners import configured
-from exact.tree import PROMPT, Tree, ascent, cosine, expected_ascent, relative, set_weights, table_tree
+from exact.tree import PROMPT, Tree, ascent, cosine, expected_ascent, relative, table_tree
 from strop.algorithms.cispo import CISPO
 from strop.algorithms.dapo import DAPO
 from strop.algorithms.dr_grpo import DrGRPO
