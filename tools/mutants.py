@@ -42,6 +42,8 @@ EVERY = "from exact.learners import"
 """What a test file says that takes every algorithm of the folder."""
 OTHERWISE = ("tests/faults", "tests/learning", "tests/unit/cli", "tests/unit/verify")
 """Tests of other things, or of the same things in minutes."""
+SECONDS = 60.0
+"""Of tests that one bug is worth, as they take without it."""
 
 
 @dataclass(frozen=True)
@@ -198,12 +200,17 @@ class Judge:
     def judge(self, session: pytest.Session, site: Site, last: Any) -> int:
         """In a fork: 0 if neither the tests nor `strop verify` notice the mutant; `last` gets the test that did.
 
-        First come the tests that noticed most bugs of the same file for the time they take, then the quickest.
+        First come the tests that noticed most bugs of the same file for the time they take, then the quickest, as many
+        as SECONDS allow: what they all let pass is worth a test of its own.
         """
         put_in_place(site)
         fitting = [item for item in session.items if self.fits(item, site.module)]
         order = sorted(fitting, key=lambda one: self.place(site.module, one.nodeid))
+        left = SECONDS
         for item in order:
+            left -= self.seconds[item.nodeid]
+            if left < 0:
+                break
             last.seek(0)
             last.truncate()
             last.write(item.nodeid)

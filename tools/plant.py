@@ -194,6 +194,8 @@ def _with(node: ast.expr, **fields: object) -> ast.expr:
 
 def _is_number(statement: ast.stmt) -> bool:
     """Whether it returns something computed, or gives a name to a tensor, which a shape suffix tells."""
+    if isinstance(value := getattr(statement, "value", None), ast.Call) and _is_sign_free(value):
+        return False
     if isinstance(statement, ast.Return):
         return isinstance(statement.value, ast.Call | ast.BinOp | ast.UnaryOp | ast.IfExp)
     return (
@@ -201,6 +203,13 @@ def _is_number(statement: ast.stmt) -> bool:
         and isinstance(statement.targets[0], ast.Name)
         and re.search(r"_[A-Z]+1?$", statement.targets[0].id) is not None
     )
+
+
+def _is_sign_free(call: ast.Call) -> bool:
+    """Whether it makes zeros, or NaN, which are the same with a minus."""
+    if "zeros" in getattr(call.func, "attr", ""):
+        return True
+    return any(isinstance(one, ast.Attribute) and one.attr == "nan" for one in call.args)
 
 
 def _is_dimension(parent: ast.AST, field: str) -> bool:

@@ -12,7 +12,7 @@ import torch
 
 from exact.build import episode, turn
 from exact.learners import configured
-from exact.tree import PROMPT, Tree, ascent, cosine, expected_ascent, relative, set_weights, table_tree
+from exact.tree import PROMPT, Tree, ascent, cosine, expected_ascent, relative, table_tree
 from strop.algorithms.cispo import CISPO
 from strop.algorithms.dapo import DAPO
 from strop.algorithms.dr_grpo import DrGRPO
@@ -208,19 +208,22 @@ def test_rejected_groups_and_cut_answers_are_told() -> None:
 
 @pytest.mark.parametrize("kind", [GSPO, CISPO, SAPO, ReMax, REINFORCEPlusPlus])
 def test_the_pull_to_the_reference_is_taken_off_the_return(kind: Any) -> None:
-    # logits 1, 0, 0 against a uniform reference, KL weight .1, no task reward: k1 = log pi + ln 3 of the answers 0 and
-    # 1 differ by 1. Group methods centre: -+ .1 / 2; ReMax takes .1 k1 off each; whitening leaves -1 and 1
+    # logits 1, 0, 0 against a reference of 0, -3, 0, KL weight .1, no task reward: k1 of the answers 0 and 1 differ by
+    # 1 - 3 = -2. Group methods centre: +- .1; ReMax takes .1 k1 off each; whitening leaves 1 and -1
     tree = table_tree(3, 1, end=None)
-    set_weights(tree.policy, torch.zeros(6, dtype=torch.float64))
+    row = tree.policy.row(PROMPT)
+    with torch.no_grad():
+        tree.policy.weight[row] = torch.tensor([0.0, -3.0, 0.0], dtype=torch.float64)
     algorithm = build(kind, tree, kl=KL(weight=0.1))
     with torch.no_grad():
-        tree.policy.weight[tree.policy.row(PROMPT), 0] = 1.0
+        tree.policy.weight[row] = torch.tensor([1.0, 0.0, 0.0], dtype=torch.float64)
     zero = [0.0] * 3
     picks = [Pick(one) for one in tree.episodes(zero)[:2]]
     picks += [Pick(with_greedy(tree, zero, 0.0))] if kind is ReMax else []
     got = algorithm.update(collate(tuple(picks), "per_turn")).per_token["advantage"].sum(1).tolist()[:2]
-    k1 = [1 - math.log(math.e + 2) + math.log(3), -math.log(math.e + 2) + math.log(3)]
-    expected = {ReMax: [-0.1 * k for k in k1], REINFORCEPlusPlus: [-1.0, 1.0]}.get(kind, [-0.05, 0.05])
+    own, start = math.log(math.e + 2), math.log(2 + math.exp(-3))
+    k1 = [(1 - own) - (0 - start), (0 - own) - (-3 - start)]
+    expected = {ReMax: [-0.1 * k for k in k1], REINFORCEPlusPlus: [1.0, -1.0]}.get(kind, [0.1, -0.1])
     assert got == pytest.approx(expected, abs=1e-6)
 
 

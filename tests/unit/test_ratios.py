@@ -9,12 +9,17 @@ import pytest
 import torch
 
 from exact.build import batch_of, episode, turn
-from strop.algorithms.cispo import cispo_loss
+from strop.algorithms.cispo import CISPO, cispo_loss
+from strop.algorithms.dapo import DAPO
+from strop.algorithms.dr_grpo import DrGRPO
+from strop.algorithms.grpo import GRPO
 from strop.algorithms.gspo import gspo_loss
 from strop.algorithms.sapo import sapo_loss
 from strop.functional.aggregation import sequence_mean
 from strop.functional.objectives import policy_gradient, token_objective
 from strop.functional.ratios import check_clip, log_ratio
+from strop.policies.table import Table
+from strop.types import Sampling
 from strop.verify.clipping import PPO, RATIOS
 from strop.verify.ratios import BAND, HIGHER
 
@@ -24,6 +29,13 @@ DUAL, DELTA = (partial(token_objective, low=0.2, high=0.2, dual=dual) for dual i
 SOFT = partial(sapo_loss, tau_positive=1.0, tau_negative=1.05)
 CAP = partial(cispo_loss, floor=0.0, cap=5.0)
 HELD = partial(cispo_loss, floor=0.8, cap=1.2)
+
+
+def built(kind: Any, **fields: Any) -> Any:
+    """The loss of an algorithm with these fields."""
+    return kind.Config(**fields).build(Table(3, capacity=4), Sampling(), 4096).loss
+
+
 TABLE = [
     *(("ppo", CLIPPED, sign, weights) for sign, weights in PPO.items()),
     *(("dapo", CLIPPED_HIGHER, sign, weights) for sign, weights in HIGHER.items()),
@@ -32,6 +44,11 @@ TABLE = [
     ("delta 4", DELTA, -1.0, (*PPO[-1.0][:-1], 0)),
     *(("cispo cap 5", CAP, sign, RATIOS) for sign in (+1.0, -1.0)),
     *(("cispo .8 to 1.2", HELD, sign, weights) for sign, weights in BAND.items()),
+    # what the algorithms make of their fields
+    ("grpo, dual clip 3", built(GRPO, dual_clip=3.0), -1.0, (*PPO[-1.0][:-2], 0, 0)),
+    ("dr. grpo, dual clip 3", built(DrGRPO, dual_clip=3.0), -1.0, (*PPO[-1.0][:-2], 0, 0)),
+    *(("dapo itself", built(DAPO), sign, weights) for sign, weights in HIGHER.items()),
+    *(("cispo itself", built(CISPO, floor=0.8, cap=1.2), sign, weights) for sign, weights in BAND.items()),
     ("sapo", SOFT, +1.0, (0.2179, 0.47, 0.7814, 0.8027, 1, 1.1793, 1.1968, 1.5729, 0.9815, 0.3533)),
     ("sapo", SOFT, -1.0, (0.2149, 0.4671, 0.7805, 0.802, 1, 1.1782, 1.1954, 1.5362, 0.8818, 0.2911)),
 ]

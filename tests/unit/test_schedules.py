@@ -6,12 +6,15 @@ import json
 from dataclasses import replace
 
 import pytest
+import torch
 
 import strop
 from strop import spec
+from strop.functional.distributions import log_law, require_full_support
 from strop.overrides import apply
 from strop.recipes import two_words
 from strop.schedules import Exponential, Linear
+from strop.types import Sampling
 
 
 def test_linear_by_hand() -> None:
@@ -49,3 +52,13 @@ def test_a_config_file_gives_the_schedules_back() -> None:
 def test_the_command_line_reaches_into_a_schedule_and_replaces_it() -> None:
     assert apply(faded(), ["sampling.epsilon.end=0.5"]).sampling.at(9).epsilon == 0.5
     assert apply(faded(), ["sampling.epsilon=0.25"]).sampling.epsilon == 0.25
+
+
+@pytest.mark.parametrize("name", ["temperature", "epsilon"])
+def test_a_law_that_still_holds_a_schedule_is_refused(name: str) -> None:
+    sampling = Sampling(**{name: Linear(start=1.0, end=0.5, steps=2)})
+    with pytest.raises(ValueError, match=r"resolve it with sampling\.at\(step\)"):
+        log_law(torch.zeros(1, 3), sampling)
+    assert log_law(torch.zeros(1, 3), sampling.at(1)).exp().sum().item() == pytest.approx(1.0)
+    with pytest.raises(ValueError, match="must be numbers, not schedules"):
+        require_full_support(sampling, "GRPO")
