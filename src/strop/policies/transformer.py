@@ -15,6 +15,7 @@ from torch.nn import Parameter
 from torch.utils.checkpoint import checkpoint
 
 from strop.codec import HFCodec
+from strop.policies import cache
 from strop.policies.adapters import LoRA, adapters_off, add_lora
 from strop.policies.demands import require_values
 from strop.policies.prefix import hidden_at_decisions
@@ -85,7 +86,7 @@ class Transformer:
             tokens_BT[b, width - len(prompt) :] = torch.tensor(prompt)
             mask_BT[b, width - len(prompt) :] = 1
         position_BT = (mask_BT.cumsum(dim=1) - 1).clamp(min=0)
-        return self._forward(tokens_BT, mask_BT, position_BT, None)
+        return self._forward(tokens_BT, mask_BT, position_BT, cache.roomy(self.model.config))
 
     @torch.no_grad()
     def decode(self, state: _State, tokens_B: Tensor) -> tuple[Tensor, _State]:
@@ -94,18 +95,18 @@ class Transformer:
         return self._forward(tokens_B.unsqueeze(1), mask_BT, state.position_B.unsqueeze(1), state.cache)
 
     def keep(self, state: _State, rows: Sequence[int]) -> _State:
-        """Rows leave, or a group's rows share one prefill."""
+        """Rows leave, or a group's rows share one prefill. The state that it was made of is used up."""
+        cache.keep(state.cache, rows)
         index = torch.tensor(rows)
-        state.cache.batch_select_indices(index)
         return _State(state.cache, state.mask_BT[index], state.position_B[index])
 
-    def _forward(self, tokens_BT: Tensor, mask_BT: Tensor, position_BT: Tensor, cache: Any) -> tuple[Tensor, _State]:
+    def _forward(self, tokens_BT: Tensor, mask_BT: Tensor, position_BT: Tensor, past: Any) -> tuple[Tensor, _State]:
         with self._computing():
             out = self.model(
                 input_ids=tokens_BT,
                 attention_mask=None if bool(mask_BT.all()) else mask_BT,
                 position_ids=position_BT,
-                past_key_values=cache,
+                past_key_values=past,
                 use_cache=True,
                 logits_to_keep=1,
             )

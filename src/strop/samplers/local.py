@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from strop.functional.distributions import gather, log_law
 from strop.types import Completion, Policy, Sampling, Tokens
 
 if TYPE_CHECKING:
     import numpy as np
+
+BLOCK = 256
+"""Tokens that are summed together before one of them is drawn."""
 
 
 class LocalSampler:
@@ -55,8 +59,9 @@ class LocalSampler:
             if not going or position == sampling.max_tokens - 1:
                 break
             if len(going) < len(live):
-                state, tokens_B = self.policy.keep(state, going), tokens_B[going]
-                live = [live[i] for i in going]
+                order = closed_up(going)
+                state, tokens_B = self.policy.keep(state, order), tokens_B[order]
+                live = [live[i] for i in order]
             logits_BV, state = self.policy.decode(state, tokens_B)
         return [
             Completion(tuple(ids), tuple(logps), "stop" if ids[-1] in self.stop else "length")
@@ -64,13 +69,30 @@ class LocalSampler:
         ]
 
 
+def closed_up(going: Sequence[int]) -> list[int]:
+    """The same rows: those from behind fill the gaps, and no other one moves."""
+    stays = set(going)
+    behind = (row for row in going if row >= len(going))
+    return [row if row in stays else next(behind) for row in range(len(going))]
+
+
 def draw(log_law_BV: Tensor, uniform_B: Tensor) -> Tensor:
     """One token a row by inverse transform: the first whose cumulated probability exceeds the row's uniform number.
 
-    Float64, and scaled by the row's own total, so that rounding can never choose a token of probability 0.
+    First the block of tokens, then the token in it: only one block a row is summed token by token. Sums are float64 and
+    scaled by the row's own total, so that rounding can never choose a token of probability 0.
     """
-    cumulated_BV = log_law_BV.double().exp().cumsum(dim=-1)
-    total_B1 = cumulated_BV[:, -1:].contiguous()
-    below_total_B1 = torch.nextafter(total_B1, torch.zeros_like(total_B1))
-    threshold_B1 = torch.minimum(uniform_B.unsqueeze(1) * total_B1, below_total_B1)
-    return torch.searchsorted(cumulated_BV, threshold_B1, right=True).squeeze(1)
+    law_BV = log_law_BV.exp()
+    law_BKW = pad(law_BV, (0, -law_BV.shape[1] % BLOCK)).reshape(len(law_BV), -1, BLOCK)
+    upto_BK = law_BKW.sum(dim=-1, dtype=torch.float64).cumsum(dim=-1)
+    wanted_B1 = _below(uniform_B.unsqueeze(1) * upto_BK[:, -1:], upto_BK[:, -1:])
+    block_B1 = torch.searchsorted(upto_BK, wanted_B1, right=True)
+    before_B1 = pad(upto_BK, (1, 0)).gather(1, block_B1)
+    within_BW = law_BKW[torch.arange(len(law_BKW)), block_B1.squeeze(1)].double().cumsum(dim=-1)
+    token_B1 = torch.searchsorted(within_BW, _below(wanted_B1 - before_B1, within_BW[:, -1:]), right=True)
+    return (block_B1 * BLOCK + token_B1).squeeze(1)
+
+
+def _below(number_B1: Tensor, end_B1: Tensor) -> Tensor:
+    """The number, or if it reaches the end the largest one before it."""
+    return torch.minimum(number_B1, torch.nextafter(end_B1, torch.zeros_like(end_B1)))

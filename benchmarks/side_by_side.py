@@ -1,0 +1,166 @@
+"""Measure ours beside a peer: one process at a time, in turns, the same work; and print ratios with their spread.
+
+A benchmark is a file with a function for each side. Called plainly it starts itself once a side and repeat, as
+`python file.py --side NAME ...`; such a process does the work and prints what it measured as its last line.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import date
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+RESULTS = Path(__file__).parent / "results"
+PACKAGES = ("strop", "torch", "transformers", "trl", "stable-baselines3", "openvino-genai")
+MINUTES = 30
+"""The most that one process may take."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What one process did: seconds of each piece of work after the first (which warms up), and how much of it.
+
+    units  tokens, turns, ... of one piece, in the mean
+    notes  anything else worth seeing: rewards, lengths
+    """
+
+    seconds: Sequence[float]
+    units: float
+    notes: Mapping[str, float] = field(default_factory=dict)
+    peak_gigabytes: float = 0.0
+
+
+Side = Callable[[argparse.Namespace], Measured]
+
+
+def compare(name: str, about: str, sides: Mapping[str, Side], unit: str, options: argparse.ArgumentParser) -> None:
+    """The whole command: `sides` in order, the last of them the peer of the ratios. `options` has its own flags."""
+    options.add_argument("--side", choices=list(sides), help=argparse.SUPPRESS)
+    options.add_argument("--only", nargs="+", choices=list(sides), default=list(sides), help="sides (default: all)")
+    options.add_argument("--repeats", type=int, default=3, help="processes of each side")
+    options.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    options.add_argument("--label", default="", help="keep the numbers in results/NAME-LABEL.json")
+    args = options.parse_args()
+    if args.side:
+        work(sides[args.side], args)
+        return
+    console = Console()
+    console.print(f"[bold]{about}[/bold]\n{machine()}, {args.threads} threads")
+    measured: dict[str, list[Measured]] = {side: [] for side in args.only}
+    for repeat in range(args.repeats):
+        for side in args.only:
+            with console.status(f"repeat {repeat + 1} of {args.repeats}: {side}"):
+                measured[side].append(in_a_process(side))
+    peer = args.only[-1]
+    console.print(table(measured, peer, unit))
+    keep(name, args, measured, peer)
+
+
+def work(side: Side, args: argparse.Namespace) -> None:
+    """In a process of its own: do it, and print the numbers in the last line."""
+    import torch
+
+    torch.set_num_threads(args.threads)
+    result = side(args)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e9
+    print("\n" + json.dumps(asdict(result) | {"peak_gigabytes": peak}), flush=True)
+
+
+def in_a_process(side: str) -> Measured:
+    """Start this very command for one side. Raises SystemExit with what it said if it fails."""
+    command = [sys.executable, *sys.argv, "--side", side]
+    environment = os.environ | {"TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1"}
+    with tempfile.TemporaryDirectory() as folder:
+        environment["STROP_BENCHMARK_FOLDER"] = folder
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60 * MINUTES, env=environment)
+    if done.returncode:
+        raise SystemExit(f"error: {side} failed:\n{done.stderr[-4000:]}")
+    return Measured(**json.loads(done.stdout.strip().split("\n")[-1]))
+
+
+def table(measured: Mapping[str, Sequence[Measured]], peer: str, unit: str) -> Table:
+    """A row a side: seconds, speed, memory, and how many times faster than the peer."""
+    made = Table()
+    for heading in ("", "seconds", f"{unit}/s", "peak GB", f"times {peer}"):
+        made.add_column(heading, justify="left" if not heading else "right")
+    for side, runs in measured.items():
+        seconds = [statistics.median(run.seconds) for run in runs]
+        speed = [run.units / second for run, second in zip(runs, seconds, strict=True)]
+        made.add_row(
+            side,
+            spread(seconds),
+            f"{statistics.median(speed):.0f}",
+            f"{max(run.peak_gigabytes for run in runs):.2f}",
+            "" if side == peer else spread(ratios(runs, measured[peer])),
+        )
+    return made
+
+
+def ratios(ours: Sequence[Measured], theirs: Sequence[Measured]) -> list[float]:
+    """How many times more units a second, repeat by repeat: what drifts on the machine falls on both."""
+    return [rate(one) / rate(other) for one, other in zip(ours, theirs, strict=True)]
+
+
+def rate(run: Measured) -> float:
+    return run.units / statistics.median(run.seconds)
+
+
+def spread(values: Sequence[float]) -> str:
+    """The median and, in brackets, the smallest and the largest."""
+    return f"{statistics.median(values):.2f} [{min(values):.2f}, {max(values):.2f}]"
+
+
+def keep(name: str, args: argparse.Namespace, measured: Mapping[str, Sequence[Measured]], peer: str) -> None:
+    """Write everything down, with what it was measured on and the command that does it again."""
+    path = RESULTS / f"{name}{'-' if args.label else ''}{args.label}.json"
+    path.parent.mkdir(exist_ok=True)
+    said = ["python", str(Path(sys.argv[0]).relative_to(Path.cwd())), *sys.argv[1:]] if sys.argv[0] else []
+    record: dict[str, Any] = {
+        "command": " ".join(said),
+        "date": date.today().isoformat(),
+        "machine": machine(),
+        "threads": args.threads,
+        "packages": packages(),
+        "sides": {side: [asdict(run) for run in runs] for side, runs in measured.items()},
+        "ratios": {side: ratios(runs, measured[peer]) for side, runs in measured.items() if side != peer},
+    }
+    path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+
+
+def machine() -> str:
+    """The processor in words, its cores, and whether it multiplies bfloat16 in hardware."""
+    import torch
+
+    name = platform.processor() or platform.machine()
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").split("\n")
+        name = next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        pass
+    return f"{name}, {len(os.sched_getaffinity(0))} cores, {torch.backends.cpu.get_cpu_capability()}"
+
+
+def packages() -> dict[str, str]:
+    """The installed version of each package that takes part."""
+    found = {}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
