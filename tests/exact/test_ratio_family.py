@@ -193,6 +193,7 @@ def test_the_penalty_enters_the_advantage_but_not_the_choice_of_groups() -> None
     assert relative(got, plain) < 1e-14
     with pytest.raises(ValueError, match="overlong_tokens=9"):
         build(DAPO, tree, overlong_tokens=9)
+    build(DAPO, tree, max_tokens=9, overlong_tokens=9)  # the penalty may begin with the first token
 
 
 def test_rejected_groups_and_cut_answers_are_told() -> None:
