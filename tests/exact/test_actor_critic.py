@@ -212,3 +212,11 @@ def test_only_the_first_draw_of_vtrace_measures_the_sampler():
     first, second = (algorithm.update(batch_of_all(one, paid)).metrics for _ in range(2))
     assert first["policy/sampler_gap_max"].value < 1e-12
     assert "policy/sampler_gap_max" not in second
+
+
+def test_ppo_measures_the_sampler_before_it_has_moved():
+    # the second epoch's log-probs are another policy's: a gap there would be no error of the sampler's
+    one, paid = tree(), rewards(tree())
+    config = PPO.Config(optimizer=SGD(lr=1.0), kl=KL(), epochs=2)
+    metrics = config.build(one.policy, Sampling(), 4096).update(batch_of_all(one, paid)).metrics
+    assert metrics["policy/sampler_gap_max"].value < 1e-12
