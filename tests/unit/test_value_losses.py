@@ -265,6 +265,18 @@ def test_path_residuals_by_hand(n_step: int | None, unified: bool, first: float,
     assert update.metrics["optimizer/loss"].value == pytest.approx((first**2 + second**2) / 4)
 
 
+def test_a_path_of_an_unscored_answer_has_no_residual() -> None:
+    _, algorithm = coin()
+    batch = collate(
+        (Pick(episode(turn(S0, (0,)), reward=1.0)), Pick(episode(turn(S0, (0,)), reward=Unscored("x")))), "per_turn"
+    )
+    update = algorithm.update(batch)
+    scored, lost = update.per_token["residual"][batch.action_BT].tolist()
+    assert (scored, lost) == (pytest.approx(1.0 - V0 - RATIO, abs=1e-14), 0.0)
+    assert update.priority_K is not None
+    assert update.priority_K[1] == 0.0
+
+
 def test_path_step_by_hand_where_paths_overlap() -> None:
     # value head, n_step none: C0 = 1 - .7 - RATIO holds the terms of both tokens, C1 = 2 that of the second.
     # d(C^2/2) = C dC;  dC0/dV0 = -1;  dC0/d log pi(0|S0) = -.5;  dC0/d log pi(1|S1) = -.5 * .5;  dC1 = -.5
