@@ -24,29 +24,24 @@ VELOCITIES = np.array([1.0, 1.0, 1.0, 1.0, 4.0, 9.0])
 """Acrobot's velocities end at 4 pi and 9 pi: divided by these, they end at pi, as angles do."""
 REWARD = 0.05
 """What a turn of Acrobot costs while it learns: 1 in Gymnasium, where a critic needs long to reach values near -100."""
+PPO = strop.algorithms.PPO.Config(
+    optimizer=AdamW(lr=1e-3, max_grad_norm=0.5),
+    kl=strop.functional.KL(),
+    discount=0.99,
+    epochs=8,
+    minibatches=4,
+)
 ALGORITHMS: dict[tuple[str, str], AlgorithmConfig] = {
     ("CartPole-v1", "DQN"): strop.algorithms.DQN.Config(optimizer=AdamW(lr=5e-4), target_every=100, n_step=3),
     ("CartPole-v1", "A2C"): strop.algorithms.A2C.Config(
         optimizer=AdamW(lr=5e-3, max_grad_norm=0.5), discount=0.99, n_step=None, entropy=0.001
     ),
-    ("CartPole-v1", "PPO"): strop.algorithms.PPO.Config(
-        optimizer=AdamW(lr=1e-3, max_grad_norm=0.5),
-        kl=strop.functional.KL(),
-        discount=0.99,
-        epochs=8,
-        minibatches=4,
-    ),
+    ("CartPole-v1", "PPO"): PPO,
     ("Acrobot-v1", "DQN"): strop.algorithms.DQN.Config(optimizer=AdamW(lr=5e-4), target_every=200, n_step=3),
     ("Acrobot-v1", "A2C"): strop.algorithms.A2C.Config(
         optimizer=AdamW(lr=2e-3, max_grad_norm=0.5), discount=0.99, n_step=None, entropy=0.005
     ),
-    ("Acrobot-v1", "PPO"): strop.algorithms.PPO.Config(
-        optimizer=AdamW(lr=1e-3, max_grad_norm=0.5),
-        kl=strop.functional.KL(),
-        discount=0.99,
-        epochs=8,
-        minibatches=4,
-    ),
+    ("Acrobot-v1", "PPO"): PPO,
 }
 EPISODES = {
     ("CartPole-v1", "DQN"): 1,

@@ -129,9 +129,8 @@ def keep(name: str, args: argparse.Namespace, measured: Mapping[str, Sequence[Me
     """Write everything down, with what it was measured on and the command that does it again."""
     path = RESULTS / f"{name}{'-' if args.label else ''}{args.label}.json"
     path.parent.mkdir(exist_ok=True)
-    said = ["python", str(Path(sys.argv[0]).relative_to(Path.cwd())), *sys.argv[1:]] if sys.argv[0] else []
     record: dict[str, Any] = {
-        "command": " ".join(said),
+        "command": " ".join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]]),
         "date": date.today().isoformat(),
         "machine": machine(),
         "threads": args.threads,

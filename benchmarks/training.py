@@ -10,7 +10,9 @@ every row, prompts included: ours reads a prompt once for its group, so it may c
 from __future__ import annotations
 
 import argparse
+import statistics
 import time
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -32,16 +34,18 @@ def sequences(args: argparse.Namespace) -> tuple[Transformer, list[Tokens], list
     return policy, prompts, [tuple(dice.integers(0, policy.vocabulary, args.tokens).tolist()) for _ in prompts]
 
 
-def measured(args: argparse.Namespace, policy: Transformer, prompts: list[Tokens], step: object) -> Measured:
+def measured(
+    args: argparse.Namespace, policy: Transformer, prompts: list[Tokens], step: Callable[[], object]
+) -> Measured:
+    """Each call of `step` after the first."""
     seconds = []
-    assert callable(step)
     for _ in range(args.steps + 1):
         start = time.perf_counter()
         step()
         seconds.append(time.perf_counter() - start)
     num_tokens = sum(len(prompt) + args.tokens for prompt in prompts)
     work = 6 * sum(p.numel() for p in policy.model.parameters()) * num_tokens
-    share = work / sorted(seconds[1:])[len(seconds[1:]) // 2] / matrix_rate(args.dtype)
+    share = work / statistics.median(seconds[1:]) / matrix_rate(args.dtype)
     return Measured(seconds[1:], num_tokens, {"share_of_matrix_rate": share})
 
 

@@ -231,8 +231,9 @@ class TrainConfig:
 
         Pairs are compared where the algorithm can compare; they are played too where something can judge the answers.
         """
-        pairs = [task for task in self.held_out if is_pair(task)] if isinstance(parts.algorithm, Comparer) else []
-        tasks = [task for task in self.held_out if self._can_judge or task not in pairs]
+        is_compared = {task.id: isinstance(parts.algorithm, Comparer) and is_pair(task) for task in self.held_out}
+        pairs = [task for task in self.held_out if is_compared[task.id]]
+        tasks = [task for task in self.held_out if self._can_judge or not is_compared[task.id]]
         episodes, metrics = list[Episode](), dict[str, float]()
         if tasks:
             scene = self.scene(parts.policy, parts.codec, gold=True)
