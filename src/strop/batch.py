@@ -60,8 +60,8 @@ def _rewards(episode: Episode, first: int, last: int, is_scored: bool) -> list[f
     A turn's reward falls on its last action, a part's total on the last action of all unless the part says where. A
     turn without an action gives its reward to the decision before it; with none before, it counts in `return_` only.
     """
-    turns = episode.turns
-    rewards = [0.0] * _num_actions(turns[first:last])
+    turns, before = episode.turns, episode.first_actions
+    rewards = [0.0] * (before[last] - before[first])
     if not is_scored or not rewards:
         return rewards
     falls = list(_falls(turns, first, last))
@@ -71,13 +71,12 @@ def _rewards(episode: Episode, first: int, last: int, is_scored: bool) -> list[f
         if part.weight == 0.0:
             continue
         if part.tokens is not None:
-            offset = _num_actions(turns[:first])
-            for at, reward in enumerate(part.tokens[offset : offset + len(rewards)]):
+            for at, reward in enumerate(part.tokens[before[first] : before[last]]):
                 rewards[at] += part.weight * reward
         elif part.turns is not None:
             for at, i in falls:
                 rewards[at] += part.weight * part.turns[i]
-        elif not _num_actions(turns[last:]):
+        elif before[last] == episode.num_actions:
             assert not isinstance(part.total, Unscored)
             rewards[-1] += part.weight * part.total
     return rewards
@@ -95,10 +94,6 @@ def _falls(turns: Sequence[Turn], first: int, last: int) -> Iterator[tuple[int, 
             yield at, i
 
 
-def _num_actions(turns: Sequence[Turn]) -> int:
-    return sum([len(turn.completion.tokens) for turn in turns])
-
-
 def _rows_of(pick: Pick, layout: str, is_scored: bool) -> list[_Row]:
     """The rows of one pick, with its bootstrap slot."""
     episode = pick.episode
@@ -107,7 +102,7 @@ def _rows_of(pick: Pick, layout: str, is_scored: bool) -> list[_Row]:
     if not 0 <= first <= last <= len(episode.turns):
         raise ValueError(f"episode {episode.id} has {len(episode.turns)} turns; turns {first} to {last} were picked.")
     rewards = iter(_rewards(episode, first, last, is_scored))
-    offset = _num_actions(episode.turns[:first])
+    offset = episode.first_actions[first]
     rows: list[_Row] = []
     for i in range(first, last):
         turn = episode.turns[i]
@@ -191,7 +186,7 @@ def _tensors(draw: Draw, returns: Sequence[float | Unscored], rows: list[_Row], 
             [0.0 if isinstance(r, Unscored) else pick.weight for r, pick in zip(returns, draw, strict=True)],
             dtype=torch.float64,
         ),
-        cut_E=torch.tensor([any(turn.completion.finish == "length" for turn in pick.episode.turns) for pick in draw]),
+        cut_E=torch.tensor([pick.episode.is_cut for pick in draw]),
     )
 
 

@@ -44,7 +44,8 @@ def test_its_config_is_small_frozen_and_names_what_it_reads(kind: Any) -> None:
 def test_its_update_moves_the_policy_and_not_the_batch(kind: Any) -> None:
     policy, data = Table(5, capacity=64, value_head=True), batch()
     kept = copy.deepcopy(data)
-    update = learner(kind, policy).update(data)
+    algorithm = learner(kind, policy)
+    update = algorithm.update(data)
     assert isinstance(update, Update)
     assert float(flat(policy.parameters()).abs().sum()) > 0.0
     assert not flat(policy.parameters()).isnan().any()
@@ -53,7 +54,8 @@ def test_its_update_moves_the_policy_and_not_the_batch(kind: Any) -> None:
     for name, metric in update.metrics.items():
         assert "/" in name
         assert isinstance(metric, Mean | Max | Last)
-    for opinion in update.per_token.values():
+    again = algorithm.update(data)  # by now a baseline has moved away from 0
+    for opinion in (*update.per_token.values(), *again.per_token.values()):
         assert opinion.shape == data.tokens_BT.shape
         assert not opinion.requires_grad
         assert float(opinion[~data.action_BT].abs().sum()) == 0.0

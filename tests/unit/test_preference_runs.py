@@ -15,13 +15,14 @@ from exact.build import batch_of, episode, transformer, turn
 from exact.learners import learner
 from strop.algorithms.process_reward_model import ProcessRewardModel
 from strop.algorithms.reward_model import RewardModel
+from strop.batch import collate
 from strop.comparing import text_scores
 from strop.functional.reading import read_after_last
 from strop.optimizer import SGD, AdamW
 from strop.policies.scratch import Scratch
 from strop.policies.table import Table
 from strop.rewards import GroupReward, Learned
-from strop.types import Completion, End, Episode, Part, Task, Turn
+from strop.types import Completion, End, Episode, Part, Pick, Task, Turn
 
 pytestmark = pytest.mark.matrix
 
@@ -265,7 +266,8 @@ def test_a_process_reward_model_by_hand() -> None:
         policy.value[good], policy.value[bad], policy.value[free] = 1.0, 2.0, 7.0
     algorithm = ProcessRewardModel.Config(optimizer=SGD(lr=1.0)).build(policy, strop.Sampling(), 64)
     labels = {"steps": Part(1.0, 0.0, tokens=(1.0, -1.0, 0.0))}
-    update = algorithm.update(batch_of(episode(turn((9,), (1, 2, 3), None), parts=labels), layout="per_turn"))
+    judged = episode(turn((9,), (1, 2, 3), None), parts=labels)  # a second pick of it weighs nothing: it counts nowhere
+    update = algorithm.update(collate((Pick(judged), Pick(judged, weight=0.0)), "per_turn"))
     # (-log sigmoid(1) - log sigmoid(-2)) / 2; the values move by half of sigmoid(-1) and of -sigmoid(2)
     assert update.metrics["optimizer/loss"].value == pytest.approx(
         (math.log1p(math.exp(-1)) + math.log1p(math.exp(2))) / 2

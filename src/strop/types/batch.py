@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 if TYPE_CHECKING:
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
 Keep: TypeAlias = "Literal['row', 'episode', 'group']"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Batch:
     """Picks as tensors. Slot t of a `_BT` tensor belongs to the action `tokens[t]` given `tokens[<t]`.
 
@@ -47,7 +48,7 @@ class Batch:
     weight_E: Tensor
     cut_E: Tensor
 
-    @property
+    @cached_property
     def decision_BT(self) -> Tensor:
         """bool: the slots where a head is read: every action, and the bootstrap slot of a truncated row."""
         decision_N = self.action_BT.flatten().clone()

@@ -10,6 +10,8 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
+from itertools import accumulate
 from typing import Any, Literal, TypeAlias, TypedDict
 
 
@@ -123,9 +125,9 @@ class Part:
     tokens: tuple[float, ...] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Episode:
-    """What happened from a task's start to its end.
+    """What happened from a task's start to its end. It never changes, so what follows from it is worked out once.
 
     `group` is shared by the episodes of one task of one step. `final` is the full next prompt (token ids) of a
     TRUNCATED episode, where a value is bootstrapped, and empty otherwise. `version` counts the publications of the
@@ -144,7 +146,7 @@ class Episode:
     source: Source = Source.POLICY
     parts: Mapping[str, Part] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def return_(self) -> float | Unscored:
         """The sum of turn rewards and weighted parts, undiscounted; Unscored if a part that counts is, or if FAILED."""
         if self.end is End.FAILED:
@@ -163,10 +165,20 @@ class Episode:
         """What the policy wrote, its turns joined by new lines."""
         return "\n".join(turn.text for turn in self.turns)
 
+    @cached_property
+    def first_actions(self) -> tuple[int, ...]:
+        """How many tokens the policy wrote before each turn, and at last in all turns."""
+        return tuple(accumulate([len(turn.completion.tokens) for turn in self.turns], initial=0))
+
     @property
     def num_actions(self) -> int:
         """How many tokens the policy wrote."""
-        return sum(len(turn.completion.tokens) for turn in self.turns)
+        return self.first_actions[-1]
+
+    @cached_property
+    def is_cut(self) -> bool:
+        """Whether a completion of it was cut at `max_tokens`."""
+        return any(turn.completion.finish == "length" for turn in self.turns)
 
 
 RewardFn: TypeAlias = "Callable[[Task, Episode], float | Unscored | PerTurn | PerToken]"
