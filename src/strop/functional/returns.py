@@ -23,7 +23,7 @@ def returns_to_go(rewards_BT: Tensor, next_BT: Tensor, discount: float | Tensor 
     )  # the last slot is the end: worth 0, next itself
     next_N = torch.cat([next_BT.flatten(), next_BT.new_tensor([end])])
     next_N = torch.where(next_N < 0, end, next_N)
-    factor_N = torch.full_like(return_N, 1.0)
+    factor_N = torch.zeros_like(return_N)
     factor_N[:end] = discount.flatten() if isinstance(discount, Tensor) else discount
     while bool((next_N < end).any()):
         return_N = return_N + factor_N * return_N[next_N]
