@@ -75,7 +75,7 @@ class Distillation:
     def update(self, batch: Batch) -> Update:
         """One optimiser step; raises NonFinite before it if the loss or the gradient is not finite."""
         teacher_BT = self.scorer.reference_logprobs(batch)
-        advantage_BT = torch.where(batch.action_BT, teacher_BT - batch.logprobs_BT.nan_to_num(0.0), 0.0)
+        advantage_BT = teacher_BT - batch.logprobs_BT.nan_to_num(0.0)  # both are 0 off the actions
         metrics = self.scorer.learn(self.optimizer, batch, advantage_BT, token_mean(batch), teacher_BT, policy_gradient)
         return Update(metrics, per_token={"advantage": advantage_BT})
 
