@@ -20,8 +20,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
-import torch
-
 from strop.functional.aggregation import token_mean
 from strop.functional.divergences import KL
 from strop.functional.objectives import policy_gradient
