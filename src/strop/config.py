@@ -20,6 +20,7 @@ from strop.data.written import demonstrations
 from strop.environments.single_turn import SingleTurn
 from strop.evaluate import judge
 from strop.memory import Dataset, Fresh
+from strop.policies.precision import has_bfloat16
 from strop.policies.transformer import Transformer
 from strop.rewards._naming import RewardSet, named_rewards
 from strop.rollout import GOLD, EmbeddedEngine, OfflineEngine, Scene
@@ -90,7 +91,8 @@ class TrainConfig:
     seed              of everything random
     eval_every        steps between held-out judgements; 0 judges the start and the end
     checkpoint_every  steps between checkpoints
-    dtype             float32 or bfloat16 (a table always computes in float64)
+    dtype             float32 or bfloat16 (a table always computes in float64); none takes bfloat16 for a pretrained
+                      model where the processor multiplies it itself, else float32
     threads           of the processor; none takes every core this process may use
     micro_tokens      padded tokens in one forward and backward pass: memory against speed, never the result
     """
@@ -111,7 +113,7 @@ class TrainConfig:
     seed: int = 0
     eval_every: int = 0
     checkpoint_every: int = 10
-    dtype: str = "float32"
+    dtype: str | None = None
     threads: int | None = None
     micro_tokens: int = 4096
 
@@ -124,27 +126,30 @@ class TrainConfig:
                 raise ValueError(f"{name}={getattr(self, name)}: it cannot be negative.")
         if self.threads is not None and self.threads < 1:
             raise ValueError(f"threads={self.threads}: it is at least 1; none takes every core.")
-        if self.dtype not in ("float32", "bfloat16"):
-            raise ValueError(f"dtype={self.dtype!r}: allowed are float32 and bfloat16.")
+        if self.dtype not in (None, "float32", "bfloat16"):
+            raise ValueError(f"dtype={self.dtype!r}: allowed are float32, bfloat16, and none for what fits.")
         if self.tasks and self.data:
             raise ValueError("tasks and data are both given: a run learns from one of them.")
 
     # ------------------------------------------------------------ resolving
 
     def resolve(self) -> TrainConfig:
-        """The same run with nothing left open: data read, policy a Config, rewards named and weighted, threads counted.
+        """The same run with nothing left open: data read, policy a Config, rewards named and weighted, threads counted,
+        the computing type chosen.
 
         Raises ValueError for what cannot run: no task, no reward, a contradiction.
         """
         tasks, held_out = self._resolve_tasks()
+        policy = Transformer.Config(model=self.policy) if isinstance(self.policy, str) else self.policy
         resolved = replace(
             self,
-            policy=Transformer.Config(model=self.policy) if isinstance(self.policy, str) else self.policy,
+            policy=policy,
             tasks=tasks,
             data=None,
             held_out=held_out,
             rewards=named_rewards(self.rewards, "rewards"),
             gold=named_rewards(self.gold, "gold"),
+            dtype=self.dtype or _suits(policy),
             threads=self.threads or len(os.sched_getaffinity(0)),
         )
         if resolved.memory is None:
@@ -199,6 +204,7 @@ class TrainConfig:
         """Make every part. `self` is resolved."""
         assert self.memory is not None
         assert not isinstance(self.policy, str)
+        assert self.dtype is not None
         policy, codec = self.policy.build(self.seed, self.dtype)
         memory = self.memory.build()
         engine: RolloutEngine
@@ -265,6 +271,11 @@ class TrainConfig:
         torch.set_num_threads(self.threads)
         torch.use_deterministic_algorithms(True, warn_only=True)
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+
+
+def _suits(policy: PolicyConfig) -> str:
+    """The computing type of a policy. Small models from scratch gain nothing from bfloat16, and would be rounded."""
+    return "bfloat16" if isinstance(policy, Transformer.Config) and has_bfloat16() else "float32"
 
 
 def _refuse_same_ids(what: str, tasks: Sequence[Task]) -> None:

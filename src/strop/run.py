@@ -180,6 +180,7 @@ def train(
     whatever ends it, what was done is kept and can be resumed.
     """
     config = config.resolve()
+    assert config.dtype is not None
     config.set_up_torch()
     written, files = spec.to_files(config)
     origin = provenance.collect(seed=config.seed, dtype=config.dtype, threads=config.threads or 1, data=files)

@@ -86,7 +86,7 @@ def of_start(config: TrainConfig, num_groups: int | None, gold: bool) -> OfStart
     if num_groups < 1:
         raise Usage(f"--groups {num_groups}: at least 1 is needed.", hint="leave it out for as many as a step has")
     config.set_up_torch()
-    policy, codec = config.policy.build(config.seed, config.dtype)  # type: ignore[union-attr]
+    policy, codec = config.policy.build(config.seed, config.dtype)  # type: ignore[union-attr, arg-type]
     tasks = Shuffled(config.tasks, config.seed).next(num_groups)
     sampler = LocalSampler(policy, codec.stop)
     scene = config.scene(policy, codec, gold)

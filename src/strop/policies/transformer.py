@@ -18,6 +18,7 @@ from strop.codec import HFCodec
 from strop.policies import cache
 from strop.policies.adapters import LoRA, adapters_off, add_lora
 from strop.policies.demands import require_values
+from strop.policies.precision import Rounded
 from strop.policies.prefix import hidden_at_decisions
 from strop.policies.pretrained import load
 from strop.policies.table import LOGITS, scatter
@@ -30,8 +31,10 @@ CHUNK_BYTES = 16 * 2**20
 
 @dataclass(slots=True)
 class _State:
-    """What decoding needs: the key-value cache, which of its slots hold tokens, and each row's next position."""
+    """What decoding needs: the model that reads, its key-value cache, which of the cache's slots hold tokens, and each
+    row's next position."""
 
+    model: Any
     cache: Any
     mask_BT: Tensor
     position_B: Tensor
@@ -72,13 +75,17 @@ class Transformer:
         self.value_head = _zero_head(self._head.weight) if value_head else None
         self.has_values = value_head
         self._base_hash: str | None = None
+        self._rounded: Rounded | None = None
         self._check_head()
 
     # ------------------------------------------------------------ acting
 
-    @torch.no_grad()
     def prefill(self, prompts: Sequence[Tokens]) -> tuple[Tensor, _State]:
         """Read left-padded prompts; only the last position's logits are computed."""
+        return self._prefill(self._acting(), prompts)
+
+    @torch.no_grad()
+    def _prefill(self, model: Any, prompts: Sequence[Tokens]) -> tuple[Tensor, _State]:
         width = max(len(prompt) for prompt in prompts)
         tokens_BT = torch.zeros(len(prompts), width, dtype=torch.long)
         mask_BT = torch.zeros(len(prompts), width, dtype=torch.long)
@@ -86,23 +93,34 @@ class Transformer:
             tokens_BT[b, width - len(prompt) :] = torch.tensor(prompt)
             mask_BT[b, width - len(prompt) :] = 1
         position_BT = (mask_BT.cumsum(dim=1) - 1).clamp(min=0)
-        return self._forward(tokens_BT, mask_BT, position_BT, cache.roomy(self.model.config))
+        return self._forward(model, tokens_BT, mask_BT, position_BT, cache.roomy(model.config))
 
     @torch.no_grad()
     def decode(self, state: _State, tokens_B: Tensor) -> tuple[Tensor, _State]:
         """One more token a row."""
         mask_BT = torch.cat([state.mask_BT, state.mask_BT.new_ones(len(tokens_B), 1)], dim=1)
-        return self._forward(tokens_B.unsqueeze(1), mask_BT, state.position_B.unsqueeze(1), state.cache)
+        return self._forward(state.model, tokens_B.unsqueeze(1), mask_BT, state.position_B.unsqueeze(1), state.cache)
 
     def keep(self, state: _State, rows: Sequence[int]) -> _State:
         """Rows leave, or a group's rows share one prefill. The state that it was made of is used up."""
         cache.keep(state.cache, rows)
         index = torch.tensor(rows)
-        return _State(state.cache, state.mask_BT[index], state.position_B[index])
+        return _State(state.model, state.cache, state.mask_BT[index], state.position_B[index])
 
-    def _forward(self, tokens_BT: Tensor, mask_BT: Tensor, position_BT: Tensor, past: Any) -> tuple[Tensor, _State]:
+    def _acting(self) -> Any:
+        """The model that decodes: this one, or for bfloat16 the copy that has the weights rounded already."""
+        if self.dtype == "float32":
+            return self.model
+        if self._rounded is None:
+            self._rounded = Rounded(self.model)
+        self._rounded.refresh()
+        return self._rounded.model
+
+    def _forward(
+        self, model: Any, tokens_BT: Tensor, mask_BT: Tensor, position_BT: Tensor, past: Any
+    ) -> tuple[Tensor, _State]:
         with self._computing():
-            out = self.model(
+            out = model(
                 input_ids=tokens_BT,
                 attention_mask=None if bool(mask_BT.all()) else mask_BT,
                 position_ids=position_BT,
@@ -110,7 +128,7 @@ class Transformer:
                 use_cache=True,
                 logits_to_keep=1,
             )
-        return out.logits[:, -1], _State(out.past_key_values, mask_BT, position_BT[:, -1] + 1)
+        return out.logits[:, -1], _State(model, out.past_key_values, mask_BT, position_BT[:, -1] + 1)
 
     # ------------------------------------------------------------ learning
 
@@ -157,8 +175,8 @@ class Transformer:
     def twin(self) -> Transformer:
         """A copy with trainable tensors of its own; those that never train (the base under an adapter) are shared."""
         trains = {id(parameter) for parameter in self.parameters()}
-        shared = {id(p): p for p in self.model.parameters() if id(p) not in trains}
-        return copy.deepcopy(self, shared)
+        shared: dict[int, Any] = {id(p): p for p in self.model.parameters() if id(p) not in trains}
+        return copy.deepcopy(self, shared | {id(self._rounded): None})
 
     def parameters(self) -> list[Parameter]:
         """The tensors that train, in the model's own order; the value head comes last."""
@@ -249,7 +267,7 @@ class AdapterOff:
 
     def prefill(self, prompts: Sequence[Tokens]) -> tuple[Tensor, _State]:
         with self._off():
-            return self._policy.prefill(prompts)
+            return self._policy._prefill(self._policy.model, prompts)
 
     def decode(self, state: _State, tokens_B: Tensor) -> tuple[Tensor, _State]:
         with self._off():
