@@ -22,6 +22,8 @@ from strop.verify.checks import Check, plan, run
 
 FOLDER = Path(__file__).parents[1] / "docs" / "methods"
 PARTS = {"Differs from": "How it differs from the paper", "Degenerates:": "When it fails"}
+RECIPES = {"ilql": "guess_offline"}
+"""Algorithms that have a recipe of their own."""
 PREFIX = re.compile(r"^(Differs from (the|its) papers?|Degenerates): *")
 
 
@@ -98,6 +100,8 @@ def _default(field: Field[Any]) -> str:
 
 def _example(name: str, kind: Any) -> str:
     """A command that runs as it stands, or for data the line that it needs."""
+    if name in RECIPES:
+        return f"## Try it\n\n    strop train {RECIPES[name]}"
     config = {field.name for field in fields(kind.Config)}
     if kind.Config.reads == "preferences":
         extra = " policy.value_head=true" if name in ("reward_model", "process_reward_model") else ""
