@@ -57,7 +57,8 @@ class Scorer:
         keep: Keep = "row",
         epochs: int = 1,
     ) -> Metrics:
-        """`epochs` optimiser steps on the same batch.
+        """`epochs` optimiser steps on the same batch. The loss vanishes with the advantage and with the weight: rows
+        where all of them are 0 (a group of equal rewards) are read for the metrics, and not back-propagated.
 
         With one epoch the old log-probs are the new ones without gradient, so every ratio is exactly 1; with more they
         are the learner's own, scored once before anything moves. A correction needs these too.
@@ -86,16 +87,35 @@ class Scorer:
         is_first: bool,
     ) -> Iterator[tuple[Tensor, Metrics]]:
         opinions = (advantage_BT, weight_BT, reference_BT, reference_BT if old_BT is None else old_BT)
-        for micro, advantage_bt, weight_bt, reference_bt, old_bt in batch.split(self.micro_tokens, keep, *opinions):
-            scores = self.score(micro)
-            logprobs_bt = scores["logprobs"]
-            old_bt = logprobs_bt.detach() if old_BT is None else old_bt.to(logprobs_bt.dtype)
-            weight_bt = weight_bt.to(logprobs_bt.dtype)
-            value, metrics = loss(micro, logprobs_bt, old_bt, advantage_bt.to(logprobs_bt.dtype), weight_bt)
-            value = value + (weight_bt * self.kl_loss(micro, scores, old_bt, reference_bt)).sum()
-            if self.entropy:
-                value = value - self.entropy * (weight_bt * scores["entropy"]).sum()
-            yield value, metrics | (self.metrics(micro, scores) if is_first else {})
+        for part, teaches, rows in self._by_signal(batch, advantage_BT * weight_BT):
+            chosen = [opinion_BT[rows] for opinion_BT in opinions]
+            for micro, advantage_bt, weight_bt, reference_bt, old_bt in part.split(self.micro_tokens, keep, *chosen):
+                with torch.set_grad_enabled(teaches):
+                    scores = self.score(micro)
+                    logprobs_bt = scores["logprobs"]
+                    old_bt = logprobs_bt.detach() if old_BT is None else old_bt.to(logprobs_bt.dtype)
+                    weight_bt = weight_bt.to(logprobs_bt.dtype)
+                    value, metrics = loss(micro, logprobs_bt, old_bt, advantage_bt.to(logprobs_bt.dtype), weight_bt)
+                    value = value + (weight_bt * self.kl_loss(micro, scores, old_bt, reference_bt)).sum()
+                    if self.entropy:
+                        value = value - self.entropy * (weight_bt * scores["entropy"]).sum()
+                yield value, metrics | (self.metrics(micro, scores) if is_first else {})
+
+    def _by_signal(self, batch: Batch, signal_BT: Tensor) -> Iterator[tuple[Batch, bool, list[int]]]:
+        """(part, whether it teaches, its rows): the rows of picks with a signal, and the others.
+
+        With an entropy bonus or a KL in the loss every row teaches. Where none has a signal all of them do, so that the
+        optimiser sees gradients of 0 and its momentum goes on as it would.
+        """
+        signal_E = signal_BT.new_zeros(len(batch.group_E)).index_add(0, batch.episode_B, signal_BT.abs().sum(dim=1))
+        teaches_B = (signal_E > 0)[batch.episode_B]
+        is_kl_loss = self.reference is not None and self.kl.placement == "loss"
+        if self.entropy or is_kl_loss or not bool(teaches_B.any()) or bool(teaches_B.all()):
+            yield batch, True, list(range(len(teaches_B)))
+            return
+        for teaches in (True, False):
+            rows = (teaches_B == teaches).nonzero().flatten().tolist()
+            yield batch.rows(rows), teaches, rows
 
     def score(self, micro: Batch) -> Scores:
         """`logprobs` and `entropy` (with gradient if it is in the loss) of every action [B, T]; `kl` if wanted."""

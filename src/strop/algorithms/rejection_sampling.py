@@ -73,7 +73,7 @@ class RejectionSampling:
         kept_E = kept(batch.return_E, batch.group_E, self.config.best, self.config.threshold)
         chosen = replace(batch, weight_E=torch.where(kept_E, batch.weight_E, 0.0))
         weight_BT = token_mean(chosen)
-        metrics = self.scorer.learn(self.optimizer, batch, torch.zeros_like(own_BT), weight_BT, own_BT, _loss)
+        metrics = self.scorer.learn(self.optimizer, batch, torch.ones_like(own_BT), weight_BT, own_BT, _loss)
         share = Mean(int((chosen.weight_E > 0).sum()), int((batch.weight_E > 0).sum()))
         return Update(metrics | {"policy/kept": share}, per_token={"weight": weight_BT})
 

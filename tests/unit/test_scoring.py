@@ -1,0 +1,90 @@
+"""Rows without a signal are read and not back-propagated, and nothing else changes by it."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import torch
+
+from exact.build import batch_of, episode, flat, turn
+from exact.learners import ON_POLICY, as_baseline, every, learner
+from strop.algorithms.grpo import GRPO
+from strop.functional.divergences import KL
+from strop.policies.table import Table
+from strop.scoring import Scorer
+from strop.types import Batch, Metrics, Unscored
+
+SCORED = [kind for kind in ON_POLICY if hasattr(learner(kind, Table(4, capacity=16, value_head=True)), "scorer")]
+
+
+def batch(*groups: tuple[float | Unscored, ...]) -> Batch:
+    """A group for each tuple of rewards; every answer differs, and the last one of a group was played greedily."""
+    episodes = []
+    for g, rewards in enumerate(groups):
+        members = [
+            episode(turn((g,), (1 + i % 3, i % 2), (-1.0, -1.5)), reward=reward, group=g, id=f"{g}-{i}")
+            for i, reward in enumerate(rewards)
+        ]
+        episodes += [*members[:-1], as_baseline(members[-1])]
+    return batch_of(*episodes)
+
+
+def after(kind: Any, data: Batch, steps: int = 2) -> tuple[torch.Tensor, list[Metrics]]:
+    """The parameters and metrics of several updates; the second one sees ratios and moments that have moved."""
+    policy = Table(4, capacity=16, value_head=True)
+    for g, token in itertools.product(range(3), range(4)):  # rows are numbered as they are first read
+        policy.row((g,))
+        policy.row((g, token))
+    algorithm = learner(kind, policy, kl=KL(weight=0.0))
+    metrics = [algorithm.update(data).metrics for _ in range(steps)]
+    return flat(policy.parameters()), metrics
+
+
+def whole(self: Scorer, batch: Batch, signal_BT: torch.Tensor) -> Iterator[tuple[Batch, bool, list[int]]]:
+    yield batch, True, list(range(len(batch.tokens_BT)))
+
+
+@pytest.mark.parametrize("kind", every(SCORED))
+def test_leaving_out_what_has_no_signal_changes_nothing(kind: Any, monkeypatch: Any) -> None:
+    data = batch((1.0, 0.0, 1.0), (1.0, 1.0, 1.0), (0.0, Unscored("lost"), 0.0))
+    moved, metrics = after(kind, data)
+    monkeypatch.setattr(Scorer, "_by_signal", whole)
+    expected, expected_metrics = after(kind, data)
+    assert torch.allclose(moved, expected, rtol=0, atol=1e-13)
+    for got, wanted in zip(metrics, expected_metrics, strict=True):
+        assert got.keys() == wanted.keys()
+        for name in wanted:
+            assert got[name].value == pytest.approx(wanted[name].value, rel=1e-12, abs=1e-14), name
+
+
+def rows_that_teach(data: Batch, monkeypatch: Any, **config: Any) -> list[int]:
+    """How many rows each forward pass with a gradient reads in one update of GRPO."""
+    seen = []
+    heads = Table.heads
+
+    def spy(self: Table, batch: Batch, *args: Any) -> Any:
+        if torch.is_grad_enabled():
+            seen.append(len(batch.tokens_BT))
+        return heads(self, batch, *args)
+
+    monkeypatch.setattr(Table, "heads", spy)
+    learner(GRPO, Table(4, capacity=16), **config).update(data)
+    return seen
+
+
+@pytest.mark.parametrize(
+    ("groups", "config", "expected"),
+    [
+        ([(1.0, 0.0), (1.0, 1.0)], {"kl": KL(weight=0.0)}, [2]),
+        ([(1.0, 0.0), (1.0, 0.0)], {"kl": KL(weight=0.0)}, [4]),
+        ([(1.0, 1.0), (0.0, 0.0)], {"kl": KL(weight=0.0)}, [4]),  # momentum goes on: gradients of 0, not none
+        ([(1.0, 0.0), (1.0, 1.0)], {"kl": KL(weight=0.1, placement="loss", estimator="full")}, [4]),
+        ([(1.0, 0.0), (1.0, 1.0)], {"kl": KL(weight=0.0), "entropy": 0.01}, [4]),
+    ],
+    ids=["one group", "both teach", "none teaches", "kl in the loss", "entropy"],
+)
+def test_only_rows_with_a_signal_have_a_gradient(groups: Any, config: Any, expected: Any, monkeypatch: Any) -> None:
+    assert rows_that_teach(batch(*groups), monkeypatch, **config) == expected
