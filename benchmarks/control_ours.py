@@ -32,7 +32,9 @@ PPO = strop.algorithms.PPO.Config(
     minibatches=4,
 )
 ALGORITHMS: dict[tuple[str, str], AlgorithmConfig] = {
-    ("CartPole-v1", "DQN"): strop.algorithms.DQN.Config(optimizer=AdamW(lr=5e-4), target_every=100, n_step=3),
+    ("CartPole-v1", "DQN"): strop.algorithms.DQN.Config(
+        optimizer=AdamW(lr=1e-3, max_grad_norm=10.0), target_every=50, n_step=1
+    ),
     ("CartPole-v1", "A2C"): strop.algorithms.A2C.Config(
         optimizer=AdamW(lr=5e-3, max_grad_norm=0.5), discount=0.99, n_step=None, entropy=0.001
     ),
@@ -52,10 +54,12 @@ EPISODES = {
     ("Acrobot-v1", "PPO"): 4,
 }
 """Episodes of a step."""
-EXPLORE = {"CartPole-v1": Linear(start=1.0, end=0.02, steps=80), "Acrobot-v1": Linear(start=1.0, end=0.05, steps=40)}
+HIDDEN = {("CartPole-v1", "DQN"): (128, 128)}
+"""Widths of the layers where they are not (64, 64)."""
+EXPLORE = {"CartPole-v1": Linear(start=1.0, end=0.04, steps=60), "Acrobot-v1": Linear(start=1.0, end=0.05, steps=40)}
 """The randomness of DQN, by the episode."""
 REPLAY: dict[str, MemoryConfig] = {
-    "CartPole-v1": strop.memory.Replay.Config(capacity=50_000, size=32, num_draws=32, n_step=3, warmup=500),
+    "CartPole-v1": strop.memory.Replay.Config(capacity=50_000, size=64, num_draws=64, n_step=1, warmup=500),
     "Acrobot-v1": strop.memory.Replay.Config(capacity=50_000, size=32, num_draws=16, n_step=3, warmup=500),
 }
 STEPS = 1_000_000
@@ -78,7 +82,10 @@ def config(environment: str, algorithm: str, seed: int) -> strop.TrainConfig:
     make, to_text = (cheap_acrobot, scaled) if environment == "Acrobot-v1" else (environment, numbers_as_json)
     return strop.TrainConfig(
         policy=strop.policies.MLP.Config(
-            actions=ACTIONS[environment], size=SIZE[environment], hidden=(64, 64), value_head=not is_dqn
+            actions=ACTIONS[environment],
+            size=SIZE[environment],
+            hidden=HIDDEN.get((environment, algorithm), (64, 64)),
+            value_head=not is_dqn,
         ),
         tasks=[Task(id=environment, prompt="")],
         environment=strop.environments.from_gymnasium(make, to_text=to_text),
