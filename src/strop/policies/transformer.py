@@ -31,8 +31,7 @@ CHUNK_BYTES = 16 * 2**20
 
 @dataclass(slots=True)
 class _State:
-    """What decoding needs: the model that reads, its key-value cache, which of the cache's slots hold tokens, and each
-    row's next position."""
+    """What decoding needs: who reads, the key-value cache, which slots of it hold tokens, each row's next position."""
 
     model: Any
     cache: Any
