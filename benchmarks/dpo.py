@@ -27,7 +27,7 @@ def strop_side(args: argparse.Namespace) -> Measured:
     policy, prompts, answers = sequences(args)
     config = strop.algorithms.DPO.Config(optimizer=strop.optimizer.AdamW(lr=trainers.LR), beta=BETA)
     algorithm = config.build(policy, strop.Sampling(), micro_tokens=4096)
-    draw = tuple(strop.Pick(episode) for episode in episodes(args, prompts, answers))
+    draw = tuple(strop.Pick(episode) for episode in episodes(args.group, prompts, answers))
     losses: list[float] = []
 
     def step() -> None:

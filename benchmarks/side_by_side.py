@@ -137,7 +137,12 @@ def rate(run: Measured) -> float:
 
 def spread(values: Sequence[float]) -> str:
     """The median and, in brackets, the smallest and the largest."""
-    return f"{statistics.median(values):.2f} [{min(values):.2f}, {max(values):.2f}]"
+    return f"{short(statistics.median(values))} [{short(min(values))}, {short(max(values))}]"
+
+
+def short(value: float) -> str:
+    """Two decimals, or two digits of what is small."""
+    return f"{value:.2f}" if abs(value) >= 0.1 else f"{value:.2g}"
 
 
 def keep(

@@ -34,13 +34,13 @@ def sequences(args: argparse.Namespace) -> tuple[Transformer, list[Tokens], list
     return policy, prompts, [tuple(dice.integers(0, policy.vocabulary, args.tokens).tolist()) for _ in prompts]
 
 
-def episodes(args: argparse.Namespace, prompts: list[Tokens], answers: list[Tokens]) -> list[Episode]:
+def episodes(group: int, prompts: list[Tokens], answers: list[Tokens]) -> list[Episode]:
     """The answers as if the policy had sampled them: groups in which rewards differ."""
     return [
         Episode(
             str(i),
-            strop.Task(str(i // args.group), ""),
-            i // args.group,
+            strop.Task(str(i // group), ""),
+            i // group,
             (Turn(prompt, Completion(answer, (-1.0,) * len(answer), "length"), ""),),
             (),
             strop.End.TERMINATED,
@@ -101,7 +101,7 @@ def strop_side(args: argparse.Namespace) -> Measured:
     policy, prompts, answers = sequences(args)
     config = strop.algorithms.GRPO.Config(optimizer=strop.optimizer.AdamW(lr=1e-6))
     algorithm = config.build(policy, strop.Sampling(max_tokens=args.tokens), micro_tokens=4096)
-    draw = tuple(strop.Pick(episode) for episode in episodes(args, prompts, answers))
+    draw = tuple(strop.Pick(episode) for episode in episodes(args.group, prompts, answers))
     return measured(args, policy, prompts, lambda: algorithm.update(collate(draw, policy.layout)))
 
 
