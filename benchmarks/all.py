@@ -2,9 +2,9 @@
 
     python benchmarks/all.py [--peers] [--only sft dpo] [--tiny]
 
-Plainly: what needs nothing but strop. With --peers: what stands beside TRL and Stable-Baselines3, which needs the extras
-strop[peers,control]. A benchmark that fails is named at the end and does not stop the others. --tiny shows in minutes
-whether they work at all, on a folder that is thrown away: its numbers mean nothing and no page changes.
+Plainly: what needs nothing but strop. With --peers: what stands beside TRL and Stable-Baselines3, which needs the
+extras strop[peers,control]. A benchmark that fails is named at the end and does not stop the others. --tiny shows in
+minutes whether they work at all, on a folder that is thrown away: its numbers mean nothing and no page changes.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from pathlib import Path
 from statistics import fmean, median
 from typing import Any
 
-from scores import interval, verdict
+from scores import interval, iqm, verdict
 from side_by_side import RESULTS, short, spread
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -103,7 +103,7 @@ def section(found: Sequence[Record], words: Words) -> str:
         _table(words.learning, [row for number, one in numbered for row in learning_rows(number, one, words)]),
         _table(words.startup, [row for number, one in numbered for row in startup_rows(number, one)]),
         _table(words.growth, [row for number, one in numbered for row in growth_rows(number, one, words)]),
-        *([f"![{words.picture}]({PICTURE})"] if any("growth" in one for one in found) else []),
+        *([f"![{words.picture}]({PICTURE})"] if any(one["file"] == "growth" for one in found) else []),
         "\n".join(source(number, one, words) for number, one in numbered),
     ]
     return "\n\n".join(part for part in parts if part)
@@ -125,7 +125,7 @@ def speed_rows(number: int, one: Record, words: Words) -> list[str]:
 
 
 def learning_rows(number: int, one: Record, words: Words) -> list[str]:
-    """Where curves are kept: the mean of ours over seeds, beside the interval of the peer's."""
+    """Where curves are kept: the interquartile mean over seeds of ours, beside the interval of the peer's."""
     if not one["peer"] or not all(run.get("curve") for runs in one["sides"].values() for run in runs):
         return []
     theirs = [fmean(run["curve"]) for run in one["sides"][one["peer"]]]
@@ -133,9 +133,9 @@ def learning_rows(number: int, one: Record, words: Words) -> list[str]:
     rows = []
     for side in one["ratios"]:
         ours = [fmean(run["curve"]) for run in one["sides"][side]]
-        said = words.verdicts[verdict(fmean(ours), (low, high))]
-        between = f"[{low:.3f}, {high:.3f}]"
-        rows.append(_row(number, len(ours), f"{fmean(ours):.3f}", f"{fmean(theirs):.3f}", between, said))
+        said = words.verdicts[verdict(float(iqm(ours)), (low, high))]
+        means = (f"{iqm(some):.3f}" for some in (ours, theirs))
+        rows.append(_row(number, len(ours), *means, f"[{low:.3f}, {high:.3f}]", said))
     return rows
 
 
