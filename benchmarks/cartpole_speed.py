@@ -32,7 +32,7 @@ TASK = "CartPole-v1"
 TURNS = 200
 """Of an episode, with the same settings."""
 EVERY = 4
-"""DQN: turns between gradient steps."""
+"""DQN: turns between gradient steps. Neither side makes one in the first episode."""
 ROWS, ENVS, EPOCHS, PARTS = 32, 8, 8, 4
 """DQN's batch; PPO's episodes of a rollout, passes over them, and parts of a pass."""
 WARM_UP = 1_000
@@ -52,7 +52,7 @@ def our_config(algorithm: str, seed: int) -> strop.TrainConfig:
     if algorithm == "PPO":
         ppo = replace(control_ours.PPO, epochs=EPOCHS, minibatches=PARTS)
         return replace(config, algorithm=ppo, group_size=ENVS)
-    replay = strop.memory.Replay.Config(capacity=50_000, size=ROWS, num_draws=TURNS // EVERY, warmup=TURNS)
+    replay = strop.memory.Replay.Config(capacity=50_000, size=ROWS, num_draws=TURNS // EVERY, warmup=TURNS + 1)
     dqn = strop.algorithms.DQN.Config(optimizer=strop.optimizer.AdamW(lr=5e-4), target_every=100)
     sampling = strop.Sampling(temperature=0.0, epsilon=0.1, max_tokens=1)
     return replace(config, algorithm=dqn, memory=replay, sampling=sampling, group_size=1)

@@ -6,7 +6,8 @@ TRL 1.16 has no PPO any more, neither in the library nor in trl.experimental, so
 is the step as one writes it from the paper. Both read the frozen start, the old log-probs and the old values without
 gradient, take KL in the reward, compute GAE(1, .95), whiten, and take --epochs AdamW steps on all weights and a value
 head that starts at 0. Answers are given: nothing is sampled. By hand, only the answers go through the output head, in
-one piece. The losses of the first step are kept: they must be the same number.
+one piece. The last loss of
+the first batch is kept: it must be the same number on both sides.
 """
 
 from __future__ import annotations
@@ -41,7 +42,10 @@ def strop_side(args: argparse.Namespace) -> Measured:
         epochs=args.epochs,
     )
     algorithm = config.build(policy, strop.Sampling(max_tokens=args.tokens), micro_tokens=4096)
-    draw = tuple(strop.Pick(episode) for episode in episodes(args.group, prompts, answers))
+    with torch.no_grad():  # KL in the reward reads what the sampler said, so it must be true
+        logprobs_BT, _ = read(loaded.model, critic_of(loaded.model), padded(prompts, answers), args.dtype)
+    played = episodes(args.group, prompts, answers, list(map(tuple, logprobs_BT.tolist())))
+    draw = tuple(map(strop.Pick, played))
     losses: list[float] = []
 
     def step() -> None:
@@ -54,9 +58,7 @@ def transformers_side(args: argparse.Namespace) -> Measured:
     policy, prompts, answers = sequences(args)
     model, tokens = policy.model, padded(prompts, answers)
     start = copy.deepcopy(model).requires_grad_(False)
-    critic = torch.nn.Linear(model.config.hidden_size, 1)
-    torch.nn.init.zeros_(critic.weight)
-    torch.nn.init.zeros_(critic.bias)
+    critic = critic_of(model)
     parameters = [*model.parameters(), *critic.parameters()]
     optimizer = torch.optim.AdamW(parameters, lr=LR, weight_decay=0.0)
     reward_B = torch.tensor([reward(i) for i in range(len(prompts))])
@@ -68,7 +70,7 @@ def transformers_side(args: argparse.Namespace) -> Measured:
             reference_BT, _ = read(start, critic, tokens, args.dtype)
         advantage_BT = gae(KL_WEIGHT * (reference_BT - old_BT), reward_B, value_BT)
         target_BT = advantage_BT + value_BT
-        advantage_BT = (advantage_BT - advantage_BT.mean()) / (advantage_BT.std() + 1e-8)
+        advantage_BT = (advantage_BT - advantage_BT.mean()) / (advantage_BT.std(correction=0) + 1e-8)
         for _ in range(args.epochs):
             new_BT, guess_BT = read(model, critic, tokens, args.dtype)
             ratio_BT = (new_BT - old_BT).exp()
@@ -83,6 +85,14 @@ def transformers_side(args: argparse.Namespace) -> Measured:
 
     seconds = timed(args.steps, step)
     return Measured(seconds, num_tokens(args, prompts), {"first_loss": losses[args.epochs - 1]})
+
+
+def critic_of(model: Any) -> torch.nn.Linear:
+    """A value head that starts at 0."""
+    critic = torch.nn.Linear(model.config.hidden_size, 1)
+    torch.nn.init.zeros_(critic.weight)
+    torch.nn.init.zeros_(critic.bias)
+    return critic
 
 
 def read(model: Any, critic: torch.nn.Linear, tokens: tuple[Tensor, Tensor, int], dtype: str) -> tuple[Tensor, Tensor]:

@@ -27,33 +27,36 @@ from strop.recipes.arithmetic import rewards, sum_tasks
 
 def recipe():
     return strop.TrainConfig(policy="smollm2", tasks=sum_tasks("train"), rewards=rewards(),
-        sampling=strop.Sampling(max_tokens=4), group_size=2, prompts_per_step=1, steps=1)
+        sampling=strop.Sampling(max_tokens=4), group_size=2, prompts_per_step=1, steps=1,
+        threads={threads})
 """
 LIMITS = {"strop --help": 0.3, "import strop": 0.3, "strop train": 10.0}
 """Seconds that each may take."""
+Words = Callable[[argparse.Namespace], Sequence[str]]
+"""What Python is started with."""
 
 
-def train_words() -> list[str]:
+def train_words(args: argparse.Namespace) -> list[str]:
     """A run of one step in a folder of its own."""
     number = len(list(folder().glob("run*")))
-    (folder() / "first.py").write_text(RECIPE)
+    (folder() / "first.py").write_text(RECIPE.format(threads=args.threads))
     return ["-c", STROP, "train", str(folder() / "first.py"), "--run", str(folder() / f"run{number}")]
 
 
-COMMANDS: Mapping[str, Callable[[], Sequence[str]]] = {
-    "python": lambda: ["-c", "pass"],
-    "import strop": lambda: ["-c", "import strop"],
-    "strop --help": lambda: ["-c", STROP, "--help"],
+COMMANDS: Mapping[str, Words] = {
+    "python": lambda _: ["-c", "pass"],
+    "import strop": lambda _: ["-c", "import strop"],
+    "strop --help": lambda _: ["-c", STROP, "--help"],
     "strop train": train_words,
 }
 
 
-def side(words: Callable[[], Sequence[str]]) -> Callable[[argparse.Namespace], Measured]:
+def side(words: Words) -> Callable[[argparse.Namespace], Measured]:
     """The processes of one kind."""
 
     def work(args: argparse.Namespace) -> Measured:
         def start() -> None:
-            subprocess.run([sys.executable, *words()], check=True, capture_output=True)
+            subprocess.run([sys.executable, *words(args)], check=True, capture_output=True)
 
         return Measured(timed(args.steps, start), 1)
 

@@ -34,14 +34,17 @@ def sequences(args: argparse.Namespace) -> tuple[Transformer, list[Tokens], list
     return policy, prompts, [tuple(dice.integers(0, policy.vocabulary, args.tokens).tolist()) for _ in prompts]
 
 
-def episodes(group: int, prompts: list[Tokens], answers: list[Tokens]) -> list[Episode]:
-    """The answers as if the policy had sampled them: groups in which rewards differ."""
+def episodes(
+    group: int, prompts: list[Tokens], answers: list[Tokens], logprobs: list[tuple[float, ...]] | None = None
+) -> list[Episode]:
+    """The answers as if the policy had sampled them (at -1 each, if not told), in groups whose rewards differ."""
+    logprobs = logprobs or [(-1.0,) * len(answer) for answer in answers]
     return [
         Episode(
             str(i),
             strop.Task(str(i // group), ""),
             i // group,
-            (Turn(prompt, Completion(answer, (-1.0,) * len(answer), "length"), ""),),
+            (Turn(prompt, Completion(answer, logprobs[i], "length"), ""),),
             (),
             strop.End.TERMINATED,
             parts={"reward": Part(1.0, reward(i))},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import random
 import sys
@@ -20,6 +21,8 @@ import ppo
 import tabular
 import training
 from side_by_side import Measured, short, spread
+
+from strop.policies.scratch import Scratch
 
 # ---------------------------------------------------------------- growth
 
@@ -79,6 +82,20 @@ def test_advantages_by_hand_are_those_of_the_paper() -> None:
     found = ppo.gae(rewards_BT, torch.tensor([3.0]), value_BT)
     assert found[0].tolist() == pytest.approx([first, last])
     assert rewards_BT.tolist() == [[0.5, -0.25]]
+
+
+@pytest.mark.matrix
+def test_both_sides_of_ppo_take_the_same_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    def sequences(args: argparse.Namespace) -> Any:
+        policy, _ = Scratch(words=[f"w{i}" for i in range(20)], width=16).build(0, args.dtype)
+        return policy, [(1, 2, 3)] * 2, [(4, 5, 6, 7), (8, 9, 10, 11)]
+
+    monkeypatch.setattr(ppo, "sequences", sequences)
+    monkeypatch.setattr(ppo, "LR", 1e-3)
+    args = argparse.Namespace(prompts=1, group=2, tokens=4, steps=1, dtype="float32", epochs=3)
+    ours, theirs = ppo.strop_side(args).notes["first_loss"], ppo.transformers_side(args).notes["first_loss"]
+    assert ours == pytest.approx(theirs, abs=1e-4)
+    assert ours < 0  # the steps before it have lowered the loss
 
 
 def test_prompts_are_padded_on_the_left() -> None:
