@@ -6,8 +6,7 @@ TRL 1.16 has no PPO any more, neither in the library nor in trl.experimental, so
 is the step as one writes it from the paper. Both read the frozen start, the old log-probs and the old values without
 gradient, take KL in the reward, compute GAE(1, .95), whiten, and take --epochs AdamW steps on all weights and a value
 head that starts at 0. Answers are given: nothing is sampled. By hand, only the answers go through the output head, in
-one piece. The last loss of
-the first batch is kept: it must be the same number on both sides.
+one piece. The last loss of the first batch is kept: it must be the same number on both sides.
 """
 
 from __future__ import annotations
