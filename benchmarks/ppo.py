@@ -1,6 +1,6 @@
 """A step of PPO with a critic on SmolLM2-135M: strop beside the same step written by hand with transformers.
 
-    python benchmarks/ppo.py [--prompts 2] [--group 8] [--tokens 64] [--dtype float32] [--repeats 3]
+    python benchmarks/ppo.py [--prompts 1] [--group 8] [--tokens 64] [--dtype float32] [--repeats 3]
 
 TRL 1.16 has no PPO any more, neither in the library nor in trl.experimental, so there is no peer of that kind: the peer
 is the step as one writes it from the paper. Both read the frozen start, the old log-probs and the old values without
@@ -119,7 +119,7 @@ def gae(rewards_BT: Tensor, last_B: Tensor, value_BT: Tensor) -> Tensor:
 
 
 def main() -> None:
-    options = flags(__doc__, prompts=2, group=8)
+    options = flags(__doc__, prompts=1, group=8)
     options.add_argument("--epochs", type=int, default=2, help="AdamW steps on each batch")
     sides = {"strop": strop_side, "by hand": transformers_side}
     compare("ppo", "PPO step, SmolLM2-135M", sides, "tokens", options)
