@@ -11,7 +11,7 @@ CONSTRAINTS := $(VENV)/constraints.txt
 WORKERS ?= 2
 FAST := not slow and not model and not crash and not learning and not matrix
 
-.PHONY: demo test test-ci test-slow test-lowest mutants check check-static format docs bench bench-control bench-frontier clean
+.PHONY: demo test test-ci test-slow test-lowest mutants check check-static format docs bench bench-peers bench-control bench-frontier clean
 
 demo: $(VENV)/demo.done ## the main job: a real language model gets better at writing tiny stories
 	$(BIN)/strop models get smollm2
@@ -50,8 +50,11 @@ format: $(VENV)/dev.done
 docs: $(VENV)/dev.done ## a page for each algorithm, from its file and from what `strop verify` measures
 	$(BIN)/python tools/method_pages.py
 
-bench: $(VENV)/dev.done ## timings, alone on the machine
-	$(BIN)/python benchmarks/step.py
+bench: $(VENV)/dev.done ## speed, memory and start-up, alone on the machine: an hour; the tables of docs/benchmarks.md
+	$(BIN)/python benchmarks/all.py
+
+bench-peers: $(VENV)/peers.done ## beside TRL and Stable-Baselines3, alone on the machine: about an hour
+	$(BIN)/python benchmarks/all.py --peers
 
 bench-control: $(VENV)/control.done ## our DQN, A2C and PPO beside Stable-Baselines3's: hours; what is done is kept
 	$(BIN)/python benchmarks/control.py --workers $(WORKERS)
@@ -77,6 +80,10 @@ $(VENV)/dev.done: $(VENV)/base.done pyproject.toml
 
 $(VENV)/control.done: $(VENV)/dev.done
 	$(PIP) install --quiet --constraint $(CONSTRAINTS) --editable '.[dev,demo,control]'
+	@touch $@
+
+$(VENV)/peers.done: $(VENV)/control.done
+	$(PIP) install --quiet --constraint $(CONSTRAINTS) --editable '.[dev,demo,control,peers]'
 	@touch $@
 
 clean:

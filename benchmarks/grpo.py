@@ -4,17 +4,16 @@
 
 A step samples prompts x group answers, scores them with a cheap reward and takes one optimiser step on all weights (or
 on a LoRA adapter). Both sides end an answer where the model ends it. TRL runs without gradient checkpointing, which
-makes it faster than its default.
+makes it faster than its default, and with its default fused AdamW; its formula is GRPO's, as ours. Whether both learn
+the same is another question, which a small model answers soon: learning.py.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
-import time
-from pathlib import Path
 from typing import Any
 
+import trainers
 from side_by_side import Measured, compare
 
 LENGTH = 200
@@ -23,10 +22,6 @@ LENGTH = 200
 
 def reward(text: str) -> float:
     return max(0.0, 1.0 - abs(len(text) - LENGTH) / LENGTH)
-
-
-def folder() -> Path:
-    return Path(os.environ["STROP_BENCHMARK_FOLDER"])
 
 
 def strop_side(args: argparse.Namespace) -> Measured:
@@ -41,7 +36,7 @@ def strop_side(args: argparse.Namespace) -> Measured:
             policy=strop.policies.Transformer.Config(lora=strop.policies.LoRA(rank=16) if args.lora else None),
             tasks=story_tasks("train", 64),
             rewards=[short],
-            algorithm=strop.algorithms.GRPO.Config(optimizer=strop.optimizer.AdamW(lr=1e-6)),
+            algorithm=strop.algorithms.GRPO.Config(optimizer=strop.optimizer.AdamW(lr=trainers.LR)),
             sampling=strop.Sampling(max_tokens=args.tokens),
             group_size=args.group,
             prompts_per_step=args.prompts,
@@ -49,8 +44,9 @@ def strop_side(args: argparse.Namespace) -> Measured:
             checkpoint_every=10_000,
             dtype=args.dtype,
             threads=args.threads,
+            seed=args.seed,
         ),
-        folder() / "run",
+        trainers.folder() / "run",
     )
     metrics = run.metrics()[1:]
     lengths = [one["rollout/length"] for one in metrics]
@@ -61,25 +57,17 @@ def strop_side(args: argparse.Namespace) -> Measured:
 def trl_side(args: argparse.Namespace) -> Measured:
     import torch
     from datasets import Dataset
-    from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback
+    from transformers import AutoModelForCausalLM
     from trl import GRPOConfig, GRPOTrainer
 
     from strop.policies.models import resolve
     from strop.recipes.story import story_tasks
 
-    place = str(resolve("smollm2"))
-    tokenizer = AutoTokenizer.from_pretrained(place)
-    model = AutoModelForCausalLM.from_pretrained(place, dtype=torch.float32)
+    model = AutoModelForCausalLM.from_pretrained(str(resolve("smollm2")), dtype=torch.float32)
     prompts = [{"prompt": [dict(message) for message in task.prompt]} for task in story_tasks("train", 64)]
 
     def score(completions: list[Any], **_: Any) -> list[float]:
         return [reward(completion[-1]["content"]) for completion in completions]
-
-    class Clock(TrainerCallback):  # type: ignore[misc]
-        ends: list[float] = []  # noqa: RUF012
-
-        def on_step_end(self, *_: Any, **__: Any) -> None:
-            self.ends.append(time.perf_counter())
 
     peft = None
     if args.lora:
@@ -90,31 +78,19 @@ def trl_side(args: argparse.Namespace) -> Measured:
         model=model,
         reward_funcs=score,
         train_dataset=Dataset.from_list(prompts),
-        processing_class=tokenizer,
-        callbacks=[Clock()],
+        processing_class=trainers.tokenizer(),
         peft_config=peft,
         args=GRPOConfig(
-            output_dir=str(folder() / "trl"),
-            use_cpu=True,
-            bf16=args.dtype == "bfloat16",
-            gradient_checkpointing=False,
-            per_device_train_batch_size=args.prompts * args.group,
+            loss_type="grpo",
             num_generations=args.group,
             max_completion_length=args.tokens,
-            max_steps=args.steps + 1,
-            learning_rate=1e-6,
             temperature=1.0,
             top_k=0,
-            report_to=[],
-            save_strategy="no",
-            logging_steps=1,
-            disable_tqdm=True,
+            **trainers.arguments(args, args.prompts * args.group),
         ),
     )
-    trainer.train()
-    seconds = [after - before for before, after in zip(Clock.ends, Clock.ends[1:], strict=False)]
-    logged = [line for line in trainer.state.log_history if "completions/mean_length" in line][1:]
-    lengths, rewards = ([line[name] for line in logged] for name in ("completions/mean_length", "reward"))
+    seconds, logged = trainers.train(trainer)
+    lengths, rewards = ([line[name] for line in logged[1:]] for name in ("completions/mean_length", "reward"))
     return _measured(args, seconds, lengths, rewards)
 
 

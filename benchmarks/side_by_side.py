@@ -37,11 +37,13 @@ class Measured:
 
     units  tokens, turns, ... of one piece, in the mean
     notes  anything else worth seeing: rewards, lengths
+    curve  what was learnt, step by step, where that is compared
     """
 
     seconds: Sequence[float]
     units: float
     notes: Mapping[str, float] = field(default_factory=dict)
+    curve: Sequence[float] = ()
     peak_gigabytes: float = 0.0
 
 
@@ -50,25 +52,38 @@ Side = Callable[[argparse.Namespace], Measured]
 
 def compare(name: str, about: str, sides: Mapping[str, Side], unit: str, options: argparse.ArgumentParser) -> None:
     """The whole command: `sides` in order, the last of them the peer of the ratios. `options` has its own flags."""
+    args, measured = measure(about, sides, options)
+    peer = args.only[-1]
+    Console().print(table(measured, peer, unit))
+    keep(name, about, unit, args, measured, peer)
+
+
+def measure(
+    about: str, sides: Mapping[str, Side], options: argparse.ArgumentParser
+) -> tuple[argparse.Namespace, dict[str, list[Measured]]]:
+    """The flags, and what each side did in each repeat. In the process of one side: do its work, and end.
+
+    `args.seed` of a side is the number of the repeat.
+    """
     options.add_argument("--side", choices=list(sides), help=argparse.SUPPRESS)
+    options.add_argument("--seed", type=int, default=0, help=argparse.SUPPRESS)
     options.add_argument("--only", nargs="+", choices=list(sides), default=list(sides), help="sides (default: all)")
     options.add_argument("--repeats", type=int, default=3, help="processes of each side")
     options.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     options.add_argument("--label", default="", help="keep the numbers in results/NAME-LABEL.json")
+    options.add_argument("--out", type=Path, default=RESULTS, help="folder of the results")
     args = options.parse_args()
     if args.side:
         work(sides[args.side], args)
-        return
+        raise SystemExit
     console = Console()
     console.print(f"[bold]{about}[/bold]\n{machine()}, {args.threads} threads")
     measured: dict[str, list[Measured]] = {side: [] for side in args.only}
     for repeat in range(args.repeats):
         for side in args.only:
             with console.status(f"repeat {repeat + 1} of {args.repeats}: {side}"):
-                measured[side].append(in_a_process(side))
-    peer = args.only[-1]
-    console.print(table(measured, peer, unit))
-    keep(name, args, measured, peer)
+                measured[side].append(in_a_process(side, repeat))
+    return args, measured
 
 
 def work(side: Side, args: argparse.Namespace) -> None:
@@ -81,9 +96,9 @@ def work(side: Side, args: argparse.Namespace) -> None:
     print("\n" + json.dumps(asdict(result) | {"peak_gigabytes": peak}), flush=True)
 
 
-def in_a_process(side: str) -> Measured:
+def in_a_process(side: str, repeat: int) -> Measured:
     """Start this very command for one side. Raises SystemExit with what it said if it fails."""
-    command = [sys.executable, *sys.argv, "--side", side]
+    command = [sys.executable, *sys.argv, "--side", side, "--seed", str(repeat)]
     environment = os.environ | {"TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1"}
     with tempfile.TemporaryDirectory() as folder:
         environment["STROP_BENCHMARK_FOLDER"] = folder
@@ -122,23 +137,43 @@ def rate(run: Measured) -> float:
 
 def spread(values: Sequence[float]) -> str:
     """The median and, in brackets, the smallest and the largest."""
-    return f"{statistics.median(values):.2f} [{min(values):.2f}, {max(values):.2f}]"
+    return f"{short(statistics.median(values))} [{short(min(values))}, {short(max(values))}]"
 
 
-def keep(name: str, args: argparse.Namespace, measured: Mapping[str, Sequence[Measured]], peer: str) -> None:
-    """Write everything down, with what it was measured on and the command that does it again."""
-    path = RESULTS / f"{name}{'-' if args.label else ''}{args.label}.json"
-    path.parent.mkdir(exist_ok=True)
+def short(value: float) -> str:
+    """Two decimals, or two digits of what is small."""
+    return f"{value:.2f}" if abs(value) >= 0.1 else f"{value:.2g}"
+
+
+def keep(
+    name: str,
+    about: str,
+    unit: str,
+    args: argparse.Namespace,
+    measured: Mapping[str, Sequence[Measured]],
+    peer: str | None,
+    more: Mapping[str, Any] | None = None,
+) -> Path:
+    """Write everything down, with what it was measured on and the command that does it again; where it stands."""
+    path = args.out / f"{name}{'-' if args.label else ''}{args.label}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    shown = {side: runs for side, runs in measured.items() if peer is not None and side != peer}
     record: dict[str, Any] = {
+        "name": name,
+        "about": about,
+        "unit": unit,
+        "peer": peer,
         "command": " ".join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]]),
         "date": date.today().isoformat(),
         "machine": machine(),
         "threads": args.threads,
         "packages": packages(),
         "sides": {side: [asdict(run) for run in runs] for side, runs in measured.items()},
-        "ratios": {side: ratios(runs, measured[peer]) for side, runs in measured.items() if side != peer},
+        "ratios": {side: ratios(runs, measured[str(peer)]) for side, runs in shown.items()},
+        **(more or {}),
     }
     path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    return path
 
 
 def machine() -> str:

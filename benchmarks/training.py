@@ -34,19 +34,59 @@ def sequences(args: argparse.Namespace) -> tuple[Transformer, list[Tokens], list
     return policy, prompts, [tuple(dice.integers(0, policy.vocabulary, args.tokens).tolist()) for _ in prompts]
 
 
+def episodes(
+    group: int, prompts: list[Tokens], answers: list[Tokens], logprobs: list[tuple[float, ...]] | None = None
+) -> list[Episode]:
+    """The answers as if the policy had sampled them (at -1 each, if not told), in groups whose rewards differ."""
+    logprobs = logprobs or [(-1.0,) * len(answer) for answer in answers]
+    return [
+        Episode(
+            str(i),
+            strop.Task(str(i // group), ""),
+            i // group,
+            (Turn(prompt, Completion(answer, logprobs[i], "length"), ""),),
+            (),
+            strop.End.TERMINATED,
+            parts={"reward": Part(1.0, reward(i))},
+        )
+        for i, (prompt, answer) in enumerate(zip(prompts, answers, strict=True))
+    ]
+
+
+def reward(i: int) -> float:
+    """Of answer number i."""
+    return float(i % 3)
+
+
+def padded(prompts: list[Tokens], answers: list[Tokens]) -> tuple[torch.Tensor, torch.Tensor, int]:
+    """Tokens [B, T] and their mask, with prompts padded on the left to the width that comes third."""
+    width = max(map(len, prompts))
+    tokens_BT = torch.tensor([(0,) * (width - len(p)) + p + a for p, a in zip(prompts, answers, strict=True)])
+    mask_BT = torch.tensor(
+        [(0,) * (width - len(p)) + (1,) * (len(p) + len(a)) for p, a in zip(prompts, answers, strict=True)]
+    )
+    return tokens_BT, mask_BT, width
+
+
+def timed(num_steps: int, step: Callable[[], object]) -> list[float]:
+    """Seconds of each call of `step` after the first."""
+    seconds = []
+    for _ in range(num_steps + 1):
+        start = time.perf_counter()
+        step()
+        seconds.append(time.perf_counter() - start)
+    return seconds[1:]
+
+
 def measured(
     args: argparse.Namespace, policy: Transformer, prompts: list[Tokens], step: Callable[[], object]
 ) -> Measured:
     """Each call of `step` after the first."""
-    seconds = []
-    for _ in range(args.steps + 1):
-        start = time.perf_counter()
-        step()
-        seconds.append(time.perf_counter() - start)
+    seconds = timed(args.steps, step)
     num_tokens = sum(len(prompt) + args.tokens for prompt in prompts)
     work = 6 * sum(p.numel() for p in policy.model.parameters()) * num_tokens
-    share = work / statistics.median(seconds[1:]) / matrix_rate(args.dtype)
-    return Measured(seconds[1:], num_tokens, {"share_of_matrix_rate": share})
+    share = work / statistics.median(seconds) / matrix_rate(args.dtype)
+    return Measured(seconds, num_tokens, {"share_of_matrix_rate": share})
 
 
 def matrix_rate(dtype: str) -> float:
@@ -62,30 +102,16 @@ def matrix_rate(dtype: str) -> float:
 
 def strop_side(args: argparse.Namespace) -> Measured:
     policy, prompts, answers = sequences(args)
-    episodes = [
-        Episode(
-            str(i),
-            strop.Task(str(i // args.group), ""),
-            i // args.group,
-            (Turn(prompt, Completion(answer, (-1.0,) * len(answer), "length"), ""),),
-            (),
-            strop.End.TERMINATED,
-            parts={"reward": Part(1.0, float(i % 3))},
-        )
-        for i, (prompt, answer) in enumerate(zip(prompts, answers, strict=True))
-    ]
     config = strop.algorithms.GRPO.Config(optimizer=strop.optimizer.AdamW(lr=1e-6))
     algorithm = config.build(policy, strop.Sampling(max_tokens=args.tokens), micro_tokens=4096)
-    draw = tuple(strop.Pick(episode) for episode in episodes)
+    draw = tuple(strop.Pick(episode) for episode in episodes(args.group, prompts, answers))
     return measured(args, policy, prompts, lambda: algorithm.update(collate(draw, policy.layout)))
 
 
 def transformers_side(args: argparse.Namespace) -> Measured:
     policy, prompts, answers = sequences(args)
-    width = max(map(len, prompts))
-    tokens_BT = torch.tensor([(0,) * (width - len(p)) + p + a for p, a in zip(prompts, answers, strict=True)])
-    mask_BT = torch.tensor([(0,) * (width - len(p)) + (1,) * (len(p) + args.tokens) for p in prompts])
-    advantage_B1 = torch.tensor([float(i % 3) - 1.0 for i in range(len(prompts))]).unsqueeze(1)
+    tokens_BT, mask_BT, width = padded(prompts, answers)
+    advantage_B1 = torch.tensor([reward(i) - 1.0 for i in range(len(prompts))]).unsqueeze(1)
     optimizer = torch.optim.AdamW(policy.model.parameters(), lr=1e-6, weight_decay=0.0)
 
     def step() -> None:
@@ -103,15 +129,20 @@ def transformers_side(args: argparse.Namespace) -> Measured:
     return measured(args, policy, prompts, step)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--prompts", type=int, default=2)
-    parser.add_argument("--group", type=int, default=8)
+def flags(doc: str | None, prompts: int, group: int) -> argparse.ArgumentParser:
+    """The sizes that every benchmark of a training step has."""
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--prompts", type=int, default=prompts)
+    parser.add_argument("--group", type=int, default=group, help="answers to each prompt")
     parser.add_argument("--tokens", type=int, default=64, help="of every answer")
     parser.add_argument("--steps", type=int, default=3, help="measured in each process, after one that warms up")
     parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
+    return parser
+
+
+def main() -> None:
     sides = {"strop": strop_side, "transformers": transformers_side}
-    compare("training", "Training step, SmolLM2-135M", sides, "tokens", parser)
+    compare("training", "Training step, SmolLM2-135M", sides, "tokens", flags(__doc__, prompts=2, group=8))
 
 
 if __name__ == "__main__":

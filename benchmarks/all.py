@@ -1,0 +1,90 @@
+"""Every benchmark of speed in order, one process at a time; their tables, and then the pages of docs/.
+
+    python benchmarks/all.py [--peers] [--only sft dpo] [--tiny]
+
+Plainly: what needs nothing but strop. With --peers: what stands beside TRL and Stable-Baselines3, which needs the
+extras strop[peers,control]. A benchmark that fails is named at the end and does not stop the others. --tiny shows in
+minutes whether they work at all, on a folder that is thrown away: its numbers mean nothing and no page changes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import pages
+
+HERE = Path(__file__).parent
+PLAIN = (
+    "startup",
+    "tabular",
+    *(f"small --size {size} --label {size}" for size in ("0.2M", "1M", "3M", "10M")),
+    "growth",
+    "training",
+    "ppo",
+    "rollout --only strop continuous generate",
+)
+PEERS = (
+    "learning",
+    "cartpole_speed --algorithm DQN --label DQN",
+    "cartpole_speed --algorithm PPO --label PPO",
+    "cartpole_speed --algorithm DQN --settings own --label DQN-own",
+    "cartpole_speed --algorithm PPO --settings own --label PPO-own",
+    "sft",
+    "dpo",
+    "grpo",
+    "grpo --lora --label lora",
+)
+TINY = {
+    "startup": "--steps 1 --only python",
+    "tabular": "--steps 2 --episodes 2",
+    "small": "--steps 1 --prompts 1 --group 2 --tokens 2",
+    "growth": "--steps 1",
+    "learning": "--steps 2",
+    "cartpole_speed": "--budget 500",
+    "rollout": "--steps 1 --prompts 1 --group 2 --tokens 2",
+}
+TINY_STEP = "--steps 1 --prompts 1 --group 2 --tokens 2"
+
+
+def command(words: str, more: Sequence[str], tiny: Path | None) -> list[str]:
+    """What starts one benchmark."""
+    name, *flags = shlex.split(words)
+    small = [*shlex.split(TINY.get(name, TINY_STEP)), "--repeats", "1", "--out", str(tiny)] if tiny else []
+    return [sys.executable, str(HERE / f"{name}.py"), *flags, *more, *small]
+
+
+def run(wanted: Sequence[str], more: Sequence[str], tiny: Path | None) -> list[str]:
+    """All of them; those that failed."""
+    failed = []
+    for words in wanted:
+        print(f"\n$ python benchmarks/{words.replace(' ', '.py ', 1) if ' ' in words else words + '.py'}", flush=True)
+        if subprocess.run(command(words, more, tiny)).returncode:
+            failed.append(words)
+    return failed
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--peers", action="store_true", help="those beside TRL and Stable-Baselines3")
+    parser.add_argument("--only", nargs="+", help="benchmarks by name (default: all)")
+    parser.add_argument("--tiny", action="store_true", help="do they work at all? nothing is kept")
+    args, more = parser.parse_known_args()
+    wanted = [words for words in (PEERS if args.peers else PLAIN) if not args.only or words.split()[0] in args.only]
+    with tempfile.TemporaryDirectory() as folder:
+        failed = run(wanted, more, Path(folder) if args.tiny else None)
+        if args.tiny:
+            print(pages.section(pages.records(Path(folder)), pages.ENGLISH))
+    if not args.tiny:
+        pages.write()
+    if failed:
+        sys.exit(f"error: {len(failed)} of {len(wanted)} failed: {'; '.join(failed)}")
+
+
+if __name__ == "__main__":
+    main()
