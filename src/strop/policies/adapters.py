@@ -99,3 +99,45 @@ def merged_state_dict(model: Any) -> dict[str, torch.Tensor]:
         owner = name.removesuffix(".base_layer.weight")
         merged[plain] = tensor + deltas[owner].to(tensor.dtype) if owner in deltas and owner != name else tensor
     return merged
+
+
+def base_state_dict(model: Any) -> dict[str, torch.Tensor]:
+    """The weights with every adapter left out, under the names of the plain model."""
+    return {k.replace(".base_layer.", "."): v for k, v in model.state_dict().items() if ".lora_" not in k}
+
+
+def adapter_tensors(model: Any) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
+    """Of every adapted linear module its A [rank, in], and its B [out, rank] times the scale: W + B A is what acts."""
+    return {
+        name: (
+            layer.lora_A["default"].weight.detach(),
+            layer.lora_B["default"].weight.detach() * layer.scaling["default"],
+        )
+        for name, layer in _lora_linears(model).items()
+    }
+
+
+@contextmanager
+def stirred(model: Any) -> Iterator[None]:
+    """Adapters that do something, for the time of the block: their B, which starts at 0, holds noise."""
+    weights = [layer.lora_B["default"].weight for layer in _lora_linears(model).values()]
+    kept, noise = [weight.detach().clone() for weight in weights], torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for weight in weights:
+            weight.normal_(std=0.05, generator=noise)
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for weight, before in zip(weights, kept, strict=True):
+                weight.copy_(before)
+
+
+def _lora_linears(model: Any) -> dict[str, Any]:
+    from peft.tuners.lora import LoraLayer
+
+    layers = {name: module for name, module in model.named_modules() if isinstance(module, LoraLayer)}
+    other = [name for name, layer in layers.items() if not isinstance(layer.get_base_layer(), torch.nn.Linear)]
+    if other:
+        raise ValueError(f"policy.lora.targets: {other[0]} is no linear module, and only those can be handed on.")
+    return layers
