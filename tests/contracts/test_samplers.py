@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pkgutil
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import pytest
@@ -13,9 +14,17 @@ from exact.build import transformer
 from strop.codec import WordCodec
 from strop.policies.table import Table
 from strop.samplers.local import LocalSampler
+from strop.samplers.openvino import OpenVINO
 from strop.samplers.scripted import ScriptedSampler
 from strop.streams import stream
 from strop.types import Sampling
+
+
+@cache
+def openvino() -> OpenVINO:
+    pytest.importorskip("openvino_genai")
+    return OpenVINO(transformer("llama", vocabulary=4), CODEC.stop)
+
 
 CODEC = WordCodec(["a", "b", "c"])  # 3 ends
 MAKE: dict[str, list[Callable[[], Any]]] = {
@@ -24,6 +33,7 @@ MAKE: dict[str, list[Callable[[], Any]]] = {
         lambda: LocalSampler(Table(4), CODEC.stop, batch=2),
         lambda: LocalSampler(transformer("llama", vocabulary=4), CODEC.stop),
     ],
+    "openvino": [openvino],
     "scripted": [lambda: ScriptedSampler(CODEC, lambda prompt: f"{prompt} a")],
 }
 SAMPLERS = [pytest.param(make, id=f"{name}{i}") for name, many in MAKE.items() for i, make in enumerate(many)]

@@ -119,18 +119,21 @@ def adapter_tensors(model: Any) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
 
 @contextmanager
 def stirred(model: Any) -> Iterator[None]:
-    """Adapters that do something, for the time of the block: their B, which starts at 0, holds noise."""
-    weights = [layer.lora_B["default"].weight for layer in _lora_linears(model).values()]
-    kept, noise = [weight.detach().clone() for weight in weights], torch.Generator().manual_seed(0)
+    """Adapters that do much, for the time of the block: half as much as the matrices that they adapt."""
+    layers = list(_lora_linears(model).values())
+    kept = [layer.lora_B["default"].weight.detach().clone() for layer in layers]
+    noise = torch.Generator().manual_seed(0)
     with torch.no_grad():
-        for weight in weights:
-            weight.normal_(std=0.05, generator=noise)
+        for layer in layers:
+            layer.lora_B["default"].weight.normal_(generator=noise)
+            size = layer.get_delta_weight("default").norm() / layer.get_base_layer().weight.norm()
+            layer.lora_B["default"].weight.mul_(0.5 / size)
     try:
         yield
     finally:
         with torch.no_grad():
-            for weight, before in zip(weights, kept, strict=True):
-                weight.copy_(before)
+            for layer, before in zip(layers, kept, strict=True):
+                layer.lora_B["default"].weight.copy_(before)
 
 
 def _lora_linears(model: Any) -> dict[str, Any]:
