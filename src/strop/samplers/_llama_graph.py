@@ -1,7 +1,7 @@
 """A Llama as an OpenVINO graph, made operation by operation from torch's own tensors: nothing is converted.
 
 Shapes: `B` rows, `T` new tokens, `S` tokens that stand in the cache and the new ones, `N` heads, `D` a head's width,
-`H` the model's. A constant keeps the name that its tensor has in torch.
+`H` the model's. A product keeps its module's name, and a constant its tensor's, as in torch.
 """
 
 from __future__ import annotations
@@ -10,10 +10,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-
-ADAPTED = "__module.{}/aten::linear/MatMul"
-"""OpenVINO GenAI finds the matrix that an adapter belongs to by this name, and ignores an adapter that finds none."""
-
 
 ROPES = ("default", "linear", "llama3")
 """Rotary positions whose frequencies do not change with the length, and which scale nothing else."""
@@ -155,7 +151,8 @@ class _Llama:
         return ops.multiply(normed_BTH, ops.constant(self.weights[name] * np.float32(scale), name=name))
 
     def _linear(self, x: Any, name: str) -> Any:
-        return self.ops.matmul(x, self._weight(f"{name}.weight"), False, True, name=ADAPTED.format(name))
+        """OpenVINO GenAI finds the product that an adapter belongs to by its name, and ignores one that finds none."""
+        return self.ops.matmul(x, self._weight(f"{name}.weight"), False, True, name=name)
 
     def _weight(self, name: str) -> Any:
         return self.ops.constant(self.weights[name], shared_memory=True, name=name)
