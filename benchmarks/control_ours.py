@@ -10,13 +10,12 @@ import gymnasium
 import numpy as np
 
 import strop
-from strop.config import AlgorithmConfig, MemoryConfig
 from strop.environments.gymnasium import numbers_as_json
 from strop.loop import loop
 from strop.optimizer import AdamW
 from strop.schedules import Linear
 from strop.spec import encode
-from strop.types import Batch, Codec, Draw, Episode, Parts, Policy, State, Task, Update
+from strop.types import AlgorithmConfig, Batch, Codec, Draw, Episode, MemoryConfig, Parts, Policy, State, Task, Update
 
 ACTIONS = {"CartPole-v1": ("0", "1"), "Acrobot-v1": ("0", "1", "2")}
 SIZE = {"CartPole-v1": 4, "Acrobot-v1": 6}

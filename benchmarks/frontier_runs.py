@@ -14,7 +14,6 @@ from frontier_task import CONTEXT, MAX_TOKENS, PROMPT, WORDS, Judge, gold_judge,
 import strop
 from strop.algorithms.sft import SFT
 from strop.batch import collate
-from strop.config import AlgorithmConfig
 from strop.functional.aggregation import sum_per_pick
 from strop.memory import Dataset
 from strop.planning.best_of_n import best_of_n_bound
@@ -23,7 +22,7 @@ from strop.policies.transformer import Transformer
 from strop.samplers.local import LocalSampler
 from strop.scoring import score
 from strop.streams import stream
-from strop.types import Codec, Completion, End, Episode, Pick, Policy, Task, Turn
+from strop.types import AlgorithmConfig, Codec, Completion, End, Episode, Pick, Policy, Task, Turn
 
 SAMPLING = strop.Sampling(temperature=1.0, max_tokens=MAX_TOKENS)
 KL = strop.functional.KL

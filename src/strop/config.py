@@ -6,7 +6,6 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import ClassVar, Protocol
 
 import torch
 
@@ -19,6 +18,7 @@ from strop.data.tasks import from_jsonl, train_test_split
 from strop.data.written import demonstrations
 from strop.environments.single_turn import SingleTurn
 from strop.evaluate import judge
+from strop.functional.corrections import Correction
 from strop.memory import Dataset, Fresh
 from strop.policies.precision import has_bfloat16
 from strop.policies.transformer import Transformer
@@ -27,15 +27,17 @@ from strop.rollout import GOLD, EmbeddedEngine, OfflineEngine, Scene
 from strop.runs.played import tasks_from_run
 from strop.samplers.local import LocalSampler
 from strop.types import (
-    Algorithm,
+    AlgorithmConfig,
     Codec,
     Comparer,
     Environment,
     Episode,
-    Memory,
+    MemoryConfig,
     Parts,
     Policy,
+    PolicyConfig,
     RolloutEngine,
+    SamplerConfig,
     Sampling,
     Task,
 )
@@ -44,30 +46,6 @@ HELD_OUT_SHARE = 0.1
 PLAYED = "played episodes"
 WRITTEN = {"demonstrations": demonstrations, "preferences": preferences, PLAYED: playing.played}
 """What an algorithm may read that is already there, and how it becomes episodes."""
-
-
-class PolicyConfig(Protocol):
-    """What `TrainConfig.policy` may be, beside a model's name."""
-
-    def build(self, seed: int, dtype: str) -> tuple[Policy, Codec]: ...
-
-
-class MemoryConfig(Protocol):
-    """What `TrainConfig.memory` may be."""
-
-    def build(self) -> Memory: ...
-
-
-class AlgorithmConfig(Protocol):
-    """What `TrainConfig.algorithm` may be: `reads` says from what it learns, `memory` which memory suits it.
-
-    One whose memory is Fresh is on-policy, unless it says `off_policy: ClassVar[bool] = True`.
-    """
-
-    reads: ClassVar[str]
-    memory: ClassVar[type]
-
-    def build(self, policy: Policy, sampling: Sampling, micro_tokens: int) -> Algorithm: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +62,7 @@ class TrainConfig:
     gold              the same: judged on held-out tasks beside the reward, never trained on
     algorithm         its Config, with its optimizer and kl
     sampling          the law that tokens are drawn from, in training, scoring and judgement alike
+    sampler           its Config: what draws the tokens in training (held-out tasks are judged by the policy itself)
     memory            its Config; none takes the one that suits the algorithm
     group_size        episodes of one task in a step
     prompts_per_step  tasks in a step
@@ -106,6 +85,7 @@ class TrainConfig:
     gold: RewardSet = ()
     algorithm: AlgorithmConfig = field(default_factory=GRPO.Config)
     sampling: Sampling = field(default_factory=Sampling)
+    sampler: SamplerConfig = field(default_factory=LocalSampler.Config)
     memory: MemoryConfig | None = None
     group_size: int = 8
     prompts_per_step: int = 4
@@ -155,6 +135,8 @@ class TrainConfig:
         if resolved.memory is None:
             suits = Dataset.Config if resolved.reads == PLAYED else self.algorithm.memory
             resolved = replace(resolved, memory=suits())
+        if not self.sampler.shares_weights and resolved._is_on_policy:
+            resolved = replace(resolved, algorithm=_corrected(self.algorithm, self.sampler))
         resolved._refuse_contradictions()
         return resolved
 
@@ -183,20 +165,23 @@ class TrainConfig:
             raise ValueError("there is nothing to train on: give tasks=[strop.Task(...), ...] or data='file.jsonl'.")
         _refuse_same_ids("tasks", self.tasks)
         _refuse_same_ids("held_out", self.held_out)
-        name = type(self.algorithm).__qualname__.split(".")[0]
+        name = _name(self.algorithm)
         if self.environment is SingleTurn and not self.rewards and self.reads == "tasks":
             raise ValueError("nothing gives a reward: set rewards=[function], or an environment whose steps pay.")
-        is_on_policy = self.algorithm.memory is Fresh.Config and not getattr(self.algorithm, "off_policy", False)
-        if is_on_policy and self.reads == PLAYED:
+        if self._is_on_policy and self.reads == PLAYED:
             raise ValueError(f"{name} is on-policy: it cannot learn from {PLAYED}. ILQL can, or SFT on the good ones.")
         if isinstance(self.memory, Fresh.Config) and self.reads in WRITTEN:
             raise ValueError(f"memory=Fresh forgets the {self.reads} after a step: leave memory out, or use Dataset.")
         if self.reads == PLAYED and not isinstance(self.memory, Dataset.Config):
             raise ValueError(f"{PLAYED} come from data, so memory is strop.memory.Dataset.Config(...), or left out.")
-        if is_on_policy and not isinstance(self.memory, Fresh.Config):
+        if self._is_on_policy and not isinstance(self.memory, Fresh.Config):
             raise ValueError(f"{name} is on-policy: it cannot learn from a replay memory. Leave memory out.")
         if self.gold and not self.held_out:
             raise ValueError("gold is judged on held-out tasks, and there are none: set held_out=[...].")
+
+    @property
+    def _is_on_policy(self) -> bool:
+        return self.algorithm.memory is Fresh.Config and not getattr(self.algorithm, "off_policy", False)
 
     # ------------------------------------------------------------ building
 
@@ -212,7 +197,7 @@ class TrainConfig:
             engine = OfflineEngine()
             memory.add(WRITTEN[self.reads](self.tasks, codec, policy.context))
         else:
-            sampler = LocalSampler(policy, codec.stop)
+            sampler = self.sampler.build(policy, codec)
             scene = self.scene(policy, codec, gold=False)
             extras = getattr(self.algorithm, "extras", None)
             engine = EmbeddedEngine(scene, sampler, self.sampling, self.group_size, self.prompts_per_step, extras)
@@ -276,6 +261,24 @@ class TrainConfig:
 def _suits(policy: PolicyConfig) -> str:
     """The computing type of a policy. Small models from scratch gain nothing from bfloat16, and would be rounded."""
     return "bfloat16" if isinstance(policy, Transformer.Config) and has_bfloat16() else "float32"
+
+
+def _corrected(algorithm: AlgorithmConfig, sampler: SamplerConfig) -> AlgorithmConfig:
+    """What another engine draws is weighed; tokens by a truncated ratio, where the config does not say how."""
+    if not hasattr(algorithm, "correction"):
+        raise ValueError(
+            f"sampler={_name(sampler)} is another engine than the policy's own, so its log-probs differ a little, and "
+            f"{_name(algorithm)} has no correction for that. Take an algorithm that has one, such as GRPO, or leave "
+            "sampler out."
+        )
+    if algorithm.correction is not None:
+        return algorithm
+    corrected: AlgorithmConfig = replace(algorithm, correction=Correction())  # type: ignore[type-var]
+    return corrected
+
+
+def _name(config: object) -> str:
+    return type(config).__qualname__.split(".")[0]
 
 
 def _refuse_same_ids(what: str, tasks: Sequence[Task]) -> None:

@@ -18,6 +18,8 @@ Tree: TypeAlias = "dict[str, Any]"
 WHOLE = ""
 """The key under which a tree holds the text for the field itself; the other keys are fields inside it."""
 NONE = ("none", "null")
+ROOMS = {"algorithm": "algorithms", "sampler": "samplers"}
+"""Fields that hold one class of a room, and may be set by its name."""
 WORDS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 
 
@@ -86,8 +88,8 @@ def _reweighted(what: str, rewards: Any, tree: Tree, path: str) -> Any:
 
 
 def _parse(text: str, record: Any, name: str, old: Any, whole: str) -> Any:
-    if name == "algorithm":
-        return _algorithm(text)
+    if name in ROOMS:
+        return _component(name, text)
     hint = _hint(record, name, old)
     try:
         return _value(text, hint)
@@ -137,16 +139,16 @@ def _refuse() -> Any:
     raise ValueError
 
 
-def _algorithm(text: str) -> Any:
-    """`algorithm=rloo`, `algorithm=dr_grpo`: an algorithm by its name or its file's, with its own defaults."""
-    modules = loader.modules("algorithms")
+def _component(field: str, text: str) -> Any:
+    """`algorithm=rloo`, `sampler=openvino`: a class of a room by its name or its file's, with its own defaults."""
+    modules = loader.modules(ROOMS[field])
     found = {module.name: name for module in modules for name in module.configured}
     found |= {name.lower(): name for module in modules for name in module.configured}
     if text.lower() not in found:
         near = difflib.get_close_matches(text.lower(), found, n=1)
         hint = f"did you mean {found[near[0]]}?" if near else f"allowed are {', '.join(sorted(set(found.values())))}."
-        raise ValueError(f"algorithm={text}: there is no such algorithm; {hint}")
-    return loader.load("algorithms", found[text.lower()]).Config()
+        raise ValueError(f"{field}={text}: there is no such {field}; {hint}")
+    return loader.load(ROOMS[field], found[text.lower()]).Config()
 
 
 def _hint(record: Any, name: str, old: Any) -> Any:

@@ -71,7 +71,7 @@ class _Play:
 
 
 class EmbeddedEngine:
-    """The default RolloutEngine: the sampler shares the policy's weights, so publishing is only counting."""
+    """The default RolloutEngine: it plays in this process, with any sampler."""
 
     def __init__(
         self,
@@ -86,7 +86,8 @@ class EmbeddedEngine:
         self.group_size, self.prompts_per_step, self.extras = group_size, prompts_per_step, extras or Extras()
 
     def publish(self, policy: Policy) -> None:
-        """The sampler reads the very tensors that the algorithm changes; nothing is copied."""
+        """Act with the newest weights: a sampler that shares them copies nothing."""
+        self.sampler.publish(policy)
 
     def rollout(self, tasks: TaskSource, step: int) -> list[Episode]:
         """`prompts_per_step` tasks, `group_size` episodes of each, scored; and what `extras` asks for.

@@ -210,7 +210,7 @@ def train(
             evaluate=config.judge if config.held_out else None,
             eval_every=config.eval_every,
             checkpoint_every=config.checkpoint_every,
-            tolerance=GapTolerance.of(config.dtype),
+            tolerance=_gap_tolerance(config),
             progress=progress,
             resume=resume,
             forks=forks,
@@ -223,6 +223,12 @@ def train(
         if not resume and not home.checkpoints.steps():
             shutil.rmtree(home.path, ignore_errors=True)
         raise
+
+
+def _gap_tolerance(config: TrainConfig) -> GapTolerance:
+    """What the coarser of sampler and trainer explains."""
+    coarse = "bfloat16" if "bfloat16" in (config.dtype, getattr(config.sampler, "precision", None)) else "float32"
+    return GapTolerance.of(coarse) if config.sampler.shares_weights else GapTolerance.of_engine(coarse)
 
 
 def _loop_or_fail(config: TrainConfig, recorder: RunRecorder) -> None:

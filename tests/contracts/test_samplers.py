@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pkgutil
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import pytest
@@ -13,9 +14,17 @@ from exact.build import transformer
 from strop.codec import WordCodec
 from strop.policies.table import Table
 from strop.samplers.local import LocalSampler
+from strop.samplers.openvino import OpenVINO
 from strop.samplers.scripted import ScriptedSampler
 from strop.streams import stream
 from strop.types import Sampling
+
+
+@cache
+def openvino() -> OpenVINO:
+    pytest.importorskip("openvino_genai")
+    return OpenVINO(transformer("llama", vocabulary=4), CODEC.stop)
+
 
 CODEC = WordCodec(["a", "b", "c"])  # 3 ends
 MAKE: dict[str, list[Callable[[], Any]]] = {
@@ -24,6 +33,7 @@ MAKE: dict[str, list[Callable[[], Any]]] = {
         lambda: LocalSampler(Table(4), CODEC.stop, batch=2),
         lambda: LocalSampler(transformer("llama", vocabulary=4), CODEC.stop),
     ],
+    "openvino": [openvino],
     "scripted": [lambda: ScriptedSampler(CODEC, lambda prompt: f"{prompt} a")],
 }
 SAMPLERS = [pytest.param(make, id=f"{name}{i}") for name, many in MAKE.items() for i, make in enumerate(many)]
@@ -31,7 +41,8 @@ PROMPTS = [(0,), (1, 2), (0,), (2, 2, 1)]
 
 
 def test_every_sampler_of_the_folder_is_here() -> None:
-    assert {module.name for module in pkgutil.iter_modules(strop.samplers.__path__)} == set(MAKE)
+    names = {module.name for module in pkgutil.iter_modules(strop.samplers.__path__)}
+    assert {name for name in names if not name.startswith("_")} == set(MAKE)
 
 
 @pytest.mark.parametrize("make", SAMPLERS)

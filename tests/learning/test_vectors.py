@@ -9,10 +9,9 @@ from typing import Any
 import pytest
 
 import strop
-from strop.config import AlgorithmConfig
 from strop.environments.gymnasium import from_gymnasium
 from strop.runs.progress import Progress
-from strop.types import Task
+from strop.types import AlgorithmConfig, Task
 from unit.environments.toy_gym import Sides, same_action
 
 pytestmark = pytest.mark.learning

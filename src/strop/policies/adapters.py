@@ -99,3 +99,48 @@ def merged_state_dict(model: Any) -> dict[str, torch.Tensor]:
         owner = name.removesuffix(".base_layer.weight")
         merged[plain] = tensor + deltas[owner].to(tensor.dtype) if owner in deltas and owner != name else tensor
     return merged
+
+
+def base_state_dict(model: Any) -> dict[str, torch.Tensor]:
+    """The weights with every adapter left out, under the names of the plain model."""
+    return {k.replace(".base_layer.", "."): v for k, v in model.state_dict().items() if ".lora_" not in k}
+
+
+def adapter_tensors(model: Any) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
+    """Of every adapted linear module its A [rank, in], and its B [out, rank] times the scale: W + B A is what acts."""
+    return {
+        name: (
+            layer.lora_A["default"].weight.detach(),
+            layer.lora_B["default"].weight.detach() * layer.scaling["default"],
+        )
+        for name, layer in _lora_linears(model).items()
+    }
+
+
+@contextmanager
+def stirred(model: Any) -> Iterator[None]:
+    """Adapters that do much, for the time of the block: half as much as the matrices that they adapt."""
+    layers = list(_lora_linears(model).values())
+    kept = [layer.lora_B["default"].weight.detach().clone() for layer in layers]
+    noise = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for layer in layers:
+            layer.lora_B["default"].weight.normal_(generator=noise)
+            size = layer.get_delta_weight("default").norm() / layer.get_base_layer().weight.norm()
+            layer.lora_B["default"].weight.mul_(0.5 / size)
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for layer, before in zip(layers, kept, strict=True):
+                layer.lora_B["default"].weight.copy_(before)
+
+
+def _lora_linears(model: Any) -> dict[str, Any]:
+    from peft.tuners.lora import LoraLayer
+
+    layers = {name: module for name, module in model.named_modules() if isinstance(module, LoraLayer)}
+    other = [name for name, layer in layers.items() if not isinstance(layer.get_base_layer(), torch.nn.Linear)]
+    if other:
+        raise ValueError(f"policy.lora.targets: {other[0]} is no linear module, and only those can be handed on.")
+    return layers

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import strop
-from strop.config import AlgorithmConfig
-from strop.types import Task
+from strop.types import AlgorithmConfig, Task
 
 ACTIONS = ("left", "right")
 

@@ -34,6 +34,11 @@ class GapTolerance:
         """What rounding in this type explains."""
         return cls(max=None, mean=0.02, bias=0.005) if dtype == "bfloat16" else cls()
 
+    @classmethod
+    def of_engine(cls, dtype: str) -> GapTolerance:
+        """The same for a sampler with other kernels than the trainer's, whose gap the algorithm corrects."""
+        return cls(max=None, mean=0.05, bias=0.02) if dtype == "bfloat16" else cls(max=None, mean=1e-3, bias=1e-4)
+
 
 @dataclass(frozen=True, slots=True)
 class Watch:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
 from strop.functional.distributions import gather, log_law
-from strop.types import Completion, Policy, Sampling, Tokens
+from strop.types import Codec, Completion, Policy, Sampling, Tokens
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,8 +26,25 @@ class LocalSampler:
     `stop` tokens end a completion and belong to it. `batch` rows are decoded together at most.
     """
 
+    @dataclass(frozen=True, slots=True, kw_only=True)
+    class Config:
+        """`batch` rows are decoded together at most."""
+
+        shares_weights: ClassVar[bool] = True
+        batch: int = 64
+
+        def __post_init__(self) -> None:
+            if self.batch < 1:
+                raise ValueError(f"sampler.batch={self.batch}: it is at least 1.")
+
+        def build(self, policy: Policy, codec: Codec) -> LocalSampler:
+            return LocalSampler(policy, codec.stop, self.batch)
+
     def __init__(self, policy: Policy, stop: frozenset[int], batch: int = 64) -> None:
         self.policy, self.stop, self.batch = policy, stop, batch
+
+    def publish(self, policy: Policy) -> None:
+        """Nothing to do: the tensors that are read are the very ones that the algorithm changes."""
 
     @torch.no_grad()
     def sample(

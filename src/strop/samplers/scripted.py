@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from strop.types import Codec, Completion, Sampling, Tokens
+from strop.types import Codec, Completion, Policy, Sampling, Tokens
 
 if TYPE_CHECKING:
     import numpy as np
@@ -16,6 +16,9 @@ class ScriptedSampler:
 
     def __init__(self, codec: Codec, script: Callable[[str], str]) -> None:
         self.codec, self.script = codec, script
+
+    def publish(self, policy: Policy) -> None:
+        """Nothing to do: the script speaks, whatever the policy is."""
 
     def sample(
         self, prompts: Sequence[Tokens], sampling: Sampling, rngs: Sequence[np.random.Generator]

@@ -10,6 +10,12 @@ from strop.types.batch import (
     Batch,
     Keep,
 )
+from strop.types.configs import (
+    AlgorithmConfig,
+    MemoryConfig,
+    PolicyConfig,
+    SamplerConfig,
+)
 from strop.types.protocols import (
     Algorithm,
     Codec,
@@ -66,6 +72,7 @@ from strop.types.updates import (
 
 __all__ = [
     "Algorithm",
+    "AlgorithmConfig",
     "Batch",
     "Codec",
     "Comparer",
@@ -82,6 +89,7 @@ __all__ = [
     "Max",
     "Mean",
     "Memory",
+    "MemoryConfig",
     "Message",
     "Metric",
     "Metrics",
@@ -92,12 +100,14 @@ __all__ = [
     "PerTurn",
     "Pick",
     "Policy",
+    "PolicyConfig",
     "Prompt",
     "Recorder",
     "Reduce",
     "RewardFn",
     "RolloutEngine",
     "Sampler",
+    "SamplerConfig",
     "Sampling",
     "Schedule",
     "Source",
