@@ -117,7 +117,7 @@ def speed_rows(number: int, one: Record, words: Words) -> list[str]:
     rows = []
     for side, ratios in one["ratios"].items():
         runs = one["sides"][side]
-        speeds = (f"{_speed(some):.3g} {one['unit']}" for some in (runs, peer))
+        speeds = (f"{_count(_speed(some))} {one['unit']}" for some in (runs, peer))
         memory = " / ".join(short(max(run["peak_gigabytes"] for run in some)) for some in (runs, peer))
         names = (words.sides.get(name, name) for name in (side, one["peer"]))
         rows.append(_row(number, title(one, words), *names, *speeds, spread(ratios), memory))
@@ -193,6 +193,11 @@ def write(folder: Path = RESULTS, docs: Path = DOCS) -> None:
 
 def _speed(runs: Iterable[Record]) -> float:
     return median(run["units"] / median(run["seconds"]) for run in runs)
+
+
+def _count(value: float) -> str:
+    """Three digits, or all those before the point."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def _table(head: str, rows: Sequence[str]) -> str:

@@ -35,7 +35,7 @@ def folder(tmp_path: Path) -> Path:
 
 def call(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "toy.py", *words]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=600, check=False)
 
 
 @pytest.mark.matrix
