@@ -38,7 +38,9 @@ ALGORITHMS: dict[tuple[str, str], AlgorithmConfig] = {
         optimizer=AdamW(lr=5e-3, max_grad_norm=0.5), discount=0.99, n_step=None, entropy=0.001
     ),
     ("CartPole-v1", "PPO"): PPO,
-    ("Acrobot-v1", "DQN"): strop.algorithms.DQN.Config(optimizer=AdamW(lr=5e-4), target_every=200, n_step=3),
+    ("Acrobot-v1", "DQN"): strop.algorithms.DQN.Config(
+        optimizer=AdamW(lr=3e-4, max_grad_norm=10.0), target_every=1, target_share=0.01, n_step=3
+    ),
     ("Acrobot-v1", "A2C"): strop.algorithms.A2C.Config(
         optimizer=AdamW(lr=2e-3, max_grad_norm=0.5), discount=0.99, n_step=None, entropy=0.005
     ),
@@ -53,13 +55,13 @@ EPISODES = {
     ("Acrobot-v1", "PPO"): 4,
 }
 """Episodes of a step."""
-HIDDEN = {("CartPole-v1", "DQN"): (128, 128)}
+HIDDEN = {("CartPole-v1", "DQN"): (128, 128), ("Acrobot-v1", "DQN"): (128, 128)}
 """Widths of the layers where they are not (64, 64)."""
 EXPLORE = {"CartPole-v1": Linear(start=1.0, end=0.04, steps=60), "Acrobot-v1": Linear(start=1.0, end=0.05, steps=40)}
 """The randomness of DQN, by the episode."""
 REPLAY: dict[str, MemoryConfig] = {
     "CartPole-v1": strop.memory.Replay.Config(capacity=50_000, size=64, num_draws=64, n_step=1, warmup=500),
-    "Acrobot-v1": strop.memory.Replay.Config(capacity=50_000, size=32, num_draws=16, n_step=3, warmup=500),
+    "Acrobot-v1": strop.memory.Replay.Config(capacity=50_000, size=64, num_draws=40, n_step=3, warmup=500),
 }
 STEPS = 1_000_000
 """More than any budget allows: the budget ends the run."""
