@@ -254,7 +254,7 @@ class TrainConfig:
         """
         assert self.threads is not None
         torch.set_num_threads(self.threads)
-        torch.use_deterministic_algorithms(True, warn_only=True)
+        torch.set_deterministic_debug_mode("warn")  # use_deterministic_algorithms would load torch's compiler: seconds
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
 

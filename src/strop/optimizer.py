@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.autograd.graph import increment_version
 from torch.nn import Parameter
 
 from strop.types import Batch, Last, Metrics, NonFinite, Policy, State, merge_metrics
@@ -28,8 +29,9 @@ class AdamW:
         _check(self.lr, self.max_grad_norm)
 
     def build(self, parameters: Sequence[Parameter]) -> Optimizer:
+        # fused: one pass over the numbers instead of a dozen, and no temporary tensors
         inner = torch.optim.AdamW(
-            parameters, lr=self.lr, betas=self.betas, eps=self.eps, weight_decay=self.weight_decay
+            parameters, lr=self.lr, betas=self.betas, eps=self.eps, weight_decay=self.weight_decay, fused=True
         )
         return Optimizer(inner, self.max_grad_norm, self.warmup_steps)
 
@@ -73,6 +75,8 @@ class Optimizer:
         norm = self._gradient_norm(batch)
         self._warm_up()
         self.inner.step()
+        for parameter in self.parameters:
+            increment_version(parameter)  # a fused step changes numbers without saying so to those who watch
         self.inner.zero_grad(set_to_none=True)
         self.num_steps += 1
         rate = self.inner.param_groups[0]["lr"]

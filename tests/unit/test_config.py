@@ -1,6 +1,8 @@
 """TrainConfig: contradictions are errors in words, and config.json gives the same config back."""
 
 import json
+import subprocess
+import sys
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -99,3 +101,15 @@ def test_a_usual_run_has_few_fields_and_files_stay_short():
         assert len(fields(kind.Config)) <= 8
     long = {p.name: n for p in ROOT.rglob("*.py") if (n := len(p.read_text().splitlines())) > 300}
     assert not long, f"files over 300 lines: {long}"
+
+
+@pytest.mark.matrix
+def test_a_small_run_starts_without_torchs_compiler() -> None:
+    code = (
+        "import sys, torch, strop.recipes.two_words as of\n"
+        "of.recipe().resolve().set_up_torch()\n"
+        "assert torch.are_deterministic_algorithms_enabled()\n"
+        "print({'torch._dynamo', 'torch._inductor'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.stdout.strip() == "set()", done.stderr

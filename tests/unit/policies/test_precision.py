@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import strop
-from exact.build import llama
+from exact.build import batch_of, episode, llama, turn
 from strop.optimizer import AdamW
 from strop.policies import precision
 from strop.policies.adapters import LoRA
@@ -35,10 +35,8 @@ def both(policy: Transformer) -> tuple[torch.Tensor, torch.Tensor]:
 
 def move(policy: Transformer) -> None:
     """One step of the optimiser that changes the logits."""
-    optimizer = AdamW(lr=0.1).build(policy.parameters())
-    for parameter in policy.parameters():
-        parameter.grad = torch.ones_like(parameter)
-    optimizer.inner.step()
+    total = sum((parameter.sum() for parameter in policy.parameters()), start=torch.zeros(()))
+    AdamW(lr=0.1).build(policy.parameters()).step(batch_of(episode(turn((1,), (2,)))), [(total, {})])
 
 
 @pytest.mark.parametrize("lora", [False, True], ids=["full", "lora"])
