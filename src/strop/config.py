@@ -19,13 +19,13 @@ from strop.data.tasks import from_jsonl, train_test_split
 from strop.data.written import demonstrations
 from strop.environments.single_turn import SingleTurn
 from strop.evaluate import judge
-from strop.functional.corrections import Correction
 from strop.memory import Dataset, Fresh
 from strop.policies.transformer import Transformer
 from strop.rewards._naming import RewardSet, named_rewards
 from strop.rollout import GOLD, EmbeddedEngine, OfflineEngine, Scene
 from strop.runs.played import tasks_from_run
 from strop.samplers.local import LocalSampler
+from strop.scoring import corrected
 from strop.types import (
     Algorithm,
     Codec,
@@ -163,7 +163,8 @@ class TrainConfig:
             suits = Dataset.Config if resolved.reads == PLAYED else self.algorithm.memory
             resolved = replace(resolved, memory=suits())
         if not self.sampler.shares_weights and resolved._is_on_policy:
-            resolved = replace(resolved, algorithm=_corrected(self.algorithm, self.sampler))
+            algorithm = corrected(self.algorithm, _name(self.algorithm), _name(self.sampler))
+            resolved = replace(resolved, algorithm=algorithm)
         resolved._refuse_contradictions()
         return resolved
 
@@ -282,20 +283,6 @@ class TrainConfig:
         torch.set_num_threads(self.threads)
         torch.use_deterministic_algorithms(True, warn_only=True)
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-
-
-def _corrected(algorithm: AlgorithmConfig, sampler: SamplerConfig) -> AlgorithmConfig:
-    """What another engine draws is weighed; tokens by a truncated ratio, where the config does not say how."""
-    if not hasattr(algorithm, "correction"):
-        raise ValueError(
-            f"sampler={_name(sampler)} is another engine than the policy's own, so its log-probs differ a little, and "
-            f"{_name(algorithm)} has no correction for that. Take an algorithm that has one, such as GRPO, or leave "
-            "sampler out."
-        )
-    if algorithm.correction is not None:
-        return algorithm
-    corrected: AlgorithmConfig = replace(algorithm, correction=Correction())  # type: ignore[type-var]
-    return corrected
 
 
 def _name(config: object) -> str:
