@@ -11,6 +11,7 @@ from exact.build import transformer
 from strop import spec
 from strop.functional.corrections import Correction
 from strop.overrides import apply
+from strop.plan import make_plan
 from strop.policies.table import Table
 from strop.recipes import copy_word
 from strop.rollout import EmbeddedEngine
@@ -157,3 +158,9 @@ def test_a_run_with_another_engine_publishes_every_step_and_weighs_what_it_drew(
             assert row["correction/weight"] == pytest.approx(1.0 + 5e-5, abs=1e-6)
             assert row["policy/sampler_gap_bias"] == pytest.approx(5e-5, abs=1e-6)
     assert sum("correction/weight" in row for row in run.metrics()) == 2
+
+
+def test_the_plan_names_another_engine():
+    chosen = config(sampler=Remote.Config()).resolve()
+    assert "drawn by Remote" in make_plan(chosen, chosen.build()).law
+    assert "drawn by" not in make_plan(config().resolve(), config().resolve().build()).law
