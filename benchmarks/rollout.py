@@ -1,4 +1,4 @@
-"""Sampling alone: tokens a second of SmolLM2-135M on the processor, ours beside transformers' generate.
+"""Sampling alone: tokens a second of SmolLM2-135M on the processor, ours beside OpenVINO and transformers' generate.
 
     python benchmarks/rollout.py [--prompts 1] [--group 32] [--tokens 64] [--dtype float32] [--repeats 3]
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import Any
 
 import torch
@@ -18,8 +19,9 @@ from side_by_side import Measured, compare
 from strop.policies.transformer import Transformer
 from strop.recipes.story import story_tasks
 from strop.samplers.local import LocalSampler
+from strop.samplers.openvino import OpenVINO
 from strop.streams import stream
-from strop.types import Sampling, Tokens
+from strop.types import Sampler, Sampling, Tokens
 
 
 def loaded(args: argparse.Namespace) -> tuple[Transformer, list[Tokens]]:
@@ -41,8 +43,15 @@ def timed(args: argparse.Namespace, work: Callable[[int], object]) -> Measured:
 
 def strop_side(args: argparse.Namespace) -> Measured:
     policy, prompts = loaded(args)
-    sampler = LocalSampler(policy, stop=frozenset())
+    return timed_sampler(args, LocalSampler(policy, stop=frozenset()), prompts)
 
+
+def openvino_side(args: argparse.Namespace) -> Measured:
+    policy, prompts = loaded(args)
+    return timed_sampler(args, OpenVINO(policy, frozenset(), precision=args.dtype), prompts)
+
+
+def timed_sampler(args: argparse.Namespace, sampler: Sampler, prompts: list[Tokens]) -> Measured:
     def sample(i: int) -> None:
         rngs = [stream(0, "benchmark", i, row) for row in range(len(prompts))]
         completions = sampler.sample(prompts, Sampling(max_tokens=args.tokens), rngs)
@@ -92,7 +101,10 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, default=64, help="of every sample")
     parser.add_argument("--steps", type=int, default=2, help="measured in each process, after one that warms up")
     parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
-    sides = {"strop": strop_side, "continuous": continuous_side, "generate": generate_side}
+    sides = {"strop": strop_side, "openvino": openvino_side, "continuous": continuous_side, "generate": generate_side}
+    if find_spec("openvino_genai") is None:
+        print('openvino is left out: openvino-genai is not installed (pip install "strop[engine]").')
+        del sides["openvino"]
     compare("rollout", "Sampling, SmolLM2-135M", sides, "tokens", parser)
 
 

@@ -18,7 +18,6 @@ from strop.data.tasks import from_jsonl, train_test_split
 from strop.data.written import demonstrations
 from strop.environments.single_turn import SingleTurn
 from strop.evaluate import judge
-from strop.functional.corrections import Correction
 from strop.memory import Dataset, Fresh
 from strop.policies.precision import has_bfloat16
 from strop.policies.transformer import Transformer
@@ -26,6 +25,7 @@ from strop.rewards._naming import RewardSet, named_rewards
 from strop.rollout import GOLD, EmbeddedEngine, OfflineEngine, Scene
 from strop.runs.played import tasks_from_run
 from strop.samplers.local import LocalSampler
+from strop.scoring import corrected
 from strop.types import (
     AlgorithmConfig,
     Codec,
@@ -136,7 +136,8 @@ class TrainConfig:
             suits = Dataset.Config if resolved.reads == PLAYED else self.algorithm.memory
             resolved = replace(resolved, memory=suits())
         if not self.sampler.shares_weights and resolved._is_on_policy:
-            resolved = replace(resolved, algorithm=_corrected(self.algorithm, self.sampler))
+            algorithm = corrected(self.algorithm, _name(self.algorithm), _name(self.sampler))
+            resolved = replace(resolved, algorithm=algorithm)
         resolved._refuse_contradictions()
         return resolved
 
@@ -176,6 +177,8 @@ class TrainConfig:
             raise ValueError(f"{PLAYED} come from data, so memory is strop.memory.Dataset.Config(...), or left out.")
         if self._is_on_policy and not isinstance(self.memory, Fresh.Config):
             raise ValueError(f"{name} is on-policy: it cannot learn from a replay memory. Leave memory out.")
+        if not self.sampler.shares_weights and self.reads in WRITTEN:
+            raise ValueError(f"sampler={_name(self.sampler)}: {name} learns from {self.reads}, and nobody samples.")
         if self.gold and not self.held_out:
             raise ValueError("gold is judged on held-out tasks, and there are none: set held_out=[...].")
 
@@ -261,20 +264,6 @@ class TrainConfig:
 def _suits(policy: PolicyConfig) -> str:
     """The computing type of a policy. Small models from scratch gain nothing from bfloat16, and would be rounded."""
     return "bfloat16" if isinstance(policy, Transformer.Config) and has_bfloat16() else "float32"
-
-
-def _corrected(algorithm: AlgorithmConfig, sampler: SamplerConfig) -> AlgorithmConfig:
-    """What another engine draws is weighed; tokens by a truncated ratio, where the config does not say how."""
-    if not hasattr(algorithm, "correction"):
-        raise ValueError(
-            f"sampler={_name(sampler)} is another engine than the policy's own, so its log-probs differ a little, and "
-            f"{_name(algorithm)} has no correction for that. Take an algorithm that has one, such as GRPO, or leave "
-            "sampler out."
-        )
-    if algorithm.correction is not None:
-        return algorithm
-    corrected: AlgorithmConfig = replace(algorithm, correction=Correction())  # type: ignore[type-var]
-    return corrected
 
 
 def _name(config: object) -> str:

@@ -77,7 +77,8 @@ def _law(config: TrainConfig) -> str:
     cut = f", top-p {sampling.top_p:g}" if sampling.top_p < 1 else ""
     cut += f", top-k {sampling.top_k}" if sampling.top_k else ""
     explore = f", epsilon {sampling.epsilon:g}" if sampling.epsilon else ""
-    return f"temperature {sampling.temperature:g}{explore}{cut}, in sampling and scoring alike"
+    engine = "" if config.sampler.shares_weights else f"; drawn by {_fields(config.sampler)}, and corrected for its gap"
+    return f"temperature {sampling.temperature:g}{explore}{cut}, in sampling and scoring alike{engine}"
 
 
 def _policy(config: TrainConfig, parts: Parts) -> str:

@@ -6,6 +6,8 @@ Every number here goes through `strop.functional.distributions.log_law`, as the 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -194,6 +196,16 @@ class Scorer:
         for micro, slot_bt in batch.split(self.micro_tokens, "row", slot_BT):
             whole_N[slot_bt.flatten()] = read(micro).double().flatten()
         return torch.where(batch.action_BT, whole_N.view_as(batch.tokens_BT), 0.0)
+
+
+def corrected(config: Any, who: str, sampler: str) -> Any:
+    """The config of an algorithm that learns from another engine's samples: by default their tokens are truncated."""
+    if not hasattr(config, "correction"):
+        raise ValueError(
+            f"sampler={sampler} is another engine than the policy's own, so its log-probs differ a little, and {who} "
+            "has no correction for that. Take an algorithm that has one, such as GRPO, or leave sampler out."
+        )
+    return config if config.correction is not None else replace(config, correction=Correction())
 
 
 def score(

@@ -142,5 +142,5 @@ def _lora_linears(model: Any) -> dict[str, Any]:
     layers = {name: module for name, module in model.named_modules() if isinstance(module, LoraLayer)}
     other = [name for name, layer in layers.items() if not isinstance(layer.get_base_layer(), torch.nn.Linear)]
     if other:
-        raise ValueError(f"policy.lora.targets: {other[0]} is no linear module, and only those can be handed on.")
+        raise ValueError(f"policy.lora.targets: {other[0]} is no linear module, and another engine takes only those.")
     return layers

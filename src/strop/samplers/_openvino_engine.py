@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -76,8 +77,10 @@ class Engine:
         with TemporaryDirectory(prefix="strop-openvino-", ignore_cleanup_errors=True) as folder:
             graph = build(config, arrays, inv_freq_d.float().numpy(), temperature)
             ov.save_model(graph, f"{folder}/openvino_model.xml", compress_to_fp16=False)
-            # Without prefix caching: keys that an older adapter made must not serve a newer one.
-            self._pipeline = og.ContinuousBatchingPipeline(folder, og.SchedulerConfig(), "CPU", properties)
+            scheduler = og.SchedulerConfig()
+            # A prompt's keys are kept for the next request; those that an older adapter made must not serve a newer one.
+            scheduler.enable_prefix_caching = self._keeps_prompts = adapter is None
+            self._pipeline = og.ContinuousBatchingPipeline(folder, scheduler, "CPU", properties)
 
     def swap(self, adapter: Adapter) -> None:
         """From now on every request uses this adapter.
@@ -89,13 +92,24 @@ class Engine:
         self._pipeline.generate([self._ids((0,))], [request])
 
     def complete(self, requests: Sequence[Request]) -> list[Completion]:
-        """One completion a request, in order. Greedy ones are certain: their log-probs are 0."""
+        """One completion a request, in order. Greedy ones are certain: their log-probs are 0.
+
+        Requests that begin together do not share a prompt, but they find one that was read before them.
+        """
+        if self._keeps_prompts:
+            repeated = [prompt for prompt, n in Counter(one.prompt for one in requests).items() if n > 1]
+            self._run([Request(prompt, 1, 0, True, frozenset()) for prompt in repeated])
+        handles = self._run(requests)
+        return [_completion(request, handle.read_all()[0]) for request, handle in zip(requests, handles, strict=True)]
+
+    def _run(self, requests: Sequence[Request]) -> list[Any]:
+        """All of them to their end, side by side."""
         handles = [
             self._pipeline.add_request(i, self._ids(one.prompt), self._settings(one)) for i, one in enumerate(requests)
         ]
         while self._pipeline.has_non_finished_requests():
             self._pipeline.step()
-        return [_completion(request, handle.read_all()[0]) for request, handle in zip(requests, handles, strict=True)]
+        return handles
 
     def _settings(self, request: Request) -> Any:
         settings = self._og.GenerationConfig()

@@ -36,22 +36,23 @@ class OpenVINO:
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config:
-        """`precision` of the engine: float32, or bfloat16 where the processor has it (no other does without loss)."""
+        """`precision` of the engine: float32, or bfloat16 where the processor has it; none takes the policy's own."""
 
         shares_weights: ClassVar[bool] = False
-        precision: Precision = "float32"
+        precision: Precision | None = None
 
         def __post_init__(self) -> None:
-            if self.precision not in BOUND:
-                raise ValueError(f"sampler.precision={self.precision!r}: allowed are {', '.join(BOUND)}.")
+            if self.precision is not None and self.precision not in BOUND:
+                raise ValueError(f"sampler.precision={self.precision!r}: allowed are {', '.join(BOUND)}, and none.")
 
         def build(self, policy: Policy, codec: Codec) -> OpenVINO:
             """Raises ModuleNotFoundError without the package, ValueError for a policy that it cannot run."""
             return OpenVINO(policy, codec.stop, self.precision)
 
-    def __init__(self, policy: Policy, stop: frozenset[int], precision: Precision = "float32") -> None:
-        require_processor(precision)
-        self.policy, self.stop, self.precision = _require_transformer(policy), stop, precision
+    def __init__(self, policy: Policy, stop: frozenset[int], precision: Precision | None = None) -> None:
+        self.policy, self.stop = _require_transformer(policy), stop
+        self.precision: Precision = precision or ("bfloat16" if self.policy.dtype == "bfloat16" else "float32")
+        require_processor(self.precision)
         self._engine: Engine | None = None
         self._temperature = 1.0
         self._is_stale, self._is_checked = True, False

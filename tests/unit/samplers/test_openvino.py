@@ -111,6 +111,16 @@ def test_rows_differ_and_the_same_streams_give_the_same_rows():
     assert OpenVINO(policy, frozenset()).sample([(1, 2)] * 8, LAW, rngs(8, seed=1)) != group
 
 
+def test_a_prompt_that_was_read_before_gives_the_same_rows():
+    long = tuple(i % 7 for i in range(70))  # more than two blocks of the engine's cache
+    prompts = [long, long, (1, 2), long]
+    alone, together = (OpenVINO(policy_of(lora=False), frozenset()) for _ in range(2))
+    expected = [alone.sample([prompt], LAW, [rng])[0] for prompt, rng in zip(prompts, rngs(4), strict=True)]
+    for got, wanted in zip(together.sample(prompts, LAW, rngs(4)), expected, strict=True):
+        assert got.tokens == wanted.tokens
+        assert got.logprobs == pytest.approx(wanted.logprobs, abs=1e-4)
+
+
 def test_a_stop_token_ends_a_completion_and_belongs_to_it():
     stop = frozenset({2, 5})
     completions = OpenVINO(policy_of(False), stop).sample([(1, 2)] * 32, LAW, rngs(32))

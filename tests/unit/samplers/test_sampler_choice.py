@@ -11,6 +11,7 @@ from exact.build import transformer
 from strop import spec
 from strop.functional.corrections import Correction
 from strop.overrides import apply
+from strop.plan import make_plan
 from strop.policies.table import Table
 from strop.recipes import copy_word
 from strop.rollout import EmbeddedEngine
@@ -157,3 +158,26 @@ def test_a_run_with_another_engine_publishes_every_step_and_weighs_what_it_drew(
             assert row["correction/weight"] == pytest.approx(1.0 + 5e-5, abs=1e-6)
             assert row["policy/sampler_gap_bias"] == pytest.approx(5e-5, abs=1e-6)
     assert sum("correction/weight" in row for row in run.metrics()) == 2
+
+
+def test_the_plan_names_another_engine():
+    chosen = config(sampler=Remote.Config()).resolve()
+    assert "drawn by Remote" in make_plan(chosen, chosen.build()).law
+    assert "drawn by" not in make_plan(config().resolve(), config().resolve().build()).law
+
+
+def test_a_sampler_that_nobody_asks_is_refused():
+    learnt = config(
+        algorithm=strop.algorithms.SFT.Config(), tasks=[strop.Task("1", "a", answer="b")], sampler=Remote.Config()
+    )
+    with pytest.raises(ValueError, match=r"sampler=Remote: SFT learns from demonstrations, and nobody samples"):
+        learnt.resolve()
+
+
+@pytest.mark.parametrize(("dtype", "given", "expected"), [
+    ("float32", None, "float32"), ("bfloat16", None, "bfloat16"), ("bfloat16", "float32", "float32"),
+])  # fmt: skip
+def test_the_engine_computes_as_the_policy_does_unless_told_otherwise(dtype, given, expected, without_package):
+    policy = transformer("llama")
+    policy.dtype = dtype
+    assert OpenVINO(policy, frozenset(), given).precision == expected
