@@ -78,7 +78,7 @@ class Engine:
             graph = build(config, arrays, inv_freq_d.float().numpy(), temperature)
             ov.save_model(graph, f"{folder}/openvino_model.xml", compress_to_fp16=False)
             scheduler = og.SchedulerConfig()
-            # A prompt's keys are kept for the next request; those that an older adapter made must not serve a newer one.
+            # A prompt's keys are kept for later requests; those that an older adapter made must not serve a newer one.
             scheduler.enable_prefix_caching = self._keeps_prompts = adapter is None
             self._pipeline = og.ContinuousBatchingPipeline(folder, scheduler, "CPU", properties)
 
