@@ -47,31 +47,35 @@ class Book:
     def correct(self, decision: Decision, target: float) -> float:
         """Move Q(s, a) towards the target; returns the temporal-difference error."""
         place = decision.row, decision.action
-        error = target - self.number_RV[place].item()
-        rate = self.rate / (1 + int(self.visits_RV[place])) ** self.rate_decay
-        self.number_RV[place] += decision.weight * rate * error
-        self.visits_RV[place] += 1
+        # the same memory through numpy, which reads and writes a single number several times as fast
+        number_RV, visits_RV = self.number_RV.detach().numpy(), self.visits_RV.numpy()
+        error = target - float(number_RV[place])
+        rate = self.rate / (1 + int(visits_RV[place])) ** self.rate_decay
+        number_RV[place] += decision.weight * rate * error
+        visits_RV[place] += 1
         return error
 
 
 def decisions(batch: Batch, table: Table) -> Iterator[tuple[int, int, Decision]]:
     """(b, t, decision) of every scored action, in the order in which they were taken."""
     width = batch.tokens_BT.shape[1]
+    # numpy hands out single numbers several times as fast as torch
+    tokens_BT, acts_BT, next_BT = batch.tokens_BT.numpy(), batch.action_BT.numpy(), batch.next_BT.numpy()
+    rewards_BT, weights, versions = batch.rewards_BT.numpy(), batch.weight_B.tolist(), batch.version_B.tolist()
 
     def row_before(b: int, t: int) -> int:
-        return table.row(tuple(batch.tokens_BT[b, :t].tolist()))
+        return table.row(tuple(tokens_BT[b, :t].tolist()))
 
     for b, t in batch.action_BT.nonzero().tolist():
-        weight = batch.weight_E[batch.episode_B[b]].item()
-        if weight == 0.0:
+        if weights[b] == 0.0:
             continue
         row, after, next_action = row_before(b, t), None, None
-        if batch.next_BT[b, t] >= 0:
-            next_b, next_t = divmod(int(batch.next_BT[b, t]), width)
+        if next_BT[b, t] >= 0:
+            next_b, next_t = divmod(int(next_BT[b, t]), width)
             after = row_before(next_b, next_t)
-            next_action = int(batch.tokens_BT[next_b, next_t]) if batch.action_BT[next_b, next_t] else None
-        action, reward = int(batch.tokens_BT[b, t]), batch.rewards_BT[b, t].item()
-        yield b, t, Decision(row, action, reward, after, next_action, weight, int(batch.version_B[b]))
+            next_action = int(tokens_BT[next_b, next_t]) if acts_BT[next_b, next_t] else None
+        action, reward = int(tokens_BT[b, t]), float(rewards_BT[b, t])
+        yield b, t, Decision(row, action, reward, after, next_action, weights[b], versions[b])
 
 
 @torch.no_grad()
@@ -79,12 +83,13 @@ def sweep(batch: Batch, table: Table, correct: Callable[[Decision], float | None
     """Correct every decision in turn; later ones see the earlier corrections. `correct` returns its error, or None
     where it left the decision alone."""
     error_BT = torch.zeros_like(batch.rewards_BT)
+    written_BT = error_BT.numpy()  # the same memory
     largest, total, count = 0.0, 0.0, 0
     for b, t, decision in decisions(batch, table):
         error = correct(decision)
         if error is None:
             continue
-        error_BT[b, t] = error
+        written_BT[b, t] = error
         largest, total, count = max(largest, abs(error)), total + abs(error), count + 1
     metrics: Metrics = {"q/error_mean": Mean(total, count), "q/error_max": Max(largest)}
     return Update(metrics, per_token={"td_error": error_BT}, priority_K=largest_per_pick(error_BT.abs(), batch))
