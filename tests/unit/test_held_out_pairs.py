@@ -77,6 +77,14 @@ def test_comparing_moves_nothing_and_says_what_an_update_would(kind: Any) -> Non
         assert found[name] == update[name]
 
 
+@pytest.mark.parametrize("kind", COMPARERS)
+def test_the_logit_is_above_0_where_the_chosen_answer_is_the_likelier(kind: Any) -> None:
+    algorithm, _ = moved(kind)
+    right, wrong = (algorithm.compare(batch_of(*preferences([one], CODEC), layout="per_turn")) for one in PAIRS[1:])
+    assert right["preference/logit"].value > 0.0 > wrong["preference/logit"].value
+    assert (right["preference/accuracy"].value, wrong["preference/accuracy"].value) == (1.0, 0.0)
+
+
 def written(folder: Any, tasks: list[Task]) -> str:
     file = folder / "pairs.jsonl"
     file.write_text("\n".join(json.dumps({"prompt": one.prompt, **one.data}) for one in tasks))

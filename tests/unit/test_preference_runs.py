@@ -252,6 +252,7 @@ def test_the_level_of_scores_is_pulled_to_zero():
     update = algorithm.update(batch)
     # -log sigmoid(1) + .5 * 81; each score moves by -.1 * 2 * .5 * 9 beside the sigmoid's +-.1 / (1 + e)
     assert update.metrics["optimizer/loss"].value == pytest.approx(math.log1p(math.exp(-1)) + 40.5)
+    assert update.metrics["preference/pairs"].value == 1
     push = 0.1 / (1 + math.e)
     assert policy.value[a].item() == pytest.approx(5.0 - 0.9 + push)
     assert policy.value[b].item() == pytest.approx(4.0 - 0.9 - push)

@@ -263,6 +263,8 @@ def test_path_residuals_by_hand(n_step: int | None, unified: bool, first: float,
     update = algorithm.update(batch)
     assert update.per_token["residual"][batch.action_BT].tolist() == pytest.approx([first, second], abs=1e-14)
     assert update.metrics["optimizer/loss"].value == pytest.approx((first**2 + second**2) / 4)
+    assert update.metrics["path/residual_mean"].value == pytest.approx((abs(first) + abs(second)) / 2)
+    assert update.metrics["path/residual_max"].value == pytest.approx(max(abs(first), abs(second)))
 
 
 def test_a_path_of_an_unscored_answer_has_no_residual() -> None:
