@@ -6,6 +6,7 @@ All sequences have the same length H, so a mean over tokens is a mean over seque
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -178,6 +179,15 @@ def test_the_controller_moves_the_weight_that_the_next_batch_uses():
     assert third["policy/kl_weight"].value == pytest.approx(0.5 * 0.9 * (1 + error * 27 / 54))
     assert error != -0.2
     assert algorithm.actor_critic.scorer.kl.weight == third["policy/kl_weight"].value
+
+
+def test_the_controller_counts_the_episodes_that_are_scored():
+    one, paid = tree(), rewards(tree())
+    config = PPO.Config(optimizer=SGD(lr=1.0), kl=KL(weight=0.5), kl_controller=KLController(target=0.01, horizon=54))
+    algorithm = config.build(one.policy, Sampling(), 4096)
+    batch = batch_of_all(one, paid)
+    algorithm.update(replace(batch, weight_E=batch.weight_E * (torch.arange(27) >= 9)))
+    assert algorithm.kl_weight == pytest.approx(0.5 * (1 - 0.2 * 18 / 54))
 
 
 def test_a_separate_critic_leaves_the_policys_own_head_alone_and_is_kept():

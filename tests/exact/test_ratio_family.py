@@ -237,3 +237,25 @@ def test_the_pull_to_the_reference_is_taken_off_the_return(kind: Any) -> None:
 def test_a_field_that_means_nothing_is_refused_by_its_name(kind: Any, fields: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(fields)).split("_")[0]):
         kind.Config(**fields)
+
+
+def test_a_groups_baseline_holds_the_pull_to_the_reference() -> None:
+    # the same law; two groups whose pulls differ: each return is r = -.1 k1, less its group's mean, then whitened
+    tree = table_tree(3, 1, end=None)
+    row = tree.policy.row(PROMPT)
+    with torch.no_grad():
+        tree.policy.weight[row] = torch.tensor([0.0, -3.0, 0.0], dtype=torch.float64)
+    algorithm = build(REINFORCEPlusPlus, tree, kl=KL(weight=0.1), group_baseline=True)
+    with torch.no_grad():
+        tree.policy.weight[row] = torch.tensor([1.0, 0.0, 0.0], dtype=torch.float64)
+    own, start = math.log(math.e + 2), math.log(2 + math.exp(-3))
+    k1 = [(1 - own) - (0 - start), (0 - own) - (-3 - start), (0 - own) - (0 - start)]
+    answers = tree.episodes([0.0] * 3)
+    chosen = [(0, 0), (0, 1), (1, 2), (1, 2), (1, 0)]  # (group, answer)
+    picks = tuple(Pick(replace(answers[a], group=g, id=f"{i}")) for i, (g, a) in enumerate(chosen))
+    got = algorithm.update(collate(picks, "per_turn")).per_token["advantage"].sum(1).tolist()
+    returns = [-0.1 * k1[a] for _, a in chosen]
+    means = [sum(returns[:2]) / 2, sum(returns[2:]) / 3]
+    centred = [r - means[g] for r, (g, _) in zip(returns, chosen, strict=True)]
+    deviation = math.sqrt(sum(c * c for c in centred) / 5)
+    assert got == pytest.approx([c / deviation for c in centred], abs=1e-6)

@@ -53,6 +53,13 @@ def test_dpo_counts_pairs_and_their_logits_by_hand() -> None:
     assert got == {"held_out/accuracy": 0.5, "held_out/logit": pytest.approx(math.log(3))}
 
 
+def test_simpo_compares_what_a_token_is_worth_in_the_mean() -> None:
+    # the answer of "tool" and the end behind it: half of ln 3, times beta
+    algorithm, _ = moved(strop.algorithms.SimPO)
+    got = judge_pairs(algorithm, preferences(PAIRS[1:2], CODEC), "per_turn")
+    assert got == {"held_out/accuracy": 1.0, "held_out/logit": pytest.approx(math.log(3))}
+
+
 def test_a_reward_model_compares_the_scores_behind_the_last_token() -> None:
     algorithm, _ = moved(strop.algorithms.RewardModel)
     got = judge_pairs(algorithm, preferences(PAIRS[:2], CODEC), "per_turn")

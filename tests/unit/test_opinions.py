@@ -10,6 +10,7 @@ import torch
 
 from exact.build import batch_of, episode, turn
 from exact.learners import GRADIENT, as_baseline, learner
+from strop.algorithms.distillation import Distillation
 from strop.optimizer import SGD
 from strop.policies.table import Table
 from strop.types import Batch
@@ -46,6 +47,14 @@ def test_opinions_are_given_for_every_slot(kind: Any) -> None:
         assert opinion_BT.shape == batch.tokens_BT.shape, name
         assert bool(opinion_BT[batch.action_BT].isfinite().all()), name
         assert not opinion_BT.requires_grad
+
+
+def test_distillation_says_how_much_likelier_the_teacher_finds_each_token() -> None:
+    batch = pair()
+    algorithm = learner(Distillation, table())
+    expected_BT = algorithm.scorer.reference_logprobs(batch) - batch.logprobs_BT
+    found_BT = algorithm.update(batch).per_token["advantage"]
+    assert torch.equal(found_BT[batch.action_BT], expected_BT[batch.action_BT])
 
 
 @pytest.mark.parametrize("kind", EPOCHS)

@@ -59,7 +59,7 @@ class ProcessRewardModel:
 
     def _terms(self, batch: Batch) -> Iterator[tuple[Tensor, Metrics]]:
         wide = read_after(batch, scored_actions(batch) & (batch.rewards_BT != 0.0))
-        num_steps = (wide.next_BT >= 0).sum().clamp(min=1)
+        num_steps = (wide.next_BT >= 0).sum()
         weight_BT = wide.weight_B.unsqueeze(1).expand_as(wide.rewards_BT) / num_steps
         for micro, weight_bt in wide.split(self.micro_tokens, "row", weight_BT):
             labelled_bt = micro.next_BT >= 0

@@ -50,7 +50,7 @@ def sequence_objective(
     The sequence's term counts once: each of its L actions carries 1/L of it, under the weights of `sequence_sum`.
     """
     ratio_BT = sequence_log_ratio(log_ratio(logprobs_BT, old_BT, micro.action_BT), micro).exp()
-    share_BT = spread(1.0 / num_actions_E(micro).clamp(min=1), micro).to(weight_BT.dtype)
+    share_BT = spread(1.0 / num_actions_E(micro), micro).to(weight_BT.dtype)
     loss = (weight_BT * share_BT * clipped_loss(ratio_BT, advantage_BT, low, high)).sum()
     return loss, clip_metrics(micro, ratio_BT, advantage_BT, low, high)
 

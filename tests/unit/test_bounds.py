@@ -1,0 +1,38 @@
+"""What lies exactly on a bound lies inside, and a pick without actions is no pick."""
+
+from __future__ import annotations
+
+import torch
+
+from exact.build import batch_of, episode, flat, turn
+from exact.learners import learner
+from strop.algorithms.cispo import cispo_loss
+from strop.algorithms.kto import KTO
+from strop.functional.corrections import masked
+from strop.policies.table import Table
+
+
+def test_a_ratio_on_a_bound_is_kept() -> None:
+    ratio = torch.tensor([0.25, 0.5, 1.0, 2.0, 4.0])
+    assert masked(ratio, 0.5, 2.0).tolist() == [0.0, 0.5, 1.0, 2.0, 0.0]
+
+
+def test_a_ratio_on_a_bound_of_cispo_is_not_outside() -> None:
+    micro = batch_of(episode(turn((1,), (2, 3)), reward=1.0))
+    logprobs_BT = torch.full(micro.tokens_BT.shape, -1.0, dtype=torch.float64)
+    one_BT = torch.ones_like(logprobs_BT)
+    for shift, expected in ((0.0, 0.0), (0.1, 1.0), (-0.1, 1.0)):
+        _, metrics = cispo_loss(micro, logprobs_BT + shift, logprobs_BT, one_BT, one_BT, floor=1.0, cap=1.0)
+        assert metrics["policy/ratio_outside"].value == expected
+
+
+def test_kto_does_not_count_an_empty_answer() -> None:
+    answers = [episode(turn((1,), (2,)), reward=1.0, id="a"), episode(turn((1,), (3,)), reward=0.0, id="b")]
+    empty = episode(turn((1,), ()), reward=1.0, id="c")
+    moved = []
+    for episodes in (answers, [*answers, empty]):
+        policy = Table(5, capacity=16)
+        learner(KTO, policy).update(batch_of(*episodes))
+        moved.append(flat(policy.parameters()))
+    assert float(moved[0].abs().sum()) > 0.0
+    assert torch.equal(*moved)
