@@ -93,8 +93,8 @@ class ILQL:
         target_BT = batch.rewards_BT + self.config.discount * next_value(value_BT, batch.next_BT)
         error_BT = torch.zeros_like(target_BT)
         metrics = self.optimizer.step(batch, self._terms(batch, target_BT, floor_BT, error_BT))
-        for target, network in zip(self.targets, (self.policy, self.second), strict=True):
-            trail(target, network, self.config.target_share)
+        trail(self.targets[0], self.policy, self.config.target_share)
+        trail(self.targets[1], self.second, self.config.target_share)
         return Update(metrics, {"td_error": error_BT}, largest_per_pick(error_BT.abs(), batch))
 
     def _terms(
