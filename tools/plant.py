@@ -166,7 +166,7 @@ def _changes(node: ast.expr) -> Iterator[tuple[str, ast.expr]]:
 
 def _called(node: ast.Call) -> Iterator[tuple[str, ast.expr]]:
     for i, keyword in enumerate(node.keywords):
-        if keyword.arg not in (None, "dtype", "device"):
+        if keyword.arg not in (None, "dtype", "device", "strict"):
             yield "argument", _with(node, keywords=node.keywords[:i] + node.keywords[i + 1 :])
     if not isinstance(node.func, ast.Attribute):
         return
@@ -213,9 +213,9 @@ def _is_sign_free(call: ast.Call) -> bool:
 
 
 def _is_dimension(parent: ast.AST, field: str) -> bool:
-    """Whether a constant numbers a dimension: another one only raises."""
+    """Whether a constant numbers a dimension, or says that lengths agree: another one only raises, or raises less."""
     if isinstance(parent, ast.keyword):
-        return parent.arg == "dim" and field == "value"
+        return parent.arg in ("dim", "strict") and field == "value"
     return isinstance(parent, ast.Call) and field == "args" and getattr(parent.func, "attr", "") in RESHAPING
 
 
