@@ -222,6 +222,7 @@ def test_only_the_first_draw_of_vtrace_measures_the_sampler():
     first, second = (algorithm.update(batch_of_all(one, paid)).metrics for _ in range(2))
     assert first["policy/sampler_gap_max"].value < 1e-12
     assert "policy/sampler_gap_max" not in second
+    assert first["policy/ratio"].value == pytest.approx(1.0)
 
 
 def test_ppo_measures_the_sampler_before_it_has_moved():

@@ -210,6 +210,7 @@ def test_reinforce_baseline_is_a_running_mean_of_past_returns() -> None:
     first = algorithm.baseline
     update = algorithm.update(pair())
     assert update.per_token["advantage"][0, 1].item() == pytest.approx(3 - first)
+    assert update.metrics["policy/baseline"].value == first  # what this update took off, not what it learnt from it
 
 
 def test_temperature_is_in_the_score() -> None:

@@ -89,10 +89,9 @@ class DQN:
         return Update(metrics, {"td_error": error_BT}, largest_per_pick(error_BT.abs(), batch))
 
     def targets(self, batch: Batch) -> Tensor:
-        """y [B, T] of every action, in float64."""
+        """y [B, T] of every action, in float64; what stands in other slots is no target."""
         value_BT = whole(batch, self.micro_tokens, self._value)
-        steps = window(batch.rewards_BT, batch, self.config.discount, self.config.n_step)
-        return torch.where(batch.action_BT, steps.bootstrapped(value_BT), 0.0)
+        return window(batch.rewards_BT, batch, self.config.discount, self.config.n_step).bootstrapped(value_BT)
 
     def _value(self, micro: Batch) -> Tensor:
         """v [B, T] at every decision: the copy's value of the action that the policy (or the copy) takes for best."""
