@@ -1,6 +1,6 @@
 """Plant small bugs in every function of algorithms/ and functional/, and see which ones no test notices.
 
-    python tools/mutants.py [grpo returns ...] [--workers 2] [--minutes 25]
+    python tools/mutants.py [grpo returns ...] [--workers 2] [--minutes 25] [--skip 600]
 
 One process loads torch, strop and the quick tests that fit, and runs them once; then it forks for every mutant. The
 fork gives one function the code of its mutated form (no file is touched) and runs the tests from the quickest on until
@@ -227,10 +227,11 @@ def main() -> int:
     parser.add_argument("names", nargs="*", help="files by name (default: all)")
     parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--minutes", type=float, default=25.0, help="none is begun after this")
+    parser.add_argument("--skip", type=int, default=0, help="so many from the front were judged before")
     parser.add_argument("--list", action="store_true", help="only show them")
     args = parser.parse_args()
     every, known = planted(args.names), equivalent()
-    sites = [site for site in every if site.key not in known]
+    sites = [site for site in every if site.key not in known][args.skip :]
     if args.list:
         print(*sites, f"{len(sites)} mutants", sep="\n")
         return 0
