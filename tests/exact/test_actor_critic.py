@@ -225,6 +225,13 @@ def test_only_the_first_draw_of_vtrace_measures_the_sampler():
     assert first["policy/ratio"].value == pytest.approx(1.0)
 
 
+def test_a2c_measures_the_sampler_at_every_step():
+    one, paid = tree(), rewards(tree())
+    algorithm = a2c(one)
+    algorithm.update(batch_of_all(one, paid))
+    assert algorithm.update(batch_of_all(one, paid)).metrics["policy/sampler_gap_max"].value < 1e-12
+
+
 def test_ppo_measures_the_sampler_before_it_has_moved():
     # the second epoch's log-probs are another policy's: a gap there would be no error of the sampler's
     one, paid = tree(), rewards(tree())

@@ -8,6 +8,7 @@ from exact.build import batch_of, episode, flat, turn
 from exact.learners import learner
 from strop.algorithms.cispo import cispo_loss
 from strop.algorithms.kto import KTO
+from strop.algorithms.vtrace import _ratio_metrics
 from strop.functional.corrections import masked
 from strop.policies.table import Table
 
@@ -24,6 +25,14 @@ def test_a_ratio_on_a_bound_of_cispo_is_not_outside() -> None:
     for shift, expected in ((0.0, 0.0), (0.1, 1.0), (-0.1, 1.0)):
         _, metrics = cispo_loss(micro, logprobs_BT + shift, logprobs_BT, one_BT, one_BT, floor=1.0, cap=1.0)
         assert metrics["policy/ratio_outside"].value == expected
+
+
+def test_a_ratio_on_the_cap_of_vtrace_is_not_cut() -> None:
+    batch = batch_of(episode(turn((1,), (2, 3, 4)), reward=1.0))
+    ratio_BT = torch.tensor([[9.0, 0.5, 1.0, 2.0]])
+    metrics = _ratio_metrics(batch, ratio_BT, cap=1.0)
+    assert metrics["policy/ratio_capped"].value == 1 / 3
+    assert metrics["policy/ratio"].value == 3.5 / 3
 
 
 def test_kto_does_not_count_an_empty_answer() -> None:
