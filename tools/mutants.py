@@ -35,8 +35,8 @@ EVERY = "from exact.learners import"
 """What a test file says that takes every algorithm of the folder."""
 OTHERWISE = ("tests/faults", "tests/learning", "tests/unit/cli", "tests/unit/verify")
 """Tests of other things, or of the same things in minutes."""
-SECONDS = 60.0
-"""Of tests that one bug is worth, as they take without it."""
+SHARE = 0.25
+"""Of the time that all tests take without a bug: so much of tests one bug is worth, on quick and slow machines alike."""
 
 
 def tests_of(module: str) -> list[str]:
@@ -138,12 +138,12 @@ class Judge:
         """In a fork: 0 if neither the tests nor `strop verify` notice the mutant; `last` gets the test that did.
 
         First come the tests that noticed most bugs of the same file for the time they take, then the quickest, as many
-        as SECONDS allow: what they all let pass is worth a test of its own.
+        as SHARE allows: what they all let pass is worth a test of its own.
         """
         put_in_place(site)
         fitting = [item for item in session.items if self.fits(item, site.module)]
         order = sorted(fitting, key=lambda one: self.place(site.module, one.nodeid))
-        left = SECONDS
+        left = SHARE * sum(self.seconds.values())
         for item in order:
             left -= self.seconds[item.nodeid]
             if left < 0:

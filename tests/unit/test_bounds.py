@@ -10,6 +10,7 @@ from strop.algorithms.cispo import cispo_loss
 from strop.algorithms.kto import KTO
 from strop.algorithms.vtrace import _ratio_metrics
 from strop.functional.corrections import masked
+from strop.functional.reading import read_after
 from strop.policies.table import Table
 
 
@@ -35,13 +36,24 @@ def test_a_ratio_on_the_cap_of_vtrace_is_not_cut() -> None:
     assert metrics["policy/ratio"].value == 3.5 / 3
 
 
+def test_reading_behind_actions_widens_every_tensor_by_a_slot() -> None:
+    batch = batch_of(episode(turn((1,), (2, 3), (-1.0, -2.0)), reward=1.0))
+    wide = read_after(batch, batch.action_BT)
+    for name in ("tokens_BT", "action_BT", "logprobs_BT", "rewards_BT", "next_BT"):
+        assert getattr(wide, name).shape == (1, 4), name
+    assert wide.logprobs_BT[0, 1:3].tolist() == [-1.0, -2.0]
+    assert wide.logprobs_BT[0, 3].isnan()
+    assert wide.next_BT.tolist() == [[-1, 2, 3, -1]]
+
+
 def test_kto_does_not_count_an_empty_answer() -> None:
     answers = [episode(turn((1,), (2,)), reward=1.0, id="a"), episode(turn((1,), (3,)), reward=0.0, id="b")]
     empty = episode(turn((1,), ()), reward=1.0, id="c")
     moved = []
     for episodes in (answers, [*answers, empty]):
         policy = Table(5, capacity=16)
-        learner(KTO, policy).update(batch_of(*episodes))
+        metrics = learner(KTO, policy).update(batch_of(*episodes)).metrics
+        assert metrics["preference/baseline"].value == 0.0  # one prompt: there is no other one
         moved.append(flat(policy.parameters()))
     assert float(moved[0].abs().sum()) > 0.0
     assert torch.equal(*moved)
