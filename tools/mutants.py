@@ -36,7 +36,7 @@ EVERY = "from exact.learners import"
 OTHERWISE = ("tests/faults", "tests/learning", "tests/unit/cli", "tests/unit/verify")
 """Tests of other things, or of the same things in minutes."""
 SHARE = 0.25
-"""Of the time that all tests take without a bug: so much of tests one bug is worth, on quick and slow machines alike."""
+"""Of the time that all tests take without a bug: so much of them one bug is worth, on quick and slow machines alike."""
 
 
 def tests_of(module: str) -> list[str]:
