@@ -5,13 +5,16 @@ from __future__ import annotations
 import torch
 
 from exact.build import batch_of, episode, flat, turn
-from exact.learners import learner
+from exact.learners import as_baseline, learner
 from strop.algorithms.cispo import cispo_loss
 from strop.algorithms.kto import KTO
+from strop.algorithms.reinforce import REINFORCE
+from strop.algorithms.remax import ReMax
 from strop.algorithms.vtrace import _ratio_metrics
 from strop.functional.corrections import masked
 from strop.functional.reading import read_after
 from strop.policies.table import Table
+from strop.types import Unscored
 
 
 def test_a_ratio_on_a_bound_is_kept() -> None:
@@ -44,6 +47,21 @@ def test_reading_behind_actions_widens_every_tensor_by_a_slot() -> None:
     assert wide.logprobs_BT[0, 1:3].tolist() == [-1.0, -2.0]
     assert wide.logprobs_BT[0, 3].isnan()
     assert wide.next_BT.tolist() == [[-1, 2, 3, -1]]
+
+
+def test_the_greedy_answer_of_remax_has_no_advantage_of_its_own() -> None:
+    batch = batch_of(
+        episode(turn((1,), (2,)), reward=1.0, id="a"), as_baseline(episode(turn((1,), (3,)), reward=0.25, id="b"))
+    )
+    update = learner(ReMax, Table(5, capacity=16)).update(batch)
+    assert update.per_token["advantage"][:, 1].tolist() == [0.75, 0.0]
+
+
+def test_reinforce_keeps_its_baseline_where_nothing_was_scored() -> None:
+    algorithm = learner(REINFORCE, Table(5, capacity=16), baseline_decay=0.5)
+    algorithm.update(batch_of(episode(turn((1,), (2,)), reward=1.0)))
+    algorithm.update(batch_of(episode(turn((1,), (2,)), reward=Unscored("lost"))))
+    assert algorithm.baseline == 0.5
 
 
 def test_kto_does_not_count_an_empty_answer() -> None:
