@@ -59,7 +59,7 @@ def transformers_side(args: argparse.Namespace) -> Measured:
     start = copy.deepcopy(model).requires_grad_(False)
     critic = critic_of(model)
     parameters = [*model.parameters(), *critic.parameters()]
-    optimizer = torch.optim.AdamW(parameters, lr=LR, weight_decay=0.0)
+    optimizer = torch.optim.AdamW(parameters, lr=LR, weight_decay=0.0, fused=True)
     reward_B = torch.tensor([reward(i) for i in range(len(prompts))])
     losses: list[float] = []
 

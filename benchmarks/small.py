@@ -68,7 +68,7 @@ def strop_side(args: argparse.Namespace) -> Measured:
 def by_hand(args: argparse.Namespace) -> Measured:
     start, _ = policy(args).build(args.seed, "float32")
     model = start.model
-    optimizer = torch.optim.AdamW(model.parameters(), lr=LR, weight_decay=0.0)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=LR, weight_decay=0.0, fused=True)
     prompt_BT = torch.arange(PROMPT * args.prompts).view(args.prompts, PROMPT).repeat_interleave(args.group, dim=0)
     torch.manual_seed(args.seed)
     rewards: list[float] = []

@@ -20,8 +20,7 @@ def folder() -> Path:
 def arguments(args: argparse.Namespace, batch: int, lr: float = LR) -> dict[str, Any]:
     """What every trainer is told: nothing that makes it slower than it has to be.
 
-    Gradient checkpointing is off (on by default there: less memory, more time). AdamW is the fused one, their default;
-    ours is torch's usual one.
+    Gradient checkpointing is off (on by default there: less memory, more time). AdamW is the fused one on both sides.
     """
     return {
         "output_dir": str(folder() / "trl"),

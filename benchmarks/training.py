@@ -112,7 +112,7 @@ def transformers_side(args: argparse.Namespace) -> Measured:
     policy, prompts, answers = sequences(args)
     tokens_BT, mask_BT, width = padded(prompts, answers)
     advantage_B1 = torch.tensor([reward(i) - 1.0 for i in range(len(prompts))]).unsqueeze(1)
-    optimizer = torch.optim.AdamW(policy.model.parameters(), lr=1e-6, weight_decay=0.0)
+    optimizer = torch.optim.AdamW(policy.model.parameters(), lr=1e-6, weight_decay=0.0, fused=True)
 
     def step() -> None:
         with torch.autocast("cpu", torch.bfloat16, enabled=args.dtype == "bfloat16"):
