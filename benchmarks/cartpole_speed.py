@@ -31,6 +31,8 @@ from strop.loop import loop
 TASK = "CartPole-v1"
 TURNS = 200
 """Of an episode, with the same settings."""
+HIDDEN = (64, 64)
+"""The widths of the network, with the same settings."""
 EVERY = 4
 """DQN: turns between gradient steps. Neither side makes one in the first episode."""
 ROWS, ENVS, EPOCHS, PARTS = 32, 8, 8, 4
@@ -48,7 +50,8 @@ def endless() -> Any:
 def our_config(algorithm: str, seed: int) -> strop.TrainConfig:
     """The benchmark's own settings with the work made equal."""
     own = control_ours.config(TASK, algorithm, seed)
-    config = replace(own, environment=strop.environments.from_gymnasium(endless))
+    network = replace(own.policy, hidden=HIDDEN)  # type: ignore[type-var]
+    config = replace(own, policy=network, environment=strop.environments.from_gymnasium(endless))
     if algorithm == "PPO":
         ppo = replace(control_ours.PPO, epochs=EPOCHS, minibatches=PARTS)
         return replace(config, algorithm=ppo, group_size=ENVS)
@@ -65,7 +68,7 @@ def peer_model(algorithm: str, seed: int) -> Any:
     from stable_baselines3.common.env_util import make_vec_env
 
     common = {"seed": seed, "device": "cpu", "gamma": 0.99}
-    network = {"net_arch": [64, 64], "activation_fn": torch.nn.Tanh}
+    network = {"net_arch": list(HIDDEN), "activation_fn": torch.nn.Tanh}
     if algorithm == "PPO":
         rows = TURNS * ENVS // PARTS
         envs = make_vec_env(endless, ENVS, seed=seed)

@@ -15,6 +15,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).parents[3] / "benchmarks"))
 
 import all as everything
+import cartpole_speed
 import growth
 import pages
 import ppo
@@ -206,3 +207,14 @@ def test_start_up_and_growth_have_tables_of_their_own() -> None:
 def test_small_numbers_keep_two_digits() -> None:
     assert (short(12.345), short(0.00123)) == ("12.35", "0.0012")
     assert spread([0.01, 0.02, 2.0]) == "0.02 [0.01, 2.00]"
+
+
+# ---------------------------------------------------------------- the same work
+
+
+@pytest.mark.parametrize("algorithm", ["DQN", "PPO"])
+def test_the_same_settings_are_the_same_network(algorithm: str) -> None:
+    # control_ours.py may give a task another network: here both sides have one
+    config = cartpole_speed.our_config(algorithm, seed=0)
+    assert config.policy.hidden == cartpole_speed.HIDDEN
+    assert config.policy.value_head == (algorithm == "PPO")
