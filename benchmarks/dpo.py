@@ -13,12 +13,10 @@ import argparse
 from typing import Any
 
 import trainers
-from sft import num_tokens
 from side_by_side import Measured, compare
-from training import episodes, flags, reward, sequences, timed
+from training import episodes, flags, num_tokens, reward, sequences, updates
 
 import strop
-from strop.batch import collate
 
 BETA = 0.1
 
@@ -26,14 +24,7 @@ BETA = 0.1
 def strop_side(args: argparse.Namespace) -> Measured:
     policy, prompts, answers = sequences(args)
     config = strop.algorithms.DPO.Config(optimizer=strop.optimizer.AdamW(lr=trainers.LR), beta=BETA)
-    algorithm = config.build(policy, strop.Sampling(), micro_tokens=4096)
-    draw = tuple(strop.Pick(episode) for episode in episodes(args.group, prompts, answers))
-    losses: list[float] = []
-
-    def step() -> None:
-        losses.append(algorithm.update(collate(draw, policy.layout)).metrics["optimizer/loss"].value)
-
-    return Measured(timed(args.steps, step), num_tokens(args, prompts), {"first_loss": losses[0]})
+    return updates(args, config, policy, episodes(args.group, prompts, answers))
 
 
 def trl_side(args: argparse.Namespace) -> Measured:

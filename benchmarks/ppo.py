@@ -16,14 +16,12 @@ import copy
 from typing import Any
 
 import torch
-from sft import num_tokens
 from side_by_side import Measured, compare
 from torch import Tensor
 from trainers import LR
-from training import episodes, flags, padded, reward, sequences, timed
+from training import episodes, flags, num_tokens, padded, reward, sequences, timed, updates
 
 import strop
-from strop.batch import collate
 from strop.policies.transformer import Transformer
 
 CLIP, TRACE, KL_WEIGHT, VALUE_WEIGHT = 0.2, 0.95, 0.05, 0.1
@@ -40,17 +38,10 @@ def strop_side(args: argparse.Namespace) -> Measured:
         trace=TRACE,
         epochs=args.epochs,
     )
-    algorithm = config.build(policy, strop.Sampling(max_tokens=args.tokens), micro_tokens=4096)
     with torch.no_grad():  # KL in the reward reads what the sampler said, so it must be true
         logprobs_BT, _ = read(loaded.model, critic_of(loaded.model), padded(prompts, answers), args.dtype)
     played = episodes(args.group, prompts, answers, list(map(tuple, logprobs_BT.tolist())))
-    draw = tuple(map(strop.Pick, played))
-    losses: list[float] = []
-
-    def step() -> None:
-        losses.append(algorithm.update(collate(draw, policy.layout)).metrics["optimizer/loss"].value)
-
-    return Measured(timed(args.steps, step), num_tokens(args, prompts), {"first_loss": losses[0]})
+    return updates(args, config, policy, played)
 
 
 def transformers_side(args: argparse.Namespace) -> Measured:

@@ -13,23 +13,15 @@ import argparse
 
 import trainers
 from side_by_side import Measured, compare
-from training import episodes, flags, sequences, timed
+from training import episodes, flags, num_tokens, sequences, updates
 
 import strop
-from strop.batch import collate
 
 
 def strop_side(args: argparse.Namespace) -> Measured:
     policy, prompts, answers = sequences(args)
     config = strop.algorithms.SFT.Config(optimizer=strop.optimizer.AdamW(lr=trainers.LR))
-    algorithm = config.build(policy, strop.Sampling(), micro_tokens=4096)
-    draw = tuple(strop.Pick(episode) for episode in episodes(args.group, prompts, answers))
-    losses: list[float] = []
-
-    def step() -> None:
-        losses.append(algorithm.update(collate(draw, policy.layout)).metrics["optimizer/loss"].value)
-
-    return Measured(timed(args.steps, step), num_tokens(args, prompts), {"first_loss": losses[0]})
+    return updates(args, config, policy, episodes(args.group, prompts, answers))
 
 
 def trl_side(args: argparse.Namespace) -> Measured:
@@ -47,11 +39,6 @@ def trl_side(args: argparse.Namespace) -> Measured:
     )
     seconds, logged = trainers.train(trainer)
     return Measured(seconds, num_tokens(args, prompts), {"first_loss": logged[0]["loss"]})
-
-
-def num_tokens(args: argparse.Namespace, prompts: list[tuple[int, ...]]) -> float:
-    """Tokens of a step, prompts included."""
-    return sum(len(prompt) + args.tokens for prompt in prompts)
 
 
 def main() -> None:

@@ -22,7 +22,7 @@ from side_by_side import Measured, compare
 import strop
 from strop.batch import collate
 from strop.policies.transformer import Transformer
-from strop.types import Completion, Episode, Part, Tokens, Turn
+from strop.types import AlgorithmConfig, Completion, Episode, Part, Tokens, Turn
 
 SIZE = 2048
 
@@ -68,6 +68,25 @@ def padded(prompts: list[Tokens], answers: list[Tokens]) -> tuple[torch.Tensor, 
     return tokens_BT, mask_BT, width
 
 
+def num_tokens(args: argparse.Namespace, prompts: list[Tokens]) -> int:
+    """Tokens of a step, prompts included."""
+    return sum(len(prompt) + args.tokens for prompt in prompts)
+
+
+def updates(args: argparse.Namespace, config: AlgorithmConfig, policy: Transformer, played: list[Episode]) -> Measured:
+    """Updates of ours on the same episodes, each collated anew; the first loss is kept."""
+    algorithm = config.build(policy, strop.Sampling(max_tokens=args.tokens), micro_tokens=4096)
+    draw = tuple(strop.Pick(episode) for episode in played)
+    losses: list[float] = []
+
+    def step() -> None:
+        losses.append(algorithm.update(collate(draw, policy.layout)).metrics["optimizer/loss"].value)
+
+    seconds = timed(args.steps, step)
+    prompts = [episode.turns[0].prompt for episode in played]
+    return Measured(seconds, num_tokens(args, prompts), {"first_loss": losses[0]})
+
+
 def timed(num_steps: int, step: Callable[[], object]) -> list[float]:
     """Seconds of each call of `step` after the first."""
     seconds = []
@@ -83,10 +102,10 @@ def measured(
 ) -> Measured:
     """Each call of `step` after the first."""
     seconds = timed(args.steps, step)
-    num_tokens = sum(len(prompt) + args.tokens for prompt in prompts)
-    work = 6 * sum(p.numel() for p in policy.model.parameters()) * num_tokens
+    units = num_tokens(args, prompts)
+    work = 6 * sum(p.numel() for p in policy.model.parameters()) * units
     share = work / statistics.median(seconds) / matrix_rate(args.dtype)
-    return Measured(seconds, num_tokens, {"share_of_matrix_rate": share})
+    return Measured(seconds, units, {"share_of_matrix_rate": share})
 
 
 def matrix_rate(dtype: str) -> float:
