@@ -52,9 +52,14 @@ def test_opinions_are_given_for_every_slot(kind: Any) -> None:
 def test_distillation_says_how_much_likelier_the_teacher_finds_each_token() -> None:
     batch = pair()
     algorithm = learner(Distillation, table())
-    expected_BT = algorithm.scorer.reference_logprobs(batch) - batch.logprobs_BT
+    teacher, temperature = algorithm.scorer.reference, algorithm.scorer.sampling.temperature
+    taken = [((1,), 2), ((1, 2), 0), ((1,), 1)]  # (context, token) of the three actions
+    rows = [teacher.weight[teacher.row(context)] / temperature for context, _ in taken]
+    laws = [row.log_softmax(-1)[token].item() for row, (_, token) in zip(rows, taken, strict=True)]
+    recorded = batch.logprobs_BT[batch.action_BT].tolist()
     found_BT = algorithm.update(batch).per_token["advantage"]
-    assert torch.equal(found_BT[batch.action_BT], expected_BT[batch.action_BT])
+    expected = [law - own for law, own in zip(laws, recorded, strict=True)]
+    assert found_BT[batch.action_BT].tolist() == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("kind", EPOCHS)

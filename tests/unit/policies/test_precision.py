@@ -10,7 +10,6 @@ import torch
 import strop
 from exact.build import batch_of, episode, llama, turn
 from strop.optimizer import AdamW
-from strop.policies import precision
 from strop.policies.adapters import LoRA
 from strop.policies.precision import Rounded, has_bfloat16
 from strop.policies.scratch import Scratch
@@ -124,4 +123,3 @@ def test_a_pretrained_model_gets_bfloat16_where_it_is_fast_unless_told_otherwise
     assert chosen("smollm2") == "bfloat16"
     assert chosen("smollm2", "float32") == "float32"
     assert chosen(Scratch(words=["a", "b"])) == "float32"
-    assert precision.HARDWARE
