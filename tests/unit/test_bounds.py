@@ -8,13 +8,14 @@ from exact.build import batch_of, episode, flat, turn
 from exact.learners import as_baseline, learner
 from strop.algorithms.cispo import cispo_loss
 from strop.algorithms.kto import KTO
+from strop.algorithms.process_reward_model import ProcessRewardModel
 from strop.algorithms.reinforce import REINFORCE
 from strop.algorithms.remax import ReMax
 from strop.algorithms.vtrace import _ratio_metrics
 from strop.functional.corrections import masked
 from strop.functional.reading import read_after
 from strop.policies.table import Table
-from strop.types import Unscored
+from strop.types import Part, Unscored
 
 
 def test_a_ratio_on_a_bound_is_kept() -> None:
@@ -75,3 +76,22 @@ def test_kto_does_not_count_an_empty_answer() -> None:
         moved.append(flat(policy.parameters()))
     assert float(moved[0].abs().sum()) > 0.0
     assert torch.equal(*moved)
+
+
+def test_kto_has_no_baseline_where_no_answer_counts() -> None:
+    lost = [episode(turn((prompt,), (2,)), reward=Unscored("lost"), id=f"{prompt}") for prompt in (1, 3)]
+    policy = Table(5, capacity=16)
+    assert learner(KTO, policy).update(batch_of(*lost)).metrics["preference/baseline"].value == 0.0
+    assert not flat(policy.parameters()).any()
+
+
+def test_a_process_reward_model_that_is_undecided_calls_no_step_good() -> None:
+    labels = {"steps": Part(1.0, 0.0, tokens=(1.0, -1.0))}
+    algorithm = learner(ProcessRewardModel, Table(5, capacity=16, value_head=True))  # every value is 0
+    metrics = algorithm.update(batch_of(episode(turn((1,), (2, 3)), parts=labels))).metrics
+    assert metrics["preference/accuracy"].value == 0.5
+    good = {"steps": Part(1.0, 0.0, tokens=(1.0, 1.0))}
+    algorithm = learner(ProcessRewardModel, Table(5, capacity=16, value_head=True))
+    assert (
+        algorithm.update(batch_of(episode(turn((1,), (2, 3)), parts=good))).metrics["preference/accuracy"].value == 0.0
+    )

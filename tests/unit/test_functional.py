@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from exact.build import batch_of, episode, turn
-from strop.functional.advantages import group_mean, group_normalised, leave_one_out
+from strop.functional.advantages import group_mean, group_normalised, has_signal, leave_one_out
 from strop.functional.aggregation import constant, sequence_mean, sequence_sum, sum_per_pick, token_mean
 from strop.functional.distributions import entropy, log_law, require_full_support
 from strop.functional.returns import next_value, position_in_chain, returns_to_go
@@ -52,6 +52,12 @@ def test_unscored_members_leave_the_statistics(function: object) -> None:
 @pytest.mark.parametrize("function", [group_mean, group_normalised, leave_one_out])
 def test_float_noise_in_equal_rewards_is_no_signal(function: object) -> None:
     assert function(tensor([0.1] * 8), torch.zeros(8, dtype=torch.long)).tolist() == [0.0] * 8
+
+
+@pytest.mark.parametrize("value", [-1.0, 1.0])
+def test_an_unscored_member_is_no_signal(value: float) -> None:
+    return_E = tensor([value, NAN, value, 2.0, NAN, 3.0])
+    assert has_signal(return_E, torch.tensor([0, 0, 0, 1, 1, 1])).tolist() == [False] * 3 + [True, False, True]
 
 
 def test_advantages_sum_to_zero_per_group_and_ignore_the_order() -> None:

@@ -66,6 +66,15 @@ def test_a_reward_model_compares_the_scores_behind_the_last_token() -> None:
     assert got == {"held_out/accuracy": 0.5, "held_out/logit": pytest.approx(0.75)}
 
 
+def test_a_reward_model_says_at_which_level_it_scores() -> None:
+    algorithm, policy = moved(strop.algorithms.RewardModel)
+    assert policy.value is not None
+    with torch.no_grad():  # 1.5 for the chosen answer, then .5 for the one that is not
+        policy.value[policy.row((*CODEC.encode("tool apple"), len(WORDS)))] = 0.5
+    found = algorithm.compare(batch_of(*preferences(PAIRS[1:2], CODEC), layout="per_turn"))
+    assert found["preference/score"].value == pytest.approx(1.0)
+
+
 def test_every_method_that_reads_pairs_alone_can_compare_them() -> None:
     names = {kind.__name__ for kind in COMPARERS}
     assert names == {"DPO", "IPO", "ORPO", "RewardModel", "RobustDPO", "SimPO"}

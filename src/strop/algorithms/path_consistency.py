@@ -104,11 +104,11 @@ class PathConsistency:
             yield (weight_bt * residual_bt.square() / 2).sum(), metrics
 
     def _residual(self, micro: Batch, start_BT: Tensor, end_BT: Tensor) -> Tensor:
-        """C [B, T] of the path that begins at each action; 0 elsewhere."""
+        """C [B, T] of the path that begins at each action; what stands in other slots is no residual."""
         read = self._read(self.policy, micro)
         term_BT = micro.rewards_BT - self.config.beta * (read["logprobs"] - start_BT)
         path = window(term_BT, micro, self.config.discount, self.config.n_step)
-        return torch.where(micro.action_BT, path.bootstrapped(end_BT) - read["value"], 0.0)
+        return path.bootstrapped(end_BT) - read["value"]
 
     def _read(self, policy: Policy, micro: Batch) -> dict[str, Tensor]:
         """`logprobs` of what was done and `value` of where it was done, [B, T]."""
