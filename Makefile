@@ -9,6 +9,7 @@ VENV_FLAGS := $(if $(SYSTEM_TORCH),--system-site-packages,)
 CONSTRAINTS := $(VENV)/constraints.txt
 # Test processes side by side; each computes in one thread (tests/conftest.py).
 WORKERS ?= 2
+CODE := src tests benchmarks tools docs/methods/examples
 FAST := not slow and not model and not crash and not learning and not matrix
 
 .PHONY: demo test test-ci test-slow test-lowest mutants check check-static format docs bench bench-peers bench-control bench-frontier clean
@@ -37,17 +38,17 @@ mutants: $(VENV)/dev.done ## plant small bugs in every formula and see that a te
 check: check-static test ## format, lint, types, import layers, tests
 
 check-static: $(VENV)/dev.done
-	$(BIN)/ruff format --check src tests benchmarks tools
-	$(BIN)/ruff check src tests benchmarks tools
+	$(BIN)/ruff format --check $(CODE)
+	$(BIN)/ruff check $(CODE)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python tools/method_pages.py --check
 
 format: $(VENV)/dev.done
-	$(BIN)/ruff format src tests benchmarks tools
-	$(BIN)/ruff check --fix src tests benchmarks tools
+	$(BIN)/ruff format $(CODE)
+	$(BIN)/ruff check --fix $(CODE)
 
-docs: $(VENV)/dev.done ## a page for each algorithm, from its file and from what `strop verify` measures
+docs: $(VENV)/dev.done ## a page for each method, from its file and from what `strop verify` measures
 	$(BIN)/python tools/method_pages.py
 
 bench: $(VENV)/dev.done ## speed, memory and start-up, alone on the machine: an hour; the tables of docs/benchmarks.md

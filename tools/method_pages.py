@@ -1,7 +1,7 @@
-"""Write docs/methods: a page for each algorithm, from its own file and from what `strop verify` measures now.
+"""Write docs/methods: a page for each method, from its own file and from what `strop verify` measures now.
 
-python tools/method_pages.py            writes the pages
-python tools/method_pages.py --check    fails where a page is not what its file says (measured gaps are not compared)
+python tools/method_pages.py [NAME ...]    writes the pages (default: all); a name is a file of algorithms or planning
+python tools/method_pages.py --check       fails where a page is not what its file says (measured gaps are not compared)
 """
 
 from __future__ import annotations
@@ -15,72 +15,95 @@ from dataclasses import MISSING, Field, fields
 from pathlib import Path
 from typing import Any
 
+from planning_pages import contents, example
+
 from strop import loader
 from strop.plan import describe
 from strop.spec import encode
 from strop.verify.checks import Check, plan, run
 
 FOLDER = Path(__file__).parents[1] / "docs" / "methods"
-PARTS = {"Differs from": "How it differs from the paper", "Degenerates:": "When it fails"}
+ALGORITHMS = loader.modules("algorithms")
+PLANNING = [module for module in loader.modules("planning") if module.name not in ("mdp", "planner")]
+"""The methods: not the tables that they share, and not the algorithm of a run that is made of them."""
 RECIPES = {"ilql": "guess_offline"}
 """Algorithms that have a recipe of their own."""
-PREFIX = re.compile(r"^(Differs from (the|its) papers?|Degenerates): *")
+VERIFIED = {
+    "beam": "Beam search",
+    "boltzmann": "KL-regularised optimum",
+    "evaluation": "Policy evaluation",
+    "mcts": "Tree search",
+    "reinforce_pp": "REINFORCE++",
+}
+"""What `strop verify` calls a file, where that is not the file's name."""
+DIFFERS, FAILS = re.compile(r"Differs from ([^:]+): *"), re.compile(r"Degenerates: *")
+FORMULA = re.compile(r"\w+ = ")
 
 
 def main() -> int:
-    """Write or check every page."""
+    """Write or check the pages."""
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    options.add_argument("names", nargs="*", metavar="NAME", help="the pages to write; default: all")
     options.add_argument("--check", action="store_true", help="write nothing; exit 1 where a page is out of date")
-    check = options.parse_args().check
-    pages = {module.name: page(module, not check) for module in loader.modules("algorithms")}
-    pages["README"] = index([module.name for module in loader.modules("algorithms")])
-    stale = [name for name, text in pages.items() if _differs(FOLDER / f"{name}.md", text)]
-    if check:
+    given = options.parse_args()
+    known = {module.name: module for module in (*ALGORITHMS, *PLANNING)}
+    if unknown := set(given.names) - set(known):
+        options.error(f"no method is called {', '.join(sorted(unknown))}")
+    pages = {name: page(known[name], not given.check) for name in given.names or known}
+    pages["README"] = index()
+    if given.check:
+        stale = [name for name, text in pages.items() if _differs(FOLDER / f"{name}.md", text)]
         print("\n".join(f"docs/methods/{name}.md is out of date: make docs" for name in stale), end="")
         return 1 if stale else 0
-    FOLDER.mkdir(exist_ok=True)
     for name, text in pages.items():
         (FOLDER / f"{name}.md").write_text(text)
     return 0
 
 
 def page(module: loader.Module, measure: bool) -> str:
-    """The page of one algorithm."""
+    """The page of one method."""
     loaded = importlib.import_module(module.place)
-    kind = getattr(loaded, module.configured[0])
     title, _, rest = loaded.__doc__.strip().partition("\n")
     purpose = tomllib.loads((FOLDER / "purpose.toml").read_text())[module.name]
+    if module in PLANNING:
+        own = [contents(module), example(module.name)]
+    else:
+        kind = getattr(loaded, module.configured[0])
+        own = [_options(kind), _example(module.name, kind)]
     parts = [
         f"# {title.rstrip('.')}",
         f"**Use it for:** {purpose}",
-        *_sections(rest),
-        _options(kind),
-        _example(module.name, kind),
+        _sections(rest),
+        *own,
+        _verified(module.name, measure),
     ]
-    parts.append(_verified(title.partition(":")[0], measure))
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def index(names: list[str]) -> str:
+def index() -> str:
     """The list of pages."""
-    lines = ["# Methods", "", "One page an algorithm, made from its file by `make docs`.", ""]
-    for name in names:
-        title = importlib.import_module(f"strop.algorithms.{name}").__doc__.strip().partition("\n")[0].rstrip(".")
-        lines.append(f"- [{title}]({name}.md)")
+    lines = ["# Methods", "", "One page a method, made from its file by `make docs`."]
+    for heading, modules in (("Algorithms", ALGORITHMS), ("Planning and search", PLANNING)):
+        lines += ["", f"## {heading}", ""]
+        lines += [f"- [{module.summary.rstrip('.')}]({module.name}.md)" for module in modules]
     return "\n".join([*lines, "", "[Which one for my problem?](../choosing.md)", ""])
 
 
-def _sections(text: str) -> list[str]:
+def _sections(text: str) -> str:
     """The docstring's paragraphs; what says where it differs and fails gets a heading."""
     found: list[str] = []
-    for line in text.strip("\n").splitlines():
-        heading = next((heading for start, heading in PARTS.items() if line.startswith(start)), None)
-        if heading:
-            rest = PREFIX.sub("", line)
-            found += ["", f"## {heading}", "", rest[:1].upper() + rest[1:]]
-        else:
-            found.append(line)
-    return [re.sub(r"\n{3,}", "\n\n", "\n".join(found)).strip("\n")]
+    for line in text.splitlines():
+        if match := DIFFERS.match(line):
+            found += ["", f"## How it differs from {match[1]}", ""]
+        elif match := FAILS.match(line):
+            found += ["", "## When it fails", ""]
+        found.append(_sentence(line[match.end() :]) if match else line)
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(found)).strip("\n")
+
+
+def _sentence(text: str) -> str:
+    """With a capital, unless it begins with a formula."""
+    return text if FORMULA.match(text) else text[:1].upper() + text[1:]
 
 
 def _options(kind: Any) -> str:
@@ -116,15 +139,11 @@ def _example(name: str, kind: Any) -> str:
     return f"## Try it\n\n    strop train {recipe} algorithm={name}{extra}"
 
 
-def _verified(method: str, measure: bool) -> str:
+def _verified(name: str, measure: bool) -> str:
     """What `strop verify` says of it, measured now."""
-    try:
-        planned = plan(full=True, names=[method])
-    except ValueError:
-        return ""
-    planned = [one for one in planned if one.method.casefold() == method.casefold()]
+    planned = plan(full=True, names=[VERIFIED.get(name, name)])
     rows = [_row(found) for one in planned if not one.is_learning for found in (run(one) if measure else [])]
-    learning = [f"- {one.must_equal} (`strop verify --full {method!r}`)" for one in planned if one.is_learning]
+    learning = [f"- {one.must_equal} (`strop verify --full {one.method!r}`)" for one in planned if one.is_learning]
     table = "\n".join(["| must equal | gap | tolerance |", "|---|---|---|", *rows]) if rows else ""
     return "\n\n".join(part for part in ("## What it must equal", table, "\n".join(learning)) if part)
 

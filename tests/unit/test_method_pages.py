@@ -1,8 +1,10 @@
-"""The pages of the methods: each is there, says what its file says, and its example can be typed."""
+"""The pages of the methods: each is there, says what its file says, and its example runs as it stands."""
 
 import json
 import re
+import runpy
 import shlex
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -13,15 +15,21 @@ from strop.cli.main import main
 
 FOLDER = Path(__file__).parents[2] / "docs" / "methods"
 METHODS = loader.modules("algorithms")
+PLANNING = [method.name for method in loader.modules("planning") if method.name not in ("mdp", "planner")]
 EXAMPLE = re.compile(r"^    (strop train .*)$", re.MULTILINE)
+MEASURED = re.compile(r"^## What it must equal\n\n(\| must equal \| gap|- )", re.MULTILINE)
 PAGES = [
     method.name if method.configured[0] in CORE else pytest.param(method.name, marks=pytest.mark.matrix)
     for method in METHODS
 ]
 
 
-def test_every_algorithm_has_a_page_and_every_page_an_algorithm():
-    assert {page.stem for page in FOLDER.glob("*.md")} - {"README"} == {method.name for method in METHODS}
+def test_every_method_has_a_page_and_every_page_a_method():
+    pages = {page.stem: page.read_text() for page in FOLDER.glob("*.md")}
+    index = pages.pop("README")
+    assert set(pages) == {method.name for method in METHODS} | set(PLANNING)
+    assert all(f"]({name}.md)" in index for name in pages)
+    assert [name for name, text in pages.items() if not MEASURED.search(text)] == []
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -34,3 +42,11 @@ def test_its_example_can_be_typed(name, tmp_path, monkeypatch, capsys):
     for command in commands:
         words = shlex.split(command.partition("#")[0])[1:]
         assert main([*words, "--dry-run"]) == 0, capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", PLANNING)
+def test_its_example_prints_what_the_page_says(name, capsys):
+    script = FOLDER / "examples" / f"{name}.py"
+    runpy.run_path(str(script))
+    printed = textwrap.indent(capsys.readouterr().out, "    ")
+    assert f"```python\n{script.read_text()}```\n\nIt prints\n\n{printed}\n## " in (FOLDER / f"{name}.md").read_text()

@@ -1,22 +1,22 @@
-"""Searches over what a language model can write, against brute force: best-of-n, the KL optimum, beams and trees."""
+"""What a language model can write, enumerated and searched, against brute force."""
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 
 from strop.planning.beam import beam_search
 from strop.planning.best_of_n import best_of_n_law
 from strop.planning.boltzmann import regularised_optimum, soft_values
-from strop.planning.enumeration import SequenceTree, enumerate_sequences, optimal_values
+from strop.planning.enumeration import SequenceTree, enumerate_sequences, mean_values, optimal_values
 from strop.planning.mcts import Problem, TreeSearch
 from strop.policies.table import Table
 from strop.types import Sampling, Tokens
 from strop.verify.checks import Gap
-from strop.verify.planned import PROMPT, STOP, rewards, table, tree
+from strop.verify.planned import PROMPT, STOP, grow, rewards, table, tree
 
 DRAWN, PAID = (0.1, 0.25, 0.05, 0.4, 0.2, 0.0), (1.0, 2.0, 2.0, 0.0, 1.0, 3.0)
 """Six completions with two ties, one of them impossible."""
@@ -51,6 +51,30 @@ def check_boltzmann() -> Iterator[Gap]:
         (soft.value[()], "backward induction, token by token"),
     ):
         yield Gap(abs(value - beta * math.log(mass)), 1e-14, name)
+
+
+def check_enumeration() -> Iterator[Gap]:
+    """Enumeration: brute force over all 121 completions, depth first."""
+    policy, found, reward = table(0, 4, 4), tree(0, 4, 4), rewards(7, 4, 4)
+    prefixes, completions = grow(4, 4)
+    laws = {prefix: policy.weight[policy.row((*PROMPT, *prefix))].softmax(0).tolist() for prefix in prefixes}
+    probs = {y: math.prod(laws[y[:t]][token] for t, token in enumerate(y)) for y in completions}
+    best, mean = {}, {}
+    for prefix in prefixes:
+        below = [y for y in completions if y[: len(prefix)] == prefix]
+        best[prefix] = max(reward[y] for y in below)
+        mean[prefix] = math.fsum(probs[y] * reward[y] for y in below) / math.fsum(probs[y] for y in below)
+    told = {y: math.exp(logprob) for y, logprob in found.sequences.items()}
+    yield Gap(_farthest(told, probs), 1e-14, "probabilities")
+    yield Gap(_farthest(optimal_values(found, reward.__getitem__).value, best), 0.0, "V* of every prefix")
+    yield Gap(_farthest(mean_values(found, reward.__getitem__).value, mean), 1e-13, "V^pi of every prefix")
+
+
+def _farthest(found: Mapping[Tokens, float], wanted: Mapping[Tokens, float]) -> float:
+    """The largest distance; infinite where one has a key that the other has not."""
+    if set(found) != set(wanted):
+        return math.inf
+    return max(abs(found[tokens] - number) for tokens, number in wanted.items())
 
 
 # ------------------------------------------------------------ tree search
