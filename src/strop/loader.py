@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import difflib
+import functools
 import importlib
 import importlib.util
 import pkgutil
@@ -63,6 +64,7 @@ def _modules(room: str) -> Iterator[Module]:
         yield _read(entry.name, entry.module, Path(found.origin))
 
 
+@functools.cache
 def _read(name: str, place: str, file: Path) -> Module:
     tree = ast.parse(file.read_text(encoding="utf-8"))
     public = [

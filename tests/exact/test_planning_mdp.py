@@ -62,6 +62,22 @@ def test_value_and_policy_iteration_agree(seed: int, discount: float) -> None:
     assert by_policies.rounds < 20
 
 
+@pytest.mark.parametrize("mdp", [cliff_walking(), frozen_lake(LAKE_4), frozen_lake(LAKE_4, slippery=False)])
+def test_policy_iteration_needs_no_discount_where_an_end_can_be_reached(mdp: FiniteMDP) -> None:
+    solution = iterate_policies(mdp, 1.0)  # action 0 alone never ends on any of these
+    assert np.abs(solution.value_S - iterate_values(mdp, 1.0, theta=1e-13).value_S).max() < 1e-9
+
+
+def test_policy_iteration_without_an_end_and_without_a_discount_is_refused() -> None:
+    # 0 -> 1 and 0 -> 2; 1 stays where it is for ever, 2 is the end
+    P = np.zeros((3, 2, 3))
+    P[0, 0, 1] = P[0, 1, 2] = P[1, :, 1] = P[2, :, 2] = 1.0
+    mdp = FiniteMDP(P, np.zeros((3, 2)), start=[1, 0, 0], terminal=[False, False, True])
+    with pytest.raises(ValueError, match=r"state 1 has no finite value.*discount below 1"):
+        iterate_policies(mdp, 1.0)
+    assert iterate_policies(mdp, 0.5).value_S.tolist() == [0.0, 0.0, 0.0]
+
+
 def test_policy_iteration_finds_the_best_of_all_deterministic_policies() -> None:
     mdp = random_mdp(3, states=4)
     assert np.abs(iterate_policies(mdp, 0.9).value_S - best_of_all(mdp, 0.9)).max() < 1e-12

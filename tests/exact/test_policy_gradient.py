@@ -81,9 +81,9 @@ def test_a_baseline_that_depends_on_the_action_is_biased() -> None:
     assert float(expected_ascent(tree, algorithm, [0.0] * len(rewards), 1).abs().max()) == 0.0
 
 
-@pytest.mark.parametrize("size", [2, 3])
-def test_rloo_is_the_policy_gradient(size: int) -> None:
-    tree = table_tree(3, 2, seed=2)
+@pytest.mark.parametrize(("size", "vocabulary", "horizon"), [(2, 3, 2), (3, 3, 2), (2, 3, 3), (2, 2, 5)])
+def test_rloo_is_the_policy_gradient(size: int, vocabulary: int, horizon: int) -> None:
+    tree = table_tree(vocabulary, horizon, seed=2)
     rewards = rewards_of(tree)
     assert relative(expected_ascent(tree, build(RLOO, tree), rewards, size), tree.true_gradient(rewards)) < 1e-12
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+
+import pytest
 import torch
 
 from exact.build import batch_of, episode, flat, turn
@@ -12,7 +15,7 @@ from strop.algorithms.process_reward_model import ProcessRewardModel
 from strop.algorithms.reinforce import REINFORCE
 from strop.algorithms.remax import ReMax
 from strop.algorithms.vtrace import _ratio_metrics
-from strop.functional.corrections import masked
+from strop.functional.corrections import Correction, correction_metrics, masked
 from strop.functional.reading import read_after
 from strop.policies.table import Table
 from strop.types import Part, Unscored
@@ -95,3 +98,15 @@ def test_a_process_reward_model_that_is_undecided_calls_no_step_good() -> None:
     assert (
         algorithm.update(batch_of(episode(turn((1,), (2, 3)), parts=good))).metrics["preference/accuracy"].value == 0.0
     )
+
+
+def test_the_effective_sample_size_of_sequences_counts_answers_only() -> None:
+    answers = [episode(turn((1,), (2,), (-3.0,)), reward=1.0, id="a"), episode(turn((1,), (3,), (0.0,)), id="b")]
+    empty = episode(turn((1,), ()), reward=1.0, id="c")
+    found = []
+    for episodes in (answers, [*answers, empty]):
+        batch = batch_of(*episodes, layout="per_turn")
+        off_BT = torch.where(batch.action_BT, -batch.logprobs_BT, 0.0)  # the learner is sure of both tokens
+        weight_BT = torch.ones_like(off_BT)
+        found.append(correction_metrics(Correction(level="sequence"), off_BT, weight_BT, batch)["correction/ess"].value)
+    assert found == pytest.approx([(math.e**3 + 1) ** 2 / (2 * (math.e**6 + 1))] * 2, rel=1e-14)

@@ -15,7 +15,8 @@ epsilon: both read the same logits, and what dueling adds to them is the same fo
 
 Differs from the paper: none of the rewards is clipped; the copy moves by `target_share` every `target_every` updates
 (1 copies it as the paper does, less is Polyak averaging). n > 1 is not corrected for being off-policy, as in Rainbow.
-Degenerates: on a table, with one decision a batch, SGD and huber=None, it is tabular Q-learning at rate lr.
+Degenerates: on a table, with one decision a batch, SGD, huber=None and target_every=1, it is tabular Q-learning at
+rate lr.
 """
 
 from __future__ import annotations

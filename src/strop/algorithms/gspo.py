@@ -6,7 +6,7 @@ Zheng et al. 2025 (2507.18071) eq. 5-7:
     loss = 1/B sum_i max(-s_i A_i, -clip(s_i, 1 - clip_low, 1 + clip_high) A_i),     A_i as in GRPO
 
 One ratio a sequence, as the reward is one number a sequence. It is a geometric mean over the tokens, so it stays near 1
-and its band is about a hundred times narrower than a token's: 3e-4 below and 4e-4 above.
+and its band is some five hundred times narrower than a token's 0.2: 3e-4 below and 4e-4 above.
 
 Differs from the paper: KL is off by default. GSPO-token, sg(s_i) rho_it / sg(rho_it), has the same gradient as long as
 the advantage is one number a sequence, as it is here, so it is not offered.

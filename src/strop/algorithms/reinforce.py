@@ -73,7 +73,8 @@ class REINFORCE:
         return_BT = returns_to_go(rewards_BT, batch.next_BT, self.config.discount)
         advantage_BT = torch.where(batch.action_BT, return_BT - self.baseline, 0.0)
         if self.config.discount_state:
-            advantage_BT = advantage_BT * self.config.discount ** position_in_chain(batch.next_BT, batch.decision_BT)
+            time_BT = position_in_chain(batch.next_BT, batch.decision_BT).to(advantage_BT.dtype)
+            advantage_BT = advantage_BT * self.config.discount**time_BT
         metrics = self.scorer.learn(
             self.optimizer, batch, advantage_BT, sequence_sum(batch), reference_BT, policy_gradient
         ) | {"policy/baseline": Last(self.baseline)}

@@ -9,7 +9,7 @@ the minimiser is the clean one. (Conservative DPO adds the second term instead o
 
 Differs from the paper: nothing; groups of more than two answers give all their strictly ordered pairs.
 Degenerates: `flipped` 0 is DPO; near 1/2 the division makes the variance infinite. A single pair's loss has no lower
-bound (h to minus infinity is paid for by the flipped term only on average), so a pair seen many times is pushed without
+bound (h to plus infinity is paid for by the flipped pairs only on average), so a pair seen many times is pushed without
 end: keep the epochs few.
 """
 

@@ -7,7 +7,8 @@ are not. Log-probs are taken at temperature 1 whatever the run samples with.
 
 Differs from common code: the denominator counts the tokens of the whole batch before it is split, so gradient
 accumulation changes nothing (no mean of means).
-Degenerates: on data that the model samples itself it is rejection sampling without rejection: the gradient is 0.
+Degenerates: on data that the model samples itself it is rejection sampling without rejection: a mean gradient near 0,
+exactly 0 where all answers are equally long.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from strop.functional.aggregation import scored_actions, spread, sum_per_pick
+from strop.functional.aggregation import num_actions_E, scored_actions, spread, sum_per_pick
 from strop.types import Batch, Last, Mean, Metrics
 
 Level = Literal["token", "sequence"]
@@ -35,7 +35,8 @@ class Correction:
     """How samples of another policy are weighed.
 
     `cap` and `floor` bound the weight (`floor` acts with kind "mask"); what is more than `max_staleness` versions
-    behind the newest of the batch is masked, none keeps all.
+    behind the newest of the batch is masked, none keeps all. The episodes of one step are of one version; a replay
+    memory holds many, and has a `max_staleness` of its own.
     """
 
     level: Level = "token"
@@ -103,7 +104,7 @@ def correction_metrics(correction: Correction, log_ratio_BT: Tensor, weight_BT: 
     if correction.level == "token":
         log_ratio_N = log_ratio_BT[mask_BT]
     else:
-        log_ratio_N = sum_per_pick(log_ratio_BT, batch)[batch.weight_E > 0]
+        log_ratio_N = sum_per_pick(log_ratio_BT, batch)[(batch.weight_E > 0) & (num_actions_E(batch) > 0)]
     return {
         "correction/ess": Last(effective_sample_size(log_ratio_N)),
         "correction/weight": Mean(weight_BT[mask_BT].sum().item(), int(mask_BT.sum())),

@@ -72,9 +72,9 @@ def _nucleus(logits_NV: Tensor, sampling: Sampling) -> Tensor:
 
 
 def entropy(log_law_NV: Tensor) -> Tensor:
-    """Shannon entropy [N] in nats of the full law; a token of probability 0 adds 0."""
+    """Shannon entropy [N] in nats of the full law; a token of probability 0 adds 0, and 0 to the gradient."""
     probs_NV = log_law_NV.exp()
-    return -torch.where(probs_NV > 0, probs_NV * log_law_NV, 0.0).sum(dim=-1)
+    return -(probs_NV * log_law_NV.masked_fill(probs_NV == 0, 0.0)).sum(dim=-1)  # 0 * -inf would be NaN
 
 
 def gather(log_law_NV: Tensor, tokens_N: Tensor) -> Tensor:

@@ -83,6 +83,11 @@ def estimate(log_ratio_BT: Tensor, estimator: Estimator) -> Tensor:
 
 
 def full_kl(log_law_NV: Tensor, reference_log_law_NV: Tensor) -> Tensor:
-    """sum_v pi log(pi / ref) [N]: the exact reverse KL of each decision; a token of probability 0 adds 0."""
+    """sum_v pi log(pi / ref) [N]: the exact reverse KL of each decision.
+
+    A token of probability 0 adds 0, and 0 to the gradient.
+    """
     probs_NV = log_law_NV.exp()
-    return torch.where(probs_NV > 0, probs_NV * (log_law_NV - reference_log_law_NV), 0.0).sum(dim=-1)
+    is_out_NV = probs_NV == 0
+    log_ratio_NV = log_law_NV.masked_fill(is_out_NV, 0.0) - reference_log_law_NV.masked_fill(is_out_NV, 0.0)
+    return (probs_NV * log_ratio_NV).sum(dim=-1)

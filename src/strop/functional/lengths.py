@@ -13,4 +13,4 @@ def soft_overlong(length_E: Tensor, max_tokens: int, cache: int) -> Tensor:
     """
     if cache == 0:
         return torch.zeros_like(length_E, dtype=torch.float64)
-    return ((max_tokens - cache - length_E) / cache).clamp(-1.0, 0.0).double()
+    return ((max_tokens - cache - length_E.double()) / cache).clamp(-1.0, 0.0)

@@ -6,6 +6,7 @@ gradient. The weights decide the mean (`functional/aggregation.py`).
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from strop.functional.aggregation import num_actions_E, scored_actions, spread
@@ -16,8 +17,12 @@ from strop.types import Batch, Mean, Metrics
 def policy_gradient(
     micro: Batch, logprobs_BT: Tensor, old_BT: Tensor, advantage_BT: Tensor, weight_BT: Tensor
 ) -> tuple[Tensor, Metrics]:
-    """-sum w A log pi, without any ratio (REINFORCE, A2C). `advantage_BT` is an opinion: no gradient flows there."""
-    return -(weight_BT * advantage_BT * logprobs_BT).sum(), {}
+    """-sum w A log pi, without any ratio (REINFORCE, A2C). `advantage_BT` is an opinion: no gradient flows there.
+
+    An action of weight 0 adds 0, even one that the policy calls impossible (log pi = -inf).
+    """
+    signal_BT = weight_BT * advantage_BT
+    return -torch.where(signal_BT != 0, signal_BT * logprobs_BT, 0.0).sum(), {}
 
 
 def token_objective(
@@ -50,7 +55,7 @@ def sequence_objective(
     The sequence's term counts once: each of its L actions carries 1/L of it, under the weights of `sequence_sum`.
     """
     ratio_BT = sequence_log_ratio(log_ratio(logprobs_BT, old_BT, micro.action_BT), micro).exp()
-    share_BT = spread(1.0 / num_actions_E(micro), micro).to(weight_BT.dtype)
+    share_BT = spread(1.0 / num_actions_E(micro).to(weight_BT.dtype), micro)  # one over an int64 is a float32
     loss = (weight_BT * share_BT * clipped_loss(ratio_BT, advantage_BT, low, high)).sum()
     return loss, clip_metrics(micro, ratio_BT, advantage_BT, low, high)
 

@@ -8,6 +8,7 @@ Shape legend: P pairs, E picks, B rows, T slots.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import torch
@@ -70,9 +71,9 @@ def require_pairs(pairs: Pairs, batch: Batch, who: str) -> None:
 
 
 def mismatched(batch: Batch) -> Batch | None:
-    """Every answer behind the prompt of the next group (in order of group numbers, the last one's next is the first).
+    """Every answer behind another prompt: that of the next group, in order of group numbers and round, whose differs.
 
-    None where the batch has one group only. A row that starts with a rewritten history gets the other prompt as well.
+    None where all have the same prompt. A row that starts with a rewritten history gets the other prompt as well.
     """
     first_B = batch.action_BT.int().argmax(dim=1).tolist()
     group_B = batch.group_E[batch.episode_B].tolist()
@@ -80,15 +81,14 @@ def mismatched(batch: Batch) -> Batch | None:
     prompts: dict[int, Tensor] = {}
     for b in acting:
         prompts.setdefault(group_B[b], batch.tokens_BT[b, : first_B[b]])
-    groups = sorted(prompts)
-    if len(groups) < 2:
+    other = _other_prompts(prompts)
+    if other is None:
         return None
-    following = dict(zip(groups, [*groups[1:], groups[0]], strict=True))
     width = batch.tokens_BT.shape[1] + max(len(prompt) for prompt in prompts.values())
     tokens_BT = batch.tokens_BT.new_zeros(len(group_B), width)
     action_BT = batch.action_BT.new_zeros(len(group_B), width)
     for b in acting:
-        prompt, answer = prompts[following[group_B[b]]], slice(first_B[b], None)
+        prompt, answer = other[group_B[b]], slice(first_B[b], None)
         moved = torch.cat([prompt, batch.tokens_BT[b, answer]])
         tokens_BT[b, : len(moved)] = moved
         action_BT[b, len(prompt) : len(moved)] = batch.action_BT[b, answer]
@@ -101,6 +101,22 @@ def mismatched(batch: Batch) -> Batch | None:
         rewards_BT=torch.zeros_like(nothing_BT),
         next_BT=torch.full_like(tokens_BT, -1),
     )
+
+
+def _other_prompts(prompts: Mapping[int, Tensor]) -> dict[int, Tensor] | None:
+    """For each group the nearest later prompt, round, that is not its own."""
+    groups = sorted(prompts)
+    prompt_G = [prompts[group] for group in groups]
+    ahead = next((i for i, prompt in enumerate(prompt_G) if not torch.equal(prompt, prompt_G[0])), None)
+    if ahead is None:
+        return None
+    other: dict[int, Tensor] = {}
+    following = prompt_G[ahead]  # the one that differs from the first, then from each before it
+    for i in reversed(range(len(groups))):
+        after = prompt_G[(i + 1) % len(groups)]
+        following = following if torch.equal(after, prompt_G[i]) else after
+        other[groups[i]] = following
+    return other
 
 
 def smoothed_sigmoid_loss(logit_P: Tensor, flipped: float = 0.0) -> Tensor:

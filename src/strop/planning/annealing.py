@@ -13,8 +13,8 @@ is impossible here leaves the sequence as it is.
 
 Differs from the papers: UPSA (1909.03588) proposes by a language model; here proposals are uniform.
 Degenerates: without the ratio (most code has none) long sequences are left out by A^-length. With the schedule
-c / ln(k + 1) and c at least the deepest barrier the walk ends at the optimum with probability 1 (Hajek 1988), too
-slowly for practice; the geometric schedule has no such promise, so the best sequence seen is kept.
+c / ln(k + 1) and c at least the deepest barrier, the probability of standing at the optimum tends to 1 (Hajek 1988),
+too slowly for practice; the geometric schedule has no such promise, so the best sequence seen is kept.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ class Edits:
 
 @dataclass(frozen=True, slots=True)
 class Logarithmic:
-    """T_k = c / ln(k + 1) at step k = 1, 2, ...: reaches the optimum with probability 1 if c is the deepest barrier."""
+    """T_k = c / ln(k + 1) at step k = 1, 2, ...: tends to the optimum in probability if c is the deepest barrier."""
 
     c: float
 

@@ -68,7 +68,8 @@ def soft_laws(reference: SequenceTree, values: PrefixValues, beta: float) -> Map
 
 @dataclass(frozen=True, slots=True)
 class FrontierPoint:
-    """A point of the best reward for its KL, estimated from samples; `effective_size` is 1 / sum w^2 of N samples."""
+    """A point of the best reward for its KL, estimated from samples; `effective_size` is
+    (sum w)^2 / sum w^2 of N samples."""
 
     beta: float
     reward: float

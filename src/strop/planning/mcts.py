@@ -12,7 +12,8 @@ and largest G seen. A token not yet tried counts as the value of s itself. With 
 kl_weight * ln(p / reference), and G is what follows a token, its own cost included.
 
 `leaf(prefix)` is a critic, or `rollout_values`. `max_weight` mixes the largest G seen into the mean: at 1, on text,
-where every step is certain, Q goes to Q*, and a search guided by rollouts converges faster.
+where every step is certain, Q goes to Q* (with exploration, and leaves that are never too high), and a search guided by
+rollouts converges faster.
 
 Differs from the papers: prefixes are read one by one without a shared cache; no Dirichlet noise.
 Degenerates: exploration 0 never tries a second token whose value looks lower. The mean forgets its first bad tries

@@ -11,7 +11,7 @@ rho is the probability ratio of the whole path, target over behaviour. Control i
 epsilon-greedy policy (sec. 5.4).
 
 Degenerates: a state that no path visits has no value (NaN). A path that is cut at `max_steps` is worth what it
-collected: with a discount below 1 the error is at most discount^max_steps of a value.
+collected: with a discount below 1, what is first visited at step t errs by at most discount^(max_steps - t) of a value.
 """
 
 from __future__ import annotations

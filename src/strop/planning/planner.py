@@ -68,7 +68,8 @@ class Planner:
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config:
-        """`states` are the token ids of every state's context, in the order of the problem's states."""
+        """`states` are the token ids of every state's context, in the order of the problem's states; `seed` is that of
+        a round's dice."""
 
         reads: ClassVar[str] = "tasks"
         memory: ClassVar[type] = Fresh.Config
@@ -77,6 +78,7 @@ class Planner:
         states: Sequence[Sequence[int]]
         round: Round = value_round
         discount: float = 0.99
+        seed: int = 0
 
         def __post_init__(self) -> None:
             check_discount(self.discount)
@@ -99,7 +101,7 @@ class Planner:
         config, rows = self.config, [self.policy.row(tuple(state)) for state in self.config.states]
         weight_SA = self.policy.weight[rows, : config.mdp.num_actions]
         before_SA = weight_SA.numpy()
-        q_SA = config.round(config.mdp, before_SA, config.discount, stream(0, "planner", self.num_updates))
+        q_SA = config.round(config.mdp, before_SA, config.discount, stream(config.seed, "planner", self.num_updates))
         self.policy.weight[rows, : config.mdp.num_actions] = torch.from_numpy(q_SA)
         self.num_updates += 1
         return Update({"q/error_max": Max(float(np.abs(q_SA - before_SA).max()))})

@@ -107,6 +107,9 @@ def check_rloo() -> Iterator[Gap]:
     for size in (2, 3):
         got = expected_ascent(tree, build(RLOO, tree), rewards, size)
         yield Gap(relative(got, tree.true_gradient(rewards)), EXACT, f"G = {size}")
+    longer = table_tree(2, 5, seed=2)  # thirds and fifths, which only double precision tells from their neighbours
+    got = expected_ascent(longer, build(RLOO, longer), rewards_of(longer), 2)
+    yield Gap(relative(got, longer.true_gradient(rewards_of(longer))), EXACT, "G = 2, up to 5 tokens")
 
 
 def check_dr_grpo() -> Iterator[Gap]:
