@@ -44,10 +44,12 @@ SKIPPED = ("__post_init__", "state_dict", "load_state_dict")
 
 @dataclass(frozen=True)
 class Mutant:
-    """One planted bug: `was` and `now` are the statement that holds it, `source` the whole file with it."""
+    """One planted bug: `was` and `now` are the statement that holds it, from `line` to `last`; `source` is the whole
+    file with it."""
 
     kind: str
     line: int
+    last: int
     where: str
     was: str
     now: str
@@ -65,7 +67,8 @@ def plant(source: str) -> list[Mutant]:
         apply()
         now = _header(own)
         if now != was:
-            mutant = Mutant(kind, statement.lineno, where, was, now, ast.unparse(ast.fix_missing_locations(mutated)))
+            planted = ast.unparse(ast.fix_missing_locations(mutated))
+            mutant = Mutant(kind, statement.lineno, _last_line(statement), where, was, now, planted)
             found.setdefault((mutant.line, mutant.source), mutant)
     return list(found.values())
 
@@ -236,6 +239,12 @@ def _put(parent: ast.AST, field: str, index: int | None, node: ast.expr) -> None
         setattr(parent, field, node)
     else:
         getattr(parent, field)[index] = node
+
+
+def _last_line(statement: ast.stmt) -> int:
+    """Where a statement ends, or where what stands inside it begins."""
+    body: list[ast.stmt] = getattr(statement, "body", [])
+    return max(statement.lineno, body[0].lineno - 1) if body else statement.end_lineno or statement.lineno
 
 
 def _header(statement: ast.stmt) -> str:

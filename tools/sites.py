@@ -1,4 +1,4 @@
-"""Every mutant of algorithms/ and functional/, the list of those that change nothing, and how one is put in place."""
+"""Every mutant of algorithms/, functional/ and planning/, which of them change nothing, and how one is put in place."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any
 from plant import Mutant, plant
 
 ROOT = Path(__file__).parents[1]
-ROOMS = ("algorithms", "functional")
+ROOMS = ("algorithms", "functional", "planning")
 EQUIVALENT = Path(__file__).with_name("equivalent_mutants.toml")
 
 
