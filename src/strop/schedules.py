@@ -19,7 +19,7 @@ class Linear:
 
     def __post_init__(self) -> None:
         _check_ends(self.start, self.end)
-        if self.steps < 1:
+        if not self.steps >= 1:
             raise ValueError(f"Linear.steps={self.steps}: it takes at least 1 step from start to end.")
 
     def __call__(self, step: int) -> float:

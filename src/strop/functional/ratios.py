@@ -51,4 +51,4 @@ def check_clip(low: float, high: float, dual: float | None = None) -> None:
             f"algorithm.clip keeps ratios in [1 - clip_low, 1 + clip_high], here clip_low={low} and clip_high={high}: "
             "the first lies in [0, 1], the second is 0 or above."
         )
-    check_at_least("algorithm.dual_clip", dual, 1.0 + high, hint="the upper end of the clip", none="bounds nothing")
+    check_at_least("algorithm.dual_clip", dual, 1.0 + high, hint="the clip ends there", none="bounds nothing")

@@ -44,7 +44,9 @@ class Prioritised:
         def __post_init__(self) -> None:
             for name in ("capacity", "size", "num_draws", "n_step", "warmup"):
                 check_at_least(f"memory.{name}", getattr(self, name), 1)
-            check_at_least("memory.capacity", self.capacity, self.warmup, hint="the warmup has to fit")
+            check_at_least(
+                "memory.capacity", self.capacity, self.warmup, hint=f"memory.warmup={self.warmup} has to fit"
+            )
             check_not_negative("memory.alpha", self.alpha, hint="0 draws uniformly")
             if not callable(self.beta):
                 check_share("memory.beta", self.beta)

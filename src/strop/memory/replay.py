@@ -31,7 +31,9 @@ class Replay:
         def __post_init__(self) -> None:
             for name in ("capacity", "size", "num_draws", "n_step", "warmup"):
                 check_at_least(f"memory.{name}", getattr(self, name), 1)
-            check_at_least("memory.capacity", self.capacity, self.warmup, hint="the warmup has to fit")
+            check_at_least(
+                "memory.capacity", self.capacity, self.warmup, hint=f"memory.warmup={self.warmup} has to fit"
+            )
 
         def build(self) -> Replay:
             return Replay(self)
