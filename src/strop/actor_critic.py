@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from strop.functional.aggregation import scored_actions
+from strop.functional.bounds import check_not_negative, check_positive
 from strop.functional.distributions import entropy, gather, log_law
 from strop.functional.divergences import KL
 from strop.functional.values import explained_variance, value_loss
@@ -33,10 +34,8 @@ class Critic:
     separate: bool = False
 
     def __post_init__(self) -> None:
-        if self.weight < 0.0:
-            raise ValueError(f"algorithm.critic.weight={self.weight}: it is 0 or positive.")
-        if self.clip is not None and self.clip <= 0.0:
-            raise ValueError(f"algorithm.critic.clip={self.clip}: it is positive; none turns the value clip off.")
+        check_not_negative("algorithm.critic.weight", self.weight)
+        check_positive("algorithm.critic.clip", self.clip, none="turns the value clip off")
 
 
 @dataclass(frozen=True, slots=True)

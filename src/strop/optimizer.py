@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.autograd.graph import increment_version
 from torch.nn import Parameter
 
+from strop.functional.bounds import check_at_least, check_below, check_not_negative, check_positive
 from strop.types import Batch, Last, Metrics, NonFinite, Policy, State, merge_metrics
 
 
@@ -27,6 +28,11 @@ class AdamW:
 
     def __post_init__(self) -> None:
         _check(self.lr, self.max_grad_norm)
+        for beta in self.betas:
+            check_below("optimizer.betas", beta, 1.0)
+        check_positive("optimizer.eps", self.eps)
+        check_not_negative("optimizer.weight_decay", self.weight_decay)
+        check_at_least("optimizer.warmup_steps", self.warmup_steps, 0)
 
     def build(self, parameters: Sequence[Parameter]) -> Optimizer:
         # fused: one pass over the numbers instead of a dozen, and no temporary tensors
@@ -46,6 +52,7 @@ class SGD:
 
     def __post_init__(self) -> None:
         _check(self.lr, self.max_grad_norm)
+        check_below("optimizer.momentum", self.momentum, 1.0)
 
     def build(self, parameters: Sequence[Parameter]) -> Optimizer:
         return Optimizer(torch.optim.SGD(parameters, lr=self.lr, momentum=self.momentum), self.max_grad_norm, 0)
@@ -121,7 +128,5 @@ def trail(target: Policy, policy: Policy, share: float = 1.0) -> None:
 
 
 def _check(lr: float, max_grad_norm: float | None) -> None:
-    if not 0.0 < lr < math.inf:
-        raise ValueError(f"optimizer.lr={lr}: the learning rate is positive.")
-    if max_grad_norm is not None and max_grad_norm <= 0.0:
-        raise ValueError(f"optimizer.max_grad_norm={max_grad_norm}: it is positive; none turns clipping off.")
+    check_positive("optimizer.lr", lr)
+    check_positive("optimizer.max_grad_norm", max_grad_norm, none="turns clipping off")

@@ -5,6 +5,7 @@ They are frozen records without memory, so a run's config.json holds them and a 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 
@@ -17,7 +18,8 @@ class Linear:
     steps: int
 
     def __post_init__(self) -> None:
-        if self.steps < 1:
+        _check_ends(self.start, self.end)
+        if not self.steps >= 1:
             raise ValueError(f"Linear.steps={self.steps}: it takes at least 1 step from start to end.")
 
     def __call__(self, step: int) -> float:
@@ -34,9 +36,15 @@ class Exponential:
     factor: float
 
     def __post_init__(self) -> None:
-        if self.factor <= 0.0:
-            raise ValueError(f"Exponential.factor={self.factor}: it is positive; below 1 the number falls.")
+        _check_ends(self.start, self.end)
+        if not 0.0 < self.factor < math.inf:
+            raise ValueError(f"Exponential.factor={self.factor}: it is positive and finite; below 1 the number falls.")
 
     def __call__(self, step: int) -> float:
         bound = max if self.factor <= 1.0 else min
         return bound(self.start * self.factor**step, self.end)
+
+
+def _check_ends(start: float, end: float) -> None:
+    if not math.isfinite(start) or not math.isfinite(end):
+        raise ValueError(f"a schedule goes from start={start} to end={end}: both are finite numbers.")

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from strop.functional.aggregation import largest_per_pick
+from strop.functional.bounds import check_positive_share, check_share
 from strop.policies.table import Table
 from strop.types import Batch, Max, Mean, Metrics, Policy, Update
 
@@ -104,9 +105,6 @@ def require_table(policy: Policy, who: str) -> Table:
 
 def check_rates(rate: float, rate_decay: float, discount: float) -> None:
     """Refuse numbers that no temporal-difference method can use."""
-    if not 0.0 < rate <= 1.0:
-        raise ValueError(f"algorithm.rate={rate}: the learning rate lies in (0, 1].")
-    if not 0.0 <= rate_decay <= 1.0:
-        raise ValueError(f"algorithm.rate_decay={rate_decay}: it lies in [0, 1]; 0 keeps the rate.")
-    if not 0.0 <= discount <= 1.0:
-        raise ValueError(f"algorithm.discount={discount}: it lies in [0, 1].")
+    check_positive_share("algorithm.rate", rate)
+    check_share("algorithm.rate_decay", rate_decay, hint="0 keeps the rate")
+    check_share("algorithm.discount", discount)

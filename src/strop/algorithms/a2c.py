@@ -22,6 +22,7 @@ import torch
 
 from strop.actor_critic import ActorCritic, Critic, Opinions, critic_metrics
 from strop.functional.aggregation import token_mean
+from strop.functional.bounds import check_at_least, check_not_negative, check_share
 from strop.functional.divergences import KL
 from strop.functional.objectives import policy_gradient
 from strop.functional.returns import returns_to_go
@@ -48,10 +49,9 @@ class A2C:
         entropy: float = 0.01
 
         def __post_init__(self) -> None:
-            if not 0.0 <= self.discount <= 1.0:
-                raise ValueError(f"algorithm.discount={self.discount}: it lies in [0, 1].")
-            if self.n_step is not None and self.n_step < 1:
-                raise ValueError(f"algorithm.n_step={self.n_step}: it is at least 1; none looks to the end.")
+            check_share("algorithm.discount", self.discount)
+            check_at_least("algorithm.n_step", self.n_step, 1, none="looks to the end")
+            check_not_negative("algorithm.entropy", self.entropy)
 
         def build(self, policy: Policy, sampling: Sampling, micro_tokens: int) -> A2C:
             return A2C(self, policy, sampling, micro_tokens)

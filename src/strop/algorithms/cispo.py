@@ -23,6 +23,7 @@ from torch import Tensor
 
 from strop.functional.advantages import penalised
 from strop.functional.aggregation import spread, sum_per_pick, token_mean
+from strop.functional.bounds import check_at_least, check_not_negative
 from strop.functional.corrections import Correction
 from strop.functional.divergences import KL
 from strop.functional.objectives import mean_over_tokens, ratio_metrics
@@ -76,6 +77,8 @@ class CISPO:
                     f"algorithm.floor={self.floor}, algorithm.cap={self.cap}: they bound the ratio pi / pi_old itself, "
                     "so 0 <= floor <= 1 <= cap; a cap below 1 would weigh every token down."
                 )
+            check_at_least("algorithm.epochs", self.epochs, 1)
+            check_not_negative("algorithm.entropy", self.entropy)
 
         def build(self, policy: Policy, sampling: Sampling, micro_tokens: int) -> CISPO:
             return CISPO(self, policy, sampling, micro_tokens)

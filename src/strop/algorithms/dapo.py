@@ -14,7 +14,7 @@ penalty; a cut answer keeps its place in its group's mean and std. There is no K
 the entropy up.
 
 Differs from the paper: a round plays only as many tasks as are missing, so no group with signal is thrown away. The
-penalty counts an episode's tokens over all its turns.
+penalty counts an episode's tokens over all its turns, and is off by default (the paper: 4096 of 20480 tokens).
 Degenerates: when nearly all tasks are solved or hopeless, `oversampling` times the step's tasks do not give enough
 groups: the run stops and says so. The groups that stay are chosen by their returns; with one group a batch, that
 divides the expected gradient by the share of groups that stay.
@@ -31,6 +31,7 @@ from torch import Tensor
 
 from strop.functional.advantages import group_normalised, has_signal
 from strop.functional.aggregation import num_actions_E, spread, token_mean
+from strop.functional.bounds import check_at_least, check_not_negative
 from strop.functional.corrections import Correction
 from strop.functional.divergences import KL
 from strop.functional.lengths import soft_overlong
@@ -70,10 +71,9 @@ class DAPO:
 
         def __post_init__(self) -> None:
             check_clip(self.clip_low, self.clip_high)
-            if self.overlong_tokens < 0:
-                raise ValueError(f"algorithm.overlong_tokens={self.overlong_tokens}: it is 0 (off) or positive.")
-            if self.oversampling < 1:
-                raise ValueError(f"algorithm.oversampling={self.oversampling}: it is at least 1.")
+            check_at_least("algorithm.epochs", self.epochs, 1)
+            check_not_negative("algorithm.overlong_tokens", self.overlong_tokens, hint="0 turns the penalty off")
+            check_at_least("algorithm.oversampling", self.oversampling, 1)
 
         @property
         def extras(self) -> Extras:

@@ -25,6 +25,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from strop.comparing import PairScorer, Side
+from strop.functional.bounds import check_below, check_positive
 from strop.functional.preferences import smoothed_sigmoid_loss
 from strop.memory import Dataset
 from strop.optimizer import SGD, AdamW
@@ -50,10 +51,8 @@ class DPO:
         smoothing: float = 0.0
 
         def __post_init__(self) -> None:
-            if self.beta <= 0.0:
-                raise ValueError(f"algorithm.beta={self.beta}: it is positive.")
-            if not 0.0 <= self.smoothing < 0.5:
-                raise ValueError(f"algorithm.smoothing={self.smoothing}: fewer than half of the labels are flipped.")
+            check_positive("algorithm.beta", self.beta)
+            check_below("algorithm.smoothing", self.smoothing, 0.5, hint="fewer than half of the labels are flipped")
 
         def build(self, policy: Policy, sampling: Sampling, micro_tokens: int) -> DPO:
             return DPO(self, policy, micro_tokens)

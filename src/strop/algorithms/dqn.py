@@ -15,6 +15,8 @@ epsilon: both read the same logits, and what dueling adds to them is the same fo
 
 Differs from the paper: none of the rewards is clipped; the copy moves by `target_share` every `target_every` updates
 (1 copies it as the paper does, less is Polyak averaging). n > 1 is not corrected for being off-policy, as in Rainbow.
+The defaults are for shorter runs than CleanRL's of classic control: a copy every 100 updates (500), 64 turns a draw
+(128), and learning from the first turn on (after 10,000).
 Degenerates: on a table, with one decision a batch, SGD, huber=None and target_every=1, it is tabular Q-learning at
 rate lr.
 """
@@ -29,6 +31,7 @@ import torch
 from torch import Tensor
 
 from strop.functional.aggregation import largest_per_pick, scored_actions, token_mean
+from strop.functional.bounds import check_at_least, check_positive, check_positive_share, check_share
 from strop.functional.distributions import gather
 from strop.functional.errors import huber
 from strop.functional.windows import window
@@ -64,13 +67,11 @@ class DQN:
         target_share: float = 1.0
 
         def __post_init__(self) -> None:
-            for name in ("n_step", "target_every"):
-                if getattr(self, name) < 1:
-                    raise ValueError(f"algorithm.{name}={getattr(self, name)}: it is at least 1.")
-            if not 0.0 <= self.discount <= 1.0:
-                raise ValueError(f"algorithm.discount={self.discount}: it lies in [0, 1].")
-            if not 0.0 < self.target_share <= 1.0:
-                raise ValueError(f"algorithm.target_share={self.target_share}: it lies in (0, 1]; 1 copies.")
+            check_share("algorithm.discount", self.discount)
+            check_at_least("algorithm.n_step", self.n_step, 1)
+            check_positive("algorithm.huber", self.huber, none="takes the square of every error")
+            check_at_least("algorithm.target_every", self.target_every, 1)
+            check_positive_share("algorithm.target_share", self.target_share, hint="1 copies")
 
         def build(self, policy: Policy, sampling: Sampling, micro_tokens: int) -> DQN:
             return DQN(self, policy, micro_tokens)

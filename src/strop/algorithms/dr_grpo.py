@@ -19,6 +19,7 @@ from typing import ClassVar
 
 from strop.functional.advantages import group_mean
 from strop.functional.aggregation import constant, spread, sum_per_pick
+from strop.functional.bounds import check_at_least, check_not_negative
 from strop.functional.corrections import Correction
 from strop.functional.divergences import KL
 from strop.functional.objectives import token_objective
@@ -52,13 +53,16 @@ class DrGRPO:
 
         def __post_init__(self) -> None:
             check_clip(self.clip, self.clip, self.dual_clip)
+            check_at_least("algorithm.epochs", self.epochs, 1)
+            check_at_least("algorithm.max_tokens", self.max_tokens, 1, none="takes that of the sampling")
+            check_not_negative("algorithm.entropy", self.entropy)
 
         def build(self, policy: Policy, sampling: Sampling, micro_tokens: int) -> DrGRPO:
             return DrGRPO(self, policy, sampling, micro_tokens)
 
     def __init__(self, config: DrGRPO.Config, policy: Policy, sampling: Sampling, micro_tokens: int) -> None:
         self.config = config
-        self.max_tokens = config.max_tokens or sampling.max_tokens
+        self.max_tokens = sampling.max_tokens if config.max_tokens is None else config.max_tokens
         self.scorer = Scorer(policy, sampling, config.kl, micro_tokens, "Dr. GRPO", config.entropy, config.correction)
         self.optimizer = config.optimizer.build(policy.parameters())
         self.loss = partial(token_objective, low=config.clip, high=config.clip, dual=config.dual_clip)

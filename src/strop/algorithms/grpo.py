@@ -22,6 +22,7 @@ from typing import ClassVar
 
 from strop.functional.advantages import penalised
 from strop.functional.aggregation import sequence_mean, spread, sum_per_pick
+from strop.functional.bounds import check_at_least, check_not_negative
 from strop.functional.corrections import Correction
 from strop.functional.divergences import KL
 from strop.functional.objectives import token_objective
@@ -54,6 +55,8 @@ class GRPO:
 
         def __post_init__(self) -> None:
             check_clip(self.clip, self.clip, self.dual_clip)
+            check_at_least("algorithm.epochs", self.epochs, 1)
+            check_not_negative("algorithm.entropy", self.entropy)
 
         def build(self, policy: Policy, sampling: Sampling, micro_tokens: int) -> GRPO:
             return GRPO(self, policy, sampling, micro_tokens)

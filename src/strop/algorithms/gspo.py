@@ -8,8 +8,9 @@ Zheng et al. 2025 (2507.18071) eq. 5-7:
 One ratio a sequence, as the reward is one number a sequence. It is a geometric mean over the tokens, so it stays near 1
 and its band is some five hundred times narrower than a token's 0.2: 3e-4 below and 4e-4 above.
 
-Differs from the paper: KL is off by default. GSPO-token, sg(s_i) rho_it / sg(rho_it), has the same gradient as long as
-the advantage is one number a sequence, as it is here, so it is not offered.
+Differs from the paper: KL is off, and a batch is one step by default (the paper: four mini-batches). GSPO-token,
+sg(s_i) rho_it / sg(rho_it), has the same gradient as long as the advantage is one number a sequence, as it is here, so
+it is not offered.
 Degenerates: with one epoch every s_i is 1 and the gradient is GRPO's. Dividing by L_i makes s_i no importance weight:
 the estimate is biased as soon as the policy moves.
 """
@@ -24,6 +25,7 @@ from torch import Tensor
 
 from strop.functional.advantages import penalised
 from strop.functional.aggregation import sequence_mean, spread, sum_per_pick
+from strop.functional.bounds import check_at_least, check_not_negative
 from strop.functional.corrections import Correction
 from strop.functional.divergences import KL
 from strop.functional.objectives import clip_metrics
@@ -71,6 +73,8 @@ class GSPO:
 
         def __post_init__(self) -> None:
             check_clip(self.clip_low, self.clip_high)
+            check_at_least("algorithm.epochs", self.epochs, 1)
+            check_not_negative("algorithm.entropy", self.entropy)
 
         def build(self, policy: Policy, sampling: Sampling, micro_tokens: int) -> GSPO:
             return GSPO(self, policy, sampling, micro_tokens)

@@ -29,6 +29,7 @@ import torch
 from torch import Tensor
 
 from strop.functional.aggregation import largest_per_pick, scored_actions, token_mean
+from strop.functional.bounds import check_not_negative, check_positive_share, check_share
 from strop.functional.distributions import gather
 from strop.functional.errors import expectile
 from strop.functional.returns import next_value
@@ -66,12 +67,12 @@ class ILQL:
         jitter: float = 0.01
 
         def __post_init__(self) -> None:
+            check_share("algorithm.discount", self.discount)
             if not 0.0 < self.level < 1.0:
                 raise ValueError(f"algorithm.level={self.level}: an expectile lies between 0 and 1; 0.5 is the mean.")
-            if not 0.0 <= self.discount <= 1.0:
-                raise ValueError(f"algorithm.discount={self.discount}: it lies in [0, 1].")
-            if not 0.0 < self.target_share <= 1.0:
-                raise ValueError(f"algorithm.target_share={self.target_share}: it lies in (0, 1]; 1 copies.")
+            check_not_negative("algorithm.conservative", self.conservative)
+            check_positive_share("algorithm.target_share", self.target_share, hint="1 copies")
+            check_not_negative("algorithm.jitter", self.jitter)
 
         def build(self, policy: Policy, sampling: Sampling, micro_tokens: int) -> ILQL:
             return ILQL(self, policy, micro_tokens)

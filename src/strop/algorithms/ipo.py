@@ -21,6 +21,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from strop.comparing import PairScorer, Side
+from strop.functional.bounds import check_positive
 from strop.memory import Dataset
 from strop.optimizer import SGD, AdamW
 from strop.types import Batch, Metrics, Policy, Sampling, State, Update
@@ -44,8 +45,7 @@ class IPO:
         tau: float = 0.1
 
         def __post_init__(self) -> None:
-            if self.tau <= 0.0:
-                raise ValueError(f"algorithm.tau={self.tau}: it is positive.")
+            check_positive("algorithm.tau", self.tau)
 
         def build(self, policy: Policy, sampling: Sampling, micro_tokens: int) -> IPO:
             return IPO(self, policy, micro_tokens)

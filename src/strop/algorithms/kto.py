@@ -26,6 +26,7 @@ import torch
 from torch import Tensor
 
 from strop.functional.aggregation import num_actions_E, sum_per_pick
+from strop.functional.bounds import check_finite, check_not_negative, check_positive
 from strop.functional.preferences import mismatched, present
 from strop.memory import Dataset
 from strop.optimizer import SGD, AdamW
@@ -57,11 +58,10 @@ class KTO:
         threshold: float = 0.5
 
         def __post_init__(self) -> None:
-            if self.beta <= 0.0:
-                raise ValueError(f"algorithm.beta={self.beta}: it is positive.")
-            for name in ("desirable", "undesirable"):
-                if getattr(self, name) < 0.0:
-                    raise ValueError(f"algorithm.{name}={getattr(self, name)}: a weight cannot be negative.")
+            check_positive("algorithm.beta", self.beta)
+            check_not_negative("algorithm.desirable", self.desirable)
+            check_not_negative("algorithm.undesirable", self.undesirable)
+            check_finite("algorithm.threshold", self.threshold)
 
         def build(self, policy: Policy, sampling: Sampling, micro_tokens: int) -> KTO:
             return KTO(self, policy, micro_tokens)

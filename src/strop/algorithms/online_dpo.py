@@ -20,6 +20,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from strop.comparing import PairScorer, Side
+from strop.functional.bounds import check_positive
 from strop.functional.preferences import smoothed_sigmoid_loss
 from strop.memory import Fresh
 from strop.optimizer import SGD, AdamW
@@ -40,8 +41,7 @@ class OnlineDPO:
         beta: float = 0.1
 
         def __post_init__(self) -> None:
-            if self.beta <= 0.0:
-                raise ValueError(f"algorithm.beta={self.beta}: it is positive.")
+            check_positive("algorithm.beta", self.beta)
 
         def build(self, policy: Policy, sampling: Sampling, micro_tokens: int) -> OnlineDPO:
             return OnlineDPO(self, policy, sampling, micro_tokens)

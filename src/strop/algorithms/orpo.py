@@ -20,6 +20,7 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from strop.comparing import PairScorer, Side
+from strop.functional.bounds import check_not_negative
 from strop.functional.preferences import log_odds
 from strop.memory import Dataset
 from strop.optimizer import SGD, AdamW
@@ -44,8 +45,7 @@ class ORPO:
         weight: float = 0.1
 
         def __post_init__(self) -> None:
-            if self.weight < 0.0:
-                raise ValueError(f"algorithm.weight={self.weight}: it is 0 (SFT) or positive.")
+            check_not_negative("algorithm.weight", self.weight, hint="0 is SFT")
 
         def build(self, policy: Policy, sampling: Sampling, micro_tokens: int) -> ORPO:
             return ORPO(self, policy, micro_tokens)

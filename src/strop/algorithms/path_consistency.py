@@ -30,6 +30,7 @@ import torch
 from torch import Tensor
 
 from strop.functional.aggregation import largest_per_pick, scored_actions, token_mean
+from strop.functional.bounds import check_at_least, check_positive, check_positive_share, check_share
 from strop.functional.distributions import gather, log_law
 from strop.functional.windows import window
 from strop.memory import Replay
@@ -59,14 +60,10 @@ class PathConsistency:
         target_share: float = 0.01
 
         def __post_init__(self) -> None:
-            if self.beta <= 0.0:
-                raise ValueError(f"algorithm.beta={self.beta}: it is positive; DQN is the method without entropy.")
-            if self.n_step is not None and self.n_step < 1:
-                raise ValueError(f"algorithm.n_step={self.n_step}: it is at least 1; none goes to the end.")
-            if not 0.0 <= self.discount <= 1.0:
-                raise ValueError(f"algorithm.discount={self.discount}: it lies in [0, 1].")
-            if not 0.0 < self.target_share <= 1.0:
-                raise ValueError(f"algorithm.target_share={self.target_share}: it lies in (0, 1]; 1 copies.")
+            check_positive("algorithm.beta", self.beta, hint="DQN is the method without entropy")
+            check_share("algorithm.discount", self.discount)
+            check_at_least("algorithm.n_step", self.n_step, 1, none="goes to the end")
+            check_positive_share("algorithm.target_share", self.target_share, hint="1 copies")
 
         def build(self, policy: Policy, sampling: Sampling, micro_tokens: int) -> PathConsistency:
             return PathConsistency(self, policy, micro_tokens)

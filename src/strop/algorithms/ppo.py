@@ -29,8 +29,10 @@ from torch import Tensor
 from strop.actor_critic import ActorCritic, Critic, Opinions, critic_metrics
 from strop.functional.advantages import whitened
 from strop.functional.aggregation import scored_actions, token_mean
+from strop.functional.bounds import check_at_least, check_not_negative, check_share
 from strop.functional.divergences import KL, KLController
 from strop.functional.objectives import token_objective
+from strop.functional.ratios import check_clip
 from strop.functional.values import gae, td_errors
 from strop.memory import Fresh
 from strop.optimizer import SGD, AdamW
@@ -59,12 +61,12 @@ class PPO:
         minibatches: int = 1
 
         def __post_init__(self) -> None:
-            for name in ("discount", "trace"):
-                if not 0.0 <= getattr(self, name) <= 1.0:
-                    raise ValueError(f"algorithm.{name}={getattr(self, name)}: it lies in [0, 1].")
-            for name in ("epochs", "minibatches"):
-                if getattr(self, name) < 1:
-                    raise ValueError(f"algorithm.{name}={getattr(self, name)}: it is at least 1.")
+            check_clip(self.clip, self.clip)
+            check_not_negative("algorithm.entropy", self.entropy)
+            check_share("algorithm.discount", self.discount)
+            check_share("algorithm.trace", self.trace)
+            check_at_least("algorithm.epochs", self.epochs, 1)
+            check_at_least("algorithm.minibatches", self.minibatches, 1)
             if self.kl_controller is not None and self.kl.weight == 0.0:
                 raise ValueError(
                     "algorithm.kl_controller scales kl.weight, which is 0: set algorithm.kl.weight above 0."

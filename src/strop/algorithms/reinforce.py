@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from strop.functional.aggregation import scored_actions, sequence_sum
+from strop.functional.bounds import check_below, check_not_negative, check_share
 from strop.functional.corrections import Correction
 from strop.functional.divergences import KL
 from strop.functional.objectives import policy_gradient
@@ -52,10 +53,9 @@ class REINFORCE:
         correction: Correction | None = None
 
         def __post_init__(self) -> None:
-            if not 0.0 <= self.discount <= 1.0:
-                raise ValueError(f"algorithm.discount={self.discount}: it lies in [0, 1].")
-            if self.baseline_decay is not None and not 0.0 <= self.baseline_decay < 1.0:
-                raise ValueError(f"algorithm.baseline_decay={self.baseline_decay}: it lies in [0, 1), or is none.")
+            check_share("algorithm.discount", self.discount)
+            check_below("algorithm.baseline_decay", self.baseline_decay, 1.0, none="takes no baseline")
+            check_not_negative("algorithm.entropy", self.entropy)
 
         def build(self, policy: Policy, sampling: Sampling, micro_tokens: int) -> REINFORCE:
             return REINFORCE(self, policy, sampling, micro_tokens)

@@ -25,6 +25,7 @@ from torch import Tensor
 
 from strop.functional.advantages import group_mean, whitened
 from strop.functional.aggregation import scored_actions, spread, sum_per_pick, token_mean
+from strop.functional.bounds import check_at_least, check_not_negative, check_share
 from strop.functional.corrections import Correction
 from strop.functional.divergences import KL
 from strop.functional.objectives import token_objective
@@ -58,9 +59,10 @@ class REINFORCEPlusPlus:
         correction: Correction | None = None
 
         def __post_init__(self) -> None:
-            if not 0.0 <= self.discount <= 1.0:
-                raise ValueError(f"algorithm.discount={self.discount}: it lies in [0, 1].")
+            check_share("algorithm.discount", self.discount)
             check_clip(self.clip, self.clip)
+            check_at_least("algorithm.epochs", self.epochs, 1)
+            check_not_negative("algorithm.entropy", self.entropy)
 
         def build(self, policy: Policy, sampling: Sampling, micro_tokens: int) -> REINFORCEPlusPlus:
             return REINFORCEPlusPlus(self, policy, sampling, micro_tokens)

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from strop.functional.aggregation import token_mean
+from strop.functional.bounds import check_at_least, check_finite
 from strop.functional.divergences import KL
 from strop.memory import Fresh
 from strop.optimizer import SGD, AdamW
@@ -56,8 +57,8 @@ class RejectionSampling:
         threshold: float | None = None
 
         def __post_init__(self) -> None:
-            if self.best < 1:
-                raise ValueError(f"algorithm.best={self.best}: at least 1 answer of a group is kept.")
+            check_at_least("algorithm.best", self.best, 1)
+            check_finite("algorithm.threshold", self.threshold, none="keeps the best whatever they are")
 
         def build(self, policy: Policy, sampling: Sampling, micro_tokens: int) -> RejectionSampling:
             return RejectionSampling(self, policy, sampling, micro_tokens)

@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 
 from strop.functional.aggregation import sequence_sum, spread, sum_per_pick
+from strop.functional.bounds import check_not_negative
 from strop.functional.corrections import Correction
 from strop.functional.divergences import KL
 from strop.functional.objectives import policy_gradient
@@ -56,6 +57,9 @@ class ReMax:
         kl: KL = field(default_factory=KL)
         entropy: float = 0.0
         correction: Correction | None = None
+
+        def __post_init__(self) -> None:
+            check_not_negative("algorithm.entropy", self.entropy)
 
         def build(self, policy: Policy, sampling: Sampling, micro_tokens: int) -> ReMax:
             return ReMax(self, policy, sampling, micro_tokens)

@@ -26,6 +26,7 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from strop.comparing import text_scores
+from strop.functional.bounds import check_not_negative
 from strop.functional.preferences import Pairs, ordered_pairs, require_pairs
 from strop.functional.reading import read_after_last
 from strop.memory import Dataset
@@ -54,9 +55,8 @@ class RewardModel:
         centring: float = 0.01
 
         def __post_init__(self) -> None:
-            for name in ("margin", "centring"):
-                if getattr(self, name) < 0.0:
-                    raise ValueError(f"algorithm.{name}={getattr(self, name)}: it is 0 (off) or positive.")
+            check_not_negative("algorithm.margin", self.margin)
+            check_not_negative("algorithm.centring", self.centring)
 
         def build(self, policy: Policy, sampling: Sampling, micro_tokens: int) -> RewardModel:
             return RewardModel(self, policy, micro_tokens)

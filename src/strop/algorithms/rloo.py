@@ -21,6 +21,7 @@ from typing import ClassVar
 
 from strop.functional.advantages import leave_one_out
 from strop.functional.aggregation import sequence_sum, spread, sum_per_pick
+from strop.functional.bounds import check_at_least, check_not_negative
 from strop.functional.corrections import Correction
 from strop.functional.divergences import KL
 from strop.functional.objectives import sequence_objective
@@ -43,7 +44,7 @@ class RLOO:
 
         reads: ClassVar[str] = "tasks"
         memory: ClassVar[type] = Fresh.Config
-        optimizer: AdamW | SGD = field(default_factory=AdamW)
+        optimizer: AdamW | SGD = field(default_factory=lambda: AdamW(lr=1e-6))
         kl: KL = field(default_factory=lambda: KL(weight=0.05))
         clip: float = 0.2
         epochs: int = 1
@@ -52,6 +53,8 @@ class RLOO:
 
         def __post_init__(self) -> None:
             check_clip(self.clip, self.clip)
+            check_at_least("algorithm.epochs", self.epochs, 1)
+            check_not_negative("algorithm.entropy", self.entropy)
 
         def build(self, policy: Policy, sampling: Sampling, micro_tokens: int) -> RLOO:
             return RLOO(self, policy, sampling, micro_tokens)

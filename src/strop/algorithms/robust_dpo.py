@@ -22,6 +22,7 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from strop.comparing import PairScorer, Side
+from strop.functional.bounds import check_below, check_positive
 from strop.memory import Dataset
 from strop.optimizer import SGD, AdamW
 from strop.types import Batch, Metrics, Policy, Sampling, State, Update
@@ -46,10 +47,8 @@ class RobustDPO:
         flipped: float = 0.1
 
         def __post_init__(self) -> None:
-            if self.beta <= 0.0:
-                raise ValueError(f"algorithm.beta={self.beta}: it is positive.")
-            if not 0.0 <= self.flipped < 0.5:
-                raise ValueError(f"algorithm.flipped={self.flipped}: fewer than half of the labels are flipped.")
+            check_positive("algorithm.beta", self.beta)
+            check_below("algorithm.flipped", self.flipped, 0.5, hint="fewer than half of the labels are flipped")
 
         def build(self, policy: Policy, sampling: Sampling, micro_tokens: int) -> RobustDPO:
             return RobustDPO(self, policy, micro_tokens)

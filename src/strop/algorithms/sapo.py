@@ -24,6 +24,7 @@ from torch import Tensor
 
 from strop.functional.advantages import penalised
 from strop.functional.aggregation import sequence_mean, spread, sum_per_pick
+from strop.functional.bounds import check_at_least, check_not_negative, check_positive
 from strop.functional.corrections import Correction
 from strop.functional.divergences import KL
 from strop.functional.objectives import ratio_metrics
@@ -71,9 +72,10 @@ class SAPO:
         correction: Correction | None = None
 
         def __post_init__(self) -> None:
-            for name in ("tau_positive", "tau_negative"):
-                if not getattr(self, name) > 0.0:
-                    raise ValueError(f"algorithm.{name}={getattr(self, name)}: it is positive.")
+            check_positive("algorithm.tau_positive", self.tau_positive)
+            check_positive("algorithm.tau_negative", self.tau_negative)
+            check_at_least("algorithm.epochs", self.epochs, 1)
+            check_not_negative("algorithm.entropy", self.entropy)
 
         def build(self, policy: Policy, sampling: Sampling, micro_tokens: int) -> SAPO:
             return SAPO(self, policy, sampling, micro_tokens)

@@ -21,6 +21,7 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from strop.comparing import PairScorer, Side
+from strop.functional.bounds import check_not_negative, check_positive
 from strop.memory import Dataset
 from strop.optimizer import SGD, AdamW
 from strop.types import Batch, Metrics, Policy, Sampling, State, Update
@@ -45,8 +46,8 @@ class SimPO:
         gamma: float = 1.0
 
         def __post_init__(self) -> None:
-            if self.beta <= 0.0:
-                raise ValueError(f"algorithm.beta={self.beta}: it is positive.")
+            check_positive("algorithm.beta", self.beta)
+            check_not_negative("algorithm.gamma", self.gamma)
 
         def build(self, policy: Policy, sampling: Sampling, micro_tokens: int) -> SimPO:
             return SimPO(self, policy, micro_tokens)

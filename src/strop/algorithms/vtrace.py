@@ -25,6 +25,7 @@ from torch import Tensor
 
 from strop.actor_critic import ActorCritic, Critic, Opinions, critic_metrics
 from strop.functional.aggregation import scored_actions, token_mean
+from strop.functional.bounds import check_not_negative, check_share
 from strop.functional.divergences import KL
 from strop.functional.objectives import policy_gradient
 from strop.functional.ratios import log_ratio
@@ -53,13 +54,13 @@ class VTrace:
         entropy: float = 0.01
 
         def __post_init__(self) -> None:
-            if not 0.0 <= self.discount <= 1.0:
-                raise ValueError(f"algorithm.discount={self.discount}: it lies in [0, 1].")
+            check_share("algorithm.discount", self.discount)
             if not 0.0 < self.trace_cap <= self.ratio_cap:
                 raise ValueError(
                     f"algorithm.trace_cap={self.trace_cap}, ratio_cap={self.ratio_cap}: V-trace converges where "
                     "0 < trace_cap <= ratio_cap."
                 )
+            check_not_negative("algorithm.entropy", self.entropy)
 
         def build(self, policy: Policy, sampling: Sampling, micro_tokens: int) -> VTrace:
             return VTrace(self, policy, sampling, micro_tokens)

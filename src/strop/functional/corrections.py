@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from strop.functional.aggregation import num_actions_E, scored_actions, spread, sum_per_pick
+from strop.functional.bounds import check_at_least, check_share
 from strop.types import Batch, Last, Mean, Metrics
 
 Level = Literal["token", "sequence"]
@@ -50,14 +51,11 @@ class Correction:
             raise ValueError(f"correction.level={self.level!r}: allowed are {', '.join(LEVELS)}.")
         if self.kind not in KINDS:
             raise ValueError(f"correction.kind={self.kind!r}: allowed are {', '.join(KINDS)}.")
-        if not self.cap >= 1.0:
-            raise ValueError(f"correction.cap={self.cap}: it is at least 1, the weight of a sample that fits.")
-        if not 0.0 <= self.floor <= 1.0:
-            raise ValueError(f"correction.floor={self.floor}: it lies in [0, 1].")
+        check_at_least("correction.cap", self.cap, 1, hint="1 is the weight of a sample that fits")
+        check_share("correction.floor", self.floor)
         if self.floor > 0.0 and self.kind == "truncate":
             raise ValueError("correction.floor acts with kind='mask' only: a truncated weight has no lower bound.")
-        if self.max_staleness is not None and self.max_staleness < 0:
-            raise ValueError(f"correction.max_staleness={self.max_staleness}: it cannot be negative.")
+        check_at_least("correction.max_staleness", self.max_staleness, 0, none="keeps all")
 
 
 def truncated(ratio: Tensor, cap: float) -> Tensor:

@@ -21,6 +21,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from strop.functional.bounds import check_at_least, check_not_negative, check_positive
+
 Estimator = Literal["k1", "k2", "k3", "k3_ratio", "full"]
 Placement = Literal["reward", "loss"]
 ESTIMATORS = ("k1", "k2", "k3", "k3_ratio", "full")
@@ -36,8 +38,7 @@ class KL:
     estimator: Estimator = "k1"
 
     def __post_init__(self) -> None:
-        if self.weight < 0.0:
-            raise ValueError(f"kl.weight={self.weight}: it is 0 (off) or positive.")
+        check_not_negative("kl.weight", self.weight, hint="0 is off")
         if self.placement not in PLACEMENTS:
             raise ValueError(f"kl.placement={self.placement!r}: allowed are {', '.join(PLACEMENTS)}.")
         if self.estimator not in ESTIMATORS:
@@ -62,8 +63,8 @@ class KLController:
     horizon: int = 10_000
 
     def __post_init__(self) -> None:
-        if self.target <= 0.0 or self.horizon < 1:
-            raise ValueError(f"kl_controller: target={self.target} is positive and horizon={self.horizon} at least 1.")
+        check_positive("kl_controller.target", self.target)
+        check_at_least("kl_controller.horizon", self.horizon, 1)
 
     def after(self, weight: float, kl: float, num_episodes: int) -> float:
         """The weight after a batch whose sequences lie `kl` nats from the start."""

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from strop.functional.aggregation import num_actions_E
+from strop.functional.bounds import check_at_least
 from strop.types import Batch
 
 
@@ -47,9 +48,7 @@ def check_clip(low: float, high: float, dual: float | None = None) -> None:
     """Refuse bounds that mean nothing, in the words a user needs."""
     if not 0.0 <= low <= 1.0 or not high >= 0.0:
         raise ValueError(
-            f"the clip keeps ratios in [1 - {low}, 1 + {high}]: the first lies in [0, 1], the second >= 0."
+            f"algorithm.clip keeps ratios in [1 - clip_low, 1 + clip_high], here clip_low={low} and clip_high={high}: "
+            "the first lies in [0, 1], the second is 0 or above."
         )
-    if dual is not None and dual < 1.0 + high:
-        raise ValueError(
-            f"algorithm.dual_clip={dual}: it is at least {1.0 + high}, the upper end of the clip, or none."
-        )
+    check_at_least("algorithm.dual_clip", dual, 1.0 + high, hint="the clip ends there", none="bounds nothing")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
+from strop.functional.bounds import check_at_least
 from strop.types import Draw, Episode, Pick, State
 
 
@@ -22,9 +23,8 @@ class Dataset:
         num_draws: int = 1
 
         def __post_init__(self) -> None:
-            for name in ("size", "num_draws"):
-                if getattr(self, name) < 1:
-                    raise ValueError(f"memory.{name}={getattr(self, name)}: it is at least 1.")
+            check_at_least("memory.size", self.size, 1)
+            check_at_least("memory.num_draws", self.num_draws, 1)
 
         def build(self) -> Dataset:
             return Dataset(self)

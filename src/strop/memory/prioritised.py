@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from strop.functional.bounds import check_at_least, check_not_negative, check_positive, check_share
 from strop.memory.sum_tree import Numbers, SumTree
 from strop.schedules import Linear
 from strop.types import Draw, Episode, Pick, Schedule, State
@@ -42,14 +43,14 @@ class Prioritised:
 
         def __post_init__(self) -> None:
             for name in ("capacity", "size", "num_draws", "n_step", "warmup"):
-                if getattr(self, name) < 1:
-                    raise ValueError(f"memory.{name}={getattr(self, name)}: it is at least 1.")
-            if self.alpha < 0.0:
-                raise ValueError(f"memory.alpha={self.alpha}: it is 0 (uniform) or above.")
-            if self.floor <= 0.0:
-                raise ValueError(
-                    f"memory.floor={self.floor}: it is positive, or a turn without error never comes back."
-                )
+                check_at_least(f"memory.{name}", getattr(self, name), 1)
+            check_at_least(
+                "memory.capacity", self.capacity, self.warmup, hint=f"memory.warmup={self.warmup} has to fit"
+            )
+            check_not_negative("memory.alpha", self.alpha, hint="0 draws uniformly")
+            if not callable(self.beta):
+                check_share("memory.beta", self.beta)
+            check_positive("memory.floor", self.floor, hint="at 0 a turn without error never comes back")
 
         def build(self) -> Prioritised:
             return Prioritised(self)
@@ -99,6 +100,7 @@ class Prioritised:
     def _weights(self, chosen: Sequence[int]) -> list[float]:
         """(N P(i))^-beta over the largest of the draw, which is that of its smallest P."""
         beta = self.config.beta(self._num_drawn) if callable(self.config.beta) else self.config.beta
+        check_share("memory.beta", beta)  # a schedule says its numbers only now
         smallest = min(self._tree[i] for i in chosen)
         return [(smallest / self._tree[i]) ** beta for i in chosen]
 

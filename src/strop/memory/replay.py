@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
+from strop.functional.bounds import check_at_least
 from strop.types import Draw, Episode, Pick, State
 
 
@@ -16,7 +17,10 @@ class Replay:
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config:
-        """`capacity`, `size` and `warmup` count turns; `num_draws` updates a step; `n_step` turns a pick."""
+        """`capacity`, `size` and `warmup` count turns; `num_draws` updates a step; `n_step` turns a pick.
+
+        Differs from CleanRL's DQN in classic control: `size` 64 (128) and `warmup` 1 (10,000), for shorter runs.
+        """
 
         capacity: int = 10_000
         size: int = 64
@@ -26,8 +30,10 @@ class Replay:
 
         def __post_init__(self) -> None:
             for name in ("capacity", "size", "num_draws", "n_step", "warmup"):
-                if getattr(self, name) < 1:
-                    raise ValueError(f"memory.{name}={getattr(self, name)}: it is at least 1.")
+                check_at_least(f"memory.{name}", getattr(self, name), 1)
+            check_at_least(
+                "memory.capacity", self.capacity, self.warmup, hint=f"memory.warmup={self.warmup} has to fit"
+            )
 
         def build(self) -> Replay:
             return Replay(self)

@@ -27,6 +27,7 @@ from itertools import accumulate
 
 import numpy as np
 
+from strop.functional.bounds import check_not_negative, check_positive, check_positive_share
 from strop.planning.mdp import Floats
 from strop.types import Schedule, Tokens
 
@@ -57,9 +58,14 @@ class Edits:
         if len(set(self.alphabet)) != len(self.alphabet) or not self.alphabet:
             raise ValueError(f"edits.alphabet={self.alphabet}: it needs at least one token, each of them once.")
         if not 0 <= self.min_length <= self.max_length:
-            raise ValueError(f"edits allow {self.min_length} to {self.max_length} tokens: 0 <= min <= max is needed.")
-        if min(self.weights) < 0.0 or sum(self.weights) <= 0.0:
-            raise ValueError(f"edits have weights {self.weights}: they are >= 0, and not all 0.")
+            raise ValueError(
+                f"edits.min_length={self.min_length}, edits.max_length={self.max_length}: the first is 0 or above, "
+                "and the second no less."
+            )
+        for name in ("substitute", "insert", "delete"):
+            check_not_negative(f"edits.{name}", getattr(self, name), hint="it is a weight")
+        if sum(self.weights) == 0.0:
+            raise ValueError(f"edits have weights {self.weights}: they are not all 0.")
         if (self.insert > 0.0) != (self.delete > 0.0):
             raise ValueError(
                 f"edits.insert={self.insert}, edits.delete={self.delete}: a move that can never be taken back has no "
@@ -110,6 +116,9 @@ class Logarithmic:
 
     c: float
 
+    def __post_init__(self) -> None:
+        check_positive("Logarithmic.c", self.c)
+
     def __call__(self, step: int) -> float:
         return self.c / math.log(step + 1)
 
@@ -121,6 +130,11 @@ class Geometric:
     start: float
     ratio: float = 0.99
     floor: float = 1e-3
+
+    def __post_init__(self) -> None:
+        check_positive("Geometric.start", self.start)
+        check_positive_share("Geometric.ratio", self.ratio, hint="1 keeps the temperature")
+        check_positive("Geometric.floor", self.floor)
 
     def __call__(self, step: int) -> float:
         return max(self.start * self.ratio ** (step - 1), self.floor)

@@ -31,6 +31,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
+from strop.functional.bounds import check_at_least, check_not_negative, check_share
 from strop.functional.distributions import is_truncated, log_law
 from strop.planning.enumeration import Reward
 from strop.planning.mdp import Floats, Ints
@@ -84,13 +85,10 @@ class TreeSearch:
         kl_weight: float = 0.0
 
         def __post_init__(self) -> None:
-            if self.num_simulations < 1:
-                raise ValueError(f"num_simulations={self.num_simulations}: at least 1 is needed to choose a token.")
-            if not 0.0 <= self.max_weight <= 1.0:
-                raise ValueError(f"max_weight={self.max_weight}: it lies in [0, 1]; 0 is the mean, 1 the maximum.")
-            for name in ("exploration", "kl_weight"):
-                if getattr(self, name) < 0.0:
-                    raise ValueError(f"{name}={getattr(self, name)}: it is 0 or above.")
+            check_at_least("num_simulations", self.num_simulations, 1)
+            check_share("max_weight", self.max_weight, hint="0 is the mean, 1 the maximum")
+            check_not_negative("exploration", self.exploration)
+            check_not_negative("kl_weight", self.kl_weight)
 
     def __init__(
         self, config: TreeSearch.Config, policy: Policy, problem: Problem, leaf: Leaf, reference: Policy | None = None

@@ -25,6 +25,7 @@ from typing import ClassVar, TypeAlias
 import numpy as np
 import torch
 
+from strop.functional.bounds import check_at_least, check_share
 from strop.memory import Fresh
 from strop.planning.evaluation import policy_values
 from strop.planning.mdp import FiniteMDP, Floats, action_values, check_discount, deterministic
@@ -54,6 +55,11 @@ class MonteCarloRound:
     num_paths: int = 100
     max_steps: int = 100
     epsilon: float = 0.1
+
+    def __post_init__(self) -> None:
+        check_at_least("algorithm.round.num_paths", self.num_paths, 1)
+        check_at_least("algorithm.round.max_steps", self.max_steps, 1)
+        check_share("algorithm.round.epsilon", self.epsilon)
 
     def __call__(self, mdp: FiniteMDP, q_SA: Floats, discount: float, rng: np.random.Generator) -> Floats:
         policy_SA = epsilon_greedy(q_SA, self.epsilon)

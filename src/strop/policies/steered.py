@@ -2,6 +2,8 @@
 
 Snell et al. 2022 (2206.11871), sec. 4: logits = log pi_beta + strength * (Q - V). V is one number for all actions of a
 state, so the softmax takes it out again, and it is never read for acting.
+
+Differs from the paper: `strength` is 1 by default (its Wordle: 32), and what suits depends on the scale of the rewards.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import Parameter
 
+from strop.functional.bounds import check_not_negative
 from strop.functional.distributions import log_law
 from strop.policies.table import LOGITS
 from strop.types import Batch, Codec, Heads, Policy, Reduce, Sampling, State, Tokens, Want
@@ -42,8 +45,7 @@ class Steered:
         strength: float = 1.0
 
         def __post_init__(self) -> None:
-            if self.strength < 0.0:
-                raise ValueError(f"policy.strength={self.strength}: it is 0 (the base alone) or above.")
+            check_not_negative("policy.strength", self.strength, hint="0 is the base alone")
 
         def build(self, seed: int, dtype: str) -> tuple[Steered, Codec]:
             """The base as it stands, and a critic that begins as a copy of it: its first Q are the base's logits."""

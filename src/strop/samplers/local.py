@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from strop.functional.bounds import check_at_least
 from strop.functional.distributions import gather, log_law
 from strop.types import Codec, Completion, Policy, Sampling, Tokens
 
@@ -34,8 +35,7 @@ class LocalSampler:
         batch: int = 64
 
         def __post_init__(self) -> None:
-            if self.batch < 1:
-                raise ValueError(f"sampler.batch={self.batch}: it is at least 1.")
+            check_at_least("sampler.batch", self.batch, 1)
 
         def build(self, policy: Policy, codec: Codec) -> LocalSampler:
             return LocalSampler(policy, codec.stop, self.batch)

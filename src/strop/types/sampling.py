@@ -30,11 +30,11 @@ class Sampling:
     max_tokens: int = 64
 
     def __post_init__(self) -> None:
-        if self.max_tokens < 1:
+        if not self.max_tokens >= 1:
             raise ValueError(f"sampling.max_tokens={self.max_tokens}: at least 1 token is needed.")
         if not 0.0 < self.top_p <= 1.0:
             raise ValueError(f"sampling.top_p={self.top_p}: it lies in (0, 1]; 1 turns it off.")
-        if self.top_k < 0:
+        if not self.top_k >= 0:
             raise ValueError(f"sampling.top_k={self.top_k}: it is 0 (off) or a number of tokens.")
         if not callable(self.temperature) and not 0.0 <= self.temperature < math.inf:
             raise ValueError(f"sampling.temperature={self.temperature}: it is 0 (greedy) or above.")

@@ -123,8 +123,8 @@ def test_policies_that_are_no_laws_are_refused() -> None:
     [
         ({"alphabet": ()}, "at least one token"),
         ({"alphabet": (1, 1)}, "each of them once"),
-        ({"max_length": 2, "min_length": 3}, "3 to 2 tokens"),
-        ({"insert": -1.0}, ">= 0"),
+        ({"max_length": 2, "min_length": 3}, "max_length=2"),
+        ({"insert": -1.0}, r"edits\.insert=-1"),
         ({"insert": 0.0}, "never be taken back"),
         ({"insert": 0.0, "delete": 0.0, "substitute": 0.0}, "not all 0"),
     ],
