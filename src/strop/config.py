@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -179,8 +180,20 @@ class TrainConfig:
             raise ValueError(f"{name} is on-policy: it cannot learn from a replay memory. Leave memory out.")
         if not self.sampler.shares_weights and self.reads in WRITTEN:
             raise ValueError(f"sampler={_name(self.sampler)}: {name} learns from {self.reads}, and nobody samples.")
+        self._refuse_steps_out_of_reach(name)
         if self.gold and not self.held_out:
             raise ValueError("gold is judged on held-out tasks, and there are none: set held_out=[...].")
+
+    def _refuse_steps_out_of_reach(self, name: str) -> None:
+        """A pick holds memory.n_step turns: an n-step target that looks further would be cut short in silence."""
+        wanted, turns = getattr(self.algorithm, "n_step", None), getattr(self.memory, "n_step", None)
+        if wanted is None or turns is None or wanted <= turns * self.sampling.max_tokens:
+            return
+        needed = math.ceil(wanted / self.sampling.max_tokens)
+        raise ValueError(
+            f"algorithm.n_step={wanted}: {name} sees {turns} turn{'s' * (turns != 1)} of at most "
+            f"{self.sampling.max_tokens} tokens at a time. Set memory.n_step={needed}."
+        )
 
     @property
     def _is_on_policy(self) -> bool:

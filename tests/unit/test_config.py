@@ -45,6 +45,22 @@ def test_contradictions_are_refused_in_words(changes, words):
         config(**changes).resolve()
 
 
+@pytest.mark.parametrize(("n_step", "turns", "max_tokens", "needed"), [
+    (3, 1, 1, 3), (3, 2, 1, 3), (3, 1, 2, 2), (5, 2, 2, 3), (3, 3, 1, None), (3, 1, 3, None), (4, 2, 2, None),
+])  # fmt: skip
+def test_steps_that_a_memory_never_shows_are_refused(n_step, turns, max_tokens, needed):
+    one = config(
+        algorithm=strop.algorithms.DQN.Config(n_step=n_step),
+        memory=strop.memory.Replay.Config(n_step=turns),
+        sampling=strop.Sampling(max_tokens=max_tokens),
+    )
+    if needed is None:
+        one.resolve()
+        return
+    with pytest.raises(ValueError, match=rf"algorithm.n_step={n_step}: DQN sees.*Set memory.n_step={needed}"):
+        one.resolve()
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [("group_size", 0), ("steps", -1), ("threads", 0), ("dtype", "float16"), ("micro_tokens", 0)],

@@ -88,7 +88,7 @@ DEFAULTS: dict[tuple[Any, str], Any] = {
     (TreeSearch.Config, "max_weight"): 0.0, (TreeSearch.Config, "kl_weight"): 0.0,
     # 1.1, planning: discount .99 as in the tables; epsilon .1 of the maximisation-bias example; the counts are ours
     (Planner.Config, "mdp"): MISSING, (Planner.Config, "states"): MISSING, (Planner.Config, "round"): value_round,
-    (Planner.Config, "discount"): 0.99,
+    (Planner.Config, "discount"): 0.99, (Planner.Config, "seed"): 0,
     (MonteCarloRound, "num_paths"): 100, (MonteCarloRound, "max_steps"): 100, (MonteCarloRound, "epsilon"): 0.1,
     # 1.1, RAFT: the best of a group without a threshold; the rate is ours
     (RejectionSampling.Config, "optimizer"): AdamW(lr=1e-5),
@@ -104,6 +104,7 @@ DEFAULTS: dict[tuple[Any, str], Any] = {
     **{(kind.Config, "warmup"): 1 for kind in (Replay, Prioritised)},  # ours: the specification has 10k
     **{(kind.Config, "num_draws"): 1 for kind in (Replay, Prioritised)},
     **{(kind.Config, "n_step"): 1 for kind in (Replay, Prioritised)},
+    **{(kind.Config, "max_staleness"): None for kind in (Replay, Prioritised)},
     # 1.2, PER: alpha .6, beta .4 to 1 (over 10k draws: ours), epsilon 1e-6
     (Prioritised.Config, "alpha"): 0.6, (Prioritised.Config, "beta"): Linear(start=0.4, end=1.0, steps=10_000),
     (Prioritised.Config, "floor"): 1e-6,

@@ -41,6 +41,14 @@ def test_replay_keeps_the_newest_turns_in_whole_episodes() -> None:
     assert exact.held() == ["e2", "e3"]  # 6 turns fill a capacity of 6
 
 
+def test_replay_forgets_what_was_played_too_long_ago() -> None:
+    aged = [replace(one, version=version) for one, version in zip(walks(4), (0, 3, 4, 5), strict=True)]
+    for max_staleness, kept in ((None, 4), (5, 4), (2, 3), (1, 2), (0, 1)):
+        memory = Replay.Config(max_staleness=max_staleness).build()
+        memory.add(aged)
+        assert memory.held() == [one.id for one in aged[4 - kept :]]
+
+
 def test_replay_draws_every_turn_equally_often_and_cuts_windows_at_the_end() -> None:
     memory = Replay.Config(size=6000, n_step=2).build()
     memory.add(walks(2))

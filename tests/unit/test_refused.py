@@ -115,9 +115,11 @@ BOUNDS: dict[tuple[Any, str], tuple[list[Any], list[Any]]] = {
     (KTO.Config, "desirable"): WEIGHT, (KTO.Config, "undesirable"): WEIGHT, (KTO.Config, "threshold"): NUMBER,
     (ORPO.Config, "weight"): WEIGHT, (SimPO.Config, "gamma"): WEIGHT,
     (RewardModel.Config, "margin"): WEIGHT, (RewardModel.Config, "centring"): WEIGHT,
+    (Planner.Config, "seed"): ([-1], [0]),
     # memories
     **{(kind.Config, name): COUNT for kind in REPLAYS for name in ("capacity", "size", "num_draws", "n_step")},
     **{(kind.Config, "warmup"): ([0, 10_001], [1, 10_000]) for kind in REPLAYS},
+    **{(kind.Config, "max_staleness"): ([-1], [0, None]) for kind in REPLAYS},
     (Prioritised.Config, "alpha"): WEIGHT, (Prioritised.Config, "beta"): SHARE, (Prioritised.Config, "floor"): POSITIVE,
     (Dataset.Config, "size"): COUNT, (Dataset.Config, "num_draws"): COUNT,
     # optimisers and schedules

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from strop.functional.bounds import check_at_least, check_not_negative, check_positive, check_share
+from strop.memory.outdated import num_outdated
 from strop.memory.sum_tree import Numbers, SumTree
 from strop.schedules import Linear
 from strop.types import Draw, Episode, Pick, Schedule, State
@@ -40,6 +41,7 @@ class Prioritised:
         alpha: float = 0.6
         beta: float | Schedule = field(default_factory=lambda: Linear(start=0.4, end=1.0, steps=10_000))
         floor: float = 1e-6
+        max_staleness: int | None = None
 
         def __post_init__(self) -> None:
             for name in ("capacity", "size", "num_draws", "n_step", "warmup"):
@@ -52,6 +54,8 @@ class Prioritised:
                 check_share("memory.beta", self.beta)
             check_positive("memory.floor", self.floor, hint="at 0 a turn without error never comes back")
 
+            check_at_least("memory.max_staleness", self.max_staleness, 0, none="keeps what fits the capacity")
+
         def build(self) -> Prioritised:
             return Prioritised(self)
 
@@ -63,14 +67,15 @@ class Prioritised:
         self._largest, self._num_drawn = 1.0, 0
 
     def add(self, episodes: Sequence[Episode]) -> None:
-        """Append with the largest priority; drop whole episodes from the oldest on while the rest fills capacity."""
+        """Append with the largest priority; forget what no longer fits or is too stale, as Replay does."""
         new = [episode for episode in episodes if episode.turns]
         self._episodes.extend(new)
         num_new = sum(len(episode.turns) for episode in new)
         leaves = np.concatenate([self._tree.leaves, np.full(num_new, self._largest**self.config.alpha)])
-        while self._episodes and len(leaves) - len(self._episodes[0].turns) >= self.config.capacity:
-            leaves = leaves[len(self._episodes.pop(0).turns) :]
-        self._index(leaves)
+        num_gone = num_outdated(self._episodes, self.config.capacity, self.config.max_staleness)
+        num_turns_gone = sum(len(episode.turns) for episode in self._episodes[:num_gone])
+        del self._episodes[:num_gone]
+        self._index(leaves[num_turns_gone:])
 
     def _index(self, leaves: Numbers) -> None:
         """The tree over the leaves, and which turn each of them is."""

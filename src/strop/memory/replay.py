@@ -9,6 +9,7 @@ import numpy as np
 from torch import Tensor
 
 from strop.functional.bounds import check_at_least
+from strop.memory.outdated import num_outdated
 from strop.types import Draw, Episode, Pick, State
 
 
@@ -17,7 +18,8 @@ class Replay:
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config:
-        """`capacity`, `size` and `warmup` count turns; `num_draws` updates a step; `n_step` turns a pick.
+        """`capacity`, `size` and `warmup` count turns; `num_draws` updates a step; `n_step` turns a pick;
+        `max_staleness` the steps after which a turn is forgotten (none: only `capacity` bounds its age).
 
         Differs from CleanRL's DQN in classic control: `size` 64 (128) and `warmup` 1 (10,000), for shorter runs.
         """
@@ -27,6 +29,7 @@ class Replay:
         num_draws: int = 1
         n_step: int = 1
         warmup: int = 1
+        max_staleness: int | None = None
 
         def __post_init__(self) -> None:
             for name in ("capacity", "size", "num_draws", "n_step", "warmup"):
@@ -34,6 +37,8 @@ class Replay:
             check_at_least(
                 "memory.capacity", self.capacity, self.warmup, hint=f"memory.warmup={self.warmup} has to fit"
             )
+
+            check_at_least("memory.max_staleness", self.max_staleness, 0, none="keeps what fits the capacity")
 
         def build(self) -> Replay:
             return Replay(self)
@@ -43,11 +48,9 @@ class Replay:
         self._episodes: list[Episode] = []
 
     def add(self, episodes: Sequence[Episode]) -> None:
-        """Append, then drop whole episodes from the oldest on while the rest still fills the capacity."""
+        """Append, then forget whole episodes, from the oldest on: those that no longer fit, and those too stale."""
         self._episodes.extend(episode for episode in episodes if episode.turns)
-        num_turns = sum(len(episode.turns) for episode in self._episodes)
-        while num_turns - len(self._episodes[0].turns if self._episodes else ()) >= self.config.capacity:
-            num_turns -= len(self._episodes.pop(0).turns)
+        del self._episodes[: num_outdated(self._episodes, self.config.capacity, self.config.max_staleness)]
 
     def draws(self, rng: np.random.Generator) -> Iterator[Draw]:
         """`num_draws` draws of `size` picks of `n_step` turns (fewer at an episode's end)."""

@@ -88,6 +88,7 @@ class Planner:
 
         def __post_init__(self) -> None:
             check_discount(self.discount)
+            check_at_least("algorithm.seed", self.seed, 0)
             if len(self.states) != self.mdp.num_states:
                 raise ValueError(
                     f"algorithm.states names {len(self.states)} of {self.mdp.num_states} states: name all."

@@ -136,6 +136,15 @@ def test_old_episodes_leave_with_their_priorities() -> None:
     assert memory.state_dict()["leaves"].tolist() == pytest.approx([3.0, 4.0, 5.0, 9.0, 6.0, 6.0])
 
 
+def test_stale_episodes_leave_with_their_priorities() -> None:
+    memory = held([1.0, 2.0, 3.0, 4.0], num_turns=2, max_staleness=3)  # of version 0
+    memory.add([replace(walks(1, 2, first=2)[0], version=3)])
+    assert memory.held() == ["e0", "e1", "e2"]
+    memory.add([replace(walks(1, 2, first=3)[0], version=4)])
+    assert memory.held() == ["e2", "e3"]
+    assert memory.state_dict()["leaves"].tolist() == pytest.approx([4.0] * 4)
+
+
 def test_windows_are_cut_at_the_end_and_warm_up_is_kept() -> None:
     memory = Prioritised.Config(size=20, n_step=2, warmup=4).build()
     memory.add(walks(1, 3))
