@@ -8,7 +8,8 @@ Schulman et al. 2017 (1707.06347, eq. 7 and 9) on advantages of 1506.02438 (eq. 
     A_t = delta_t + discount * trace * A_next,   delta_t = r_t - kl.weight * KL_t + discount * V(next) - V(t)
     R_t = A_t + V(t), before the advantages are whitened
 
-rho = pi / pi_old; pi_old are the learner's own log-probs when the batch came in.
+rho = pi / pi_old; pi_old are the learner's own log-probs when the batch came in. `dual_clip` c keeps rho at most c where
+A < 0 (Ye et al. 2019, 1912.09729, eq. 3).
 
 Differs from the paper: no value clip by default; the advantages of the batch are whitened, not of each mini-batch; a
 TRUNCATED episode bootstraps V of what would have followed, where common code takes it for an end. The half of the value
@@ -31,6 +32,7 @@ from strop.functional.advantages import whitened
 from strop.functional.aggregation import scored_actions, token_mean
 from strop.functional.divergences import KL, KLController
 from strop.functional.objectives import token_objective
+from strop.functional.ratios import check_clip
 from strop.functional.values import gae, td_errors
 from strop.memory import Fresh
 from strop.optimizer import SGD, AdamW
@@ -43,7 +45,9 @@ class PPO:
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config:
-        """`clip` bounds each token's ratio, `trace` is GAE's lambda; an epoch is a pass in `minibatches` steps."""
+        """`clip` bounds each token's ratio, `dual_clip` also where A < 0; `trace` is GAE's lambda; an epoch is a pass in
+        `minibatches` steps.
+        """
 
         reads: ClassVar[str] = "tasks"
         memory: ClassVar[type] = Fresh.Config
@@ -51,6 +55,7 @@ class PPO:
         kl: KL = field(default_factory=lambda: KL(weight=0.05))
         kl_controller: KLController | None = None
         clip: float = 0.2
+        dual_clip: float | None = None
         critic: Critic = field(default_factory=lambda: Critic(weight=0.1))
         entropy: float = 0.0
         discount: float = 1.0
@@ -59,6 +64,7 @@ class PPO:
         minibatches: int = 1
 
         def __post_init__(self) -> None:
+            check_clip(self.clip, self.clip, self.dual_clip)
             for name in ("discount", "trace"):
                 if not 0.0 <= getattr(self, name) <= 1.0:
                     raise ValueError(f"algorithm.{name}={getattr(self, name)}: it lies in [0, 1].")
@@ -77,7 +83,7 @@ class PPO:
         self.config = config
         self.actor_critic = ActorCritic(policy, sampling, config.kl, micro_tokens, config.critic, "PPO")
         self.optimizer = config.optimizer.build(self.actor_critic.parameters())
-        self.loss = partial(token_objective, low=config.clip, high=config.clip)
+        self.loss = partial(token_objective, low=config.clip, high=config.clip, dual=config.dual_clip)
         self.kl_weight = config.kl.weight
         self.num_updates = 0
 
