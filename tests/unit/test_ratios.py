@@ -34,7 +34,9 @@ HELD = partial(cispo_loss, floor=0.8, cap=1.2)
 
 def built(kind: Any, **fields: Any) -> Any:
     """The loss of an algorithm with these fields, which is built where it is called."""
-    return lambda *given: kind.Config(**fields).build(Table(3, capacity=4, value_head=True), Sampling(), 4096).loss(*given)
+    return lambda *given: (
+        kind.Config(**fields).build(Table(3, capacity=4, value_head=True), Sampling(), 4096).loss(*given)
+    )
 
 
 TABLE = [

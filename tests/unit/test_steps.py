@@ -209,9 +209,7 @@ def test_dual_clip_holds_a_bad_answer_whose_ratio_grew_by_hand(dual: float | Non
     # .5 / 4 = 1/4; with lr 4 ln 2 the logits end at +-ln 2, so 0 has probability .8, ratio 1.6, and 1 has ratio .4.
     # Epoch 2: -1.2 - 1.2 + min(1.6, dual) + .8, where dual 1.5 closes the last token that the clip left open.
     policy = coin()
-    config = PPO.Config(
-        optimizer=SGD(lr=4 * math.log(2)), kl=KL(), dual_clip=dual, critic=Critic(weight=0.0), epochs=2
-    )
+    config = PPO.Config(optimizer=SGD(lr=4 * math.log(2)), kl=KL(), dual_clip=dual, critic=Critic(weight=0.0), epochs=2)
     paid = ((0, 2.0), (0, 2.0), (0, 0.0), (1, 0.0))
     batch = batch_of(*(episode(turn((9,), (token,), (HALF,)), reward=r) for token, r in paid), layout="per_turn")
     metrics = config.build(policy, Sampling(), 4096).update(batch).metrics
