@@ -93,6 +93,15 @@ def test_a_critic_is_read_behind_the_prefix() -> None:
         critic_values(table(0, 3, 4), task)
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_a_critic_of_exact_values_finds_the_best_completion(seed: int) -> None:
+    task, policy = problem(horizon=3, seed=seed), table(seed, scale=0.3)
+    best = optimal_values(tree(seed, scale=0.3), task.reward)
+    leaf = critic_values(valued(policy, best.value), task)
+    search = TreeSearch(TreeSearch.Config(num_simulations=300), policy, task, leaf)
+    assert task.reward(search.decode()) == best.value[()]
+
+
 @pytest.mark.parametrize("kind", ["gpt2", "llama"])
 def test_a_critic_s_value_is_the_head_of_the_last_hidden_state(kind: str) -> None:
     policy = transformer(kind, value_head=True)
