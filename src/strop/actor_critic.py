@@ -10,6 +10,7 @@ from torch.nn import Parameter
 
 from strop.functional.aggregation import scored_actions
 from strop.functional.bounds import check_not_negative, check_positive
+from strop.functional.corrections import Correction
 from strop.functional.distributions import entropy, gather, log_law
 from strop.functional.divergences import KL
 from strop.functional.values import explained_variance, value_loss
@@ -67,11 +68,20 @@ class ActorCritic:
     KL to the start is taken in the reward, token by token, where the critic sees it.
     """
 
-    def __init__(self, policy: Policy, sampling: Sampling, kl: KL, micro_tokens: int, critic: Critic, who: str) -> None:
+    def __init__(
+        self,
+        policy: Policy,
+        sampling: Sampling,
+        kl: KL,
+        micro_tokens: int,
+        critic: Critic,
+        who: str,
+        correction: Correction | None = None,
+    ) -> None:
         if kl.placement != "reward":
             raise ValueError(f"{who} takes KL in the reward, where its critic sees it: set kl.placement=reward.")
         require_values(policy)
-        self.scorer = Scorer(policy, sampling, kl, micro_tokens, who)
+        self.scorer = Scorer(policy, sampling, kl, micro_tokens, who, correction=correction)
         self.policy, self.sampling, self.micro_tokens = policy, sampling, micro_tokens
         self.config = critic
         self.critic: Policy | None = policy.twin() if critic.separate else None

@@ -67,11 +67,10 @@ class Scorer:
         """
         old_BT = self.whole(batch) if epochs > 1 or self.correction is not None else None
         metrics: list[Metrics] = [self.kl_metrics(batch, reference_BT)]
-        if self.correction is not None and old_BT is not None:
-            off_BT = log_ratio(old_BT, batch.logprobs_BT, scored_actions(batch))
-            factor_BT = correction_weight(self.correction, off_BT, batch)
+        if old_BT is not None:
+            factor_BT, corrected = self.correct(batch, old_BT)
             weight_BT = weight_BT * factor_BT
-            metrics.append(correction_metrics(self.correction, off_BT, factor_BT, batch))
+            metrics.append(corrected)
         for epoch in range(epochs):
             terms = self._terms(batch, advantage_BT, weight_BT, reference_BT, old_BT, loss, keep, epoch == 0)
             metrics.append(optimizer.step(batch, terms))
@@ -125,6 +124,14 @@ class Scorer:
         if self.reference is not None and self.kl.placement == "loss" and self.kl.estimator == "full":
             law_NV = law_of(self.reference, micro, self.sampling)
         return score(self.policy, micro, self.sampling, law_NV, learns_entropy=self.entropy != 0.0)
+
+    def correct(self, batch: Batch, old_BT: Tensor) -> tuple[Tensor, Metrics]:
+        """The correction's factor [B, T] on each action's loss, and its metrics; 1 and none without a correction."""
+        if self.correction is None:
+            return torch.ones_like(old_BT), {}
+        off_BT = log_ratio(old_BT, batch.logprobs_BT, scored_actions(batch))
+        factor_BT = correction_weight(self.correction, off_BT, batch)
+        return factor_BT, correction_metrics(self.correction, off_BT, factor_BT, batch)
 
     def whole(self, batch: Batch) -> Tensor:
         """The policy's log-probs [B, T] of the whole batch, without gradient."""

@@ -15,7 +15,10 @@ import torch
 
 from exact.build import batch_of, episode, flat, turn
 from exact.tree import PROMPT, ascent, random_weights, relative, set_weights
+from strop.actor_critic import Critic
+from strop.algorithms.a2c import A2C
 from strop.algorithms.dr_grpo import DrGRPO
+from strop.algorithms.ppo import PPO
 from strop.algorithms.reinforce import REINFORCE
 from strop.batch import collate
 from strop.environments.single_turn import SingleTurn
@@ -26,6 +29,7 @@ from strop.policies.table import Table
 from strop.rollout import Scene, play
 from strop.samplers.local import LocalSampler
 from strop.types import Pick, Sampling, Task
+from strop.verify.actor_critic import random_rewards, valued_tree
 from strop.verify.corrections import KINDS, NOISE, by_hand, expected, mismatched
 
 pytestmark = pytest.mark.matrix
@@ -62,6 +66,43 @@ def test_the_weight_multiplies_every_epoch_and_every_micro_batch_alike() -> None
         algorithm = config.build(tree.policy, Sampling(), micro)
         moved.append(ascent(tree, algorithm, [Pick(one) for one in episodes]))
     assert relative(*moved) < 1e-12
+
+
+@pytest.mark.parametrize("kind", [A2C, PPO])
+def test_an_actor_critic_weighs_each_tokens_loss_by_hand(kind: Any) -> None:
+    # V = 0 and A = R = 3, 1, -4 with ratios 3, 1, .5 of one-token answers on a fair coin: token 0, 0, 1. With TIS 2 the
+    # critic moves by (2 * 3 + 1 * 1 - .5 * 4) / 3 = 5/3 and logit 0 by (2 * 3 + 1 + .5 * 4) / 2 / 3 = 1.5; PPO whitens
+    # A with its plain mean 0 and std sqrt(26 / 3)
+    fields: dict[str, Any] = {"optimizer": SGD(lr=1.0), "kl": KL(), "critic": Critic(), "entropy": 0.0}
+    more = {"epochs": 1} if kind is PPO else {}
+    spread = math.sqrt(26 / 3) if kind is PPO else 1.0
+    answers = ((0, 3.0, 3.0), (0, 1.0, 1.0), (1, -4.0, 0.5))
+    for micro in (4096, 1):
+        table = Table(2, capacity=4, value_head=True)
+        table.row(PROMPT)
+        batch = batch_of(
+            *(episode(turn(PROMPT, (y,), (math.log(0.5 / r),)), reward=paid) for y, paid, r in answers),
+            layout="per_turn",
+        )
+        algorithm = kind.Config(**fields, **more, correction=Correction()).build(table, Sampling(), micro)
+        metrics = algorithm.update(batch).metrics
+        assert table.value[0].item() == pytest.approx(5 / 3)
+        assert table.weight[0].tolist() == pytest.approx([1.5 / spread, -1.5 / spread])
+        assert metrics["correction/ess"].value == pytest.approx(4.5**2 / (3 * 10.25))
+        assert metrics["correction/weight"].value == pytest.approx(3.5 / 3)
+
+
+@pytest.mark.parametrize("kind", [A2C, PPO])
+def test_an_actor_critic_without_a_gap_is_not_changed_by_its_correction(kind: Any) -> None:
+    moved = []
+    for correction in (None, Correction(), Correction(level="sequence", kind="mask", floor=0.999, cap=1.001)):
+        tree = valued_tree()
+        algorithm = kind.Config(optimizer=SGD(lr=1.0), kl=KL(), correction=correction).build(
+            tree.policy, Sampling(), 4096
+        )
+        moved.append(ascent(tree, algorithm, [Pick(one) for one in tree.episodes(random_rewards(tree))]))
+    assert relative(moved[1], moved[0]) < 1e-12
+    assert relative(moved[2], moved[0]) < 1e-12
 
 
 def test_metrics_say_how_far_the_sampler_is() -> None:

@@ -11,11 +11,11 @@ import torch
 from exact.build import transformer
 from strop.planning.boltzmann import regularised_optimum, soft_values
 from strop.planning.enumeration import enumerate_sequences, mean_values, optimal_values
-from strop.planning.mcts import Problem, TreeSearch, rollout_values
+from strop.planning.mcts import Problem, TreeSearch, critic_values, rollout_values
 from strop.samplers.local import LocalSampler
 from strop.types import Sampling, Tokens
 from strop.verify.planned import PROMPT, STOP, table, tree
-from strop.verify.searching import problem
+from strop.verify.searching import problem, valued
 
 pytestmark = pytest.mark.matrix
 
@@ -82,6 +82,38 @@ def test_rollouts_estimate_the_policy_s_value() -> None:
     leaf = rollout_values(LocalSampler(policy, STOP), task, np.random.default_rng(0), num_rollouts=2000)
     for prefix in ((), (1,), (2, 1)):
         assert leaf(prefix) == pytest.approx(exact[prefix], abs=0.1)  # std about 1, so 4.5 standard errors
+
+
+def test_a_critic_is_read_behind_the_prefix() -> None:
+    task = problem()
+    value = {prefix: float(i) for i, prefix in enumerate(tree(0, 3, 4).laws)}
+    leaf = critic_values(valued(table(0, 3, 4), value), task)
+    assert {prefix: leaf(prefix) for prefix in value} == value
+    with pytest.raises(ValueError, match=r"policy.value_head=true"):
+        critic_values(table(0, 3, 4), task)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_critic_of_exact_values_finds_the_best_completion(seed: int) -> None:
+    task, policy = problem(horizon=3, seed=seed), table(seed, scale=0.3)
+    best = optimal_values(tree(seed, scale=0.3), task.reward)
+    leaf = critic_values(valued(policy, best.value), task)
+    search = TreeSearch(TreeSearch.Config(num_simulations=300), policy, task, leaf)
+    assert task.reward(search.decode()) == best.value[()]
+
+
+@pytest.mark.parametrize("kind", ["gpt2", "llama"])
+def test_a_critic_s_value_is_the_head_of_the_last_hidden_state(kind: str) -> None:
+    policy = transformer(kind, value_head=True)
+    with torch.no_grad():
+        policy.value_head.weight.normal_(generator=torch.Generator().manual_seed(3))
+    leaf = critic_values(policy, problem(vocabulary=7))
+    for prefix in ((), (2,), (5, 1, 4)):
+        with torch.no_grad():
+            hidden_1TH = policy.model.base_model(torch.tensor([[*PROMPT, *prefix]])).last_hidden_state
+            expected = policy.value_head(hidden_1TH[0, -1].to(policy.value_head.weight.dtype)).item()
+        assert leaf(prefix) == pytest.approx(expected, rel=1e-5)
+        assert abs(expected) > 1e-3
 
 
 def test_mean_backup_is_the_mean_of_what_came_back() -> None:

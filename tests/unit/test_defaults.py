@@ -139,7 +139,7 @@ DEFAULTS: dict[tuple[Any, str], Any] = {
     (VTrace.Config, "critic"): Critic(weight=1.0), (VTrace.Config, "entropy"): 0.01,
     # 1.4, PPO (6): lr 3e-6, 4 epochs, KL .05 in the reward, epsilon .2, c_v .1, lambda .95; (4): discount 1, one
     # mini-batch, no entropy bonus. The value clip of .2 is off: ours
-    (PPO.Config, "optimizer"): AdamW(lr=3e-6), (PPO.Config, "clip"): 0.2,
+    (PPO.Config, "optimizer"): AdamW(lr=3e-6), (PPO.Config, "clip"): 0.2, (PPO.Config, "dual_clip"): None,
     (PPO.Config, "kl"): KL(weight=0.05, placement="reward", estimator="k1"), (PPO.Config, "kl_controller"): None,
     (PPO.Config, "critic"): Critic(weight=0.1, clip=None), (PPO.Config, "entropy"): 0.0,
     (PPO.Config, "discount"): 1.0, (PPO.Config, "trace"): 0.95, (PPO.Config, "epochs"): 4,
@@ -179,7 +179,7 @@ DEFAULTS: dict[tuple[Any, str], Any] = {
     (SimPO.Config, "optimizer"): AdamW(lr=1e-6), (SimPO.Config, "beta"): 2.0, (SimPO.Config, "gamma"): 1.0,
     (OnlineDPO.Config, "optimizer"): AdamW(lr=5e-7), (OnlineDPO.Config, "beta"): 0.1,
     # 1.8: TIS with C = 2; no correction unless the sampler is another engine
-    **{(kind.Config, "correction"): None for kind in (*RATIOS, DAPO, REINFORCE, ReMax)},
+    **{(kind.Config, "correction"): None for kind in (*RATIOS, DAPO, REINFORCE, ReMax, A2C, PPO)},
     (Correction, "level"): "token", (Correction, "kind"): "truncate", (Correction, "cap"): 2.0,
     (Correction, "floor"): 0.0, (Correction, "max_staleness"): None,
     # the specification prints nothing for these

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from exact.build import batch_of, episode, turn
+from strop.algorithms import ppo
 from strop.algorithms.cispo import CISPO, cispo_loss
 from strop.algorithms.dapo import DAPO
 from strop.algorithms.dr_grpo import DrGRPO
@@ -33,7 +34,9 @@ HELD = partial(cispo_loss, floor=0.8, cap=1.2)
 
 def built(kind: Any, **fields: Any) -> Any:
     """The loss of an algorithm with these fields, which is built where it is called."""
-    return lambda *given: kind.Config(**fields).build(Table(3, capacity=4), Sampling(), 4096).loss(*given)
+    return lambda *given: (
+        kind.Config(**fields).build(Table(3, capacity=4, value_head=True), Sampling(), 4096).loss(*given)
+    )
 
 
 TABLE = [
@@ -46,6 +49,9 @@ TABLE = [
     *(("cispo .8 to 1.2", HELD, sign, weights) for sign, weights in BAND.items()),
     # what the algorithms make of their fields
     ("grpo, dual clip 3", built(GRPO, dual_clip=3.0), -1.0, (*PPO[-1.0][:-2], 0, 0)),
+    *(("ppo itself", built(ppo.PPO), sign, weights) for sign, weights in PPO.items()),
+    ("ppo itself, dual clip 3", built(ppo.PPO, dual_clip=3.0), +1.0, PPO[1.0]),
+    ("ppo itself, dual clip 3", built(ppo.PPO, dual_clip=3.0), -1.0, (*PPO[-1.0][:-2], 0, 0)),
     ("dr. grpo, dual clip 3", built(DrGRPO, dual_clip=3.0), -1.0, (*PPO[-1.0][:-2], 0, 0)),
     *(("dapo itself", built(DAPO), sign, weights) for sign, weights in HIGHER.items()),
     *(("cispo itself", built(CISPO, floor=0.8, cap=1.2), sign, weights) for sign, weights in BAND.items()),

@@ -95,7 +95,7 @@ BOUNDS: dict[tuple[Any, str], tuple[list[Any], list[Any]]] = {
     **{(kind.Config, "clip"): SHARE for kind in (GRPO, DrGRPO, RLOO, REINFORCEPlusPlus, PPO)},
     **{(kind.Config, "clip_low"): SHARE for kind in (DAPO, GSPO)},
     **{(kind.Config, "clip_high"): ([-TINY], [0.0, INFINITE]) for kind in (DAPO, GSPO)},
-    **{(kind.Config, "dual_clip"): DUAL for kind in (GRPO, DrGRPO)},
+    **{(kind.Config, "dual_clip"): DUAL for kind in (GRPO, DrGRPO, PPO)},
     (DrGRPO.Config, "max_tokens"): ([0, -5], [1, None]),
     (DAPO.Config, "overlong_tokens"): AMOUNT, (DAPO.Config, "oversampling"): COUNT,
     (CISPO.Config, "floor"): SHARE, (CISPO.Config, "cap"): ([UNDER_1], [1.0, INFINITE]),

@@ -203,6 +203,24 @@ def test_second_epoch_is_clipped_by_hand() -> None:
     assert update.metrics["policy/clip_active"].value == 0.5  # none of two in epoch 1, two of two in epoch 2
 
 
+@pytest.mark.parametrize(("dual", "loss"), [(1.5, -0.1 / 4), (None, 0.0)])
+def test_dual_clip_holds_a_bad_answer_whose_ratio_grew_by_hand(dual: float | None, loss: float) -> None:
+    # V = 0, one token each: 0 pays 2, 2 and 0, 1 pays 0, whitened A = 1, 1, -1, -1. Epoch 1 has grad (1 + 1 - 1 + 1)
+    # .5 / 4 = 1/4; with lr 4 ln 2 the logits end at +-ln 2, so 0 has probability .8, ratio 1.6, and 1 has ratio .4.
+    # Epoch 2: -1.2 - 1.2 + min(1.6, dual) + .8, where dual 1.5 closes the last token that the clip left open.
+    policy = coin()
+    config = PPO.Config(optimizer=SGD(lr=4 * math.log(2)), kl=KL(), dual_clip=dual, critic=Critic(weight=0.0), epochs=2)
+    paid = ((0, 2.0), (0, 2.0), (0, 0.0), (1, 0.0))
+    batch = batch_of(*(episode(turn((9,), (token,), (HALF,)), reward=r) for token, r in paid), layout="per_turn")
+    metrics = config.build(policy, Sampling(), 4096).update(batch).metrics
+    assert metrics["optimizer/loss"].value == pytest.approx(loss, abs=1e-7)  # 1e-8 stands beside the spread
+    assert metrics["policy/clip_active"].total == (4 if dual else 3)
+    if dual:
+        assert policy.weight[0].tolist() == pytest.approx([math.log(2), -math.log(2)])
+    else:
+        assert policy.weight[0, 0] < math.log(2) - 0.1
+
+
 def test_reinforce_baseline_is_a_running_mean_of_past_returns() -> None:
     algorithm = build(REINFORCE, coin(), baseline_decay=0.9)
     algorithm.update(pair())

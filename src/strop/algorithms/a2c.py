@@ -23,6 +23,7 @@ import torch
 from strop.actor_critic import ActorCritic, Critic, Opinions, critic_metrics
 from strop.functional.aggregation import token_mean
 from strop.functional.bounds import check_at_least, check_not_negative, check_share
+from strop.functional.corrections import Correction
 from strop.functional.divergences import KL
 from strop.functional.objectives import policy_gradient
 from strop.functional.returns import returns_to_go
@@ -37,7 +38,10 @@ class A2C:
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config:
-        """`n_step` counts actions; none looks to the end of the episode."""
+        """`n_step` counts actions; none looks to the end of the episode.
+
+        `correction` is for samples of another policy; it weighs the critic's loss as well.
+        """
 
         reads: ClassVar[str] = "tasks"
         memory: ClassVar[type] = Fresh.Config
@@ -47,6 +51,7 @@ class A2C:
         n_step: int | None = 5
         critic: Critic = field(default_factory=Critic)
         entropy: float = 0.01
+        correction: Correction | None = None
 
         def __post_init__(self) -> None:
             check_share("algorithm.discount", self.discount)
@@ -58,7 +63,9 @@ class A2C:
 
     def __init__(self, config: A2C.Config, policy: Policy, sampling: Sampling, micro_tokens: int) -> None:
         self.config = config
-        self.actor_critic = ActorCritic(policy, sampling, config.kl, micro_tokens, config.critic, "A2C")
+        self.actor_critic = ActorCritic(
+            policy, sampling, config.kl, micro_tokens, config.critic, "A2C", config.correction
+        )
         self.optimizer = config.optimizer.build(self.actor_critic.parameters())
 
     def update(self, batch: Batch) -> Update:
@@ -72,15 +79,18 @@ class A2C:
             advantage_BT = returns_to_go(delta_BT, batch.next_BT, config.discount)
         else:
             advantage_BT = n_step_advantage(delta_BT, batch.next_BT, config.discount, config.n_step)
+        # the loss takes no ratio: without a correction nobody reads the old log-probs
+        old_BT = torch.zeros_like(value_BT) if config.correction is None else scorer.whole(batch)
+        factor_BT, corrected = scorer.correct(batch, old_BT)
         opinions = Opinions(
             advantage_BT=advantage_BT,
-            weight_BT=token_mean(batch),
-            old_BT=torch.zeros_like(value_BT),  # no ratio is taken
+            weight_BT=token_mean(batch) * factor_BT,
+            old_BT=old_BT,
             value_BT=value_BT,
             target_BT=value_BT + advantage_BT,
         )
         terms = self.actor_critic.terms(batch, opinions, policy_gradient, config.entropy, True)
-        metrics = [scorer.kl_metrics(batch, reference_BT), critic_metrics(batch, opinions)]
+        metrics = [scorer.kl_metrics(batch, reference_BT), corrected, critic_metrics(batch, opinions)]
         metrics.append(self.optimizer.step(batch, terms))
         return Update(merge_metrics(metrics), per_token={"advantage": advantage_BT, "value": value_BT})
 

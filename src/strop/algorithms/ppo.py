@@ -8,7 +8,8 @@ Schulman et al. 2017 (1707.06347, eq. 7 and 9) on advantages of 1506.02438 (eq. 
     A_t = delta_t + discount * trace * A_next,   delta_t = r_t - kl.weight * KL_t + discount * V(next) - V(t)
     R_t = A_t + V(t), before the advantages are whitened
 
-rho = pi / pi_old; pi_old are the learner's own log-probs when the batch came in.
+rho = pi / pi_old; pi_old are the learner's own log-probs when the batch came in. `dual_clip` is the most that rho
+counts for where A < 0 (Ye et al. 2019, 1912.09729, eq. 3).
 
 Differs from the paper: no value clip by default; the advantages of the batch are whitened, not of each mini-batch; a
 TRUNCATED episode bootstraps V of what would have followed, where common code takes it for an end. The half of the value
@@ -20,7 +21,7 @@ critic is a baseline only; with trace 0 its errors are the gradient's.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import ClassVar
 
@@ -30,6 +31,7 @@ from strop.actor_critic import ActorCritic, Critic, Opinions, critic_metrics
 from strop.functional.advantages import whitened
 from strop.functional.aggregation import scored_actions, token_mean
 from strop.functional.bounds import check_at_least, check_not_negative, check_share
+from strop.functional.corrections import Correction
 from strop.functional.divergences import KL, KLController
 from strop.functional.objectives import token_objective
 from strop.functional.ratios import check_clip
@@ -45,7 +47,11 @@ class PPO:
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config:
-        """`clip` bounds each token's ratio, `trace` is GAE's lambda; an epoch is a pass in `minibatches` steps."""
+        """`clip` bounds each token's ratio, `dual_clip` also where A < 0; `trace` is GAE's lambda.
+
+        An epoch is a pass in `minibatches` steps. `correction` is for samples of another policy; it weighs the critic's
+        loss as well.
+        """
 
         reads: ClassVar[str] = "tasks"
         memory: ClassVar[type] = Fresh.Config
@@ -53,15 +59,17 @@ class PPO:
         kl: KL = field(default_factory=lambda: KL(weight=0.05))
         kl_controller: KLController | None = None
         clip: float = 0.2
+        dual_clip: float | None = None
         critic: Critic = field(default_factory=lambda: Critic(weight=0.1))
         entropy: float = 0.0
         discount: float = 1.0
         trace: float = 0.95
         epochs: int = 4
         minibatches: int = 1
+        correction: Correction | None = None
 
         def __post_init__(self) -> None:
-            check_clip(self.clip, self.clip)
+            check_clip(self.clip, self.clip, self.dual_clip)
             check_not_negative("algorithm.entropy", self.entropy)
             check_share("algorithm.discount", self.discount)
             check_share("algorithm.trace", self.trace)
@@ -77,9 +85,11 @@ class PPO:
 
     def __init__(self, config: PPO.Config, policy: Policy, sampling: Sampling, micro_tokens: int) -> None:
         self.config = config
-        self.actor_critic = ActorCritic(policy, sampling, config.kl, micro_tokens, config.critic, "PPO")
+        self.actor_critic = ActorCritic(
+            policy, sampling, config.kl, micro_tokens, config.critic, "PPO", config.correction
+        )
         self.optimizer = config.optimizer.build(self.actor_critic.parameters())
-        self.loss = partial(token_objective, low=config.clip, high=config.clip)
+        self.loss = partial(token_objective, low=config.clip, high=config.clip, dual=config.dual_clip)
         self.kl_weight = config.kl.weight
         self.num_updates = 0
 
@@ -88,9 +98,10 @@ class PPO:
         scorer = self.actor_critic.scorer
         self.actor_critic.use_kl_weight(self.kl_weight)
         reference_BT = scorer.reference_logprobs(batch)
-        opinions = self._opinions(batch, batch.rewards_BT - scorer.kl_reward(batch, reference_BT))
+        opinions, corrected = self._opinions(batch, batch.rewards_BT - scorer.kl_reward(batch, reference_BT))
         kl = scorer.kl_metrics(batch, reference_BT)
-        metrics: list[Metrics] = [kl, critic_metrics(batch, opinions), {"policy/kl_weight": Last(self.kl_weight)}]
+        weight: Metrics = {"policy/kl_weight": Last(self.kl_weight)}
+        metrics = [kl, corrected, critic_metrics(batch, opinions), weight]
         for i, rows in enumerate(self._minibatches(batch)):
             metrics.append(self._step(batch, opinions, rows, has_acted=i == 0))
         if self.config.kl_controller is not None:
@@ -101,14 +112,17 @@ class PPO:
         opinion = {"advantage": opinions.advantage_BT, "value": opinions.value_BT}
         return Update(merge_metrics(metrics), per_token=opinion)
 
-    def _opinions(self, batch: Batch, rewards_BT: Tensor) -> Opinions:
-        config = self.config
+    def _opinions(self, batch: Batch, rewards_BT: Tensor) -> tuple[Opinions, Metrics]:
+        """Of the whole batch, and what is worth logging of its correction, whose factors are the weights."""
+        config, scorer = self.config, self.actor_critic.scorer
         value_BT = self.actor_critic.values(batch)
         delta_BT = td_errors(rewards_BT, value_BT, batch.next_BT, batch.action_BT, config.discount)
         advantage_BT = gae(delta_BT, batch.next_BT, config.discount, config.trace)
         target_BT = value_BT + advantage_BT  # before whitening: the critic learns returns, not their ranks
         advantage_BT = whitened(advantage_BT, scored_actions(batch))
-        return Opinions(advantage_BT, token_mean(batch), self.actor_critic.scorer.whole(batch), value_BT, target_BT)
+        old_BT = scorer.whole(batch)
+        factor_BT, corrected = scorer.correct(batch, old_BT)
+        return Opinions(advantage_BT, factor_BT, old_BT, value_BT, target_BT), corrected
 
     def _minibatches(self, batch: Batch) -> Iterator[list[int]]:
         """Row numbers of each optimiser step: whole episodes, dealt out anew in each epoch."""
@@ -126,7 +140,7 @@ class PPO:
         config, some, own = self.config, batch.rows(rows), opinions.rows(rows)
         if not bool(scored_actions(some).any()):
             return {}
-        own = Opinions(own.advantage_BT, token_mean(some), own.old_BT, own.value_BT, own.target_BT)
+        own = replace(own, weight_BT=token_mean(some) * own.weight_BT)
         terms = self.actor_critic.terms(some, own, self.loss, config.entropy, has_acted)
         return self.optimizer.step(batch, terms)
 

@@ -5,6 +5,7 @@ Williams 1992 ("Simple statistical gradient-following algorithms"), Sutton & Bar
     grad J = E[ sum_t grad log pi(a_t | s_t) (G_t - b) ],     G_t = sum_{k >= t} discount^(k - t) r_k
 
 The baseline b is a running mean of past returns: it never saw the batch it is used on, so the estimate stays unbiased.
+A learnt baseline b(s), which depends on the state, is A2C with n_step none, under a mean over tokens.
 
 Differs from the paper: the factor discount^t in front of grad log pi, which the gradient of the discounted return
 needs, is left out unless `discount_state` is set, as nearly all code does; at discount 1 the two agree.

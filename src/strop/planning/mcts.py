@@ -11,9 +11,9 @@ opened s too, so that the first choice follows the policy and not the smallest i
 and largest G seen. A token not yet tried counts as the value of s itself. With `kl_weight`, every token also costs
 kl_weight * ln(p / reference), and G is what follows a token, its own cost included.
 
-`leaf(prefix)` is a critic, or `rollout_values`. `max_weight` mixes the largest G seen into the mean: at 1, on text,
-where every step is certain, Q goes to Q* (with exploration, and leaves that are never too high), and a search guided by
-rollouts converges faster.
+`leaf(prefix)` comes of `critic_values` or `rollout_values`. `max_weight` mixes the largest G seen into the mean: at 1,
+on text, where every step is certain, Q goes to Q* (with exploration, and leaves that are never too high), and a search
+guided by rollouts converges faster.
 
 Differs from the papers: prefixes are read one by one without a shared cache; no Dirichlet noise.
 Degenerates: exploration 0 never tries a second token whose value looks lower. The mean forgets its first bad tries
@@ -30,12 +30,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from torch import Tensor
 
+from strop.batch import collate
 from strop.functional.bounds import check_at_least, check_not_negative, check_share
 from strop.functional.distributions import is_truncated, log_law
 from strop.planning.enumeration import Reward
 from strop.planning.mdp import Floats, Ints
-from strop.types import Policy, Sampler, Sampling, Tokens
+from strop.policies.demands import require_values
+from strop.types import Batch, Completion, End, Episode, Heads, Pick, Policy, Sampler, Sampling, Task, Tokens, Turn
 
 Leaf = Callable[[Tokens], float]
 
@@ -173,6 +176,32 @@ def _check_kl(kl_weight: float, sampling: Sampling, reference: Policy | None) ->
             f"temperature={sampling.temperature}: a token that only the reference rules out costs infinitely much. "
             "Set top_p=1.0, top_k=0 and a temperature above 0."
         )
+
+
+def critic_values(critic: Policy, problem: Problem) -> Leaf:
+    """A leaf value by a critic: V of the prefix, from a policy with a value head (a separate critic is one as well).
+
+    V must be of the problem's reward without discount; with `kl_weight`, less what KL costs, as PPO's critic learns it.
+    """
+    require_values(critic)
+
+    def read(heads: Heads) -> dict[str, Tensor]:
+        assert heads.value_N is not None
+        return {"value": heads.value_N}
+
+    @torch.no_grad()
+    def value(tokens: Tokens) -> float:
+        value_BT = critic.heads(_to_decide(critic, (*problem.prompt, *tokens)), read, frozenset({"value"}))["value"]
+        return float(value_BT.sum())
+
+    return value
+
+
+def _to_decide(policy: Policy, prefix: Tokens) -> Batch:
+    """One decision, behind the prefix; the token that stands there is not read."""
+    turn = Turn(prefix, Completion((0,), None, "length"), "")
+    episode = Episode(id="prefix", task=Task("prefix", ""), group=0, turns=(turn,), final=(), end=End.TERMINATED)
+    return collate((Pick(episode),), policy.layout)
 
 
 def rollout_values(sampler: Sampler, problem: Problem, rng: np.random.Generator, num_rollouts: int = 1) -> Leaf:

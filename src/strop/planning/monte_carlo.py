@@ -7,11 +7,12 @@ Sutton & Barto 2018, ch. 5, with G_t = sum_k discount^k r_{t+k} of one path:
     ordinary       mean(rho G)                eq. 5.5; unbiased, its variance can be infinite
     weighted       sum(rho G) / sum(rho)      eq. 5.6; biased, consistent, and never outside the range of G
 
-rho is the probability ratio of the whole path, target over behaviour. Control is on-policy first-visit control with an
-epsilon-greedy policy (sec. 5.4).
+The same of pairs (s, a) is Q. rho is the probability ratio of the whole path, target over behaviour. Control is
+on-policy, by first or by every visit, with an epsilon-greedy policy (sec. 5.4).
 
 Degenerates: a state that no path visits has no value (NaN). A path that is cut at `max_steps` is worth what it
-collected: with a discount below 1, what is first visited at step t errs by at most discount^(max_steps - t) of a value.
+collected: with a discount below 1, what is visited at step t errs by at most discount^(max_steps - t) of a value, so
+late visits err most.
 """
 
 from __future__ import annotations
@@ -23,6 +24,9 @@ import numpy as np
 
 from strop.planning.mdp import FiniteMDP, Floats, Solution, check_discount, check_policy
 
+Place = int | tuple[int, int]
+"""A state, or a state and an action."""
+
 
 @dataclass(frozen=True, slots=True)
 class Path:
@@ -31,6 +35,11 @@ class Path:
     states: tuple[int, ...]
     actions: tuple[int, ...]
     rewards: tuple[float, ...]
+
+    @property
+    def pairs(self) -> tuple[tuple[int, int], ...]:
+        """(state, action) of every step."""
+        return tuple(zip(self.states, self.actions, strict=True))
 
     def returns(self, discount: float) -> list[float]:
         """G of every step."""
@@ -67,46 +76,51 @@ def _draw(law: Floats, rng: np.random.Generator) -> int:
 
 def first_visit_values(paths: Iterable[Path], num_states: int, discount: float) -> Floats:
     """V [S]: the mean return after the first visit of each path; NaN where no path comes."""
-    return _mean_returns(paths, num_states, discount, lambda path: _first_steps(path.states))
-
-
-def first_visit_action_values(paths: Iterable[Path], num_states: int, num_actions: int, discount: float) -> Floats:
-    """Q [S, A]: the mean return after the first visit of (s, a) in each path; NaN where no path comes."""
-    check_discount(discount)
-    total_SA, count_SA = np.zeros((num_states, num_actions)), np.zeros((num_states, num_actions))
-    for path in paths:
-        return_T = path.returns(discount)
-        for t in _first_steps(list(zip(path.states, path.actions, strict=True))):
-            at = path.states[t], path.actions[t]
-            total_SA[at] += return_T[t]
-            count_SA[at] += 1
-    return np.where(count_SA > 0, total_SA / np.maximum(count_SA, 1), np.nan)
+    return _mean_returns(paths, (num_states,), discount, lambda path: path.states, _first_steps)
 
 
 def every_visit_values(paths: Iterable[Path], num_states: int, discount: float) -> Floats:
     """V [S]: the mean return after every visit; NaN where no path comes."""
-    return _mean_returns(paths, num_states, discount, lambda path: range(len(path.states)))
+    return _mean_returns(paths, (num_states,), discount, lambda path: path.states, _every_step)
+
+
+def first_visit_action_values(paths: Iterable[Path], num_states: int, num_actions: int, discount: float) -> Floats:
+    """Q [S, A]: the mean return after the first visit of (s, a) in each path; NaN where no path comes."""
+    return _mean_returns(paths, (num_states, num_actions), discount, lambda path: path.pairs, _first_steps)
+
+
+def every_visit_action_values(paths: Iterable[Path], num_states: int, num_actions: int, discount: float) -> Floats:
+    """Q [S, A]: the mean return after every visit of (s, a); NaN where no path comes."""
+    return _mean_returns(paths, (num_states, num_actions), discount, lambda path: path.pairs, _every_step)
 
 
 def _mean_returns(
-    paths: Iterable[Path], num_states: int, discount: float, steps: Callable[[Path], Iterable[int]]
+    paths: Iterable[Path],
+    shape: tuple[int, ...],
+    discount: float,
+    visited: Callable[[Path], Sequence[Place]],
+    steps: Callable[[Sequence[Place]], Iterable[int]],
 ) -> Floats:
     check_discount(discount)
-    total_S, count_S = np.zeros(num_states), np.zeros(num_states)
+    total, count = np.zeros(shape), np.zeros(shape)
     for path in paths:
-        return_T = path.returns(discount)
-        for t in steps(path):
-            total_S[path.states[t]] += return_T[t]
-            count_S[path.states[t]] += 1
-    return np.where(count_S > 0, total_S / np.maximum(count_S, 1), np.nan)
+        return_T, place_T = path.returns(discount), visited(path)
+        for t in steps(place_T):
+            total[place_T[t]] += return_T[t]
+            count[place_T[t]] += 1
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
-def _first_steps(visited: Sequence[object]) -> list[int]:
-    """Where each thing stands for the first time."""
-    first: dict[object, int] = {}
-    for t, thing in enumerate(visited):
-        first.setdefault(thing, t)
+def _first_steps(visited: Sequence[Place]) -> list[int]:
+    """Where each place stands for the first time."""
+    first: dict[Place, int] = {}
+    for t, place in enumerate(visited):
+        first.setdefault(place, t)
     return list(first.values())
+
+
+def _every_step(visited: Sequence[Place]) -> range:
+    return range(len(visited))
 
 
 def path_ratio(path: Path, target_SA: Floats, behaviour_SA: Floats) -> float:
@@ -156,19 +170,21 @@ def control(
     num_paths: int,
     max_steps: int,
     rng: np.random.Generator,
+    first_visit: bool = True,
 ) -> Solution:
-    """On-policy first-visit control: Q is the mean first-visit return, the policy epsilon-greedy in it.
+    """On-policy control: Q is the mean return after the first visits, or after all, the policy epsilon-greedy in it.
 
     `epsilon(n)` is that of path n; only where it goes to 0 does the policy go to the optimum.
     """
     check_discount(discount)
     q_SA = np.zeros((mdp.num_states, mdp.num_actions))
     count_SA = np.zeros((mdp.num_states, mdp.num_actions))
+    steps = _first_steps if first_visit else _every_step
     for n in range(num_paths):
         path = play(mdp, epsilon_greedy(q_SA, epsilon(n)), rng, max_steps)
-        return_T = path.returns(discount)
-        for t in _first_steps(list(zip(path.states, path.actions, strict=True))):
-            at = path.states[t], path.actions[t]
+        return_T, pair_T = path.returns(discount), path.pairs
+        for t in steps(pair_T):
+            at = pair_T[t]
             count_SA[at] += 1
             q_SA[at] += (return_T[t] - q_SA[at]) / count_SA[at]
     return Solution(q_SA.max(axis=1), q_SA, q_SA.argmax(axis=1), num_paths)

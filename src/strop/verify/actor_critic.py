@@ -16,6 +16,7 @@ from strop.actor_critic import Critic
 from strop.algorithms.a2c import A2C
 from strop.algorithms.ppo import PPO
 from strop.algorithms.vtrace import VTrace
+from strop.functional.corrections import Correction
 from strop.functional.divergences import KL
 from strop.functional.values import gae, n_step_advantage, td_errors
 from strop.optimizer import SGD, AdamW
@@ -126,6 +127,23 @@ def check_a2c_kl() -> Gap:
     return Gap(relative(got * HORIZON, of_logits(tree, tree.true_gradient(paid))), EXACT)
 
 
+def check_a2c_of_another_sampler() -> Iterator[Gap]:
+    """A2C: grad J of the learner where another policy samples, by whole answers; by tokens its critic stands still."""
+    tree, other = valued_tree(0), valued_tree(1)
+    rewards = random_rewards(tree)
+    exact = exact_values(tree, rewards)
+    acted = {state: law.detach() for state, law in other.laws().items()}
+    set_values(tree, {state: 3.0 - len(state) for state in tree.states})
+    whole = a2c(tree, n_step=None, correction=Correction(level="sequence", cap=math.inf))
+    got = of_logits(tree, expected_step(tree, whole, rewards, acted)) * HORIZON
+    yield Gap(relative(got, of_logits(tree, tree.true_gradient(rewards))), EXACT, "any critic, by whole answers")
+    set_values(tree, exact)
+    step = expected_step(
+        tree, a2c(tree, n_step=1, critic=Critic(), correction=Correction(cap=math.inf)), rewards, acted
+    )
+    yield Gap(float(step[tree.policy.weight.numel() :].norm()), EXACT, "the exact critic, by tokens")
+
+
 def check_critics_fixed_point() -> Iterator[Gap]:
     """A2C: its critic stands still at the exact values."""
     tree = valued_tree()
@@ -171,6 +189,25 @@ def check_ppo_first_epoch() -> Gap:
     total = torch.stack([(r - mean) / spread * logprob for r, logprob in zip(rewards, logprobs, strict=True)]).sum()
     wanted = of_logits(tree, tree.gradient(total)) / (len(rewards) * HORIZON)
     return Gap(relative(of_logits(tree, got), wanted), 1e-7)  # 1e-8 stands beside the spread
+
+
+def check_ppo_of_another_sampler() -> Gap:
+    """PPO: where another policy samples, its own steps on answers that are weighted by their ratio."""
+    tree, other = valued_tree(0), valued_tree(1)
+    acted = {state: law.detach() for state, law in other.laws().items()}
+    rewards, probs = random_rewards(tree), tree.probabilities(tree.laws())
+    ratios = (probs / tree.probabilities(acted)).tolist()
+    drawn, own = (tree.episodes(rewards, laws=laws) for laws in (acted, tree.laws()))
+    weighted = [Pick(one, weight=ratio) for one, ratio in zip(own, ratios, strict=True)]
+    corrected = _ppo(tree, correction=Correction(level="sequence", cap=math.inf))
+    return Gap(
+        relative(ascent(tree, corrected, [Pick(one) for one in drawn]), ascent(tree, _ppo(tree), weighted)), EXACT
+    )
+
+
+def _ppo(tree: Tree, **fields: Any) -> PPO:
+    config = PPO.Config(optimizer=SGD(lr=1.0), kl=KL(), critic=Critic(), epochs=3, minibatches=2, **fields)
+    return config.build(tree.policy, Sampling(), 4096)
 
 
 def check_gae() -> Iterator[Gap]:

@@ -8,10 +8,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import torch
 from torch import Tensor
 
+from strop.algorithms import ppo
 from strop.algorithms.dr_grpo import DrGRPO
 from strop.algorithms.grpo import GRPO
 from strop.algorithms.rloo import RLOO
-from strop.types import Batch, Metrics
+from strop.policies.table import Table
+from strop.types import Batch, Metrics, Sampling
 from strop.verify.checks import Gap
 from strop.verify.episodes import batch_of, episode, turn
 from strop.verify.policy_gradient import build
@@ -50,6 +52,13 @@ def against(loss: Objective, table: Mapping[float, Sequence[float]], tolerance: 
 def check_grpo_clip() -> Iterator[Gap]:
     """GRPO: the effective weights of the PPO clip, ratios .25 to 5."""
     yield from against(build(GRPO, table_tree(3, 2)).loss, PPO)
+
+
+def check_ppo_clip() -> Iterator[Gap]:
+    """PPO: the effective weights of its clip, ratios .25 to 5, where a dual clip of 3 bounds what A < 0 leaves open."""
+    policy = Table(3, capacity=4, value_head=True)
+    closed = PPO | {-1.0: (*PPO[-1.0][:-2], 0.0, 0.0)}
+    yield from against(ppo.PPO.Config(dual_clip=3.0).build(policy, Sampling(), 4096).loss, closed)
 
 
 def check_dr_grpo_clip() -> Iterator[Gap]:

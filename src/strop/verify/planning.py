@@ -12,7 +12,13 @@ import numpy as np
 from strop.planning.annealing import Edits, transition_matrix
 from strop.planning.evaluation import policy_values
 from strop.planning.mdp import FiniteMDP, Floats, deterministic
-from strop.planning.monte_carlo import Path, first_visit_values, ordinary_importance
+from strop.planning.monte_carlo import (
+    Path,
+    control,
+    every_visit_action_values,
+    first_visit_values,
+    ordinary_importance,
+)
 from strop.planning.policy_iteration import iterate_policies
 from strop.planning.value_iteration import iterate_values
 from strop.types import Tokens
@@ -148,6 +154,32 @@ def check_first_visit_returning() -> Gap:
     values = [float(first_visit_values([Path((0,) * n, (0,) * n, (1.0,) * n)], 1, 1.0)[0]) for n in lengths]
     mean = math.fsum((2 / 3) ** (n - 1) / 3 * value for n, value in zip(lengths, values, strict=True))
     return Gap(abs(mean - 3.0), 1e-12)
+
+
+def check_every_visit_returning() -> Iterator[Gap]:
+    """Monte Carlo: every visit's mean where a state is left with probability 1/3 a step, and paid 1 in."""
+    # a path of n steps has the returns n, .., 1: their mean is (n + 1) / 2, and E[n] = 3
+    lengths = range(1, 200)
+    paths = [Path((0,) * n, (0,) * n, (1.0,) * n) for n in lengths]
+    chances = [(2 / 3) ** (n - 1) / 3 for n in lengths]
+    means = [float(every_visit_action_values([path], 1, 1, 1.0)[0, 0]) for path in paths]
+    one = math.fsum(p * mean for p, mean in zip(chances, means, strict=True))
+    yield Gap(abs(one - 2.0), 1e-12, "2 in expectation over one path: it is biased")
+    visits = math.fsum(p * n for p, n in zip(chances, lengths, strict=True))
+    many = math.fsum(p * n * mean for p, n, mean in zip(chances, lengths, means, strict=True)) / visits
+    yield Gap(abs(many - 3.0), 1e-12, "3, the value, over ever more paths")
+
+
+def check_monte_carlo_control() -> Iterator[Gap]:
+    """Monte Carlo: control finds the word that pays 2, for 10 of 10 seeds (the share that misses it)."""
+    mdp = two_contexts()
+    for first_visit in (True, False):
+        missed = 0
+        for seed in range(10):
+            dice = np.random.default_rng(seed)
+            found = control(mdp, 0.9, lambda n: 1 / (1 + 0.2 * n), 100, 30, dice, first_visit)
+            missed += found.action_S.tolist() != [1, 1]
+        yield Gap(missed / 10, 0.0, "first visits" if first_visit else "every visit")
 
 
 def check_importance() -> Gap:

@@ -93,6 +93,11 @@ def test_another_engine_is_corrected_for():
     assert chosen.resolve().algorithm.correction == own
 
 
+@pytest.mark.parametrize("kind", [strop.algorithms.A2C, strop.algorithms.PPO])
+def test_an_actor_critic_is_corrected_too(kind):
+    assert config(sampler=OpenVINO.Config(), algorithm=kind.Config()).resolve().algorithm.correction == Correction()
+
+
 def test_an_algorithm_that_cannot_correct_is_refused():
     chosen = config(sampler=OpenVINO.Config(), algorithm=strop.algorithms.RejectionSampling.Config())
     with pytest.raises(ValueError, match="RejectionSampling has no correction"):
@@ -100,8 +105,9 @@ def test_an_algorithm_that_cannot_correct_is_refused():
 
 
 def test_an_algorithm_that_learns_from_any_policy_needs_no_correction():
-    chosen = config(sampler=OpenVINO.Config(), algorithm=strop.algorithms.DQN.Config())
-    assert chosen.resolve().algorithm == strop.algorithms.DQN.Config()
+    for kind in (strop.algorithms.DQN, strop.algorithms.VTrace):  # V-trace has the ratio in its targets
+        chosen = config(sampler=OpenVINO.Config(), algorithm=kind.Config())
+        assert chosen.resolve().algorithm == kind.Config()
 
 
 def test_the_gap_may_be_as_large_as_the_coarser_side_explains():
