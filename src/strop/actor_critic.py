@@ -15,12 +15,11 @@ from strop.functional.distributions import entropy, gather, log_law
 from strop.functional.divergences import KL
 from strop.functional.values import explained_variance, value_loss
 from strop.policies.demands import require_values
-from strop.readings import whole
+from strop.readings import VALUE, state_value, whole
 from strop.scoring import Loss, Scorer, Scores
 from strop.types import Batch, Heads, Mean, Metrics, Policy, Sampling, State, Want
 
 BOTH: frozenset[Want] = frozenset({"logits", "value"})
-VALUE: frozenset[Want] = frozenset({"value"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,13 +96,13 @@ class ActorCritic:
     def values(self, batch: Batch) -> Tensor:
         """V [B, T] at every decision slot of the batch, 0 elsewhere, in float64, without gradient."""
         reader = self.policy if self.critic is None else self.critic
-        return whole(batch, self.micro_tokens, lambda micro: reader.heads(micro, _value, VALUE)["value"])
+        return whole(batch, self.micro_tokens, lambda micro: reader.heads(micro, state_value, VALUE)["value"])
 
     def read(self, micro: Batch) -> Scores:
         """`logprobs`, `entropy` and `value` [B, T] of a micro-batch, all with gradient."""
         if self.critic is not None:
-            return self.policy.heads(micro, self._law) | self.critic.heads(micro, _value, VALUE)
-        return self.policy.heads(micro, lambda heads: self._law(heads) | _value(heads), BOTH)
+            return self.policy.heads(micro, self._law) | self.critic.heads(micro, state_value, VALUE)
+        return self.policy.heads(micro, lambda heads: self._law(heads) | state_value(heads), BOTH)
 
     def state_dict(self) -> State:
         """The separate critic, if there is one; the policy is kept by the run."""
@@ -153,11 +152,6 @@ def critic_metrics(batch: Batch, opinions: Opinions) -> Metrics:
         "value/mean": Mean(opinions.value_BT[mask_BT].sum().item(), num_tokens),
         **({} if known != known else {"value/explained_variance": Mean(known, 1)}),
     }
-
-
-def _value(heads: Heads) -> Scores:
-    assert heads.value_N is not None
-    return {"value": heads.value_N}
 
 
 def _value_metrics(micro: Batch, error_BT: Tensor) -> Metrics:

@@ -14,12 +14,12 @@ from strop.functional.aggregation import num_actions_E, sum_per_pick
 from strop.functional.distributions import require_full_support
 from strop.functional.preferences import Pairs, ordered_pairs, require_pairs
 from strop.optimizer import Optimizer
-from strop.scoring import Scores, score
+from strop.readings import VALUE, state_value
+from strop.scoring import score
 from strop.types import (
     Batch,
     Comparer,
     Episode,
-    Heads,
     Last,
     Mean,
     Metrics,
@@ -32,12 +32,7 @@ from strop.types import (
 
 def values_after(policy: Policy, wide: Batch) -> Tensor:
     """[B, T]: the value behind each marked action of `read_after`, at that action; 0 elsewhere."""
-
-    def reduce(heads: Heads) -> Scores:
-        assert heads.value_N is not None
-        return {"value": heads.value_N}
-
-    value_BT = policy.heads(wide, reduce, frozenset({"value"}))["value"]
+    value_BT = policy.heads(wide, state_value, VALUE)["value"]
     return torch.where(wide.next_BT >= 0, value_BT.roll(-1, dims=1), 0.0)
 
 

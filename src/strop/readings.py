@@ -1,4 +1,4 @@
-"""What the value-based algorithms share: a policy's numbers at every decision of a batch, and the errors' metrics."""
+"""A policy's numbers at every decision of a batch, and what value-based algorithms say of their errors."""
 
 from __future__ import annotations
 
@@ -8,20 +8,29 @@ import torch
 from torch import Tensor
 
 from strop.functional.aggregation import scored_actions
-from strop.types import Batch, Max, Mean, Metrics
+from strop.types import Batch, Heads, Keep, Max, Mean, Metrics, Want
+
+VALUE: frozenset[Want] = frozenset({"value"})
+"""What a policy is asked for where only `state_value` reads it."""
 
 
 @torch.no_grad()
-def whole(batch: Batch, micro_tokens: int, read: Callable[[Batch], Tensor]) -> Tensor:
+def whole(batch: Batch, micro_tokens: int, read: Callable[[Batch], Tensor], keep: Keep = "episode") -> Tensor:
     """What `read` says [B, T] of a micro-batch, put together for the whole batch: float64, without gradient.
 
-    Episodes stay whole, so that the slot where a truncated one is bootstrapped is read even in a row of its own.
+    Where episodes stay whole, the slot where a truncated one is bootstrapped is read even in a row of its own.
     """
     slot_BT = torch.arange(batch.tokens_BT.numel()).view_as(batch.tokens_BT)
     whole_N = torch.zeros(batch.tokens_BT.numel(), dtype=torch.float64)
-    for micro, slot_bt in batch.split(micro_tokens, "episode", slot_BT):
+    for micro, slot_bt in batch.split(micro_tokens, keep, slot_BT):
         whole_N[slot_bt.flatten()] = read(micro).double().flatten()
     return whole_N.view_as(batch.tokens_BT)
+
+
+def state_value(heads: Heads) -> dict[str, Tensor]:
+    """V at every decision, from the value head."""
+    assert heads.value_N is not None
+    return {"value": heads.value_N}
 
 
 def error_metrics(error_BT: Tensor, q_BT: Tensor, micro: Batch) -> Metrics:

@@ -18,6 +18,7 @@ from strop.functional.distributions import entropy, gather, log_law, require_ful
 from strop.functional.divergences import KL, estimate, full_kl
 from strop.functional.ratios import log_ratio
 from strop.optimizer import Optimizer
+from strop.readings import whole
 from strop.types import Batch, Heads, Keep, Max, Mean, Metrics, Policy, Sampling, merge_metrics
 
 Scores = dict[str, Tensor]
@@ -195,14 +196,9 @@ class Scorer:
             "policy/sampler_gap_max": Max(gap_N.abs().max().item()),
         }
 
-    @torch.no_grad()
     def _whole(self, batch: Batch, read: Callable[[Batch], Tensor]) -> Tensor:
-        """Put the micro-batches' results back into [B, T], 0 off the actions."""
-        slot_BT = torch.arange(batch.tokens_BT.numel()).view_as(batch.tokens_BT)
-        whole_N = torch.zeros(batch.tokens_BT.numel(), dtype=torch.float64)
-        for micro, slot_bt in batch.split(self.micro_tokens, "row", slot_BT):
-            whole_N[slot_bt.flatten()] = read(micro).double().flatten()
-        return torch.where(batch.action_BT, whole_N.view_as(batch.tokens_BT), 0.0)
+        """What `read` says of the whole batch [B, T], 0 off the actions."""
+        return torch.where(batch.action_BT, whole(batch, self.micro_tokens, read, keep="row"), 0.0)
 
 
 def corrected(config: Any, who: str, sampler: str) -> Any:

@@ -35,11 +35,10 @@ from strop.functional.errors import expectile
 from strop.functional.returns import next_value
 from strop.memory import Replay
 from strop.optimizer import SGD, AdamW, trail
-from strop.readings import error_metrics, whole
+from strop.readings import VALUE, error_metrics, state_value, whole
 from strop.types import Batch, Heads, Metrics, Policy, Sampling, State, Update, Want
 
 Q: frozenset[Want] = frozenset({"q"})
-VALUE: frozenset[Want] = frozenset({"value"})
 
 
 def read_q(heads: Heads) -> dict[str, Tensor]:
@@ -90,7 +89,7 @@ class ILQL:
             whole(batch, self.micro_tokens, lambda micro: taken(self.targets[0], micro)),
             whole(batch, self.micro_tokens, lambda micro: taken(self.targets[1], micro)),
         )
-        value_BT = whole(batch, self.micro_tokens, lambda micro: value(self.policy, micro))
+        value_BT = whole(batch, self.micro_tokens, lambda micro: self.policy.heads(micro, state_value, VALUE)["value"])
         target_BT = batch.rewards_BT + self.config.discount * next_value(value_BT, batch.next_BT)
         error_BT = torch.zeros_like(target_BT)
         metrics = self.optimizer.step(batch, self._terms(batch, target_BT, floor_BT, error_BT))
@@ -135,16 +134,6 @@ class ILQL:
 def taken(policy: Policy, micro: Batch) -> Tensor:
     """Q(s, a) [B, T] of what was done."""
     return policy.heads(micro, read_q, Q)["q"]
-
-
-def value(policy: Policy, micro: Batch) -> Tensor:
-    """V(s) [B, T] at every decision."""
-
-    def read(heads: Heads) -> dict[str, Tensor]:
-        assert heads.value_N is not None
-        return {"value": heads.value_N}
-
-    return policy.heads(micro, read, VALUE)["value"]
 
 
 @torch.no_grad()

@@ -27,13 +27,12 @@ from torch import Tensor
 
 from strop.functional.aggregation import num_actions_E, sum_per_pick
 from strop.functional.bounds import check_finite, check_not_negative, check_positive
+from strop.functional.distributions import PLAIN
 from strop.functional.preferences import mismatched, present
 from strop.memory import Dataset
 from strop.optimizer import SGD, AdamW
 from strop.scoring import score
 from strop.types import Batch, Last, Mean, Metrics, Policy, Sampling, State, Update
-
-PLAIN = Sampling(temperature=1.0)
 
 
 def kto_loss(ratio_E: Tensor, desirable_E: Tensor, baseline: float, beta: float) -> Tensor:

@@ -31,14 +31,12 @@ from torch import Tensor
 
 from strop.functional.aggregation import largest_per_pick, scored_actions, token_mean
 from strop.functional.bounds import check_at_least, check_positive, check_positive_share, check_share
-from strop.functional.distributions import gather, log_law
+from strop.functional.distributions import PLAIN, gather, log_law
 from strop.functional.windows import window
 from strop.memory import Replay
 from strop.optimizer import SGD, AdamW, trail
 from strop.readings import whole
 from strop.types import Batch, Heads, Max, Mean, Metrics, Policy, Sampling, State, Update, Want
-
-PLAIN = Sampling(temperature=1.0)
 
 
 class PathConsistency:

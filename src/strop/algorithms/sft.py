@@ -20,12 +20,11 @@ from typing import ClassVar
 from torch import Tensor
 
 from strop.functional.aggregation import scored_actions, token_mean
+from strop.functional.distributions import PLAIN
 from strop.memory import Dataset
 from strop.optimizer import SGD, AdamW
 from strop.scoring import score
 from strop.types import Batch, Mean, Metrics, Policy, Sampling, State, Update
-
-PLAIN = Sampling(temperature=1.0)
 
 
 def sft_loss(logprobs_BT: Tensor, weight_BT: Tensor) -> Tensor:

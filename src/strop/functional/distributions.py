@@ -7,6 +7,9 @@ from torch import Tensor
 
 from strop.types import Sampling
 
+PLAIN = Sampling(temperature=1.0)
+"""The law of the logits themselves, whatever the run samples with."""
+
 
 def log_law(logits_NV: Tensor, sampling: Sampling) -> Tensor:
     """Log-probabilities [N, V] in nats of the law that `sampling` draws from, in float32 or better.

@@ -17,11 +17,9 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from strop.functional.bounds import check_not_negative
-from strop.functional.distributions import log_law
+from strop.functional.distributions import PLAIN, log_law
 from strop.policies.table import LOGITS
-from strop.types import Batch, Codec, Heads, Policy, Reduce, Sampling, State, Tokens, Want
-
-PLAIN = Sampling(temperature=1.0)
+from strop.types import Batch, Codec, Heads, Policy, Reduce, State, Tokens, Want
 
 
 class Buildable(Protocol):
