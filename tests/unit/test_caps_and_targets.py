@@ -101,20 +101,38 @@ def valued_pair() -> Batch:
     )
 
 
+@pytest.mark.parametrize("separate", [False, True])
 @pytest.mark.parametrize(("kind", "fields"), [
     (A2C, {"n_step": None}), (VTrace, {}), (PPO, {"trace": 1.0, "epochs": 1}),
 ])  # fmt: skip
-def test_what_a_critic_reports_by_hand(kind: Any, fields: dict[str, Any]) -> None:
+def test_what_a_critic_says_by_hand(kind: Any, fields: dict[str, Any], separate: bool) -> None:
     # V = 1 before the first token and 2 before the second; looking to the end the targets are 3, 3 and 1.
     # mean V = (1 + 2 + 1)/3; R - V = 2, 1, 0 has variance 2/3, R has 8/9: 1 - 3/4 is explained;
-    # loss = (4 + 1 + 0)/2/3. The lost episode counts nowhere.
+    # loss = (4 + 1 + 0)/2/3, and V moves by .7 of the mean error. The lost episode counts nowhere.
+    policy = coin()
+    algorithm = built_on(kind, policy, entropy=0.0, critic=Critic(weight=0.7, separate=separate), **fields)
+    reader = algorithm.actor_critic.critic if separate else policy
+    with torch.no_grad():
+        reader.value[:2] = torch.tensor([1.0, 2.0])
+    update = algorithm.update(valued_pair())
+    assert update.per_token["value"][valued_pair().action_BT].tolist() == [1.0, 2.0, 1.0, 1.0, 0.0]
+    assert update.metrics["value/mean"].value == pytest.approx(4 / 3)
+    assert update.metrics["value/explained_variance"].value == pytest.approx(1 / 4)
+    assert update.metrics["value/loss"].value == pytest.approx(5 / 6)
+    assert reader.value[:2].tolist() == pytest.approx([1 + 0.7 * (2 + 0) / 3, 2 + 0.7 / 3])
+    assert not separate or not policy.value.any()
+
+
+@pytest.mark.parametrize(("n_step", "first"), [(1, -3.0), (2, -2.5), (5, -2.5), (None, -2.5)])
+def test_a2c_discounts_what_comes_later(n_step: int | None, first: float) -> None:
+    # V = 4 and 2, "0 1" pays 3 at its end, discount .5: delta = .5 * 2 - 4 = -3, then 3 - 2 = 1; both: -3 + .5 * 1
     policy = coin()
     with torch.no_grad():
-        policy.value[:2] = torch.tensor([1.0, 2.0])
-    metrics = built_on(kind, policy, entropy=0.0, critic=Critic(weight=0.7), **fields).update(valued_pair()).metrics
-    assert metrics["value/mean"].value == pytest.approx(4 / 3)
-    assert metrics["value/explained_variance"].value == pytest.approx(1 / 4)
-    assert metrics["value/loss"].value == pytest.approx(5 / 6)
+        policy.value[:2] = torch.tensor([4.0, 2.0])
+    batch = batch_of(episode(turn((9,), (0, 1), (HALF, HALF)), reward=3.0), layout="per_turn")
+    update = built_on(A2C, policy, n_step=n_step, discount=0.5, critic=Critic()).update(batch)
+    assert update.per_token["advantage"][batch.action_BT].tolist() == [first, 1.0]
+    assert policy.value[:2].tolist() == [4 + first / 2, 2 + 1 / 2]
 
 
 def test_a_critic_whose_targets_are_all_equal_explains_nothing_and_says_nothing() -> None:
