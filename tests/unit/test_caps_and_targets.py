@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -21,7 +22,7 @@ from strop.batch import collate
 from strop.functional.divergences import KL
 from strop.optimizer import SGD
 from strop.policies.table import Table
-from strop.types import Batch, Pick, Sampling, Unscored
+from strop.types import Batch, Pick, Sampling, Source, Unscored
 from strop.verify.actor_critic import random_rewards, set_values, valued_tree, vtrace
 from strop.verify.tree import PROMPT
 
@@ -63,6 +64,14 @@ def test_each_cap_of_vtrace_bounds_what_it_is_named_for() -> None:
     assert (one.policy.value.detach() - before).tolist() == pytest.approx(pushed.tolist(), abs=1e-13)
     above = sum(ratio > 2.0 for ratio in ratios) / len(ratios)
     assert update.metrics["policy/ratio_capped"].value == pytest.approx(above)
+
+
+def test_episodes_from_a_file_say_nothing_about_the_sampler() -> None:
+    # their log-probs are another law's by intent: a gap in the first draw is no error of the sampler's
+    one = episode(turn((9,), (0,), (-0.1,)), reward=1.0)
+    for source, measured in ((Source.POLICY, True), (Source.DATA, False)):
+        metrics = built_on(VTrace, coin()).update(batch_of(replace(one, source=source), layout="per_turn")).metrics
+        assert ("policy/sampler_gap_max" in metrics) is measured
 
 
 def copies(algorithm: Any) -> list[tuple[Any, Any]]:

@@ -100,6 +100,15 @@ def test_a_part_in_which_nothing_is_scored_is_no_step() -> None:
     assert algorithm.optimizer.num_steps == 2
 
 
+@pytest.mark.parametrize("parts", [1, 2, 3])
+def test_an_epoch_is_as_many_steps_as_parts(parts: int) -> None:
+    batch = batch_of(*(episode(turn((1,), (0,)), reward=float(i), id=str(i)) for i in range(4)))
+    config = PPO.Config(optimizer=SGD(lr=0.1), kl=KL(), epochs=2, minibatches=parts)
+    algorithm = config.build(Table(3, capacity=8, value_head=True), Sampling(), 4096)
+    algorithm.update(batch)
+    assert algorithm.optimizer.num_steps == 2 * parts
+
+
 def test_the_parts_are_dealt_anew_at_every_update() -> None:
     batch = batch_of(*(episode(turn((1,), (0,)), reward=float(i), id=str(i)) for i in range(12)))
     config = PPO.Config(optimizer=SGD(lr=0.1), kl=KL(), epochs=1, minibatches=3)
