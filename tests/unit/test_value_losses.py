@@ -274,6 +274,18 @@ def test_each_copy_of_ilql_starts_as_the_network_it_trails() -> None:
         assert torch.equal(slow.weight, fast.weight)
 
 
+@pytest.mark.parametrize("build", [dqn, ilql])
+def test_errors_and_action_values_are_reported_under_their_own_names(build: Any) -> None:
+    # both take y1 = 5 of the second token; y0 = .5 * 3 of DQN's copy, .5 * V1 = 3 of ILQL: errors -2.5 or -1, and 2
+    policy = table({S0: [4, 0, 0], S1: [1, 3, 2]}, {S0: 0, S1: 6})
+    metrics = build(policy).update(two_tokens()).metrics
+    first = 2.5 if build is dqn else 1.0
+    assert metrics["q/error_mean"].value == (first + 2) / 2
+    assert metrics["q/error_max"].value == max(first, 2)
+    assert metrics["q/mean"].value == (4 + 3) / 2
+    assert metrics["q/largest"].value == 4
+
+
 def test_the_second_network_starts_elsewhere_and_always_at_the_same_place() -> None:
     first, again = (ilql(table({S0: [3, 1]}), jitter=0.1) for _ in range(2))
     assert not torch.equal(first.second.weight, first.policy.weight)
