@@ -11,13 +11,18 @@ import torch
 
 from exact.build import batch_of, episode, turn
 from exact.coin import HALF, build, coin, pair
-from exact.learners import ACTOR_CRITIC, GRADIENT, as_baseline
+from exact.learners import ACTOR_CRITIC, GRADIENT, as_baseline, configured
 from exact.test_entropy import WEIGHTS
+from strop.algorithms.cispo import CISPO
+from strop.algorithms.dapo import DAPO
+from strop.algorithms.gspo import GSPO
+from strop.algorithms.path_consistency import PathConsistency
+from strop.algorithms.rloo import RLOO
 from strop.functional.corrections import Correction
 from strop.functional.divergences import KL
 from strop.optimizer import SGD
 from strop.policies.table import Table
-from strop.types import Batch
+from strop.types import Batch, Sampling
 
 
 def having(name: str) -> list[Any]:
@@ -117,3 +122,42 @@ def test_the_second_epoch_stops_at_the_clip_that_was_set(kind: Any) -> None:
     further, active = after(0.35, rate, 2)
     assert further > wanted + 0.05
     assert active == 0.0
+
+
+@pytest.mark.parametrize(("floor", "cap", "up", "down"), [
+    (0.0, 5.0, 1.3, 0.7), (0.9, 5.0, 1.3, 0.9), (0.0, 1.1, 1.1, 0.7), (0.8, 1.2, 1.2, 0.8),
+])  # fmt: skip
+def test_cispo_bounds_its_weights_on_both_sides(floor: float, cap: float, up: float, down: float) -> None:
+    # as above: the first step moves the logits by lr * a / 2 = d to pi(0) = .65; in the second the two tokens weigh 1.3
+    # and .7, or what the bounds leave of it, and push by 1 - .65 and .65 where the first had 1/2 and 1/2
+    d = math.log(0.65 / 0.35) / 2
+    a = 0.5 / (math.sqrt(0.5) + 1e-4)
+    policy = Table(2, capacity=4)
+    batch = batch_of(
+        episode(turn((9,), (0,), (HALF,)), reward=1.0),
+        episode(turn((9,), (1,), (HALF,)), reward=0.0),
+        layout="per_turn",
+    )
+    build(CISPO, policy, optimizer=SGD(lr=2 * d / a), floor=floor, cap=cap, epochs=2).update(batch)
+    assert policy.weight[0, 0].item() == pytest.approx(d + d * (up * 0.35 + down * 0.65))
+
+
+@pytest.mark.parametrize("kind", [RLOO, GSPO, PathConsistency])
+def test_an_answer_of_several_rows_is_one_answer_in_any_micro_batch(kind: Any) -> None:
+    # the second turn rewrites what stood, which makes a row of its own; what binds both must not tear them apart
+    moved = []
+    batch = batch_of(
+        episode(turn((9,), (0, 1), (HALF, HALF)), turn((7, 7, 7), (0,), (HALF,)), reward=3.0),
+        episode(turn((9,), (1,), (HALF,)), turn((7, 7), (0, 1), (HALF, HALF)), reward=1.0),
+    )
+    for micro_tokens in (4096, 1):
+        policy = Table(2, capacity=16)
+        given = {"optimizer": SGD(lr=0.5), "kl": KL(), "epochs": 2, "clip_low": 0.9, "clip_high": 0.9, "clip": 0.9}
+        configured(kind, **given).build(policy, Sampling(), micro_tokens).update(batch)
+        moved.append(policy.weight.detach().clone()[[policy.row(x) for x in ((9,), (9, 0), (7, 7, 7), (7, 7))]])
+    assert float(moved[0].abs().max()) > 0.01
+    assert torch.allclose(*moved, rtol=0, atol=1e-14)
+
+
+def test_dapo_plays_on_as_often_as_told() -> None:
+    assert DAPO.Config(oversampling=3).extras.oversampling == 3

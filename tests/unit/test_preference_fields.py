@@ -11,9 +11,12 @@ from exact.build import batch_of, episode, turn
 from exact.coin import HALF, build, coin, pair
 from strop.algorithms.kto import KTO
 from strop.algorithms.online_dpo import OnlineDPO
+from strop.algorithms.process_reward_model import ProcessRewardModel
+from strop.algorithms.reward_model import RewardModel
 from strop.batch import collate
 from strop.optimizer import SGD
-from strop.types import Pick, Sampling
+from strop.policies.table import Table
+from strop.types import Part, Pick, Sampling
 
 
 def test_online_dpo_compares_under_the_temperature_that_was_sampled_at() -> None:
@@ -52,3 +55,25 @@ def test_kto_reports_the_ratios_of_both_kinds() -> None:
     metrics = algorithm.update(batch_of(*answers)).metrics
     assert metrics["preference/desirable_ratio"].value == pytest.approx(math.log(1.5))
     assert metrics["preference/undesirable_ratio"].value == pytest.approx(math.log(0.5))
+
+
+def test_a_process_reward_model_takes_any_label_above_0_for_good_and_weighs_its_pick() -> None:
+    # of two labelled steps each weighs .25 / 2. V = .25 behind the good one is right, by less than a half; its slope is
+    # 1 - sigmoid(.25), and 1/2 behind the bad one, where V = 0
+    policy = Table(2, capacity=8, value_head=True)
+    good, bad = policy.row((9, 0)), policy.row((9, 0, 1))
+    with torch.no_grad():
+        policy.value[good] = 0.25
+    one = episode(turn((9,), (0, 1)), parts={"steps": Part(1.0, -0.5, tokens=(0.5, -1.0))})
+    update = build(ProcessRewardModel, policy).update(collate((Pick(one, weight=0.25),), "per_turn"))
+    assert policy.value[good].item() == pytest.approx(0.25 + 0.125 / (1 + math.exp(0.25)))
+    assert policy.value[bad].item() == pytest.approx(-0.125 / 2)
+    assert update.metrics["preference/accuracy"].value == 1.0  # V = 0 calls no step good
+
+
+def test_a_reward_model_counts_its_pairs() -> None:
+    # three answers of different returns are three pairs, of four answers with a tie five
+    for returns, num_pairs in (((1.0, 2.0, 3.0), 3), ((1.0, 2.0, 2.0, 3.0), 5)):
+        answers = [episode(turn((9,), (i % 2,)), reward=r, id=str(i)) for i, r in enumerate(returns)]
+        metrics = build(RewardModel, coin()).update(batch_of(*answers)).metrics
+        assert metrics["preference/pairs"].value == num_pairs

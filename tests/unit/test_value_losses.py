@@ -326,6 +326,15 @@ def test_path_residuals_by_hand(n_step: int | None, unified: bool, first: float,
     assert update.metrics["path/residual_max"].value == pytest.approx(max(abs(first), abs(second)))
 
 
+def test_a_path_ends_in_the_copy_and_begins_in_the_reference() -> None:
+    # the copy says (0, ln 7) of S1: .5 ln 8 there; what it says of S0 is no one's start
+    _, algorithm = coin(n_step=1)
+    fill(algorithm.target, {S0: [5, 0], S1: [0, math.log(7)]})
+    batch = two_tokens(reward=2.0)
+    residual = algorithm.update(batch).per_token["residual"][batch.action_BT].tolist()
+    assert residual == pytest.approx([-V0 - RATIO + 0.5 * 0.5 * math.log(8), -V1 + 2], abs=1e-14)
+
+
 def test_a_path_of_an_unscored_answer_has_no_residual() -> None:
     _, algorithm = coin()
     batch = collate(
