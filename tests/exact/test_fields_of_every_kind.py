@@ -17,6 +17,7 @@ from strop.algorithms.cispo import CISPO
 from strop.algorithms.dapo import DAPO
 from strop.algorithms.gspo import GSPO
 from strop.algorithms.path_consistency import PathConsistency
+from strop.algorithms.reinforce_pp import REINFORCEPlusPlus
 from strop.algorithms.rloo import RLOO
 from strop.functional.corrections import Correction
 from strop.functional.divergences import KL
@@ -100,6 +101,23 @@ def test_kl_in_the_reward_is_taken_off_by_hand(kind: Any) -> None:
     more = {"baseline_decay": None, "n_step": None, "trace": 1.0, "epochs": 1, "entropy": 0.0}
     update = build(kind, coin(), kl=KL(weight=0.5), **more).update(batch)
     assert update.per_token["advantage"][batch.action_BT].tolist() == pytest.approx(PENALISED[kind.__name__], abs=1e-14)
+
+
+def test_the_group_baseline_of_reinforce_pp_is_what_is_left_after_the_kl() -> None:
+    # two groups, so that whitening does not take their baselines off again: 3 - 2c and 1 leave 2 - c, 5 and 1 leave 3
+    batch = batch_of(
+        episode(turn((9,), (0, 1), (math.log(0.8),) * 2), reward=3.0),
+        episode(turn((9,), (1,), (HALF,)), reward=1.0),
+        episode(turn((9,), (1,), (HALF,)), reward=5.0, group=1),
+        episode(turn((9,), (0,), (HALF,)), reward=1.0, group=1),
+        layout="per_turn",
+    )
+    update = build(REINFORCEPlusPlus, coin(), kl=KL(weight=0.5), group_baseline=True).update(batch)
+    plain = [1 - C, 1.0, -1 + C, 2.0, -2.0]
+    mean = sum(plain) / 5
+    std = math.sqrt(sum((x - mean) ** 2 for x in plain) / 5)
+    expected = [(x - mean) / (std + 1e-8) for x in plain]
+    assert update.per_token["advantage"][batch.action_BT].tolist() == pytest.approx(expected, abs=1e-14)
 
 
 @pytest.mark.parametrize("kind", having("clip"))
