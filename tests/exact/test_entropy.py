@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import fields
 from typing import Any
 
 import pytest
 import torch
 
+from exact.build import batch_of, episode, turn
+from exact.coin import HALF
+from exact.coin import build as build_on
+from exact.learners import GRADIENT, as_baseline
 from exact.test_ratio_family import build
 from exact.tree import expected_ascent, relative, table_tree
 from strop.algorithms.dr_grpo import DrGRPO
@@ -14,6 +20,7 @@ from strop.algorithms.grpo import GRPO
 from strop.algorithms.reinforce import REINFORCE
 from strop.algorithms.reinforce_pp import REINFORCEPlusPlus
 from strop.algorithms.rloo import RLOO
+from strop.policies.table import Table
 
 
 def test_minus_logprob_as_entropy_has_the_right_value_and_no_gradient() -> None:
@@ -50,3 +57,47 @@ def test_the_bonus_has_the_gradient_of_the_full_entropy(kind: Any, size: int) ->
     got = expected_ascent(tree, build(kind, tree, entropy=0.3), [0.0] * len(tree.sequences), size)
     assert relative(got, 0.3 * expected) < 1e-12
     assert float(expected_ascent(tree, build(kind, tree), [0.0] * len(tree.sequences), size).abs().max()) < 1e-9
+
+
+# how much the two tokens of the first answer and the one of the second weigh; ReMax learns from the first alone
+WEIGHTS = {
+    "REINFORCE": (1 / 2, 1 / 2),
+    "RLOO": (1 / 2, 1 / 2),
+    "ReMax": (1.0, 0.0),
+    "DrGRPO": (1 / 2 / 4, 1 / 2 / 4),
+    "GRPO": (1 / 2 / 2, 1 / 2),
+    "GSPO": (1 / 2 / 2, 1 / 2),
+    "SAPO": (1 / 2 / 2, 1 / 2),
+    "REINFORCEPlusPlus": (1 / 3, 1 / 3),
+    "CISPO": (1 / 3, 1 / 3),
+    "A2C": (1 / 3, 1 / 3),
+    "PPO": (1 / 3, 1 / 3),
+    "VTrace": (1 / 3, 1 / 3),
+}
+ENTROPIC = [kind for kind in GRADIENT if "entropy" in {field.name for field in fields(kind.Config)}]
+
+
+@pytest.mark.parametrize("kind", ENTROPIC)
+def test_the_bonus_adds_its_weight_times_the_slope_of_the_entropy(kind: Any) -> None:
+    # two tables that differ in the bonus alone move apart by weight * sum of the tokens' weights * dH/dlogits, and of
+    # a softmax dH/dz_k = -p_k (log p_k + H); "0 1" and "1" after (9,): row 0 is seen twice, row 1 once
+    logits = [[0.3, -1.2], [2.0, 0.5]]
+    batch = batch_of(
+        episode(turn((9,), (0, 1), (HALF, HALF)), reward=3.0),
+        as_baseline(episode(turn((9,), (1,), (HALF,)), reward=1.0)),
+        layout="per_turn",
+    )
+    moved = []
+    for weight in (0.0, 0.3):
+        policy = Table(2, capacity=4, value_head=True)
+        rows = [policy.row((9,)), policy.row((9, 0))]
+        with torch.no_grad():
+            policy.weight[rows] = torch.tensor(logits, dtype=torch.float64)
+        build_on(kind, policy, entropy=weight, epochs=1).update(batch)
+        moved.append(policy.weight[rows].detach().clone())
+    first, second = WEIGHTS[kind.__name__]
+    for row, seen in ((0, first + second), (1, first)):
+        probs = [math.exp(z) / sum(map(math.exp, logits[row])) for z in logits[row]]
+        entropy = -sum(p * math.log(p) for p in probs)
+        slope = [-p * (math.log(p) + entropy) for p in probs]
+        assert (moved[1] - moved[0])[row].tolist() == pytest.approx([0.3 * seen * s for s in slope], abs=1e-13)

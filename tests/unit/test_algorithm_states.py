@@ -10,8 +10,10 @@ import torch
 
 from exact.build import batch_of, episode, transformer, turn
 from exact.coin import identical
-from exact.learners import CORE, GRADIENT, algorithms, as_baseline, learner
-from strop.functional.divergences import KL
+from exact.learners import ACTOR_CRITIC, CORE, GRADIENT, VALUE_BASED, algorithms, as_baseline, learner
+from strop.actor_critic import Critic
+from strop.algorithms.ppo import PPO
+from strop.functional.divergences import KL, KLController
 from strop.optimizer import SGD, AdamW
 from strop.policies.table import Table
 from strop.types import Batch, End
@@ -36,19 +38,27 @@ POLICIES = {
     "lora": lambda: transformer("llama", lora=True, vocabulary=5, value_head=True),
 }
 ADAM, MOMENTUM = AdamW(lr=0.01, warmup_steps=3, weight_decay=0.1), SGD(lr=0.05, momentum=0.9)
-CASES = [(kind, "table", MOMENTUM) for kind in algorithms()]
+CASES = [(kind, "table", MOMENTUM, {}) for kind in algorithms()]
 CASES += [
-    pytest.param(kind, name, ADAM, marks=[] if kind.__name__ in CORE else pytest.mark.matrix)
+    (PPO, "table", MOMENTUM, {"kl_controller": KLController(target=0.01, horizon=10), "minibatches": 2}),
+    *((kind, "table", MOMENTUM, {"critic": Critic(separate=True)}) for kind in ACTOR_CRITIC),
+    *((kind, "table", MOMENTUM, {"target_share": 0.3, "target_every": 1}) for kind in VALUE_BASED),
+]
+CASES += [
+    pytest.param(kind, name, ADAM, {}, marks=[] if kind.__name__ in CORE else pytest.mark.matrix)
     for kind in GRADIENT
     for name in POLICIES
 ]
 
 
-@pytest.mark.parametrize(("kind", "name", "optimizer"), CASES)
-def test_save_load_continue_is_bitwise_the_uninterrupted_run(kind: Any, name: str, optimizer: Any) -> None:
+@pytest.mark.parametrize(("kind", "name", "optimizer", "fields"), CASES)
+def test_save_load_continue_is_bitwise_the_uninterrupted_run(
+    kind: Any, name: str, optimizer: Any, fields: dict[str, Any]
+) -> None:
     def start() -> tuple[Any, Any]:
         policy = POLICIES[name]()
-        return policy, learner(kind, policy, optimizer=optimizer, kl=KL(weight=0.1), epochs=2, rate_decay=0.8)
+        given = {"optimizer": optimizer, "kl": KL(weight=0.1), "epochs": 2, "rate_decay": 0.8} | fields
+        return policy, learner(kind, policy, **given)
 
     policy, algorithm = start()
     for step in range(2):

@@ -81,6 +81,18 @@ def test_kto_does_not_count_an_empty_answer() -> None:
     assert torch.equal(*moved)
 
 
+def test_kto_takes_a_return_on_the_threshold_for_undesirable() -> None:
+    # one prompt of two words, a fair coin: the answer on the threshold is pushed down, the one above it up
+    answers = [episode(turn((1,), (0,)), reward=0.75, id="on"), episode(turn((1,), (1,)), reward=1.0, id="above")]
+    policy = Table(2, capacity=4)
+    metrics = learner(KTO, policy, threshold=0.75).update(batch_of(*answers)).metrics
+    assert policy.weight[0, 0] < 0 < policy.weight[0, 1]
+    assert metrics["preference/desirable_ratio"].count == metrics["preference/undesirable_ratio"].count == 1
+    on = Table(2, capacity=4)
+    learner(KTO, on, threshold=0.75).update(batch_of(answers[0]))
+    assert on.weight[0, 0] < 0
+
+
 def test_kto_has_no_baseline_where_no_answer_counts() -> None:
     lost = [episode(turn((prompt,), (2,)), reward=Unscored("lost"), id=f"{prompt}") for prompt in (1, 3)]
     policy = Table(5, capacity=16)

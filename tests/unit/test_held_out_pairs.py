@@ -60,6 +60,15 @@ def test_simpo_compares_what_a_token_is_worth_in_the_mean() -> None:
     assert got == {"held_out/accuracy": 1.0, "held_out/logit": pytest.approx(math.log(3))}
 
 
+def test_orpo_compares_the_odds_of_what_a_token_is_worth_in_the_mean() -> None:
+    # hammer 3/7 and the end 1/5: the geometric means are sqrt(3/35) and, of the apple, sqrt(1/35)
+    algorithm, _ = moved(strop.algorithms.ORPO)
+    chosen, rejected = math.sqrt(3 / 35), math.sqrt(1 / 35)
+    got = judge_pairs(algorithm, preferences(PAIRS[1:2], CODEC), "per_turn")
+    odds = chosen / (1 - chosen) / (rejected / (1 - rejected))
+    assert got == {"held_out/accuracy": 1.0, "held_out/logit": pytest.approx(math.log(odds))}
+
+
 def test_a_reward_model_compares_the_scores_behind_the_last_token() -> None:
     algorithm, _ = moved(strop.algorithms.RewardModel)
     got = judge_pairs(algorithm, preferences(PAIRS[:2], CODEC), "per_turn")

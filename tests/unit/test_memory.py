@@ -68,6 +68,15 @@ def test_replay_waits_for_its_warm_up_and_draws_as_often_as_told() -> None:
     assert len(list(memory.draws(np.random.default_rng(0)))) == 3
 
 
+def test_a_warm_up_that_is_just_reached_is_over() -> None:
+    memory = Replay.Config(warmup=3, size=5).build()
+    memory.add(walks(1, 2))
+    assert list(memory.draws(np.random.default_rng(0))) == []
+    memory.add(walks(2, 1)[1:])
+    (draw,) = memory.draws(np.random.default_rng(0))
+    assert len(draw) == 5
+
+
 def test_dataset_shows_everything_once_an_epoch_and_keeps_groups_together() -> None:
     memory = Dataset.Config(size=4).build()
     memory.add(walks(8))

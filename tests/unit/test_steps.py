@@ -112,6 +112,7 @@ BY_HAND = [
     (RobustDPO, {"beta": 1.0, "flipped": 0.25}, 1.0, -0.5),
     (IPO, {"tau": 1.0}, 1.0, -0.5),
     (SimPO, {"beta": 2.0, "gamma": 0.0}, 0.75, -0.25),
+    (SimPO, {"beta": 5.0, "gamma": 0.0}, 2.5 * 0.75, -2.5 * 0.25),
     (ORPO, {"weight": 1.0}, 1.0, -0.5),
     (KTO, {"beta": 1.0, "threshold": 2.0}, 0.125, -0.0625),
     (Distillation, {"teacher": Biased()}, math.log(4) / 6, -0.5 * math.log(0.4) / 3),

@@ -220,11 +220,70 @@ def test_ilql_step_by_hand() -> None:
     assert row(algorithm.targets[1], S0) == [5.0, 50.0]
 
 
+def test_ilql_reads_v_of_the_policy_and_q_of_both_copies() -> None:
+    # the copy's V is no one's target: y0 = .5 * V1 = 3 with the policy's V1 = 6, whatever the copy says
+    policy = table({S0: [1, 0], S1: [0, 2]}, {S0: 0, S1: 6})
+    algorithm = ilql(policy)
+    fill(algorithm.targets[0], {}, {S0: 50, S1: 70})
+    batch = two_tokens(reward=2.0)
+    update = algorithm.update(batch)
+    assert update.per_token["td_error"][batch.action_BT].tolist() == [3 - 1, 0.0]
+
+
 def test_the_conservative_term_lowers_what_was_not_done() -> None:
     # equal Q: the slope of logsumexp is (.5, .5), minus 1 for what was done; no other error here
     policy = table({S0: [0, 0]}, {S0: 0})
     ilql(policy, conservative=0.2).update(batch_of(episode(turn(S0, (0,)), reward=0.0), layout="per_turn"))
     assert row(policy, S0) == [0.1, -0.1]
+
+
+def lost_and_light() -> Batch:
+    """A quarter of a pick that pays 4, a whole one that pays -4, and one that was lost."""
+    draw = (
+        Pick(episode(turn((1,), (0,)), reward=4.0), weight=0.25),
+        Pick(episode(turn((2,), (1,)), reward=-4.0)),
+        Pick(episode(turn((2,), (0,)), reward=Unscored("x"))),
+    )
+    return collate(draw, "per_turn")
+
+
+def test_ilql_weighs_picks_and_not_their_priorities() -> None:
+    # Q and V are 0: each of two scored tokens moves its Q by weight * 2 * error / 2
+    policy = table({(1,): [0, 0], (2,): [0, 0]})
+    update = ilql(policy).update(lost_and_light())
+    assert row(policy, (1,)) == [0.25 * 4, 0]
+    assert row(policy, (2,)) == [0, -4]
+    assert update.priority_K is not None
+    assert update.priority_K.tolist() == [4.0, 4.0, 0.0]
+
+
+def test_paths_weigh_picks_and_not_their_priorities() -> None:
+    # pi = ref and V = 0: C = r, and each V moves by weight * C / 2
+    policy = table({(1,): [0, 0], (2,): [0, 0]})
+    config = PathConsistency.Config(optimizer=SGD(lr=1.0), unified=False)
+    update = config.build(policy, Sampling(), 4096).update(lost_and_light())
+    assert policy.value is not None
+    assert policy.value[:2].tolist() == [0.25 * 4 / 2, -4 / 2]
+    assert update.priority_K is not None
+    assert update.priority_K.tolist() == [4.0, 4.0, 0.0]
+
+
+def test_each_copy_of_ilql_starts_as_the_network_it_trails() -> None:
+    algorithm = ilql(table({S0: [3, 1]}), jitter=0.1)
+    for slow, fast in zip(algorithm.targets, (algorithm.policy, algorithm.second), strict=True):
+        assert torch.equal(slow.weight, fast.weight)
+
+
+@pytest.mark.parametrize("build", [dqn, ilql])
+def test_errors_and_action_values_are_reported_under_their_own_names(build: Any) -> None:
+    # both take y1 = 5 of the second token; y0 = .5 * 3 of DQN's copy, .5 * V1 = 3 of ILQL: errors -2.5 or -1, and 2
+    policy = table({S0: [4, 0, 0], S1: [1, 3, 2]}, {S0: 0, S1: 6})
+    metrics = build(policy).update(two_tokens()).metrics
+    first = 2.5 if build is dqn else 1.0
+    assert metrics["q/error_mean"].value == (first + 2) / 2
+    assert metrics["q/error_max"].value == max(first, 2)
+    assert metrics["q/mean"].value == (4 + 3) / 2
+    assert metrics["q/largest"].value == 4
 
 
 def test_the_second_network_starts_elsewhere_and_always_at_the_same_place() -> None:
@@ -265,6 +324,15 @@ def test_path_residuals_by_hand(n_step: int | None, unified: bool, first: float,
     assert update.metrics["optimizer/loss"].value == pytest.approx((first**2 + second**2) / 4)
     assert update.metrics["path/residual_mean"].value == pytest.approx((abs(first) + abs(second)) / 2)
     assert update.metrics["path/residual_max"].value == pytest.approx(max(abs(first), abs(second)))
+
+
+def test_a_path_ends_in_the_copy_and_begins_in_the_reference() -> None:
+    # the copy says (0, ln 7) of S1: .5 ln 8 there; what it says of S0 is no one's start
+    _, algorithm = coin(n_step=1)
+    fill(algorithm.target, {S0: [5, 0], S1: [0, math.log(7)]})
+    batch = two_tokens(reward=2.0)
+    residual = algorithm.update(batch).per_token["residual"][batch.action_BT].tolist()
+    assert residual == pytest.approx([-V0 - RATIO + 0.5 * 0.5 * math.log(8), -V1 + 2], abs=1e-14)
 
 
 def test_a_path_of_an_unscored_answer_has_no_residual() -> None:

@@ -127,6 +127,32 @@ def test_new_turns_get_the_largest_priority_seen() -> None:
     assert memory.state_dict()["leaves"].tolist() == pytest.approx([0.5, 1.0, 5.0, 5.0])
 
 
+def test_a_turn_without_error_keeps_the_floor_and_can_come_back() -> None:
+    # p = 0 + .04 and .96 + .04: at alpha .5 the leaves are .2 and 1, so that one of six picks is the first turn's
+    memory = held([0.0, 0.96], alpha=0.5, floor=0.04, size=6)
+    assert memory.state_dict()["leaves"].tolist() == pytest.approx([0.2, 1.0])
+    (draw,) = memory.draws(np.random.default_rng(0))
+    assert Counter(names(draw)) == {"e0": 1, "e1": 5}
+
+
+def test_the_largest_priority_holds_the_floor_and_the_power() -> None:
+    # largest p = 3.5 + .5; at alpha .5 a new turn's leaf is 2; before any error it is 1
+    memory = held([3.5], alpha=0.5, floor=0.5)
+    memory.add(walks(1, first=1))
+    assert memory.state_dict()["leaves"].tolist() == [2.0, 2.0]
+    fresh = Prioritised.Config(alpha=0.5).build()
+    fresh.add(walks(2))
+    assert fresh.state_dict()["leaves"].tolist() == [1.0, 1.0]
+
+
+def test_a_warm_up_that_is_just_reached_is_over() -> None:
+    memory = Prioritised.Config(size=2, warmup=3).build()
+    memory.add(walks(1, 2))
+    assert list(memory.draws(np.random.default_rng(0))) == []
+    memory.add(walks(1, 1, first=1))
+    assert len(list(memory.draws(np.random.default_rng(0)))) == 1
+
+
 def test_old_episodes_leave_with_their_priorities() -> None:
     memory = held([1.0, 2.0, 3.0, 4.0, 5.0, 6.0], num_turns=2, capacity=5)
     memory.add(walks(1, 2, first=3))
