@@ -30,7 +30,7 @@ def verdicts(function: str, place: str = PLACE) -> list[str]:
 
 
 def test_right_algorithms_pass() -> None:
-    assert verdicts("check_rloo") == ["pass", "pass"]
+    assert verdicts("check_rloo") == ["pass", "pass", "pass"]
     assert verdicts("check_sft_gradient", "strop.verify.supervised") == ["pass"]
 
 
@@ -41,7 +41,7 @@ def test_a_flipped_sign_fails(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_baseline_that_holds_its_own_sample_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("strop.algorithms.rloo.leave_one_out", advantages.group_mean)
-    assert verdicts("check_rloo") == ["FAILED", "FAILED"]
+    assert verdicts("check_rloo") == ["FAILED", "FAILED", "FAILED"]
 
 
 def test_another_mean_over_tokens_fails(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -133,7 +133,7 @@ def test_every_algorithm_file_has_a_quick_row_and_a_learning_one() -> None:
 @pytest.mark.parametrize(
     ("name", "methods"),
     [("rloo", {"RLOO"}), ("GRPO", {"GRPO"}), ("drgrpo", {"Dr. GRPO"}), ("Dr. GRPO", {"Dr. GRPO"}),
-     ("clipping", {"RLOO", "GRPO", "Dr. GRPO"}), ("q-learn", {"Q-learning"})],
+     ("clipping", {"RLOO", "GRPO", "Dr. GRPO", "PPO"}), ("q-learn", {"Q-learning"})],
 )  # fmt: skip
 def test_a_name_is_a_method_or_a_family_and_else_a_part(name: str, methods: set[str]) -> None:
     assert {one.method for one in plan(names=[name])} == methods
