@@ -17,13 +17,14 @@ from strop.algorithms.cispo import CISPO
 from strop.algorithms.dapo import DAPO
 from strop.algorithms.gspo import GSPO
 from strop.algorithms.path_consistency import PathConsistency
+from strop.algorithms.ppo import PPO
 from strop.algorithms.reinforce_pp import REINFORCEPlusPlus
 from strop.algorithms.rloo import RLOO
 from strop.functional.corrections import Correction
 from strop.functional.divergences import KL
 from strop.optimizer import SGD
 from strop.policies.table import Table
-from strop.types import Batch, Sampling
+from strop.types import Batch, Sampling, Unscored
 
 
 def having(name: str) -> list[Any]:
@@ -118,6 +119,15 @@ def test_the_group_baseline_of_reinforce_pp_is_what_is_left_after_the_kl() -> No
     std = math.sqrt(sum((x - mean) ** 2 for x in plain) / 5)
     expected = [(x - mean) / (std + 1e-8) for x in plain]
     assert update.per_token["advantage"][batch.action_BT].tolist() == pytest.approx(expected, abs=1e-14)
+
+
+@pytest.mark.parametrize("kind", [REINFORCEPlusPlus, PPO])
+def test_an_episode_that_was_lost_is_not_whitened_with_the_others(kind: Any) -> None:
+    # V = 0 and no discount: 3 and 1 are whitened to 1 and -1, whatever stands in the lost one
+    rewards = (3.0, 1.0, Unscored("lost"))
+    batch = batch_of(*(episode(turn((9,), (1,), (HALF,)), reward=r, id=str(i)) for i, r in enumerate(rewards)))
+    update = build(kind, coin(), epochs=1).update(batch)
+    assert update.per_token["advantage"][batch.action_BT].tolist() == pytest.approx([1.0, -1.0, 0.0], abs=1e-7)
 
 
 @pytest.mark.parametrize("kind", having("clip"))
