@@ -17,13 +17,14 @@ from strop.algorithms.cispo import CISPO
 from strop.algorithms.dapo import DAPO
 from strop.algorithms.gspo import GSPO
 from strop.algorithms.path_consistency import PathConsistency
+from strop.algorithms.ppo import PPO
 from strop.algorithms.reinforce_pp import REINFORCEPlusPlus
 from strop.algorithms.rloo import RLOO
 from strop.functional.corrections import Correction
 from strop.functional.divergences import KL
 from strop.optimizer import SGD
 from strop.policies.table import Table
-from strop.types import Batch, Sampling
+from strop.types import Batch, Sampling, Unscored
 
 
 def having(name: str) -> list[Any]:
@@ -120,6 +121,15 @@ def test_the_group_baseline_of_reinforce_pp_is_what_is_left_after_the_kl() -> No
     assert update.per_token["advantage"][batch.action_BT].tolist() == pytest.approx(expected, abs=1e-14)
 
 
+@pytest.mark.parametrize("kind", [REINFORCEPlusPlus, PPO])
+def test_an_episode_that_was_lost_is_not_whitened_with_the_others(kind: Any) -> None:
+    # V = 0 and no discount: 3 and 1 are whitened to 1 and -1, whatever stands in the lost one
+    rewards = (3.0, 1.0, Unscored("lost"))
+    batch = batch_of(*(episode(turn((9,), (1,), (HALF,)), reward=r, id=str(i)) for i, r in enumerate(rewards)))
+    update = build(kind, coin(), epochs=1).update(batch)
+    assert update.per_token["advantage"][batch.action_BT].tolist() == pytest.approx([1.0, -1.0, 0.0], abs=1e-7)
+
+
 @pytest.mark.parametrize("kind", having("clip"))
 def test_the_second_epoch_stops_at_the_clip_that_was_set(kind: Any) -> None:
     # answers of one token paying 1 and 0 to a fair coin. The rate is such that the first step leads to pi(0) = .65:
@@ -179,3 +189,35 @@ def test_an_answer_of_several_rows_is_one_answer_in_any_micro_batch(kind: Any) -
 
 def test_dapo_plays_on_as_often_as_told() -> None:
     assert DAPO.Config(oversampling=3).extras.oversampling == 3
+
+
+def active_after_a_step(kind: Any, answers: list[tuple[int, float]], **given: Any) -> float:
+    """The share of clipped tokens over two epochs, where the first leads a fair coin to pi(0) = .65."""
+
+    def run(rate: float, epochs: int) -> tuple[float, float]:
+        policy = Table(2, capacity=4)
+        batch = batch_of(
+            *(episode(turn((9,), (v,), (HALF,)), reward=r, id=str(i)) for i, (v, r) in enumerate(answers)),
+            layout="per_turn",
+        )
+        update = build(kind, policy, optimizer=SGD(lr=rate), epochs=epochs, **given).update(batch)
+        return policy.weight[0, 0].item(), update.metrics["policy/clip_active"].value
+
+    return run(math.log(0.65 / 0.35) / 2 / run(1.0, 1)[0], 2)[1]
+
+
+@pytest.mark.parametrize("kind", having("clip_low"))
+def test_each_end_of_the_clip_stops_its_own_side(kind: Any) -> None:
+    # one good answer at ratio 1.3 and two bad ones at .7, in the second of two epochs: 1 or 2 of 6
+    answers = [(0, 1.0), (1, 0.0), (1, 0.0)]
+    assert active_after_a_step(kind, answers, clip_low=0.35, clip_high=0.25) == pytest.approx(1 / 6)
+    assert active_after_a_step(kind, answers, clip_low=0.25, clip_high=0.35) == pytest.approx(2 / 6)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in having("dual_clip") if kind not in ACTOR_CRITIC])
+def test_the_dual_clip_stops_a_bad_answer_that_became_likelier(kind: Any) -> None:
+    # token 0 was said twice, well and badly, and gets to ratio 1.3; the bad one is stopped by the dual clip alone
+    answers = [(0, 3.0), (0, 0.0), (1, 0.0)]
+    assert active_after_a_step(kind, answers, clip=0.1) == pytest.approx(2 / 6)
+    assert active_after_a_step(kind, answers, clip=0.1, dual_clip=1.2) == pytest.approx(3 / 6)
+    assert active_after_a_step(kind, answers, clip=0.1, dual_clip=1.4) == pytest.approx(2 / 6)

@@ -88,6 +88,27 @@ def test_dataset_shows_everything_once_an_epoch_and_keeps_groups_together() -> N
         assert all(groups.count(group) == 2 for group in groups)
 
 
+def test_replay_holds_no_episode_without_a_turn() -> None:
+    memory = Replay.Config().build()
+    memory.add([episode(id="empty"), *walks(1)])
+    assert memory.held() == ["e0"]
+
+
+def test_dataset_knows_what_it_has_and_leaves_out_what_has_no_turn() -> None:
+    memory = Dataset.Config(size=3, num_draws=2).build()
+    for _ in range(2):  # the second time nothing is new
+        memory.add([*(replace(one, group=i) for i, one in enumerate(walks(3))), episode(id="empty", group=7)])
+    draws = list(memory.draws(np.random.default_rng(0)))
+    assert [sorted(pick.episode.id for pick in draw) for draw in draws] == [["e0", "e1", "e2"]] * 2
+
+
+def test_dataset_shuffles_each_epoch_anew() -> None:
+    memory = Dataset.Config(size=9, num_draws=3).build()
+    memory.add([replace(one, group=i) for i, one in enumerate(walks(9))])
+    epochs = [tuple(pick.episode.group for pick in draw) for draw in memory.draws(np.random.default_rng(0))]
+    assert len({*epochs, tuple(range(9)), tuple(reversed(range(9)))}) == 5
+
+
 @pytest.mark.parametrize("kind", ["replay", "dataset"])
 def test_a_memory_loaded_from_its_state_draws_the_same(kind: str) -> None:
     def make() -> Replay | Dataset:

@@ -11,6 +11,7 @@ import torch
 from exact.build import batch_of, episode, turn
 from exact.learners import GRADIENT, as_baseline, learner
 from strop.algorithms.distillation import Distillation
+from strop.algorithms.remax import ReMax
 from strop.optimizer import SGD
 from strop.policies.table import Table
 from strop.types import Batch
@@ -60,6 +61,27 @@ def test_distillation_says_how_much_likelier_the_teacher_finds_each_token() -> N
     found_BT = algorithm.update(batch).per_token["advantage"]
     expected = [law - own for law, own in zip(laws, recorded, strict=True)]
     assert found_BT[batch.action_BT].tolist() == pytest.approx(expected)
+
+
+def test_a_teacher_is_built_in_the_dtype_that_was_set() -> None:
+    asked = []
+
+    class Teacher:
+        def build(self, seed: int, dtype: str) -> tuple[Any, None]:
+            asked.append(dtype)
+            return table(), None
+
+    learner(Distillation, table(), teacher=Teacher(), dtype="bfloat16")
+    assert asked == ["bfloat16"]
+
+
+def test_remax_reports_the_mean_of_what_the_greedy_answers_were_paid() -> None:
+    # two groups: greedy answers pay 4 and 1, beside three sampled answers in the first
+    sampled = [episode(turn((1,), (2,)), reward=0.0, id=str(i)) for i in range(3)]
+    greedy = [as_baseline(episode(turn((1,), (1,)), reward=r, group=g, id=f"g{g}")) for g, r in enumerate((4.0, 1.0))]
+    other = episode(turn((1,), (2,)), reward=0.0, group=1, id="other")
+    metrics = learner(ReMax, table()).update(batch_of(*sampled, *greedy, other)).metrics
+    assert metrics["policy/baseline"].value == 2.5
 
 
 @pytest.mark.parametrize("kind", EPOCHS)

@@ -171,6 +171,13 @@ def test_stale_episodes_leave_with_their_priorities() -> None:
     assert memory.state_dict()["leaves"].tolist() == pytest.approx([4.0] * 4)
 
 
+def test_episodes_that_fill_the_capacity_exactly_push_the_older_ones_out() -> None:
+    memory = Prioritised.Config(capacity=4).build()
+    memory.add([*walks(3, 2), episode(id="empty")])
+    assert memory.held() == ["e1", "e2"]  # 4 turns of 4; an episode without a turn is not held
+    assert memory.state_dict()["leaves"].tolist() == [1.0] * 4
+
+
 def test_windows_are_cut_at_the_end_and_warm_up_is_kept() -> None:
     memory = Prioritised.Config(size=20, n_step=2, warmup=4).build()
     memory.add(walks(1, 3))
