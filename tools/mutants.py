@@ -124,9 +124,9 @@ class Judge:
         names = set().union(*(self.reaching[self.files[site.module], line] for line in lines))
         left = SHARE * sum(self.seconds.values())
         for name in sorted(names, key=lambda one: self.place(site.module, one)):
+            if self.seconds[name] > left:
+                continue
             left -= self.seconds[name]
-            if left < 0:
-                break
             last.seek(0)
             last.truncate()
             last.write(name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -10,15 +11,18 @@ import torch
 from exact.build import batch_of, episode, flat, turn
 from exact.learners import as_baseline, learner
 from strop.algorithms.cispo import cispo_loss
+from strop.algorithms.dapo import DAPO
+from strop.algorithms.ilql import ILQL
 from strop.algorithms.kto import KTO
 from strop.algorithms.process_reward_model import ProcessRewardModel
 from strop.algorithms.reinforce import REINFORCE
 from strop.algorithms.remax import ReMax
 from strop.algorithms.vtrace import _ratio_metrics
+from strop.functional.aggregation import largest_per_pick
 from strop.functional.corrections import Correction, correction_metrics, masked
 from strop.functional.reading import read_after
 from strop.policies.table import Table
-from strop.types import Part, Unscored
+from strop.types import Part, Turn, Unscored
 
 
 def test_a_ratio_on_a_bound_is_kept() -> None:
@@ -51,6 +55,7 @@ def test_reading_behind_actions_widens_every_tensor_by_a_slot() -> None:
     assert wide.logprobs_BT[0, 1:3].tolist() == [-1.0, -2.0]
     assert wide.logprobs_BT[0, 3].isnan()
     assert wide.next_BT.tolist() == [[-1, 2, 3, -1]]
+    assert (wide.tokens_BT[0, 3], wide.action_BT[0, 3], wide.rewards_BT[0, 3]) == (0, False, 0.0)
 
 
 def test_the_greedy_answer_of_remax_has_no_advantage_of_its_own() -> None:
@@ -94,7 +99,7 @@ def test_kto_takes_a_return_on_the_threshold_for_undesirable() -> None:
 
 
 def test_kto_has_no_baseline_where_no_answer_counts() -> None:
-    lost = [episode(turn((prompt,), (2,)), reward=Unscored("lost"), id=f"{prompt}") for prompt in (1, 3)]
+    lost = [episode(turn((prompt,), (2,)), reward=Unscored("lost"), group=prompt) for prompt in (1, 3)]
     policy = Table(5, capacity=16)
     assert learner(KTO, policy).update(batch_of(*lost)).metrics["preference/baseline"].value == 0.0
     assert not flat(policy.parameters()).any()
@@ -122,3 +127,43 @@ def test_the_effective_sample_size_of_sequences_counts_answers_only() -> None:
         weight_BT = torch.ones_like(off_BT)
         found.append(correction_metrics(Correction(level="sequence"), off_BT, weight_BT, batch)["correction/ess"].value)
     assert found == pytest.approx([(math.e**3 + 1) ** 2 / (2 * (math.e**6 + 1))] * 2, rel=1e-14)
+
+
+def test_the_baseline_that_remax_reports_is_that_of_the_groups_that_have_one() -> None:
+    lost = as_baseline(episode(turn((2,), (3,)), reward=Unscored("lost"), group=1))
+    answers = [
+        episode(turn((1,), (2,)), reward=1.0), as_baseline(episode(turn((1,), (3,)), reward=0.25)),
+        episode(turn((2,), (2,)), reward=1.0, group=1), lost,
+    ]  # fmt: skip
+    update = learner(ReMax, Table(5, capacity=16)).update(batch_of(*answers, layout="per_turn"))
+    assert update.metrics["policy/baseline"].value == 0.25
+
+
+def test_an_answer_that_was_cut_has_no_advantage_in_dapo() -> None:
+    cut = replace(episode(turn((1,), (2,)), reward=0.0), turns=(_cut(turn((1,), (2,))),))
+    batch = batch_of(episode(turn((1,), (3,)), reward=1.0), cut, episode(turn((1,), (4,)), reward=0.5))
+    advantage_BT = learner(DAPO, Table(5, capacity=16)).update(batch).per_token["advantage"]
+    first, second, third = advantage_BT[batch.action_BT].tolist()
+    assert (first, second, third) == (pytest.approx(1.0, abs=1e-3), 0.0, pytest.approx(0.0, abs=1e-12))
+
+
+def _cut(one: Turn) -> Turn:
+    return replace(one, completion=replace(one.completion, finish="length"))
+
+
+def test_an_unscored_answer_has_no_error_in_ilql_and_comes_back_as_any_other() -> None:
+    scored, lost = (episode(turn((p,), (0,)), reward=r, id=str(p)) for p, r in ((1, 2.0), (2, Unscored("lost"))))
+    policy = Table(5, capacity=16, value_head=True)
+    with torch.no_grad():
+        policy.weight.fill_(7.0)
+    update = learner(ILQL, policy).update(batch_of(scored, lost, layout="per_turn"))
+    error_BT = update.per_token["td_error"]
+    assert error_BT[:, 1].tolist() == [-5.0, 0.0]
+    assert update.priority_K is not None
+    assert update.priority_K.tolist() == [5.0, 0.0]
+
+
+def test_the_largest_of_a_pick_is_that_of_its_actions() -> None:
+    batch = batch_of(episode(turn((1, 1), (2, 3)), reward=1.0))
+    value_BT = torch.tensor([[9.0, 9.0, 2.0, 1.0]], dtype=torch.float64)
+    assert largest_per_pick(value_BT, batch).tolist() == [2.0]

@@ -37,7 +37,7 @@ def best_of_n_law(probs_Y: Tensor, rewards_Y: Tensor, n: int) -> Tensor:
     below_L = level_L.cumsum(0)
     below_L = below_L / below_L[-1]
     # F^n - (F - p)^n = F^n (1 - (1 - p / F)^n): without the difference of two nearly equal numbers
-    share_L = torch.where(below_L > 0, level_L / below_L, 0.0).clamp(max=1.0)
+    share_L = (level_L / below_L).clamp(max=1.0)  # NaN at levels that nobody reaches, which no completion reads
     best_L = below_L.pow(n) * -torch.expm1(n * torch.log1p(-share_L))
     return torch.where(probs_Y > 0, best_L[level_Y] * probs_Y / level_L[level_Y], 0.0)
 

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
-from strop.planning.annealing import Edits, anneal
+from strop.planning.annealing import Edits, Move, anneal
 from strop.planning.beam import beam_search
-from strop.planning.best_of_n import sample_best
-from strop.planning.enumeration import enumerate_sequences
+from strop.planning.best_of_n import best_of_n_law, sample_best
+from strop.planning.boltzmann import regularised_optimum
+from strop.planning.enumeration import enumerate_sequences, mean_values, optimal_values
+from strop.planning.evaluation import policy_values
 from strop.planning.mdp import FiniteMDP
-from strop.planning.monte_carlo import Path, control, first_visit_action_values
+from strop.planning.monte_carlo import Path, _draw, control, first_visit_action_values
+from strop.planning.planner import Planner, value_round
 from strop.planning.policy_iteration import iterate_policies
 from strop.planning.value_iteration import backward_induction, iterate_values
 from strop.policies.table import Table
@@ -36,6 +41,120 @@ def test_as_many_completions_as_the_limit_are_allowed() -> None:
     assert len(enumerate_sequences(uniform(), PROMPT, sampling, stop, limit=15).sequences) == 15
     with pytest.raises(ValueError, match="limit=14"):
         enumerate_sequences(uniform(), PROMPT, sampling, stop, limit=14)
+
+
+class Counted(Table):
+    """Counts how many levels of a tree are read."""
+
+    levels = 0
+
+    def decode(self, state: Any, tokens_B: torch.Tensor) -> tuple[torch.Tensor, Any]:
+        self.levels += 1
+        return super().decode(state, tokens_B)
+
+
+def test_too_many_completions_are_refused_before_they_are_read() -> None:
+    policy = Counted(3, capacity=32)
+    with pytest.raises(ValueError, match="more than limit=5"):  # after a token 1 + 2, after two 3 + 4
+        enumerate_sequences(policy, PROMPT, Sampling(max_tokens=9), frozenset({0}), limit=5)
+    assert policy.levels == 1
+
+
+def test_a_token_that_cannot_be_written_is_worth_nothing() -> None:
+    greedy = enumerate_sequences(uniform(), PROMPT, Sampling(max_tokens=2, temperature=0.0), frozenset())
+    for values in (optimal_values(greedy, len), mean_values(greedy, len)):
+        assert values.q[()].tolist() == [2.0, -math.inf, -math.inf]
+        assert values.value[()] == 2.0
+
+
+# ------------------------------------------------------------ the last round that is allowed
+
+
+def corridor(length: int) -> FiniteMDP:
+    """States in a row: action 1 walks on, action 0 stays; only the last step pays, and a sweep carries it one back."""
+    P, R = np.zeros((length + 1, 2, length + 1)), np.zeros((length + 1, 2))
+    for s in range(length):
+        P[s, 0, s] = P[s, 1, s + 1] = 1.0
+    P[length, :, length] = 1.0
+    R[length - 1, 1] = 1.0
+    return FiniteMDP(P, R, np.eye(length + 1)[0], np.arange(length + 1) == length)
+
+
+def test_as_many_sweeps_and_rounds_as_were_allowed_are_made() -> None:
+    for solve, limit in ((iterate_values, "max_sweeps"), (iterate_policies, "max_rounds")):
+        needed = solve(corridor(4), 0.5).rounds
+        assert needed == 5  # four states learn of the reward one after the other, and then nothing changes
+        assert solve(corridor(4), 0.5, **{limit: needed}).rounds == needed
+        with pytest.raises(ValueError, match=f"after {needed - 1}"):
+            solve(corridor(4), 0.5, **{limit: needed - 1})
+
+
+def test_a_sweep_that_changes_by_the_threshold_is_not_the_last() -> None:
+    # at discount 1/2, theta = 1 asks for a change below 1: the first sweep changes by just that
+    assert iterate_values(corridor(1), 0.5, theta=1.0).rounds == 2
+    assert iterate_values(corridor(1), 0.5, theta=1.5).rounds == 1
+
+
+@pytest.mark.parametrize(("rewards", "expected"), [
+    ([1e6, 1e6 + 1e-8], 0),  # 1e-14 of the values: rounding
+    ([1e6, 1e6 + 1e-8, 0.0], 0),
+    ([0.0, 1.5e-12], 1),  # more than 1e-12 of 1
+    ([0.0, 0.5e-12], 0),
+])  # fmt: skip
+def test_policy_iteration_measures_a_gain_by_the_largest_value(rewards: list[float], expected: int) -> None:
+    end = [[[0.0, 1.0]] * len(rewards)] * 2
+    mdp = FiniteMDP(end, [rewards, [0.0] * len(rewards)], [1.0, 0.0], [False, True])
+    assert iterate_policies(mdp, 0.5).action_S[0] == expected
+
+
+def test_without_a_discount_every_state_has_to_reach_the_end() -> None:
+    # state 0 ends, state 1 stays for ever
+    mdp = FiniteMDP(
+        [[[0, 0, 1.0]], [[0, 1.0, 0]], [[0, 0, 1.0]]], [[1.0], [0.0], [0.0]], [1, 0, 0], [False, False, True]
+    )
+    with pytest.raises(ValueError, match="from state 1 it never reaches"):
+        policy_values(mdp, [[1.0]] * 3, 1.0)
+
+
+# ------------------------------------------------------------ laws
+
+
+def test_the_kl_of_an_optimum_leaves_out_what_cannot_be_written() -> None:
+    logprobs_Y = torch.tensor([math.log(0.5), math.log(0.5), -math.inf], dtype=torch.float64)
+    found = regularised_optimum(logprobs_Y, torch.tensor([math.log(3), 0.0, 50.0], dtype=torch.float64), beta=1.0)
+    assert found.logprobs_Y.exp().tolist() == pytest.approx([0.75, 0.25, 0.0])
+    assert found.kl == pytest.approx(0.75 * math.log(1.5) + 0.25 * math.log(0.5))
+
+
+def test_best_of_n_knows_levels_that_nobody_reaches() -> None:
+    probs_Y = torch.tensor([0.0, 0.5, 0.5], dtype=torch.float64)
+    assert best_of_n_law(probs_Y, torch.tensor([-1.0, 0.0, 1.0]), 2).tolist() == [0.0, 0.25, 0.75]
+
+
+def test_a_draw_is_scaled_by_the_total_of_its_law() -> None:
+    rng = np.random.default_rng(0)
+    drawn = [_draw(np.array([0.25, 0.25]), rng) for _ in range(200)]
+    assert set(drawn) == {0, 1}
+    assert 60 < sum(drawn) < 140
+
+
+def test_an_edit_that_is_impossible_leaves_the_sequence_and_costs_nothing() -> None:
+    edits = Edits(alphabet=(1, 2), max_length=2, min_length=2, substitute=0.0)
+    for seed in range(4):
+        assert edits.propose((1, 2), np.random.default_rng(seed)) == Move((1, 2), 0.0)
+
+
+def test_a_value_round_takes_the_best_of_each_state() -> None:
+    q_SA = np.array([[1.0, 3.0], [5.0, 2.0], [0.0, 0.0]])
+    P = np.array([[[0, 1.0, 0], [1.0, 0, 0]], [[0, 0, 1.0], [0, 1.0, 0]], [[0, 0, 1.0]] * 2])
+    mdp = FiniteMDP(P, np.zeros((3, 2)), [1, 0, 0], [False, False, True])
+    assert value_round(mdp, q_SA, 0.5, np.random.default_rng(0)).tolist() == [[2.5, 1.5], [0.0, 2.5], [0.0, 0.0]]
+
+
+def test_a_plan_may_use_every_word_of_the_table() -> None:
+    Planner.Config(mdp=tied_mdp(), states=[(0,), (1,)]).build(Table(4, capacity=4), Sampling(), 64)
+    with pytest.raises(ValueError, match="4 actions, the table 3 words"):
+        Planner.Config(mdp=tied_mdp(), states=[(0,), (1,)]).build(Table(3, capacity=4), Sampling(), 64)
 
 
 # ------------------------------------------------------------ ties
