@@ -54,7 +54,7 @@ def beam_search(
         ]
         best = sorted([*best, *ended], key=lambda beam: (-beam.score, beam.tokens))[:width]
         longer = _largest(total_BV.masked_fill(is_end_V, -math.inf), width)
-        if not longer or (len(best) == width and _hope(longer[0][2], sampling, length_power) <= best[-1].score):
+        if not longer or (len(best) == width and _hope(longer[0][2], sampling, length_power) < best[-1].score):
             break
         owners = [b for b, _, _ in longer]
         live = [((*live[b][0], v), logprob) for b, v, logprob in longer]

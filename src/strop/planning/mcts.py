@@ -30,7 +30,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from strop.batch import collate
 from strop.functional.bounds import check_at_least, check_not_negative, check_share
@@ -38,7 +37,8 @@ from strop.functional.distributions import is_truncated, log_law
 from strop.planning.enumeration import Reward
 from strop.planning.mdp import Floats, Ints
 from strop.policies.demands import require_values
-from strop.types import Batch, Completion, End, Episode, Heads, Pick, Policy, Sampler, Sampling, Task, Tokens, Turn
+from strop.readings import VALUE, state_value
+from strop.types import Batch, Completion, End, Episode, Pick, Policy, Sampler, Sampling, Task, Tokens, Turn
 
 Leaf = Callable[[Tokens], float]
 
@@ -185,13 +185,9 @@ def critic_values(critic: Policy, problem: Problem) -> Leaf:
     """
     require_values(critic)
 
-    def read(heads: Heads) -> dict[str, Tensor]:
-        assert heads.value_N is not None
-        return {"value": heads.value_N}
-
     @torch.no_grad()
     def value(tokens: Tokens) -> float:
-        value_BT = critic.heads(_to_decide(critic, (*problem.prompt, *tokens)), read, frozenset({"value"}))["value"]
+        value_BT = critic.heads(_to_decide(critic, (*problem.prompt, *tokens)), state_value, VALUE)["value"]
         return float(value_BT.sum())
 
     return value

@@ -113,9 +113,8 @@ def _check_shapes(mdp: FiniteMDP) -> None:
 
 
 def _check_laws(mdp: FiniteMDP) -> None:
-    read_SA = ~mdp.terminal[:, None] & np.ones(mdp.P.shape[:2], dtype=bool)
     is_law_SA = (mdp.P >= 0).all(axis=2) & (np.abs(mdp.P.sum(axis=2) - 1.0) <= SUM_TOLERANCE)
-    wrong_SA = read_SA & ~is_law_SA
+    wrong_SA = ~mdp.terminal[:, None] & ~is_law_SA
     if wrong_SA.any():
         state, action = (int(i) for i in np.argwhere(wrong_SA)[0])
         row = mdp.P[state, action]

@@ -13,10 +13,11 @@ from strop.planning.annealing import Edits, Move, anneal
 from strop.planning.beam import beam_search
 from strop.planning.best_of_n import best_of_n_law, sample_best
 from strop.planning.boltzmann import regularised_optimum
-from strop.planning.enumeration import enumerate_sequences, mean_values, optimal_values
+from strop.planning.enumeration import enumerate_sequences, mean_values, optimal_values, text_mdp
 from strop.planning.evaluation import policy_values
+from strop.planning.mcts import Node, Problem, TreeSearch
 from strop.planning.mdp import FiniteMDP
-from strop.planning.monte_carlo import Path, _draw, control, first_visit_action_values
+from strop.planning.monte_carlo import Path, _draw, control, first_visit_action_values, ordinary_importance
 from strop.planning.planner import Planner, value_round
 from strop.planning.policy_iteration import iterate_policies
 from strop.planning.value_iteration import backward_induction, iterate_values
@@ -187,6 +188,16 @@ def test_of_equal_completions_a_beam_has_the_smaller_tokens_first(
         assert beam.logprob == pytest.approx(-len(beam.tokens) * math.log(3))
 
 
+def test_a_beam_looks_for_smaller_tokens_that_are_as_likely() -> None:
+    # (2,) ends with probability 1/2; so do 0 and then, for certain, 2
+    policy = uniform()
+    with torch.no_grad():
+        policy.weight[policy.row(PROMPT)] = torch.tensor([0.0, -100.0, 0.0])
+        policy.weight[policy.row((*PROMPT, 0))] = torch.tensor([-100.0, -100.0, 100.0])
+    (best,) = beam_search(policy, PROMPT, Sampling(max_tokens=3), frozenset({2}), width=1)
+    assert best.tokens == (0, 2)
+
+
 def test_of_equal_draws_the_first_is_kept() -> None:
     rngs = [np.random.default_rng(seed) for seed in range(6)]
     sampler, sampling = LocalSampler(uniform(9), frozenset()), Sampling(max_tokens=1)
@@ -234,3 +245,77 @@ def test_control_counts_the_first_visit_of_a_pair() -> None:
     mdp = FiniteMDP([[[1.0]]], [[1.0]], [1.0], [False])
     found = control(mdp, 1.0, lambda n: 0.0, num_paths=2, max_steps=3, rng=np.random.default_rng(0))
     assert found.q_SA.tolist() == [[3.0]]
+
+
+# ------------------------------------------------------------ tree search
+
+
+@pytest.mark.parametrize(("prior_V", "visits_V", "value", "expected"), [
+    ([0.9, 0.1], [1, 0], 10.0, 0),  # an untried token counts as much as the best one seen, and no more
+    ([0.2, 0.8], [1, 0], 0.0, 0),  # 1 + .2 sqrt(2) / 2 = 1.141 against .8 sqrt(2) = 1.131
+    ([0.19, 0.81], [1, 0], 0.0, 1),  # 1.134 against 1.146
+])  # fmt: skip
+def test_the_token_that_a_simulation_tries_by_hand(
+    prior_V: list[float], visits_V: list[int], value: float, expected: int
+) -> None:
+    problem = Problem(PROMPT, Sampling(max_tokens=3), frozenset(), lambda tokens: 0.0)
+    search = TreeSearch(TreeSearch.Config(), uniform(2), problem, lambda tokens: 0.0)
+    search._lowest, search._highest = 0.0, 1.0
+    node = Node(
+        prior_V=np.array(prior_V), cost_V=np.zeros(2), value=value, visits_V=np.array(visits_V),
+        total_V=np.array([1.0, 0.0]), largest_V=np.array([1.0, -math.inf]),
+    )  # fmt: skip
+    assert search._choose(node) == expected
+
+
+# ------------------------------------------------------------ what a plan says of itself
+
+
+def test_control_values_are_those_of_the_best_actions() -> None:
+    solution = control(corridor(2), 0.5, lambda n: 1.0, 400, 50, np.random.default_rng(0))
+    assert solution.value_S.tolist() == solution.q_SA.max(axis=1).tolist()
+    assert len(set(solution.value_S.tolist())) == 3
+    assert (solution.q_SA.min(axis=1) < solution.value_S)[:2].all()
+
+
+def test_backward_induction_has_an_action_for_every_state() -> None:
+    # state 0 is paid for action 1, state 1 for action 0
+    end = [[[0, 0, 1.0]] * 2] * 3
+    mdp = FiniteMDP(end, [[0.0, 2.0], [3.0, 0.0], [0.0, 0.0]], [0.5, 0.5, 0], [False, False, True])
+    plan = backward_induction(mdp, 1)
+    assert plan.action_HS[1].tolist() == [1, 0, 0]
+    assert plan.value_HS[1].tolist() == [2.0, 3.0, 0.0]
+
+
+def test_a_text_problem_starts_at_the_empty_completion() -> None:
+    tree = enumerate_sequences(uniform(), PROMPT, Sampling(max_tokens=2), frozenset({0}))
+    mdp, prefixes = text_mdp(tree, len)
+    assert prefixes[int(mdp.start.argmax())] == ()
+
+
+def test_a_path_without_a_step_is_worth_nothing() -> None:
+    law_SA = np.full((2, 2), 0.5)
+    paths = [Path((), (), ()), Path((0,), (1,), (4.0,))]
+    assert ordinary_importance(paths, law_SA, law_SA, 1.0) == 2.0
+
+
+# ------------------------------------------------------------ tables that are none
+
+
+@pytest.mark.parametrize(("P", "words"), [
+    (np.ones((2, 1, 3)), r"\[S, A, S\]"),
+    (np.ones((2, 0, 2)), r"\[S, A, S\]"),
+])  # fmt: skip
+def test_tables_of_a_wrong_shape_are_refused(P: Any, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        FiniteMDP(P, np.zeros(P.shape[:2]), np.ones(len(P)) / len(P), np.zeros(len(P), dtype=bool))
+
+
+def test_of_wrong_laws_the_first_state_is_named() -> None:
+    fine, negative = [0.5, 0.5], [1.5, -0.5]
+    with pytest.raises(ValueError, match=r"P\[1, 1\] sums to 1 with minimum -0.5"):
+        FiniteMDP([[fine, fine], [fine, negative]], np.zeros((2, 2)), [1, 0], [False, False])
+    FiniteMDP([[fine, fine], [[0, 0], negative]], np.zeros((2, 2)), [1, 0], [False, True])  # nobody reads what follows
+    mdp = FiniteMDP([[fine, fine], [fine, fine]], np.zeros((2, 2)), [1, 0], [False, False])
+    with pytest.raises(ValueError, match="policy of state 1"):
+        policy_values(mdp, [fine, negative], 0.5)
