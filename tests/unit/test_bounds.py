@@ -12,17 +12,22 @@ from exact.build import batch_of, episode, flat, turn
 from exact.learners import as_baseline, learner
 from strop.algorithms.cispo import cispo_loss
 from strop.algorithms.dapo import DAPO
-from strop.algorithms.ilql import ILQL
+from strop.algorithms.ilql import ILQL, add_noise
 from strop.algorithms.kto import KTO
 from strop.algorithms.process_reward_model import ProcessRewardModel
 from strop.algorithms.reinforce import REINFORCE
 from strop.algorithms.remax import ReMax
 from strop.algorithms.vtrace import _ratio_metrics
+from strop.batch import collate
 from strop.functional.aggregation import largest_per_pick
 from strop.functional.corrections import Correction, correction_metrics, masked
+from strop.functional.distributions import log_law, require_full_support
+from strop.functional.preferences import ordered_pairs
+from strop.functional.ratios import clip_active
 from strop.functional.reading import read_after
+from strop.functional.values import explained_variance, vtrace
 from strop.policies.table import Table
-from strop.types import Part, Turn, Unscored
+from strop.types import End, Part, Pick, Sampling, Turn, Unscored
 
 
 def test_a_ratio_on_a_bound_is_kept() -> None:
@@ -118,15 +123,18 @@ def test_a_process_reward_model_that_is_undecided_calls_no_step_good() -> None:
 
 
 def test_the_effective_sample_size_of_sequences_counts_answers_only() -> None:
-    answers = [episode(turn((1,), (2,), (-3.0,)), reward=1.0, id="a"), episode(turn((1,), (3,), (0.0,)), id="b")]
+    answers = [episode(turn((1,), (2, 2), (-1.0, -2.0)), reward=1.0, id="a"), episode(turn((1,), (3,), (0.0,)), id="b")]
     empty = episode(turn((1,), ()), reward=1.0, id="c")
+    lost = episode(turn((1,), (4,), (-7.0,)), reward=Unscored("lost"), id="d")
     found = []
-    for episodes in (answers, [*answers, empty]):
+    for episodes in (answers, [*answers, empty], [*answers, lost]):
         batch = batch_of(*episodes, layout="per_turn")
         off_BT = torch.where(batch.action_BT, -batch.logprobs_BT, 0.0)  # the learner is sure of both tokens
         weight_BT = torch.ones_like(off_BT)
         found.append(correction_metrics(Correction(level="sequence"), off_BT, weight_BT, batch)["correction/ess"].value)
-    assert found == pytest.approx([(math.e**3 + 1) ** 2 / (2 * (math.e**6 + 1))] * 2, rel=1e-14)
+    assert found == pytest.approx([(math.e**3 + 1) ** 2 / (2 * (math.e**6 + 1))] * 3, rel=1e-14)
+    token = correction_metrics(Correction(level="token"), off_BT, weight_BT, batch)["correction/ess"].value
+    assert token == pytest.approx((math.e + math.e**2 + 1) ** 2 / (3 * (math.e**2 + math.e**4 + 1)), rel=1e-14)
 
 
 def test_the_baseline_that_remax_reports_is_that_of_the_groups_that_have_one() -> None:
@@ -167,3 +175,64 @@ def test_the_largest_of_a_pick_is_that_of_its_actions() -> None:
     batch = batch_of(episode(turn((1, 1), (2, 3)), reward=1.0))
     value_BT = torch.tensor([[9.0, 9.0, 2.0, 1.0]], dtype=torch.float64)
     assert largest_per_pick(value_BT, batch).tolist() == [2.0]
+
+
+def test_the_clip_is_active_where_it_stops_a_gradient_and_nowhere_else() -> None:
+    ratio_N = torch.tensor([0.5, 0.5, 0.5, 2.0, 2.0, 2.0])
+    advantage_N = torch.tensor([-1.0, 0.0, 0.5, 1.0, 0.0, -0.5])
+    assert clip_active(ratio_N, advantage_N, 0.2, 0.2).tolist() == [True, False, False, True, False, False]
+    assert clip_active(ratio_N, advantage_N, 0.2, 0.2, 1.5).tolist() == [True, False, False, True, False, True]
+
+
+def test_the_variance_of_two_values_can_be_explained() -> None:
+    pair = torch.tensor([0.0, 1.0], dtype=torch.float64)
+    assert explained_variance(pair, pair) == 1.0
+    assert math.isnan(explained_variance(pair[:1], pair[:1]))
+
+
+def test_the_single_likeliest_token_is_a_nucleus() -> None:
+    with pytest.raises(ValueError, match="top_k=1"):
+        require_full_support(Sampling(top_k=1), "GRPO")
+    law_NV = log_law(torch.tensor([[0.0, 2.0, 1.0]]), Sampling(top_k=1))
+    assert law_NV.tolist() == [[-math.inf, 0.0, -math.inf]]
+
+
+def test_one_labelled_answer_is_a_whole_batch_of_kto_whatever_stands_beside_it() -> None:
+    good = episode(turn((1,), (2,)), reward=1.0)
+    lost = episode(turn((1,), (3,)), reward=Unscored("lost"))
+    for micro_tokens in (1, 4096):
+        algorithm = learner(KTO, Table(5, capacity=16), micro_tokens)
+        with torch.no_grad():  # away from its reference: 2 and 3 are twice as likely as there
+            algorithm.policy.weight[algorithm.policy.row((1,))] = torch.tensor([0.0, 0.0, 1.0, 1.0, 0.0])
+        ratio = 1.0 - math.log((3 + 2 * math.e) / 5)
+        metrics = algorithm.update(batch_of(good, lost, layout="per_turn")).metrics
+        loss = 1.0 - 1.0 / (1.0 + math.exp(-algorithm.config.beta * ratio))
+        assert metrics["optimizer/loss"].value == pytest.approx(loss)
+        assert metrics["preference/desirable_ratio"].value == pytest.approx(ratio)
+        assert (metrics["preference/desirable_ratio"].count, metrics["preference/undesirable_ratio"].count) == (1, 0)
+
+
+def test_a_pair_weighs_as_much_as_the_lighter_of_its_answers() -> None:
+    better, worse = (episode(turn((1,), (t,)), reward=r) for t, r in ((2, 1.0), (3, 0.0)))
+    batch = collate((Pick(better, weight=3.0), Pick(worse, weight=0.5)), "per_turn")
+    assert ordered_pairs(batch).weight_P.tolist() == [0.5]
+
+
+def test_noise_has_the_share_of_the_spread_that_was_asked_for() -> None:
+    policy = Table(64, capacity=64)
+    with torch.no_grad():
+        policy.weight.copy_(2.0 * torch.randn(64, 64, generator=torch.Generator().manual_seed(5)))
+    before = policy.weight.detach().clone()
+    add_noise(policy, 0.1)
+    assert (policy.weight - before).std().item() == pytest.approx(0.2, rel=0.1)
+
+
+def test_vtrace_has_no_advantage_off_the_actions() -> None:
+    batch = batch_of(episode(turn((1,), (2, 3)), reward=1.0, end=End.TRUNCATED, final=(1, 2, 3, 4)))
+    one_BT = torch.ones_like(batch.rewards_BT)
+    target_BT, advantage_BT = vtrace(
+        batch.rewards_BT, 5.0 * one_BT, batch.next_BT, one_BT, batch.action_BT, 1.0, 1.0, 1.0
+    )
+    assert bool((advantage_BT[~batch.action_BT] == 0.0).all())
+    assert bool((target_BT[~batch.action_BT] == 5.0).all())
+    assert bool((advantage_BT[batch.action_BT] != 0.0).any())

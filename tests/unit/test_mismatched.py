@@ -15,6 +15,8 @@ def prompts_given(prompts: list[int]) -> list[int] | None:
     if other is None:
         return None
     assert other.action_BT.sum(dim=1).tolist() == [2] * len(prompts)
+    assert other.logprobs_BT.shape == other.rewards_BT.shape == other.tokens_BT.shape
+    assert bool(other.logprobs_BT.isnan().all())
     return other.tokens_BT[:, 0].tolist()
 
 

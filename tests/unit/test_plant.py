@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "tools"))
 
 from plant import plant
+from reach import Reach
 
 SOURCE = '''
 """Text - not planted."""
@@ -50,3 +52,22 @@ def test_a_mutant_is_the_whole_file_with_one_statement_changed() -> None:
         assert one.now != one.was
         assert one.source.count("class Config") == 1
         compile(one.source, "planted", "exec")
+
+
+def test_a_mutant_knows_the_lines_of_its_statement_and_not_those_inside_it() -> None:
+    source = "def f(a):\n    if (\n        a < 1\n    ):\n        b = a + 1\n    return (\n        -a\n    )\n"
+    lines = {(one.was, one.line, one.last) for one in plant(source)}
+    assert lines == {("if a < 1:", 2, 4), ("b = a + 1", 5, 5), ("return -a", 6, 8)}
+
+
+def test_reach_notes_the_lines_that_run_in_the_files_it_is_asked_for(tmp_path: Path) -> None:
+    file = tmp_path / "asked.py"
+    file.write_text("def f(a):\n    if a:\n        return 1\n    return [\n        b\n        for b in ()\n    ]\n")
+    names: dict[str, Any] = {}
+    exec(compile(file.read_text(), str(file), "exec"), names)
+    with Reach([str(file)]) as reach:
+        names["f"](True)
+        (lambda: None)()
+    assert reach.lines == {(str(file), 2), (str(file), 3)}
+    names["f"](False)  # nobody listens any more
+    assert len(reach.lines) == 2

@@ -34,4 +34,4 @@ def read_after_last(batch: Batch) -> Batch:
     slot_BT = torch.arange(batch.tokens_BT.numel()).view_as(batch.tokens_BT)
     last_B = torch.where(batch.action_BT, slot_BT, -1).amax(dim=1)
     last_E = torch.full_like(batch.group_E, -1).scatter_reduce(0, batch.episode_B, last_B, "amax")
-    return read_after(batch, (slot_BT == last_E[batch.episode_B].unsqueeze(1)) & batch.action_BT)
+    return read_after(batch, slot_BT == last_E[batch.episode_B].unsqueeze(1))

@@ -60,7 +60,7 @@ def vtrace(
     delta_BT = td_errors(rewards_BT, value_BT, next_BT, action_BT, discount)
     rho_BT, trace_BT = ratio_BT.clamp(max=ratio_cap), ratio_BT.clamp(max=trace_cap)
     correction_BT = returns_to_go(rho_BT * delta_BT, next_BT, discount * trace_BT)
-    target_BT = value_BT + torch.where(action_BT, correction_BT, 0.0)
+    target_BT = value_BT + correction_BT  # 0 off the actions, as the errors are
     ahead_BT = rewards_BT + discount * next_value(target_BT, next_BT) - value_BT
     return target_BT, torch.where(action_BT, rho_BT * ahead_BT, 0.0)
 
