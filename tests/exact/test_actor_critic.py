@@ -207,7 +207,7 @@ def test_a_separate_critic_leaves_the_policys_own_head_alone_and_is_kept():
         (PPO, {"kl": KL(), "kl_controller": KLController()}, "set algorithm.kl.weight above 0"),
         (PPO, {"trace": 1.5}, "trace=1.5"),
         (PPO, {"clip": -0.1}, "clip keeps ratios in"),
-        (PPO, {"clip": 0.3, "dual_clip": 1.2}, "dual_clip=1.2: it is at least 1.3"),
+        (PPO, {"clip": 0.3, "dual_clip": 1.2}, "dual_clip=1.2: it is at least 1.3; the clip ends there"),
         (A2C, {"n_step": 0}, "none looks to the end"),
         (VTrace, {"trace_cap": 2.0}, "0 < trace_cap <= ratio_cap"),
     ],

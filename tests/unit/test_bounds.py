@@ -25,6 +25,7 @@ from strop.functional.distributions import log_law, require_full_support
 from strop.functional.preferences import ordered_pairs
 from strop.functional.ratios import clip_active
 from strop.functional.reading import read_after
+from strop.functional.returns import position_in_chain
 from strop.functional.values import explained_variance, vtrace
 from strop.policies.table import Table
 from strop.types import End, Part, Pick, Sampling, Turn, Unscored
@@ -236,3 +237,25 @@ def test_vtrace_has_no_advantage_off_the_actions() -> None:
     assert bool((advantage_BT[~batch.action_BT] == 0.0).all())
     assert bool((target_BT[~batch.action_BT] == 5.0).all())
     assert bool((advantage_BT[batch.action_BT] != 0.0).any())
+
+
+def test_a_nucleus_counts_the_shares_of_what_top_k_left() -> None:
+    # .5, .3, .2: of the first two, the first has 5 / 8, which is more than .6
+    logits_NV = torch.tensor([[0.5, 0.3, 0.2]], dtype=torch.float64).log()
+    assert log_law(logits_NV, Sampling(top_k=2, top_p=0.6)).exp().tolist() == [[1.0, 0.0, 0.0]]
+    assert log_law(logits_NV, Sampling(top_p=0.6)).exp().tolist() == [pytest.approx([5 / 8, 3 / 8, 0.0])]
+
+
+@pytest.mark.parametrize("length", [5, 6, 9])
+def test_the_position_in_a_long_chain(length: int) -> None:
+    batch = batch_of(
+        episode(turn((1, 1), tuple(range(length))), turn((1, 1, 7), (2, 3)), id="a"), episode(turn((1,), (2,)), id="b")
+    )
+    found_BT = position_in_chain(batch.next_BT, batch.decision_BT)
+    for e in range(2):
+        slots = (batch.action_BT & (batch.episode_B == e).unsqueeze(1)).flatten().nonzero().flatten().tolist()
+        place, position = slots[0], 0
+        while place >= 0:  # a walk along the chain
+            assert found_BT.flatten()[place] == position
+            place, position = int(batch.next_BT.flatten()[place]), position + 1
+        assert position == len(slots)

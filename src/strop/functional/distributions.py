@@ -70,7 +70,7 @@ def _nucleus(logits_NV: Tensor, sampling: Sampling) -> Tensor:
         keep_NV = keep_NV & (rank_V < sampling.top_k)
     probs_NV = torch.softmax(sorted_NV.masked_fill(~keep_NV, -torch.inf), dim=-1)
     before_NV = probs_NV.cumsum(dim=-1) - probs_NV
-    keep_NV = keep_NV & ((before_NV < sampling.top_p) | (rank_V == 0))
+    keep_NV = keep_NV & (before_NV < sampling.top_p)  # nothing stands before the first: it stays
     return torch.zeros_like(keep_NV).scatter(-1, order_NV, keep_NV)
 
 

@@ -127,8 +127,8 @@ def smoothed_sigmoid_loss(logit_P: Tensor, flipped: float = 0.0) -> Tensor:
 def log1mexp(x: Tensor) -> Tensor:
     """log(1 - exp(x)) for x < 0 without loss of digits (Maechler 2012): two formulas that meet at -ln 2."""
     near = x > -0.6931471805599453
-    safe_near, safe_far = torch.where(near, x, -1.0), torch.where(near, -1.0, x)  # no NaN gradient from the other side
-    return torch.where(near, torch.log(-torch.expm1(safe_near)), torch.log1p(-torch.exp(safe_far)))
+    far = torch.where(near, -1.0, x)  # near 0 its gradient would be infinite, and NaN where it is not taken
+    return torch.where(near, torch.log(-torch.expm1(x)), torch.log1p(-torch.exp(far)))
 
 
 def log_odds(logprob: Tensor) -> Tensor:

@@ -319,3 +319,34 @@ def test_of_wrong_laws_the_first_state_is_named() -> None:
     mdp = FiniteMDP([[fine, fine], [fine, fine]], np.zeros((2, 2)), [1, 0], [False, False])
     with pytest.raises(ValueError, match="policy of state 1"):
         policy_values(mdp, [fine, negative], 0.5)
+
+
+def test_a_law_of_the_start_below_0_is_refused() -> None:
+    with pytest.raises(ValueError, match="start sums to 1: it must be >= 0"):
+        FiniteMDP([[[0.5, 0.5]]] * 2, np.zeros((2, 1)), [1.5, -0.5], [False, False])
+
+
+class Unread(Table):
+    """A policy that nobody may ask."""
+
+    def prefill(self, prompts: Any) -> Any:
+        raise AssertionError("it was read")
+
+
+def test_without_a_kl_the_reference_of_a_search_is_not_read() -> None:
+    problem = Problem(PROMPT, Sampling(max_tokens=2), frozenset(), lambda tokens: float(tokens[0]))
+    search = TreeSearch(TreeSearch.Config(), uniform(), problem, lambda tokens: 0.0, reference=Unread(3))
+    assert len(search.decode()) == 2
+    cold = Problem(PROMPT, Sampling(max_tokens=2, temperature=0.0), frozenset(), lambda tokens: 0.0)
+    with pytest.raises(ValueError, match=r"temperature=0.0: a token that only the reference rules out"):
+        TreeSearch(TreeSearch.Config(kl_weight=0.1), uniform(), cold, lambda tokens: 0.0, reference=uniform())
+
+
+def test_of_equal_sequences_a_walk_keeps_the_first() -> None:
+    walk = anneal((1, 2), lambda tokens: 0.0, Edits(alphabet=(1, 2), max_length=3), lambda step: 1.0, 20, _rng())
+    assert walk.best == (1, 2)
+    assert walk.last != (1, 2)
+
+
+def _rng() -> np.random.Generator:
+    return np.random.default_rng(0)
