@@ -42,7 +42,7 @@ ALGORITHMS: dict[tuple[str, str], AlgorithmConfig] = {
         optimizer=AdamW(lr=3e-4, max_grad_norm=10.0), target_every=1, target_share=0.01, n_step=3
     ),
     ("Acrobot-v1", "A2C"): strop.algorithms.A2C.Config(
-        optimizer=AdamW(lr=4e-3, max_grad_norm=0.5), discount=0.99, n_step=5, entropy=0.0
+        optimizer=AdamW(lr=1e-3, max_grad_norm=0.5), discount=0.99, n_step=5, entropy=0.0
     ),
     ("Acrobot-v1", "PPO"): PPO,
 }
