@@ -1,4 +1,4 @@
-"""What lies exactly on a bound lies inside, and a pick without actions is no pick."""
+"""Bounds, masks and metrics by hand, where a planted bug passed by every other test."""
 
 from __future__ import annotations
 
