@@ -12,14 +12,19 @@ from torch.autograd.graph import increment_version
 from torch.nn import Parameter
 
 from strop.functional.bounds import check_at_least, check_below, check_not_negative, check_positive
-from strop.types import Batch, Last, Metrics, NonFinite, Policy, State, merge_metrics
+from strop.types import Batch, Last, Metrics, NonFinite, Policy, Schedule, State, merge_metrics
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdamW:
-    """AdamW (1711.05101). `warmup_steps` raises the rate linearly from 0; then it stays."""
+    """AdamW (1711.05101).
 
-    lr: float = 1e-5
+    lr            the rate: a number, or a schedule such as `Linear(start=1e-3, end=0.0, steps=500)`, which counts the
+                  steps of the optimiser (epochs and mini-batches make several of one step of the loop)
+    warmup_steps  the steps over which a factor rises linearly from 0 to 1, on top of `lr`
+    """
+
+    lr: float | Schedule = 1e-5
     betas: tuple[float, float] = (0.9, 0.999)
     eps: float = 1e-8
     weight_decay: float = 0.0
@@ -37,16 +42,16 @@ class AdamW:
     def build(self, parameters: Sequence[Parameter]) -> Optimizer:
         # fused: one pass over the numbers instead of a dozen, and no temporary tensors
         inner = torch.optim.AdamW(
-            parameters, lr=self.lr, betas=self.betas, eps=self.eps, weight_decay=self.weight_decay, fused=True
+            parameters, betas=self.betas, eps=self.eps, weight_decay=self.weight_decay, fused=True
         )
-        return Optimizer(inner, self.max_grad_norm, self.warmup_steps)
+        return Optimizer(inner, self.lr, self.max_grad_norm, self.warmup_steps)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SGD:
-    """Plain gradient descent on the loss: what the textbook writes, and what tables need."""
+    """Plain gradient descent on the loss: what the textbook writes, and what tables need. `lr` is as in AdamW."""
 
-    lr: float = 0.1
+    lr: float | Schedule = 0.1
     momentum: float = 0.0
     max_grad_norm: float | None = None
 
@@ -55,20 +60,22 @@ class SGD:
         check_below("optimizer.momentum", self.momentum, 1.0)
 
     def build(self, parameters: Sequence[Parameter]) -> Optimizer:
-        return Optimizer(torch.optim.SGD(parameters, lr=self.lr, momentum=self.momentum), self.max_grad_norm, 0)
+        return Optimizer(torch.optim.SGD(parameters, momentum=self.momentum), self.lr, self.max_grad_norm)
 
 
 class Optimizer:
     """Steps once for all micro-batches of an update. Nothing moves if the loss or the gradient is not finite."""
 
-    def __init__(self, inner: torch.optim.Optimizer, max_grad_norm: float | None, warmup_steps: int) -> None:
-        self.inner, self.max_grad_norm, self.warmup_steps = inner, max_grad_norm, warmup_steps
+    def __init__(
+        self, inner: torch.optim.Optimizer, lr: float | Schedule, max_grad_norm: float | None, warmup_steps: int = 0
+    ) -> None:
+        self.inner, self.lr, self.max_grad_norm, self.warmup_steps = inner, lr, max_grad_norm, warmup_steps
         self.parameters: list[Tensor] = [p for group in inner.param_groups for p in group["params"]]
-        self.lr: float = inner.param_groups[0]["lr"]
         self.num_steps = 0
 
     def step(self, batch: Batch, terms: Iterable[tuple[Tensor, Metrics]]) -> Metrics:
         """Sum the gradients of `(loss, metrics)` terms, then step; raises NonFinite with the batch before it moves."""
+        rate = self._rate()
         self.inner.zero_grad(set_to_none=True)
         collected: list[Metrics] = []
         total = 0.0
@@ -80,13 +87,13 @@ class Optimizer:
             collected.append(metrics)
             total += loss.item()
         norm = self._gradient_norm(batch)
-        self._warm_up()
+        for group in self.inner.param_groups:
+            group["lr"] = rate
         self.inner.step()
         for parameter in self.parameters:
             increment_version(parameter)  # a fused step changes numbers without saying so to those who watch
         self.inner.zero_grad(set_to_none=True)
         self.num_steps += 1
-        rate = self.inner.param_groups[0]["lr"]
         return merge_metrics(collected) | {
             "optimizer/loss": Last(total),
             "optimizer/gradient_norm": Last(norm),
@@ -102,11 +109,12 @@ class Optimizer:
             raise NonFinite(f"the gradient (norm {norm})", batch)
         return norm
 
-    def _warm_up(self) -> None:
-        if self.warmup_steps:
-            share = min((self.num_steps + 1) / self.warmup_steps, 1.0)
-            for group in self.inner.param_groups:
-                group["lr"] = self.lr * share
+    def _rate(self) -> float:
+        """The learning rate of the coming step."""
+        rate = self.lr(self.num_steps) if callable(self.lr) else self.lr
+        if not 0.0 <= rate < math.inf:
+            raise ValueError(f"optimizer.lr={self.lr} gives {rate} at step {self.num_steps}: it is 0 or above.")
+        return rate * min((self.num_steps + 1) / self.warmup_steps, 1.0) if self.warmup_steps else rate
 
     def state_dict(self) -> State:
         """Moments and counters, with string keys."""
@@ -127,6 +135,6 @@ def trail(target: Policy, policy: Policy, share: float = 1.0) -> None:
         slow.lerp_(fast, share)
 
 
-def _check(lr: float, max_grad_norm: float | None) -> None:
-    check_positive("optimizer.lr", lr)
+def _check(lr: float | Schedule, max_grad_norm: float | None) -> None:
+    check_positive("optimizer.lr", lr(0) if callable(lr) else lr)
     check_positive("optimizer.max_grad_norm", max_grad_norm, none="turns clipping off")

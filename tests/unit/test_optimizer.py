@@ -16,6 +16,7 @@ from strop.algorithms.reinforce import REINFORCE
 from strop.algorithms.rloo import RLOO
 from strop.functional.divergences import KL
 from strop.optimizer import SGD, AdamW
+from strop.schedules import Linear
 from strop.types import NonFinite, Sampling
 
 
@@ -61,3 +62,52 @@ def test_warm_up_raises_the_rate_linearly_then_keeps_it() -> None:
     algorithm = config.build(policy, Sampling(), 4096)
     rates = [algorithm.update(pair()).metrics["optimizer/learning_rate"].value for _ in range(6)]
     assert rates == pytest.approx([0.1, 0.2, 0.3, 0.4, 0.4, 0.4])
+
+
+@pytest.mark.parametrize("kind", [AdamW, SGD])
+def test_a_schedule_of_the_rate_counts_the_steps_of_the_optimiser(kind: type) -> None:
+    policy = coin()
+    algorithm = RLOO.Config(optimizer=kind(lr=Linear(start=0.4, end=0.0, steps=4)), kl=KL()).build(
+        policy, Sampling(), 4096
+    )
+    rates, moved = [], []
+    for _ in range(6):
+        before = policy.weight.detach().clone()
+        rates.append(algorithm.update(pair()).metrics["optimizer/learning_rate"].value)
+        moved.append(bool((policy.weight.detach() != before).any()))
+    assert rates == pytest.approx([0.4, 0.3, 0.2, 0.1, 0.0, 0.0])
+    assert moved == [True, True, True, True, False, False]
+
+
+def test_warm_up_multiplies_the_schedule_of_the_rate() -> None:
+    config = RLOO.Config(optimizer=AdamW(lr=Linear(start=0.8, end=0.0, steps=8), warmup_steps=2), kl=KL())
+    algorithm = config.build(coin(), Sampling(), 4096)
+    rates = [algorithm.update(pair()).metrics["optimizer/learning_rate"].value for _ in range(4)]
+    assert rates == pytest.approx([0.4, 0.7, 0.6, 0.5])
+
+
+def test_a_run_that_goes_on_finds_its_place_in_the_schedule() -> None:
+    config = RLOO.Config(optimizer=AdamW(lr=Linear(start=0.4, end=0.0, steps=4)), kl=KL())
+    first = config.build(coin(), Sampling(), 4096)
+    first.update(pair())
+    second = config.build(coin(), Sampling(), 4096)
+    second.load_state_dict(first.state_dict())
+    assert second.update(pair()).metrics["optimizer/learning_rate"].value == pytest.approx(0.3)
+
+
+def test_a_schedule_that_falls_below_zero_is_refused_before_anything_moves() -> None:
+    policy = coin()
+    algorithm = RLOO.Config(optimizer=SGD(lr=Linear(start=0.4, end=-0.4, steps=2)), kl=KL()).build(
+        policy, Sampling(), 4096
+    )
+    algorithm.update(pair())
+    algorithm.update(pair())
+    before = policy.weight.detach().clone()
+    with pytest.raises(ValueError, match=r"gives -0.4 at step 2"):
+        algorithm.update(pair())
+    assert torch.equal(policy.weight.detach(), before)
+
+
+def test_a_schedule_that_starts_at_zero_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"optimizer\.lr=0"):
+        AdamW(lr=Linear(start=0.0, end=1.0, steps=2))
