@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import gymnasium
@@ -37,7 +38,9 @@ ALGORITHMS: dict[tuple[str, str], AlgorithmConfig] = {
     ("CartPole-v1", "A2C"): strop.algorithms.A2C.Config(
         optimizer=AdamW(lr=5e-3, max_grad_norm=0.5), discount=0.99, n_step=None, entropy=0.001
     ),
-    ("CartPole-v1", "PPO"): PPO,
+    ("CartPole-v1", "PPO"): replace(
+        PPO, optimizer=AdamW(lr=Linear(start=1e-3, end=0.0, steps=3600), max_grad_norm=0.5), epochs=16
+    ),
     ("Acrobot-v1", "DQN"): strop.algorithms.DQN.Config(
         optimizer=AdamW(lr=3e-4, max_grad_norm=10.0), target_every=1, target_share=0.01, n_step=3
     ),
@@ -49,7 +52,7 @@ ALGORITHMS: dict[tuple[str, str], AlgorithmConfig] = {
 EPISODES = {
     ("CartPole-v1", "DQN"): 1,
     ("CartPole-v1", "A2C"): 4,
-    ("CartPole-v1", "PPO"): 8,
+    ("CartPole-v1", "PPO"): 4,
     ("Acrobot-v1", "DQN"): 1,
     ("Acrobot-v1", "A2C"): 1,
     ("Acrobot-v1", "PPO"): 4,

@@ -1,4 +1,4 @@
-"""Plant small bugs in every function of algorithms/, functional/ and planning/, and see which ones nothing notices.
+"""Plant small bugs in every function that holds mathematics, and see which ones nothing notices.
 
     python tools/mutants.py [grpo returns ...] [--workers 2] [--minutes 25] [--skip 600]
 

@@ -1,4 +1,4 @@
-"""Every mutant of algorithms/, functional/ and planning/, which of them change nothing, and how one is put in place."""
+"""Every mutant of the files that hold the mathematics, which of them change nothing, and how one is put in place."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ from typing import Any
 from plant import Mutant, plant
 
 ROOT = Path(__file__).parents[1]
-ROOMS = ("algorithms", "functional", "planning")
+SOURCE = ROOT / "src"
+ROOMS = ("algorithms", "functional", "planning", "memory")
+ALONE = ("actor_critic", "batch", "readings", "scoring", "tabular")
+"""What several algorithms share and no folder holds."""
 EQUIVALENT = Path(__file__).with_name("equivalent_mutants.toml")
 
 
@@ -52,15 +55,19 @@ def put_in_place(site: Site) -> None:
 
 def planted(names: Sequence[str]) -> list[Site]:
     """Every mutant of the files of these names (none: of all), one file after the other in turn."""
-    files = [file for room in ROOMS for file in sorted((ROOT / "src" / "strop" / room).glob("*.py"))]
+    library = SOURCE / "strop"
+    files = [file for room in ROOMS for file in sorted((library / room).glob("*.py"))]
+    files += [library / f"{name}.py" for name in ALONE]
     chosen = [file for file in files if file.stem != "__init__" and (not names or file.stem in names)]
     if unknown := set(names) - {file.stem for file in chosen}:
-        raise SystemExit(f"error: no file is called {', '.join(sorted(unknown))} in {' or '.join(ROOMS)}.")
-    each = [
-        [Site(f"strop.{file.parent.name}.{file.stem}", one) for one in plant(file.read_text(encoding="utf-8"))]
-        for file in chosen
-    ]
+        known = ", ".join(file.stem for file in files if file.stem != "__init__")
+        raise SystemExit(f"error: no file to plant in is called {', '.join(sorted(unknown))}; there are {known}.")
+    each = [[Site(_module(file), one) for one in plant(file.read_text(encoding="utf-8"))] for file in chosen]
     return [site for site in chain.from_iterable(zip_longest(*each)) if site is not None]
+
+
+def _module(file: Path) -> str:
+    return ".".join(file.relative_to(SOURCE).with_suffix("").parts)
 
 
 def equivalent() -> dict[tuple[str, str, str, str], str]:

@@ -103,6 +103,7 @@ DEFAULTS: dict[tuple[Any, str], Any] = {
     **{(kind.Config, "size"): 64 for kind in (Replay, Prioritised)},  # ours: the specification has 128
     **{(kind.Config, "warmup"): 1 for kind in (Replay, Prioritised)},  # ours: the specification has 10k
     **{(kind.Config, "num_draws"): 1 for kind in (Replay, Prioritised)},
+    **{(kind.Config, "per_turn"): False for kind in (Replay, Prioritised)},
     **{(kind.Config, "n_step"): 1 for kind in (Replay, Prioritised)},
     **{(kind.Config, "max_staleness"): None for kind in (Replay, Prioritised)},
     # 1.2, PER: alpha .6, beta .4 to 1 (over 10k draws: ours), epsilon 1e-6

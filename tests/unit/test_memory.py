@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from exact.build import episode, turn
-from strop.memory import Dataset, Fresh, Replay
+from strop.memory import Dataset, Fresh, Prioritised, Replay
 from strop.types import Episode
 
 
@@ -66,6 +66,19 @@ def test_replay_waits_for_its_warm_up_and_draws_as_often_as_told() -> None:
     assert list(memory.draws(np.random.default_rng(0))) == []
     memory.add(walks(1))
     assert len(list(memory.draws(np.random.default_rng(0)))) == 3
+
+
+@pytest.mark.parametrize("kind", [Replay, Prioritised])
+def test_per_turn_draws_so_often_for_each_turn_that_the_step_added(kind: type[Replay | Prioritised]) -> None:
+    memory = kind.Config(num_draws=2, per_turn=True, size=1, warmup=4).build()
+    memory.add(walks(1))
+    assert list(memory.draws(np.random.default_rng(0))) == []
+    memory.add([*walks(1), replace(walks(1)[0], turns=())])
+    assert len(list(memory.draws(np.random.default_rng(0)))) == 2 * 3
+    memory.add(walks(2, num_turns=5))
+    assert len(list(memory.draws(np.random.default_rng(0)))) == 2 * 10
+    memory.add([])
+    assert list(memory.draws(np.random.default_rng(0))) == []
 
 
 def test_a_warm_up_that_is_just_reached_is_over() -> None:

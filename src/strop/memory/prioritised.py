@@ -36,6 +36,7 @@ class Prioritised:
         capacity: int = 10_000
         size: int = 64
         num_draws: int = 1
+        per_turn: bool = False
         n_step: int = 1
         warmup: int = 1
         alpha: float = 0.6
@@ -64,14 +65,14 @@ class Prioritised:
         self._episodes: list[Episode] = []
         self._tree = SumTree(np.zeros(0))
         self._leaf: dict[tuple[str, int], int] = {}
-        self._largest, self._num_drawn = 1.0, 0
+        self._largest, self._num_drawn, self._num_new = 1.0, 0, 0
 
     def add(self, episodes: Sequence[Episode]) -> None:
         """Append with the largest priority; forget what no longer fits or is too stale, as Replay does."""
         new = [episode for episode in episodes if episode.turns]
         self._episodes.extend(new)
-        num_new = sum(len(episode.turns) for episode in new)
-        leaves = np.concatenate([self._tree.leaves, np.full(num_new, self._largest**self.config.alpha)])
+        self._num_new = sum(len(episode.turns) for episode in new)
+        leaves = np.concatenate([self._tree.leaves, np.full(self._num_new, self._largest**self.config.alpha)])
         num_gone = num_outdated(self._episodes, self.config.capacity, self.config.max_staleness)
         num_turns_gone = sum(len(episode.turns) for episode in self._episodes[:num_gone])
         del self._episodes[:num_gone]
@@ -84,11 +85,11 @@ class Prioritised:
         self._leaf = {place: i for i, place in enumerate(places)}
 
     def draws(self, rng: np.random.Generator) -> Iterator[Draw]:
-        """`num_draws` draws of `size` picks of `n_step` turns (fewer at an episode's end)."""
+        """Draws of `size` picks of `n_step` turns (fewer at an episode's end)."""
         if self._tree.size < self.config.warmup:
             return
         places = [(episode, turn) for episode in self._episodes for turn in range(len(episode.turns))]
-        for _ in range(self.config.num_draws):
+        for _ in range(self.config.num_draws * (self._num_new if self.config.per_turn else 1)):
             chosen = self._choose(rng)
             weights = self._weights(chosen)
             self._num_drawn += 1

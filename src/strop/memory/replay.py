@@ -18,8 +18,9 @@ class Replay:
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config:
-        """`capacity`, `size` and `warmup` count turns; `num_draws` updates a step; `n_step` turns a pick;
-        `max_staleness` the steps after which a turn is forgotten (none: only `capacity` bounds its age).
+        """`capacity`, `size` and `warmup` count turns; `num_draws` updates a step, or with `per_turn` a turn
+        that the step added; `n_step` turns a pick; `max_staleness` the steps after which a turn is forgotten (none:
+        only `capacity` bounds its age).
 
         Differs from CleanRL's DQN in classic control: `size` 64 (128) and `warmup` 1 (10,000), for shorter runs.
         """
@@ -27,6 +28,7 @@ class Replay:
         capacity: int = 10_000
         size: int = 64
         num_draws: int = 1
+        per_turn: bool = False
         n_step: int = 1
         warmup: int = 1
         max_staleness: int | None = None
@@ -46,18 +48,20 @@ class Replay:
     def __init__(self, config: Replay.Config) -> None:
         self.config = config
         self._episodes: list[Episode] = []
+        self._num_new = 0
 
     def add(self, episodes: Sequence[Episode]) -> None:
         """Append, then forget whole episodes, from the oldest on: those that no longer fit, and those too stale."""
         self._episodes.extend(episode for episode in episodes if episode.turns)
+        self._num_new = sum(len(episode.turns) for episode in episodes)
         del self._episodes[: num_outdated(self._episodes, self.config.capacity, self.config.max_staleness)]
 
     def draws(self, rng: np.random.Generator) -> Iterator[Draw]:
-        """`num_draws` draws of `size` picks of `n_step` turns (fewer at an episode's end)."""
+        """Draws of `size` picks of `n_step` turns (fewer at an episode's end)."""
         places = [(episode, turn) for episode in self._episodes for turn in range(len(episode.turns))]
         if len(places) < self.config.warmup:
             return
-        for _ in range(self.config.num_draws):
+        for _ in range(self.config.num_draws * (self._num_new if self.config.per_turn else 1)):
             chosen = [places[i] for i in rng.integers(len(places), size=self.config.size)]
             yield tuple(
                 Pick(episode, turn, min(self.config.n_step, len(episode.turns) - turn)) for episode, turn in chosen

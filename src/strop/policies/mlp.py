@@ -20,10 +20,11 @@ from strop.types import Batch, Heads, Reduce, State, Tokens, Want
 
 HIDDEN_GAIN, POLICY_GAIN, VALUE_GAIN = math.sqrt(2.0), 0.01, 1.0
 """Orthogonal starts: the first policy is nearly uniform, and its logits grow from there."""
+ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU}
 
 
 class MLP:
-    """Tanh layers from `size` numbers to one output an action, in float32; every turn is a row of its own.
+    """Layers from `size` numbers to one output an action, in float32; every turn is a row of its own.
 
     With `value_head` the value comes from a network of its own, or with `shared` from a further output of the same
     layers. The prompt's ids are those of `VectorCodec`: bit patterns of float32 above the actions.
@@ -35,24 +36,29 @@ class MLP:
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config:
         """`actions` are the words that a policy chooses from, `size` the numbers of an observation, `hidden` the widths
-        of the layers between; `value_head` is what actor-critic algorithms need."""
+        of the layers between, `activation` what stands behind each of them; `value_head` is what actor-critic
+        algorithms need."""
 
         actions: Sequence[str]
         size: int
         hidden: tuple[int, ...] = (64, 64)
+        activation: Literal["tanh", "relu"] = "tanh"
         value_head: bool = False
         shared: bool = False
 
         def __post_init__(self) -> None:
             if self.size < 1 or any(width < 1 for width in self.hidden):
                 raise ValueError(f"policy.size={self.size}, policy.hidden={self.hidden}: a width is at least 1.")
+            if self.activation not in ACTIVATIONS:
+                raise ValueError(f"policy.activation={self.activation!r}: it is one of {', '.join(ACTIVATIONS)}.")
 
         def build(self, seed: int, dtype: str = "float32") -> tuple[MLP, VectorCodec]:
             """The network drawn from `seed`, and its codec. It is float32 whatever `dtype` says: it is small."""
             codec = VectorCodec(self.actions, self.size)
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(seed)
-                return MLP(len(self.actions), self.size, self.hidden, self.value_head, self.shared), codec
+                net = MLP(len(self.actions), self.size, self.hidden, self.value_head, self.shared, self.activation)
+            return net, codec
 
     def __init__(
         self,
@@ -61,14 +67,17 @@ class MLP:
         hidden: Sequence[int] = (64, 64),
         value_head: bool = False,
         shared: bool = False,
+        activation: Literal["tanh", "relu"] = "tanh",
     ) -> None:
         self.vocabulary, self.size, self.has_values = vocabulary, size, value_head
         width = hidden[-1] if hidden else size
-        self.net = nn.ModuleDict({"trunk": _trunk(size, hidden), "policy": _layer(width, vocabulary, POLICY_GAIN)})
+        self.net = nn.ModuleDict(
+            {"trunk": _trunk(size, hidden, activation), "policy": _layer(width, vocabulary, POLICY_GAIN)}
+        )
         if value_head:
             self.net["value"] = _layer(width, 1, VALUE_GAIN)
         if value_head and not shared:
-            self.net["value_trunk"] = _trunk(size, hidden)
+            self.net["value_trunk"] = _trunk(size, hidden, activation)
 
     @torch.no_grad()
     def prefill(self, prompts: Sequence[Tokens]) -> tuple[Tensor, Any]:
@@ -139,10 +148,12 @@ class MLP:
         self.net.load_state_dict(state)
 
 
-def _trunk(size: int, hidden: Sequence[int]) -> nn.Sequential:
+def _trunk(size: int, hidden: Sequence[int], activation: str) -> nn.Sequential:
     """The layers between observation and heads."""
     widths = [size, *hidden]
-    layers = ((_layer(below, above, HIDDEN_GAIN), nn.Tanh()) for below, above in itertools.pairwise(widths))
+    layers = (
+        (_layer(below, above, HIDDEN_GAIN), ACTIVATIONS[activation]()) for below, above in itertools.pairwise(widths)
+    )
     return nn.Sequential(*itertools.chain.from_iterable(layers))
 
 

@@ -25,8 +25,11 @@ WANT = frozenset({"logits", "value", "q"})
 LAW = Sampling(temperature=0.7, epsilon=0.1, max_tokens=1)
 
 
-def policy(value_head: bool = True, shared: bool = False) -> MLP:
-    made, _ = MLP.Config(actions=ACTIONS, size=2, hidden=(8, 8), value_head=value_head, shared=shared).build(0)
+def policy(value_head: bool = True, shared: bool = False, activation: str = "tanh") -> MLP:
+    config = MLP.Config(
+        actions=ACTIONS, size=2, hidden=(8, 8), activation=activation, value_head=value_head, shared=shared
+    )
+    made, _ = config.build(0)
     with torch.no_grad():
         for parameter in made.parameters():
             parameter.add_(0.3 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1)))
@@ -95,15 +98,17 @@ def test_an_unknown_or_repeated_action_is_refused():
 # ---------------------------------------------------------------- the network
 
 
+@pytest.mark.parametrize("activation", ["tanh", "relu"])
 @pytest.mark.parametrize("shared", [False, True])
-def test_heads_read_the_observation_before_each_decision_by_hand(shared):
-    one = policy(shared=shared)
+def test_heads_read_the_observation_before_each_decision_by_hand(shared, activation):
+    one = policy(shared=shared, activation=activation)
+    bend = {"tanh": torch.tanh, "relu": lambda x: x.clamp(min=0)}[activation]
     state = one.state_dict()
 
     def net(x, names):
         for name in names:
             x = x @ state[f"{name}.weight"].T + state[f"{name}.bias"]
-            x = torch.tanh(x) if "trunk" in name else x
+            x = bend(x) if "trunk" in name else x
         return x
 
     value_trunk = "trunk" if shared else "value_trunk"
@@ -170,6 +175,14 @@ def test_the_value_reaches_the_policys_layers_only_where_they_are_shared():
         one = policy(shared=shared)
         read(one)["value_N"].sum().backward()
         assert (one.net["trunk"][0].weight.grad is not None) is shared
+
+
+def test_the_config_says_what_stands_behind_the_layers():
+    for activation, layer in (("tanh", torch.nn.Tanh), ("relu", torch.nn.ReLU)):
+        one, _ = MLP.Config(actions=ACTIONS, size=2, activation=activation, value_head=True).build(0)
+        assert [type(one.net[name][1]) for name in ("trunk", "value_trunk")] == [layer, layer]
+    with pytest.raises(ValueError, match=r"policy\.activation='gelu': it is one of tanh, relu"):
+        MLP.Config(actions=ACTIONS, size=2, activation="gelu")
 
 
 def test_what_it_cannot_do_is_one_line():
