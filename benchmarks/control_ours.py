@@ -42,7 +42,10 @@ ALGORITHMS: dict[tuple[str, str], AlgorithmConfig] = {
         PPO, optimizer=AdamW(lr=Linear(start=1e-3, end=0.0, steps=3600), max_grad_norm=0.5), epochs=16
     ),
     ("Acrobot-v1", "DQN"): strop.algorithms.DQN.Config(
-        optimizer=AdamW(lr=3e-4, max_grad_norm=10.0), target_every=1, target_share=0.01, n_step=3
+        optimizer=AdamW(lr=Linear(start=6e-4, end=0.0, steps=48_000), max_grad_norm=10.0),
+        target_every=1,
+        target_share=0.01,
+        n_step=3,
     ),
     ("Acrobot-v1", "A2C"): strop.algorithms.A2C.Config(
         optimizer=AdamW(lr=1e-3, max_grad_norm=0.5), discount=0.99, n_step=5, entropy=0.0
@@ -60,11 +63,11 @@ EPISODES = {
 """Episodes of a step."""
 HIDDEN = {("CartPole-v1", "DQN"): (128, 128), ("Acrobot-v1", "DQN"): (128, 128)}
 """Widths of the layers where they are not (64, 64)."""
-EXPLORE = {"CartPole-v1": Linear(start=1.0, end=0.04, steps=60), "Acrobot-v1": Linear(start=1.0, end=0.05, steps=40)}
+EXPLORE = {"CartPole-v1": Linear(start=1.0, end=0.04, steps=60), "Acrobot-v1": Linear(start=1.0, end=0.05, steps=12)}
 """The randomness of DQN, by the episode."""
 REPLAY: dict[str, MemoryConfig] = {
     "CartPole-v1": strop.memory.Replay.Config(capacity=50_000, size=64, num_draws=64, n_step=1, warmup=500),
-    "Acrobot-v1": strop.memory.Replay.Config(capacity=50_000, size=64, num_draws=40, n_step=3, warmup=500),
+    "Acrobot-v1": strop.memory.Replay.Config(capacity=50_000, size=64, per_turn=True, n_step=3, warmup=500),
 }
 STEPS = 1_000_000
 """More than any budget allows: the budget ends the run."""
@@ -89,6 +92,7 @@ def config(environment: str, algorithm: str, seed: int) -> strop.TrainConfig:
             actions=ACTIONS[environment],
             size=SIZE[environment],
             hidden=HIDDEN.get((environment, algorithm), (64, 64)),
+            activation="relu" if (environment, algorithm) == ("Acrobot-v1", "DQN") else "tanh",
             value_head=not is_dqn,
         ),
         tasks=[Task(id=environment, prompt="")],
