@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 EVERY = "from exact.learners import"
 """What a test file says that takes every algorithm of the folder."""
+BY_FOLDER = ("strop.planning.", "strop.memory.")
+"""Folders small enough that a test of one file may tell something of all others."""
 OTHERWISE = ("tests/faults", "tests/learning", "tests/unit/cli", "tests/unit/verify")
 """Tests of other things, or of the same things in minutes."""
 
@@ -35,9 +37,9 @@ def tests_of(module: str) -> list[str]:
     named = re.compile("|".join(rf"\balgorithms\.{name}\b" for name in classes(module)) or "(?!)")
     for file in sorted((ROOT / "tests").rglob("test_*.py")):
         path = str(file.relative_to(ROOT))
-        is_shared = module.startswith("strop.functional.") and path.startswith("tests/exact")
+        is_shared = not module.startswith(("strop.algorithms.", "strop.planning.")) and path.startswith("tests/exact")
         text = file.read_text(encoding="utf-8")
-        is_named = module in text or (module.startswith("strop.planning.") and "strop.planning" in text)
+        is_named = module in text or (module.startswith(BY_FOLDER) and module.rpartition(".")[0] in text)
         fits = is_shared or is_named or file.stem.startswith(f"test_{stem}") or EVERY in text or named.search(text)
         if fits and not path.startswith(OTHERWISE):
             files.add(path)
