@@ -32,18 +32,28 @@ class Probe:
 
 
 def tests_of(module: str) -> list[str]:
-    """The test files that fit a module: those that name it or its class, and those that take every algorithm."""
+    """The test files that fit a module: those that name it, its class or an algorithm that needs it, and those that
+    take every algorithm."""
     stem, files = module.rpartition(".")[2], set()
+    names = {module} | (users(module) if module.count(".") == 1 else set())
     named = re.compile("|".join(rf"\balgorithms\.{name}\b" for name in classes(module)) or "(?!)")
     for file in sorted((ROOT / "tests").rglob("test_*.py")):
         path = str(file.relative_to(ROOT))
         is_shared = not module.startswith(("strop.algorithms.", "strop.planning.")) and path.startswith("tests/exact")
         text = file.read_text(encoding="utf-8")
-        is_named = module in text or (module.startswith(BY_FOLDER) and module.rpartition(".")[0] in text)
+        is_named = any(name in text for name in names) or (
+            module.startswith(BY_FOLDER) and module.rpartition(".")[0] in text
+        )
         fits = is_shared or is_named or file.stem.startswith(f"test_{stem}") or EVERY in text or named.search(text)
         if fits and not path.startswith(OTHERWISE):
             files.add(path)
     return sorted(files)
+
+
+def users(module: str) -> set[str]:
+    """The algorithms that import a module."""
+    files = (ROOT / "src" / "strop" / "algorithms").glob("*.py")
+    return {f"strop.algorithms.{file.stem}" for file in files if f"from {module} import" in file.read_text("utf-8")}
 
 
 def classes(module: str) -> list[str]:
