@@ -36,6 +36,8 @@ def tests_of(module: str) -> list[str]:
     take every algorithm."""
     stem, files = module.rpartition(".")[2], set()
     names = {module} | (users(module) if module.count(".") == 1 else set())
+    if module.startswith(BY_FOLDER):
+        names.add(module.rpartition(".")[0])
     named = re.compile("|".join(rf"\balgorithms\.{name}\b" for name in classes(module)) or "(?!)")
     for file in sorted((ROOT / "tests").rglob("test_*.py")):
         path = str(file.relative_to(ROOT))
