@@ -79,6 +79,9 @@ def test_per_turn_draws_so_often_for_each_turn_that_the_step_added(kind: type[Re
     assert len(list(memory.draws(np.random.default_rng(0)))) == 2 * 10
     memory.add([])
     assert list(memory.draws(np.random.default_rng(0))) == []
+    again = kind.Config(num_draws=2, per_turn=True, size=1, warmup=4).build()
+    again.load_state_dict(memory.state_dict(), {one.id: one for one in [*walks(2), *walks(2, num_turns=5)]})
+    assert list(again.draws(np.random.default_rng(0))) == []
 
 
 def test_a_warm_up_that_is_just_reached_is_over() -> None:
@@ -113,6 +116,10 @@ def test_dataset_knows_what_it_has_and_leaves_out_what_has_no_turn() -> None:
         memory.add([*(replace(one, group=i) for i, one in enumerate(walks(3))), episode(id="empty", group=7)])
     draws = list(memory.draws(np.random.default_rng(0)))
     assert [sorted(pick.episode.id for pick in draw) for draw in draws] == [["e0", "e1", "e2"]] * 2
+
+
+def test_dataset_without_an_episode_draws_nothing() -> None:
+    assert list(Dataset.Config().build().draws(np.random.default_rng(0))) == []
 
 
 def test_dataset_shuffles_each_epoch_anew() -> None:

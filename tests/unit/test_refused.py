@@ -260,3 +260,8 @@ def test_a_batch_that_can_hold_no_pair_is_refused(kind: Any) -> None:
     with pytest.raises(ValueError, match=words):
         update(*(replace(said, source=Source.DATA) for said in (one, other)))  # written, and a tie
     assert update(one, other)["preference/pairs"].value == 0  # sampled answers may tie
+
+
+def test_a_rate_that_decays_too_fast_is_told_what_turns_it_off() -> None:
+    with pytest.raises(ValueError, match=r"algorithm\.rate_decay=1\.5.*0 keeps the rate"):
+        QLearning.Config(rate_decay=1.5)
