@@ -82,7 +82,7 @@ def rows_that_teach(data: Batch, monkeypatch: Any, **config: Any) -> list[int]:
         ([(1.0, 0.0), (1.0, 0.0)], {"kl": KL(weight=0.0)}, [4]),
         ([(1.0, 1.0), (0.0, 0.0)], {"kl": KL(weight=0.0)}, [4]),  # momentum goes on: gradients of 0, not none
         ([(1.0, 0.0), (1.0, 1.0)], {"kl": KL(weight=0.1, placement="loss", estimator="full")}, [4]),
-        ([(1.0, 0.0), (1.0, 1.0)], {"kl": KL(weight=0.0, placement="loss", estimator="k2")}, [2]),
+        ([(1.0, 0.0), (1.0, 1.0)], {"kl": KL(weight=0.0, placement="loss", estimator="full")}, [2]),
         ([(1.0, 0.0), (1.0, 1.0)], {"kl": KL(weight=0.1)}, [2]),  # every answer pays the same for its KL
         ([(1.0, 0.0), (1.0, 1.0)], {"kl": KL(weight=0.0), "entropy": 0.01}, [4]),
     ],
