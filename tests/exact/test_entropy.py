@@ -77,8 +77,9 @@ WEIGHTS = {
 ENTROPIC = [kind for kind in GRADIENT if "entropy" in {field.name for field in fields(kind.Config)}]
 
 
+@pytest.mark.parametrize("bonus", [0.3, 1.0])
 @pytest.mark.parametrize("kind", ENTROPIC)
-def test_the_bonus_adds_its_weight_times_the_slope_of_the_entropy(kind: Any) -> None:
+def test_the_bonus_adds_its_weight_times_the_slope_of_the_entropy(kind: Any, bonus: float) -> None:
     # two tables that differ in the bonus alone move apart by weight * sum of the tokens' weights * dH/dlogits, and of
     # a softmax dH/dz_k = -p_k (log p_k + H); "0 1" and "1" after (9,): row 0 is seen twice, row 1 once
     logits = [[0.3, -1.2], [2.0, 0.5]]
@@ -88,7 +89,7 @@ def test_the_bonus_adds_its_weight_times_the_slope_of_the_entropy(kind: Any) -> 
         layout="per_turn",
     )
     moved = []
-    for weight in (0.0, 0.3):
+    for weight in (0.0, bonus):
         policy = Table(2, capacity=4, value_head=True)
         rows = [policy.row((9,)), policy.row((9, 0))]
         with torch.no_grad():
@@ -100,4 +101,4 @@ def test_the_bonus_adds_its_weight_times_the_slope_of_the_entropy(kind: Any) -> 
         probs = [math.exp(z) / sum(map(math.exp, logits[row])) for z in logits[row]]
         entropy = -sum(p * math.log(p) for p in probs)
         slope = [-p * (math.log(p) + entropy) for p in probs]
-        assert (moved[1] - moved[0])[row].tolist() == pytest.approx([0.3 * seen * s for s in slope], abs=1e-13)
+        assert (moved[1] - moved[0])[row].tolist() == pytest.approx([bonus * seen * s for s in slope], abs=1e-13)

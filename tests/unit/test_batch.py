@@ -174,6 +174,14 @@ def test_collate_a_transition_bootstraps_at_the_next_decision_past_an_empty_turn
     assert batch.rewards_BT.tolist() == [[0, 10, 0, 0, 0]]
 
 
+@pytest.mark.parametrize("layout", ["joined", "per_turn"])
+def test_collate_a_picked_turn_without_an_action_reads_no_value(layout: str) -> None:
+    one = episode(turn((5,), ()), turn((5, 3), (8,)))
+    batch = collate((Pick(one, turn=0, length=1),), layout)
+    assert batch.tokens_BT.tolist() == [[5]]
+    assert not bool(batch.decision_BT.any())
+
+
 def test_collate_refuses_what_does_not_exist() -> None:
     one = episode(turn((5,), (7,)))
     with pytest.raises(ValueError, match="at least one pick"):
