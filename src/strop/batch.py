@@ -135,7 +135,7 @@ def _row_for(prompt: Tokens, rows: list[_Row], layout: str) -> _Row | None:
     if not rows or layout == "per_turn":
         return None
     stood = rows[-1].tokens
-    if len(prompt) < len(stood) or list(prompt[: len(stood)]) != stood:
+    if list(prompt[: len(stood)]) != stood:
         return None
     stood.extend(prompt[len(stood) :])
     return rows[-1]

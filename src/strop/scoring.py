@@ -143,7 +143,7 @@ class Scorer:
         require_on_policy(batch, self.who)
         reference = self.reference
         if reference is None:
-            return torch.where(batch.action_BT, batch.logprobs_BT, 0.0)
+            return batch.logprobs_BT
         return self._whole(batch, lambda micro: score(reference, micro, self.sampling)["logprobs"])
 
     def kl_reward(self, batch: Batch, reference_BT: Tensor) -> Tensor:

@@ -83,10 +83,20 @@ def rows_that_teach(data: Batch, monkeypatch: Any, **config: Any) -> list[int]:
         ([(1.0, 1.0), (0.0, 0.0)], {"kl": KL(weight=0.0)}, [4]),  # momentum goes on: gradients of 0, not none
         ([(1.0, 0.0), (1.0, 1.0)], {"kl": KL(weight=0.1, placement="loss", estimator="full")}, [4]),
         ([(1.0, 0.0), (1.0, 1.0)], {"kl": KL(weight=0.0, placement="loss", estimator="full")}, [2]),
+        ([(1.0, 0.0), (1.0, 1.0)], {"kl": KL(weight=0.0, estimator="full")}, [2]),
         ([(1.0, 0.0), (1.0, 1.0)], {"kl": KL(weight=0.1)}, [2]),  # every answer pays the same for its KL
         ([(1.0, 0.0), (1.0, 1.0)], {"kl": KL(weight=0.0), "entropy": 0.01}, [4]),
     ],
-    ids=["one group", "both teach", "none teaches", "kl in the loss", "no kl", "kl in the reward", "entropy"],
+    ids=[
+        "one group",
+        "both teach",
+        "none teaches",
+        "kl in the loss",
+        "no kl",
+        "no reward kl",
+        "kl in the reward",
+        "entropy",
+    ],
 )
 def test_only_rows_with_a_signal_have_a_gradient(groups: Any, config: Any, expected: Any, monkeypatch: Any) -> None:
     assert rows_that_teach(batch(*groups), monkeypatch, **config) == expected
