@@ -167,7 +167,7 @@ class Scorer:
         if self.reference is None or self.kl.placement != "loss":
             return torch.zeros_like(scores["logprobs"])
         if self.kl.estimator == "full":
-            return self.kl.weight * torch.where(micro.action_BT, scores["kl"], 0.0)
+            return self.kl.weight * scores["kl"]
         logprobs_BT = scores["logprobs"]
         to_reference_BT = log_ratio(logprobs_BT, reference_BT.to(logprobs_BT.dtype), micro.action_BT)
         if self.kl.estimator == "k3_ratio":

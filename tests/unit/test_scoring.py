@@ -11,10 +11,12 @@ import torch
 
 from exact.build import batch_of, episode, flat, turn
 from exact.learners import ON_POLICY, as_baseline, every, learner
+from strop.algorithms.dqn import DQN
 from strop.algorithms.grpo import GRPO
+from strop.functional.corrections import Correction
 from strop.functional.divergences import KL
 from strop.policies.table import Table
-from strop.scoring import Scorer
+from strop.scoring import Scorer, corrected
 from strop.types import Batch, Metrics, Unscored
 
 SCORED = [kind for kind in ON_POLICY if hasattr(learner(kind, Table(4, capacity=16, value_head=True)), "scorer")]
@@ -100,3 +102,11 @@ def rows_that_teach(data: Batch, monkeypatch: Any, **config: Any) -> list[int]:
 )
 def test_only_rows_with_a_signal_have_a_gradient(groups: Any, config: Any, expected: Any, monkeypatch: Any) -> None:
     assert rows_that_teach(batch(*groups), monkeypatch, **config) == expected
+
+
+def test_samples_of_another_engine_are_corrected_unless_the_config_says_how() -> None:
+    assert corrected(GRPO.Config(epochs=3), "GRPO", "openvino") == GRPO.Config(epochs=3, correction=Correction())
+    chosen = GRPO.Config(correction=Correction(level="sequence", kind="mask"))
+    assert corrected(chosen, "GRPO", "openvino") is chosen
+    with pytest.raises(ValueError, match=r"sampler=openvino is another engine.* DQN has no correction"):
+        corrected(DQN.Config(), "DQN", "openvino")
