@@ -22,7 +22,7 @@ from strop.batch import collate
 from strop.functional.aggregation import largest_per_pick
 from strop.functional.corrections import Correction, correction_metrics, masked
 from strop.functional.distributions import log_law, require_full_support
-from strop.functional.preferences import log1mexp, ordered_pairs
+from strop.functional.preferences import ordered_pairs
 from strop.functional.ratios import clip_active
 from strop.functional.reading import read_after
 from strop.functional.returns import position_in_chain
@@ -259,8 +259,3 @@ def test_the_position_in_a_long_chain(length: int) -> None:
             assert found_BT.flatten()[place] == position
             place, position = int(batch.next_BT.flatten()[place]), position + 1
         assert position == len(slots)
-
-
-def test_log_of_one_minus_a_small_number_keeps_its_digits() -> None:
-    x = torch.tensor([-40.0, -1e-10], dtype=torch.float64)
-    assert log1mexp(x).tolist() == pytest.approx([-math.exp(-40.0), math.log(1e-10) - 0.5e-10], rel=1e-14)
