@@ -10,8 +10,10 @@ import pytest
 import torch
 
 from exact.learners import ON_POLICY, VALUE_BASED, algorithms, configured, is_tabular
+from strop.algorithms.online_dpo import OnlineDPO
 from strop.algorithms.q_learning import QLearning
 from strop.algorithms.rejection_sampling import RejectionSampling
+from strop.algorithms.remax import ReMax
 from strop.algorithms.rloo import RLOO
 from strop.algorithms.sft import SFT
 from strop.batch import collate
@@ -105,8 +107,10 @@ def test_several_epochs_learn_through_ratios_and_clips(kind: Any, seed: int) -> 
 def test_a_tiny_transformer_learns_to_answer_and_to_stop(kind: Any, seed: int) -> None:
     policy, codec = Scratch(words=WORDS, width=32, num_heads=2, value_head=True).build(seed, "float32")
     # shared weights answer "red" to both first; without a pull to the start some seeds never leave that point
-    config = configured(kind, optimizer=AdamW(lr=2e-3), kl=KL(weight=0.1))
-    trained(config, policy, codec, 120, seed, Sampling(max_tokens=3), group=16)
+    # ReMax slows down where the greedy answer is right; OnlineDPO at the larger rate falls from the optimum now and then
+    rate, steps = {ReMax: (2e-3, 200), OnlineDPO: (1e-3, 300)}.get(kind, (2e-3, 120))
+    config = configured(kind, optimizer=AdamW(lr=rate), kl=KL(weight=0.1))
+    trained(config, policy, codec, steps, seed, Sampling(max_tokens=3), group=16)
     for prompt, answer in WANTED.items():
         assert chance_of(policy, codec, prompt, answer) > 0.9
 
