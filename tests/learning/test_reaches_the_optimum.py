@@ -107,7 +107,7 @@ def test_several_epochs_learn_through_ratios_and_clips(kind: Any, seed: int) -> 
 def test_a_tiny_transformer_learns_to_answer_and_to_stop(kind: Any, seed: int) -> None:
     policy, codec = Scratch(words=WORDS, width=32, num_heads=2, value_head=True).build(seed, "float32")
     # shared weights answer "red" to both first; without a pull to the start some seeds never leave that point
-    # ReMax slows down where the greedy answer is right; OnlineDPO at the larger rate falls from the optimum now and then
+    # ReMax slows down where the greedy answer is right; OnlineDPO at that rate falls from the optimum now and then
     rate, steps = {ReMax: (2e-3, 200), OnlineDPO: (1e-3, 300)}.get(kind, (2e-3, 120))
     config = configured(kind, optimizer=AdamW(lr=rate), kl=KL(weight=0.1))
     trained(config, policy, codec, steps, seed, Sampling(max_tokens=3), group=16)
