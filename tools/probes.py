@@ -43,9 +43,7 @@ def tests_of(module: str) -> list[str]:
         path = str(file.relative_to(ROOT))
         is_shared = not module.startswith(("strop.algorithms.", "strop.planning.")) and path.startswith("tests/exact")
         text = file.read_text(encoding="utf-8")
-        is_named = any(name in text for name in names) or (
-            module.startswith(BY_FOLDER) and module.rpartition(".")[0] in text
-        )
+        is_named = any(name in text for name in names)
         fits = is_shared or is_named or file.stem.startswith(f"test_{stem}") or EVERY in text or named.search(text)
         if fits and not path.startswith(OTHERWISE):
             files.add(path)
