@@ -17,6 +17,7 @@ import numpy as np
 import torch
 
 from strop import spec
+from strop.allocator import kept_memory
 from strop.batch import collate
 from strop.comparing import text_scores
 from strop.config import TrainConfig
@@ -217,7 +218,8 @@ def train(
             announce=tell_plan,
             adopt=adopt,
         ) as recorder:
-            _loop_or_fail(config, recorder)
+            with kept_memory():
+                _loop_or_fail(config, recorder)
             return Run(home, config=config, interrupted=recorder.interrupted)
     except BaseException:
         if not resume and not home.checkpoints.steps():

@@ -22,7 +22,12 @@ class RoomyLayer(DynamicLayer):  # type: ignore[misc]  # transformers has no typ
     """Keys and values [B, heads, T, width] are views of larger buffers."""
 
     def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
-        """Write the new tokens behind the old ones; the whole, without a copy."""
+        """Write the new tokens behind the old ones; the whole, without a copy.
+
+        Keys are kept in the values' type. Under autocast they come in float32, because positions are turned in that,
+        and every attention rounds them: once here instead of all of them at every token.
+        """
+        key_states = key_states.to(value_states.dtype)
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
             self.key_buffer, self.value_buffer = key_states, value_states

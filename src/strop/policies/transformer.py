@@ -18,7 +18,7 @@ from strop.codec import HFCodec
 from strop.policies import cache
 from strop.policies.adapters import LoRA, adapters_off, add_lora
 from strop.policies.demands import require_values
-from strop.policies.precision import Rounded
+from strop.policies.packed import Packed
 from strop.policies.prefix import hidden_at_decisions
 from strop.policies.pretrained import load
 from strop.policies.table import LOGITS, scatter
@@ -74,7 +74,7 @@ class Transformer:
         self.value_head = _zero_head(self._head.weight) if value_head else None
         self.has_values = value_head
         self._base_hash: str | None = None
-        self._rounded: Rounded | None = None
+        self._packed: Packed | None = None
         self._check_head()
 
     # ------------------------------------------------------------ acting
@@ -107,13 +107,11 @@ class Transformer:
         return _State(state.model, state.cache, state.mask_BT[index], state.position_B[index])
 
     def _acting(self) -> Any:
-        """The model that decodes: this one, or for bfloat16 the copy that has the weights rounded already."""
-        if self.dtype == "float32":
-            return self.model
-        if self._rounded is None:
-            self._rounded = Rounded(self.model)
-        self._rounded.refresh()
-        return self._rounded.model
+        """The copy that decodes: its weights are in the order, and for bfloat16 in the type, that products want."""
+        if self._packed is None:
+            self._packed = Packed(self.model, rounds=self.dtype == "bfloat16")
+        self._packed.refresh()
+        return self._packed.model
 
     def _forward(
         self, model: Any, tokens_BT: Tensor, mask_BT: Tensor, position_BT: Tensor, past: Any
@@ -138,6 +136,8 @@ class Transformer:
         """
         if "value" in want:
             require_values(self)
+        if torch.is_grad_enabled() and self._packed is not None:
+            self._packed.release()  # a step follows that changes the weights, and it needs the memory first
         decision_BT = batch.decision_BT
         with self._computing():
             hidden_NH = hidden_at_decisions(self.model.base_model, batch.tokens_BT, decision_BT)
@@ -175,7 +175,7 @@ class Transformer:
         """A copy with trainable tensors of its own; those that never train (the base under an adapter) are shared."""
         trains = {id(parameter) for parameter in self.parameters()}
         shared: dict[int, Any] = {id(p): p for p in self.model.parameters() if id(p) not in trains}
-        return copy.deepcopy(self, shared | {id(self._rounded): None})
+        return copy.deepcopy(self, shared | {id(self._packed): None})
 
     def parameters(self) -> list[Parameter]:
         """The tensors that train, in the model's own order; the value head comes last."""

@@ -75,3 +75,16 @@ def test_the_prompt_is_not_written_over_by_the_rows_that_share_it():
 def test_gaps_are_closed_from_behind(going, order):
     # 1 3 4: places 0 and 2 are free and 3, 4 stand behind
     assert closed_up(going) == order
+
+
+def test_keys_are_kept_as_every_attention_reads_them():
+    """Under autocast keys come in float32 and values in bfloat16."""
+    layer, other = RoomyLayer(), DynamicLayer()
+    torch.manual_seed(0)
+    for tokens in (4, 1):
+        key, value = torch.randn(2, HEADS, tokens, WIDTH), torch.randn(2, HEADS, tokens, WIDTH).bfloat16()
+        keys, values = layer.update(key, value)
+        their_keys, their_values = other.update(key, value)
+        assert keys.dtype == values.dtype == torch.bfloat16
+        assert torch.equal(keys, their_keys.bfloat16())
+        assert torch.equal(values, their_values)

@@ -1,0 +1,56 @@
+"""Calls side by side: results in order, errors as data, and nothing waits for what does not end."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from strop import waiting
+from strop.waiting import side_by_side
+
+
+def test_results_stand_in_the_order_of_the_calls() -> None:
+    assert side_by_side([lambda i=i: i * i for i in range(50)], 5.0, "squares") == [i * i for i in range(50)]
+    assert side_by_side([], 5.0, "nothing") == []
+
+
+def test_what_a_call_raises_is_its_result() -> None:
+    def fails() -> int:
+        raise KeyError("lost")
+
+    first, second, third = side_by_side([lambda: 1, fails, lambda: 3], 5.0, "a call")
+    assert (first, third) == (1, 3)
+    assert isinstance(second, KeyError) and second.args == ("lost",)
+
+
+def test_a_call_that_does_not_end_is_late_and_holds_up_no_other() -> None:
+    release = threading.Event()
+    calls = [lambda: release.wait(30) and 0, *[lambda i=i: i for i in range(1, 20)]]
+    results = side_by_side(calls, 0.3, "the slow one")
+    release.set()
+    assert isinstance(results[0], TimeoutError)
+    assert str(results[0]) == "the slow one took longer than 0.3 seconds"
+    assert results[1:] == list(range(1, 20))
+
+
+def test_slow_calls_wait_side_by_side() -> None:
+    """Each can only end when all have begun."""
+    barrier = threading.Barrier(8, timeout=30)
+    assert sorted(side_by_side([barrier.wait] * 8, 60.0, "a meeting")) == list(range(8))
+
+
+def test_quick_calls_share_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waiting, "PATIENCE", 30.0)
+    assert len(set(side_by_side([threading.get_ident] * 100, 60.0, "a name"))) == 1
+
+
+def test_what_has_not_begun_in_time_never_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waiting, "PATIENCE", 30.0)
+    release, begun = threading.Event(), list[int]()
+    late = side_by_side([lambda: release.wait(30) and 0, lambda: begun.append(1) or 1], 0.05, "the wait")
+    release.set()
+    time.sleep(0.05)
+    assert all(isinstance(result, TimeoutError) for result in late)
+    assert begun == []
