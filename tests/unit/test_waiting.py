@@ -22,7 +22,8 @@ def test_what_a_call_raises_is_its_result() -> None:
 
     first, second, third = side_by_side([lambda: 1, fails, lambda: 3], 5.0, "a call")
     assert (first, third) == (1, 3)
-    assert isinstance(second, KeyError) and second.args == ("lost",)
+    assert isinstance(second, KeyError)
+    assert second.args == ("lost",)
 
 
 def test_a_call_that_does_not_end_is_late_and_holds_up_no_other() -> None:

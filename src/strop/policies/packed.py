@@ -25,7 +25,7 @@ FEWEST = 2**18
 def can_pack(dtype: torch.dtype) -> bool:
     """Whether this torch hands out oneDNN's packed products, and the processor computes them in `dtype`."""
     names = ("_reorder_linear_weight", "_linear_pointwise")
-    if not torch.backends.mkldnn.is_available() or not all(hasattr(torch.ops.mkldnn, name) for name in names):
+    if not all(hasattr(torch.ops.mkldnn, name) for name in names):
         return False
     return dtype is torch.float32 or (dtype is torch.bfloat16 and has_bfloat16())
 
@@ -57,6 +57,7 @@ class PackedLinear(nn.Module):
 
     def forward(self, input: Tensor) -> Tensor:
         """[..., in] to [..., out], in `dtype`."""
+        assert self.weight is not None, "refresh() comes first"
         rows = input.to(self.dtype)
         if not self.packs:
             return linear(rows, self.weight, self.bias)

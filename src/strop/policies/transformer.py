@@ -19,8 +19,8 @@ from strop.policies import cache
 from strop.policies.adapters import LoRA, adapters_off, add_lora
 from strop.policies.demands import require_values
 from strop.policies.packed import Packed
-from strop.policies.prefix import hidden_at_decisions
 from strop.policies.pretrained import load
+from strop.policies.ragged import hidden_at_decisions
 from strop.policies.table import LOGITS, scatter
 from strop.types import Batch, Heads, Reduce, State, Tokens, Want
 
