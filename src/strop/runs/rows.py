@@ -12,8 +12,8 @@ import numpy as np
 from strop.types import Completion, End, Episode, Part, Source, Task, Tokens, Turn, Unscored
 
 _EPISODE = (
-    'INSERT INTO episodes (id, step, purpose, "group", task_id, task, final, "end", error, version, seed, source, '
-    "return_, reason) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    'INSERT INTO episodes (number, id, step, purpose, "group", task_id, task, final, "end", error, version, seed, '
+    "source, return_, reason) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _TURN = "INSERT INTO turns VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _PART = "INSERT INTO parts VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
@@ -21,11 +21,13 @@ _PART = "INSERT INTO parts VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 
 def insert(connection: sqlite3.Connection, step: int, purpose: str, episodes: Iterable[Episode]) -> None:
     """Insert episodes with their turns and parts, inside the caller's transaction."""
-    for episode in episodes:
-        number = connection.execute(_EPISODE, _episode_row(episode, step, purpose)).lastrowid
-        connection.executemany(_TURN, (_turn_row(number, index, turn) for index, turn in enumerate(episode.turns)))
-        parts = enumerate(episode.parts.items())
-        connection.executemany(_PART, (_part_row(number, index, name, part) for index, (name, part) in parts))
+    first = connection.execute("SELECT coalesce(max(number), 0) + 1 FROM episodes").fetchone()[0]
+    numbered = list(enumerate(episodes, first))
+    connection.executemany(_EPISODE, (_episode_row(number, one, step, purpose) for number, one in numbered))
+    turns = ((number, index, turn) for number, one in numbered for index, turn in enumerate(one.turns))
+    connection.executemany(_TURN, (_turn_row(*turn) for turn in turns))
+    parts = ((number, index, part) for number, one in numbered for index, part in enumerate(one.parts.items()))
+    connection.executemany(_PART, (_part_row(number, index, name, part) for number, index, (name, part) in parts))
 
 
 def read(connection: sqlite3.Connection, row: sqlite3.Row) -> Episode:
@@ -73,10 +75,11 @@ def blob_to_floats(blob: bytes | None) -> tuple[float, ...] | None:
     return None if blob is None else tuple(np.frombuffer(blob, dtype="<f8").tolist())
 
 
-def _episode_row(episode: Episode, step: int, purpose: str) -> tuple[Any, ...]:
+def _episode_row(number: int, episode: Episode, step: int, purpose: str) -> tuple[Any, ...]:
     return_ = episode.return_
     score, reason = (None, return_.reason) if isinstance(return_, Unscored) else (return_, None)
     return (
+        number,
         episode.id,
         step,
         purpose,
@@ -94,7 +97,7 @@ def _episode_row(episode: Episode, step: int, purpose: str) -> tuple[Any, ...]:
     )
 
 
-def _turn_row(number: int | None, index: int, turn: Turn) -> tuple[Any, ...]:
+def _turn_row(number: int, index: int, turn: Turn) -> tuple[Any, ...]:
     return (
         number,
         index,
@@ -108,7 +111,7 @@ def _turn_row(number: int | None, index: int, turn: Turn) -> tuple[Any, ...]:
     )
 
 
-def _part_row(number: int | None, index: int, name: str, part: Part) -> tuple[Any, ...]:
+def _part_row(number: int, index: int, name: str, part: Part) -> tuple[Any, ...]:
     total, reason = (None, part.total.reason) if isinstance(part.total, Unscored) else (part.total, None)
     return (number, index, name, part.weight, total, reason, floats_to_blob(part.turns), floats_to_blob(part.tokens))
 
