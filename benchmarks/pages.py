@@ -21,6 +21,8 @@ from side_by_side import RESULTS, short, spread
 DOCS = Path(__file__).parents[1] / "docs"
 BEGIN, END = "<!-- speed -->", "<!-- /speed -->"
 PICTURE = "growth.png"
+SHARE = "share_of_matrix_rate"
+"""The note of training.py: every token of every row counted, so a prompt that is read once for its group adds to it."""
 Record = Mapping[str, Any]
 
 
@@ -29,6 +31,7 @@ class Words:
     """The words of a page. `titles` are of results by name, `sides` of things that are measured."""
 
     speed: str
+    share: str
     learning: str
     growth: str
     startup: str
@@ -42,6 +45,7 @@ class Words:
 
 ENGLISH = Words(
     "| | what | ours | peer | ours, a second | peer, a second | ratio | peak GB, ours / peer |",
+    "| | what | side | share of the processor's measured matrix rate |",
     "| | seeds | strop | TRL | TRL's interval | strop is |",
     "| along | sizes | seconds | slope | worst doubling | peak GB | slope | worst doubling |",
     "| | seconds | allowed |",
@@ -54,6 +58,7 @@ ENGLISH = Words(
 )
 CHINESE = Words(
     "| | 内容 | 我们 | 对方 | 我们每秒 | 对方每秒 | 比值 | 内存峰值 GB，我们 / 对方 |",
+    "| | 内容 | 一方 | 占处理器实测矩阵速率的比例 |",
     "| | 种子数 | strop | TRL | TRL 的区间 | strop |",
     "| 沿着 | 大小 | 秒 | 斜率 | 最差的一次翻倍 | 内存峰值 GB | 斜率 | 最差的一次翻倍 |",
     "| | 秒 | 允许 |",
@@ -100,6 +105,7 @@ def section(found: Sequence[Record], words: Words) -> str:
     numbered = list(enumerate(found, 1))
     parts = [
         _table(words.speed, [row for number, one in numbered for row in speed_rows(number, one, words)]),
+        _table(words.share, [row for number, one in numbered for row in share_rows(number, one, words)]),
         _table(words.learning, [row for number, one in numbered for row in learning_rows(number, one, words)]),
         _table(words.startup, [row for number, one in numbered for row in startup_rows(number, one)]),
         _table(words.growth, [row for number, one in numbered for row in growth_rows(number, one, words)]),
@@ -122,6 +128,15 @@ def speed_rows(number: int, one: Record, words: Words) -> list[str]:
         names = (words.sides.get(name, name) for name in (side, one["peer"]))
         rows.append(_row(number, title(one, words), *names, *speeds, spread(ratios), memory))
     return rows
+
+
+def share_rows(number: int, one: Record, words: Words) -> list[str]:
+    """Where each process measured what the processor can do."""
+    return [
+        _row(number, title(one, words), words.sides.get(side, side), spread(shares))
+        for side, runs in one["sides"].items()
+        if (shares := [run["notes"][SHARE] for run in runs if SHARE in run.get("notes", {})])
+    ]
 
 
 def learning_rows(number: int, one: Record, words: Words) -> list[str]:

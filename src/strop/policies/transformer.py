@@ -25,8 +25,9 @@ from strop.policies.table import LOGITS, scatter
 from strop.types import Batch, Heads, Reduce, State, Tokens, Want
 
 VALUE_HEAD = "value_head"
-CHUNK_BYTES = 16 * 2**20
-"""A chunk of logits takes at most this much in float32: near the size of a cache, and reused by the allocator."""
+CHUNK_BYTES = 64 * 2**20
+"""A chunk of logits takes at most this much in float32: some hundred rows, so that the head's products run at full speed
+and its gradient is added up in few pieces, and little beside the weights."""
 
 
 @dataclass(slots=True)

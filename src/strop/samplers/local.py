@@ -97,12 +97,12 @@ def closed_up(going: Sequence[int]) -> list[int]:
 def draw(log_law_BV: Tensor, uniform_B: Tensor) -> Tensor:
     """One token a row by inverse transform: the first whose cumulated probability exceeds the row's uniform number.
 
-    First the block of tokens, then the token in it: only one block a row is summed token by token. Sums are float64 and
-    scaled by the row's own total, so that rounding can never choose a token of probability 0.
+    First the block of tokens, then the token in it: only one block a row is summed token by token. Running sums are
+    float64 and scaled by the row's own total, so that rounding can never choose a token of probability 0.
     """
     law_BV = log_law_BV.exp()
     law_BKW = pad(law_BV, (0, -law_BV.shape[1] % BLOCK)).reshape(len(law_BV), -1, BLOCK)
-    upto_BK = law_BKW.sum(dim=-1, dtype=torch.float64).cumsum(dim=-1)
+    upto_BK = law_BKW.sum(dim=-1).double().cumsum(dim=-1)
     wanted_B1 = _below(uniform_B.unsqueeze(1) * upto_BK[:, -1:], upto_BK[:, -1:])
     block_B1 = torch.searchsorted(upto_BK, wanted_B1, right=True)
     before_B1 = pad(upto_BK, (1, 0)).gather(1, block_B1)

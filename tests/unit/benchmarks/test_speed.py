@@ -190,6 +190,13 @@ def test_what_was_learnt_stands_beside_the_interval_of_the_peer() -> None:
     assert pages.learning_rows(3, RECORD | {"file": "sft"}, pages.ENGLISH) == []
 
 
+def test_the_share_of_the_matrix_rate_stands_for_every_side_that_measured_it() -> None:
+    runs = [{"notes": {pages.SHARE: share}} for share in (0.5, 0.9)]
+    record = RECORD | {"sides": {"strop": runs, "trl": [{"notes": {}}]}, "file": "training", "name": "training"}
+    assert pages.share_rows(2, record, pages.CHINESE) == ["| 2 | 训练一步，SmolLM2-135M | strop | 0.70 [0.50, 0.90] |"]
+    assert pages.share_rows(2, RECORD | {"file": "sft"}, pages.ENGLISH) == []
+
+
 def test_start_up_and_growth_have_tables_of_their_own() -> None:
     startup = RECORD | {"file": "startup", "peer": None, "ratios": {}, "limits": {"strop": 0.3}}
     along = {
