@@ -17,10 +17,12 @@ from side_by_side import Measured, compare
 from training import episodes, flags, num_tokens, reward, sequences, updates
 
 import strop
+from strop.allocator import kept_memory
 
 BETA = 0.1
 
 
+@kept_memory()  # as strop.train does
 def strop_side(args: argparse.Namespace) -> Measured:
     policy, prompts, answers = sequences(args)
     config = strop.algorithms.DPO.Config(optimizer=strop.optimizer.AdamW(lr=trainers.LR), beta=BETA)

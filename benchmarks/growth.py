@@ -24,6 +24,7 @@ from side_by_side import Measured, keep, measure
 from training import episodes, timed
 
 import strop
+from strop.allocator import kept_memory
 from strop.batch import collate
 from strop.policies.transformer import Transformer
 from strop.samplers.local import LocalSampler
@@ -60,6 +61,7 @@ def points(base: Mapping[str, int], factors: Sequence[int]) -> dict[str, dict[st
 def side(sizes: Mapping[str, int]) -> Callable[[argparse.Namespace], Measured]:
     """The work of one point."""
 
+    @kept_memory()  # as strop.train does
     def work(args: argparse.Namespace) -> Measured:
         policy = built(args, sizes)
         sampler = LocalSampler(policy, stop=frozenset())

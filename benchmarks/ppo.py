@@ -22,11 +22,13 @@ from trainers import LR
 from training import episodes, flags, num_tokens, padded, reward, sequences, timed, updates
 
 import strop
+from strop.allocator import kept_memory
 from strop.policies.transformer import Transformer
 
 CLIP, TRACE, KL_WEIGHT, VALUE_WEIGHT = 0.2, 0.95, 0.05, 0.1
 
 
+@kept_memory()  # as strop.train does
 def strop_side(args: argparse.Namespace) -> Measured:
     loaded, prompts, answers = sequences(args)
     policy = Transformer(loaded.model, dtype=args.dtype, value_head=True)

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from side_by_side import Measured, compare
 
+from strop.allocator import kept_memory
 from strop.policies.transformer import Transformer
 from strop.recipes.story import story_tasks
 from strop.samplers.local import LocalSampler
@@ -41,6 +42,7 @@ def timed(args: argparse.Namespace, work: Callable[[int], object]) -> Measured:
     return Measured(seconds[1:], args.prompts * args.group * args.tokens)
 
 
+@kept_memory()  # as strop.train does
 def strop_side(args: argparse.Namespace) -> Measured:
     policy, prompts = loaded(args)
     return timed_sampler(args, LocalSampler(policy, stop=frozenset()), prompts)

@@ -16,8 +16,10 @@ from side_by_side import Measured, compare
 from training import episodes, flags, num_tokens, sequences, updates
 
 import strop
+from strop.allocator import kept_memory
 
 
+@kept_memory()  # as strop.train does
 def strop_side(args: argparse.Namespace) -> Measured:
     policy, prompts, answers = sequences(args)
     config = strop.algorithms.SFT.Config(optimizer=strop.optimizer.AdamW(lr=trainers.LR))

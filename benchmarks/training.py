@@ -20,6 +20,7 @@ from rollout import loaded
 from side_by_side import Measured, compare
 
 import strop
+from strop.allocator import kept_memory
 from strop.batch import collate
 from strop.policies.transformer import Transformer
 from strop.types import AlgorithmConfig, Completion, Episode, Part, Tokens, Turn
@@ -119,6 +120,7 @@ def matrix_rate(dtype: str) -> float:
     return 2 * SIZE**3 / best
 
 
+@kept_memory()  # as strop.train does
 def strop_side(args: argparse.Namespace) -> Measured:
     policy, prompts, answers = sequences(args)
     config = strop.algorithms.GRPO.Config(optimizer=strop.optimizer.AdamW(lr=1e-6))

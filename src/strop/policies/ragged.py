@@ -7,7 +7,7 @@ of the work, sees padded rows. The result is the same up to rounding; the gradie
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -16,60 +16,26 @@ import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
-from strop.types import Tokens
-
 NAME = "strop_ragged"
 """What transformers calls our attention."""
+PLAIN = frozenset({"llama", "mistral", "qwen2", "qwen3", "smollm3", "olmo2", "phi3", "granite"})
+"""Kinds of models that are read in one row; tests compare each with its padded reading."""
 
 
 def hidden_at_decisions(backbone: Any, tokens_BT: Tensor, decision_BT: Tensor) -> Tensor:
     """The last hidden state [N, H] before each decision, in row order: slot t is predicted at t - 1."""
-    if not reads_one_row(backbone.config, tokens_BT.shape[1]):
+    config = backbone.config
+    if not reads_one_row(config, tokens_BT.shape[1]):
         hidden_BTH: Tensor = backbone(input_ids=tokens_BT, use_cache=False).last_hidden_state
         return hidden_BTH[:, :-1][decision_BT[:, 1:]]
-    decides_B = decision_BT.any(dim=1)
-    first_B = torch.where(decides_B, decision_BT.int().argmax(dim=1), 1)
-    last_B = torch.where(decides_B, decision_BT.shape[1] - 1 - decision_BT.flip(1).int().argmax(dim=1), 1)
-    prompts = [tuple(row[:first]) for row, first in zip(tokens_BT.tolist(), first_B.tolist(), strict=True)]
-    distinct = list(dict.fromkeys(prompts))
-    if len(distinct) == len(prompts):
-        return _hidden(backbone, tokens_BT, decision_BT, [], None, torch.zeros_like(first_B), last_B)
-    owner_B = torch.tensor([distinct.index(prompt) for prompt in prompts])
-    return _hidden(backbone, tokens_BT, decision_BT, distinct, owner_B, first_B, last_B)
-
-
-def _hidden(
-    backbone: Any,
-    tokens_BT: Tensor,
-    decision_BT: Tensor,
-    distinct: list[Tokens],
-    owner_B: Tensor | None,
-    first_B: Tensor,
-    last_B: Tensor,
-) -> Tensor:
-    """The same, of `distinct` prompts and then the tokens [first, last) of every row."""
-    prompts, rests = Block.of([len(prompt) for prompt in distinct]), Block.of((last_B - first_B).tolist())
-    row_N, since_N = rests.where_N()
-    position_N = first_B[row_N] + since_N
-    flat = torch.tensor([token for prompt in distinct for token in prompt], dtype=torch.long)
-    config = backbone.config
     groups = config.num_attention_heads // getattr(config, "num_key_value_heads", config.num_attention_heads)
-    rows = Rows(prompts, rests, owner_B, _mask(prompts.width, rests, first_B, groups))
+    row = Row.of(tokens_BT, decision_BT, groups)
     with _attention(config):
         read = backbone(
-            input_ids=torch.cat([flat, tokens_BT[row_N, position_N]]).unsqueeze(0),
-            position_ids=torch.cat([prompts.where_N()[1], position_N]).unsqueeze(0),
-            use_cache=False,
-            rows=rows,
+            input_ids=row.token_S.unsqueeze(0), position_ids=row.position_S.unsqueeze(0), use_cache=False, row=row
         )
-    # each decision is predicted one token earlier: in its row's rest, or at the end of its prompt
-    row_D, slot_D = decision_BT.nonzero(as_tuple=True)
-    index_D = len(flat) + rests.start_B[row_D] + slot_D - 1 - first_B[row_D]
-    if owner_B is not None:
-        end_P = prompts.start_B + torch.tensor([len(prompt) for prompt in distinct]) - 1
-        index_D = torch.where(slot_D == first_B[row_D], end_P[owner_B[row_D]], index_D)
-    hidden: Tensor = read.last_hidden_state[0, index_D]
-    return hidden
+    hidden_NH: Tensor = read.last_hidden_state[0, row.before_N]
+    return hidden_NH
 
 
 def reads_one_row(config: Any, width: int) -> bool:
@@ -80,115 +46,137 @@ def reads_one_row(config: Any, width: int) -> bool:
     return config.model_type in PLAIN and config._attn_implementation == "sdpa" and not is_windowed
 
 
-PLAIN = frozenset({"llama", "mistral", "qwen2", "qwen3", "smollm3", "olmo2", "phi3", "granite"})
-"""Kinds of models that are read in one row; tests compare each with its padded reading."""
-
-
 @dataclass(frozen=True, slots=True)
 class Block:
     """Sequences that stand one behind the other.
 
-    slot_N   where each token stands in padded rows [B, width], as a flat index
-    start_B  where each sequence begins among the N tokens
+    slot_S   where each token stands in padded rows [B, width], as a flat index
+    start_B  where each sequence begins among the tokens
     """
 
-    slot_N: Tensor
+    slot_S: Tensor
     start_B: Tensor
     width: int
 
     @classmethod
-    def of(cls, lengths: list[int]) -> Block:
+    def of(cls, length_B: Tensor) -> Block:
         """Of sequences of these lengths."""
-        length_B, width = torch.tensor(lengths, dtype=torch.long), max(lengths, default=0)
+        width = int(length_B.max()) if len(length_B) else 0
         stands_BW = torch.arange(width) < length_B.unsqueeze(1)
         return cls(stands_BW.flatten().nonzero().flatten(), length_B.cumsum(0) - length_B, width)
 
-    def where_N(self) -> tuple[Tensor, Tensor]:
+    def where(self) -> tuple[Tensor, Tensor]:
         """Each token's sequence, and its place in that."""
         width = max(self.width, 1)
-        return self.slot_N // width, self.slot_N % width
+        return self.slot_S // width, self.slot_S % width
 
-    def pad(self, states_NHD: Tensor) -> Tensor:
-        """[N, heads, D] to [B, heads, width, D], 0 behind each sequence."""
-        _, heads, size = states_NHD.shape
+    def pad(self, states_SHD: Tensor) -> Tensor:
+        """[tokens, heads, D] to [B, heads, width, D], 0 behind each sequence."""
+        _, heads, size = states_SHD.shape
         num = len(self.start_B)
-        padded = states_NHD.new_zeros(num * self.width, heads, size).index_copy(0, self.slot_N, states_NHD)
+        padded = states_SHD.new_zeros(num * self.width, heads, size).index_copy(0, self.slot_S, states_SHD)
         return padded.view(num, self.width, heads, size).transpose(1, 2)
 
     def unpad(self, states_BHWD: Tensor) -> Tensor:
-        """[B, heads, width, D] to [N, heads, D]."""
-        return states_BHWD.transpose(1, 2).flatten(0, 1).index_select(0, self.slot_N)
+        """[B, heads, width, D] to [tokens, heads, D]."""
+        return states_BHWD.transpose(1, 2).flatten(0, 1).index_select(0, self.slot_S)
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
-    """How a row of tokens falls into sequences: distinct prompts, then the rest of every row.
+class Row:
+    """One row of S tokens: distinct prompts, then the rest of every sequence, each as far as it is read.
 
-    owner_B  which prompt each row continues; None where there are no prompts and the rests are whole sequences
-    mask     [B, 1, groups * rest, prompt + rest]: which keys a token of a rest sees, where it continues a prompt
+    owner_B   which prompt each rest continues; None where every sequence is its own, and no prompt stands apart
+    mask      bool [B, 1, groups * rest, prompt + rest]: which keys a token of a rest sees; None without prompts
+    before_N  which of the tokens predicts each decision
     """
 
+    token_S: Tensor
+    position_S: Tensor
     prompts: Block
     rests: Block
     owner_B: Tensor | None
-    mask: Tensor
+    mask: Tensor | None
+    before_N: Tensor
+
+    @classmethod
+    def of(cls, tokens_BT: Tensor, decision_BT: Tensor, groups: int) -> Row:
+        """`groups` query heads share a key head."""
+        decides_B = decision_BT.any(dim=1)
+        first_B = torch.where(decides_B, decision_BT.int().argmax(dim=1), 1)
+        last_B = torch.where(decides_B, decision_BT.shape[1] - 1 - decision_BT.flip(1).int().argmax(dim=1), 1)
+        given = [tuple(row[:first]) for row, first in zip(tokens_BT.tolist(), first_B.tolist(), strict=True)]
+        distinct = list(dict.fromkeys(given))
+        owner_B = None
+        if len(distinct) < len(given):
+            owner_B = torch.tensor([distinct.index(prompt) for prompt in given])
+        else:
+            distinct, first_B = [], torch.zeros_like(first_B)
+        length_P = torch.tensor([len(prompt) for prompt in distinct], dtype=torch.long)
+        prompts, rests = Block.of(length_P), Block.of(last_B - first_B)
+        of_rest, since = rests.where()
+        position = first_B[of_rest] + since
+        flat = torch.tensor([token for prompt in distinct for token in prompt], dtype=torch.long)
+        # a decision is predicted one token earlier: in its own rest, or at the end of its prompt
+        of_N, slot_N = decision_BT.nonzero(as_tuple=True)
+        before_N = len(flat) + rests.start_B[of_N] + slot_N - 1 - first_B[of_N]
+        if owner_B is not None:
+            end_P = prompts.start_B + length_P - 1
+            before_N = torch.where(slot_N == first_B[of_N], end_P[owner_B[of_N]], before_N)
+        return cls(
+            token_S=torch.cat([flat, tokens_BT[of_rest, position]]),
+            position_S=torch.cat([prompts.where()[1], position]),
+            prompts=prompts,
+            rests=rests,
+            owner_B=owner_B,
+            mask=None if owner_B is None else _mask(prompts.width, rests.width, first_B, groups),
+            before_N=before_N,
+        )
 
 
-def _mask(prompt: int, rests: Block, first_B: Tensor, groups: int) -> Tensor:
-    """Its prompt, and its own row up to itself; as often as there are query heads to a key head."""
-    rest_WW = torch.ones(rests.width, rests.width, dtype=torch.bool).tril()  # padding too: no softmax is empty
+def _mask(prompt: int, rest: int, first_B: Tensor, groups: int) -> Tensor:
+    """A token of a rest sees its prompt, and its rest up to itself; as often as query heads share a key head."""
+    rest_WW = torch.ones(rest, rest, dtype=torch.bool).tril()  # padding too: no softmax is empty
     prompt_B1P = torch.arange(prompt) < first_B[:, None, None]
-    num = len(first_B)
-    mask_BWS = torch.cat([prompt_B1P.expand(-1, rests.width, -1), rest_WW.expand(num, -1, -1)], dim=2)
+    mask_BWS = torch.cat([prompt_B1P.expand(-1, rest, -1), rest_WW.expand(len(first_B), -1, -1)], dim=2)
     return mask_BWS.repeat(1, groups, 1).unsqueeze(1)
 
 
 def attend(
-    module: Any,
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    attention_mask: None,
-    *,
-    rows: Rows,
-    scaling: float,
-    **_: Any,
+    module: Any, query: Tensor, key: Tensor, value: Tensor, attention_mask: None, *, row: Row, scaling: float, **_: Any
 ) -> tuple[Tensor, None]:
-    """transformers' interface: [1, heads, N, D] to [1, N, heads, D], every sequence for itself."""
+    """transformers' interface: [1, heads, S, D] to [1, S, heads, D], every sequence for itself."""
     # under autocast positions are turned in float32, and attention would round to the values' type by itself
-    query_NHD, key_NHD, value_NHD = (states[0].transpose(0, 1).to(value.dtype) for states in (query, key, value))
-    if rows.owner_B is None:
-        return _whole(rows.rests, query_NHD, key_NHD, value_NHD, scaling).unsqueeze(0), None
-    num = len(rows.prompts.slot_N)
-    prompts = _whole(rows.prompts, query_NHD[:num], key_NHD[:num], value_NHD[:num], scaling)
-    rests = _continued(rows, rows.owner_B, query_NHD[num:], key_NHD, value_NHD, scaling)
-    return torch.cat([prompts, rests]).unsqueeze(0), None
+    states = [one[0].transpose(0, 1).to(value.dtype) for one in (query, key, value)]
+    if row.owner_B is None:
+        return _whole(row.rests, states, scaling).unsqueeze(0), None
+    num = len(row.prompts.slot_S)
+    prompts, rests = [one[:num] for one in states], [one[num:] for one in states]
+    out_P, out_R = _whole(row.prompts, prompts, scaling), _continued(row, row.owner_B, prompts, rests, scaling)
+    return torch.cat([out_P, out_R]).unsqueeze(0), None
 
 
-def _whole(block: Block, query_NHD: Tensor, key_NHD: Tensor, value_NHD: Tensor, scaling: float) -> Tensor:
-    """Sequences from their beginning: [N, heads, D]."""
-    query, key, value = (block.pad(states) for states in (query_NHD, key_NHD, value_NHD))
+def _whole(block: Block, states: Sequence[Tensor], scaling: float) -> Tensor:
+    """Sequences from their beginning: of queries, keys and values [tokens, heads, D] what is read."""
+    query, key, value = map(block.pad, states)
     is_grouped = query.shape[1] != key.shape[1]
     return block.unpad(
         scaled_dot_product_attention(query, key, value, is_causal=True, scale=scaling, enable_gqa=is_grouped)
     )
 
 
-def _continued(
-    rows: Rows, owner_B: Tensor, query_NHD: Tensor, key_NHD: Tensor, value_NHD: Tensor, scaling: float
-) -> Tensor:
-    """Rests behind their prompts: [N, heads, D]. Query heads that share keys become more tokens: no key is repeated."""
-    num = len(rows.prompts.slot_N)
+def _continued(row: Row, owner_B: Tensor, prompts: Sequence[Tensor], rests: Sequence[Tensor], scaling: float) -> Tensor:
+    """Rests behind their prompts. Query heads that share keys become more tokens, so that no key is repeated."""
     key_BKSD, value_BKSD = (
-        torch.cat([rows.prompts.pad(one[:num]).index_select(0, owner_B), rows.rests.pad(one[num:])], dim=2)
-        for one in (key_NHD, value_NHD)
+        torch.cat([row.prompts.pad(prompt).index_select(0, owner_B), row.rests.pad(rest)], dim=2)
+        for prompt, rest in zip(prompts[1:], rests[1:], strict=True)
     )
-    query_BHWD = rows.rests.pad(query_NHD)
-    num_rows, heads, width, size = query_BHWD.shape
+    query_BHWD = row.rests.pad(rests[0])
+    num, heads, width, size = query_BHWD.shape
     key_heads = key_BKSD.shape[1]
-    query_BKWD = query_BHWD.reshape(num_rows, key_heads, heads // key_heads * width, size)
-    out_BKWD = scaled_dot_product_attention(query_BKWD, key_BKSD, value_BKSD, attn_mask=rows.mask, scale=scaling)
-    return rows.rests.unpad(out_BKWD.reshape(num_rows, heads, width, size))
+    query_BKWD = query_BHWD.reshape(num, key_heads, heads // key_heads * width, size)
+    out_BKWD = scaled_dot_product_attention(query_BKWD, key_BKSD, value_BKSD, attn_mask=row.mask, scale=scaling)
+    return row.rests.unpad(out_BKWD.reshape(num, heads, width, size))
 
 
 @contextmanager

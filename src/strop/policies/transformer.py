@@ -26,8 +26,7 @@ from strop.types import Batch, Heads, Reduce, State, Tokens, Want
 
 VALUE_HEAD = "value_head"
 CHUNK_BYTES = 64 * 2**20
-"""A chunk of logits takes at most this much in float32: some hundred rows, so that the head's products run at full speed
-and its gradient is added up in few pieces, and little beside the weights."""
+"""The most of a chunk of logits in float32: some hundred rows, enough for the head's products to run at full speed."""
 
 
 @dataclass(slots=True)
