@@ -44,39 +44,42 @@ class Book:
     def __init__(self, number_RV: Tensor, rate: float, rate_decay: float) -> None:
         self.number_RV, self.rate, self.rate_decay = number_RV, rate, rate_decay
         self.visits_RV = torch.zeros(number_RV.shape, dtype=torch.int64)
+        # the same memory through numpy, which reads and writes a single number several times as fast
+        self._numbers, self._visits = number_RV.detach().numpy(), self.visits_RV.numpy()
+
+    def best(self, row: int) -> float:
+        """max_b Q(s, b)."""
+        return float(self._numbers[row].max())
 
     def correct(self, decision: Decision, target: float) -> float:
         """Move Q(s, a) towards the target; returns the temporal-difference error."""
         place = decision.row, decision.action
-        # the same memory through numpy, which reads and writes a single number several times as fast
-        number_RV, visits_RV = self.number_RV.detach().numpy(), self.visits_RV.numpy()
-        error = target - float(number_RV[place])
-        rate = self.rate / (1 + int(visits_RV[place])) ** self.rate_decay
-        number_RV[place] += decision.weight * rate * error
-        visits_RV[place] += 1
+        error = target - float(self._numbers[place])
+        rate = self.rate / (1 + int(self._visits[place])) ** self.rate_decay
+        self._numbers[place] += decision.weight * rate * error
+        self._visits[place] += 1
         return error
 
 
 def decisions(batch: Batch, table: Table) -> Iterator[tuple[int, int, Decision]]:
     """(b, t, decision) of every scored action, in the order in which they were taken."""
     width = batch.tokens_BT.shape[1]
-    # numpy hands out single numbers several times as fast as torch
-    tokens_BT, acts_BT, next_BT = batch.tokens_BT.numpy(), batch.action_BT.numpy(), batch.next_BT.numpy()
-    rewards_BT, weights, versions = batch.rewards_BT.numpy(), batch.weight_B.tolist(), batch.version_B.tolist()
+    # lists hand out single numbers many times as fast as tensors
+    tokens, acts, following = batch.tokens_BT.tolist(), batch.action_BT.tolist(), batch.next_BT.tolist()
+    rewards, weights, versions = batch.rewards_BT.tolist(), batch.weight_B.tolist(), batch.version_B.tolist()
 
     def row_before(b: int, t: int) -> int:
-        return table.row(tuple(tokens_BT[b, :t].tolist()))
+        return table.row(tuple(tokens[b][:t] if table.order is None else tokens[b][max(t - table.order, 0) : t]))
 
     for b, t in batch.action_BT.nonzero().tolist():
         if weights[b] == 0.0:
             continue
         row, after, next_action = row_before(b, t), None, None
-        if next_BT[b, t] >= 0:
-            next_b, next_t = divmod(int(next_BT[b, t]), width)
+        if following[b][t] >= 0:
+            next_b, next_t = divmod(following[b][t], width)
             after = row_before(next_b, next_t)
-            next_action = int(tokens_BT[next_b, next_t]) if acts_BT[next_b, next_t] else None
-        action, reward = int(tokens_BT[b, t]), float(rewards_BT[b, t])
-        yield b, t, Decision(row, action, reward, after, next_action, weights[b], versions[b])
+            next_action = tokens[next_b][next_t] if acts[next_b][next_t] else None
+        yield b, t, Decision(row, tokens[b][t], rewards[b][t], after, next_action, weights[b], versions[b])
 
 
 @torch.no_grad()

@@ -58,7 +58,7 @@ class QLearning:
         return sweep(batch, self.policy, self._correct)
 
     def _correct(self, decision: Decision) -> float:
-        next_best = None if decision.after is None else self.policy.weight[decision.after].max().item()
+        next_best = None if decision.after is None else self.book.best(decision.after)
         return self.book.correct(decision, q_target(decision.reward, next_best, self.config.discount))
 
     def state_dict(self) -> State:

@@ -81,7 +81,7 @@ class Packed:
             for name, layer in list(parent.named_children()):
                 if isinstance(layer, nn.Linear):
                     dtype = torch.bfloat16 if rounds else layer.weight.dtype
-                    packs = layer.weight.numel() >= FEWEST and can_pack(dtype)
+                    packs = layer.weight.numel() >= FEWEST and layer.weight.is_cpu and can_pack(dtype)
                     if packs or rounds:
                         self.layers.append(PackedLinear(layer, dtype, packs))
                         setattr(parent, name, self.layers[-1])
