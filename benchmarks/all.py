@@ -28,6 +28,7 @@ PLAIN = (
     "training",
     "ppo",
     "rollout --only strop continuous generate",
+    "rollout --only strop continuous generate --prompts 4 --group 8 --label 4x8",
 )
 PEERS = (
     "learning",
@@ -39,6 +40,7 @@ PEERS = (
     "dpo",
     "grpo",
     "grpo --lora --label lora",
+    "grpo --group 16 --tokens 128 --label 32x128",
 )
 TINY = {
     "startup": "--steps 1 --only python",

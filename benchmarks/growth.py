@@ -141,6 +141,7 @@ def draw(found: Sequence[Growth], path: Path) -> Path:
     """Time and memory against size, both as factors of the first point, with a line that is linear."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.ticker import ScalarFormatter
 
     figure = Figure(figsize=(8, 3.4), layout="constrained")
     FigureCanvasAgg(figure)
@@ -153,7 +154,10 @@ def draw(found: Sequence[Growth], path: Path) -> Path:
             )
         ends = (1, max(one.sizes[-1] / one.sizes[0] for one in found))
         panel.plot(ends, ends, "--", color="gray", label="linear")
-        panel.set(xscale="log", yscale="log", xlabel="size, times the first", title=f"{title}, times the first")
+        for axis, scale in ((panel.xaxis, panel.set_xscale), (panel.yaxis, panel.set_yscale)):
+            scale("log", base=2)
+            axis.set_major_formatter(ScalarFormatter())
+        panel.set(xlabel="size, times the first", title=f"{title}, times the first")
     panels[0].legend(frameon=False)
     figure.savefig(path, dpi=120)
     return path

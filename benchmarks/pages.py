@@ -45,7 +45,7 @@ class Words:
 
 ENGLISH = Words(
     "| | what | ours | peer | ours, a second | peer, a second | ratio | peak GB, ours / peer |",
-    "| | what | side | share of the processor's measured matrix rate |",
+    "| | what | side | share of the processor's measured matrix rate, prompts counted in every row |",
     "| | seeds | strop | TRL | TRL's interval | strop is |",
     "| along | sizes | seconds | slope | worst doubling | peak GB | slope | worst doubling |",
     "| | seconds | allowed |",
@@ -58,7 +58,7 @@ ENGLISH = Words(
 )
 CHINESE = Words(
     "| | 内容 | 我们 | 对方 | 我们每秒 | 对方每秒 | 比值 | 内存峰值 GB，我们 / 对方 |",
-    "| | 内容 | 一方 | 占处理器实测矩阵速率的比例 |",
+    "| | 内容 | 一方 | 占处理器实测矩阵速率的比例（每一行的提示都计入） |",
     "| | 种子数 | strop | TRL | TRL 的区间 | strop |",
     "| 沿着 | 大小 | 秒 | 斜率 | 最差的一次翻倍 | 内存峰值 GB | 斜率 | 最差的一次翻倍 |",
     "| | 秒 | 允许 |",
