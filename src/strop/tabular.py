@@ -63,23 +63,24 @@ class Book:
 
 def decisions(batch: Batch, table: Table) -> Iterator[tuple[int, int, Decision]]:
     """(b, t, decision) of every scored action, in the order in which they were taken."""
-    width = batch.tokens_BT.shape[1]
-    # lists hand out single numbers many times as fast as tensors
-    tokens, acts, following = batch.tokens_BT.tolist(), batch.action_BT.tolist(), batch.next_BT.tolist()
-    rewards, weights, versions = batch.rewards_BT.tolist(), batch.weight_B.tolist(), batch.version_B.tolist()
+    width, order = batch.tokens_BT.shape[1], table.order
+    # numpy hands out single numbers several times as fast as torch, and lists many times
+    tokens_BT, acts_BT = batch.tokens_BT.numpy(), batch.action_BT.numpy()
+    weights, versions = batch.weight_B.tolist(), batch.version_B.tolist()
+    of_actions = (t_BT[batch.action_BT].tolist() for t_BT in (batch.tokens_BT, batch.rewards_BT, batch.next_BT))
 
     def row_before(b: int, t: int) -> int:
-        return table.row(tuple(tokens[b][:t] if table.order is None else tokens[b][max(t - table.order, 0) : t]))
+        return table.row(tuple(tokens_BT[b, max(t - order, 0) if order else 0 : t].tolist()))
 
-    for b, t in batch.action_BT.nonzero().tolist():
+    for (b, t), action, reward, following in zip(batch.action_BT.nonzero().tolist(), *of_actions, strict=True):
         if weights[b] == 0.0:
             continue
         row, after, next_action = row_before(b, t), None, None
-        if following[b][t] >= 0:
-            next_b, next_t = divmod(following[b][t], width)
+        if following >= 0:
+            next_b, next_t = divmod(following, width)
             after = row_before(next_b, next_t)
-            next_action = tokens[next_b][next_t] if acts[next_b][next_t] else None
-        yield b, t, Decision(row, tokens[b][t], rewards[b][t], after, next_action, weights[b], versions[b])
+            next_action = int(tokens_BT[next_b, next_t]) if acts_BT[next_b, next_t] else None
+        yield b, t, Decision(row, action, reward, after, next_action, weights[b], versions[b])
 
 
 @torch.no_grad()
