@@ -116,6 +116,22 @@ def test_one_correction_by_hand(kind: Any, target: float) -> None:
     assert update.priority_K.tolist() == [pytest.approx(max(2 * target if kind is DoubleQ else target, 4.0))]
 
 
+@pytest.mark.parametrize("order", [None, 1, 2, 5])
+def test_a_decision_is_corrected_where_the_table_reads_it(order: int | None) -> None:
+    """Contexts shorter and longer than the table's order, in rows of different lengths."""
+    policy = Table(4, order=order)
+    algorithm = QLearning.Config(rate=1.0, discount=0.0).build(policy, GREEDY, micro_tokens=64)
+    algorithm.update(batch_of(episode(turn((1,), (2, 3), reward=5.0)), episode(turn((3, 1, 2), (1,), reward=7.0))))
+    before = {(1,): 2, (1, 2): 3, (3, 1, 2): 1}
+    logits_BV, _ = policy.prefill(list(before))
+    value = dict(zip(before, logits_BV.tolist(), strict=True))
+    # the two-token context and the three-token one are the same to a table that reads at most two
+    assert value[3, 1, 2][1] == 7.0
+    assert value[1, 2][3] == 5.0
+    assert value[1,] == [0.0, 0.0, 0.0, 0.0]
+    assert len(policy.contexts) == {None: 3, 1: 2, 2: 2, 5: 3}[order]
+
+
 def test_sarsa_leaves_a_decision_without_a_next_action_alone() -> None:
     policy, algorithm = learner(SARSA)
     update = algorithm.update(walk(next_action=0, end=End.TRUNCATED))
