@@ -68,7 +68,8 @@ def measure(
     options.add_argument("--side", choices=list(sides), help=argparse.SUPPRESS)
     options.add_argument("--seed", type=int, default=0, help=argparse.SUPPRESS)
     options.add_argument("--only", nargs="+", choices=list(sides), default=list(sides), help="sides (default: all)")
-    options.add_argument("--repeats", type=int, default=options.get_default("repeats") or 3, help="of each side")
+    repeats = options.get_default("repeats") or 3
+    options.add_argument("--repeats", type=int, default=repeats, help="processes of each side")
     options.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     options.add_argument("--label", default="", help="keep the numbers in results/NAME-LABEL.json")
     options.add_argument("--out", type=Path, default=RESULTS, help="folder of the results")

@@ -70,6 +70,7 @@ def decisions(batch: Batch, table: Table) -> Iterator[tuple[int, int, Decision]]
     of_actions = (t_BT[batch.action_BT].tolist() for t_BT in (batch.tokens_BT, batch.rewards_BT, batch.next_BT))
 
     def row_before(b: int, t: int) -> int:
+        # the table would cut the prefix to its order itself; a long one is not even copied
         return table.row(tuple(tokens_BT[b, max(t - order, 0) if order else 0 : t].tolist()))
 
     for (b, t), action, reward, following in zip(batch.action_BT.nonzero().tolist(), *of_actions, strict=True):
