@@ -229,7 +229,8 @@ def train(
 
 def _gap_tolerance(config: TrainConfig) -> GapTolerance:
     """What the coarser of sampler and trainer explains."""
-    coarse = "bfloat16" if "bfloat16" in (config.dtype, getattr(config.sampler, "precision", None)) else "float32"
+    found = (config.dtype, getattr(config.sampler, "precision", None))
+    coarse = next((kind for kind in ("int8", "bfloat16") if kind in found), "float32")
     return GapTolerance.of(coarse) if config.sampler.shares_weights else GapTolerance.of_engine(coarse)
 
 

@@ -64,17 +64,24 @@ class Scorer:
         where all of them are 0 (a group of equal rewards) are read for the metrics, and not back-propagated.
 
         With one epoch the old log-probs are the new ones without gradient, so every ratio is exactly 1; with more they
-        are the learner's own, scored once before anything moves. A correction needs these too.
+        are the learner's own, scored once before anything moves. A correction needs these too: one that weighs each
+        token by itself finds them on the way.
         """
-        old_BT = self.whole(batch) if epochs > 1 or self.correction is not None else None
+        off_BT = None
+        if epochs == 1 and self.correction is not None and self.correction.is_local:
+            off_BT = torch.zeros_like(advantage_BT, dtype=torch.float64)
+        old_BT = self.whole(batch) if epochs > 1 or (self.correction is not None and off_BT is None) else None
         metrics: list[Metrics] = [self.kl_metrics(batch, reference_BT)]
         if old_BT is not None:
             factor_BT, corrected = self.correct(batch, old_BT)
             weight_BT = weight_BT * factor_BT
             metrics.append(corrected)
         for epoch in range(epochs):
-            terms = self._terms(batch, advantage_BT, weight_BT, reference_BT, old_BT, loss, keep, epoch == 0)
+            terms = self._terms(batch, advantage_BT, weight_BT, reference_BT, old_BT, off_BT, loss, keep, epoch == 0)
             metrics.append(optimizer.step(batch, terms))
+        if off_BT is not None and self.correction is not None:
+            factor_BT = correction_weight(self.correction, off_BT, batch)
+            metrics.append(correction_metrics(self.correction, off_BT, factor_BT, batch))
         return merge_metrics(metrics)
 
     def _terms(
@@ -84,19 +91,26 @@ class Scorer:
         weight_BT: Tensor,
         reference_BT: Tensor,
         old_BT: Tensor | None,
+        off_BT: Tensor | None,
         loss: Loss,
         keep: Keep,
         is_first: bool,
     ) -> Iterator[tuple[Tensor, Metrics]]:
-        opinions = (advantage_BT, weight_BT, reference_BT, reference_BT if old_BT is None else old_BT)
+        """The loss of every micro-batch. `off_BT` is filled with log pi_old - log mu, and weighs, where it is given."""
+        place_BT = torch.arange(advantage_BT.numel()).view(advantage_BT.shape)
+        opinions = (advantage_BT, weight_BT, reference_BT, reference_BT if old_BT is None else old_BT, place_BT)
         for part, teaches, rows in self._by_signal(batch, advantage_BT * weight_BT):
             chosen = [opinion_BT[rows] for opinion_BT in opinions]
-            for micro, advantage_bt, weight_bt, reference_bt, old_bt in part.split(self.micro_tokens, keep, *chosen):
+            for micro, advantage_bt, weight_bt, reference_bt, old_bt, place_bt in part.split(
+                self.micro_tokens, keep, *chosen
+            ):
                 with torch.set_grad_enabled(teaches):
                     scores = self.score(micro)
                     logprobs_bt = scores["logprobs"]
                     old_bt = logprobs_bt.detach() if old_BT is None else old_bt.to(logprobs_bt.dtype)
                     weight_bt = weight_bt.to(logprobs_bt.dtype)
+                    if off_BT is not None:
+                        weight_bt = weight_bt * self._on_the_way(micro, old_bt, off_BT, place_bt)
                     value, metrics = loss(micro, logprobs_bt, old_bt, advantage_bt.to(logprobs_bt.dtype), weight_bt)
                     value = value + (weight_bt * self.kl_loss(micro, scores, old_bt, reference_bt)).sum()
                     if self.entropy:
@@ -133,6 +147,13 @@ class Scorer:
         off_BT = log_ratio(old_BT, batch.logprobs_BT, scored_actions(batch))
         factor_BT = correction_weight(self.correction, off_BT, batch)
         return factor_BT, correction_metrics(self.correction, off_BT, factor_BT, batch)
+
+    def _on_the_way(self, micro: Batch, old_bt: Tensor, off_BT: Tensor, place_bt: Tensor) -> Tensor:
+        """The correction's factor [b, t] on a micro-batch, whose part of `off_BT` is filled."""
+        assert self.correction is not None
+        off_bt = log_ratio(old_bt, micro.logprobs_BT, scored_actions(micro))
+        off_BT.view(-1)[place_bt.flatten()] = off_bt.flatten().to(off_BT.dtype)
+        return correction_weight(self.correction, off_bt, micro).to(old_bt.dtype)
 
     def whole(self, batch: Batch) -> Tensor:
         """The policy's log-probs [B, T] of the whole batch, without gradient."""

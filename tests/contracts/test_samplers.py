@@ -13,6 +13,7 @@ import strop.samplers
 from exact.build import transformer
 from strop.codec import WordCodec
 from strop.policies.table import Table
+from strop.samplers.eight_bit import EightBit
 from strop.samplers.local import LocalSampler
 from strop.samplers.openvino import OpenVINO
 from strop.samplers.scripted import ScriptedSampler
@@ -33,6 +34,7 @@ MAKE: dict[str, list[Callable[[], Any]]] = {
         lambda: LocalSampler(Table(4), CODEC.stop, batch=2),
         lambda: LocalSampler(transformer("llama", vocabulary=4), CODEC.stop),
     ],
+    "eight_bit": [lambda: EightBit(transformer("llama", vocabulary=4), CODEC.stop)],
     "openvino": [openvino],
     "scripted": [lambda: ScriptedSampler(CODEC, lambda prompt: f"{prompt} a")],
 }

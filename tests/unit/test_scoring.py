@@ -110,3 +110,35 @@ def test_samples_of_another_engine_are_corrected_unless_the_config_says_how() ->
     assert corrected(chosen, "GRPO", "openvino") is chosen
     with pytest.raises(ValueError, match=r"sampler=openvino is another engine.* DQN has no correction"):
         corrected(DQN.Config(), "DQN", "openvino")
+
+
+@pytest.mark.parametrize("micro_tokens", [4096, 6])
+@pytest.mark.parametrize("kind", ["truncate", "mask"])
+def test_a_token_is_weighed_on_the_way_as_it_would_be_beforehand(
+    kind: Any, micro_tokens: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`max_staleness` wants the whole batch first; where all versions are the same it weighs nothing."""
+    data = batch((1.0, 0.0, 1.0), (1.0, 1.0, 1.0), (0.0, Unscored("lost"), 0.0))
+    passes: list[int] = []
+    heads = Table.heads
+
+    def counted(table: Table, micro: Batch, *args: Any) -> Any:
+        passes[-1] += 1
+        return heads(table, micro, *args)
+
+    monkeypatch.setattr(Table, "heads", counted)
+    found = []
+    for max_staleness in None, 9:
+        passes.append(0)
+        policy, floor = Table(4, capacity=16), 0.5 if kind == "mask" else 0.0
+        correction = Correction(kind=kind, cap=1.2, floor=floor, max_staleness=max_staleness)
+        algorithm = learner(GRPO, policy, micro_tokens=micro_tokens, kl=KL(weight=0.0), correction=correction)
+        found.append((algorithm.update(data).metrics, flat(policy.parameters())))
+    (metrics, moved), (wanted, expected) = found
+    assert passes[0] < passes[1]
+    assert moved.abs().max() > 0
+    assert torch.allclose(moved, expected, rtol=0, atol=1e-13)
+    assert metrics.keys() == wanted.keys()
+    assert 0.5 < metrics["correction/ess"].value < 1.0
+    for name in wanted:
+        assert metrics[name].value == pytest.approx(wanted[name].value, rel=1e-12, abs=1e-14), name

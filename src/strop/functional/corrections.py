@@ -57,6 +57,11 @@ class Correction:
             raise ValueError("correction.floor acts with kind='mask' only: a truncated weight has no lower bound.")
         check_at_least("correction.max_staleness", self.max_staleness, 0, none="keeps all")
 
+    @property
+    def is_local(self) -> bool:
+        """Whether a token's weight needs nothing but that token's own log-probs."""
+        return self.level == "token" and self.max_staleness is None
+
 
 def truncated(ratio: Tensor, cap: float) -> Tensor:
     """min(w, cap)."""

@@ -43,6 +43,11 @@ class RoomyLayer(DynamicLayer):  # type: ignore[misc]  # transformers has no typ
         self.keys, self.values = self.key_buffer[:, :, :end], self.value_buffer[:, :, :end]
         return self.keys, self.values
 
+    def widen(self) -> None:
+        """From here on in float32."""
+        self.keys, self.values = self.keys.float(), self.values.float()
+        self.key_buffer, self.value_buffer = self.keys, self.values
+
     def keep(self, rows: Sequence[int]) -> None:
         """These rows, in this order. Where each stands already, or comes from behind all of them, little is moved."""
         if all(row == i or row >= len(rows) for i, row in enumerate(rows)):

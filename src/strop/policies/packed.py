@@ -1,14 +1,16 @@
 """The copy of a model that decoding reads: its linear layers hold their weights once more, made for few rows.
 
 Decoding multiplies every weight by a handful of rows a token. In oneDNN's own order of the weights such products are
-1.3 to 2 times as fast as in torch's, which has to fetch them across. And in bfloat16, autocast rounds float32 weights
-anew for every product: one rounding for thousands of tokens in a training pass, but one for every token in decoding. So
-each weight is rounded and put in order once for each change of it.
+1.3 to 2 times as fast as in torch's, which has to fetch them across, and one large product is faster than several small
+ones: layers that read the same input are joined. And in bfloat16, autocast rounds float32 weights anew for every
+product: one rounding for thousands of tokens in a training pass, but one for every token in decoding. So each weight is
+rounded and put in order once for each change of it.
 """
 
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable, Sequence
 from itertools import chain
 from typing import Any
 
@@ -19,7 +21,12 @@ from torch.nn.functional import linear
 from strop.policies.precision import has_bfloat16
 
 FEWEST = 2**18
-"""Weights of a matrix that is worth oneDNN's 30 microseconds a call; below, torch's own product is as fast."""
+"""Weights of a product that is worth oneDNN's 30 microseconds a call; below, torch's own is as fast."""
+JOINED = {"q_proj": "qkv", "k_proj": "qkv", "v_proj": "qkv", "gate_proj": "mlp", "up_proj": "mlp"}
+"""Layers that read the same input in most models. Where they do not, they are multiplied more often than needed."""
+Place = tuple[nn.Module, str]
+"""Where a layer stands: the module around it, and its name there."""
+Make = Callable[[Sequence[nn.Linear]], "list[Product]"]
 
 
 def can_pack(dtype: torch.dtype) -> bool:
@@ -30,69 +37,148 @@ def can_pack(dtype: torch.dtype) -> bool:
     return dtype is torch.float32 or (dtype is torch.bfloat16 and has_bfloat16())
 
 
-class PackedLinear(nn.Module):
-    """A linear layer to decode with: `own`'s weights in `dtype`, in oneDNN's order where `packs`."""
+class Product:
+    """Linear layers side by side, with a copy of their weights in `dtype`."""
 
-    def __init__(self, own: nn.Linear, dtype: torch.dtype, packs: bool) -> None:
-        super().__init__()
-        self.own = (own.weight, own.bias)  # in a tuple: they stay the source's parameters alone
-        self.dtype, self.packs = dtype, packs
+    def __init__(self, layers: Sequence[nn.Linear], dtype: torch.dtype) -> None:
+        self.own = [(layer.weight, layer.bias) for layer in layers]  # they stay the source's parameters alone
+        self.widths = [layer.out_features for layer in layers]
+        self.dtype = dtype
         self.release()
+
+    @property
+    def trains(self) -> bool:
+        """Whether the weights change from step to step."""
+        return any(weight.requires_grad for weight, _ in self.own)
 
     def release(self) -> None:
         """Free the copy; `refresh` makes it anew."""
-        self.weight: Tensor | None = None
+        self.weight: Any = None
         self.bias: Tensor | None = None
         self.versions: list[int] = []
+        self._input: Tensor | None = None
+        self._outputs: tuple[Tensor | None, ...] = ()
 
     def refresh(self) -> None:
         """Copy the weights again if they have changed in place since the last time."""
-        versions = [one._version for one in self.own if one is not None]
+        versions = [one._version for one in chain.from_iterable(self.own) if one is not None]
         if versions == self.versions:
             return
         self.release()
-        weight, self.bias = (None if one is None else one.detach().to(self.dtype) for one in self.own)
-        self.weight = torch.ops.mkldnn._reorder_linear_weight(weight) if self.packs else weight
+        weights, biases = zip(*self.own, strict=True)
+        self.weight = self.copied(_one_below_another(weights))
+        self.bias = None if biases[0] is None else _one_below_another(biases).to(self.dtype)
         self.versions = versions
 
-    def forward(self, input: Tensor) -> Tensor:
-        """[..., in] to [..., out], in `dtype`."""
+    def copied(self, weight_OI: Tensor) -> Any:
+        """The weights as `multiply` wants them."""
+        return weight_OI.to(self.dtype)
+
+    def multiply(self, rows_NI: Tensor) -> Tensor:
+        """[N, in] to [N, all layers' out], in `dtype`."""
+        return linear(rows_NI.to(self.dtype), self.weight, self.bias)
+
+    def read(self, index: int, input: Tensor) -> Tensor:
+        """What layer `index` makes of [..., in]. The other layers' parts wait until these ask with the same input."""
         assert self.weight is not None, "refresh() comes first"
-        rows = input.to(self.dtype)
-        if not self.packs:
-            return linear(rows, self.weight, self.bias)
-        flat = rows.reshape(-1, rows.shape[-1])
-        out: Tensor = torch.ops.mkldnn._linear_pointwise(flat, self.weight, self.bias, "none", [], "")
-        return out.view(*rows.shape[:-1], -1)
+        outputs = self._outputs if input is self._input else ()
+        if not outputs or outputs[index] is None:
+            out_NO = self.multiply(input.reshape(-1, input.shape[-1]))
+            outputs = torch.split(out_NO.view(*input.shape[:-1], -1), self.widths, dim=-1)
+        found = outputs[index]
+        assert found is not None
+        waiting = (*outputs[:index], None, *outputs[index + 1 :])
+        is_over = all(one is None for one in waiting)
+        self._input, self._outputs = (None, ()) if is_over else (input, waiting)
+        return found
+
+
+class PackedProduct(Product):
+    """With the weights in oneDNN's order."""
+
+    def copied(self, weight_OI: Tensor) -> Any:
+        return torch.ops.mkldnn._reorder_linear_weight(weight_OI.to(self.dtype))
+
+    def multiply(self, rows_NI: Tensor) -> Tensor:
+        rows_NI = rows_NI.to(self.dtype)
+        out_NO: Tensor = torch.ops.mkldnn._linear_pointwise(rows_NI, self.weight, self.bias, "none", [], "")
+        return out_NO
+
+
+class PackedLinear(nn.Module):
+    """A linear layer to decode with: one of a product's."""
+
+    def __init__(self, product: Product, index: int) -> None:
+        super().__init__()
+        self.product, self.index = product, index
+
+    @property
+    def weight(self) -> Tensor:
+        """The layer's own: adapters ask for its type."""
+        return self.product.own[self.index][0]
+
+    def forward(self, input: Tensor) -> Tensor:
+        """[..., in] to [..., out], in the product's type."""
+        return self.product.read(self.index, input)
 
 
 class Packed:
     """A model that shares every tensor with `source`, but multiplies by copies of its linear weights.
 
-    `rounds` computes them in bfloat16, else each is in its own type. Large matrices are packed where that can be done;
-    small ones are only rounded, or stay as they are.
+    `make` says which products take the places of linear layers that may be joined, or none.
     """
 
-    def __init__(self, source: Any, rounds: bool) -> None:
+    def __init__(self, source: Any, make: Make) -> None:
         shared = {id(tensor): tensor for tensor in chain(source.parameters(), source.buffers())}
-        self.model = copy.deepcopy(source, shared)
-        self.layers: list[PackedLinear] = []
-        for parent in list(self.model.modules()):
-            for name, layer in list(parent.named_children()):
-                if isinstance(layer, nn.Linear):
-                    dtype = torch.bfloat16 if rounds else layer.weight.dtype
-                    packs = layer.weight.numel() >= FEWEST and layer.weight.is_cpu and can_pack(dtype)
-                    if packs or rounds:
-                        self.layers.append(PackedLinear(layer, dtype, packs))
-                        setattr(parent, name, self.layers[-1])
+        self.model, self.products = copy.deepcopy(source, shared), list[Product]()
+        for places in side_by_side(self.model):
+            free = iter(places)
+            for product in make([getattr(*place) for place in places]):
+                self.products.append(product)
+                for index in range(len(product.widths)):
+                    setattr(*next(free), PackedLinear(product, index))
 
     def refresh(self) -> None:
         """Copy again what has changed: under an adapter, only the adapter."""
-        for layer in self.layers:
-            layer.refresh()
+        for product in self.products:
+            product.refresh()
 
     def release(self) -> None:
         """Free the copies of what trains."""
-        for layer in self.layers:
-            if layer.own[0].requires_grad:
-                layer.release()
+        for product in self.products:
+            if product.trains:
+                product.release()
+
+
+def exact(layers: Sequence[nn.Linear]) -> list[Product]:
+    """Each in its own type: large products are packed where that can be done, small ones stay as they are."""
+    dtype = layers[0].weight.dtype
+    return [PackedProduct(layers, dtype)] if is_large(layers) and can_pack(dtype) else []
+
+
+def rounded(layers: Sequence[nn.Linear]) -> list[Product]:
+    """In bfloat16: large products are packed where that can be done, small ones are only rounded."""
+    if is_large(layers) and can_pack(torch.bfloat16):
+        return [PackedProduct(layers, torch.bfloat16)]
+    return [Product([layer], torch.bfloat16) for layer in layers]
+
+
+def is_large(layers: Sequence[nn.Linear]) -> bool:
+    """Whether a product of all of them, on the processor, is worth a call to another library."""
+    return sum(layer.weight.numel() for layer in layers) >= FEWEST and layers[0].weight.is_cpu
+
+
+def side_by_side(model: nn.Module) -> list[list[Place]]:
+    """Where the linear layers stand, those together that read the same input."""
+    groups: dict[object, list[Place]] = {}
+    for path, parent in list(model.named_modules()):
+        for name, layer in parent.named_children():
+            if isinstance(layer, nn.Linear):
+                around, _, last = f"{path}.{name}".removesuffix(".base_layer").rpartition(".")  # an adapter's base
+                kind = (layer.in_features, layer.weight.dtype, layer.bias is None)
+                groups.setdefault((around, JOINED.get(last, last), *kind), []).append((parent, name))
+    return list(groups.values())
+
+
+def _one_below_another(tensors: Sequence[Tensor]) -> Tensor:
+    return tensors[0].detach() if len(tensors) == 1 else torch.cat([one.detach() for one in tensors])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -15,28 +15,19 @@ from torch.nn import Parameter
 from torch.utils.checkpoint import checkpoint
 
 from strop.codec import HFCodec
-from strop.policies import cache
 from strop.policies.adapters import LoRA, adapters_off, add_lora
 from strop.policies.demands import require_values
-from strop.policies.packed import Packed
+from strop.policies.packed import Packed, exact, rounded
+from strop.policies.padded import Padded, computing
 from strop.policies.pretrained import load
 from strop.policies.ragged import hidden_at_decisions
+from strop.policies.step import Rows, continued
 from strop.policies.table import LOGITS, scatter
 from strop.types import Batch, Heads, Reduce, State, Tokens, Want
 
 VALUE_HEAD = "value_head"
 CHUNK_BYTES = 64 * 2**20
 """The most of a chunk of logits in float32: some hundred rows, enough for the head's products to run at full speed."""
-
-
-@dataclass(slots=True)
-class _State:
-    """What decoding needs: who reads, the key-value cache, which slots of it hold tokens, each row's next position."""
-
-    model: Any
-    cache: Any
-    mask_BT: Tensor
-    position_B: Tensor
 
 
 class Transformer:
@@ -79,53 +70,21 @@ class Transformer:
 
     # ------------------------------------------------------------ acting
 
-    def prefill(self, prompts: Sequence[Tokens]) -> tuple[Tensor, _State]:
+    def prefill(self, prompts: Sequence[Tokens]) -> tuple[Tensor, Padded | Rows]:
         """Read left-padded prompts; only the last position's logits are computed."""
-        return self._prefill(self._acting(), prompts)
-
-    @torch.no_grad()
-    def _prefill(self, model: Any, prompts: Sequence[Tokens]) -> tuple[Tensor, _State]:
-        width = max(len(prompt) for prompt in prompts)
-        tokens_BT = torch.zeros(len(prompts), width, dtype=torch.long)
-        mask_BT = torch.zeros(len(prompts), width, dtype=torch.long)
-        for b, prompt in enumerate(prompts):
-            tokens_BT[b, width - len(prompt) :] = torch.tensor(prompt)
-            mask_BT[b, width - len(prompt) :] = 1
-        position_BT = (mask_BT.cumsum(dim=1) - 1).clamp(min=0)
-        return self._forward(model, tokens_BT, mask_BT, position_BT, cache.roomy(model.config))
-
-    @torch.no_grad()
-    def decode(self, state: _State, tokens_B: Tensor) -> tuple[Tensor, _State]:
-        """One more token a row."""
-        mask_BT = torch.cat([state.mask_BT, state.mask_BT.new_ones(len(tokens_B), 1)], dim=1)
-        return self._forward(state.model, tokens_B.unsqueeze(1), mask_BT, state.position_B.unsqueeze(1), state.cache)
-
-    def keep(self, state: _State, rows: Sequence[int]) -> _State:
-        """Rows leave, or a group's rows share one prefill. The state that it was made of is used up."""
-        cache.keep(state.cache, rows)
-        index = torch.tensor(rows)
-        return _State(state.model, state.cache, state.mask_BT[index], state.position_B[index])
-
-    def _acting(self) -> Any:
-        """The copy that decodes: its weights are in the order, and for bfloat16 in the type, that products want."""
         if self._packed is None:
-            self._packed = Packed(self.model, rounds=self.dtype == "bfloat16")
+            self._packed = Packed(self.model, rounded if self.dtype == "bfloat16" else exact)
         self._packed.refresh()
-        return self._packed.model
+        logits_BV, state = Padded.read(self._packed.model, prompts, self.dtype)
+        return logits_BV, continued(state, self._packed.model)
 
-    def _forward(
-        self, model: Any, tokens_BT: Tensor, mask_BT: Tensor, position_BT: Tensor, past: Any
-    ) -> tuple[Tensor, _State]:
-        with self._computing():
-            out = model(
-                input_ids=tokens_BT,
-                attention_mask=None if bool(mask_BT.all()) else mask_BT,
-                position_ids=position_BT,
-                past_key_values=past,
-                use_cache=True,
-                logits_to_keep=1,
-            )
-        return out.logits[:, -1], _State(model, out.past_key_values, mask_BT, position_BT[:, -1] + 1)
+    def decode(self, state: Padded | Rows, tokens_B: Tensor) -> tuple[Tensor, Padded | Rows]:
+        """One more token a row."""
+        return state.step(tokens_B), state
+
+    def keep(self, state: Padded | Rows, rows: Sequence[int]) -> Padded | Rows:
+        """Rows leave, or a group's rows share one prefill. The state that it was made of is used up."""
+        return state.keep(rows)
 
     # ------------------------------------------------------------ learning
 
@@ -139,7 +98,7 @@ class Transformer:
         if torch.is_grad_enabled() and self._packed is not None:
             self._packed.release()  # a step follows that changes the weights, and it needs the memory first
         decision_BT = batch.decision_BT
-        with self._computing():
+        with computing(self.dtype):
             hidden_NH = hidden_at_decisions(self.model.base_model, batch.tokens_BT, decision_BT)
         tokens_N = batch.tokens_BT[decision_BT]
         chunk = max(1, CHUNK_BYTES // (4 * self.vocabulary))
@@ -147,7 +106,7 @@ class Transformer:
         def read(hidden_nH: Tensor, tokens_n: Tensor, first: int) -> Mapping[str, Tensor]:
             logits_nV = value_n = None
             if "logits" in want or "q" in want:
-                with self._computing():
+                with computing(self.dtype):
                     logits_nV = self._head(hidden_nH)
             if self.value_head is not None and "value" in want:
                 value_n = self.value_head(hidden_nH.to(self.value_head.weight.dtype)).squeeze(-1)
@@ -216,9 +175,6 @@ class Transformer:
             self._base_hash = digest.hexdigest()
         return self._base_hash
 
-    def _computing(self) -> AbstractContextManager[Any]:
-        return torch.autocast("cpu", dtype=torch.bfloat16) if self.dtype == "bfloat16" else nullcontext()
-
     @torch.no_grad()
     def _check_head(self) -> None:
         """Refuse a model whose logits are more than its output head: they would be scored wrongly."""
@@ -264,16 +220,16 @@ class AdapterOff:
         with adapters_off(self._policy.model):
             yield
 
-    def prefill(self, prompts: Sequence[Tokens]) -> tuple[Tensor, _State]:
+    def prefill(self, prompts: Sequence[Tokens]) -> tuple[Tensor, Padded]:
         with self._off():
-            return self._policy._prefill(self._policy.model, prompts)
+            return Padded.read(self._policy.model, prompts, self._policy.dtype)
 
-    def decode(self, state: _State, tokens_B: Tensor) -> tuple[Tensor, _State]:
+    def decode(self, state: Padded, tokens_B: Tensor) -> tuple[Tensor, Padded]:
         with self._off():
-            return self._policy.decode(state, tokens_B)
+            return state.step(tokens_B), state
 
-    def keep(self, state: _State, rows: Sequence[int]) -> _State:
-        return self._policy.keep(state, rows)
+    def keep(self, state: Padded, rows: Sequence[int]) -> Padded:
+        return state.keep(rows)
 
     def heads(self, batch: Batch, reduce: Reduce, want: frozenset[Want] = LOGITS) -> dict[str, Tensor]:
         with self._off(), torch.no_grad():

@@ -12,7 +12,8 @@ from torch.nn.functional import pad
 
 from strop.functional.bounds import check_at_least
 from strop.functional.distributions import gather, log_law
-from strop.types import Codec, Completion, Policy, Sampling, Tokens
+from strop.functional.order import closed_up
+from strop.types import Codec, Completion, Decoder, Policy, Sampling, Tokens
 
 if TYPE_CHECKING:
     import numpy as np
@@ -40,13 +41,13 @@ class LocalSampler:
         def build(self, policy: Policy, codec: Codec) -> LocalSampler:
             return LocalSampler(policy, codec.stop, self.batch)
 
-    def __init__(self, policy: Policy, stop: frozenset[int], batch: int = 64) -> None:
+    def __init__(self, policy: Decoder, stop: frozenset[int], batch: int = 64) -> None:
         self.policy, self.stop, self.batch = policy, stop, batch
 
     def publish(self, policy: Policy) -> None:
         """Nothing to do: the tensors that are read are the very ones that the algorithm changes."""
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def sample(
         self, prompts: Sequence[Tokens], sampling: Sampling, rngs: Sequence[np.random.Generator]
     ) -> list[Completion]:
@@ -85,13 +86,6 @@ class LocalSampler:
             Completion(tuple(ids), tuple(logps), "stop" if ids[-1] in self.stop else "length")
             for ids, logps in zip(tokens, logprobs, strict=True)
         ]
-
-
-def closed_up(going: Sequence[int]) -> list[int]:
-    """The same rows: those from behind fill the gaps, and no other one moves."""
-    stays = set(going)
-    behind = (row for row in going if row >= len(going))
-    return [row if row in stays else next(behind) for row in range(len(going))]
 
 
 def draw(log_law_BV: Tensor, uniform_B: Tensor) -> Tensor:

@@ -118,13 +118,8 @@ class RolloutEngine(Protocol):
     def rollout(self, tasks: TaskSource, step: int) -> list[Episode]: ...
 
 
-class Policy(Protocol):
-    """Owns parameters. `layout` says whether turns that extend each other share a row."""
-
-    layout: Literal["joined", "per_turn"]
-    vocabulary: int
-    context: int | None
-    has_values: bool
+class Decoder(Protocol):
+    """What writes: the acting half of a policy."""
 
     def prefill(self, prompts: Sequence[Tokens]) -> tuple[Tensor, Any]:
         """Read the prompts: `(logits_BV of the next token, state)`."""
@@ -134,6 +129,15 @@ class Policy(Protocol):
 
     def keep(self, state: Any, rows: Sequence[int]) -> Any:
         """The state of these rows; a row may be named several times (a group that shares one prefill)."""
+
+
+class Policy(Decoder, Protocol):
+    """Owns parameters. `layout` says whether turns that extend each other share a row."""
+
+    layout: Literal["joined", "per_turn"]
+    vocabulary: int
+    context: int | None
+    has_values: bool
 
     def heads(self, batch: Batch, reduce: Reduce, want: frozenset[Want] = ...) -> dict[str, Tensor]:
         """Call `reduce` on chunks of the decision slots and scatter its `_N` results into `_BT` tensors (0 elsewhere).

@@ -6,8 +6,8 @@ import pytest
 import torch
 from transformers.cache_utils import DynamicLayer
 
+from strop.functional.order import closed_up
 from strop.policies.cache import ROOM, RoomyLayer
-from strop.samplers.local import closed_up
 
 HEADS, WIDTH = 2, 3
 

@@ -9,7 +9,8 @@ from exact.build import batch_of, episode, llama, turn
 from strop.optimizer import AdamW
 from strop.policies import packed
 from strop.policies.adapters import LoRA
-from strop.policies.packed import Packed, PackedLinear, can_pack
+from strop.policies.packed import Packed, PackedLinear, PackedProduct, Product, can_pack, exact, rounded, side_by_side
+from strop.policies.padded import Padded
 from strop.policies.transformer import Transformer, adapt
 
 PROMPTS = [(1, 2, 0), (2, 1)]
@@ -30,11 +31,13 @@ def however_small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def both(policy: Transformer) -> tuple[torch.Tensor, torch.Tensor]:
-    """Logits of two tokens: from the copies, and from the model itself."""
+    """Logits of two tokens by transformers' own pass: from the copies, and from the model itself."""
+    policy.prefill(PROMPTS)
+    assert policy._packed is not None
     found = []
-    for logits_BV, state in (policy.prefill(PROMPTS), policy._prefill(policy.model, PROMPTS)):
-        following_BV, _ = policy.decode(state, torch.tensor([1, 2]))
-        found.append(torch.stack([logits_BV, following_BV]))
+    for model in (policy._packed.model, policy.model):
+        logits_BV, state = Padded.read(model, PROMPTS, policy.dtype)
+        found.append(torch.stack([logits_BV, state.step(torch.tensor([1, 2]))]))
     return found[0], found[1]
 
 
@@ -61,12 +64,13 @@ def test_decoding_has_the_bits_of_autocast_before_and_after_every_change(lora: b
 def test_only_linear_weights_are_held_twice_and_the_embedding_stays_exact() -> None:
     model = llama()
     assert model.lm_head.weight is model.model.embed_tokens.weight
-    copied = Packed(model, rounds=True)
+    copied = Packed(model, rounded)
     copied.refresh()
     copy = copied.model
     assert copy.model.embed_tokens.weight is model.model.embed_tokens.weight
     assert copy.model.norm.weight is model.model.norm.weight
-    assert copy.lm_head.weight.dtype == torch.bfloat16
+    (head,) = [one for one in copied.products if one.own[0][0] is model.lm_head.weight]
+    assert head.weight.dtype == torch.bfloat16
     assert model.lm_head.weight.dtype == torch.float32
 
 
@@ -74,12 +78,12 @@ def test_under_an_adapter_the_base_is_copied_once() -> None:
     one = policy(lora=True)
     both(one)
     assert one._packed is not None
-    base = [layer for layer in one._packed.layers if not layer.own[0].requires_grad]
-    before = [layer.weight for layer in base]
+    base = [product for product in one._packed.products if not product.trains]
+    before = [product.weight for product in base]
     move(one)
     both(one)
     assert base
-    assert all(layer.weight is weight for layer, weight in zip(base, before, strict=True))
+    assert all(product.weight is weight for product, weight in zip(base, before, strict=True))
 
 
 def test_the_adapter_can_be_switched_off_whoever_decodes_first() -> None:
@@ -108,8 +112,8 @@ def test_packed_weights_give_the_same_numbers_before_and_after_every_change(lora
     one = policy(lora, "float32")
     start, expected = both(one)
     assert one._packed is not None
-    assert one._packed.layers
-    assert all(layer.packs for layer in one._packed.layers)
+    assert one._packed.products
+    assert all(isinstance(product, PackedProduct) for product in one._packed.products)
     torch.testing.assert_close(start, expected, rtol=0, atol=1e-5)
     saved = {name: tensor.clone() for name, tensor in one.state_dict()["trainable"].items()}
     move(one)
@@ -120,36 +124,83 @@ def test_packed_weights_give_the_same_numbers_before_and_after_every_change(lora
     torch.testing.assert_close(both(one)[0], start, rtol=0, atol=0)
 
 
-@packs
+def layers(bias: bool, *widths: int) -> list[torch.nn.Linear]:
+    """Random ones that read 7 numbers."""
+    torch.manual_seed(0)
+    return [torch.nn.Linear(7, width, bias=bias).requires_grad_(False) for width in widths]
+
+
+@pytest.mark.parametrize("kind", [Product, pytest.param(PackedProduct, marks=packs)])
 @pytest.mark.parametrize("bias", [False, True])
 @pytest.mark.parametrize("shape", [(7,), (3, 7), (2, 5, 7)], ids=str)
-def test_a_packed_layer_computes_what_the_layer_does(shape: tuple[int, ...], bias: bool) -> None:
-    torch.manual_seed(0)
-    own = torch.nn.Linear(7, 4, bias=bias).requires_grad_(False)
-    layer = PackedLinear(own, torch.float32, packs=True)
-    layer.refresh()
-    given = torch.randn(shape)
-    torch.testing.assert_close(layer(given), own(given))
+def test_layers_side_by_side_compute_what_each_does(shape: tuple[int, ...], bias: bool, kind: type[Product]) -> None:
+    own = layers(bias, 4, 2, 3)
+    product = kind(own, torch.float32)
+    product.refresh()
+    joined = [PackedLinear(product, index) for index in range(3)]
+    first, second = torch.randn(shape), torch.randn(shape)
+    # in turn, out of turn, again, and only some of them
+    for index, given in [
+        (0, first),
+        (1, first),
+        (2, first),
+        (2, second),
+        (0, second),
+        (0, first),
+        (0, first),
+        (1, second),
+    ]:
+        torch.testing.assert_close(joined[index](given), own[index](given))
+
+
+def test_layers_that_read_the_same_input_are_multiplied_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    product = Product(layers(False, 4, 2), torch.float32)
+    product.refresh()
+    calls: list[int] = []
+    multiply = product.multiply
+    monkeypatch.setattr(product, "multiply", lambda rows: calls.append(len(rows)) or multiply(rows))
+    one, other = PackedLinear(product, 0), PackedLinear(product, 1)
+    given = torch.randn(3, 7)
+    one(given), other(given)
+    assert calls == [3]
+    assert product._input is None  # nothing is held on to
+    one(given), other(given.clone())
+    assert calls == [3, 3, 3]
+    product.release()
+    assert product._input is None
+
+
+def test_what_stands_side_by_side_in_a_model() -> None:
+    for lora in (False, True):
+        model = policy(lora, "float32").model
+        names = {id(module): name.removeprefix("model.layers.0.") for name, module in model.named_modules()}
+        found = [[names[id(getattr(*place))] for place in places] for places in side_by_side(model)]
+        base = ".base_layer" if lora else ""
+        assert [f"self_attn.{name}_proj{base}" for name in "qkv"] in found
+        assert [f"mlp.{name}_proj{base}" for name in ("gate", "up")] in found
+        assert [f"self_attn.o_proj{base}"] in found
+        assert ["lm_head"] in found
+        assert all(len(group) == 1 for group in found if "lora" in group[0])  # these have an input of their own
 
 
 @pytest.mark.skipif(not can_pack(torch.bfloat16), reason="this processor does not multiply bfloat16")
 def test_packed_bfloat16_is_as_near_as_its_rounding() -> None:
     torch.manual_seed(0)
     own = torch.nn.Linear(64, 32).requires_grad_(False)
-    layer = PackedLinear(own, torch.bfloat16, packs=True)
-    layer.refresh()
+    product = PackedProduct([own], torch.bfloat16)
+    product.refresh()
     given = torch.randn(5, 64)
-    out = layer(given)
+    out = product.multiply(given)
     assert out.dtype == torch.bfloat16
     torch.testing.assert_close(out.float(), own(given), rtol=0.02, atol=0.02)
 
 
 def test_small_matrices_are_not_copied_in_vain() -> None:
-    assert Packed(llama(), rounds=False).layers == []
+    assert Packed(llama(), exact).products == []
 
 
 def test_float64_is_never_packed(however_small: None) -> None:
-    assert Packed(llama().double(), rounds=False).layers == []
+    assert Packed(llama().double(), exact).products == []
 
 
 @packs
@@ -161,9 +212,9 @@ def test_what_trains_is_freed_for_the_training_pass(lora: bool, however_small: N
     batch = batch_of(episode(turn((1,), (2,))))
     with torch.no_grad():
         one.heads(batch, lambda heads: {"logits": heads.logits_NV})
-    assert all(layer.weight is not None for layer in one._packed.layers)
+    assert all(product.weight is not None for product in one._packed.products)
     one.heads(batch, lambda heads: {"logits": heads.logits_NV})
-    held = [layer.own[0].requires_grad for layer in one._packed.layers if layer.weight is not None]
+    held = [product.trains for product in one._packed.products if product.weight is not None]
     assert held == ([False] * len(held) if lora else [])
-    assert len(held) == sum(not layer.own[0].requires_grad for layer in one._packed.layers)
+    assert len(held) == sum(not product.trains for product in one._packed.products)
     assert torch.equal(both(one)[0], before)

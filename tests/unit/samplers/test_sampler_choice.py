@@ -17,7 +17,7 @@ from strop.recipes import copy_word
 from strop.rollout import EmbeddedEngine
 from strop.run import _gap_tolerance
 from strop.runs.progress import Progress
-from strop.samplers import LocalSampler, OpenVINO, _openvino_engine, openvino
+from strop.samplers import EightBit, LocalSampler, OpenVINO, _openvino_engine, openvino
 from strop.streams import stream
 from strop.types import Sampling
 
@@ -73,6 +73,7 @@ def test_the_command_line_chooses_a_sampler():
     chosen = apply(config(), ["sampler=OpenVINO", "sampler.precision=bfloat16"]).sampler
     assert chosen == OpenVINO.Config(precision="bfloat16")
     assert apply(config(), ["sampler.batch=4"]).sampler == LocalSampler.Config(batch=4)
+    assert apply(config(), ["sampler=eight_bit", "sampler.batch=4"]).sampler == EightBit.Config(batch=4)
     with pytest.raises(ValueError, match=r"sampler=openvin: there is no such sampler; did you mean OpenVINO\?"):
         apply(config(), ["sampler=openvin"])
     with pytest.raises(ValueError, match=r"sampler.precision=int8: allowed is float32 or bfloat16"):
@@ -116,6 +117,7 @@ def test_the_gap_may_be_as_large_as_the_coarser_side_explains():
     coarse = _gap_tolerance(config(sampler=OpenVINO.Config(precision="bfloat16")))
     assert coarse == _gap_tolerance(config(sampler=OpenVINO.Config(), dtype="bfloat16"))
     assert coarse.mean == 0.05
+    assert _gap_tolerance(config(sampler=EightBit.Config(), dtype="bfloat16")).mean == 0.5  # the coarser of the two
 
 
 def test_a_missing_package_is_named_with_how_to_install_it(monkeypatch):
@@ -164,6 +166,21 @@ def test_a_run_with_another_engine_publishes_every_step_and_weighs_what_it_drew(
             assert row["correction/weight"] == pytest.approx(1.0 + 5e-5, abs=1e-6)
             assert row["policy/sampler_gap_bias"] == pytest.approx(5e-5, abs=1e-6)
     assert sum("correction/weight" in row for row in run.metrics()) == 2
+
+
+def test_a_run_that_samples_in_eight_bits_corrects_for_it(tmp_path, monkeypatch):
+    from strop.policies import packed
+
+    monkeypatch.setattr(packed, "FEWEST", 1)
+    chosen = config(sampler=EightBit.Config(), sampling=Sampling(max_tokens=4), steps=3)
+    run = strop.train(chosen, tmp_path / "run", progress=Progress.silent())
+    rows = [row for row in run.metrics() if "correction/ess" in row]
+    assert len(rows) == 3
+    for row in rows:
+        assert 1e-4 < row["policy/sampler_gap_mean"] < 0.2
+        assert 0.9 < row["correction/ess"] < 1.0
+    plan = make_plan(run.config, run.config.build())
+    assert "drawn by EightBit" in plan.law
 
 
 def test_the_plan_names_another_engine():

@@ -1,0 +1,178 @@
+"""One more token a row for models like Llama: transformers' modules, in as few operations as a single token needs.
+
+transformers' forward pass takes any length. For a single token of SmolLM2-135M that costs 17 ms beside the products of
+matrices, as much as a fifth of the token. Here rows that continue the same prompt also read its keys and values
+together, once a prompt and not once a row, and nothing of a prompt is copied.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from strop.functional.order import closed_up
+from strop.policies import cache
+from strop.policies.padded import Padded
+
+KINDS = frozenset({"llama", "mistral", "qwen2", "qwen3"})
+"""Kinds of models whose layers are what `_layer` computes; tests compare each with transformers' own pass."""
+
+
+def fits(config: Any) -> bool:
+    """Whether a token of this model is what is computed here: no layer looks back over a window only."""
+    window = getattr(config, "sliding_window", None)
+    is_windowed = window is not None and getattr(config, "use_sliding_window", True)
+    return config.model_type in KINDS and not is_windowed
+
+
+@dataclass(frozen=True, slots=True)
+class Sharing:
+    """Which prompt each row continues, as two indices between rows [B] and places [P * G], G for each prompt.
+
+    row       the row at each place; where fewer rows continue a prompt, any row
+    place_B   each row's place
+    Both are None where the rows stand in the places' order.
+    """
+
+    prompts: int
+    size: int
+    row: Tensor | None = None
+    place_B: Tensor | None = None
+
+    @classmethod
+    def of(cls, owner_B: Sequence[int], prompts: int) -> Sharing:
+        """Rows by their prompts."""
+        rows: list[list[int]] = [[] for _ in range(prompts)]
+        for row, owner in enumerate(owner_B):
+            rows[owner].append(row)
+        size = max(map(len, rows))
+        if [row for one in rows for row in one] == list(range(prompts * size)):
+            return cls(prompts, size)
+        place_B = [0] * len(owner_B)
+        for owner, one in enumerate(rows):
+            for i, row in enumerate(one):
+                place_B[row] = owner * size + i
+        row_at = [row for one in rows for row in one + [0] * (size - len(one))]
+        return cls(prompts, size, torch.tensor(row_at), torch.tensor(place_B))
+
+    def to_places(self, rows_BKRX: Tensor) -> Tensor:
+        """[B, K, R, X] to [P * K, G * R, X]."""
+        at = rows_BKRX if self.row is None else rows_BKRX.index_select(0, self.row)
+        _, heads, repeats, width = at.shape
+        places = at.view(self.prompts, self.size, heads, repeats, width).transpose(1, 2)
+        return places.reshape(self.prompts * heads, self.size * repeats, width)
+
+    def to_rows(self, places: Tensor, heads: int) -> Tensor:
+        """[P * K, G * R, X] to [B, K, R, X]."""
+        at = places.view(self.prompts, heads, self.size, -1, places.shape[2]).transpose(1, 2)
+        rows_BKRX = at.reshape(self.prompts * self.size, heads, -1, places.shape[2])
+        return rows_BKRX if self.place_B is None else rows_BKRX.index_select(0, self.place_B)
+
+
+@dataclass(slots=True)
+class Rows:
+    """What decoding needs.
+
+    prompts     keys and values of the distinct prompts, left-padded to T tokens
+    hidden_PT   -inf where a prompt is padding, else 0; None where none is
+    own         keys and values of each row's tokens since
+    owner_B     which prompt each row continues
+    position_B  each row's next position
+    """
+
+    model: Any
+    prompts: Any
+    hidden_PT: Tensor | None
+    own: Any
+    owner_B: list[int]
+    sharing: Sharing
+    position_B: Tensor
+
+    @classmethod
+    def of(cls, read: Padded, model: Any) -> Rows:
+        """A row a prompt, behind what was read. States are in float32 from here on, whatever made them."""
+        for layer in read.cache.layers:
+            layer.widen()
+        is_padded = not bool(read.mask_BT.all())
+        hidden_PT = torch.zeros(read.mask_BT.shape).masked_fill(read.mask_BT == 0, -torch.inf) if is_padded else None
+        owner_B = list(range(len(read.mask_BT)))
+        sharing = Sharing.of(owner_B, len(owner_B))
+        return cls(model, read.cache, hidden_PT, cache.roomy(model.config), owner_B, sharing, read.position_B)
+
+    def keep(self, rows: Sequence[int]) -> Rows:
+        """These rows, in this order; a row may be named several times. A prompt that no row continues leaves."""
+        owner_B = [self.owner_B[row] for row in rows]
+        hidden_PT, needed = self.hidden_PT, sorted(set(owner_B))
+        if len(needed) < self.sharing.prompts:
+            order = closed_up(needed)
+            cache.keep(self.prompts, order)
+            hidden_PT = None if hidden_PT is None else hidden_PT[order]
+            owner_B = [order.index(owner) for owner in owner_B]
+        if self.own.get_seq_length():
+            cache.keep(self.own, rows)
+        sharing = Sharing.of(owner_B, len(needed))
+        position_B = self.position_B[torch.tensor(rows)]
+        return Rows(self.model, self.prompts, hidden_PT, self.own, owner_B, sharing, position_B)
+
+    @torch.no_grad()
+    def step(self, tokens_B: Tensor) -> Tensor:
+        """Logits [B, V] after one more token a row."""
+        backbone = self.model.base_model
+        hidden_BH = backbone.embed_tokens(tokens_B)
+        cos_B1D, sin_B1D = backbone.rotary_emb(hidden_BH, self.position_B.unsqueeze(1))
+        half = sin_B1D.shape[-1] // 2
+        turn = cos_B1D, torch.cat([-sin_B1D[..., :half], sin_B1D[..., half:]], dim=-1)
+        for index, layer in enumerate(backbone.layers):
+            normed_BH = _norm(layer.input_layernorm, hidden_BH)
+            hidden_BH = hidden_BH + _attention(layer.self_attn, normed_BH, turn, self, index)
+            hidden_BH = hidden_BH + layer.mlp(_norm(layer.post_attention_layernorm, hidden_BH))
+        self.position_B = self.position_B + 1
+        logits_BV: Tensor = self.model.get_output_embeddings()(_norm(backbone.norm, hidden_BH))
+        return logits_BV
+
+
+def continued(read: Padded, model: Any) -> Padded | Rows:
+    """What `model` decodes with behind prompts that were read: as here where that fits, else as transformers does."""
+    return Rows.of(read, model) if fits(model.config) else replace(read, model=model)
+
+
+def _attention(attention: Any, normed_BH: Tensor, turn: tuple[Tensor, Tensor], rows: Rows, index: int) -> Tensor:
+    num, width = len(normed_BH), attention.head_dim
+    query, key, value = (project(normed_BH) for project in (attention.q_proj, attention.k_proj, attention.v_proj))
+    heads, key_heads = query.shape[1] // width, key.shape[1] // width
+    if hasattr(attention, "q_norm"):
+        query = _norm(attention.q_norm, query.view(num, heads, width)).flatten(1)
+        key = _norm(attention.k_norm, key.view(num, key_heads, width)).flatten(1)
+    both_BXD = torch.cat([query, key], dim=1).view(num, heads + key_heads, width)
+    both_BXD = torch.addcmul(both_BXD * turn[0], both_BXD.roll(width // 2, dims=-1), turn[1])
+    if value.dtype is not torch.float32:  # under autocast, transformers rounds what attention reads to this type
+        both_BXD, value = both_BXD.to(value.dtype).float(), value.float()
+    own = rows.own.layers[index].update(both_BXD[:, heads:].unsqueeze(2), value.view(num, key_heads, 1, width))
+    query_BKRD = (both_BXD[:, :heads] * attention.scaling).view(num, key_heads, -1, width)
+    out_BH: Tensor = attention.o_proj(_attend(rows, query_BKRD, rows.prompts.layers[index], *own).view(num, -1))
+    return out_BH
+
+
+def _attend(rows: Rows, query_BKRD: Tensor, prompt: Any, key_BKSD: Tensor, value_BKSD: Tensor) -> Tensor:
+    """What each query sees of its prompt and of its row's own tokens [B, K, R, D]; R query heads share a key head."""
+    sharing, heads, length = rows.sharing, query_BKRD.shape[1], prompt.keys.shape[2]
+    score = torch.bmm(sharing.to_places(query_BKRD), prompt.keys.flatten(0, 1).mT)
+    if rows.hidden_PT is not None:
+        score.view(sharing.prompts, -1, length).add_(rows.hidden_PT.unsqueeze(1))
+    own = torch.bmm(query_BKRD.flatten(0, 1), key_BKSD.flatten(0, 1).mT).view(*query_BKRD.shape[:3], -1)
+    weight = torch.cat([sharing.to_rows(score, heads), own], dim=-1).softmax(dim=-1)
+    seen = torch.bmm(sharing.to_places(weight[..., :length]), prompt.values.flatten(0, 1))
+    seen_BKRD = sharing.to_rows(seen, heads)
+    out = torch.baddbmm(seen_BKRD.flatten(0, 1), weight[..., length:].flatten(0, 1), value_BKSD.flatten(0, 1))
+    return out.view(query_BKRD.shape)
+
+
+def _norm(norm: Any, x: Tensor) -> Tensor:
+    """Root mean square norm, in float32 as the models' own."""
+    square_1 = torch.linalg.vector_norm(x, dim=-1, keepdim=True).square_() / x.shape[-1]
+    normed: Tensor = (x * square_1.add_(norm.variance_epsilon).rsqrt_()).mul_(norm.weight)
+    return normed

@@ -1,0 +1,67 @@
+"""The embedded sampler with 8-bit copies of the weights: faster, and of a law that is a little off the policy's.
+
+A run measures the gap at every step, and its algorithm corrects for it (`functional.corrections`). Held-out tasks are
+judged by the policy itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from strop.functional.bounds import check_at_least
+from strop.policies.eight_bit import EightBitDecoder
+from strop.policies.transformer import Transformer
+from strop.samplers.local import LocalSampler
+from strop.types import Codec, Completion, Policy, Sampling, Tokens
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+class EightBit:
+    """`LocalSampler`, whose tokens are made in 8 bits. Prompts are read by the policy's own weights.
+
+    Matrices below 2^18 weights stay as they are: a small model gains nothing. Every row is rounded for itself, so that
+    what it samples depends on its prompt and its stream alone.
+    """
+
+    @dataclass(frozen=True, slots=True, kw_only=True)
+    class Config:
+        """`batch` rows are decoded together at most."""
+
+        shares_weights: ClassVar[bool] = False
+        precision: ClassVar[str] = "int8"
+        batch: int = 64
+
+        def __post_init__(self) -> None:
+            check_at_least("sampler.batch", self.batch, 1)
+
+        def build(self, policy: Policy, codec: Codec) -> EightBit:
+            """Raises RuntimeError for a torch without products in 8 bits, ValueError for another kind of policy."""
+            return EightBit(policy, codec.stop, self.batch)
+
+    def __init__(self, policy: Policy, stop: frozenset[int], batch: int = 64) -> None:
+        self.stop, self.batch = stop, batch
+        self._decoder = EightBitDecoder(_require_transformer(policy))
+
+    def publish(self, policy: Policy) -> None:
+        """The next completions are drawn from this policy as it stands then: a copy follows what changed in place."""
+        if policy is not self._decoder.policy:
+            self._decoder = EightBitDecoder(_require_transformer(policy))
+
+    def sample(
+        self, prompts: Sequence[Tokens], sampling: Sampling, rngs: Sequence[np.random.Generator]
+    ) -> list[Completion]:
+        """One completion a prompt, at most `sampling.max_tokens` long."""
+        return LocalSampler(self._decoder, self.stop, self.batch).sample(prompts, sampling, rngs)
+
+
+def _require_transformer(policy: Policy) -> Transformer:
+    if not isinstance(policy, Transformer):
+        raise ValueError(
+            f"sampler=EightBit runs language models of strop.policies.Transformer, and this policy is a "
+            f"{type(policy).__name__}. Sample with strop.samplers.LocalSampler.Config()."
+        )
+    return policy
