@@ -19,6 +19,7 @@ from side_by_side import Measured, compare
 from strop.allocator import kept_memory
 from strop.policies.transformer import Transformer
 from strop.recipes.story import story_tasks
+from strop.samplers.eight_bit import EightBit
 from strop.samplers.local import LocalSampler
 from strop.samplers.openvino import OpenVINO
 from strop.streams import stream
@@ -46,6 +47,12 @@ def timed(args: argparse.Namespace, work: Callable[[int], object]) -> Measured:
 def strop_side(args: argparse.Namespace) -> Measured:
     policy, prompts = loaded(args)
     return timed_sampler(args, LocalSampler(policy, stop=frozenset()), prompts)
+
+
+@kept_memory()
+def eight_bit_side(args: argparse.Namespace) -> Measured:
+    policy, prompts = loaded(args)
+    return timed_sampler(args, EightBit(policy, stop=frozenset()), prompts)
 
 
 def openvino_side(args: argparse.Namespace) -> Measured:
@@ -103,7 +110,13 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, default=64, help="of every sample")
     parser.add_argument("--steps", type=int, default=2, help="measured in each process, after one that warms up")
     parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
-    sides = {"strop": strop_side, "openvino": openvino_side, "continuous": continuous_side, "generate": generate_side}
+    sides = {
+        "strop": strop_side,
+        "eight_bit": eight_bit_side,
+        "openvino": openvino_side,
+        "continuous": continuous_side,
+        "generate": generate_side,
+    }
     if find_spec("openvino_genai") is None:
         print('openvino is left out: openvino-genai is not installed (pip install "strop[engine]").')
         del sides["openvino"]
