@@ -119,7 +119,8 @@ class RolloutEngine(Protocol):
 
 
 class Decoder(Protocol):
-    """What writes: the acting half of a policy."""
+    """What writes: the acting half of a policy. The embedded sampler calls it in `torch.inference_mode`: a tensor that
+    is made there and kept can be read later, but not learned through."""
 
     def prefill(self, prompts: Sequence[Tokens]) -> tuple[Tensor, Any]:
         """Read the prompts: `(logits_BV of the next token, state)`."""
