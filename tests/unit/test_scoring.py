@@ -142,3 +142,21 @@ def test_a_token_is_weighed_on_the_way_as_it_would_be_beforehand(
     assert 0.5 < metrics["correction/ess"].value < 1.0
     for name in wanted:
         assert metrics[name].value == pytest.approx(wanted[name].value, rel=1e-12, abs=1e-14), name
+
+
+def test_an_episodes_weight_is_that_of_all_its_rows_wherever_they_are_cut() -> None:
+    """A second prompt that does not continue the first is a row of its own, and may stand in another micro-batch."""
+    data = batch_of(
+        *(
+            episode(turn((g,), (1, 2), (-1.0, -1.5)), turn((3,), (g,), (-0.7,)), reward=reward, group=0, id=str(g))
+            for g, reward in enumerate((1.0, 0.0))
+        )
+    )
+    assert len(data.tokens_BT) == 4
+    found = []
+    for micro_tokens in 4096, 1:
+        policy, correction = Table(4, capacity=16), Correction(level="sequence", cap=10.0)
+        learner(GRPO, policy, micro_tokens=micro_tokens, kl=KL(weight=0.0), correction=correction).update(data)
+        found.append(flat(policy.parameters()))
+    assert found[0].abs().max() > 0
+    assert torch.allclose(*found, rtol=0, atol=1e-13)
