@@ -110,7 +110,7 @@ class Scorer:
                     old_bt = logprobs_bt.detach() if old_BT is None else old_bt.to(logprobs_bt.dtype)
                     weight_bt = weight_bt.to(logprobs_bt.dtype)
                     if off_BT is not None:
-                        weight_bt = weight_bt * self._on_the_way(micro, old_bt, off_BT, place_bt)
+                        weight_bt = weight_bt * self._weigh_and_note(micro, old_bt, off_BT, place_bt)
                     value, metrics = loss(micro, logprobs_bt, old_bt, advantage_bt.to(logprobs_bt.dtype), weight_bt)
                     value = value + (weight_bt * self.kl_loss(micro, scores, old_bt, reference_bt)).sum()
                     if self.entropy:
@@ -148,8 +148,8 @@ class Scorer:
         factor_BT = correction_weight(self.correction, off_BT, batch)
         return factor_BT, correction_metrics(self.correction, off_BT, factor_BT, batch)
 
-    def _on_the_way(self, micro: Batch, old_bt: Tensor, off_BT: Tensor, place_bt: Tensor) -> Tensor:
-        """The correction's factor [b, t] on a micro-batch, whose part of `off_BT` is filled."""
+    def _weigh_and_note(self, micro: Batch, old_bt: Tensor, off_BT: Tensor, place_bt: Tensor) -> Tensor:
+        """The correction's factor [b, t] on a micro-batch; `off_BT` keeps its log-ratios for the metrics."""
         assert self.correction is not None
         off_bt = log_ratio(old_bt, micro.logprobs_BT, scored_actions(micro))
         off_BT.view(-1)[place_bt.flatten()] = off_bt.flatten().to(off_BT.dtype)

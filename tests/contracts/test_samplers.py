@@ -12,6 +12,7 @@ import pytest
 import strop.samplers
 from exact.build import transformer
 from strop.codec import WordCodec
+from strop.policies import packed
 from strop.policies.table import Table
 from strop.samplers.eight_bit import EightBit
 from strop.samplers.local import LocalSampler
@@ -27,6 +28,13 @@ def openvino() -> OpenVINO:
     return OpenVINO(transformer("llama", vocabulary=4), CODEC.stop)
 
 
+def eight_bit() -> EightBit:
+    """Of a model whose every matrix counts as large."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(packed, "FEWEST", 1)
+        return EightBit(transformer("llama", vocabulary=4), CODEC.stop)
+
+
 CODEC = WordCodec(["a", "b", "c"])  # 3 ends
 MAKE: dict[str, list[Callable[[], Any]]] = {
     "local": [
@@ -34,7 +42,7 @@ MAKE: dict[str, list[Callable[[], Any]]] = {
         lambda: LocalSampler(Table(4), CODEC.stop, batch=2),
         lambda: LocalSampler(transformer("llama", vocabulary=4), CODEC.stop),
     ],
-    "eight_bit": [lambda: EightBit(transformer("llama", vocabulary=4), CODEC.stop)],
+    "eight_bit": [eight_bit],
     "openvino": [openvino],
     "scripted": [lambda: ScriptedSampler(CODEC, lambda prompt: f"{prompt} a")],
 }

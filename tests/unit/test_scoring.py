@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -117,8 +118,21 @@ def test_samples_of_another_engine_are_corrected_unless_the_config_says_how() ->
 def test_a_token_is_weighed_on_the_way_as_it_would_be_beforehand(
     kind: Any, micro_tokens: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`max_staleness` wants the whole batch first; where all versions are the same it weighs nothing."""
-    data = batch((1.0, 0.0, 1.0), (1.0, 1.0, 1.0), (0.0, Unscored("lost"), 0.0))
+    """`max_staleness` wants the whole batch first; where all versions are the same it weighs nothing.
+
+    Answers are of different lengths, and one that is not scored has no log-probs.
+    """
+    rewards = (1.0, 0.0, 1.0), (1.0, 1.0, 1.0), (0.0, Unscored("lost"), 1.0)
+    data = batch_of(
+        *(
+            episode(
+                turn((g,), (1, 2, 3)[: i + 1], ((-1.0, -1.5, -0.5)[: i + 1])), reward=reward, group=g, id=f"{g}-{i}"
+            )
+            for g, group in enumerate(rewards)
+            for i, reward in enumerate(group)
+        )
+    )
+    data.logprobs_BT[data.episode_B == 7] = math.nan
     passes: list[int] = []
     heads = Table.heads
 
@@ -131,6 +145,8 @@ def test_a_token_is_weighed_on_the_way_as_it_would_be_beforehand(
     for max_staleness in None, 9:
         passes.append(0)
         policy, floor = Table(4, capacity=16), 0.5 if kind == "mask" else 0.0
+        for g, length in itertools.product(range(3), range(3)):  # rows are numbered as they are first read
+            policy.row((g, 1, 2)[: 1 + length])
         correction = Correction(kind=kind, cap=1.2, floor=floor, max_staleness=max_staleness)
         algorithm = learner(GRPO, policy, micro_tokens=micro_tokens, kl=KL(weight=0.0), correction=correction)
         found.append((algorithm.update(data).metrics, flat(policy.parameters())))

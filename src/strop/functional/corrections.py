@@ -74,7 +74,8 @@ def masked(ratio: Tensor, floor: float, cap: float) -> Tensor:
 
 
 def correction_weight(correction: Correction, log_ratio_BT: Tensor, batch: Batch) -> Tensor:
-    """The factor [B, T] on each action's loss. `log_ratio_BT` is log pi_old - log mu of a whole batch, else 0."""
+    """The factor [B, T] on each action's loss. `log_ratio_BT` is log pi_old - log mu, 0 off the actions:
+    of a whole batch, or of any part of it where the correction `is_local`."""
     if correction.level == "token":
         ratio_BT = torch.where(batch.action_BT, log_ratio_BT.exp(), 0.0)
     else:

@@ -44,8 +44,8 @@ class RoomyLayer(DynamicLayer):  # type: ignore[misc]  # transformers has no typ
         return self.keys, self.values
 
     def widen(self) -> None:
-        """From here on in float32."""
-        self.keys, self.values = self.keys.float(), self.values.float()
+        """From here on in float32, and in one piece: what made them may hold more, and is freed."""
+        self.keys, self.values = self.keys.float().contiguous(), self.values.float().contiguous()
         self.key_buffer, self.value_buffer = self.keys, self.values
 
     def keep(self, rows: Sequence[int]) -> None:

@@ -4,7 +4,7 @@ are what takes the time.
 Each row of numbers is first turned by a Hadamard matrix, and the weights with it, which leaves the product as it is.
 It spreads the few large numbers that language models have over their neighbours: without it, rounding costs SmolLM2
 ten times as much (QuaRot, 2404.00456). Then weights are rounded for each output, and inputs for each row, so that
-what is sampled in a row depends on no other row.
+no row's large numbers make another's coarser.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ WEIGHT, INPUT, ZERO = 100, 127, 128
 """Weights are rounded to whole numbers up to 100, and inputs up to 127, which are stored above a zero of 128.
 Processors without VNNI add two products in 16 bits and cut what does not fit: with weights up to 127 that happens often
 enough to double the rounding error of SmolLM2, with weights up to 100 it hardly does."""
-TINY = torch.finfo(torch.float32).tiny
+TINY = 1e-30
+"""Instead of 0 as the largest of a row of zeros: small enough for any other row, and its inverse is finite."""
 BLOCK = 64
 """Numbers that are turned together, or the largest power of two that divides the width."""
 
@@ -75,7 +76,8 @@ class EightBitProduct(Product):
             return torch.ops.quantized.linear_prepack(torch.quantize_per_tensor(turned_OI, 1.0, 0, torch.qint8), None)
 
     def multiply(self, rows_NI: Tensor) -> Tensor:
-        turned_NI = self.turned(rows_NI.float())
+        with torch.autocast("cpu", enabled=False):
+            turned_NI = self.turned(rows_NI.float())
         largest_N1 = turned_NI.abs().amax(dim=1, keepdim=True).clamp_(min=TINY)
         out_NO: Tensor = torch.ops.quantized.linear_with_input_q_dq_qweight_dq_output_fp32(
             turned_NI / largest_N1, 1 / INPUT, ZERO, self.weight

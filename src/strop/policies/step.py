@@ -22,11 +22,12 @@ KINDS = frozenset({"llama", "mistral", "qwen2", "qwen3"})
 """Kinds of models whose layers are what `_layer` computes; tests compare each with transformers' own pass."""
 
 
-def fits(config: Any) -> bool:
-    """Whether a token of this model is what is computed here: no layer looks back over a window only."""
+def fits(model: Any) -> bool:
+    """Whether a token of this model is what is computed here: in float32, and without windows to look back over."""
+    config = model.config
     window = getattr(config, "sliding_window", None)
     is_windowed = window is not None and getattr(config, "use_sliding_window", True)
-    return config.model_type in KINDS and not is_windowed
+    return config.model_type in KINDS and not is_windowed and model.dtype is torch.float32
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,8 @@ class Sharing:
 
     row       the row at each place; where fewer rows continue a prompt, any row
     place_B   each row's place
-    Both are None where the rows stand in the places' order.
+    Both are None where the rows stand in the places' order. Every prompt has as many places as the one with the most
+    rows, so what is computed for prompts grows with uneven groups.
     """
 
     prompts: int
@@ -104,7 +106,10 @@ class Rows:
         return cls(model, read.cache, hidden_PT, cache.roomy(model.config), owner_B, sharing, read.position_B)
 
     def keep(self, rows: Sequence[int]) -> Rows:
-        """These rows, in this order; a row may be named several times. A prompt that no row continues leaves."""
+        """These rows, in this order; a row may be named several times. A prompt that no row continues leaves.
+
+        This state is used up.
+        """
         owner_B = [self.owner_B[row] for row in rows]
         hidden_PT, needed = self.hidden_PT, sorted(set(owner_B))
         if len(needed) < self.sharing.prompts:
@@ -137,7 +142,7 @@ class Rows:
 
 def continued(read: Padded, model: Any) -> Padded | Rows:
     """What `model` decodes with behind prompts that were read: as here where that fits, else as transformers does."""
-    return Rows.of(read, model) if fits(model.config) else replace(read, model=model)
+    return Rows.of(read, model) if fits(model) else replace(read, model=model)
 
 
 def _attention(attention: Any, normed_BH: Tensor, turn: tuple[Tensor, Tensor], rows: Rows, index: int) -> Tensor:
@@ -172,7 +177,7 @@ def _attend(rows: Rows, query_BKRD: Tensor, prompt: Any, key_BKSD: Tensor, value
 
 
 def _norm(norm: Any, x: Tensor) -> Tensor:
-    """Root mean square norm, in float32 as the models' own."""
+    """Root mean square norm over the last dimension."""
     square_1 = torch.linalg.vector_norm(x, dim=-1, keepdim=True).square_() / x.shape[-1]
     normed: Tensor = (x * square_1.add_(norm.variance_epsilon).rsqrt_()).mul_(norm.weight)
     return normed

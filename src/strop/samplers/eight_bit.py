@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 class EightBit:
     """`LocalSampler`, whose tokens are made in 8 bits. Prompts are read by the policy's own weights.
 
-    Matrices below 2^18 weights stay as they are: a small model gains nothing. Every row is rounded for itself, so that
-    what it samples depends on its prompt and its stream alone.
+    Matrices below 2^18 weights stay as they are: a small model gains nothing. The same prompts in the same batch are
+    sampled to the same bits. In other company a row's float32 numbers differ in their last digits, as `LocalSampler`'s
+    do, and here that may round one of them the other way.
     """
 
     @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ from torch import Tensor
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from exact.build import gpt2
+from strop.policies import packed
 from strop.policies.adapters import LoRA
 from strop.policies.cache import ROOM
 from strop.policies.padded import Padded
@@ -116,10 +117,25 @@ def test_in_bfloat16_the_gap_is_rounding(lora: LoRA | None) -> None:
     assert both(policy, PROMPTS, [[0, 0, 1]]) < 0.05 * scale
 
 
-def test_a_prompt_is_held_once_for_all_its_rows_and_leaves_with_the_last() -> None:
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16], ids=str)
+def test_a_model_of_another_type_decodes_as_transformers_does(dtype: torch.dtype) -> None:
+    policy = Transformer(model("llama").to(dtype))
+    state = policy.prefill(PROMPTS)[1]
+    assert isinstance(state, Padded)
+    logits_BV = policy.decode(policy.keep(state, [0, 0, 2]), torch.tensor([1, 2, 3]))[0]
+    exact_BV = Transformer(model("llama")).prefill(PROMPTS)[1].keep([0, 0, 2]).step(torch.tensor([1, 2, 3]))
+    assert (logits_BV.float() - exact_BV).abs().max() < 0.1 * exact_BV.abs().max()
+
+
+def test_a_prompt_is_held_once_for_all_its_rows_and_leaves_with_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packed, "FEWEST", 1)  # joined products give keys and values as parts of what they make
     state = Transformer(model("llama")).prefill(PROMPTS)[1]
     assert isinstance(state, Rows)
-    before = state.prompts.layers[0].keys.data_ptr()
+    layer = state.prompts.layers[0]
+    before = layer.keys.data_ptr()
+    for states in (layer.keys, layer.values):  # read as they stand: neither joined anew nor part of something larger
+        assert states.flatten(0, 1).data_ptr() == states.data_ptr()
+        assert states.untyped_storage().nbytes() == states.nbytes
     state = state.keep([0] * 4 + [1] * 4)
     assert state.prompts.layers[0].keys.shape[0] == 2
     assert state.own.get_seq_length() == 0
@@ -142,10 +158,10 @@ def test_places_and_rows_are_each_others_inverse() -> None:
 
 
 def test_other_models_decode_as_transformers_does() -> None:
-    assert not fits(gpt2().config)
+    assert not fits(gpt2())
     assert isinstance(Transformer(gpt2(vocabulary=VOCABULARY)).prefill(PROMPTS)[1], Padded)
     windowed = model("mistral", sliding_window=4)
-    assert not fits(windowed.config)
+    assert not fits(windowed)
     assert isinstance(Transformer(windowed).prefill(PROMPTS)[1], Padded)
-    assert not fits(model("qwen2", use_sliding_window=True, sliding_window=4).config)
-    assert fits(model("qwen2", use_sliding_window=False, sliding_window=4).config)
+    assert not fits(model("qwen2", use_sliding_window=True, sliding_window=4))
+    assert fits(model("qwen2", use_sliding_window=False, sliding_window=4))
