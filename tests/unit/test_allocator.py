@@ -41,6 +41,7 @@ print(outside, inside, full - resident())
 
 
 @pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="the C library is not glibc")
+@pytest.mark.matrix  # it waits for processes of its own
 def test_large_blocks_are_used_again_and_given_back_at_the_end() -> None:
     done = subprocess.run([sys.executable, "-c", PAGES], capture_output=True, text=True, check=True)
     outside, inside, freed = map(float, done.stdout.split())
