@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from strop.policies.packed import Packed, Product, exact, is_large, rounded
+from strop.policies.packed import FEWEST, Packed, Product, exact, is_large, rounded
 from strop.policies.padded import Padded
 from strop.policies.step import Rows, continued
 from strop.policies.transformer import Transformer
@@ -104,6 +104,11 @@ class EightBitDecoder:
         others = rounded if policy.dtype == "bfloat16" else exact
         self.policy = policy
         self.copy = Packed(policy.model, lambda own: [EightBitProduct(own)] if is_large(own) else others(own))
+        if not any(isinstance(product, EightBitProduct) for product in self.copy.products):
+            raise ValueError(
+                f"sampler=EightBit would change nothing: no linear layer of this model has {FEWEST} weights or more. "
+                "Sample with strop.samplers.LocalSampler.Config(), which is exact."
+            )
 
     def prefill(self, prompts: Sequence[Tokens]) -> tuple[Tensor, Padded | Rows]:
         self.copy.refresh()

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 class EightBit:
     """`LocalSampler`, whose tokens are made in 8 bits. Prompts are read by the policy's own weights.
 
-    Matrices below 2^18 weights stay as they are: a small model gains nothing. The same prompts in the same batch are
-    sampled to the same bits. In other company a row's float32 numbers differ in their last digits, as `LocalSampler`'s
-    do, and here that may round one of them the other way.
+    Matrices below 2^18 weights stay as they are, and a model without larger ones is refused. The same prompts in the
+    same batch are sampled to the same bits. In other company a row's float32 numbers differ in their last digits, as
+    `LocalSampler`'s do, and here that may round one of them the other way.
     """
 
     @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +40,7 @@ class EightBit:
             check_at_least("sampler.batch", self.batch, 1)
 
         def build(self, policy: Policy, codec: Codec) -> EightBit:
-            """Raises RuntimeError for a torch without products in 8 bits, ValueError for another kind of policy."""
+            """Raises RuntimeError for a torch without 8-bit products, ValueError for a policy that gains nothing."""
             return EightBit(policy, codec.stop, self.batch)
 
     def __init__(self, policy: Policy, stop: frozenset[int], batch: int = 64) -> None:

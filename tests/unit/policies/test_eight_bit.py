@@ -181,7 +181,12 @@ def test_only_transformers_are_decoded_so() -> None:
         EightBit(Table(4), frozenset())
 
 
-def test_publishing_another_policy_takes_its_weights() -> None:
+def test_a_model_that_would_gain_nothing_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"no linear layer of this model has 262144 weights.*LocalSampler.Config\(\)"):
+        EightBit(Transformer(llama()), frozenset())
+
+
+def test_publishing_another_policy_takes_its_weights(however_small: None) -> None:
     one, other = Transformer(llama()), Transformer(llama(seed=1))
     sampler = EightBit(one, frozenset())
     decoder = sampler._decoder
