@@ -41,9 +41,15 @@ def hidden_at_decisions(backbone: Any, tokens_BT: Tensor, decision_BT: Tensor) -
 def reads_one_row(config: Any, width: int) -> bool:
     """Whether this kind of model hands its attention to transformers' interface, and wants nothing but plain attention
     over so many tokens."""
-    window = getattr(config, "sliding_window", None)
-    is_windowed = window is not None and getattr(config, "use_sliding_window", True) and width > window
-    return config.model_type in PLAIN and config._attn_implementation == "sdpa" and not is_windowed
+    limit = window(config)
+    is_cut = limit is not None and width > limit
+    return config.model_type in PLAIN and config._attn_implementation == "sdpa" and not is_cut
+
+
+def window(config: Any) -> int | None:
+    """How many tokens a layer looks back over; None where it sees all of them."""
+    limit: int | None = getattr(config, "sliding_window", None)
+    return limit if getattr(config, "use_sliding_window", True) else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from torch import Tensor
 from strop.functional.order import closed_up
 from strop.policies import cache
 from strop.policies.padded import Padded
+from strop.policies.ragged import window
 
 KINDS = frozenset({"llama", "mistral", "qwen2", "qwen3"})
 """Kinds of models whose layers are what `_layer` computes; tests compare each with transformers' own pass."""
@@ -24,10 +25,7 @@ KINDS = frozenset({"llama", "mistral", "qwen2", "qwen3"})
 
 def fits(model: Any) -> bool:
     """Whether a token of this model is what is computed here: in float32, and without windows to look back over."""
-    config = model.config
-    window = getattr(config, "sliding_window", None)
-    is_windowed = window is not None and getattr(config, "use_sliding_window", True)
-    return config.model_type in KINDS and not is_windowed and model.dtype is torch.float32
+    return model.config.model_type in KINDS and window(model.config) is None and model.dtype is torch.float32
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from strop.policies.pretrained import load
 from strop.policies.ragged import hidden_at_decisions
 from strop.policies.step import Rows, continued
 from strop.policies.table import LOGITS, scatter
-from strop.types import Batch, Heads, Reduce, State, Tokens, Want
+from strop.types import Batch, Heads, Policy, Reduce, State, Tokens, Want
 
 VALUE_HEAD = "value_head"
 CHUNK_BYTES = 64 * 2**20
@@ -203,6 +203,16 @@ def adapt(model: Any, lora: LoRA | None, seed: int, dtype: str, value_head: bool
         model.requires_grad_(False)
         add_lora(model, lora, seed)
     return Transformer(model, has_adapter=lora is not None, dtype=dtype, value_head=value_head)
+
+
+def require_transformer(policy: Policy, sampler: str) -> Transformer:
+    """Refuse another kind of policy, on behalf of a sampler that runs language models only."""
+    if not isinstance(policy, Transformer):
+        raise ValueError(
+            f"sampler={sampler} runs language models of strop.policies.Transformer, and this policy is a "
+            f"{type(policy).__name__}. Sample with strop.samplers.LocalSampler.Config()."
+        )
+    return policy
 
 
 class AdapterOff:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from strop.functional.bounds import check_at_least
 from strop.policies.eight_bit import EightBitDecoder
-from strop.policies.transformer import Transformer
+from strop.policies.transformer import require_transformer
 from strop.samplers.local import LocalSampler
 from strop.types import Codec, Completion, Policy, Sampling, Tokens
 
@@ -45,24 +45,15 @@ class EightBit:
 
     def __init__(self, policy: Policy, stop: frozenset[int], batch: int = 64) -> None:
         self.stop, self.batch = stop, batch
-        self._decoder = EightBitDecoder(_require_transformer(policy))
+        self._decoder = EightBitDecoder(require_transformer(policy, "EightBit"))
 
     def publish(self, policy: Policy) -> None:
         """The next completions are drawn from this policy as it stands then: a copy follows what changed in place."""
         if policy is not self._decoder.policy:
-            self._decoder = EightBitDecoder(_require_transformer(policy))
+            self._decoder = EightBitDecoder(require_transformer(policy, "EightBit"))
 
     def sample(
         self, prompts: Sequence[Tokens], sampling: Sampling, rngs: Sequence[np.random.Generator]
     ) -> list[Completion]:
         """One completion a prompt, at most `sampling.max_tokens` long."""
         return LocalSampler(self._decoder, self.stop, self.batch).sample(prompts, sampling, rngs)
-
-
-def _require_transformer(policy: Policy) -> Transformer:
-    if not isinstance(policy, Transformer):
-        raise ValueError(
-            f"sampler=EightBit runs language models of strop.policies.Transformer, and this policy is a "
-            f"{type(policy).__name__}. Sample with strop.samplers.LocalSampler.Config()."
-        )
-    return policy

@@ -14,7 +14,7 @@ import torch
 
 from strop.functional.distributions import gather, log_law
 from strop.policies.adapters import adapter_tensors, base_state_dict, stirred
-from strop.policies.transformer import Transformer
+from strop.policies.transformer import Transformer, require_transformer
 from strop.samplers._llama_graph import require_llama
 from strop.samplers._openvino_engine import Engine, Precision, Request, require_processor
 from strop.types import Codec, Completion, Policy, Sampling, Tokens
@@ -50,7 +50,7 @@ class OpenVINO:
             return OpenVINO(policy, codec.stop, self.precision)
 
     def __init__(self, policy: Policy, stop: frozenset[int], precision: Precision | None = None) -> None:
-        self.policy, self.stop = _require_transformer(policy), stop
+        self.policy, self.stop = _require_llama(policy), stop
         self.precision: Precision = precision or ("bfloat16" if self.policy.dtype == "bfloat16" else "float32")
         require_processor(self.precision)
         self._engine: Engine | None = None
@@ -59,7 +59,7 @@ class OpenVINO:
 
     def publish(self, policy: Policy) -> None:
         """The next completions are drawn from this policy as it stands then."""
-        self.policy, self._is_stale = _require_transformer(policy), True
+        self.policy, self._is_stale = _require_llama(policy), True
 
     def sample(
         self, prompts: Sequence[Tokens], sampling: Sampling, rngs: Sequence[np.random.Generator]
@@ -133,14 +133,10 @@ def _gaps(policy: Policy, prompt: Tokens, completion: Completion, sampling: Samp
     return (own_T.double() - torch.tensor(completion.logprobs)).abs().tolist()
 
 
-def _require_transformer(policy: Policy) -> Transformer:
-    if not isinstance(policy, Transformer):
-        raise ValueError(
-            f"sampler=OpenVINO runs language models of strop.policies.Transformer, and this policy is a "
-            f"{type(policy).__name__}. Sample with strop.samplers.LocalSampler.Config()."
-        )
-    require_llama(policy.model.config)
-    return policy
+def _require_llama(policy: Policy) -> Transformer:
+    transformer = require_transformer(policy, "OpenVINO")
+    require_llama(transformer.model.config)
+    return transformer
 
 
 def _refuse(sampling: Sampling) -> None:
