@@ -11,7 +11,7 @@ from strop.policies.transformer import Transformer, adapt
 from strop.verify.episodes import TASK, batch_of, episode, turn
 from strop.verify.tree import flat
 
-__all__ = ["TASK", "batch_of", "episode", "flat", "gpt2", "llama", "transformer", "turn"]
+__all__ = ["TASK", "batch_of", "episode", "flat", "gpt2", "language_model", "llama", "transformer", "turn"]
 
 
 def llama(vocabulary: int = 7, seed: int = 0, width: int = 16, context: int = 32) -> Any:
@@ -54,6 +54,30 @@ def gpt2(vocabulary: int = 7, seed: int = 0, width: int = 16, context: int = 32)
             eos_token_id=None,
         )
     )
+
+
+def language_model(kind: str, heads: int, inner: int, key_heads: int = 2, **more: Any) -> Any:
+    """A random model of two layers of any kind, with heads of width 4 and large weights, so that every path shows."""
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    config = AutoConfig.for_model(
+        kind,
+        vocab_size=11,
+        hidden_size=4 * heads,
+        intermediate_size=inner,
+        num_hidden_layers=2,
+        num_attention_heads=heads,
+        num_key_value_heads=key_heads,
+        head_dim=4,
+        max_position_embeddings=128,
+        pad_token_id=0,
+        **more,
+    )
+    torch.manual_seed(0)
+    model = AutoModelForCausalLM.from_config(config).eval()
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    return model
 
 
 def transformer(

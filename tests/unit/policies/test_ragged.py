@@ -7,34 +7,16 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
-from transformers import AutoConfig, AutoModelForCausalLM
+from transformers import AutoConfig
 
+from exact.build import language_model
 from strop.policies import ragged
 from strop.policies.ragged import PLAIN, hidden_at_decisions, reads_one_row
 
-VOCABULARY = 11
 
-
-def backbone(kind: str, key_heads: int = 2, **more: Any) -> Any:
-    """A random model of two layers with four query heads."""
-    config = AutoConfig.for_model(
-        kind,
-        vocab_size=VOCABULARY,
-        hidden_size=16,
-        intermediate_size=24,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=key_heads,
-        head_dim=4,
-        max_position_embeddings=64,
-        pad_token_id=0,
-        **more,
-    )
-    torch.manual_seed(0)
-    model = AutoModelForCausalLM.from_config(config).base_model
-    for parameter in model.parameters():
-        torch.nn.init.normal_(parameter, std=0.3)
-    return model.eval()
+def backbone(kind: str, **more: Any) -> Any:
+    """With four query heads."""
+    return language_model(kind, heads=4, inner=24, **more).base_model
 
 
 def padded(model: Any, tokens_BT: Tensor, decision_BT: Tensor) -> Tensor:
@@ -93,7 +75,7 @@ def test_a_decision_after_other_tokens_in_the_row() -> None:
 
 @pytest.mark.parametrize("key_heads", [1, 2, 4])
 def test_heads_may_share_keys(key_heads: int) -> None:
-    model = backbone("llama", key_heads)
+    model = backbone("llama", key_heads=key_heads)
     case = CASES["shared"]
     torch.testing.assert_close(hidden_at_decisions(model, *case), padded(model, *case))
 

@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
-from transformers import AutoConfig, AutoModelForCausalLM
 
-from exact.build import gpt2
+from exact.build import gpt2, language_model
 from strop.policies import packed
 from strop.policies.adapters import LoRA
 from strop.policies.cache import ROOM
@@ -34,24 +33,8 @@ HISTORIES = {
 
 
 def model(kind: str, **more: Any) -> Any:
-    """A random model of two layers with six query heads."""
-    config = AutoConfig.for_model(
-        kind,
-        vocab_size=VOCABULARY,
-        hidden_size=24,
-        intermediate_size=20,
-        num_hidden_layers=2,
-        num_attention_heads=6,
-        head_dim=4,
-        max_position_embeddings=128,
-        pad_token_id=0,
-        **{"num_key_value_heads": 2} | more,
-    )
-    torch.manual_seed(0)
-    made = AutoModelForCausalLM.from_config(config)
-    for parameter in made.parameters():
-        torch.nn.init.normal_(parameter, std=0.3)
-    return made
+    """With six query heads."""
+    return language_model(kind, heads=6, inner=20, **more)
 
 
 def logits(state: Any, history: list[list[int]], tokens: int = 2) -> list[Tensor]:
@@ -85,7 +68,7 @@ def test_a_token_is_the_one_that_transformers_computes(kind: str, history: list[
 @pytest.mark.parametrize("heads", [1, 6])
 @pytest.mark.parametrize("prompts", [ALIKE, [(3,)]], ids=["alike", "one"])
 def test_however_many_heads_share_keys_and_with_no_padding(heads: int, prompts: list[tuple[int, ...]]) -> None:
-    policy = Transformer(model("llama", num_key_value_heads=heads))
+    policy = Transformer(model("llama", key_heads=heads))
     assert both(policy, prompts, [[0, 0, 0], [0, 2]]) < 2e-5
 
 
