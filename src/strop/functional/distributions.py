@@ -9,6 +9,8 @@ from strop.types import Sampling
 
 PLAIN = Sampling(temperature=1.0)
 """The law of the logits themselves, whatever the run samples with."""
+IMPOSSIBLE = -1e4
+"""Log-probability in whose place no lower one need be read: its exponential is 0 in float64 too."""
 
 
 def log_law(logits_NV: Tensor, sampling: Sampling) -> Tensor:
@@ -76,8 +78,8 @@ def _nucleus(logits_NV: Tensor, sampling: Sampling) -> Tensor:
 
 def entropy(log_law_NV: Tensor) -> Tensor:
     """Shannon entropy [N] in nats of the full law; a token of probability 0 adds 0, and 0 to the gradient."""
-    probs_NV = log_law_NV.exp()
-    return -(probs_NV * log_law_NV.masked_fill(probs_NV == 0, 0.0)).sum(dim=-1)  # 0 * -inf would be NaN
+    # 0 * -inf would be NaN; below this bound a probability is 0 in every type
+    return -(log_law_NV.exp() * log_law_NV.clamp(min=IMPOSSIBLE)).sum(dim=-1)
 
 
 def gather(log_law_NV: Tensor, tokens_N: Tensor) -> Tensor:

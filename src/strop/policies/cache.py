@@ -43,10 +43,11 @@ class RoomyLayer(DynamicLayer):  # type: ignore[misc]  # transformers has no typ
         self.keys, self.values = self.key_buffer[:, :, :end], self.value_buffer[:, :, :end]
         return self.keys, self.values
 
-    def widen(self) -> None:
-        """From here on in float32, and in one piece: what made them may hold more, and is freed."""
-        self.keys, self.values = self.keys.float().contiguous(), self.values.float().contiguous()
-        self.key_buffer, self.value_buffer = self.keys, self.values
+    def taken(self) -> tuple[Tensor, Tensor]:
+        """Keys and values, for someone else to hold: nothing of them stays here."""
+        states = self.keys, self.values
+        self.keys = self.values = self.key_buffer = self.value_buffer = self.keys.new_empty(0)
+        return states
 
     def keep(self, rows: Sequence[int]) -> None:
         """These rows, in this order. Where each stands already, or comes from behind all of them, little is moved."""

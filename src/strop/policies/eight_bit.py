@@ -13,12 +13,13 @@ import math
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from strop.policies.packed import FEWEST, Packed, Product, exact, is_large, rounded
+from strop.policies.packed import FEWEST, Packed, Product, exact, is_large, one_below_another, rounded
 from strop.policies.padded import Padded
 from strop.policies.step import Rows, continued
 from strop.policies.transformer import Transformer
@@ -65,8 +66,8 @@ class EightBitProduct(Product):
         """[N, in] times the block-diagonal orthogonal matrix."""
         return (rows_NI.reshape(-1, len(self.turn)) @ self.turn).view(rows_NI.shape)
 
-    def copied(self, weight_OI: Tensor) -> Any:
-        turned_OI = self.turned(weight_OI.float())
+    def copied(self, weights: Sequence[Tensor]) -> Any:
+        turned_OI = self.turned(one_below_another(weights, torch.float32))
         largest_O1 = turned_OI.abs().amax(dim=1, keepdim=True).clamp_(min=TINY)
         turned_OI *= WEIGHT / largest_O1
         self.scale_O = largest_O1.squeeze(1) / WEIGHT
@@ -101,7 +102,7 @@ class EightBitDecoder:
 
     def __init__(self, policy: Transformer) -> None:
         require_eight_bits()
-        others = rounded if policy.dtype == "bfloat16" else exact
+        others = partial(rounded, head=policy.model.get_output_embeddings()) if policy.is_rounded else exact
         self.policy = policy
         self.copy = Packed(policy.model, lambda own: [EightBitProduct(own)] if is_large(own) else others(own))
         if not any(isinstance(product, EightBitProduct) for product in self.copy.products):
@@ -112,7 +113,7 @@ class EightBitDecoder:
 
     def prefill(self, prompts: Sequence[Tokens]) -> tuple[Tensor, Padded | Rows]:
         self.copy.refresh()
-        logits_BV, state = Padded.read(self.policy.model, prompts, self.policy.dtype)
+        logits_BV, state = Padded.read(self.policy.learning(), prompts, self.policy.dtype)
         return logits_BV, continued(state, self.copy.model)
 
     def decode(self, state: Padded | Rows, tokens_B: Tensor) -> tuple[Tensor, Padded | Rows]:

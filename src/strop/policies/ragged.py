@@ -14,7 +14,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import scaled_dot_product_attention
+
+from strop.policies.attention import attention
 
 NAME = "strop_ragged"
 """What transformers calls our attention."""
@@ -30,7 +31,7 @@ def hidden_at_decisions(backbone: Any, tokens_BT: Tensor, decision_BT: Tensor) -
         return hidden_BTH[:, :-1][decision_BT[:, 1:]]
     groups = config.num_attention_heads // getattr(config, "num_key_value_heads", config.num_attention_heads)
     row = Row.of(tokens_BT, decision_BT, groups)
-    with _attention(config):
+    with _ours(config):
         read = backbone(
             input_ids=row.token_S.unsqueeze(0), position_ids=row.position_S.unsqueeze(0), use_cache=False, row=row
         )
@@ -165,28 +166,20 @@ def attend(
 def _whole(block: Block, states: Sequence[Tensor], scaling: float) -> Tensor:
     """Sequences from their beginning: of queries, keys and values [tokens, heads, D] what is read."""
     query, key, value = map(block.pad, states)
-    is_grouped = query.shape[1] != key.shape[1]
-    return block.unpad(
-        scaled_dot_product_attention(query, key, value, is_causal=True, scale=scaling, enable_gqa=is_grouped)
-    )
+    return block.unpad(attention(query, key, value, None, scaling))
 
 
 def _continued(row: Row, owner_B: Tensor, prompts: Sequence[Tensor], rests: Sequence[Tensor], scaling: float) -> Tensor:
-    """Rests behind their prompts. Query heads that share keys become more tokens, so that no key is repeated."""
+    """Rests behind their prompts."""
     key_BKSD, value_BKSD = (
         torch.cat([row.prompts.pad(prompt).index_select(0, owner_B), row.rests.pad(rest)], dim=2)
         for prompt, rest in zip(prompts[1:], rests[1:], strict=True)
     )
-    query_BHWD = row.rests.pad(rests[0])
-    num, heads, width, size = query_BHWD.shape
-    key_heads = key_BKSD.shape[1]
-    query_BKWD = query_BHWD.reshape(num, key_heads, heads // key_heads * width, size)
-    out_BKWD = scaled_dot_product_attention(query_BKWD, key_BKSD, value_BKSD, attn_mask=row.mask, scale=scaling)
-    return row.rests.unpad(out_BKWD.reshape(num, heads, width, size))
+    return row.rests.unpad(attention(row.rests.pad(rests[0]), key_BKSD, value_BKSD, row.mask, scaling))
 
 
 @contextmanager
-def _attention(config: Any) -> Iterator[None]:
+def _ours(config: Any) -> Iterator[None]:
     """Our attention, for the time of the block."""
     from transformers import AttentionInterface  # loads torch's compiler, which takes seconds: only where it is used
 

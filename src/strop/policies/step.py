@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 
 from strop.functional.order import closed_up
-from strop.policies import cache
 from strop.policies.padded import Padded
 from strop.policies.ragged import window
+from strop.policies.states import States
 
 KINDS = frozenset({"llama", "mistral", "qwen2", "qwen3"})
 """Kinds of models whose layers are what `_layer` computes; tests compare each with transformers' own pass."""
@@ -59,35 +59,33 @@ class Sharing:
         row_at = [row for one in rows for row in one + [0] * (size - len(one))]
         return cls(prompts, size, torch.tensor(row_at), torch.tensor(place_B))
 
-    def to_places(self, rows_BKRX: Tensor) -> Tensor:
-        """[B, K, R, X] to [P * K, G * R, X]."""
-        at = rows_BKRX if self.row is None else rows_BKRX.index_select(0, self.row)
-        _, heads, repeats, width = at.shape
-        places = at.view(self.prompts, self.size, heads, repeats, width).transpose(1, 2)
-        return places.reshape(self.prompts * heads, self.size * repeats, width)
+    def to_places(self, rows_KBRX: Tensor) -> Tensor:
+        """[K, B, R, X] to [K * P, G * R, X]: rows that stand as they should are not copied."""
+        at = rows_KBRX if self.row is None else rows_KBRX.index_select(1, self.row)
+        heads, _, repeats, width = at.shape
+        return at.view(heads * self.prompts, self.size * repeats, width)
 
     def to_rows(self, places: Tensor, heads: int) -> Tensor:
-        """[P * K, G * R, X] to [B, K, R, X]."""
-        at = places.view(self.prompts, heads, self.size, -1, places.shape[2]).transpose(1, 2)
-        rows_BKRX = at.reshape(self.prompts * self.size, heads, -1, places.shape[2])
-        return rows_BKRX if self.place_B is None else rows_BKRX.index_select(0, self.place_B)
+        """[K * P, G * R, X] to [K, B, R, X]."""
+        rows_KBRX = places.view(heads, self.prompts * self.size, -1, places.shape[2])
+        return rows_KBRX if self.place_B is None else rows_KBRX.index_select(1, self.place_B)
 
 
 @dataclass(slots=True)
 class Rows:
     """What decoding needs.
 
-    prompts     keys and values of the distinct prompts, left-padded to T tokens
+    prompts     of each layer, keys and values [K, P, T, D] of the distinct prompts, left-padded to T tokens
     hidden_PT   -inf where a prompt is padding, else 0; None where none is
-    own         keys and values of each row's tokens since
+    own         of each layer, the same of each row's tokens since
     owner_B     which prompt each row continues
     position_B  each row's next position
     """
 
     model: Any
-    prompts: Any
+    prompts: list[tuple[Tensor, Tensor]]
     hidden_PT: Tensor | None
-    own: Any
+    own: list[States]
     owner_B: list[int]
     sharing: Sharing
     position_B: Tensor
@@ -95,13 +93,12 @@ class Rows:
     @classmethod
     def of(cls, read: Padded, model: Any) -> Rows:
         """A row a prompt, behind what was read. States are in float32 from here on, whatever made them."""
-        for layer in read.cache.layers:
-            layer.widen()
+        prompts = [_heads_first(*layer.taken()) for layer in read.cache.layers]
         is_padded = not bool(read.mask_BT.all())
         hidden_PT = torch.zeros(read.mask_BT.shape).masked_fill(read.mask_BT == 0, -torch.inf) if is_padded else None
         owner_B = list(range(len(read.mask_BT)))
-        sharing = Sharing.of(owner_B, len(owner_B))
-        return cls(model, read.cache, hidden_PT, cache.roomy(model.config), owner_B, sharing, read.position_B)
+        sharing, own = Sharing.of(owner_B, len(owner_B)), [States() for _ in prompts]
+        return cls(model, prompts, hidden_PT, own, owner_B, sharing, read.position_B)
 
     def keep(self, rows: Sequence[int]) -> Rows:
         """These rows, in this order; a row may be named several times. A prompt that no row continues leaves.
@@ -112,11 +109,11 @@ class Rows:
         hidden_PT, needed = self.hidden_PT, sorted(set(owner_B))
         if len(needed) < self.sharing.prompts:
             order = closed_up(needed)
-            cache.keep(self.prompts, order)
+            self.prompts = [(key_KPTD[:, order], value_KPTD[:, order]) for key_KPTD, value_KPTD in self.prompts]
             hidden_PT = None if hidden_PT is None else hidden_PT[order]
             owner_B = [order.index(owner) for owner in owner_B]
-        if self.own.get_seq_length():
-            cache.keep(self.own, rows)
+        for states in self.own:
+            states.keep(rows)
         sharing = Sharing.of(owner_B, len(needed))
         position_B = self.position_B[torch.tensor(rows)]
         return Rows(self.model, self.prompts, hidden_PT, self.own, owner_B, sharing, position_B)
@@ -126,9 +123,7 @@ class Rows:
         """Logits [B, V] after one more token a row."""
         backbone = self.model.base_model
         hidden_BH = backbone.embed_tokens(tokens_B)
-        cos_B1D, sin_B1D = backbone.rotary_emb(hidden_BH, self.position_B.unsqueeze(1))
-        half = sin_B1D.shape[-1] // 2
-        turn = cos_B1D, torch.cat([-sin_B1D[..., :half], sin_B1D[..., half:]], dim=-1)
+        turn = _turn(*backbone.rotary_emb(hidden_BH, self.position_B.unsqueeze(1)))
         for index, layer in enumerate(backbone.layers):
             normed_BH = _norm(layer.input_layernorm, hidden_BH)
             hidden_BH = hidden_BH + _attention(layer.self_attn, normed_BH, turn, self, index)
@@ -143,6 +138,20 @@ def continued(read: Padded, model: Any) -> Padded | Rows:
     return Rows.of(read, model) if fits(model) else replace(read, model=model)
 
 
+def _heads_first(key_PKTD: Tensor, value_PKTD: Tensor) -> tuple[Tensor, Tensor]:
+    """[K, P, T, D] in float32, in pieces of their own: what made them may hold more, and is freed."""
+    key, value = (
+        one.transpose(0, 1).float().clone(memory_format=torch.contiguous_format) for one in (key_PKTD, value_PKTD)
+    )
+    return key, value
+
+
+def _turn(cos_B1D: Tensor, sin_B1D: Tensor) -> tuple[Tensor, Tensor]:
+    """Factors of a head's numbers, and of the same numbers with both halves exchanged."""
+    half = sin_B1D.shape[-1] // 2
+    return cos_B1D, torch.cat([-sin_B1D[..., :half], sin_B1D[..., half:]], dim=-1)
+
+
 def _attention(attention: Any, normed_BH: Tensor, turn: tuple[Tensor, Tensor], rows: Rows, index: int) -> Tensor:
     num, width = len(normed_BH), attention.head_dim
     query, key, value = (project(normed_BH) for project in (attention.q_proj, attention.k_proj, attention.v_proj))
@@ -154,24 +163,25 @@ def _attention(attention: Any, normed_BH: Tensor, turn: tuple[Tensor, Tensor], r
     both_BXD = torch.addcmul(both_BXD * turn[0], both_BXD.roll(width // 2, dims=-1), turn[1])
     if value.dtype is not torch.float32:  # under autocast, transformers rounds what attention reads to this type
         both_BXD, value = both_BXD.to(value.dtype).float(), value.float()
-    own = rows.own.layers[index].update(both_BXD[:, heads:].unsqueeze(2), value.view(num, key_heads, 1, width))
-    query_BKRD = (both_BXD[:, :heads] * attention.scaling).view(num, key_heads, -1, width)
-    out_BH: Tensor = attention.o_proj(_attend(rows, query_BKRD, rows.prompts.layers[index], *own).view(num, -1))
+    query_KBRD = both_BXD[:, :heads].reshape(num, key_heads, -1, width).transpose(0, 1).contiguous()
+    own = rows.own[index].write(both_BXD[:, heads:].transpose(0, 1), value.view(num, key_heads, width).transpose(0, 1))
+    seen_KBRD = _attend(rows, query_KBRD.mul_(attention.scaling), rows.prompts[index], own)
+    out_BH: Tensor = attention.o_proj(seen_KBRD.transpose(0, 1).reshape(num, -1))
     return out_BH
 
 
-def _attend(rows: Rows, query_BKRD: Tensor, prompt: Any, key_BKSD: Tensor, value_BKSD: Tensor) -> Tensor:
-    """What each query sees of its prompt and of its row's own tokens [B, K, R, D]; R query heads share a key head."""
-    sharing, heads, length = rows.sharing, query_BKRD.shape[1], prompt.keys.shape[2]
-    score = torch.bmm(sharing.to_places(query_BKRD), prompt.keys.flatten(0, 1).mT)
+def _attend(rows: Rows, query_KBRD: Tensor, prompt: tuple[Tensor, Tensor], own: tuple[Tensor, Tensor]) -> Tensor:
+    """What each query sees of its prompt and of its row's own tokens [K, B, R, D]; R query heads share a key head."""
+    sharing, heads, length = rows.sharing, len(query_KBRD), prompt[0].shape[2]
+    score = torch.bmm(sharing.to_places(query_KBRD), prompt[0].flatten(0, 1).mT)
     if rows.hidden_PT is not None:
-        score.view(sharing.prompts, -1, length).add_(rows.hidden_PT.unsqueeze(1))
-    own = torch.bmm(query_BKRD.flatten(0, 1), key_BKSD.flatten(0, 1).mT).view(*query_BKRD.shape[:3], -1)
-    weight = torch.cat([sharing.to_rows(score, heads), own], dim=-1).softmax(dim=-1)
-    seen = torch.bmm(sharing.to_places(weight[..., :length]), prompt.values.flatten(0, 1))
-    seen_BKRD = sharing.to_rows(seen, heads)
-    out = torch.baddbmm(seen_BKRD.flatten(0, 1), weight[..., length:].flatten(0, 1), value_BKSD.flatten(0, 1))
-    return out.view(query_BKRD.shape)
+        score.view(heads, sharing.prompts, -1, length).add_(rows.hidden_PT.unsqueeze(1))
+    score_own = torch.bmm(query_KBRD.flatten(0, 1), own[0].flatten(0, 1).mT).view(*query_KBRD.shape[:3], -1)
+    weight = torch.cat([sharing.to_rows(score, heads), score_own], dim=-1).softmax(dim=-1)
+    seen = torch.bmm(sharing.to_places(weight[..., :length]), prompt[1].flatten(0, 1))
+    seen_KBRD = sharing.to_rows(seen, heads)
+    seen_KBRD.flatten(0, 1).baddbmm_(weight[..., length:].flatten(0, 1), own[1].flatten(0, 1))
+    return seen_KBRD
 
 
 def _norm(norm: Any, x: Tensor) -> Tensor:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -17,6 +19,7 @@ from torch.utils.checkpoint import checkpoint
 from strop.codec import HFCodec
 from strop.policies.adapters import LoRA, adapters_off, add_lora
 from strop.policies.demands import require_values
+from strop.policies.learnt import learnt
 from strop.policies.packed import Packed, exact, rounded
 from strop.policies.padded import Padded, computing
 from strop.policies.pretrained import load
@@ -59,6 +62,7 @@ class Transformer:
         self.model = model.eval()  # dropout would make the scored law differ from the sampled one
         self.has_adapter = has_adapter
         self.dtype = dtype
+        self.is_rounded = dtype == "bfloat16"
         self.vocabulary: int = model.config.vocab_size
         self.context: int | None = getattr(model.config, "max_position_embeddings", None)
         self._head = model.get_output_embeddings()
@@ -66,17 +70,18 @@ class Transformer:
         self.has_values = value_head
         self._base_hash: str | None = None
         self._packed: Packed | None = None
+        self._learnt: Packed | None = None
         self._check_head()
 
     # ------------------------------------------------------------ acting
 
     def prefill(self, prompts: Sequence[Tokens]) -> tuple[Tensor, Padded | Rows]:
         """Read left-padded prompts; only the last position's logits are computed."""
-        if self._packed is None:
-            self._packed = Packed(self.model, rounded if self.dtype == "bfloat16" else exact)
-        self._packed.refresh()
-        logits_BV, state = Padded.read(self._packed.model, prompts, self.dtype)
-        return logits_BV, continued(state, self._packed.model)
+        if self._learnt is not None:
+            self._learnt.release()
+        model = self.decoding()
+        logits_BV, state = Padded.read(model, prompts, self.dtype)
+        return logits_BV, continued(state, model)
 
     def decode(self, state: Padded | Rows, tokens_B: Tensor) -> tuple[Tensor, Padded | Rows]:
         """One more token a row."""
@@ -85,6 +90,13 @@ class Transformer:
     def keep(self, state: Padded | Rows, rows: Sequence[int]) -> Padded | Rows:
         """Rows leave, or a group's rows share one prefill. The state that it was made of is used up."""
         return state.keep(rows)
+
+    def decoding(self) -> Any:
+        """The model that decoding reads: it shares its tensors, and multiplies by copies made for few rows."""
+        if self._packed is None:
+            self._packed = Packed(self.model, partial(rounded, head=self._head) if self.is_rounded else exact)
+        self._packed.refresh()
+        return self._packed.model
 
     # ------------------------------------------------------------ learning
 
@@ -98,16 +110,18 @@ class Transformer:
         if torch.is_grad_enabled() and self._packed is not None:
             self._packed.release()  # a step follows that changes the weights, and it needs the memory first
         decision_BT = batch.decision_BT
+        model = self.learning()
+        head = model.get_output_embeddings()
         with computing(self.dtype):
-            hidden_NH = hidden_at_decisions(self.model.base_model, batch.tokens_BT, decision_BT)
+            hidden_NH = hidden_at_decisions(model.base_model, batch.tokens_BT, decision_BT)
         tokens_N = batch.tokens_BT[decision_BT]
-        chunk = max(1, CHUNK_BYTES // (4 * self.vocabulary))
+        limit = max(1, CHUNK_BYTES // (4 * self.vocabulary))
+        chunk = max(1, math.ceil(len(tokens_N) / max(1, math.ceil(len(tokens_N) / limit))))  # of equal size
 
         def read(hidden_nH: Tensor, tokens_n: Tensor, first: int) -> Mapping[str, Tensor]:
             logits_nV = value_n = None
             if "logits" in want or "q" in want:
-                with computing(self.dtype):
-                    logits_nV = self._head(hidden_nH)
+                logits_nV = head(hidden_nH)
             if self.value_head is not None and "value" in want:
                 value_n = self.value_head(hidden_nH.to(self.value_head.weight.dtype)).squeeze(-1)
             logits, q = (logits_nV if name in want else None for name in ("logits", "q"))
@@ -122,6 +136,20 @@ class Transformer:
                 parts.append(read(hidden_nH, tokens_n, first))
         return {name: scatter(torch.cat([part[name] for part in parts]), decision_BT) for name in parts[0]}
 
+    def learning(self) -> Any:
+        """The model that a training pass reads: it shares its tensors, and multiplies in ways of its own."""
+        if self._learnt is None:
+            dtype = torch.bfloat16 if self.is_rounded else torch.float32
+            self._learnt = Packed(self.model, partial(learnt, dtype=dtype, head=self._head))
+        self._learnt.refresh()
+        return self._learnt.model
+
+    @contextmanager
+    def without_adapter(self) -> Iterator[None]:
+        """The base alone, in every model that reads its tensors, for the time of the block."""
+        with adapters_off(self.decoding()), adapters_off(self.learning()):
+            yield
+
     def reference(self) -> Transformer | AdapterOff:
         """The start of the run, to read log-probs from: the base with the adapter off, or a frozen copy."""
         if self.has_adapter:
@@ -134,7 +162,7 @@ class Transformer:
         """A copy with trainable tensors of its own; those that never train (the base under an adapter) are shared."""
         trains = {id(parameter) for parameter in self.parameters()}
         shared: dict[int, Any] = {id(p): p for p in self.model.parameters() if id(p) not in trains}
-        return copy.deepcopy(self, shared | {id(self._packed): None})
+        return copy.deepcopy(self, shared | {id(self._packed): None, id(self._learnt): None})
 
     def parameters(self) -> list[Parameter]:
         """The tensors that train, in the model's own order; the value head comes last."""
@@ -225,24 +253,19 @@ class AdapterOff:
         self._policy = policy
         self.vocabulary, self.context = policy.vocabulary, policy.context
 
-    @contextmanager
-    def _off(self) -> Iterator[None]:
-        with adapters_off(self._policy.model):
-            yield
+    def prefill(self, prompts: Sequence[Tokens]) -> tuple[Tensor, Padded | Rows]:
+        with self._policy.without_adapter():
+            return self._policy.prefill(prompts)
 
-    def prefill(self, prompts: Sequence[Tokens]) -> tuple[Tensor, Padded]:
-        with self._off():
-            return Padded.read(self._policy.model, prompts, self._policy.dtype)
+    def decode(self, state: Padded | Rows, tokens_B: Tensor) -> tuple[Tensor, Padded | Rows]:
+        with self._policy.without_adapter():
+            return self._policy.decode(state, tokens_B)
 
-    def decode(self, state: Padded, tokens_B: Tensor) -> tuple[Tensor, Padded]:
-        with self._off():
-            return state.step(tokens_B), state
-
-    def keep(self, state: Padded, rows: Sequence[int]) -> Padded:
+    def keep(self, state: Padded | Rows, rows: Sequence[int]) -> Padded | Rows:
         return state.keep(rows)
 
     def heads(self, batch: Batch, reduce: Reduce, want: frozenset[Want] = LOGITS) -> dict[str, Tensor]:
-        with self._off(), torch.no_grad():
+        with self._policy.without_adapter(), torch.no_grad():
             return self._policy.heads(batch, reduce, want)
 
     def reference(self) -> AdapterOff:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 import torch
 
@@ -31,14 +33,29 @@ def however_small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def both(policy: Transformer) -> tuple[torch.Tensor, torch.Tensor]:
-    """Logits of two tokens by transformers' own pass: from the copies, and from the model itself."""
+    """Logits of two tokens by transformers' own pass: from the copies, and from the model itself with an exact head."""
     policy.prefill(PROMPTS)
     assert policy._packed is not None
-    found = []
-    for model in (policy._packed.model, policy.model):
-        logits_BV, state = Padded.read(model, PROMPTS, policy.dtype)
-        found.append(torch.stack([logits_BV, state.step(torch.tensor([1, 2]))]))
+    head, found = policy.model.get_output_embeddings(), []
+    rounding = head.forward
+
+    def exact(rows: torch.Tensor) -> torch.Tensor:
+        with torch.autocast("cpu", enabled=False):
+            return rounding(rows)
+
+    head.forward = exact
+    try:
+        for model in (policy._packed.model, policy.model):
+            logits_BV, state = Padded.read(model, PROMPTS, policy.dtype)
+            found.append(torch.stack([logits_BV, state.step(torch.tensor([1, 2]))]))
+    finally:
+        del head.forward
     return found[0], found[1]
+
+
+def alike(found: torch.Tensor, expected: torch.Tensor) -> bool:
+    """The same bits up to the head, whose sums in float32 may go in another order; a rounding to bfloat16 is larger."""
+    return torch.allclose(found, expected, rtol=0, atol=1e-6)
 
 
 def move(policy: Transformer) -> None:
@@ -51,27 +68,28 @@ def move(policy: Transformer) -> None:
 def test_decoding_has_the_bits_of_autocast_before_and_after_every_change(lora: bool) -> None:
     one = policy(lora)
     start, expected = both(one)
-    assert torch.equal(start, expected)
+    assert alike(start, expected)
     saved = {name: tensor.clone() for name, tensor in one.state_dict()["trainable"].items()}
     move(one)
     moved, expected = both(one)
-    assert torch.equal(moved, expected)
-    assert not torch.equal(moved, start)
+    assert alike(moved, expected)
+    assert not alike(moved, start)
     one.load_state_dict({**one.state_dict(), "trainable": saved})
-    assert torch.equal(both(one)[0], start)
+    assert alike(both(one)[0], start)
 
 
-def test_only_linear_weights_are_held_twice_and_the_embedding_stays_exact() -> None:
+def test_only_linear_weights_are_held_twice_and_embedding_and_head_stay_exact() -> None:
     model = llama()
     assert model.lm_head.weight is model.model.embed_tokens.weight
-    copied = Packed(model, rounded)
+    copied = Packed(model, partial(rounded, head=model.lm_head))
     copied.refresh()
     copy = copied.model
     assert copy.model.embed_tokens.weight is model.model.embed_tokens.weight
     assert copy.model.norm.weight is model.model.norm.weight
-    (head,) = [one for one in copied.products if one.own[0][0] is model.lm_head.weight]
-    assert head.weight.dtype == torch.bfloat16
-    assert model.lm_head.weight.dtype == torch.float32
+    for one in copied.products:
+        is_head = one.own[0][0] is model.lm_head.weight
+        assert one.weight.dtype == (torch.float32 if is_head else torch.bfloat16)
+    assert len(copied.products) == 2 * 7 + 1
 
 
 def test_under_an_adapter_the_base_is_copied_once() -> None:
@@ -93,8 +111,8 @@ def test_the_adapter_can_be_switched_off_whoever_decodes_first() -> None:
     both(used)
     plain = adapt(llama(), None, 0, "bfloat16").prefill(PROMPTS)[0]
     for one in (fresh, used):
-        assert torch.equal(one.reference().prefill(PROMPTS)[0], plain)
-        assert not torch.equal(one.prefill(PROMPTS)[0], plain)
+        assert alike(one.reference().prefill(PROMPTS)[0], plain)
+        assert not alike(one.prefill(PROMPTS)[0], plain)
 
 
 def test_a_twin_rounds_its_own_weights() -> None:
@@ -102,8 +120,8 @@ def test_a_twin_rounds_its_own_weights() -> None:
     start = both(one)[0]
     twin = one.twin()
     move(twin)
-    assert torch.equal(*both(twin))
-    assert torch.equal(both(one)[0], start)
+    assert alike(*both(twin))
+    assert alike(both(one)[0], start)
 
 
 @packs

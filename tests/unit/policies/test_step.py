@@ -114,30 +114,35 @@ def test_a_prompt_is_held_once_for_all_its_rows_and_leaves_with_the_last(monkeyp
     monkeypatch.setattr(packed, "FEWEST", 1)  # joined products give keys and values as parts of what they make
     state = Transformer(model("llama")).prefill(PROMPTS)[1]
     assert isinstance(state, Rows)
-    layer = state.prompts.layers[0]
-    before = layer.keys.data_ptr()
-    for states in (layer.keys, layer.values):  # read as they stand: neither joined anew nor part of something larger
+    for states in state.prompts[0]:  # read as they stand: neither joined anew nor part of something larger
         assert states.flatten(0, 1).data_ptr() == states.data_ptr()
         assert states.untyped_storage().nbytes() == states.nbytes
     state = state.keep([0] * 4 + [1] * 4)
-    assert state.prompts.layers[0].keys.shape[0] == 2
-    assert state.own.get_seq_length() == 0
+    key_KPTD = state.prompts[0][0]
+    assert key_KPTD.shape[1] == 2
+    assert state.own[0].length == 0
     state.step(torch.zeros(8, dtype=torch.long))
-    assert state.prompts.layers[0].keys.shape[0] == 2
-    assert state.prompts.layers[0].keys.data_ptr() == before  # nothing is copied
-    assert state.keep([4]).prompts.layers[0].keys.shape[0] == 1
+    assert state.prompts[0][0] is key_KPTD  # nothing is copied
+    assert state.keep([4]).prompts[0][0].shape[1] == 1
 
 
 def test_places_and_rows_are_each_others_inverse() -> None:
     for owner_B, prompts in ([0, 0, 1, 1], 2), ([1, 0, 1], 2), ([2, 0, 1, 0], 3), ([0], 1):
         sharing = Sharing.of(owner_B, prompts)
-        rows_BKRX = torch.arange(len(owner_B) * 2 * 3 * 5).view(len(owner_B), 2, 3, 5)
-        places = sharing.to_places(rows_BKRX)
-        assert places.shape == (prompts * 2, sharing.size * 3, 5)
-        assert torch.equal(sharing.to_rows(places, 2), rows_BKRX)
+        rows_KBRX = torch.arange(len(owner_B) * 2 * 3 * 5).view(2, len(owner_B), 3, 5)
+        places = sharing.to_places(rows_KBRX)
+        assert places.shape == (2 * prompts, sharing.size * 3, 5)
+        assert torch.equal(sharing.to_rows(places, 2), rows_KBRX)
         for row, owner in enumerate(owner_B):  # each row stands with its prompt, whole
-            mine = places.view(prompts, 2, sharing.size, 3, 5)[owner]
-            assert any(torch.equal(mine[:, g], rows_BKRX[row]) for g in range(sharing.size))
+            mine = places.view(2, prompts, sharing.size, 3, 5)[:, owner]
+            assert any(torch.equal(mine[:, g], rows_KBRX[:, row]) for g in range(sharing.size))
+
+
+def test_rows_in_order_are_read_as_they_stand() -> None:
+    sharing = Sharing.of([0, 0, 1, 1], 2)
+    rows_KBRX = torch.arange(2 * 4 * 3 * 5).view(2, 4, 3, 5)
+    assert sharing.to_places(rows_KBRX).data_ptr() == rows_KBRX.data_ptr()
+    assert sharing.to_places(rows_KBRX[..., :3]).data_ptr() == rows_KBRX.data_ptr()
 
 
 def test_other_models_decode_as_transformers_does() -> None:
