@@ -28,7 +28,7 @@ JOINED = {"q_proj": "qkv", "k_proj": "qkv", "v_proj": "qkv", "gate_proj": "mlp",
 """Layers that read the same input in most models. Where they do not, they are multiplied more often than needed."""
 Place = tuple[nn.Module, str]
 """Where a layer stands: the module around it, and its name there."""
-Make = Callable[[Sequence[nn.Linear]], "list[Product]"]
+Make = Callable[[Sequence[Any]], "list[Product]"]
 
 
 def can_pack(dtype: torch.dtype) -> bool:
@@ -44,14 +44,15 @@ class Product:
 
     def __init__(self, layers: Sequence[nn.Linear], dtype: torch.dtype) -> None:
         self.own = [(layer.weight, layer.bias) for layer in layers]  # they stay the source's parameters alone
+        self.sources: list[Tensor] = [one for one in chain.from_iterable(self.own) if one is not None]
         self.widths = [layer.out_features for layer in layers]
         self.dtype = dtype
         self.release()
 
     @property
     def trains(self) -> bool:
-        """Whether the weights change from step to step."""
-        return any(weight.requires_grad for weight, _ in self.own)
+        """Whether what is copied changes from step to step."""
+        return any(source.requires_grad for source in self.sources)
 
     def release(self) -> None:
         """Free the copy; `refresh` makes it anew."""
@@ -63,7 +64,7 @@ class Product:
 
     def refresh(self) -> None:
         """Copy the weights again if they have changed in place since the last time."""
-        versions = [one._version for one in chain.from_iterable(self.own) if one is not None]
+        versions = [source._version for source in self.sources]
         if versions == self.versions:
             return
         self.release()
@@ -129,13 +130,19 @@ class PackedLinear(nn.Module):
 class Packed:
     """A model that shares every tensor with `source`, but multiplies by copies of its linear weights.
 
-    `make` says which products take the places of linear layers that may be joined, or none.
+    `make` says which products take the places of linear layers that may be joined, or none; `adapt` the same of layers
+    with their adapters. Layers whose adapter stays for itself are asked for as any other.
     """
 
-    def __init__(self, source: Any, make: Make) -> None:
+    def __init__(self, source: Any, make: Make, adapt: Make | None = None) -> None:
         shared = {id(tensor): tensor for tensor in chain(source.parameters(), source.buffers())}
         self.model, self.products = copy.deepcopy(source, shared), list[Product]()
-        for places in side_by_side(self.model):
+        if adapt is not None:
+            self._replace(side_by_side(self.model, with_adapters=True), adapt)
+        self._replace(side_by_side(self.model), make)
+
+    def _replace(self, groups: Sequence[Sequence[Place]], make: Make) -> None:
+        for places in groups:
             free = iter(places)
             for product in make([getattr(*place) for place in places]):
                 self.products.append(product)
@@ -173,11 +180,13 @@ def is_large(layers: Sequence[nn.Linear]) -> bool:
     return sum(layer.weight.numel() for layer in layers) >= FEWEST and layers[0].weight.is_cpu
 
 
-def side_by_side(model: nn.Module) -> list[list[Place]]:
-    """Where the linear layers stand, those together that read the same input."""
+def side_by_side(model: nn.Module, with_adapters: bool = False) -> list[list[Place]]:
+    """Where the linear layers stand, those together that read the same input; or those alone that have an adapter, with
+    it."""
     groups: dict[object, list[Place]] = {}
     for path, parent in list(model.named_modules()):
-        for name, layer in parent.named_children():
+        for name, module in parent.named_children():
+            layer = getattr(module, "base_layer", None) if with_adapters else module
             if isinstance(layer, nn.Linear):
                 around, _, last = f"{path}.{name}".removesuffix(".base_layer").rpartition(".")  # an adapter's base
                 kind = (layer.in_features, layer.weight.dtype, layer.bias is None)

@@ -17,6 +17,7 @@ from torch.nn import Parameter
 from torch.utils.checkpoint import checkpoint
 
 from strop.codec import HFCodec
+from strop.policies.adapted import adapted
 from strop.policies.adapters import LoRA, adapters_off, add_lora
 from strop.policies.demands import require_values
 from strop.policies.learnt import learnt
@@ -63,6 +64,7 @@ class Transformer:
         self.has_adapter = has_adapter
         self.dtype = dtype
         self.is_rounded = dtype == "bfloat16"
+        self._computing = torch.bfloat16 if self.is_rounded else torch.float32
         self.vocabulary: int = model.config.vocab_size
         self.context: int | None = getattr(model.config, "max_position_embeddings", None)
         self._head = model.get_output_embeddings()
@@ -94,7 +96,8 @@ class Transformer:
     def decoding(self) -> Any:
         """The model that decoding reads: it shares its tensors, and multiplies by copies made for few rows."""
         if self._packed is None:
-            self._packed = Packed(self.model, partial(rounded, head=self._head) if self.is_rounded else exact)
+            make = partial(rounded, head=self._head) if self.is_rounded else exact
+            self._packed = Packed(self.model, make, partial(adapted, dtype=self._computing))
         self._packed.refresh()
         return self._packed.model
 
@@ -139,15 +142,14 @@ class Transformer:
     def learning(self) -> Any:
         """The model that a training pass reads: it shares its tensors, and multiplies in ways of its own."""
         if self._learnt is None:
-            dtype = torch.bfloat16 if self.is_rounded else torch.float32
-            self._learnt = Packed(self.model, partial(learnt, dtype=dtype, head=self._head))
+            self._learnt = Packed(self.model, partial(learnt, dtype=self._computing, head=self._head))
         self._learnt.refresh()
         return self._learnt.model
 
     @contextmanager
     def without_adapter(self) -> Iterator[None]:
-        """The base alone, in every model that reads its tensors, for the time of the block."""
-        with adapters_off(self.decoding()), adapters_off(self.learning()):
+        """The base alone, for whoever reads `learning()` in the block."""
+        with adapters_off(self.learning()):
             yield
 
     def reference(self) -> Transformer | AdapterOff:
@@ -253,15 +255,15 @@ class AdapterOff:
         self._policy = policy
         self.vocabulary, self.context = policy.vocabulary, policy.context
 
-    def prefill(self, prompts: Sequence[Tokens]) -> tuple[Tensor, Padded | Rows]:
+    def prefill(self, prompts: Sequence[Tokens]) -> tuple[Tensor, Padded]:
         with self._policy.without_adapter():
-            return self._policy.prefill(prompts)
+            return Padded.read(self._policy.learning(), prompts, self._policy.dtype)
 
-    def decode(self, state: Padded | Rows, tokens_B: Tensor) -> tuple[Tensor, Padded | Rows]:
+    def decode(self, state: Padded, tokens_B: Tensor) -> tuple[Tensor, Padded]:
         with self._policy.without_adapter():
-            return self._policy.decode(state, tokens_B)
+            return state.step(tokens_B), state
 
-    def keep(self, state: Padded | Rows, rows: Sequence[int]) -> Padded | Rows:
+    def keep(self, state: Padded, rows: Sequence[int]) -> Padded:
         return state.keep(rows)
 
     def heads(self, batch: Batch, reduce: Reduce, want: frozenset[Want] = LOGITS) -> dict[str, Tensor]:
