@@ -3,8 +3,9 @@
     python benchmarks/all.py [--peers] [--only sft dpo] [--tiny]
 
 Plainly: what needs nothing but strop. With --peers: what stands beside TRL and Stable-Baselines3, which needs the
-extras strop[peers,control]. A benchmark that fails is named at the end and does not stop the others. --tiny shows in
-minutes whether they work at all, on a folder that is thrown away: its numbers mean nothing and no page changes.
+extras strop[peers,control]. Where the processor multiplies bfloat16, steps of SmolLM2 are measured in both types. A
+benchmark that fails is named at the end and does not stop the others. --tiny shows in minutes whether they work at all,
+on a folder that is thrown away: its numbers mean nothing and no page changes.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pages
+
+from strop.policies.precision import has_bfloat16
 
 HERE = Path(__file__).parent
 PLAIN = (
@@ -42,6 +45,8 @@ PEERS = (
     "grpo --lora --label lora",
     "grpo --group 16 --tokens 128 --label 32x128",
 )
+TYPED = ("training", "ppo", "rollout", "sft", "dpo", "grpo")
+"""What is measured in bfloat16 as well."""
 TINY = {
     "startup": "--steps 1 --only python",
     "tabular": "--steps 2 --episodes 2",
@@ -52,6 +57,15 @@ TINY = {
     "rollout": "--steps 1 --prompts 1 --group 2 --tokens 2",
 }
 TINY_STEP = "--steps 1 --prompts 1 --group 2 --tokens 2"
+
+
+def in_types(words: str) -> list[str]:
+    """A benchmark in float32, and in bfloat16 where that is one and the processor has it."""
+    name, *flags = words.split()
+    if name not in TYPED or not has_bfloat16():
+        return [words]
+    label = f"{flags[flags.index('--label') + 1]}-" if "--label" in flags else ""
+    return [words, f"{words} --dtype bfloat16 --label {label}bfloat16"]
 
 
 def command(words: str, more: Sequence[str], tiny: Path | None) -> list[str]:
@@ -77,7 +91,8 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", help="benchmarks by name (default: all)")
     parser.add_argument("--tiny", action="store_true", help="do they work at all? nothing is kept")
     args, more = parser.parse_known_args()
-    wanted = [words for words in (PEERS if args.peers else PLAIN) if not args.only or words.split()[0] in args.only]
+    chosen = [words for words in (PEERS if args.peers else PLAIN) if not args.only or words.split()[0] in args.only]
+    wanted = [typed for words in chosen for typed in in_types(words)]
     with tempfile.TemporaryDirectory() as folder:
         failed = run(wanted, more, Path(folder) if args.tiny else None)
         if args.tiny:

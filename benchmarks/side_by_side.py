@@ -181,13 +181,17 @@ def machine() -> str:
     """The processor in words, its cores, and whether it multiplies bfloat16 in hardware."""
     import torch
 
+    from strop.policies.precision import HARDWARE
+
     name = platform.processor() or platform.machine()
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").split("\n")
         name = next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     except (OSError, StopIteration):
         pass
-    return f"{name}, {len(os.sched_getaffinity(0))} cores, {torch.backends.cpu.get_cpu_capability()}"
+    told = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+    products = "".join(f", {kind}" for kind in HARDWARE if told.get(kind))
+    return f"{name}, {len(os.sched_getaffinity(0))} cores, {torch.backends.cpu.get_cpu_capability()}{products}"
 
 
 def packages() -> dict[str, str]:

@@ -11,16 +11,20 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from strop.policies.packed import PackedProduct, Product, can_pack, is_large
 
 
-def adapted(layers: Sequence[Any], dtype: torch.dtype) -> list[Product]:
-    """peft's linear layers side by side: large ones, where products can be packed."""
+def adapted(layers: Sequence[Any], dtype: torch.dtype, head: nn.Linear) -> list[Product]:
+    """peft's linear layers side by side: large ones of float32, where products can be packed.
+
+    An adapted head is left to peft, which multiplies it in parts.
+    """
     base = [layer.get_base_layer() for layer in layers]
-    return [AdaptedProduct(layers, dtype)] if is_large(base) and can_pack(dtype) else []
+    fits = is_large(base) and base[0].weight.dtype is torch.float32 and base[0].weight is not head.weight
+    return [AdaptedProduct(layers, dtype)] if fits and can_pack(dtype) else []
 
 
 class AdaptedProduct(PackedProduct):
@@ -37,16 +41,14 @@ class AdaptedProduct(PackedProduct):
         super().release()
         self.up_RO: Tensor | None = None
 
-    def refresh(self) -> None:
-        super().refresh()
-        if self.bias is not None and len(self.bias) == sum(self.widths):
-            self.bias = pad(self.bias, (0, sum(map(len, self.down))))
-
     def copied(self, weights: Sequence[Tensor]) -> Any:
         scaled = [up_OR.detach() * scale for up_OR, scale in zip(self.up, self.scales, strict=True)]
         joined_OR: Tensor = torch.block_diag(*scaled)  # type: ignore[no-untyped-call]
         self.up_RO = joined_OR.t().to(self.dtype).contiguous()
         return super().copied([*weights, *self.down])
+
+    def copied_bias(self, biases: Sequence[Tensor]) -> Tensor:
+        return pad(super().copied_bias(biases), (0, sum(map(len, self.down))))
 
     def multiply(self, rows_NI: Tensor) -> Tensor:
         both, width = super().multiply(rows_NI), sum(self.widths)

@@ -2,7 +2,7 @@
 
 torch's own goes through keys in small blocks, forward and backward, which saves memory where there are thousands of
 them. For a few hundred, in bfloat16, whole products of matrices are three times as fast; as there, nothing of the size
-of the scores is kept for the backward pass.
+of the scores is kept for the backward pass. Scores are rounded once, as everything that a product gives in bfloat16.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def attention(query_BHWD: Tensor, key_BKSD: Tensor, value_BKSD: Tensor, mask: Te
 
 
 class _Attention(torch.autograd.Function):
-    """Products of bfloat16 with everything between them in float32, `rows` sequences at a time."""
+    """Products of bfloat16 and the softmax between them in float32, `rows` sequences at a time."""
 
     @staticmethod
     def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor, mask: Tensor, scaling: float, rows: int) -> Tensor:
@@ -76,5 +76,5 @@ def _blocks(num: int, rows: int) -> Iterator[slice]:
 
 
 def _weights(query: Tensor, key: Tensor, mask: Tensor, scaling: float) -> Tensor:
-    """softmax(scaling * query key) in float32."""
+    """softmax(scaling * query key), in float32 but for the product."""
     return (query @ key.mT).float().mul_(scaling).masked_fill_(~mask, -torch.inf).softmax(dim=-1)

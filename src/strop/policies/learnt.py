@@ -72,9 +72,9 @@ class _Multiply(torch.autograd.Function):
         *own: Tensor,
     ) -> Tensor:
         ctx.widths, ctx.types = widths, [rows_NI.dtype, *(tensor.dtype for tensor in own)]
-        is_frozen = not any(ctx.needs_input_grad[5:])
+        rows_NI, is_frozen = rows_NI.to(weight_OI.dtype), not any(ctx.needs_input_grad[5:])
         ctx.save_for_backward(None if is_frozen else rows_NI.to(rounded_OI.dtype), rounded_OI)
-        return times(rows_NI.to(weight_OI.dtype), weight_OI, bias_O)
+        return times(rows_NI, weight_OI, bias_O)
 
     @staticmethod
     @once_differentiable

@@ -60,7 +60,7 @@ class Product:
         self.bias: Tensor | None = None
         self.versions: list[int] = []
         self._input: Tensor | None = None
-        self._outputs: tuple[Tensor | None, ...] = ()
+        self._outputs: Sequence[Tensor | None] = ()
 
     def refresh(self) -> None:
         """Copy the weights again if they have changed in place since the last time."""
@@ -71,12 +71,16 @@ class Product:
         weights, biases = zip(*self.own, strict=True)
         with torch.inference_mode(False), torch.no_grad():  # whoever asks first, others may learn through it
             self.weight = self.copied(weights)
-            self.bias = None if biases[0] is None else one_below_another(biases, self.dtype)
+            self.bias = None if biases[0] is None else self.copied_bias(biases)
         self.versions = versions
 
     def copied(self, weights: Sequence[Tensor]) -> Any:
         """The layers' weights as `multiply` wants them."""
         return one_below_another(weights, self.dtype)
+
+    def copied_bias(self, biases: Sequence[Tensor]) -> Tensor:
+        """The layers' biases as `multiply` wants them."""
+        return one_below_another(biases, self.dtype)
 
     def multiply(self, rows_NI: Tensor) -> Tensor:
         """[N, in] to [N, all layers' out], in `dtype`."""
@@ -85,11 +89,12 @@ class Product:
 
     def read(self, index: int, input: Tensor) -> Tensor:
         """What layer `index` makes of [..., in]. The other layers' parts wait until these ask with the same input."""
-        assert self.weight is not None, "refresh() comes first"
+        assert self.weight is not None, "refresh() comes first; prefill() in between frees what trains"
         outputs = self._outputs if input is self._input else ()
         if not outputs or outputs[index] is None:
             out_NO = self.multiply(input.reshape(-1, input.shape[-1]))
-            outputs = torch.split(out_NO.view(*input.shape[:-1], -1), self.widths, dim=-1)
+            # not views to autograd: some models write into what a layer gives them
+            outputs = torch.unsafe_split_with_sizes(out_NO.view(*input.shape[:-1], -1), self.widths, dim=-1)
         found = outputs[index]
         assert found is not None
         waiting = (*outputs[:index], None, *outputs[index + 1 :])
@@ -150,7 +155,7 @@ class Packed:
                     setattr(*next(free), PackedLinear(product, index))
 
     def refresh(self) -> None:
-        """Copy again what has changed: under an adapter, only the adapter."""
+        """Copy again what has changed."""
         for product in self.products:
             product.refresh()
 
@@ -182,12 +187,12 @@ def is_large(layers: Sequence[nn.Linear]) -> bool:
 
 def side_by_side(model: nn.Module, with_adapters: bool = False) -> list[list[Place]]:
     """Where the linear layers stand, those together that read the same input; or those alone that have an adapter, with
-    it."""
+    it. Layers that compute something else (quantised ones) are left out."""
     groups: dict[object, list[Place]] = {}
     for path, parent in list(model.named_modules()):
         for name, module in parent.named_children():
             layer = getattr(module, "base_layer", None) if with_adapters else module
-            if isinstance(layer, nn.Linear):
+            if isinstance(layer, nn.Linear) and type(layer).forward is nn.Linear.forward:
                 around, _, last = f"{path}.{name}".removesuffix(".base_layer").rpartition(".")  # an adapter's base
                 kind = (layer.in_features, layer.weight.dtype, layer.bias is None)
                 groups.setdefault((around, JOINED.get(last, last), *kind), []).append((parent, name))

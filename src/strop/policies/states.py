@@ -23,7 +23,7 @@ class States:
     length: int = 0
 
     def write(self, key_KBD: Tensor, value_KBD: Tensor) -> tuple[Tensor, Tensor]:
-        """One more token a row: all keys and values [K, B, length, D], without a copy."""
+        """One more token a row: all keys and values [K, B, length, D], without a copy of the others."""
         if self.length == self.key_KBTD.shape[2]:
             self.key_KBTD = _roomier(self.key_KBTD, key_KBD)
             self.value_KBTD = _roomier(self.value_KBTD, value_KBD)
@@ -33,9 +33,9 @@ class States:
         return self.key_KBTD[:, :, : self.length], self.value_KBTD[:, :, : self.length]
 
     def keep(self, rows: Sequence[int]) -> None:
-        """These rows, in this order. Where each stands already, or comes from behind all of them, little is moved."""
+        """These rows, in this order, in one block again: it is copied once here, and not by every reader."""
         if self.length:
-            self.key_KBTD, self.value_KBTD = _kept(self.key_KBTD, rows), _kept(self.value_KBTD, rows)
+            self.key_KBTD, self.value_KBTD = self.key_KBTD[:, rows], self.value_KBTD[:, rows]
 
 
 def _roomier(old_KBTD: Tensor, new_KBD: Tensor) -> Tensor:
@@ -45,12 +45,3 @@ def _roomier(old_KBTD: Tensor, new_KBD: Tensor) -> Tensor:
     if length:
         roomy_KBTD[:, :, :length] = old_KBTD
     return roomy_KBTD
-
-
-def _kept(states_KBTD: Tensor, rows: Sequence[int]) -> Tensor:
-    if not all(row == i or row >= len(rows) for i, row in enumerate(rows)):
-        return states_KBTD[:, rows]
-    for i, row in enumerate(rows):
-        if row != i:
-            states_KBTD[:, i] = states_KBTD[:, row]
-    return states_KBTD[:, : len(rows)]

@@ -20,7 +20,7 @@ from strop.policies.ragged import window
 from strop.policies.states import States
 
 KINDS = frozenset({"llama", "mistral", "qwen2", "qwen3"})
-"""Kinds of models whose layers are what `_layer` computes; tests compare each with transformers' own pass."""
+"""Kinds of models whose layers are what `Rows.step` computes; tests compare each with transformers' own pass."""
 
 
 def fits(model: Any) -> bool:
@@ -141,7 +141,8 @@ def continued(read: Padded, model: Any) -> Padded | Rows:
 def _heads_first(key_PKTD: Tensor, value_PKTD: Tensor) -> tuple[Tensor, Tensor]:
     """[K, P, T, D] in float32, in pieces of their own: what made them may hold more, and is freed."""
     key, value = (
-        one.transpose(0, 1).float().clone(memory_format=torch.contiguous_format) for one in (key_PKTD, value_PKTD)
+        one.transpose(0, 1).to(torch.float32, copy=True, memory_format=torch.contiguous_format)
+        for one in (key_PKTD, value_PKTD)
     )
     return key, value
 

@@ -78,7 +78,10 @@ class Transformer:
     # ------------------------------------------------------------ acting
 
     def prefill(self, prompts: Sequence[Tokens]) -> tuple[Tensor, Padded | Rows]:
-        """Read left-padded prompts; only the last position's logits are computed."""
+        """Read left-padded prompts; only the last position's logits are computed.
+
+        Frees what a training pass holds of weights that train: what `heads` gave is back-propagated before.
+        """
         if self._learnt is not None:
             self._learnt.release()
         model = self.decoding()
@@ -97,7 +100,7 @@ class Transformer:
         """The model that decoding reads: it shares its tensors, and multiplies by copies made for few rows."""
         if self._packed is None:
             make = partial(rounded, head=self._head) if self.is_rounded else exact
-            self._packed = Packed(self.model, make, partial(adapted, dtype=self._computing))
+            self._packed = Packed(self.model, make, partial(adapted, dtype=self._computing, head=self._head))
         self._packed.refresh()
         return self._packed.model
 

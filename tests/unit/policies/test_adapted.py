@@ -78,7 +78,7 @@ def test_the_parts_of_an_adapter_are_scaled_and_do_not_mix() -> None:
     one = policy()
     layer = one.model.model.layers[0].self_attn
     peft = [layer.q_proj, layer.k_proj, layer.v_proj]
-    (product,) = adapted(peft, torch.float32)
+    (product,) = adapted(peft, torch.float32, one.model.lm_head)
     product.refresh()
     given = torch.randn(5, 16)
     for index, alone in enumerate(peft):
@@ -86,6 +86,15 @@ def test_the_parts_of_an_adapter_are_scaled_and_do_not_mix() -> None:
     product.release()
     assert product.weight is None
     assert product.up_RO is None
+
+
+def test_other_types_and_an_adapted_head_are_left_to_peft() -> None:
+    one = policy()
+    layers, head = [one.model.model.layers[0].mlp.down_proj], one.model.lm_head
+    assert len(adapted(layers, torch.float32, head)) == 1
+    assert adapted(layers, torch.float32, layers[0].get_base_layer()) == []
+    layers[0].double()
+    assert adapted(layers, torch.float32, head) == []
 
 
 def test_small_ones_stay_with_peft(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -125,12 +125,13 @@ def test_after_a_step_it_reads_the_new_weights(dtype: str, lora: LoRA | None) ->
     assert (after_N - true_N).abs().max() < (1e-4 if dtype == "float32" else 0.2)
 
 
+@FULL_OR_LORA
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_copies_that_were_made_while_sampling_can_be_learned_through(dtype: str) -> None:
-    one, other = policy(dtype=dtype), policy(dtype=dtype)
+def test_copies_that_were_made_while_sampling_can_be_learned_through(dtype: str, lora: LoRA | None) -> None:
+    one, other = policy(lora, dtype), policy(lora, dtype)
     with torch.inference_mode():
+        one.prefill([(1, 2)])  # frees what trains
         ours(one)
-        one.prefill([(1, 2)])
     for found, expected in zip(gradients(one, ours)[1], gradients(other, ours)[1], strict=True):
         assert torch.equal(found, expected)
 
@@ -143,6 +144,32 @@ def test_what_trains_is_held_once_at_a_time(lora: LoRA | None) -> None:
     assert one._learnt is not None
     held = [product.trains for product in one._learnt.products if product.weight is not None]
     assert held == [False] * sum(not product.trains for product in one._learnt.products)
+
+
+@pytest.mark.parametrize("widths", [(3,), (3, 2)], ids=str)
+def test_a_model_may_write_into_what_a_layer_gives(widths: tuple[int, ...]) -> None:
+    torch.manual_seed(0)
+    layers = [torch.nn.Linear(7, width) for width in widths]
+    given, found = torch.randn(5, 7), []
+    for joined in (True, False):
+        product = LearntProduct(layers, torch.float32, torch.float32)
+        product.refresh()
+        outs = [product.read(i, given) if joined else layer(given) for i, layer in enumerate(layers)]
+        for out in outs:
+            out *= 2
+        total = sum((out.square().sum() for out in outs), start=torch.zeros(()))
+        found.append(torch.autograd.grad(total, [layer.weight for layer in layers]))
+    for ours_OI, theirs_OI in zip(*found, strict=True):
+        torch.testing.assert_close(ours_OI, theirs_OI, rtol=1e-5, atol=1e-5)
+
+
+def test_layers_that_compute_something_else_stay_as_they_are() -> None:
+    class Doubled(torch.nn.Linear):
+        def forward(self, input: Tensor) -> Tensor:
+            return 2 * super().forward(input)
+
+    holder = torch.nn.ModuleDict({"plain": torch.nn.Linear(4, 5), "doubled": Doubled(4, 5)})
+    assert [name for places in packed.side_by_side(holder) for _, name in places] == ["plain"]
 
 
 def test_under_an_adapter_inputs_are_not_kept_for_frozen_weights() -> None:

@@ -92,7 +92,7 @@ def test_only_linear_weights_are_held_twice_and_embedding_and_head_stay_exact() 
     assert len(copied.products) == 2 * 7 + 1
 
 
-def test_under_an_adapter_the_base_is_copied_once() -> None:
+def test_what_an_adapter_leaves_alone_is_copied_once() -> None:
     one = policy(lora=True)
     both(one)
     assert one._packed is not None

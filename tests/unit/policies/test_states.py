@@ -56,9 +56,11 @@ def test_it_grows_past_its_room() -> None:
     both.write()
 
 
-def test_a_token_is_written_without_moving_the_others_and_a_row_in_place() -> None:
+@pytest.mark.parametrize("rows", [[0, 1, 2], [0, 2], [2, 2, 0, 1]], ids=str)
+def test_a_token_is_written_without_moving_the_others_and_all_are_read_as_they_stand(rows: list[int]) -> None:
     both = Both(3)
     place = both.write()[0].data_ptr()
     assert both.write()[0].data_ptr() == place
-    both.keep([0, 2])
-    assert both.write()[0].data_ptr() == place
+    both.keep(rows)
+    for states in both.write():
+        assert states.flatten(0, 1).data_ptr() == states.data_ptr()

@@ -98,13 +98,15 @@ def test_the_sampler_gap_is_told_and_above_tolerance_stops():
 def test_bfloat16_may_scatter_but_not_lean_to_one_side():
     scattered = {
         "policy/sampler_gap_max": Max(0.3),
-        "policy/sampler_gap_mean": Mean(0.019, 1.0),
+        "policy/sampler_gap_mean": Mean(0.049, 1.0),
         "policy/sampler_gap_bias": Mean(-0.004, 1.0),
     }
     assert "bias -0.004" in sampler_gap(scattered, GapTolerance.of("bfloat16"))
     leaning = scattered | {"policy/sampler_gap_bias": Mean(-0.006, 1.0)}
     with pytest.raises(Stopped, match=r"allowed bias 0\.005"):
         sampler_gap(leaning, GapTolerance.of("bfloat16"))
+    with pytest.raises(Stopped, match=r"allowed mean 0\.05"):
+        sampler_gap(scattered | {"policy/sampler_gap_mean": Mean(0.051, 1.0)}, GapTolerance.of("bfloat16"))
 
 
 def test_measures_by_hand():
