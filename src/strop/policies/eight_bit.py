@@ -102,7 +102,7 @@ class EightBitDecoder:
 
     def __init__(self, policy: Transformer) -> None:
         require_eight_bits()
-        others = partial(rounded, head=policy.model.get_output_embeddings()) if policy.is_rounded else exact
+        others = partial(rounded, head=policy.model.get_output_embeddings()) if policy.dtype == "bfloat16" else exact
         self.policy = policy
         self.copy = Packed(policy.model, lambda own: [EightBitProduct(own)] if is_large(own) else others(own))
         if not any(isinstance(product, EightBitProduct) for product in self.copy.products):

@@ -63,8 +63,7 @@ class Transformer:
         self.model = model.eval()  # dropout would make the scored law differ from the sampled one
         self.has_adapter = has_adapter
         self.dtype = dtype
-        self.is_rounded = dtype == "bfloat16"
-        self._computing = torch.bfloat16 if self.is_rounded else torch.float32
+        self.torch_dtype: torch.dtype = getattr(torch, dtype)
         self.vocabulary: int = model.config.vocab_size
         self.context: int | None = getattr(model.config, "max_position_embeddings", None)
         self._head = model.get_output_embeddings()
@@ -99,8 +98,8 @@ class Transformer:
     def decoding(self) -> Any:
         """The model that decoding reads: it shares its tensors, and multiplies by copies made for few rows."""
         if self._packed is None:
-            make = partial(rounded, head=self._head) if self.is_rounded else exact
-            self._packed = Packed(self.model, make, partial(adapted, dtype=self._computing, head=self._head))
+            make = partial(rounded, head=self._head) if self.dtype == "bfloat16" else exact
+            self._packed = Packed(self.model, make, partial(adapted, dtype=self.torch_dtype, head=self._head))
         self._packed.refresh()
         return self._packed.model
 
@@ -145,7 +144,7 @@ class Transformer:
     def learning(self) -> Any:
         """The model that a training pass reads: it shares its tensors, and multiplies in ways of its own."""
         if self._learnt is None:
-            self._learnt = Packed(self.model, partial(learnt, dtype=self._computing, head=self._head))
+            self._learnt = Packed(self.model, partial(learnt, dtype=self.torch_dtype, head=self._head))
         self._learnt.refresh()
         return self._learnt.model
 

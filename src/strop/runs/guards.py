@@ -6,13 +6,14 @@ Each guard says what it saw, why it matters and what to do. They are functions o
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from strop.runs.measures import scored_groups
 from strop.runs.records import Event
-from strop.types import Episode, Metric, State, Stopped, Unscored
+from strop.types import Episode, Mean, Metric, State, Stopped, Unscored
 
 LOST_SHARE, LOST_STEPS, REPEAT_AFTER = 0.2, 3, 20
 
@@ -22,12 +23,18 @@ class GapTolerance:
     """How far the sampler's log-probs may lie from the trainer's, in nats. None: not checked.
 
     `max` and `mean` are of the gap's size; `bias` is of its mean with the sign, which must vanish where rounding is
-    the only cause. The defaults are for float32.
+    the only cause. Both means hold for many tokens; those of a few scatter, and may be larger (`scatter`). The defaults
+    are for float32.
     """
 
     max: float | None = 1e-4
     mean: float | None = None
     bias: float | None = None
+
+    def scatter(self, tokens: float) -> float:
+        """What a mean over so many tokens may lie beside its bound: four times its standard error, were `mean` the
+        gap's standard deviation."""
+        return 0.0 if self.mean is None else 4.0 * self.mean / math.sqrt(tokens)
 
     @classmethod
     def of(cls, dtype: str) -> GapTolerance:
@@ -131,10 +138,9 @@ def signal_warning(episodes: Sequence[Episode]) -> str:
 
 def sampler_gap(metrics: Mapping[str, Metric], tolerance: GapTolerance) -> str:
     """The measured gap between sampler and trainer in words (nothing if not measured); above tolerance, stop."""
+    found = {kind: metrics.get(f"policy/sampler_gap_{kind}") for kind in ("max", "mean", "bias")}
     measured = {
-        kind: (metrics[f"policy/sampler_gap_{kind}"].value, allowed)
-        for kind, allowed in (("max", tolerance.max), ("mean", tolerance.mean), ("bias", tolerance.bias))
-        if f"policy/sampler_gap_{kind}" in metrics
+        kind: (metric.value, _allowed(tolerance, kind, metric)) for kind, metric in found.items() if metric is not None
     }
     if not measured:
         return ""
@@ -143,12 +149,18 @@ def sampler_gap(metrics: Mapping[str, Metric], tolerance: GapTolerance) -> str:
     over = {kind: pair for kind, pair in measured.items() if pair[1] is not None and not abs(pair[0]) <= pair[1]}
     if not over:
         return f"The sampler's and the trainer's log-probs agree: gap {gaps} nats a token."
-    limits = ", ".join(f"{kind} {allowed:g}" for kind, (_, allowed) in over.items())
+    limits = ", ".join(f"{kind} {allowed:.2g}" for kind, (_, allowed) in over.items())
     raise Stopped(
         f"The sampler's and the trainer's log-probs of the same tokens differ: gap {gaps} nats a token, allowed "
         f"{limits}. The gradient would belong to another policy than the one that acted. Likely causes: sampler and "
         "trainer use other weights, another number type, temperature, top_p/top_k or position ids, or dropout is on."
     )
+
+
+def _allowed(tolerance: GapTolerance, kind: str, metric: Metric) -> float | None:
+    """The bound of one kind of gap, as it was measured."""
+    bound: float | None = getattr(tolerance, kind)
+    return bound if bound is None or not isinstance(metric, Mean) else bound + tolerance.scatter(metric.count)
 
 
 def _verdict(score: float) -> str:

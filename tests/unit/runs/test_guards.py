@@ -84,7 +84,7 @@ def test_groups_without_signal_are_counted_and_explained():
 
 
 def test_the_sampler_gap_is_told_and_above_tolerance_stops():
-    metrics = {"policy/sampler_gap_max": Max(5e-5), "policy/sampler_gap_mean": Mean(1e-5, 1.0)}
+    metrics = {"policy/sampler_gap_max": Max(5e-5), "policy/sampler_gap_mean": Mean(1e-5 * 1e6, 1e6)}
     assert "gap max 5e-05, mean 1e-05" in sampler_gap(metrics, GapTolerance())
     assert sampler_gap({}, GapTolerance()) == ""
     with pytest.raises(Stopped, match=r"max 5e-05.*allowed max 1e-05.*Likely causes"):
@@ -95,18 +95,38 @@ def test_the_sampler_gap_is_told_and_above_tolerance_stops():
         sampler_gap({"policy/sampler_gap_max": Max(math.nan)}, GapTolerance())
 
 
+MANY = 10**8
+
+
+def over(tokens: float, mean: float) -> Mean:
+    """The mean of so many tokens."""
+    return Mean(mean * tokens, tokens)
+
+
 def test_bfloat16_may_scatter_but_not_lean_to_one_side():
     scattered = {
         "policy/sampler_gap_max": Max(0.3),
-        "policy/sampler_gap_mean": Mean(0.049, 1.0),
-        "policy/sampler_gap_bias": Mean(-0.004, 1.0),
+        "policy/sampler_gap_mean": over(MANY, 0.049),
+        "policy/sampler_gap_bias": over(MANY, -0.004),
     }
     assert "bias -0.004" in sampler_gap(scattered, GapTolerance.of("bfloat16"))
-    leaning = scattered | {"policy/sampler_gap_bias": Mean(-0.006, 1.0)}
+    leaning = scattered | {"policy/sampler_gap_bias": over(MANY, -0.006)}
     with pytest.raises(Stopped, match=r"allowed bias 0\.005"):
         sampler_gap(leaning, GapTolerance.of("bfloat16"))
     with pytest.raises(Stopped, match=r"allowed mean 0\.05"):
-        sampler_gap(scattered | {"policy/sampler_gap_mean": Mean(0.051, 1.0)}, GapTolerance.of("bfloat16"))
+        sampler_gap(scattered | {"policy/sampler_gap_mean": over(MANY, 0.051)}, GapTolerance.of("bfloat16"))
+
+
+def test_the_mean_of_a_few_tokens_may_scatter():
+    for kind, bound in ("mean", 0.05), ("bias", 0.005):
+        for tokens in (1, 16, 400):
+            allowed = bound + 4 * 0.05 / math.sqrt(tokens)
+            for share in (0.99, -0.99) if kind == "bias" else (0.99,):
+                told = {f"policy/sampler_gap_{kind}": over(tokens, share * allowed)}
+                assert "agree" in sampler_gap(told, GapTolerance.of("bfloat16"))
+            with pytest.raises(Stopped, match=f"allowed {kind}"):
+                sampler_gap({f"policy/sampler_gap_{kind}": over(tokens, 1.01 * allowed)}, GapTolerance.of("bfloat16"))
+    assert GapTolerance().scatter(1) == 0.0
 
 
 def test_measures_by_hand():
