@@ -62,7 +62,7 @@ class Table:
 
     def row(self, prefix: Tokens) -> int:
         """The row of a prefix, made when it is first asked for."""
-        key = prefix if self.order is None else prefix[-self.order :]
+        key = self._context(prefix)
         if key not in self._row:
             if len(self._row) == self.weight.shape[0]:
                 raise ValueError(
@@ -138,8 +138,18 @@ class Table:
         self._row.clear()  # in place: a twin shares it
         self._row.update((tuple(prefix), i) for i, prefix in enumerate(state["contexts"]))
 
+    def _context(self, prefix: Tokens) -> Tokens:
+        return prefix if self.order is None else prefix[-self.order :]
+
     def _read(self, prefixes: Sequence[Tokens]) -> Tensor:
-        return self.weight.detach()[[self.row(prefix) for prefix in prefixes]]
+        """To act makes no rows: a judgement, which a run that goes on does not repeat, leaves no trace.
+
+        A context without a row reads the next free one, since all of these are alike.
+        """
+        free = len(self._row)
+        if free == self.weight.shape[0]:
+            return self.weight.detach()[[self.row(prefix) for prefix in prefixes]]
+        return self.weight.detach()[[self._row.get(self._context(prefix), free) for prefix in prefixes]]
 
 
 def scatter(value_N: Tensor, decision_BT: Tensor) -> Tensor:

@@ -24,11 +24,11 @@ WORDS = ["a", "b", "c"]
 def steered(kind: str, strength: float = 2.0) -> Steered:
     """A base and a critic whose numbers differ."""
     base = {
-        "table": Table.Config(words=WORDS, value_head=True),
+        "table": Table.Config(words=WORDS, order=1, value_head=True),
         "scratch": Scratch(words=WORDS, width=16, num_heads=2, value_head=True),
     }[kind]
     policy, _ = Steered.Config(base=base, strength=strength).build(0, "float32")
-    policy.prefill([(1,), (1, 0), (2, 2)])
+    score(policy, batch_of(episode(turn((0,), (1, 2, 0)))), Sampling())  # every context of one word has a row
     generator = torch.Generator().manual_seed(3)
     with torch.no_grad():
         for parameter in policy.parameters():
