@@ -152,7 +152,9 @@ def test_an_unscored_episode_without_logprobs_has_no_weight_to_give() -> None:
 
 @pytest.mark.parametrize("level", ["token", "sequence"])
 def test_the_embedded_sampler_needs_no_correction(level: Any) -> None:
-    policy, codec = Table.Config(words=["a", "b", "c"], has_end=True).build(0)
+    policy, codec = Table.Config(words=["a", "b", "c"], has_end=True, order=1).build(0)
+    for token in range(policy.vocabulary):
+        policy.row((token,))
     set_weights(policy, random_weights(policy, seed=2))
     rewards = {"r": (lambda task, one: float(len(one.text)), 1.0)}
     scene = Scene(environment=SingleTurn, rewards=rewards, codec=codec, context=None, seed=0)
