@@ -121,7 +121,8 @@ class Transformer:
             hidden_NH = hidden_at_decisions(model.base_model, batch.tokens_BT, decision_BT)
         tokens_N = batch.tokens_BT[decision_BT]
         limit = max(1, CHUNK_BYTES // (4 * self.vocabulary))
-        chunk = max(1, math.ceil(len(tokens_N) / max(1, math.ceil(len(tokens_N) / limit))))  # of equal size
+        num_chunks = max(1, math.ceil(len(tokens_N) / limit))
+        chunk = max(1, math.ceil(len(tokens_N) / num_chunks))  # of equal size
 
         def read(hidden_nH: Tensor, tokens_n: Tensor, first: int) -> Mapping[str, Tensor]:
             logits_nV = value_n = None
