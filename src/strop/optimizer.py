@@ -44,6 +44,10 @@ class AdamW:
         inner = torch.optim.AdamW(
             parameters, betas=self.betas, eps=self.eps, weight_decay=self.weight_decay, fused=True
         )
+        for parameter in parameters:
+            # torch makes them in the first step, between what that frees: the free memory would stay in pieces
+            moments = {name: torch.zeros_like(parameter) for name in ("exp_avg", "exp_avg_sq")}
+            inner.state[parameter] = {"step": torch.zeros(()), **moments}
         return Optimizer(inner, self.lr, self.max_grad_norm, self.warmup_steps)
 
 

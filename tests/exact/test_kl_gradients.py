@@ -64,7 +64,7 @@ def test_grpo_takes_kl_off_after_normalising() -> None:
 def test_kl_of_a_real_transformer_in_small_chunks(
     placement: str, estimator: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("strop.policies.transformer.CHUNK_BYTES", 1)  # one decision a chunk
+    monkeypatch.setattr("strop.policies.reading.CHUNK_BYTES", 1)  # one decision a chunk
     tree = Tree(transformer("gpt2", vocabulary=3), 2, end=0)
     reference = flat(tree.policy.parameters()) + random_weights(tree.policy, seed=1, scale=0.1)
     algorithm = build(REINFORCE, tree, placement, estimator, reference, baseline_decay=None)

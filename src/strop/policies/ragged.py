@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from strop.policies.attention import attention
 
@@ -51,6 +52,15 @@ def window(config: Any) -> int | None:
     """How many tokens a layer looks back over; None where it sees all of them."""
     limit: int | None = getattr(config, "sliding_window", None)
     return limit if getattr(config, "use_sliding_window", True) else None
+
+
+def round_number(num: int) -> int:
+    """The next of the numbers that have 16 steps from each power of two to the next.
+
+    oneDNN makes a program for each size of a product, and keeps it: half a megabyte. Rounded up, sizes come back.
+    """
+    step = 1 << max(0, num.bit_length() - 5)
+    return -(-num // step) * step
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +101,8 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row of S tokens: distinct prompts, then the rest of every sequence, each as far as it is read.
+    """One row of S tokens: distinct prompts, then the rest of every sequence, each as far as it is read; then tokens
+    that nobody reads, up to a round number.
 
     owner_B   which prompt each rest continues; None where every sequence is its own, and no prompt stands apart
     mask      bool [B, 1, groups * rest, prompt + rest]: which keys a token of a rest sees; None without prompts
@@ -130,9 +141,11 @@ class Row:
         if owner_B is not None:
             end_P = prompts.start_B + length_P - 1
             before_N = torch.where(slot_N == first_B[of_N], end_P[owner_B[of_N]], before_N)
+        token_S = torch.cat([flat, tokens_BT[of_rest, position]])
+        extra = round_number(len(token_S)) - len(token_S)
         return cls(
-            token_S=torch.cat([flat, tokens_BT[of_rest, position]]),
-            position_S=torch.cat([prompts.where()[1], position]),
+            token_S=pad(token_S, (0, extra)),
+            position_S=pad(torch.cat([prompts.where()[1], position]), (0, extra)),
             prompts=prompts,
             rests=rests,
             owner_B=owner_B,
@@ -155,12 +168,14 @@ def attend(
     """transformers' interface: [1, heads, S, D] to [1, S, heads, D], every sequence for itself."""
     # under autocast positions are turned in float32, and attention would round to the values' type by itself
     states = [one[0].transpose(0, 1).to(value.dtype) for one in (query, key, value)]
+    sizes = [len(row.prompts.slot_S), len(row.rests.slot_S)]
+    sizes.append(len(row.token_S) - sum(sizes))
+    prompts, rests, unread = zip(*(torch.split(one, sizes) for one in states), strict=True)
     if row.owner_B is None:
-        return _whole(row.rests, states, scaling).unsqueeze(0), None
-    num = len(row.prompts.slot_S)
-    prompts, rests = [one[:num] for one in states], [one[num:] for one in states]
-    out_P, out_R = _whole(row.prompts, prompts, scaling), _continued(row, row.owner_B, prompts, rests, scaling)
-    return torch.cat([out_P, out_R]).unsqueeze(0), None
+        outs = [_whole(row.rests, rests, scaling)]
+    else:
+        outs = [_whole(row.prompts, prompts, scaling), _continued(row, row.owner_B, prompts, rests, scaling)]
+    return torch.cat([*outs, torch.zeros_like(unread[0])]).unsqueeze(0), None
 
 
 def _whole(block: Block, states: Sequence[Tensor], scaling: float) -> Tensor:

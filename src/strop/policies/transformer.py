@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,7 +13,6 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 from torch.nn import Parameter
-from torch.utils.checkpoint import checkpoint
 
 from strop.codec import HFCodec
 from strop.policies.adapted import adapted
@@ -25,13 +23,12 @@ from strop.policies.packed import Packed, exact, rounded
 from strop.policies.padded import Padded, computing
 from strop.policies.pretrained import load
 from strop.policies.ragged import hidden_at_decisions
+from strop.policies.reading import Reading
 from strop.policies.step import Rows, continued
 from strop.policies.table import LOGITS, scatter
-from strop.types import Batch, Heads, Policy, Reduce, State, Tokens, Want
+from strop.types import Batch, Policy, Reduce, State, Tokens, Want
 
 VALUE_HEAD = "value_head"
-CHUNK_BYTES = 64 * 2**20
-"""The most of a chunk of logits in float32: some hundred rows, enough for the head's products to run at full speed."""
 
 
 class Transformer:
@@ -55,6 +52,8 @@ class Transformer:
         def build(self, seed: int, dtype: str) -> tuple[Transformer, HFCodec]:
             """Load it and put the adapter in; the seed draws the adapter's start."""
             model, codec = load(self.model)
+            if self.lora is None:
+                off_the_file(model)
             return adapt(model, self.lora, seed, dtype, self.value_head), codec
 
     def __init__(self, model: Any, has_adapter: bool = False, dtype: str = "float32", value_head: bool = False) -> None:
@@ -116,31 +115,11 @@ class Transformer:
             self._packed.release()  # a step follows that changes the weights, and it needs the memory first
         decision_BT = batch.decision_BT
         model = self.learning()
-        head = model.get_output_embeddings()
         with computing(self.dtype):
             hidden_NH = hidden_at_decisions(model.base_model, batch.tokens_BT, decision_BT)
-        tokens_N = batch.tokens_BT[decision_BT]
-        limit = max(1, CHUNK_BYTES // (4 * self.vocabulary))
-        num_chunks = max(1, math.ceil(len(tokens_N) / limit))
-        chunk = max(1, math.ceil(len(tokens_N) / num_chunks))  # of equal size
-
-        def read(hidden_nH: Tensor, tokens_n: Tensor, first: int) -> Mapping[str, Tensor]:
-            logits_nV = value_n = None
-            if "logits" in want or "q" in want:
-                logits_nV = head(hidden_nH)
-            if self.value_head is not None and "value" in want:
-                value_n = self.value_head(hidden_nH.to(self.value_head.weight.dtype)).squeeze(-1)
-            logits, q = (logits_nV if name in want else None for name in ("logits", "q"))
-            return reduce(Heads(tokens_n, first, logits_NV=logits, value_N=value_n, q_NV=q))
-
-        parts: list[Mapping[str, Tensor]] = []
-        for first in range(0, max(len(tokens_N), 1), chunk):
-            hidden_nH, tokens_n = hidden_NH[first : first + chunk], tokens_N[first : first + chunk]
-            if hidden_nH.requires_grad:
-                parts.append(checkpoint(read, hidden_nH, tokens_n, first, use_reentrant=False))
-            else:
-                parts.append(read(hidden_nH, tokens_n, first))
-        return {name: scatter(torch.cat([part[name] for part in parts]), decision_BT) for name in parts[0]}
+        reading = Reading(model.get_output_embeddings(), self.value_head, self.vocabulary, want, reduce)
+        found = reading.read(hidden_NH, batch.tokens_BT[decision_BT])
+        return {name: scatter(found_N, decision_BT) for name, found_N in found.items()}
 
     def learning(self) -> Any:
         """The model that a training pass reads: it shares its tensors, and multiplies in ways of its own."""
@@ -236,6 +215,14 @@ def adapt(model: Any, lora: LoRA | None, seed: int, dtype: str, value_head: bool
         model.requires_grad_(False)
         add_lora(model, lora, seed)
     return Transformer(model, has_adapter=lora is not None, dtype=dtype, value_head=value_head)
+
+
+@torch.no_grad()
+def off_the_file(model: Any) -> None:
+    """Weights that train get memory of their own. Changed where they lie, in the file's memory, they would be copied
+    page by page in the first step, which takes three times as long."""
+    for parameter in model.parameters():
+        parameter.data = parameter.data.clone()
 
 
 def require_transformer(policy: Policy, sampler: str) -> Transformer:

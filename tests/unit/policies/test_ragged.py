@@ -11,7 +11,7 @@ from transformers import AutoConfig
 
 from exact.build import language_model
 from strop.policies import ragged
-from strop.policies.ragged import PLAIN, hidden_at_decisions, reads_one_row
+from strop.policies.ragged import PLAIN, hidden_at_decisions, reads_one_row, round_number
 
 
 def backbone(kind: str, **more: Any) -> Any:
@@ -45,6 +45,8 @@ CASES = {
     "without an answer": rows((LONG, [1, 2]), (LONG, []), (LONG, [3])),
     "nothing to read": rows((LONG, []), (LONG, [])),
     "long answers": rows(([1], [*range(1, 11)] * 2), ([1], [2])),
+    "35 tokens, read as 36": rows((LONG * 4, [*range(1, 11)]), (LONG * 4, [2] * 7)),
+    "35 tokens alone": rows((LONG * 4, [*range(1, 6)]), (LONG, [6] * 7)),
 }
 
 
@@ -94,6 +96,18 @@ def test_a_prompt_is_read_once_and_nothing_is_padded() -> None:
     hidden_at_decisions(model, *CASES["alone"])
     # an answer's last word predicts nothing
     assert seen == [(1, 5 + 2 + 1 + 0 + 5 + 0 + 1), (1, 5 + 1 + 2 + 2)]
+
+
+def test_rows_are_rounded_up_by_a_sixteenth_at_most() -> None:
+    model, seen = backbone("llama"), []
+    model.register_forward_pre_hook(lambda _, __, given: seen.append(given["input_ids"].shape), with_kwargs=True)
+    hidden_at_decisions(model, *CASES["35 tokens, read as 36"])
+    hidden_at_decisions(model, *CASES["35 tokens alone"])
+    assert seen == [(1, 36), (1, 36)]
+    rounded = [round_number(num) for num in range(5000)]
+    assert rounded[:33] == [*range(33)]
+    assert all(num <= found <= num * 17 / 16 for num, found in enumerate(rounded))
+    assert {num for num in rounded if 1024 < num <= 2048} == {*range(1088, 2049, 64)}
 
 
 def test_the_model_keeps_its_own_attention(monkeypatch: pytest.MonkeyPatch) -> None:
