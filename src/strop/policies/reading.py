@@ -1,7 +1,7 @@
 """What is read off hidden states through an output head, some rows at a time.
 
 All logits of a batch would be its largest tensor by far. A chunk of them is made, reduced and forgotten, and made anew
-in the backward pass.
+in the backward pass; but for the last one, with which that pass begins.
 """
 
 from __future__ import annotations
@@ -37,10 +37,11 @@ class Reading:
     def read(self, hidden_NH: Tensor, tokens_N: Tensor) -> dict[str, Tensor]:
         """Of every decision, in order; the largest tensor is one chunk's [n, V]."""
         parts: list[Mapping[str, Tensor]] = []
-        chunk = equal_chunks(len(tokens_N), self._rows(CHUNK_BYTES))
-        for first in range(0, max(len(tokens_N), 1), chunk):
+        num = len(tokens_N)
+        chunk = equal_chunks(num, self._rows(CHUNK_BYTES))
+        for first in range(0, max(num, 1), chunk):
             hidden_nH, tokens_n = hidden_NH[first : first + chunk], tokens_N[first : first + chunk]
-            if hidden_nH.requires_grad:
+            if hidden_nH.requires_grad and first + chunk < num:
                 parts.append(checkpoint(self._chunk, hidden_nH, tokens_n, first, use_reentrant=False))
             else:
                 parts.append(self._chunk(hidden_nH, tokens_n, first))
