@@ -87,12 +87,16 @@ class Product:
         with torch.autocast("cpu", enabled=False):
             return linear(rows_NI.to(self.dtype), self.weight, self.bias)
 
+    def joined(self, rows_NI: Tensor) -> Tensor:
+        """What all layers make of [N, in], side by side."""
+        assert self.weight is not None, "refresh() comes first; prefill() in between frees what trains"
+        return self.multiply(rows_NI)
+
     def read(self, index: int, input: Tensor) -> Tensor:
         """What layer `index` makes of [..., in]. The other layers' parts wait until these ask with the same input."""
-        assert self.weight is not None, "refresh() comes first; prefill() in between frees what trains"
         outputs = self._outputs if input is self._input else ()
         if not outputs or outputs[index] is None:
-            out_NO = self.multiply(input.reshape(-1, input.shape[-1]))
+            out_NO = self.joined(input.reshape(-1, input.shape[-1]))
             # not views to autograd: some models write into what a layer gives them
             outputs = torch.unsafe_split_with_sizes(out_NO.view(*input.shape[:-1], -1), self.widths, dim=-1)
         found = outputs[index]
@@ -130,6 +134,15 @@ class PackedLinear(nn.Module):
     def forward(self, input: Tensor) -> Tensor:
         """[..., in] to [..., out], in the product's type."""
         return self.product.read(self.index, input)
+
+
+def together(*layers: nn.Module) -> Callable[[Tensor], Tensor]:
+    """What makes [N, all layers' out] of the input [N, in] of several: their product, where they have one together."""
+    product = getattr(layers[0], "product", None)
+    if product is not None and [getattr(one, "product", None) for one in layers] == [product] * len(product.widths):
+        joined: Callable[[Tensor], Tensor] = product.joined
+        return joined
+    return lambda rows_NI: torch.cat([layer(rows_NI) for layer in layers], dim=-1)
 
 
 class Packed:

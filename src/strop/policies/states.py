@@ -18,30 +18,28 @@ from strop.policies.cache import ROOM
 class States:
     """Of one layer: the first `length` of the tokens that it has room for. Empty until the first is written."""
 
-    key_KBTD: Tensor = field(default_factory=lambda: torch.empty(0, 0, 0, 0))
-    value_KBTD: Tensor = field(default_factory=lambda: torch.empty(0, 0, 0, 0))
+    both_2KBTD: Tensor = field(default_factory=lambda: torch.empty(2, 0, 0, 0, 0))
     length: int = 0
 
-    def write(self, key_KBD: Tensor, value_KBD: Tensor) -> tuple[Tensor, Tensor]:
-        """One more token a row: all keys and values [K, B, length, D], without a copy of the others."""
-        if self.length == self.key_KBTD.shape[2]:
-            self.key_KBTD = _roomier(self.key_KBTD, key_KBD)
-            self.value_KBTD = _roomier(self.value_KBTD, value_KBD)
-        self.key_KBTD[:, :, self.length] = key_KBD
-        self.value_KBTD[:, :, self.length] = value_KBD
+    def write(self, new_2KBD: Tensor) -> tuple[Tensor, Tensor]:
+        """Key and value of one more token a row: all keys and all values [K, B, length, D], without a copy of them."""
+        if self.length == self.both_2KBTD.shape[3]:
+            self.both_2KBTD = _roomier(self.both_2KBTD, new_2KBD)
+        self.both_2KBTD[:, :, :, self.length] = new_2KBD
         self.length += 1
-        return self.key_KBTD[:, :, : self.length], self.value_KBTD[:, :, : self.length]
+        key_KBTD, value_KBTD = self.both_2KBTD[:, :, :, : self.length]
+        return key_KBTD, value_KBTD
 
     def keep(self, rows: Sequence[int]) -> None:
         """These rows, in this order, in one block again: it is copied once here, and not by every reader."""
         if self.length:
-            self.key_KBTD, self.value_KBTD = self.key_KBTD[:, rows], self.value_KBTD[:, rows]
+            self.both_2KBTD = self.both_2KBTD[:, :, rows]
 
 
-def _roomier(old_KBTD: Tensor, new_KBD: Tensor) -> Tensor:
-    heads, rows, width = new_KBD.shape
-    length = old_KBTD.shape[2]
-    roomy_KBTD = new_KBD.new_empty(heads, rows, length + ROOM, width)
+def _roomier(old_2KBTD: Tensor, new_2KBD: Tensor) -> Tensor:
+    two, heads, rows, width = new_2KBD.shape
+    length = old_2KBTD.shape[3]
+    roomy_2KBTD = new_2KBD.new_empty(two, heads, rows, length + ROOM, width)
     if length:
-        roomy_KBTD[:, :, :length] = old_KBTD
-    return roomy_KBTD
+        roomy_2KBTD[:, :, :, :length] = old_2KBTD
+    return roomy_2KBTD

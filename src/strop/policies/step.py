@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from strop.functional.order import closed_up
+from strop.policies.packed import together
 from strop.policies.padded import Padded
 from strop.policies.ragged import window
 from strop.policies.states import States
@@ -71,10 +72,59 @@ class Sharing:
         return rows_KBRX if self.place_B is None else rows_KBRX.index_select(1, self.place_B)
 
 
+class Layer:
+    """What a token goes through in one of the model's layers."""
+
+    def __init__(self, layer: Any) -> None:
+        attention, mlp = layer.self_attn, layer.mlp
+        self.before, self.between = layer.input_layernorm, layer.post_attention_layernorm
+        self.qkv, self.out = together(attention.q_proj, attention.k_proj, attention.v_proj), together(attention.o_proj)
+        self.norms = [attention.q_norm, attention.k_norm] if hasattr(attention, "q_norm") else None
+        self.up, self.down, self.act = together(mlp.gate_proj, mlp.up_proj), together(mlp.down_proj), mlp.act_fn
+
+    def query_and_states(self, normed_BH: Tensor, turn: Turn) -> tuple[Tensor, Tensor]:
+        """The query [K, B, R, D], of which R heads share a key head, and the key and value [2, K, B, D]."""
+        made_BO = self.qkv(normed_BH)
+        made_BXD = made_BO.view(len(made_BO), -1, turn.width)
+        if self.norms is not None:
+            parts = torch.split(made_BXD, [turn.heads, turn.key_heads, turn.key_heads], dim=1)
+            made_BXD = torch.cat([*(_norm(norm, x) for norm, x in zip(self.norms, parts, strict=False)), parts[2]], 1)
+        turned_BXD = turn(made_BXD.float())
+        query_BHD, both_BYD = turned_BXD[:, : turn.heads], turned_BXD[:, turn.heads :]
+        query_KBRD = query_BHD.reshape(len(made_BO), turn.key_heads, -1, turn.width).transpose(0, 1).contiguous()
+        return query_KBRD, both_BYD.view(len(made_BO), 2, turn.key_heads, turn.width).permute(1, 2, 0, 3)
+
+    def mlp(self, normed_BH: Tensor) -> Tensor:
+        """Two layers wide, the activation between them."""
+        gate, up = self.up(normed_BH).chunk(2, dim=-1)
+        return self.down(self.act(gate) * up)
+
+
+class Turn:
+    """Turns heads to their rows' positions: queries, scaled as scores are, and keys; values stay as they are."""
+
+    def __init__(self, attention: Any, cos_B1D: Tensor, sin_B1D: Tensor) -> None:
+        num, _, self.width = cos_B1D.shape
+        self.heads = attention.config.num_attention_heads
+        self.key_heads = self.heads // attention.num_key_value_groups
+        half = self.width // 2
+        across_B1D = torch.cat([-sin_B1D[..., :half], sin_B1D[..., half:]], dim=-1)
+        scale_X1 = torch.ones(self.heads + self.key_heads, 1)
+        scale_X1[: self.heads] = attention.scaling
+        still_BKD = torch.ones(num, self.key_heads, self.width)
+        self.along_BXD = torch.cat([cos_B1D * scale_X1, still_BKD], dim=1)
+        self.across_BXD = torch.cat([across_B1D * scale_X1, torch.zeros_like(still_BKD)], dim=1)
+
+    def __call__(self, states_BXD: Tensor) -> Tensor:
+        halves_exchanged_BXD = states_BXD.roll(self.width // 2, dims=-1)
+        return (states_BXD * self.along_BXD).addcmul_(halves_exchanged_BXD, self.across_BXD)
+
+
 @dataclass(slots=True)
 class Rows:
     """What decoding needs.
 
+    layers      the model's, as a token goes through them
     prompts     of each layer, keys and values [K, P, T, D] of the distinct prompts, left-padded to T tokens
     hidden_PT   -inf where a prompt is padding, else 0; None where none is
     own         of each layer, the same of each row's tokens since
@@ -83,6 +133,7 @@ class Rows:
     """
 
     model: Any
+    layers: list[Layer]
     prompts: list[tuple[Tensor, Tensor]]
     hidden_PT: Tensor | None
     own: list[States]
@@ -98,7 +149,8 @@ class Rows:
         hidden_PT = torch.zeros(read.mask_BT.shape).masked_fill(read.mask_BT == 0, -torch.inf) if is_padded else None
         owner_B = list(range(len(read.mask_BT)))
         sharing, own = Sharing.of(owner_B, len(owner_B)), [States() for _ in prompts]
-        return cls(model, prompts, hidden_PT, own, owner_B, sharing, read.position_B)
+        layers = [Layer(layer) for layer in model.base_model.layers]
+        return cls(model, layers, prompts, hidden_PT, own, owner_B, sharing, read.position_B)
 
     def keep(self, rows: Sequence[int]) -> Rows:
         """These rows, in this order; a row may be named several times. A prompt that no row continues leaves.
@@ -116,18 +168,20 @@ class Rows:
             states.keep(rows)
         sharing = Sharing.of(owner_B, len(needed))
         position_B = self.position_B[torch.tensor(rows)]
-        return Rows(self.model, self.prompts, hidden_PT, self.own, owner_B, sharing, position_B)
+        return Rows(self.model, self.layers, self.prompts, hidden_PT, self.own, owner_B, sharing, position_B)
 
     @torch.no_grad()
     def step(self, tokens_B: Tensor) -> Tensor:
         """Logits [B, V] after one more token a row."""
         backbone = self.model.base_model
         hidden_BH = backbone.embed_tokens(tokens_B)
-        turn = _turn(*backbone.rotary_emb(hidden_BH, self.position_B.unsqueeze(1)))
-        for index, layer in enumerate(backbone.layers):
-            normed_BH = _norm(layer.input_layernorm, hidden_BH)
-            hidden_BH = hidden_BH + _attention(layer.self_attn, normed_BH, turn, self, index)
-            hidden_BH = hidden_BH + layer.mlp(_norm(layer.post_attention_layernorm, hidden_BH))
+        position_B1D = backbone.rotary_emb(hidden_BH, self.position_B.unsqueeze(1))
+        turn = Turn(backbone.layers[0].self_attn, *position_B1D)
+        for layer, prompt, states in zip(self.layers, self.prompts, self.own, strict=True):
+            query_KBRD, new_2KBD = layer.query_and_states(_norm(layer.before, hidden_BH), turn)
+            seen_KBRD = _attend(self, query_KBRD, prompt, states.write(new_2KBD))
+            hidden_BH = hidden_BH + layer.out(seen_KBRD.transpose(0, 1).reshape(len(hidden_BH), -1))
+            hidden_BH = hidden_BH + layer.mlp(_norm(layer.between, hidden_BH))
         self.position_B = self.position_B + 1
         logits_BV: Tensor = self.model.get_output_embeddings()(_norm(backbone.norm, hidden_BH))
         return logits_BV
@@ -145,30 +199,6 @@ def _heads_first(key_PKTD: Tensor, value_PKTD: Tensor) -> tuple[Tensor, Tensor]:
         for one in (key_PKTD, value_PKTD)
     )
     return key, value
-
-
-def _turn(cos_B1D: Tensor, sin_B1D: Tensor) -> tuple[Tensor, Tensor]:
-    """Factors of a head's numbers, and of the same numbers with both halves exchanged."""
-    half = sin_B1D.shape[-1] // 2
-    return cos_B1D, torch.cat([-sin_B1D[..., :half], sin_B1D[..., half:]], dim=-1)
-
-
-def _attention(attention: Any, normed_BH: Tensor, turn: tuple[Tensor, Tensor], rows: Rows, index: int) -> Tensor:
-    num, width = len(normed_BH), attention.head_dim
-    query, key, value = (project(normed_BH) for project in (attention.q_proj, attention.k_proj, attention.v_proj))
-    heads, key_heads = query.shape[1] // width, key.shape[1] // width
-    if hasattr(attention, "q_norm"):
-        query = _norm(attention.q_norm, query.view(num, heads, width)).flatten(1)
-        key = _norm(attention.k_norm, key.view(num, key_heads, width)).flatten(1)
-    both_BXD = torch.cat([query, key], dim=1).view(num, heads + key_heads, width)
-    both_BXD = torch.addcmul(both_BXD * turn[0], both_BXD.roll(width // 2, dims=-1), turn[1])
-    if value.dtype is not torch.float32:  # under autocast, transformers rounds what attention reads to this type
-        both_BXD, value = both_BXD.to(value.dtype).float(), value.float()
-    query_KBRD = both_BXD[:, :heads].reshape(num, key_heads, -1, width).transpose(0, 1).contiguous()
-    own = rows.own[index].write(both_BXD[:, heads:].transpose(0, 1), value.view(num, key_heads, width).transpose(0, 1))
-    seen_KBRD = _attend(rows, query_KBRD.mul_(attention.scaling), rows.prompts[index], own)
-    out_BH: Tensor = attention.o_proj(seen_KBRD.transpose(0, 1).reshape(num, -1))
-    return out_BH
 
 
 def _attend(rows: Rows, query_KBRD: Tensor, prompt: tuple[Tensor, Tensor], own: tuple[Tensor, Tensor]) -> Tensor:

@@ -23,7 +23,7 @@ class Both:
     def write(self) -> tuple[Tensor, Tensor]:
         new = [torch.randn(HEADS, self.rows, WIDTH, generator=self.dice) for _ in range(2)]
         self.plain = [torch.cat([old, one.unsqueeze(2)], dim=2) for old, one in zip(self.plain, new, strict=True)]
-        found = self.ours.write(*new)
+        found = self.ours.write(torch.stack(new))
         for ours, plain in zip(found, self.plain, strict=True):
             assert torch.equal(ours, plain)
         return found
