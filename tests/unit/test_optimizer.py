@@ -111,3 +111,23 @@ def test_a_schedule_that_falls_below_zero_is_refused_before_anything_moves() -> 
 def test_a_schedule_that_starts_at_zero_is_refused() -> None:
     with pytest.raises(ValueError, match=r"optimizer\.lr=0"):
         AdamW(lr=Linear(start=0.0, end=1.0, steps=2))
+
+
+def test_moments_are_there_from_the_start_and_are_not_saved_before_they_say_something() -> None:
+    (own,) = policy = [torch.nn.Parameter(torch.tensor([1.0, 2.0]))]
+    optimizer = AdamW(lr=0.1, max_grad_norm=None).build(policy)
+    assert set(optimizer.inner.state[own]) == {"step", "exp_avg", "exp_avg_sq"}
+    assert optimizer.state_dict()["state"] == {}
+    plain = torch.nn.Parameter(own.detach().clone())
+    theirs = torch.optim.AdamW([plain], lr=0.1, weight_decay=0.0)
+    for _ in range(3):
+        optimizer.step(batch_of(episode(turn((1,), (2,)), reward=1.0)), [((own**3).sum() / 10, {})])
+        theirs.zero_grad()
+        ((plain**3).sum() / 10).backward()
+        theirs.step()
+        assert torch.allclose(own, plain, rtol=1e-6)
+    saved = copy.deepcopy(optimizer.state_dict())
+    assert saved["state"]["0"]["exp_avg"].abs().sum() > 0
+    optimizer.load_state_dict({"num_steps": 0, "state": {}})  # a run that goes back to its start
+    optimizer.load_state_dict(saved)
+    assert identical(saved, optimizer.state_dict())

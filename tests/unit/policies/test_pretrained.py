@@ -2,10 +2,12 @@
 
 import huggingface_hub
 import pytest
+import torch
 from huggingface_hub import constants
 
 import tiny_hf
 from strop.policies import pretrained
+from strop.policies.transformer import Transformer
 
 
 @pytest.fixture
@@ -34,3 +36,13 @@ def test_a_model_in_the_cache_needs_no_network(offline):
     model, codec = pretrained.load("owner/tiny")
     assert model.config.hidden_size == 32
     assert codec.decode(codec.encode("the cat")) == "the cat"
+
+
+def test_weights_that_train_leave_the_files_memory_and_stay_tied(tmp_path):
+    folder = str(tiny_hf.make(tmp_path / "tiny"))
+    policy, _ = Transformer.Config(model=folder, lora=None).build(0, "float32")
+    loaded, _ = pretrained.load(folder)
+    assert policy.model.lm_head.weight is policy.model.base_model.embed_tokens.weight
+    for (name, own), (_, theirs) in zip(policy.model.named_parameters(), loaded.named_parameters(), strict=True):
+        assert torch.equal(own, theirs), name
+        assert own.untyped_storage().nbytes() == own.nbytes  # not a part of the file
