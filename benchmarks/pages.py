@@ -52,7 +52,7 @@ ENGLISH = Words(
     "Time and memory of a step against each size",
     "{number}. {date}, {machine}, {threads} threads, {packages}: `{command}`",
     {},
-    {},
+    {"continuous": "(transformers, continuous)", "vllm": "(vLLM)"},
     {"above": "above", "within": "within", "below": "**below**"},
     "Not measured yet: `make bench` and `make bench-peers` write their tables here.",
 )
@@ -77,6 +77,8 @@ CHINESE = Words(
         "cartpole_speed": "CartPole",
     },
     {
+        "continuous": "（transformers 的连续批处理）",
+        "vllm": "（vLLM）",
         "by hand": "手写",
         "strop update": "strop 只更新",
         "group": "组",

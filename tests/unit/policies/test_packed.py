@@ -11,7 +11,17 @@ from exact.build import batch_of, episode, llama, turn
 from strop.optimizer import AdamW
 from strop.policies import packed
 from strop.policies.adapters import LoRA
-from strop.policies.packed import Packed, PackedLinear, PackedProduct, Product, can_pack, exact, rounded, side_by_side
+from strop.policies.packed import (
+    Packed,
+    PackedLinear,
+    PackedProduct,
+    Product,
+    can_pack,
+    exact,
+    rounded,
+    side_by_side,
+    together,
+)
 from strop.policies.padded import Padded
 from strop.policies.transformer import Transformer, adapt
 
@@ -169,6 +179,19 @@ def test_layers_side_by_side_compute_what_each_does(shape: tuple[int, ...], bias
         (1, second),
     ]:
         torch.testing.assert_close(joined[index](given), own[index](given))
+
+
+@pytest.mark.parametrize("asked", [(0, 1, 2), (0, 1), (2, 1, 0), (0,), (0, 3), (0, 1, 2, 3)], ids=str)
+def test_what_layers_make_together_is_in_their_order(asked: tuple[int, ...]) -> None:
+    own = [*layers(False, 4, 2, 3), *layers(False, 5)]
+    both = [Product(own[:3], torch.float32), Product(own[3:], torch.float32)]
+    for product in both:
+        product.refresh()
+    packed = [*(PackedLinear(both[0], index) for index in range(3)), PackedLinear(both[1], 0)]
+    given = torch.randn(3, 7)
+    expected = torch.cat([own[index](given) for index in asked], dim=-1)
+    torch.testing.assert_close(together(*(packed[index] for index in asked))(given), expected)
+    assert (together(*(packed[index] for index in asked)) == both[0].joined) == (asked == (0, 1, 2))
 
 
 def test_layers_that_read_the_same_input_are_multiplied_once(monkeypatch: pytest.MonkeyPatch) -> None:
