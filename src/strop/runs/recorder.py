@@ -123,6 +123,7 @@ class RunRecorder:
             if self._adopt is not None:
                 self._adopt()
             self._judge_if_due(parts, n)
+            self._tidy()  # a run that was killed after its last checkpoint may have no step left that does it
             self._progress.start(self._done, n)
             while self._done < n and not self.interrupted:
                 step = self._done

@@ -9,6 +9,7 @@ import pytest
 import torch
 from tiny_run import make_batch, make_episode, make_parts, make_recorder, run_loop, seed_everything
 
+from strop.runs.checkpoint import Checkpoints
 from strop.runs.directory import RunDirectory, parse_run
 from strop.runs.state import same
 from strop.runs.store import Store
@@ -139,6 +140,33 @@ def test_old_token_ids_are_dropped_but_not_those_that_a_memory_holds(directory):
         assert store.opinions("0/0") == []
         with pytest.raises(ValueError, match="token ids of episode 0/0"):
             store.episode("0/0")
+
+
+@pytest.mark.parametrize("dies_in", ["checkpoints.prune", "store.drop_tokens"])
+def test_a_run_that_died_before_the_disk_was_tidied_for_the_last_time_leaves_nothing_behind(
+    directory, tmp_path, monkeypatch, dies_in
+):
+    train(directory, 10)
+    killed = RunDirectory.create(tmp_path / "killed", {"steps": 10}, {})
+    owner = {"checkpoints.prune": Checkpoints, "store.drop_tokens": Store}[dies_in]
+    name = dies_in.partition(".")[2]
+    tidies = getattr(owner, name)
+
+    def dies(self, *given):
+        if 10 in killed.checkpoints.steps():
+            raise KeyboardInterrupt
+        return tidies(self, *given)
+
+    monkeypatch.setattr(owner, name, dies)
+    with pytest.raises(KeyboardInterrupt):
+        train(killed, 10)
+    monkeypatch.undo()
+    assert killed.checkpoints.newest_first()[0] == 10
+    train(killed, 10, resume=True)
+    assert killed.checkpoints.steps() == directory.checkpoints.steps()
+    with directory.reader() as whole, killed.reader() as other:
+        assert other.episodes() == whole.episodes()
+        assert repeatable(other) == repeatable(whole)
 
 
 def test_opinions_stand_beside_each_action(directory):
