@@ -65,6 +65,7 @@ def test_sizes_do_not_matter(
             torch.autograd.grad(((one["picked"] + one["value"] ** 2) * weights_N).sum(), of) for one in (found, direct)
         ]
         torch.testing.assert_close(*gradients)
+        assert sorted(sizes) == sorted([*asked, *asked[:-1]])  # made anew, but for the last
 
 
 def test_what_is_not_wanted_is_not_made() -> None:
