@@ -1,6 +1,6 @@
 """What the policy-gradient algorithms share: scoring a batch under the law it was sampled from, and KL to the start.
 
-Every number here goes through `strop.functional.distributions.log_law`, as the sampler's do.
+Every number here goes through `strop.functional.distributions.log_law`, as the sampler's go through `law` beside it.
 """
 
 from __future__ import annotations

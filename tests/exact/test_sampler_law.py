@@ -38,15 +38,15 @@ def test_sequences_follow_the_exact_law_and_carry_its_logprobs(law: Sampling) ->
 
 
 def test_draw_inverts_the_cumulated_law() -> None:
-    log_law = torch.tensor([[0.2, 0.0, 0.5, 0.3, 0.0]], dtype=torch.float64).log().expand(7, -1)
+    law = torch.tensor([[0.2, 0.0, 0.5, 0.3, 0.0]], dtype=torch.float64).expand(7, -1)
     uniform = torch.tensor([0.0, 0.199999, 0.2, 0.69, 0.71, 0.999999, 1.0 - 2**-53], dtype=torch.float64)
-    assert draw(log_law, uniform).tolist() == [0, 0, 2, 2, 3, 3, 3]
+    assert draw(law, uniform).tolist() == [0, 0, 2, 2, 3, 3, 3]
 
 
 def test_draw_never_takes_an_impossible_token() -> None:
     # float32 rounding: the law sums to less than 1, and the last entries have probability 0
-    law = torch.full((1, 1000), -torch.inf)
-    law[0, 1:999] = torch.log_softmax(torch.zeros(998), -1)
+    law = torch.zeros(1, 1000)
+    law[0, 1:999] = torch.softmax(torch.zeros(998), -1)
     top = 1.0 - 2**-53
     assert draw(law, torch.tensor([top], dtype=torch.float64)).item() == 998
     assert draw(law, torch.tensor([0.0], dtype=torch.float64)).item() == 1

@@ -21,7 +21,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from strop.functional.distributions import log_law
+from strop.functional.distributions import law
 from strop.memory import Fresh
 from strop.policies.table import Table
 from strop.tabular import Book, Decision, check_rates, require_table, sweep
@@ -30,7 +30,7 @@ from strop.types import Batch, Policy, Sampling, State, Update
 
 def expected_value(q_V: Tensor, sampling: Sampling) -> float:
     """sum_b pi(b) Q(b) under the law that `sampling` draws from."""
-    probs_V = log_law(q_V.unsqueeze(0), sampling).exp().squeeze(0)
+    probs_V = law(q_V.unsqueeze(0), sampling).squeeze(0)
     return (probs_V * q_V).sum().item()
 
 

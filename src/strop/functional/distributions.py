@@ -1,4 +1,4 @@
-"""The one function that turns logits into the law a token is drawn from, and what is read off that law."""
+"""The law that a token is drawn from, made of logits, and what is read off it."""
 
 from __future__ import annotations
 
@@ -16,26 +16,36 @@ IMPOSSIBLE = -1e4
 def log_law(logits_NV: Tensor, sampling: Sampling) -> Tensor:
     """Log-probabilities [N, V] in nats of the law that `sampling` draws from, in float32 or better.
 
-    The sampler draws from it, the losses and the reference are scored under it: one function, so that a temperature
-    cannot be in one and not in the other. `temperature` 0 is the argmax (ties: the smallest id), whose other entries
-    are -inf; top-k and top-p renormalise what they keep; `epsilon` mixes the uniform law in last.
+    The losses and the reference are scored under it. `temperature` 0 is the argmax (ties: the smallest id), whose other
+    entries are -inf; top-k and top-p renormalise what they keep; `epsilon` mixes the uniform law in last.
     """
+    if sampling.epsilon != 0.0:
+        return torch.log(law(logits_NV, sampling))
+    return torch.log_softmax(_shaped(logits_NV, sampling), dim=-1)
+
+
+def law(logits_NV: Tensor, sampling: Sampling) -> Tensor:
+    """Probabilities [N, V] of the same law: the sampler draws from them."""
+    law_NV = torch.softmax(_shaped(logits_NV, sampling), dim=-1)
+    if sampling.epsilon != 0.0:
+        law_NV = (1.0 - sampling.epsilon) * law_NV + sampling.epsilon / law_NV.shape[-1]
+    return law_NV
+
+
+def _shaped(logits_NV: Tensor, sampling: Sampling) -> Tensor:
+    """Logits [N, V] of what `sampling` draws from before epsilon, for the law and its logarithm alike: a temperature
+    cannot be in one and not in the other."""
     if callable(sampling.temperature) or callable(sampling.epsilon):
         raise ValueError("sampling still holds a Schedule; resolve it with sampling.at(step) first.")
     logits_NV = logits_NV.to(torch.promote_types(logits_NV.dtype, torch.float32))
     if sampling.temperature == 0.0:
         greedy_N1 = logits_NV.argmax(dim=-1, keepdim=True)
-        log_law_NV = torch.full_like(logits_NV, -torch.inf).scatter(-1, greedy_N1, 0.0)
-    else:
-        if sampling.temperature != 1.0:
-            logits_NV = logits_NV / sampling.temperature
-        if is_truncated(sampling):
-            logits_NV = logits_NV.masked_fill(~_nucleus(logits_NV, sampling), -torch.inf)
-        log_law_NV = torch.log_softmax(logits_NV, dim=-1)
-    if sampling.epsilon > 0.0:
-        uniform = sampling.epsilon / logits_NV.shape[-1]
-        log_law_NV = torch.log((1.0 - sampling.epsilon) * log_law_NV.exp() + uniform)
-    return log_law_NV
+        return torch.full_like(logits_NV, -torch.inf).scatter(-1, greedy_N1, 0.0)
+    if sampling.temperature != 1.0:
+        logits_NV = logits_NV / sampling.temperature
+    if is_truncated(sampling):
+        logits_NV = logits_NV.masked_fill(~_nucleus(logits_NV, sampling), -torch.inf)
+    return logits_NV
 
 
 def is_truncated(sampling: Sampling) -> bool:

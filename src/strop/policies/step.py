@@ -7,6 +7,7 @@ together, once a prompt and not once a row, and nothing of a prompt is copied.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -72,24 +73,37 @@ class Sharing:
         return rows_KBRX if self.place_B is None else rows_KBRX.index_select(1, self.place_B)
 
 
+class Norm:
+    """Root mean square norm over the last H numbers: x w sqrt(H) / sqrt(|x|^2 + H eps), in four operations."""
+
+    def __init__(self, norm: Any) -> None:
+        size = len(norm.weight)
+        self.weight_H = norm.weight.detach() * math.sqrt(size)
+        self.least = torch.tensor(math.sqrt(size * norm.variance_epsilon))
+
+    def __call__(self, x: Tensor) -> Tensor:
+        length_1 = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
+        return (x / torch.hypot(length_1, self.least)).mul_(self.weight_H)
+
+
 class Layer:
     """What a token goes through in one of the model's layers."""
 
     def __init__(self, layer: Any) -> None:
         attention, mlp = layer.self_attn, layer.mlp
-        self.before, self.between = layer.input_layernorm, layer.post_attention_layernorm
+        self.before, self.between = Norm(layer.input_layernorm), Norm(layer.post_attention_layernorm)
         self.qkv, self.out = together(attention.q_proj, attention.k_proj, attention.v_proj), together(attention.o_proj)
-        self.norms = [attention.q_norm, attention.k_norm] if hasattr(attention, "q_norm") else None
+        self.norms = [Norm(attention.q_norm), Norm(attention.k_norm)] if hasattr(attention, "q_norm") else None
         self.up, self.down, self.act = together(mlp.gate_proj, mlp.up_proj), together(mlp.down_proj), mlp.act_fn
 
     def query_and_states(self, normed_BH: Tensor, turn: Turn) -> tuple[Tensor, Tensor]:
         """The query [K, B, R, D], of which R heads share a key head, and the key and value [2, K, B, D]."""
-        made_BO = self.qkv(normed_BH)
+        made_BO = self.qkv(normed_BH).float()
         made_BXD = made_BO.view(len(made_BO), -1, turn.width)
         if self.norms is not None:
             parts = torch.split(made_BXD, [turn.heads, turn.key_heads, turn.key_heads], dim=1)
-            made_BXD = torch.cat([*(_norm(norm, x) for norm, x in zip(self.norms, parts, strict=False)), parts[2]], 1)
-        turned_BXD = turn(made_BXD.float())
+            made_BXD = torch.cat([*(norm(x) for norm, x in zip(self.norms, parts, strict=False)), parts[2]], 1)
+        turned_BXD = turn(made_BXD)
         query_BHD, both_BYD = turned_BXD[:, : turn.heads], turned_BXD[:, turn.heads :]
         query_KBRD = query_BHD.reshape(len(made_BO), turn.key_heads, -1, turn.width).transpose(0, 1).contiguous()
         return query_KBRD, both_BYD.view(len(made_BO), 2, turn.key_heads, turn.width).permute(1, 2, 0, 3)
@@ -124,7 +138,7 @@ class Turn:
 class Rows:
     """What decoding needs.
 
-    layers      the model's, as a token goes through them
+    layers      the model's, as a token goes through them; `norm` comes behind them
     prompts     of each layer, keys and values [K, P, T, D] of the distinct prompts, left-padded to T tokens
     hidden_PT   -inf where a prompt is padding, else 0; None where none is
     own         of each layer, the same of each row's tokens since
@@ -134,6 +148,7 @@ class Rows:
 
     model: Any
     layers: list[Layer]
+    norm: Norm
     prompts: list[tuple[Tensor, Tensor]]
     hidden_PT: Tensor | None
     own: list[States]
@@ -150,7 +165,8 @@ class Rows:
         owner_B = list(range(len(read.mask_BT)))
         sharing, own = Sharing.of(owner_B, len(owner_B)), [States() for _ in prompts]
         layers = [Layer(layer) for layer in model.base_model.layers]
-        return cls(model, layers, prompts, hidden_PT, own, owner_B, sharing, read.position_B)
+        norm = Norm(model.base_model.norm)
+        return cls(model, layers, norm, prompts, hidden_PT, own, owner_B, sharing, read.position_B)
 
     def keep(self, rows: Sequence[int]) -> Rows:
         """These rows, in this order; a row may be named several times. A prompt that no row continues leaves.
@@ -167,8 +183,9 @@ class Rows:
         for states in self.own:
             states.keep(rows)
         sharing = Sharing.of(owner_B, len(needed))
-        position_B = self.position_B[torch.tensor(rows)]
-        return Rows(self.model, self.layers, self.prompts, hidden_PT, self.own, owner_B, sharing, position_B)
+        return replace(
+            self, hidden_PT=hidden_PT, owner_B=owner_B, sharing=sharing, position_B=self.position_B[torch.tensor(rows)]
+        )
 
     @torch.no_grad()
     def step(self, tokens_B: Tensor) -> Tensor:
@@ -178,12 +195,12 @@ class Rows:
         position_B1D = backbone.rotary_emb(hidden_BH, self.position_B.unsqueeze(1))
         turn = Turn(backbone.layers[0].self_attn, *position_B1D)
         for layer, prompt, states in zip(self.layers, self.prompts, self.own, strict=True):
-            query_KBRD, new_2KBD = layer.query_and_states(_norm(layer.before, hidden_BH), turn)
+            query_KBRD, new_2KBD = layer.query_and_states(layer.before(hidden_BH), turn)
             seen_KBRD = _attend(self, query_KBRD, prompt, states.write(new_2KBD))
-            hidden_BH = hidden_BH + layer.out(seen_KBRD.transpose(0, 1).reshape(len(hidden_BH), -1))
-            hidden_BH = hidden_BH + layer.mlp(_norm(layer.between, hidden_BH))
+            hidden_BH += layer.out(seen_KBRD.transpose(0, 1).reshape(len(hidden_BH), -1))
+            hidden_BH += layer.mlp(layer.between(hidden_BH))
         self.position_B = self.position_B + 1
-        logits_BV: Tensor = self.model.get_output_embeddings()(_norm(backbone.norm, hidden_BH))
+        logits_BV: Tensor = self.model.get_output_embeddings()(self.norm(hidden_BH))
         return logits_BV
 
 
@@ -213,10 +230,3 @@ def _attend(rows: Rows, query_KBRD: Tensor, prompt: tuple[Tensor, Tensor], own: 
     seen_KBRD = sharing.to_rows(seen, heads)
     seen_KBRD.flatten(0, 1).baddbmm_(weight[..., length:].flatten(0, 1), own[1].flatten(0, 1))
     return seen_KBRD
-
-
-def _norm(norm: Any, x: Tensor) -> Tensor:
-    """Root mean square norm over the last dimension."""
-    square_1 = torch.linalg.vector_norm(x, dim=-1, keepdim=True).square_() / x.shape[-1]
-    normed: Tensor = (x * square_1.add_(norm.variance_epsilon).rsqrt_()).mul_(norm.weight)
-    return normed

@@ -23,9 +23,10 @@ if TYPE_CHECKING:
 class EightBit:
     """`LocalSampler`, whose tokens are made in 8 bits. Prompts are read by the policy's own weights.
 
-    Matrices below 2^18 weights stay as they are, and a model without larger ones is refused. The same prompts in the
-    same batch are sampled to the same bits. In other company a row's float32 numbers differ in their last digits, as
-    `LocalSampler`'s do, and here that may round one of them the other way.
+    Matrices below 2^18 weights stay as they are, and in bfloat16 all but the output head; a model that would gain
+    nothing is refused. The same prompts in the same batch are sampled to the same bits. In other company a row's
+    float32 numbers differ in their last digits, as `LocalSampler`'s do, and here that may round one of them the other
+    way.
     """
 
     @dataclass(frozen=True, slots=True, kw_only=True)

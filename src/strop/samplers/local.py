@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from strop.functional.bounds import check_at_least
-from strop.functional.distributions import gather, log_law
+from strop.functional.distributions import gather, law
 from strop.functional.order import closed_up
 from strop.types import Codec, Completion, Decoder, Policy, Sampling, Tokens
 
@@ -69,9 +69,10 @@ class LocalSampler:
         logprobs: list[list[float]] = [[] for _ in prompts]
         live = list(range(len(prompts)))
         for position in range(sampling.max_tokens):
-            log_law_BV = log_law(logits_BV, sampling)
-            tokens_B = draw(log_law_BV, torch.tensor([rngs[row].random() for row in live], dtype=torch.float64))
-            for row, token, logprob in zip(live, tokens_B.tolist(), gather(log_law_BV, tokens_B).tolist(), strict=True):
+            law_BV = law(logits_BV, sampling)
+            tokens_B = draw(law_BV, torch.tensor([rngs[row].random() for row in live], dtype=torch.float64))
+            logprobs_B = gather(law_BV, tokens_B).log()
+            for row, token, logprob in zip(live, tokens_B.tolist(), logprobs_B.tolist(), strict=True):
                 tokens[row].append(token)
                 logprobs[row].append(logprob)
             going = [i for i, row in enumerate(live) if tokens[row][-1] not in self.stop]
@@ -88,21 +89,22 @@ class LocalSampler:
         ]
 
 
-def draw(log_law_BV: Tensor, uniform_B: Tensor) -> Tensor:
+def draw(law_BV: Tensor, uniform_B: Tensor) -> Tensor:
     """One token a row by inverse transform: the first whose cumulated probability exceeds the row's uniform number.
 
     First the block of tokens, then the token in it: only one block a row is summed token by token. Running sums are
     float64 and scaled by the row's own total, so that rounding can never choose a token of probability 0.
     """
-    law_BV = log_law_BV.exp()
-    law_BKW = pad(law_BV, (0, -law_BV.shape[1] % BLOCK)).reshape(len(law_BV), -1, BLOCK)
+    width = min(BLOCK, law_BV.shape[1])
+    short = -law_BV.shape[1] % width
+    law_BKW = (pad(law_BV, (0, short)) if short else law_BV).unflatten(1, (-1, width))
     upto_BK = law_BKW.sum(dim=-1).double().cumsum(dim=-1)
     wanted_B1 = _below(uniform_B.unsqueeze(1) * upto_BK[:, -1:], upto_BK[:, -1:])
     block_B1 = torch.searchsorted(upto_BK, wanted_B1, right=True)
     before_B1 = pad(upto_BK, (1, 0)).gather(1, block_B1)
     within_BW = law_BKW[torch.arange(len(law_BKW)), block_B1.squeeze(1)].double().cumsum(dim=-1)
     token_B1 = torch.searchsorted(within_BW, _below(wanted_B1 - before_B1, within_BW[:, -1:]), right=True)
-    return (block_B1 * BLOCK + token_B1).squeeze(1)
+    return (block_B1 * width + token_B1).squeeze(1)
 
 
 def _below(number_B1: Tensor, end_B1: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ class Schedule(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sampling:
-    """The law a token is drawn from: `functional.distributions.log_law` makes it from logits, for sampler and loss.
+    """The law a token is drawn from: `functional.distributions` makes it from logits, for sampler and loss alike.
 
     temperature  divides the logits; 0 takes the largest (ties: the smallest id)
     epsilon      mixes the uniform law in: (1 - epsilon) * law + epsilon / V

@@ -154,6 +154,18 @@ def test_what_an_adapter_leaves_alone_is_rounded_once(however_small: None) -> No
     assert all(one.weight is weight for one, weight in zip(base, before, strict=True))
 
 
+@pytest.mark.parametrize("lora", [None, LoRA(rank=2, alpha=4)], ids=["full", "lora"])
+def test_in_bfloat16_only_the_head_is_in_eight_bits(lora: LoRA | None, however_small: None) -> None:
+    policy = adapt(llama(width=64), lora, 0, "bfloat16")
+    decoder = EightBitDecoder(policy)
+    (head,) = [one for one in decoder.copy.products if isinstance(one, EightBitProduct)]
+    assert head.own[0][0] is policy.model.get_output_embeddings().weight
+    tokens_B = torch.tensor([1, 2])
+    found_BV = decoder.decode(decoder.prefill(PROMPTS)[1], tokens_B)[0]
+    exact_BV = policy.decode(policy.prefill(PROMPTS)[1], tokens_B)[0]  # the same but for the head
+    assert 0 < (found_BV - exact_BV).norm() < 0.02 * exact_BV.norm()
+
+
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_another_model_decodes_with_transformers_own_pass(dtype: str, however_small: None) -> None:
     from transformers import GPTNeoXConfig, GPTNeoXForCausalLM
@@ -182,7 +194,7 @@ def test_only_transformers_are_decoded_so() -> None:
 
 
 def test_a_model_that_would_gain_nothing_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"no linear layer of this model has 262144 weights.*LocalSampler.Config\(\)"):
+    with pytest.raises(ValueError, match=r"no linear layer of 262144 weights or more.*LocalSampler.Config\(\)"):
         EightBit(Transformer(llama()), frozenset())
 
 

@@ -13,7 +13,7 @@ from strop.policies import packed
 from strop.policies.adapters import LoRA
 from strop.policies.cache import ROOM
 from strop.policies.padded import Padded
-from strop.policies.step import KINDS, Rows, Sharing, continued, fits
+from strop.policies.step import KINDS, Norm, Rows, Sharing, continued, fits
 from strop.policies.transformer import Transformer, adapt
 
 VOCABULARY = 11
@@ -81,6 +81,17 @@ def test_adapters_and_biases_are_multiplied_too() -> None:
     for parameter in policy.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
     assert both(policy, PROMPTS, [[0, 1, 1]]) < 2e-5
+
+
+@pytest.mark.parametrize("scale", [1e-12, 1e-2, 1.0, 1e4])
+def test_numbers_are_divided_by_their_root_mean_square_and_epsilon(scale: float) -> None:
+    source = torch.nn.RMSNorm(12)
+    torch.nn.init.uniform_(source.weight)
+    source.variance_epsilon = 1e-5
+    x = scale * torch.randn(3, 2, 12)
+    square = x.double().square().mean(dim=-1, keepdim=True)
+    expected = x.double() / (square + 1e-5).sqrt() * source.weight.double()
+    torch.testing.assert_close(Norm(source)(x).double(), expected, rtol=1e-5, atol=0)
 
 
 def test_scaled_positions_are_turned_as_the_model_turns_them() -> None:
