@@ -26,10 +26,9 @@ def log_law(logits_NV: Tensor, sampling: Sampling) -> Tensor:
 
 def law(logits_NV: Tensor, sampling: Sampling) -> Tensor:
     """Probabilities [N, V] of the same law: the sampler draws from them."""
-    law_NV = torch.softmax(_shaped(logits_NV, sampling), dim=-1)
-    if sampling.epsilon != 0.0:
-        law_NV = (1.0 - sampling.epsilon) * law_NV + sampling.epsilon / law_NV.shape[-1]
-    return law_NV
+    law_NV, epsilon = torch.softmax(_shaped(logits_NV, sampling), dim=-1), sampling.epsilon
+    assert not callable(epsilon)  # refused above
+    return law_NV if epsilon == 0.0 else (1.0 - epsilon) * law_NV + epsilon / law_NV.shape[-1]
 
 
 def _shaped(logits_NV: Tensor, sampling: Sampling) -> Tensor:

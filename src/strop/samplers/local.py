@@ -97,7 +97,7 @@ def draw(law_BV: Tensor, uniform_B: Tensor) -> Tensor:
     """
     width = min(BLOCK, law_BV.shape[1])
     short = -law_BV.shape[1] % width
-    law_BKW = (pad(law_BV, (0, short)) if short else law_BV).unflatten(1, (-1, width))
+    law_BKW = (pad(law_BV, (0, short)) if short else law_BV).reshape(len(law_BV), -1, width)
     upto_BK = law_BKW.sum(dim=-1).double().cumsum(dim=-1)
     wanted_B1 = _below(uniform_B.unsqueeze(1) * upto_BK[:, -1:], upto_BK[:, -1:])
     block_B1 = torch.searchsorted(upto_BK, wanted_B1, right=True)
