@@ -169,10 +169,10 @@ def test_the_embedded_sampler_needs_no_correction(level: Any) -> None:
         weights.append(flat(policy.parameters()))
         set_weights(policy, start)
         if correction is not None:
-            assert update.metrics["correction/weight"].value == 1.0
+            assert update.metrics["correction/weight"].value == pytest.approx(1.0, abs=1e-12)
             assert update.metrics["correction/ess"].value == pytest.approx(1.0, abs=1e-12)
-    assert torch.equal(weights[0], weights[1])
-    assert torch.equal(weights[0], weights[2])
+    torch.testing.assert_close(weights[1], weights[0], rtol=0.0, atol=1e-12)
+    torch.testing.assert_close(weights[2], weights[0], rtol=0.0, atol=1e-12)
 
 
 @pytest.mark.parametrize("fields", [
