@@ -9,6 +9,7 @@ import torch
 from exact.build import batch_of, episode, llama, turn
 from strop.optimizer import AdamW
 from strop.policies import eight_bit, packed
+from strop.policies.adapted import AdaptedProduct
 from strop.policies.adapters import LoRA
 from strop.policies.eight_bit import BLOCK, INPUT, WEIGHT, EightBitDecoder, EightBitProduct, hadamard
 from strop.policies.padded import Padded
@@ -160,6 +161,7 @@ def test_in_bfloat16_only_the_head_is_in_eight_bits(lora: LoRA | None, however_s
     decoder = EightBitDecoder(policy)
     (head,) = [one for one in decoder.copy.products if isinstance(one, EightBitProduct)]
     assert head.own[0][0] is policy.model.get_output_embeddings().weight
+    assert any(isinstance(one, AdaptedProduct) for one in decoder.copy.products) == (lora is not None)
     tokens_B = torch.tensor([1, 2])
     found_BV = decoder.decode(decoder.prefill(PROMPTS)[1], tokens_B)[0]
     exact_BV = policy.decode(policy.prefill(PROMPTS)[1], tokens_B)[0]  # the same but for the head
