@@ -140,8 +140,8 @@ class Budget:
     def finish(self, step: int, episodes: Sequence[Episode]) -> None:
         self.played += sum(len(episode.turns) for episode in episodes)
         for episode in episodes:
-            assert isinstance(episode.return_, float), episode.error
-            self.returns.append(episode.return_)
+            assert isinstance(episode.reward, float), episode.error
+            self.returns.append(episode.reward)
 
     def fail(self, step: int, error: BaseException) -> None:
         raise error

@@ -38,7 +38,7 @@ def collate(draw: Draw, layout: Literal["joined", "per_turn"]) -> Batch:
     """The batch of a draw. Raises ValueError for an empty draw, or one whose picks hold no turn at all."""
     if not draw:
         raise ValueError("an update needs at least one pick: the memory drew none.")
-    returns = [pick.episode.return_ for pick in draw]
+    returns = [pick.episode.reward for pick in draw]
     rows_E = [_rows_of(pick, layout, not isinstance(r, Unscored)) for pick, r in zip(draw, returns, strict=True)]
     rows, episode_B = [], []
     for e, pick_rows in enumerate(rows_E):
@@ -51,14 +51,14 @@ def collate(draw: Draw, layout: Literal["joined", "per_turn"]) -> Batch:
 
 def scored_rewards(episode: Episode) -> list[float]:
     """The reward that follows each action of the episode; all 0 where it is Unscored (its weight is 0 as well)."""
-    return _rewards(episode, 0, len(episode.turns), not isinstance(episode.return_, Unscored))
+    return _rewards(episode, 0, len(episode.turns), not isinstance(episode.reward, Unscored))
 
 
 def _rewards(episode: Episode, first: int, last: int, is_scored: bool) -> list[float]:
     """The reward that follows each action of turns [first, last).
 
     A turn's reward falls on its last action, a part's total on the last action of all unless the part says where. A
-    turn without an action gives its reward to the decision before it; with none before, it counts in `return_` only.
+    turn without an action gives its reward to the decision before it; with none before, it counts in `reward` only.
     """
     turns, before = episode.turns, episode.first_actions
     rewards = [0.0] * (before[last] - before[first])

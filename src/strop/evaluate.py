@@ -41,13 +41,13 @@ def judge(
     if gold:
         metrics["held_out/gold"] = _mean(gold_of(episodes, gold))
     metrics["held_out/tokens"] = _mean([float(episode.num_actions) for episode in episodes])
-    metrics["held_out/unscored"] = float(np.mean([isinstance(episode.return_, Unscored) for episode in episodes]))
+    metrics["held_out/unscored"] = float(np.mean([isinstance(episode.reward, Unscored) for episode in episodes]))
     return episodes, metrics
 
 
 def rewards_of(episodes: Sequence[Episode]) -> list[float]:
     """Each episode's return, NaN where it is Unscored."""
-    return [np.nan if isinstance(episode.return_, Unscored) else episode.return_ for episode in episodes]
+    return [np.nan if isinstance(episode.reward, Unscored) else episode.reward for episode in episodes]
 
 
 def gold_of(episodes: Sequence[Episode], weights: Mapping[str, float]) -> list[float]:

@@ -126,8 +126,8 @@ class EmbeddedEngine:
         return groups
 
     def _accepts(self, group: Sequence[Episode]) -> bool:
-        returns = [episode.return_ for episode in group if episode.source is not Source.GREEDY]
-        scored = [return_ for return_ in returns if not isinstance(return_, Unscored)]
+        returns = [episode.reward for episode in group if episode.source is not Source.GREEDY]
+        scored = [reward for reward in returns if not isinstance(reward, Unscored)]
         return self.extras.accepts is None or self.extras.accepts(scored)
 
 

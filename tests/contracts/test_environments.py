@@ -83,7 +83,7 @@ def test_the_rollout_plays_it(kind: Any, task: Task, texts: list[str], best: flo
     sampler = ScriptedSampler(codec, lambda prompt: next(lines))
     (one,) = play(scene, [task], 1, sampler, Sampling(max_tokens=64), "train", 0)
     assert one.end is End.TERMINATED, one.error
-    assert one.return_ == pytest.approx(best)
+    assert one.reward == pytest.approx(best)
     assert [turn.text for turn in one.turns] == texts
     for before, after in zip(one.turns, one.turns[1:], strict=False):
         stood = before.prompt + before.completion.tokens

@@ -121,7 +121,7 @@ def test_one_greedy_answer_to_each_task_beside_the_samples() -> None:
         assert sources == [Source.POLICY] * 8 + [Source.GREEDY]
     greedy = groups[10][-1]
     assert (greedy.text, greedy.turns[0].completion.logprobs) == ("b", (0.0,))
-    assert (greedy.id, greedy.version, greedy.return_) == ("greedy-000005-0000", 5, 1.0)
+    assert (greedy.id, greedy.version, greedy.reward) == ("greedy-000005-0000", 5, 1.0)
     assert greedy.seed == (0, 5, 0)  # the environment's dice differ from step to step
     assert len({one.id for one in episodes}) == 18
     sampled = [one for one in episodes if one.source is Source.POLICY]
@@ -174,7 +174,7 @@ def test_a_run_that_is_continued_is_the_uninterrupted_one(algorithm: Any, tmp_pa
     assert torch.equal(whole.policy.weight, parts.policy.weight)
     if isinstance(algorithm, strop.algorithms.DAPO.Config):
         assert len(played[0]) > 6 * 6  # it refilled
-        assert differ([one.return_ for one in played[0][-3:]])
+        assert differ([one.reward for one in played[0][-3:]])
 
 
 def test_a_run_that_is_solved_stops_and_says_so(tmp_path: Any) -> None:

@@ -45,7 +45,7 @@ def test_episodes_come_in_order_of_tasks_with_their_groups_and_facts():
     assert len({episode.id for episode in episodes}) == 4
     first = episodes[0]
     assert (first.end, first.version, first.source, first.text) == (End.TERMINATED, 7, Source.POLICY, "b")
-    assert first.return_ == 1.0  # 2.0 at weight 0.5
+    assert first.reward == 1.0  # 2.0 at weight 0.5
     assert first.turns[0].completion.tokens == (*CODEC.encode("b"), CODEC.end)
 
 
@@ -54,9 +54,9 @@ def test_a_reward_that_raises_is_unscored_with_its_traceback():
         raise KeyError("colour")
 
     outcome = run({"broken": (broken, 1.0)})[0]
-    assert isinstance(outcome.return_, Unscored)
-    assert "KeyError: 'colour'" in outcome.return_.reason
-    assert "in broken" in outcome.return_.reason
+    assert isinstance(outcome.reward, Unscored)
+    assert "KeyError: 'colour'" in outcome.reward.reason
+    assert "in broken" in outcome.reward.reason
 
 
 @pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
@@ -72,14 +72,14 @@ def test_a_reward_of_the_wrong_type_says_what_is_allowed(wrong):
 
 
 def test_numpy_numbers_and_booleans_are_numbers():
-    assert run({"r": (lambda task, episode: np.float32(0.5), 1.0)})[0].return_ == 0.5
-    assert run({"r": (lambda task, episode: True, 1.0)})[0].return_ == 1.0
+    assert run({"r": (lambda task, episode: np.float32(0.5), 1.0)})[0].reward == 0.5
+    assert run({"r": (lambda task, episode: True, 1.0)})[0].reward == 1.0
 
 
 def test_dense_rewards_keep_their_places_and_sum_to_the_total():
     episode = run({"t": (lambda task, episode: PerToken([1.0, 2.0]), 1.0)})[0]
     assert episode.parts["t"].tokens == (1.0, 2.0)
-    assert episode.return_ == 3.0
+    assert episode.reward == 3.0
     assert run({"t": (lambda task, episode: PerTurn([4.0]), 1.0)})[0].parts["t"].turns == (4.0,)
     with pytest.raises(ValueError, match="gave PerToken with 3 numbers for 2"):
         run({"t": (lambda task, episode: PerToken([1.0, 2.0, 3.0]), 1.0)})
@@ -94,7 +94,7 @@ def test_a_group_reward_sees_one_task_at_a_time():
 
     episodes = run({"rank": (GroupReward(rank), 1.0)})
     assert seen == [("1", 2), ("2", 2)]
-    assert [episode.return_ for episode in episodes] == [0.0, 1.0, 0.0, 1.0]
+    assert [episode.reward for episode in episodes] == [0.0, 1.0, 0.0, 1.0]
 
 
 def test_an_environment_that_raises_fails_its_episode_and_no_other():
@@ -107,7 +107,7 @@ def test_an_environment_that_raises_fails_its_episode_and_no_other():
     episodes = run({"r": (lambda task, episode: 1.0, 1.0)}, environment=Moody)
     assert [episode.end for episode in episodes] == [End.FAILED] * 2 + [End.TERMINATED] * 2
     assert "RuntimeError: no mood" in episodes[0].error
-    assert isinstance(episodes[0].return_, Unscored)
+    assert isinstance(episodes[0].reward, Unscored)
     assert episodes[0].parts == {}  # a failed episode is not judged
 
 

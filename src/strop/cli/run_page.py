@@ -103,7 +103,7 @@ def read(directory: RunDirectory) -> Page:
         latest, events, metrics = store.latest_step(), store.events(), store.metrics()
         curves = {name: store.series(name) for name in CURVES}
         scored = (
-            [one for one in store.summaries("train", latest) if one.return_ is not None] if latest is not None else []
+            [one for one in store.summaries("train", latest) if one.reward is not None] if latest is not None else []
         )
     done = 0 if latest is None else latest + 1
     trained = [one for one in metrics if "time/step_seconds" in one]
@@ -203,7 +203,7 @@ def _episode(one: Summary) -> Any:
         [
             ("prompt", shortened(_asked(one.task.prompt))),
             ("text", shortened(one.text) or "(nothing)"),
-            ("reward", number(one.return_) if one.return_ is not None else f"unscored: {_last_line(one.reason)}"),
+            ("reward", number(one.reward) if one.reward is not None else f"unscored: {_last_line(one.reason)}"),
             *((f"  {name}", _total(part.total)) for name, part in one.parts.items()),
         ]
     )
@@ -238,8 +238,8 @@ def _total(total: float | Unscored) -> str:
 
 
 def _return(one: Summary) -> float:
-    assert one.return_ is not None
-    return one.return_
+    assert one.reward is not None
+    return one.reward
 
 
 def _last_line(text: str | None) -> str:

@@ -66,14 +66,14 @@ def of_text(config: TrainConfig, text: str, task_id: str | None, gold: bool) -> 
     sampling = Sampling(max_tokens=len(text.encode()) + 1)
     scene = replace(scene, context=ENDLESS + sampling.max_tokens)
     episode = play(scene, [task], 1, ScriptedSampler(codec, lambda _: text), sampling, "score", 0)[0]
-    return_ = episode.return_
-    if isinstance(return_, Unscored):
+    reward = episode.reward
+    if isinstance(reward, Unscored):
         what = "the environment failed" if episode.end is End.FAILED else "this text cannot be scored"
-        raise Problem(f"{what}:\n{return_.reason}")
+        raise Problem(f"{what}:\n{reward.reason}")
     parts = {name: math.nan if isinstance(part.total, Unscored) else part.total for name, part in episode.parts.items()}
     weights = {name: part.weight for name, part in episode.parts.items()}
     paid = math.fsum(turn.reward for turn in episode.turns)
-    return OfText(task.id, asked(episode), text, return_, parts, weights, paid)
+    return OfText(task.id, asked(episode), text, reward, parts, weights, paid)
 
 
 def of_start(config: TrainConfig, num_groups: int | None, gold: bool) -> OfStart:
@@ -151,9 +151,9 @@ def _task(config: TrainConfig, task_id: str | None) -> Task:
 
 
 def _summary(episodes: Sequence[Episode]) -> OfStart:
-    scored = [(episode, episode.return_) for episode in episodes if not isinstance(episode.return_, Unscored)]
+    scored = [(episode, episode.reward) for episode in episodes if not isinstance(episode.reward, Unscored)]
     if not scored:
-        reason = next(e.return_.reason for e in episodes if isinstance(e.return_, Unscored))
+        reason = next(e.reward.reason for e in episodes if isinstance(e.reward, Unscored))
         raise Problem(f"none of the {len(episodes)} answers could be scored. The first reason:\n{reason}")
     returns = [float(value) for _, value in scored]
     groups: dict[int, list[float]] = {}

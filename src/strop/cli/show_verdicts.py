@@ -63,4 +63,4 @@ def shortened(text: str) -> str:
 
 
 def _reward(episode: Episode) -> str:
-    return "unscored" if isinstance(episode.return_, Unscored) else number(episode.return_)
+    return "unscored" if isinstance(episode.reward, Unscored) else number(episode.reward)

@@ -94,7 +94,7 @@ class Watch:
 
 def lost_warning(episodes: Sequence[Episode]) -> str:
     """Says that more than 20 % of the episodes are Unscored or FAILED, and the most frequent reason; else nothing."""
-    reasons = [_last_line(return_.reason) for e in episodes if isinstance(return_ := e.return_, Unscored)]
+    reasons = [_last_line(reward.reason) for e in episodes if isinstance(reward := e.reward, Unscored)]
     if len(reasons) <= LOST_SHARE * len(episodes):
         return ""
     reason, count = Counter(reasons).most_common(1)[0]

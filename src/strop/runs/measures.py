@@ -24,7 +24,7 @@ def step_measures(episodes: Sequence[Episode]) -> dict[str, float]:
         return {}
     completions = [turn.completion for episode in episodes for turn in episode.turns]
     failed = [episode.end is End.FAILED for episode in episodes]
-    lost = [isinstance(episode.return_, Unscored) for episode in episodes]
+    lost = [isinstance(episode.reward, Unscored) for episode in episodes]
     measures = {
         **_rewards(episodes),
         "rollout/length": _mean([episode.num_actions for episode in episodes]),
@@ -54,9 +54,9 @@ def scored_groups(episodes: Sequence[Episode]) -> dict[int, list[float]]:
     """The returns of each group's scored episodes, for groups of at least two: one alone can show no difference."""
     returns: dict[int, list[float]] = {}
     for episode in episodes:
-        return_ = episode.return_
-        if not isinstance(return_, Unscored):
-            returns.setdefault(episode.group, []).append(return_)
+        reward = episode.reward
+        if not isinstance(reward, Unscored):
+            returns.setdefault(episode.group, []).append(reward)
     return {group: returns_G for group, returns_G in returns.items() if len(returns_G) > 1}
 
 
@@ -78,7 +78,7 @@ def add_opinions(
 
 def _rewards(episodes: Sequence[Episode]) -> dict[str, float]:
     """Mean and spread of the scored returns, and the mean of each named reward where it could be computed."""
-    returns_E = [return_ for episode in episodes if not isinstance(return_ := episode.return_, Unscored)]
+    returns_E = [reward for episode in episodes if not isinstance(reward := episode.reward, Unscored)]
     totals: dict[str, list[float]] = {}
     for episode in episodes:
         for name, part in episode.parts.items():
@@ -90,7 +90,7 @@ def _rewards(episodes: Sequence[Episode]) -> dict[str, float]:
     if returns_E:
         mean = _mean(returns_E)
         measures["reward/mean"] = mean
-        measures["reward/std"] = math.sqrt(_mean([(return_ - mean) ** 2 for return_ in returns_E]))
+        measures["reward/std"] = math.sqrt(_mean([(reward - mean) ** 2 for reward in returns_E]))
     return measures
 
 

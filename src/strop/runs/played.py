@@ -16,7 +16,7 @@ def tasks_from_run(path: Path) -> list[Task]:
     out, as every update leaves them out.
     """
     with RunDirectory.open(path).reader() as store:
-        episodes = [one for one in store.episodes("train") if one.turns and not isinstance(one.return_, Unscored)]
+        episodes = [one for one in store.episodes("train") if one.turns and not isinstance(one.reward, Unscored)]
     if not episodes:
         raise ValueError(f"data={str(path)!r}: this run holds no scored training episode.")
     return [as_task(episode) for episode in episodes]

@@ -37,7 +37,7 @@ class Summary:
     text: str
     end: str
     error: str
-    return_: float | None
+    reward: float | None
     reason: str | None
     parts: Mapping[str, Part]
     kept: bool

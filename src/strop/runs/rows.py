@@ -13,7 +13,7 @@ from strop.types import Completion, End, Episode, Part, Source, Task, Tokens, Tu
 
 _EPISODE = (
     'INSERT INTO episodes (number, id, step, purpose, "group", task_id, task, final, "end", error, version, seed, '
-    "source, return_, reason) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    "source, reward, reason) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _TURN = "INSERT INTO turns VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _PART = "INSERT INTO parts VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
@@ -76,8 +76,8 @@ def blob_to_floats(blob: bytes | None) -> tuple[float, ...] | None:
 
 
 def _episode_row(number: int, episode: Episode, step: int, purpose: str) -> tuple[Any, ...]:
-    return_ = episode.return_
-    score, reason = (None, return_.reason) if isinstance(return_, Unscored) else (return_, None)
+    reward = episode.reward
+    score, reason = (None, reward.reason) if isinstance(reward, Unscored) else (reward, None)
     return (
         number,
         episode.id,

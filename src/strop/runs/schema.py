@@ -93,7 +93,13 @@ CREATE TABLE events (
 )
 """
 
-MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (m001_initial,)
+
+def m002_reward(connection: sqlite3.Connection) -> None:
+    """An episode's sum of rewards has the same name in the file as on the record."""
+    connection.execute("ALTER TABLE episodes RENAME COLUMN return_ TO reward")
+
+
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (m001_initial, m002_reward)
 
 
 def version(connection: sqlite3.Connection) -> int:

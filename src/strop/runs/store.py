@@ -292,7 +292,7 @@ def _summary(connection: sqlite3.Connection, row: sqlite3.Row) -> Summary:
         text="\n".join(turn["text"] for turn in texts),
         end=row["end"],
         error=row["error"],
-        return_=row["return_"],
+        reward=row["reward"],
         reason=row["reason"],
         parts=rows.read_parts(connection, row["number"]),
         kept=bool(row["kept"]),

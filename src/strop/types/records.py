@@ -147,7 +147,7 @@ class Episode:
     parts: Mapping[str, Part] = field(default_factory=dict)
 
     @cached_property
-    def return_(self) -> float | Unscored:
+    def reward(self) -> float | Unscored:
         """The sum of turn rewards and weighted parts, undiscounted; Unscored if a part that counts is, or if FAILED."""
         if self.end is End.FAILED:
             return Unscored(self.error or "the episode failed")

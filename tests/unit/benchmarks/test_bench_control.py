@@ -51,7 +51,7 @@ def test_a_judgement_plays_the_same_episodes_for_everybody() -> None:
         return [0] * len(observed_NS)
 
     assert scores.judge(left, "CartPole-v1", 3) == scores.judge(left, "CartPole-v1", 4)[:3]
-    assert all(8 <= return_ <= 10 for return_ in scores.judge(left, "CartPole-v1", 4))  # it falls at once
+    assert all(8 <= reward <= 10 for reward in scores.judge(left, "CartPole-v1", 4))  # it falls at once
 
 
 # ---------------------------------------------------------------- the budget

@@ -52,8 +52,8 @@ def test_a_transcript_becomes_the_episode_that_it_tells(tmp_path):
         ((0,), (1,), "bee", 0.0),
         ((0, 1, 3), (2,), "ant", 1.0),
     ]
-    assert (won.end, won.final, won.return_, won.source) == (End.TERMINATED, (), 1.0, Source.DATA)
-    assert (cut.end, cut.final, cut.return_) == (End.TRUNCATED, (0, 1, 3), 0.5)
+    assert (won.end, won.final, won.reward, won.source) == (End.TERMINATED, (), 1.0, Source.DATA)
+    assert (cut.end, cut.final, cut.reward) == (End.TRUNCATED, (0, 1, 3), 0.5)
     assert {one.turns[0].completion.logprobs for one in (won, cut)} == {None}
     assert won.group != cut.group
     assert cut.task.data["place"] == "here"
@@ -145,7 +145,7 @@ def test_a_runs_episodes_are_learnt_from_to_the_bit(tmp_path):
         assert (again.turns, again.group, again.end, again.parts) == (
             before.turns, before.group, before.end, dict(before.parts)
         )  # fmt: skip
-        assert again.return_ == before.return_
+        assert again.reward == before.reward
         assert again.source is Source.DATA
     shutil.rmtree(tmp_path / "weak")
     read_back = trained(offline, tmp_path / "offline")  # what is resolved needs the other run no more
@@ -192,7 +192,7 @@ def test_unscored_games_are_left_out_and_gold_is_not_paid(tmp_path):
     trained(weak, tmp_path / "weak")
     tasks = strop.TrainConfig(data=str(tmp_path / "weak"), algorithm=strop.algorithms.DQN.Config()).resolve().tasks
     assert len(tasks) == 7 * 4
-    assert all(one.return_ == 0.5 for one in played(tasks, weak.resolve().build().codec))
+    assert all(one.reward == 0.5 for one in played(tasks, weak.resolve().build().codec))
 
 
 def test_vtrace_takes_a_runs_log_probs_and_refuses_a_transcript_without(tmp_path):

@@ -34,7 +34,7 @@ def test_a_pair_is_one_group_of_two_finished_episodes(tmp_path):
     assert one.turns[0].completion.tokens == (*CODEC.encode("a"), END)
     assert two.turns[0].completion.tokens == (*CODEC.encode("b c"), END)
     assert one.turns[0].completion.logprobs is None
-    assert [e.return_ for e in (one, two, three, four)] == [1.0, 0.0, 1.0, 0.0]
+    assert [e.reward for e in (one, two, three, four)] == [1.0, 0.0, 1.0, 0.0]
     assert one.parts == {"preference": Part(1.0, 1.0)}
     assert {e.source for e in (one, two)} == {Source.DATA}
     assert {e.end for e in (one, two)} == {End.TERMINATED}
@@ -48,7 +48,7 @@ def test_a_labelled_answer_is_a_group_of_its_own(tmp_path):
         {"prompt": "say a", "completion": "c", "label": False},
     )
     episodes = preferences(preferences_from_jsonl(path), CODEC)
-    assert [(e.group, e.return_, e.text) for e in episodes] == [(0, 1.0, "a"), (1, 0.0, "c")]
+    assert [(e.group, e.reward, e.text) for e in episodes] == [(0, 1.0, "a"), (1, 0.0, "c")]
 
 
 def test_steps_carry_their_labels_on_their_last_tokens(tmp_path):

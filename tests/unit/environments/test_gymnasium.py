@@ -42,7 +42,7 @@ def played(make, action: int = 1, actions=("0", "1", "2", "x"), to_text=None) ->
 
 def test_truncated_keeps_the_last_observation_where_a_value_is_read():
     one = played(Hops)
-    assert (one.end, len(one.turns), one.return_) == (End.TRUNCATED, 2, 1.0)
+    assert (one.end, len(one.turns), one.reward) == (End.TRUNCATED, 2, 1.0)
     observed = [json.loads(VectorCodec(("0", "1", "2", "x"), 2).decode(turn.prompt)) for turn in one.turns]
     final = json.loads(VectorCodec(("0", "1", "2", "x"), 2).decode(one.final))
     assert [place for place, _ in [*observed, final]] == [0, 1, 2]

@@ -15,7 +15,7 @@ from strop.verify.tabular import guess_optimum
 def test_the_logs_are_those_of_uniform_dice():
     config = recipe().resolve()
     _, codec = config.policy.build(0, "float32")
-    returns = [episode.return_ for episode in played(config.tasks, codec)]
+    returns = [episode.reward for episode in played(config.tasks, codec)]
     # 1 - (4/5)^3 = .488; three standard errors of 1500 coins are 3 sqrt(.488 * .512 / 1500) = .039
     assert sum(returns) / len(returns) == pytest.approx(1 - (1 - 1 / len(WORDS)) ** GUESSES, abs=0.039)
     assert max(len(task.data["played"]) for task in config.tasks) == GUESSES

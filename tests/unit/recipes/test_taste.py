@@ -47,6 +47,6 @@ def test_the_second_stage_says_that_the_first_is_missing(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     config = replace(taste.recipe(), steps=1, held_out=(), gold=())
     run = strop.train(config, tmp_path / "run", progress=Progress.silent())
-    reasons = {one.return_.reason.splitlines()[-1] for one in run.episodes()}
+    reasons = {one.reward.reason.splitlines()[-1] for one in run.episodes()}
     assert len(reasons) == 1
     assert "taste_judge" in reasons.pop()

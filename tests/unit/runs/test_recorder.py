@@ -134,7 +134,7 @@ def test_old_token_ids_are_dropped_but_not_those_that_a_memory_holds(directory):
         kept = {episode.id for episode in store.episodes()}
         assert kept == held | {f"{step}/{i}" for step in (8, 9) for i in range(4)}
         assert len(store.summaries()) == 40
-        assert all(summary.text and summary.return_ is not None for summary in store.summaries())
+        assert all(summary.text and summary.reward is not None for summary in store.summaries())
         assert len(store.opinions("9/0")) > 0
         assert "0/0" not in kept
         assert store.opinions("0/0") == []
@@ -175,7 +175,7 @@ def test_opinions_stand_beside_each_action(directory):
         for episode in store.episodes():
             ((step, name, numbers),) = store.opinions(episode.id)
             assert (step, name, len(numbers)) == (0, "advantage", episode.num_actions)
-            assert (numbers == np.float32(episode.return_)).all()  # the fake's opinion is the return
+            assert (numbers == np.float32(episode.reward)).all()  # the fake's opinion is the return
 
 
 def test_judging_does_not_move_the_dice(directory, tmp_path):

@@ -46,7 +46,7 @@ def test_an_episode_comes_back_exactly(path):
         store.write_step(3, [rich_episode(), failed], {}, {})
     with Store.read(path) as store:
         assert repr(store.episode("3/1")) == repr(rich_episode())  # repr tells -0.0 from 0.0 and sees NaN
-        assert store.episode("3/1").return_ == rich_episode().return_
+        assert store.episode("3/1").reward == rich_episode().reward
         assert store.episodes()[1] == failed
 
 
@@ -55,8 +55,8 @@ def test_a_summary_keeps_text_scores_and_the_reason(path):
     with Store.open(path) as store:
         store.write_step(0, [make_episode("0/0"), bad], {}, {})
         scored, unscored = store.summaries()
-    assert (scored.text, scored.return_, scored.reason, scored.kept) == ("1 2 9", 0.5, None, True)
-    assert (unscored.return_, unscored.reason) == (None, "good: ValueError: x")
+    assert (scored.text, scored.reward, scored.reason, scored.kept) == ("1 2 9", 0.5, None, True)
+    assert (unscored.reward, unscored.reason) == (None, "good: ValueError: x")
 
 
 def test_metrics_come_back_bit_for_bit_and_not_a_number_as_itself(path):
@@ -121,17 +121,17 @@ def test_the_writer_waits_for_the_disk(path):
 
 
 def test_an_older_file_is_migrated_and_a_newer_one_refused(path, monkeypatch):
-    def m002_more(connection):
+    def one_more(connection):
         connection.execute("ALTER TABLE steps ADD COLUMN more INTEGER")
 
     with Store.open(path) as store:
         store.write_step(0, [], {"a/b": 1.0}, {})
-    monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, m002_more))
+    monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, one_more))
     with pytest.raises(ValueError, match="Continue the run once"):
         Store.read(path)
     with Store.open(path) as store:
         assert store.series("a/b") == [(0, 1.0)]
-        assert schema.version(store._connection) == 2
+        assert schema.version(store._connection) == len(schema.MIGRATIONS)
     monkeypatch.undo()
     for opener in (Store.read, Store.open):
         with pytest.raises(ValueError, match="newer strop"):

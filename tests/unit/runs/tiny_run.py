@@ -67,7 +67,7 @@ def make_batch(draw: Draw) -> Batch:
         tokens_BT[row, : len(tokens)] = torch.tensor(tokens)
         action_BT[row, 2 : len(tokens)] = True
     zeros_B, rows_B = torch.zeros(B, dtype=torch.int64), torch.arange(B)
-    returns = [pick.episode.return_ for pick in draw]
+    returns = [pick.episode.reward for pick in draw]
     return Batch(
         tokens_BT=tokens_BT,
         action_BT=action_BT,
