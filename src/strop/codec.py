@@ -209,7 +209,13 @@ class HFCodec:
         return text[text.rindex(end) + len(end) :] if end and end in text else ""
 
     def _apply(self, messages: list[Message], generate: bool) -> str:
-        return str(self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=generate))
+        try:
+            return str(self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=generate))
+        except Exception as error:  # a template is a program, and raises what it likes
+            roles = ", ".join(message["role"] for message in messages)
+            raise ValueError(
+                f"the chat template of {self.tokenizer.name_or_path} cannot write turns of {roles}: {error}."
+            ) from error
 
 
 def _messages(prompt: Prompt) -> list[Message]:

@@ -25,6 +25,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from strop.policies.folder import ADAPTER
+
 MB = 1_000_000
 LOCK_SECONDS = 1800
 """How long to wait for another process that fetches the same model."""
@@ -93,7 +95,7 @@ def resolve(name_or_path: str | Path) -> Path | str:
         return get(text)
     path = Path(text).expanduser()
     if path.is_dir():
-        if not (path / "config.json").is_file():
+        if not (path / "config.json").is_file() and not (path / ADAPTER).is_file():
             raise FileNotFoundError(f"the folder {path} holds no config.json: it is not a Hugging Face model folder.")
         return path
     if (_folder(text) / "config.json").is_file():
