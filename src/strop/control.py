@@ -33,6 +33,7 @@ from strop.runs.measures import cost_measures
 from strop.runs.progress import Progress
 from strop.runs.records import Event
 from strop.spec import RECIPE, encode
+from strop.threads import threads_of
 from strop.verdicts import Verdict
 
 ALGORITHMS = ("A2C", "DDPG", "DQN", "PPO", "SAC", "TD3")
@@ -41,6 +42,8 @@ OURS = ("policy", "env", "seed", "verbose", "device", "action_noise", "tensorboa
 JUDGED = 1_000_000
 """The seed of the first judged episode: far from those that training uses, and the same in every judgement."""
 KEEP_LAST = 2
+LARGEST = {"steps": 10**9, "interactions": 10**9, "episodes": 10**6, "seed": 2**32 - 1}
+"""The seed is numpy's, which Stable-Baselines3 sets."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +84,9 @@ class ControlConfig:
         for name in ("seed", "eval_every"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name}={getattr(self, name)}: it cannot be negative.")
+        for name, largest in LARGEST.items():
+            if getattr(self, name) > largest:
+                raise ValueError(f"{name}={getattr(self, name)}: it is at most {largest:,}.")
         if not 0.0 <= self.noise < math.inf:
             raise ValueError(f"noise={self.noise}: a standard deviation is 0 or above.")
         if taken := sorted(set(self.options) & set(OURS)):
@@ -150,7 +156,7 @@ def train(
 
     Raises ImportError where it is not installed. A run that ends before its first checkpoint leaves nothing.
     """
-    threads = config.threads or len(os.sched_getaffinity(0))
+    threads = threads_of(config.threads).number
     torch.set_num_threads(threads)
     model = config.build()
     origin = provenance.collect(seed=config.seed, dtype="float32", threads=threads, data={})
