@@ -28,6 +28,7 @@ from strop.samplers.local import LocalSampler
 from strop.scoring import corrected
 from strop.threads import threads_of
 from strop.types import (
+    Algorithm,
     AlgorithmConfig,
     Codec,
     Comparer,
@@ -235,9 +236,7 @@ class TrainConfig:
 
         Pairs are compared where the algorithm can compare; they are played too where something can judge the answers.
         """
-        is_compared = {task.id: isinstance(parts.algorithm, Comparer) and is_pair(task) for task in self.held_out}
-        pairs = [task for task in self.held_out if is_compared[task.id]]
-        tasks = [task for task in self.held_out if self._can_judge or not is_compared[task.id]]
+        pairs, tasks = self.judged_tasks(parts.algorithm)
         episodes, metrics = list[Episode](), dict[str, float]()
         if tasks:
             scene = self.scene(parts.policy, parts.codec, gold=True)
@@ -247,6 +246,12 @@ class TrainConfig:
             answers = preferences(pairs, parts.codec, parts.policy.context)
             metrics |= judge_pairs(parts.algorithm, answers, parts.policy.layout)
         return episodes, metrics
+
+    def judged_tasks(self, algorithm: Algorithm) -> tuple[list[Task], list[Task]]:
+        """The held-out tasks whose pairs are compared, and those that are played."""
+        pairs = [task for task in self.held_out if isinstance(algorithm, Comparer) and is_pair(task)]
+        compared = {task.id for task in pairs}
+        return pairs, [task for task in self.held_out if self._can_judge or task.id not in compared]
 
     @property
     def _can_judge(self) -> bool:
