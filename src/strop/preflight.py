@@ -42,14 +42,15 @@ def _crowded_threads(config: TrainConfig) -> list[str]:
 
 
 def _shared_problems(config: TrainConfig) -> list[str]:
-    """Held-out tasks that are trained on, whatever their ids."""
+    """Held-out tasks that are trained on, whatever their ids. One that says nothing leaves all to its environment."""
     trained = {_problem(task) for task in config.tasks}
-    shared = [task for task in config.held_out if _problem(task) in trained]
+    told = [task for task in config.held_out if task.prompt or task.answer or task.data]
+    shared = [task for task in told if _problem(task) in trained]
     if not shared:
         return []
     return [
-        f"{len(shared)} of {len(config.held_out)} held-out tasks stand in the training tasks too ({shared[0].id!r} for "
-        "one): their scores do not show what is learnt for new tasks."
+        f"{len(shared)} of {len(config.held_out)} held-out tasks stand in training too ({shared[0].id!r} for one): "
+        "their scores tell of these tasks, not of new ones."
     ]
 
 

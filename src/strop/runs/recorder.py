@@ -162,10 +162,10 @@ class RunRecorder:
         self._watch, self._pending, self._opinions = watch, [], {}
         self._done = step + 1
         self._progress.step(step, metrics)
-        for event in events:
-            self._progress.note(f"warning: {event.text}")
         if step == self._first:
             stop_if_all_lost(self.directory.path, step, episodes, f"step {step}")
+        for event in events:
+            self._progress.note(f"warning: {event.text}")
         watch.check(episodes)
 
     def fail(self, step: int, error: BaseException) -> None:
