@@ -19,6 +19,7 @@ from strop.data.tasks import from_jsonl, train_test_split
 from strop.data.written import demonstrations
 from strop.environments.single_turn import SingleTurn
 from strop.evaluate import judge
+from strop.kinds import check_kinds, refuse_same_ids
 from strop.memory import Dataset, Fresh
 from strop.policies.precision import has_bfloat16
 from strop.policies.transformer import Transformer
@@ -75,11 +76,13 @@ class TrainConfig:
                       model where the processor multiplies it itself, else float32
     threads           of the processor; none takes every core this process may use
     micro_tokens      padded tokens in one forward and backward pass: memory against speed, never the result
+    environment_seconds, reward_seconds
+                      of one call: what takes longer FAILS its episode, or leaves it Unscored
     """
 
     policy: str | PolicyConfig = "smollm2"
     tasks: Sequence[Task] = ()
-    data: str | None = None
+    data: str | Path | None = None
     held_out: Sequence[Task] = ()
     environment: Environment = SingleTurn
     rewards: RewardSet = ()
@@ -97,14 +100,20 @@ class TrainConfig:
     dtype: str | None = None
     threads: int | None = None
     micro_tokens: int = 4096
+    environment_seconds: float = 60.0
+    reward_seconds: float = 600.0
 
     def __post_init__(self) -> None:
+        check_kinds(self)
         for name in ("group_size", "prompts_per_step", "checkpoint_every", "micro_tokens"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)}: it is at least 1.")
         for name in ("steps", "seed", "eval_every"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name}={getattr(self, name)}: it cannot be negative.")
+        for name in ("environment_seconds", "reward_seconds"):
+            if not 0.0 < getattr(self, name) < math.inf:
+                raise ValueError(f"{name}={getattr(self, name)}: it is positive and finite.")
         if self.threads is not None and self.threads < 1:
             raise ValueError(f"threads={self.threads}: it is at least 1; none takes every core.")
         if self.dtype not in (None, "float32", "bfloat16"):
@@ -154,7 +163,7 @@ class TrainConfig:
         if Path(self.data).is_dir():
             return tasks_from_run(Path(self.data)), list(self.held_out)
         if not Path(self.data).is_file():
-            raise ValueError(f"data={self.data!r}: there is no such file or run (looked from {Path.cwd()}).")
+            raise ValueError(f"data={str(self.data)!r}: there is no such file or run (looked from {Path.cwd()}).")
         reads_pairs = self.algorithm.reads == "preferences"
         tasks = preferences_from_jsonl(self.data) if reads_pairs else from_jsonl(self.data, check=playing.check)
         is_judged = self._can_judge or (reads_pairs and all(map(is_pair, tasks)))
@@ -165,8 +174,8 @@ class TrainConfig:
     def _refuse_contradictions(self) -> None:
         if not self.tasks:
             raise ValueError("there is nothing to train on: give tasks=[strop.Task(...), ...] or data='file.jsonl'.")
-        _refuse_same_ids("tasks", self.tasks)
-        _refuse_same_ids("held_out", self.held_out)
+        refuse_same_ids("tasks", self.tasks)
+        refuse_same_ids("held_out", self.held_out)
         name = _name(self.algorithm)
         if self.environment is SingleTurn and not self.rewards and self.reads == "tasks":
             raise ValueError("nothing gives a reward: set rewards=[function], or an environment whose steps pay.")
@@ -231,7 +240,15 @@ class TrainConfig:
         rewards = dict(named_rewards(self.rewards, "rewards"))
         if gold:
             rewards |= {GOLD + name: (reward, 0.0) for name, (reward, _) in named_rewards(self.gold, "gold").items()}
-        return Scene(environment=self.environment, rewards=rewards, codec=codec, context=policy.context, seed=self.seed)
+        return Scene(
+            environment=self.environment,
+            rewards=rewards,
+            codec=codec,
+            context=policy.context,
+            seed=self.seed,
+            environment_seconds=self.environment_seconds,
+            reward_seconds=self.reward_seconds,
+        )
 
     def judge(self, parts: Parts, step: int) -> tuple[list[Episode], dict[str, float]]:
         """Judge the policy on the held-out tasks: episodes, and metrics named held_out/...
@@ -281,11 +298,3 @@ def _suits(policy: PolicyConfig) -> str:
 
 def _name(config: object) -> str:
     return type(config).__qualname__.split(".")[0]
-
-
-def _refuse_same_ids(what: str, tasks: Sequence[Task]) -> None:
-    seen: set[str] = set()
-    for task in tasks:
-        if task.id in seen:
-            raise ValueError(f"{what} holds the id {task.id!r} twice: ids tell tasks apart in the run.")
-        seen.add(task.id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from strop.types import Episode, PerToken, PerTurn, Task, Unscored, returned
+from strop.types import Episode, PerToken, PerTurn, Task, Unscored, check_fields, returned
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +13,9 @@ class GroupReward:
     """Marks `score(task, episodes) -> one result an episode, in order` as a reward of the whole group."""
 
     score: Callable[[Task, Sequence[Episode]], Sequence[float | Unscored | PerTurn | PerToken]]
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     def __call__(self, task: Task, episodes: Sequence[Episode]) -> list[float | Unscored | PerTurn | PerToken]:
         answer: object = self.score(task, episodes)

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
-_WORDS = {int: "a whole number (int)", float: "a number (float or int)", str: "a text", bool: "True or False"}
+_WORDS = {int: "an int", float: "a float", str: "a text", bool: "True or False"}
 _SHOWN = 60
 
 
@@ -56,7 +56,7 @@ def _fits(value: object, hint: Any) -> bool:
     if origin in (typing.Union, types.UnionType):
         return any(_fits(value, option) for option in options)
     if origin is typing.Literal:
-        return any(value == option and type(value) is type(option) for option in options)
+        return type(value) in map(type, options)  # which of the words is allowed, each record says itself
     if origin is collections.abc.Sequence:
         return _is_list(value) and all(_fits(item, options[0]) for item in typing.cast("Sequence[object]", value))
     if origin is tuple:
@@ -106,7 +106,7 @@ def _words(hint: Any) -> str:
     if origin is tuple and options[-1] is not Ellipsis:
         return f"({', '.join(_words(option) for option in options)})"
     if origin in (collections.abc.Sequence, tuple):
-        return f"a list of which each is {_words(options[0])}"
+        return f"a list in which each is {_words(options[0])}"
     if origin is collections.abc.Callable:
         return "a function"
     if origin is collections.abc.Mapping:
