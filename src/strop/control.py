@@ -37,6 +37,7 @@ from strop.runs.progress import Progress
 from strop.runs.records import Event
 from strop.spec import RECIPE, encode
 from strop.threads import threads_of
+from strop.types import check_fields
 from strop.verdicts import Verdict
 
 ALGORITHMS = ("A2C", "DDPG", "DQN", "PPO", "SAC", "TD3")
@@ -79,6 +80,7 @@ class ControlConfig:
     threads: int | None = None
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if self.algorithm not in ALGORITHMS:
             raise ValueError(f"algorithm={self.algorithm!r}: Stable-Baselines3 has {', '.join(ALGORITHMS)}.")
         for name in ("steps", "interactions", "episodes", "checkpoint_every"):

@@ -52,6 +52,16 @@ def load(room: str, name: str) -> Any:
     raise AttributeError(f"strop.{room} has no {name!r}; {hint}")
 
 
+def nearest(room: str, given: object) -> str:
+    """The class of this room, of those with a `Config`, that a text or a class most likely means; or nothing."""
+    if not isinstance(given, str | type):
+        return ""
+    name = given if isinstance(given, str) else given.__qualname__.split(".")[0]
+    found = {name.lower(): name for module in modules(room) for name in module.configured}
+    near = difflib.get_close_matches(name.lower(), found, n=1)
+    return found[near[0]] if near else ""
+
+
 def _modules(room: str) -> Iterator[Module]:
     folder = Path(__file__).parent / room
     for info in pkgutil.iter_modules([str(folder)]):

@@ -12,7 +12,7 @@ from torch.autograd.graph import increment_version
 from torch.nn import Parameter
 
 from strop.functional.bounds import check_at_least, check_below, check_not_negative, check_positive
-from strop.types import Batch, Last, Metrics, NonFinite, Policy, Schedule, State, merge_metrics
+from strop.types import Batch, Last, Metrics, NonFinite, Policy, Schedule, State, check_fields, merge_metrics
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +32,7 @@ class AdamW:
     warmup_steps: int = 0
 
     def __post_init__(self) -> None:
+        check_fields(self)
         _check(self.lr, self.max_grad_norm)
         for beta in self.betas:
             check_below("optimizer.betas", beta, 1.0)
@@ -60,6 +61,7 @@ class SGD:
     max_grad_norm: float | None = None
 
     def __post_init__(self) -> None:
+        check_fields(self)
         _check(self.lr, self.max_grad_norm)
         check_below("optimizer.momentum", self.momentum, 1.0)
 

@@ -26,7 +26,7 @@ from strop.functional.objectives import policy_gradient
 from strop.memory import Fresh
 from strop.optimizer import SGD, AdamW
 from strop.scoring import Scorer
-from strop.types import Batch, Policy, Sampling, State, Update
+from strop.types import Batch, Policy, Sampling, State, Update, check_fields
 
 
 class TeacherConfig(Protocol):
@@ -47,6 +47,9 @@ class Distillation:
         optimizer: AdamW | SGD = field(default_factory=lambda: AdamW(lr=1e-5))
         teacher: TeacherConfig | None = None
         dtype: str = "float32"
+
+        def __post_init__(self) -> None:
+            check_fields(self)
 
         def build(self, policy: Policy, sampling: Sampling, micro_tokens: int) -> Distillation:
             if self.teacher is None:

@@ -9,6 +9,8 @@ from typing import Any
 
 import torch
 
+from strop.types import check_fields
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoRA:
@@ -24,6 +26,7 @@ class LoRA:
     num_layers: int | None = None
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if self.rank < 1:
             raise ValueError(f"policy.lora.rank={self.rank}: it is at least 1; policy.lora=none trains all weights.")
         if self.num_layers is not None and self.num_layers < 1:

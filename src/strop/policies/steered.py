@@ -19,7 +19,7 @@ from torch.nn import Parameter
 from strop.functional.bounds import check_not_negative
 from strop.functional.distributions import PLAIN, log_law
 from strop.policies.table import LOGITS
-from strop.types import Batch, Codec, Heads, Policy, Reduce, State, Tokens, Want
+from strop.types import Batch, Codec, Heads, Policy, Reduce, State, Tokens, Want, check_fields
 
 
 class Buildable(Protocol):
@@ -43,6 +43,7 @@ class Steered:
         strength: float = 1.0
 
         def __post_init__(self) -> None:
+            check_fields(self)
             check_not_negative("policy.strength", self.strength, hint="0 is the base alone")
 
         def build(self, seed: int, dtype: str) -> tuple[Steered, Codec]:

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field, replace
 
 from strop.runs.measures import scored_groups
 from strop.runs.records import Event
-from strop.types import Episode, Mean, Metric, State, Stopped, Unscored
+from strop.types import End, Episode, Mean, Metric, State, Stopped, Unscored
+from strop.waiting import LATE, hanging
 
 LOST_SHARE, LOST_STEPS, REPEAT_AFTER = 0.2, 3, 20
 
@@ -63,6 +64,8 @@ class Watch:
             "lost": lost_warning(episodes),
             "length": length_warning(episodes, stop, max_tokens),
             "signal": signal_warning(episodes),
+            "close": close_warning(episodes),
+            "late": late_warning(episodes),
         }
         due = {
             kind: text
@@ -107,6 +110,31 @@ def lost_warning(episodes: Sequence[Episode]) -> str:
     return (
         f"{len(reasons)} of {len(episodes)} episodes could not be scored; most often ({count} times): {reason}. "
         "They leave the baseline and the loss, so the policy learns only from the others."
+    )
+
+
+def close_warning(episodes: Sequence[Episode]) -> str:
+    """Says that environments could not be closed behind played episodes, and the first reason; else nothing."""
+    errors = [episode.error for episode in episodes if episode.error and episode.end is not End.FAILED]
+    if not errors:
+        return ""
+    return (
+        f"close() of the environment did not end well in {len(errors)} of {len(episodes)} episodes: "
+        f"{last_line(errors[0])}. The episodes count; what the environments held may not be free."
+    )
+
+
+def late_warning(episodes: Sequence[Episode]) -> str:
+    """Where a call of this step took too long: says which calls still hang, since each keeps a thread; else nothing."""
+    reasons = [reward.reason for e in episodes if isinstance(reward := e.reward, Unscored)]
+    found = hanging()
+    if not found or not any(LATE in reason for reason in [*reasons, *(e.error for e in episodes)]):
+        return ""
+    names = ", ".join(f"{name} ({count})" for name, count in found.most_common())
+    threads = "1 thread still hangs" if found.total() == 1 else f"{found.total()} threads still hang"
+    return (
+        f"{threads} in {names}. Python cannot end a thread: it keeps its memory and its locks until its call returns. "
+        "Give what it waits for a time limit of its own."
     )
 
 

@@ -25,7 +25,7 @@ from strop.runs import randomness
 from strop.runs.directory import RunDirectory, Selector
 from strop.runs.failures import keep_failure, stop_if_all_lost
 from strop.runs.files import WriteFailed
-from strop.runs.guards import GapTolerance, Watch, sampler_gap
+from strop.runs.guards import GapTolerance, Watch, close_warning, late_warning, sampler_gap
 from strop.runs.interrupt import Interrupt
 from strop.runs.measures import add_opinions, cost_measures, step_measures
 from strop.runs.progress import Progress
@@ -267,6 +267,8 @@ class RunRecorder:
             stop_if_all_lost(self.directory.path, self._done, episodes, "the first judgement")
         self._store.write_evaluation(self._done, episodes, metrics)
         self._progress.judged(self._done, metrics)
+        for text in filter(None, (close_warning(episodes), late_warning(episodes))):
+            self.tell("warning", text)
 
     def _tidy(self) -> None:
         """The disk policy."""

@@ -16,6 +16,9 @@ from strop.types.configs import (
     PolicyConfig,
     SamplerConfig,
 )
+from strop.types.facts import data_flaw, prompt_flaw, returned
+from strop.types.fields import check_fields, shown
+from strop.types.number import as_number, decimals, total
 from strop.types.protocols import (
     Algorithm,
     Codec,
@@ -123,5 +126,13 @@ __all__ = [
     "Unscored",
     "Update",
     "Want",
+    "as_number",
+    "check_fields",
+    "data_flaw",
+    "decimals",
     "merge_metrics",
+    "prompt_flaw",
+    "returned",
+    "shown",
+    "total",
 ]

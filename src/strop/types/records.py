@@ -6,13 +6,16 @@ an algorithm computes them, returns them in `Update`, and never writes them onto
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 from itertools import accumulate
 from typing import Any, Literal, TypeAlias, TypedDict
+
+from strop.types.facts import data_flaw, prompt_flaw
+from strop.types.fields import shown
+from strop.types.number import as_number, total
 
 
 class Message(TypedDict):
@@ -52,6 +55,10 @@ class Unscored:
 
     reason: str
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.reason, str):
+            raise ValueError(f"Unscored.reason={shown(self.reason)}: it is a text.")
+
 
 @dataclass(frozen=True, slots=True)
 class PerTurn:
@@ -76,15 +83,30 @@ class Task:
     answer: str = ""
     data: Mapping[str, Any] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.id, str):
+            raise ValueError(f"Task.id={shown(self.id)}: it is a text.")
+        if flaw := _task_flaw(self):
+            raise ValueError(f"task {self.id!r}: {flaw}.")
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """An environment's answer to an action: its next text, the reward of this turn, and the end if it is over."""
+    """An environment's answer to an action: its next text, the reward of this turn, and the end if it is over.
+
+    The reward may be given as any number (of numpy or torch, a Decimal, a bool); here it stands as a float.
+    """
 
     text: Prompt
     reward: float = 0.0
     end: End | None = None
     data: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if type(self.reward) is not float and (number := as_number(self.reward)) is not None:
+            object.__setattr__(self, "reward", number)
+        if flaw := _step_flaw(self):
+            raise ValueError(f"Step.{flaw}.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,14 +173,14 @@ class Episode:
         """The sum of turn rewards and weighted parts, undiscounted; Unscored if a part that counts is, or if FAILED."""
         if self.end is End.FAILED:
             return Unscored(self.error or "the episode failed")
-        total = math.fsum([turn.reward for turn in self.turns])
+        summed = total([turn.reward for turn in self.turns])
         for name, part in self.parts.items():
             if part.weight == 0.0:
                 continue
             if isinstance(part.total, Unscored):
                 return Unscored(f"{name}: {part.total.reason}")
-            total += part.weight * part.total
-        return total
+            summed += part.weight * part.total
+        return summed
 
     @property
     def text(self) -> str:
@@ -195,3 +217,24 @@ class Pick:
 
 
 Draw: TypeAlias = "tuple[Pick, ...]"
+
+
+def _task_flaw(task: Task) -> str:
+    if flaw := prompt_flaw(task.prompt):
+        return f"prompt={flaw}"
+    if not isinstance(task.answer, str):
+        return f"answer={shown(task.answer)}: it is a text"
+    return data_flaw(task.data)
+
+
+def _step_flaw(step: Step) -> str:
+    if flaw := prompt_flaw(step.text):
+        return f"text={flaw}"
+    if type(step.reward) is not float:
+        return f"reward={shown(step.reward)}: it is a number"
+    if step.end is not None and type(step.end) is not End:
+        return (
+            f"end={shown(step.end)}: it is strop.End.TERMINATED (the task is over), strop.End.TRUNCATED (time is up), "
+            "or None while it goes on"
+        )
+    return data_flaw(step.data)

@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from strop.types.fields import check_fields
+
 MOST_TOKENS = 1_000_000
 
 
@@ -32,6 +34,7 @@ class Sampling:
     max_tokens: int = 64
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if not self.max_tokens >= 1:
             raise ValueError(f"sampling.max_tokens={self.max_tokens}: at least 1 token is needed.")
         if self.max_tokens > MOST_TOKENS:
