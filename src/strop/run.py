@@ -26,7 +26,7 @@ from strop.functional.reading import read_after_last
 from strop.loop import loop
 from strop.plan import Plan, make_plan
 from strop.runs import provenance
-from strop.runs.directory import CONFIG, PROVENANCE, RunDirectory, Selector, parse_run
+from strop.runs.directory import CONFIG, PLAN, PROVENANCE, RunDirectory, Selector, parse_run
 from strop.runs.guards import GapTolerance
 from strop.runs.progress import Progress
 from strop.runs.recorder import RunRecorder
@@ -199,10 +199,10 @@ def train(
         if announce is not None:
             announce(make_plan(config, parts))
 
-    def adopt() -> None:
-        if forks:
-            for name, text in {CONFIG: json.dumps(written, indent=2, ensure_ascii=False), **files}.items():
-                home.write(name, text)
+    def adopt(parts: Parts) -> None:
+        changed = {CONFIG: json.dumps(written, indent=2, ensure_ascii=False), **files} if forks else {}
+        for name, text in {**changed, PLAN: make_plan(config, parts).to_json()}.items():
+            home.write(name, text)
 
     try:
         with RunRecorder(

@@ -54,7 +54,7 @@ class RunRecorder:
         selector: Selector = "latest",
         forks: Sequence[str] = (),
         announce: Callable[[Parts], None] | None = None,
-        adopt: Callable[[], None] | None = None,
+        adopt: Callable[[Parts], None] | None = None,
     ) -> None:
         """Lock the run and open its store. `eval_every` 0: judge the start and the end only.
 
@@ -121,7 +121,7 @@ class RunRecorder:
         with self._interrupt:
             self._done = self._begin(parts)
             if self._adopt is not None:
-                self._adopt()
+                self._adopt(parts)
             self._judge_if_due(parts, n)
             self._tidy()  # a run that was killed after its last checkpoint may have no step left that does it
             self._progress.start(self._done, n)
