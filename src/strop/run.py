@@ -32,6 +32,7 @@ from strop.runs.progress import Progress
 from strop.runs.recorder import RunRecorder
 from strop.types import Codec, Episode, Parts, Pick, Policy, Prompt, Sampling, Task
 from strop.verdicts import Verdict, verdicts_of
+from strop.words import plural
 
 
 class Run:
@@ -189,6 +190,7 @@ def train(
     files |= {f"{spec.RECIPE}.py": recipe} if recipe else {}
     if resume:
         home = RunDirectory.open(path)
+        _refuse_fewer_steps(home, config.steps)
         forks = _forks(home, written, origin)
     else:
         facts = json.dumps({"command": command} | origin, indent=2, ensure_ascii=False)
@@ -241,6 +243,16 @@ def _loop_or_fail(config: TrainConfig, recorder: RunRecorder) -> None:
     except BaseException as error:
         recorder.fail(recorder.step, error)
         raise
+
+
+def _refuse_fewer_steps(home: RunDirectory, steps: int) -> None:
+    """A run goes on and never back: `steps` below what is done is a misunderstanding, or nothing at all."""
+    done = max(home.checkpoints.steps(), default=0)
+    if steps < done:
+        raise ValueError(
+            f"{home.path} has {plural(done, 'step')} behind it, and steps={steps} is fewer: steps counts from the "
+            f"start of the run, so nothing is trained. For {steps} more, resume it with steps={done + steps}."
+        )
 
 
 def _forks(home: RunDirectory, written: Mapping[str, Any], origin: Mapping[str, Any]) -> list[str]:

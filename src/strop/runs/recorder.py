@@ -162,8 +162,9 @@ class RunRecorder:
         try:
             text = str(error) if isinstance(error, (Stopped, NonFinite)) else _traceback(error)
             if isinstance(error, NonFinite):
-                text += f". What it was computed from is in {keep_failure(self.directory.path, step, error)}."
-                self._progress.note(text)
+                kept = f"What it was computed from is in {keep_failure(self.directory.path, step, error)}."
+                text = f"{text.rstrip('.')}. {kept}"
+                self._progress.note(kept)
             self._store.write_event(Event(step, "error", text))
         except WriteFailed as refused:
             # The disk may be the very reason: `error` is what the person has to see, so this one is only told.
