@@ -20,10 +20,13 @@ from strop.spec import decode, is_control
 from strop.verdicts import Verdict, verdicts_of
 from strop.words import plural
 
+LOSS = "optimizer/loss"
 CURVES = (
     "reward/mean",
     "held_out/reward",
     "held_out/gold",
+    LOSS,
+    "policy/nll",
     "preference/accuracy",
     "held_out/accuracy",
     "held_out/logit",
@@ -121,13 +124,18 @@ def read(directory: RunDirectory) -> Page:
         config=_config(directory, config),
         fields=every_setting(config),
         last=trained[-1] if trained else {},
-        curves={name: points for name, points in curves.items() if points},
+        curves={name: points for name, points in curves.items() if points and (name != LOSS or not _pays(curves))},
         verdicts=verdicts_of(directory),
         events=events,
         best=max(scored, key=_return, default=None),
         worst=min(scored, key=_return, default=None),
         table=_learnt(directory, config),
     )
+
+
+def _pays(curves: Mapping[str, Sequence[tuple[int, float]]]) -> bool:
+    """Whether there are rewards to look at: then the loss says nothing."""
+    return any(value for _, value in curves["reward/mean"])
 
 
 def _status(directory: RunDirectory, done: int, steps: int, events: Sequence[Event]) -> str:

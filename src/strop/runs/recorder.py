@@ -139,7 +139,8 @@ class RunRecorder:
         if not self._gap_measured:
             self._gap_measured = True
             if text := sampler_gap(update.metrics, self._tolerance):
-                self.tell("info", text)
+                self._store.write_event(Event(self._done, "info", text))
+                self._progress.note(text.partition(":")[0])  # its numbers are for who asks: strop show
 
     def finish(self, step: int, episodes: Sequence[Episode]) -> None:
         """Write the step in one transaction, show it, and stop the run where a guard says so."""
@@ -154,7 +155,7 @@ class RunRecorder:
         self._done = step + 1
         self._progress.step(step, metrics)
         for event in events:
-            self._progress.note(f"warning: {event.text}")
+            self._progress.warn(event.text)
         watch.check(episodes)
 
     def fail(self, step: int, error: BaseException) -> None:
