@@ -42,7 +42,7 @@ def ending(one: Summary, max_tokens: int) -> str:
 def _lines(one: Summary) -> RenderableType:
     return pairs(
         [
-            ("prompt", shortened(_asked(one.task.prompt))),
+            *([("prompt", asked)] if (asked := shortened(_asked(one.task.prompt))) else []),
             ("text", _text(one) or "(nothing)"),
             ("reward", number(one.reward) if one.reward is not None else f"unscored: {_last_line(one.reason)}"),
             *((f"  {name}", _total(part.total)) for name, part in one.parts.items()),

@@ -123,9 +123,10 @@ def signal_warning(episodes: Sequence[Episode]) -> str:
         f"{count} x all {size} answers scored {score:g}: {_verdict(score)}"
         for (size, score), count in flat.most_common(3)
     )
+    gives = "gives" if num_flat == 1 else "give"
     return (
-        f"{num_flat} of {plural(len(groups), 'group')} {'gives' if num_flat == 1 else 'give'} no signal ({kinds}). A method that compares the answers of "
-        "a group learns nothing from them; mix in tasks that are sometimes solved, or a reward with finer steps."
+        f"{num_flat} of {plural(len(groups), 'group')} {gives} no signal ({kinds}). A method that compares the answers "
+        "of a group learns nothing from them; mix in tasks that are sometimes solved, or a reward with finer steps."
     )
 
 

@@ -40,6 +40,7 @@ class Progress:
         self._every = every_seconds
         self._live: Live | None = None
         self._held_out: dict[str, float] = {}
+        self._metrics: Mapping[str, float] = {}
         self._warnings: dict[str, list[str]] = {}
         self._facts, self._doing = "", ""
         self._first = self._done = self._total = 0
@@ -59,7 +60,8 @@ class Progress:
         """Step `step` (from 0) is done."""
         now, done = time.monotonic(), step + 1
         self._end = now + (now - self._started) / (done - self._first) * (self._total - done)
-        self._done, self._facts = done, facts({**metrics, **self._held_out})
+        self._done, self._metrics = done, metrics
+        self._facts = facts({**metrics, **self._held_out})
         self._begin("training" if done < self._total else "")
         if self._live is None and (now - self._shown >= self._every or self._done == self._total):
             self._shown = now
@@ -75,6 +77,7 @@ class Progress:
     def judged(self, step: int, metrics: Mapping[str, float]) -> None:
         """The policy after `step` done steps has been judged."""
         self._held_out = dict(metrics)
+        self._facts = facts({**self._metrics, **metrics}) if self._metrics else ""
         told = {
             name: value for name, value in metrics.items() if math.isfinite(value) and (value or name not in _SILENT)
         }
