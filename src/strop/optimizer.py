@@ -14,6 +14,12 @@ from torch.nn import Parameter
 from strop.functional.bounds import check_at_least, check_below, check_not_negative, check_positive
 from strop.types import Batch, Last, Metrics, NonFinite, Policy, Schedule, State, check_fields, merge_metrics
 
+CALMER = (
+    "Before it goes on, change what let it grow: a smaller algorithm.optimizer.lr, "
+    "a smaller algorithm.optimizer.max_grad_norm, dtype=float32, or rewards of smaller size."
+)
+"""What to do about a loss or a gradient that is not finite."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdamW:
@@ -87,7 +93,7 @@ class Optimizer:
         total = 0.0
         for loss, metrics in terms:
             if not math.isfinite(loss.item()):
-                raise NonFinite(f"the loss ({loss.item()})", batch)
+                raise NonFinite(f"the loss ({loss.item()})", batch, CALMER)
             if loss.requires_grad:
                 loss.backward()  # type: ignore[no-untyped-call]
             collected.append(metrics)
@@ -112,7 +118,7 @@ class Optimizer:
         norm = torch.nn.utils.clip_grad_norm_(self.parameters, limit).item()
         if not math.isfinite(norm):
             self.inner.zero_grad(set_to_none=True)
-            raise NonFinite(f"the gradient (norm {norm})", batch)
+            raise NonFinite(f"the gradient (norm {norm})", batch, CALMER)
         return norm
 
     def _rate(self) -> float:

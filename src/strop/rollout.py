@@ -239,7 +239,11 @@ def _act(scene: Scene, plays: list[_Play], completions: list[Completion], sampli
             continue
         one.turns.append(Turn(one.prompt, completion, text, result.reward, result.data))
         if not math.isfinite(result.reward):
-            raise NonFinite(f"the environment's reward of task {one.task.id}: {result.reward}", text)
+            raise NonFinite(
+                f"the environment's reward of task {one.task.id}: {result.reward}",
+                text,
+                "Let it pay a finite number, then go on.",
+            )
         one.end = result.end
         if one.end is not End.TERMINATED:
             _read(one, partial(scene.codec.extend, one.prompt, completion.tokens, result.text))

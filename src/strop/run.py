@@ -23,7 +23,7 @@ from strop.home import opened_home, removed_if_never_saved
 from strop.loop import loop
 from strop.plan import Plan, make_plan
 from strop.runs import randomness
-from strop.runs.directory import CONFIG, RunDirectory, Selector, parse_run
+from strop.runs.directory import CONFIG, PLAN, RunDirectory, Selector, parse_run
 from strop.runs.global_state import global_state_kept
 from strop.runs.guards import GapTolerance
 from strop.runs.progress import Progress
@@ -206,10 +206,10 @@ def train(
                 progress.note(f"warning: {text}")
         return warnings
 
-    def adopt() -> None:
-        if forks:
-            for name, text in {CONFIG: json.dumps(spec_of_run, indent=2, ensure_ascii=False), **files}.items():
-                home.write(name, text)
+    def adopt(parts: Parts) -> None:
+        changed = {CONFIG: json.dumps(spec_of_run, indent=2, ensure_ascii=False), **files} if forks else {}
+        for name, text in {**changed, PLAN: make_plan(config, parts, source).to_json()}.items():
+            home.write(name, text)
 
     with (
         removed_if_never_saved(home, resume),

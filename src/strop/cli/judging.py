@@ -14,6 +14,7 @@ from strop.cli.show_verdicts import side_by_side, verdicts
 from strop.evaluate import Interval, gold_of, interval, rewards_of
 from strop.types import Episode
 from strop.verdicts import Verdict, compare
+from strop.words import plural
 
 if TYPE_CHECKING:
     from strop.config import TrainConfig
@@ -52,15 +53,17 @@ def show(found: tuple[Judgement, Sequence[Episode], Sequence[Episode]], as_json:
     if as_json:
         print_json(judgement)
         return
-    at = "" if judgement.step is None else f" after {judgement.step} steps"
-    console().print(f"{judgement.who}{at}, judged on {judgement.prompts} held-out prompts\n", style="bold")
+    at = "" if judgement.step is None else f" after {plural(judgement.step, 'step')}"
+    console().print(f"{judgement.who}{at}, judged on {plural(judgement.prompts, 'held-out prompt')}\n", style="bold")
     if judgement.verdicts:
         verdicts(judgement.verdicts)
     elif judgement.scores:
         rows = [(name, spread(score)) for name, score in judgement.scores.items()]
         print_rich(table(["held out", "mean, 95 % interval"], rows))
-    console().print()
-    print_rich(pairs((name, number(value)) for name, value in judgement.means.items()))
+    if judgement.verdicts or judgement.scores:
+        console().print()
+    told = {name: value for name, value in judgement.means.items() if value or name != "unscored"}
+    print_rich(pairs((name, number(value)) for name, value in told.items()))
     side_by_side(before, after)
 
 

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from strop.cli.errors import Problem, Usage
 from strop.cli.output import bar, console, number, pairs, print_json, print_rich, table
-from strop.cli.show_verdicts import asked, said
+from strop.cli.show_verdicts import asked, cut, said
 from strop.types import Episode, Sampling, Task, Unscored
+from strop.words import plural
 
 if TYPE_CHECKING:
     from strop.config import TrainConfig
@@ -116,11 +117,13 @@ def show_start(found: OfStart, as_json: bool) -> None:
         print_json(found)
         return
     out = console()
-    out.print(f"{found.samples} answers of the start model to {found.groups} prompts\n", style="bold")
+    answers, prompts = plural(found.samples, "answer"), plural(found.groups, "prompt")
+    out.print(f"{answers} of the start model to {prompts}\n", style="bold")
+    width = max(8, min(40, out.width - 24))
     most = max((count for *_, count in found.histogram), default=1)
     for low, high, count in found.histogram:
         label = f"{low:7.3f}" + ("        " if low == high else f" {high:7.3f}")
-        out.print(f"{label}  {bar(count / most)} {count}")
+        out.print(f"{label}  {bar(count / most, width)} {count}")
     rows = [
         ("reward", f"mean {number(found.mean)}, sd {number(found.sd)}, sd inside a group {number(found.in_group_sd)}"),
         ("signal", f"{found.signal:.0%} of the groups hold different rewards"),
@@ -173,8 +176,8 @@ def _summary(episodes: Sequence[Episode]) -> OfStart:
         signal=signal,
         parts=_parts(episodes),
         histogram=histogram(returns),
-        best=f"{number(max(returns))}  {said(best)}",
-        worst=f"{number(min(returns))}  {said(worst)}",
+        best=f"{number(max(returns))}{cut(best)}  {said(best)}",
+        worst=f"{number(min(returns))}{cut(worst)}  {said(worst)}",
         verdict=_verdict(compared, signal, sd, inside, _mean(returns)),
     )
 

@@ -30,6 +30,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dry-run", action="store_true", help="print the plan and two prompts; train and write nothing"
     )
+    parser.add_argument("--verbose", action="store_true", help="every field in the plan, defaults too")
     parser.add_argument("--json", action="store_true", help="print the plan or the result as JSON")
 
 
@@ -41,12 +42,12 @@ def run(args: argparse.Namespace) -> int:
     from strop.control import ControlConfig  # after what was typed has been understood: it loads torch
 
     if isinstance(job.config, ControlConfig):
-        return controlling.train(job, job.config, args.dry_run, args.json)
+        return controlling.train(job, job.config, args.dry_run, args.json, args.verbose)
     if args.dry_run:
-        show_plan.dry_run(job.config, as_json=args.json)
+        show_plan.dry_run(job.config, as_json=args.json, verbose=args.verbose)
         return DONE
     with training.claimed(job) as job:
-        done, seconds = training.train(job)
+        done, seconds = training.train(job, args.verbose)
     show_result.result(done, seconds, as_json=args.json)
     if done.interrupted:
         show_result.how_to_resume(job)

@@ -121,7 +121,9 @@ def _part(question: _Question, outcome: Outcome, episode: Episode) -> Part:
 def _finite(name: str, value: float, episode: Episode) -> float:
     if not math.isfinite(value):
         raise NonFinite(
-            f"reward {name!r} of task {episode.task.id} is {value}, for the text {episode.text!r}; it", episode
+            f"reward {name!r} of task {episode.task.id} is {value}, for the text {episode.text!r}; it",
+            episode,
+            "Let the reward return a finite number, or strop.Unscored(reason), then go on.",
         )
     return value
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from strop.runs.records import Summary
 from strop.types import Completion, End, Episode, Part, Source, Task, Tokens, Turn, Unscored
 
 _EPISODE = (
@@ -50,6 +51,28 @@ def read(connection: sqlite3.Connection, row: sqlite3.Row) -> Episode:
         seed=tuple(json.loads(row["seed"])),
         source=Source(row["source"]),
         parts=read_parts(connection, row["number"]),
+    )
+
+
+def read_summary(connection: sqlite3.Connection, row: sqlite3.Row) -> Summary:
+    """What is kept of the episode of a row for ever."""
+    query = "SELECT text, finish FROM turns WHERE episode = ? ORDER BY turn"
+    turns = connection.execute(query, (row["number"],)).fetchall()
+    return Summary(
+        id=row["id"],
+        step=row["step"],
+        purpose=row["purpose"],
+        group=row["group"],
+        task=read_task(row["task"]),
+        text="\n".join(turn["text"] for turn in turns),
+        end=row["end"],
+        error=row["error"],
+        reward=row["reward"],
+        reason=row["reason"],
+        parts=read_parts(connection, row["number"]),
+        kept=bool(row["kept"]),
+        num_turns=len(turns),
+        cut=bool(turns) and turns[-1]["finish"] == "length",
     )
 
 
