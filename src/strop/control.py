@@ -144,10 +144,12 @@ def train(
     *,
     recipe: str = "",
     command: str = "",
-    progress: Progress | None = None,
+    keep_all: bool = False,
+    progress: Progress | bool = True,
 ) -> ControlRun:
     """Let Stable-Baselines3 learn, and keep what it measures in `directory` (default: runs/<date-time>).
 
+    `keep_all` keeps every checkpoint instead of the last two; `progress` is as in `strop.train`.
     Raises ImportError where it is not installed. A run that ends before its first checkpoint leaves nothing.
     """
     threads = config.threads or len(os.sched_getaffinity(0))
@@ -158,8 +160,10 @@ def train(
     files = {PROVENANCE: facts} | ({f"{RECIPE}.py": recipe} if recipe else {})
     path = Path(directory) if directory else Path("runs") / datetime.now().strftime("%Y%m%d-%H%M%S")
     home = RunDirectory.create(path, encode(config), files)
+    if keep_all:
+        home.checkpoints.keep_all()
     try:
-        with _Watcher(config, home, model, progress or Progress()) as watcher:
+        with _Watcher(config, home, model, Progress.of(progress)) as watcher:
             watcher.learn()
             return ControlRun(home, config, watcher.judged, watcher.interrupt.requested)
     except BaseException:
@@ -241,7 +245,7 @@ class _Watcher:
         beside = final.with_name(f".writing-{final.name}")
         self.model.save(beside)
         os.rename(beside, final)
-        for old in checkpoints(self.home)[:-KEEP_LAST]:
+        for old in [] if self.home.checkpoints.keeps_all else checkpoints(self.home)[:-KEEP_LAST]:
             old.unlink()
 
     def _judge(self) -> None:

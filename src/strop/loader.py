@@ -41,15 +41,27 @@ def modules(room: str) -> list[Module]:
 
 def load(room: str, name: str) -> Any:
     """A public class or function of a room by its name. Raises AttributeError naming the nearest one."""
-    known = {}
-    for module in _modules(room):
-        for public in (*module.classes, *module.functions):
-            known[public] = module.place
+    known = _known(room)
     if name in known:
         return getattr(importlib.import_module(known[name]), name)
     near = difflib.get_close_matches(name, known, n=1)
     hint = f"did you mean {near[0]}?" if near else f"it has {', '.join(sorted(known))}."
     raise AttributeError(f"strop.{room} has no {name!r}; {hint}")
+
+
+def names(room: str) -> list[str]:
+    """What `load` gives, in order: what a room's `dir()` lists."""
+    return sorted(_known(room))
+
+
+def configured(room: str) -> list[str]:
+    """The classes of a room that hold a `Config`, in order: what a recipe puts together."""
+    return sorted(name for module in _modules(room) for name in module.configured)
+
+
+def _known(room: str) -> dict[str, str]:
+    """Every public name of a room, and the module that defines it."""
+    return {public: module.place for module in _modules(room) for public in (*module.classes, *module.functions)}
 
 
 def _modules(room: str) -> Iterator[Module]:

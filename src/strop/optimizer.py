@@ -14,6 +14,12 @@ from torch.nn import Parameter
 from strop.functional.bounds import check_at_least, check_below, check_not_negative, check_positive
 from strop.types import Batch, Last, Metrics, NonFinite, Policy, Schedule, State, merge_metrics
 
+__all__ = ["SGD", "AdamW"]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdamW:

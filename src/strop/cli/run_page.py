@@ -14,6 +14,7 @@ from strop.cli.show_verdicts import shortened, verdicts
 from strop.plan import describe
 from strop.runs.directory import RunDirectory
 from strop.runs.records import Event, Summary
+from strop.runs.standing import standing
 from strop.spec import decode, is_control
 from strop.types import Prompt, Unscored
 from strop.verdicts import Verdict, verdicts_of
@@ -109,7 +110,7 @@ def read(directory: RunDirectory) -> Page:
     trained = [one for one in metrics if "time/step_seconds" in one]
     return Page(
         run=str(directory.path),
-        status=_status(directory, done, config["steps"], events),
+        status=standing(directory).status,
         done=done,
         steps=config["steps"],
         checkpoints=directory.checkpoints.steps(),
@@ -122,15 +123,6 @@ def read(directory: RunDirectory) -> Page:
         worst=min(scored, key=_return, default=None),
         table=_learnt(directory, config),
     )
-
-
-def _status(directory: RunDirectory, done: int, steps: int, events: Sequence[Event]) -> str:
-    if directory.is_being_written():
-        return "running"
-    if done >= steps:
-        return "finished"
-    last = events[-1] if events else None
-    return "stopped by an error" if last is not None and last.level == "error" else "interrupted"
 
 
 def _config(path: Path, config: Mapping[str, Any]) -> dict[str, str]:

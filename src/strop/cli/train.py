@@ -29,6 +29,9 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dry-run", action="store_true", help="print the plan and two prompts; train and write nothing"
     )
+    parser.add_argument(
+        "--keep-all", action="store_true", help="keep every checkpoint (RUN@STEP), also whenever the run goes on"
+    )
     parser.add_argument("--json", action="store_true", help="print the plan or the result as JSON")
 
 
@@ -40,11 +43,11 @@ def run(args: argparse.Namespace) -> int:
     from strop.control import ControlConfig  # after what was typed has been understood: it loads torch
 
     if isinstance(job.config, ControlConfig):
-        return controlling.train(job, job.config, args.dry_run, args.json)
+        return controlling.train(job, job.config, args.dry_run, args.json, args.keep_all)
     if args.dry_run:
         show_plan.dry_run(job.config, as_json=args.json)
         return DONE
-    done, seconds = training.train(job)
+    done, seconds = training.train(job, args.keep_all)
     show_result.result(done, seconds, as_json=args.json)
     if done.interrupted:
         show_result.how_to_resume(job)

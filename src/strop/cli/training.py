@@ -55,7 +55,7 @@ def job(words: Sequence[str], directory: str | None, resume: bool) -> Job:
     return Job(recipe.config, place, False, recipe.typed, recipe.text, _command(words))
 
 
-def train(job: Job) -> tuple[Run, float]:
+def train(job: Job, keep_all: bool = False) -> tuple[Run, float]:
     """Train; the run and how many seconds it took."""
     import strop
     from strop.cli.show_plan import plan
@@ -71,6 +71,7 @@ def train(job: Job) -> tuple[Run, float]:
             resume=job.resume,
             recipe=job.text,
             command=job.command,
+            keep_all=keep_all,
             announce=lambda made: plan(made, stderr=True),
         )
     return run, time.monotonic() - started
