@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 import strop
+import table_run
 from strop.types import Completion, End, Episode, Part, Task, Turn, Unscored
 from strop.types.display import LINE_CHARS
 
@@ -72,7 +73,7 @@ def test_a_notebook_shows_escaped_short_text_and_no_colours():
 
 def test_a_run_shows_how_far_it_is_and_what_it_gained(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    run = strop.train(small(), "runs/r", progress=False)
+    run = strop.train(table_run.config(), "runs/r", progress=False)
     before, after = (one["held_out/reward"] for one in run.metrics() if "held_out/reward" in one)
     line = f"<Run runs/r: REINFORCE, finished, 2 of 2 steps, held-out reward {before:.4g} -> {after:.4g}>"
     assert repr(run) == line
@@ -83,7 +84,7 @@ def test_a_run_shows_how_far_it_is_and_what_it_gained(tmp_path, monkeypatch):
 
 
 def test_a_run_that_is_gone_or_damaged_can_still_be_printed(tmp_path):
-    run = strop.train(small(), tmp_path / "r", progress=False)
+    run = strop.train(table_run.config(), tmp_path / "r", progress=False)
     for damage in (
         lambda: (tmp_path / "r/run.sqlite").write_bytes(b"no database" * 100),
         lambda: (tmp_path / "r/config.json").write_text("[]"),
@@ -93,20 +94,3 @@ def test_a_run_that_is_gone_or_damaged_can_still_be_printed(tmp_path):
         damage()
         assert "cannot be read" in repr(run)
         assert "cannot be read" in run._repr_html_()
-
-
-def small():
-    return strop.TrainConfig(
-        policy=strop.policies.Table.Config(words=["a", "b"]),
-        tasks=[Task("one", "a")],
-        held_out=[Task("two", "b")],
-        rewards={"b": (said_b, 1.0)},
-        algorithm=strop.algorithms.REINFORCE.Config(),
-        sampling=strop.Sampling(max_tokens=1),
-        steps=2,
-        threads=1,
-    )
-
-
-def said_b(task, episode):
-    return float(episode.text == "b")

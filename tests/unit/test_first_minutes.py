@@ -7,10 +7,7 @@ from pathlib import Path
 import pytest
 
 import strop
-from test_display import small
-
-ROOMS = ["algorithms", "environments", "functional", "memory", "optimizer", "planning", "policies", "rewards"]
-ROOMS += ["samplers", "schedules"]
+import table_run
 
 
 @pytest.mark.parametrize(
@@ -50,7 +47,7 @@ def test_tab_and_records_load_no_torch():
 def test_load_finds_a_run_by_folder_name_and_checkpoint(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
-    strop.train(small(), "runs/first", progress=False)
+    strop.train(table_run.config(), "runs/first", progress=False)
     for name in ("runs/first", "first", Path("runs/first"), tmp_path / "runs" / "first", "~/runs/first"):
         assert strop.load(name).path.resolve() == tmp_path / "runs" / "first"
     assert strop.load("first").selector == "latest"
@@ -70,16 +67,16 @@ def test_load_finds_a_run_by_folder_name_and_checkpoint(tmp_path, monkeypatch):
 )
 def test_load_names_what_is_there_instead(tmp_path, monkeypatch, name, message):
     monkeypatch.chdir(tmp_path)
-    strop.train(small(), "runs/first", progress=False)
+    strop.train(table_run.config(), "runs/first", progress=False)
     with pytest.raises(ValueError, match=message):
         strop.load(name)
 
 
 def test_progress_is_plain_lines_or_nothing(tmp_path, capsys):
-    strop.train(small(), tmp_path / "shown")
+    strop.train(table_run.config(), tmp_path / "shown")
     said = capsys.readouterr()
     assert said.out == ""
     assert "step 2/2" in said.err
     assert "\x1b" not in said.err  # no terminal, no cursor movements
-    strop.train(small(), tmp_path / "silent", progress=False)
+    strop.train(table_run.config(), tmp_path / "silent", progress=False)
     assert capsys.readouterr() == ("", "")

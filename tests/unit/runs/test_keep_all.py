@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 import strop
-from test_display import small
+import table_run
 
-CONFIG = replace(small(), steps=4, checkpoint_every=1, held_out=[])
+CONFIG = table_run.config(steps=4, checkpoint_every=1, held_out=[])
 
 
 def test_every_checkpoint_is_kept_and_can_be_loaded(tmp_path):
