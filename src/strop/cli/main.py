@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 from strop.cli.errors import Usage, report
 
-COMMANDS = ("train", "score", "eval", "show", "plot", "chat", "export", "models", "list", "new", "verify")
+COMMANDS = ("train", "sweep", "score", "eval", "show", "plot", "chat", "export", "models", "list", "new", "verify")
 """In the order in which `strop --help` shows them: each is the module strop.cli.<name>."""
 
 GUIDE = """\
