@@ -17,7 +17,12 @@ def __dir__() -> list[str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Linear:
-    """From `start` at step 0 in a straight line to `end` at step `steps`; then it stays."""
+    """From `start` at step 0 in a straight line to `end` at step `steps`; then it stays.
+
+    start  the number at step 0
+    end    the number at step `steps`
+    steps  from start to end
+    """
 
     start: float
     end: float
@@ -35,7 +40,12 @@ class Linear:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exponential:
-    """`start` times `factor` to the power of the step, and never beyond `end`."""
+    """`start` times `factor` to the power of the step, and never beyond `end`.
+
+    start   the number at step 0
+    end     where it stays
+    factor  from one step to the next; below 1 the number falls
+    """
 
     start: float
     end: float
