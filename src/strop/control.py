@@ -57,6 +57,8 @@ class ControlConfig:
     episodes          of a judgement, always from the same seeds, by the policy without noise
     eval_every        steps between judgements; 0 judges the start and the end
     checkpoint_every  steps between checkpoints
+    seed              of everything random
+    threads           of the processor; none takes every core this process may use
     """
 
     algorithm: str = "DDPG"
