@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,6 +10,7 @@ import torch
 
 from strop.algorithms.grpo import GRPO
 from strop.comparing import judge_pairs
+from strop.contradictions import name_of, refuse_contradictions
 from strop.data import played as playing
 from strop.data.preferences import is_pair, preferences, preferences_from_jsonl
 from strop.data.source import Shuffled
@@ -27,12 +26,15 @@ from strop.rollout import GOLD, EmbeddedEngine, OfflineEngine, Scene
 from strop.runs.played import tasks_from_run
 from strop.samplers.local import LocalSampler
 from strop.scoring import corrected
+from strop.threads import threads_of
 from strop.types import (
+    Algorithm,
     AlgorithmConfig,
     Codec,
     Comparer,
     Environment,
     Episode,
+    Extras,
     MemoryConfig,
     Parts,
     Policy,
@@ -44,8 +46,18 @@ from strop.types import (
 )
 
 HELD_OUT_SHARE = 0.1
-PLAYED = "played episodes"
-WRITTEN = {"demonstrations": demonstrations, "preferences": preferences, PLAYED: playing.played}
+MOST_EPISODES = 1_000_000
+"""In one step, which is held in memory whole."""
+LARGEST = {
+    "group_size": MOST_EPISODES,
+    "prompts_per_step": MOST_EPISODES,
+    "steps": 10**9,
+    "eval_every": 10**9,
+    "checkpoint_every": 10**9,
+    "micro_tokens": 10**9,
+    "seed": 2**64 - 1,  # what torch's generators take
+}
+WRITTEN = {"demonstrations": demonstrations, "preferences": preferences, playing.EPISODES: playing.played}
 """What an algorithm may read that is already there, and how it becomes episodes."""
 
 
@@ -74,7 +86,8 @@ class TrainConfig:
     checkpoint_every  steps between checkpoints
     dtype             float32 or bfloat16 (a table always computes in float64); none takes bfloat16 for a pretrained
                       model where the processor multiplies it itself, else float32
-    threads           of the processor; none takes every core this process may use
+    threads           of the processor; none takes OMP_NUM_THREADS, else every core that this process may use, within
+                      its container's quota
     micro_tokens      padded tokens in one forward and backward pass: memory against speed, never the result
     """
 
@@ -106,8 +119,16 @@ class TrainConfig:
         for name in ("steps", "seed", "eval_every"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name}={getattr(self, name)}: it cannot be negative.")
+        for name, largest in LARGEST.items():
+            if getattr(self, name) > largest:
+                raise ValueError(f"{name}={getattr(self, name)}: it is at most {largest:,}.")
+        if self.prompts_per_step * self.group_size > MOST_EPISODES:
+            raise ValueError(
+                f"prompts_per_step={self.prompts_per_step} and group_size={self.group_size}: a step plays at most "
+                f"{MOST_EPISODES:,} episodes, and these are {self.prompts_per_step * self.group_size:,}."
+            )
         if self.threads is not None and self.threads < 1:
-            raise ValueError(f"threads={self.threads}: it is at least 1; none takes every core.")
+            raise ValueError(f"threads={self.threads}: it is at least 1; none takes every core that is free to use.")
         if self.dtype not in (None, "float32", "bfloat16"):
             raise ValueError(f"dtype={self.dtype!r}: allowed are float32, bfloat16, and none for what fits.")
         if self.tasks and self.data:
@@ -132,22 +153,27 @@ class TrainConfig:
             rewards=named_rewards(self.rewards, "rewards"),
             gold=named_rewards(self.gold, "gold"),
             dtype=self.dtype or _suits(policy),
-            threads=self.threads or len(os.sched_getaffinity(0)),
+            threads=threads_of(self.threads).number,
         )
         if resolved.memory is None:
-            suits = Dataset.Config if resolved.reads == PLAYED else self.algorithm.memory
+            suits = Dataset.Config if resolved.reads == playing.EPISODES else self.algorithm.memory
             resolved = replace(resolved, memory=suits())
-        if not self.sampler.shares_weights and resolved._is_on_policy:
-            algorithm = corrected(self.algorithm, _name(self.algorithm), _name(self.sampler))
+        if not self.sampler.shares_weights and resolved.is_on_policy:
+            algorithm = corrected(self.algorithm, name_of(self.algorithm), name_of(self.sampler))
             resolved = replace(resolved, algorithm=algorithm)
-        resolved._refuse_contradictions()
+        refuse_contradictions(resolved)
         return resolved
 
     @property
     def reads(self) -> str:
         """From what this run learns: as its algorithm says, but played episodes where the tasks hold them."""
         is_played = self.algorithm.reads == "tasks" and any(map(playing.is_played, self.tasks))
-        return PLAYED if is_played else self.algorithm.reads
+        return playing.EPISODES if is_played else self.algorithm.reads
+
+    @property
+    def is_offline(self) -> bool:
+        """Whether it learns from what is already there, and plays nothing."""
+        return self.reads in WRITTEN
 
     def _resolve_tasks(self) -> tuple[list[Task], list[Task]]:
         if self.data is None:
@@ -163,41 +189,14 @@ class TrainConfig:
             return tasks, list(self.held_out)
         return train_test_split(tasks, max(HELD_OUT_SHARE, 1 / len(tasks)), self.seed)
 
-    def _refuse_contradictions(self) -> None:
-        if not self.tasks:
-            raise ValueError("there is nothing to train on: give tasks=[strop.Task(...), ...] or data='file.jsonl'.")
-        _refuse_same_ids("tasks", self.tasks)
-        _refuse_same_ids("held_out", self.held_out)
-        name = _name(self.algorithm)
-        if self.environment is SingleTurn and not self.rewards and self.reads == "tasks":
-            raise ValueError("nothing gives a reward: set rewards=[function], or an environment whose steps pay.")
-        if self._is_on_policy and self.reads == PLAYED:
-            raise ValueError(f"{name} is on-policy: it cannot learn from {PLAYED}. ILQL can, or SFT on the good ones.")
-        if isinstance(self.memory, Fresh.Config) and self.reads in WRITTEN:
-            raise ValueError(f"memory=Fresh forgets the {self.reads} after a step: leave memory out, or use Dataset.")
-        if self.reads == PLAYED and not isinstance(self.memory, Dataset.Config):
-            raise ValueError(f"{PLAYED} come from data, so memory is strop.memory.Dataset.Config(...), or left out.")
-        if self._is_on_policy and not isinstance(self.memory, Fresh.Config):
-            raise ValueError(f"{name} is on-policy: it cannot learn from a replay memory. Leave memory out.")
-        if not self.sampler.shares_weights and self.reads in WRITTEN:
-            raise ValueError(f"sampler={_name(self.sampler)}: {name} learns from {self.reads}, and nobody samples.")
-        self._refuse_steps_out_of_reach(name)
-        if self.gold and not self.held_out:
-            raise ValueError("gold is judged on held-out tasks, and there are none: set held_out=[...].")
-
-    def _refuse_steps_out_of_reach(self, name: str) -> None:
-        """A pick holds memory.n_step turns: an n-step target that looks further would be cut short in silence."""
-        wanted, turns = getattr(self.algorithm, "n_step", None), getattr(self.memory, "n_step", None)
-        if wanted is None or turns is None or wanted <= turns * self.sampling.max_tokens:
-            return
-        needed = math.ceil(wanted / self.sampling.max_tokens)
-        raise ValueError(
-            f"algorithm.n_step={wanted}: {name} sees {turns} turn{'s' * (turns != 1)} of at most "
-            f"{self.sampling.max_tokens} tokens at a time. Set memory.n_step={needed}."
-        )
+    @property
+    def extras(self) -> Extras:
+        """What the algorithm asks of a step's episodes."""
+        return getattr(self.algorithm, "extras", None) or Extras()
 
     @property
-    def _is_on_policy(self) -> bool:
+    def is_on_policy(self) -> bool:
+        """Whether it learns only from what its policy has just played."""
         return self.algorithm.memory is Fresh.Config and not getattr(self.algorithm, "off_policy", False)
 
     # ------------------------------------------------------------ building
@@ -210,14 +209,13 @@ class TrainConfig:
         policy, codec = self.policy.build(self.seed, self.dtype)
         memory = self.memory.build()
         engine: RolloutEngine
-        if self.reads in WRITTEN:
+        if self.is_offline:
             engine = OfflineEngine()
             memory.add(WRITTEN[self.reads](self.tasks, codec, policy.context))
         else:
             sampler = self.sampler.build(policy, codec)
             scene = self.scene(policy, codec, gold=False)
-            extras = getattr(self.algorithm, "extras", None)
-            engine = EmbeddedEngine(scene, sampler, self.sampling, self.group_size, self.prompts_per_step, extras)
+            engine = EmbeddedEngine(scene, sampler, self.sampling, self.group_size, self.prompts_per_step, self.extras)
         return Parts(
             policy=policy,
             engine=engine,
@@ -239,9 +237,7 @@ class TrainConfig:
 
         Pairs are compared where the algorithm can compare; they are played too where something can judge the answers.
         """
-        is_compared = {task.id: isinstance(parts.algorithm, Comparer) and is_pair(task) for task in self.held_out}
-        pairs = [task for task in self.held_out if is_compared[task.id]]
-        tasks = [task for task in self.held_out if self._can_judge or not is_compared[task.id]]
+        pairs, tasks = self.judged_tasks(parts.algorithm)
         episodes, metrics = list[Episode](), dict[str, float]()
         if tasks:
             scene = self.scene(parts.policy, parts.codec, gold=True)
@@ -251,6 +247,12 @@ class TrainConfig:
             answers = preferences(pairs, parts.codec, parts.policy.context)
             metrics |= judge_pairs(parts.algorithm, answers, parts.policy.layout)
         return episodes, metrics
+
+    def judged_tasks(self, algorithm: Algorithm) -> tuple[list[Task], list[Task]]:
+        """The held-out tasks whose pairs are compared, and those that are played."""
+        pairs = [task for task in self.held_out if isinstance(algorithm, Comparer) and is_pair(task)]
+        compared = {task.id for task in pairs}
+        return pairs, [task for task in self.held_out if self._can_judge or task.id not in compared]
 
     @property
     def _can_judge(self) -> bool:
@@ -278,15 +280,3 @@ class TrainConfig:
 def _suits(policy: PolicyConfig) -> str:
     """The computing type of a policy. Small models from scratch gain nothing from bfloat16, and would be rounded."""
     return "bfloat16" if isinstance(policy, Transformer.Config) and has_bfloat16() else "float32"
-
-
-def _name(config: object) -> str:
-    return type(config).__qualname__.split(".")[0]
-
-
-def _refuse_same_ids(what: str, tasks: Sequence[Task]) -> None:
-    seen: set[str] = set()
-    for task in tasks:
-        if task.id in seen:
-            raise ValueError(f"{what} holds the id {task.id!r} twice: ids tell tasks apart in the run.")
-        seen.add(task.id)

@@ -20,6 +20,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from signal import Signals
 from typing import Any
 
 import numpy as np
@@ -28,11 +29,14 @@ import torch
 from strop.evaluate import interval, paired_difference
 from strop.runs import provenance
 from strop.runs.directory import PROVENANCE, RunDirectory
+from strop.runs.files import Gone
+from strop.runs.global_state import global_state_kept
 from strop.runs.interrupt import Interrupt
 from strop.runs.measures import cost_measures
 from strop.runs.progress import Progress
 from strop.runs.records import Event
 from strop.spec import RECIPE, encode
+from strop.threads import threads_of
 from strop.verdicts import Verdict
 
 ALGORITHMS = ("A2C", "DDPG", "DQN", "PPO", "SAC", "TD3")
@@ -41,6 +45,8 @@ OURS = ("policy", "env", "seed", "verbose", "device", "action_noise", "tensorboa
 JUDGED = 1_000_000
 """The seed of the first judged episode: far from those that training uses, and the same in every judgement."""
 KEEP_LAST = 2
+LARGEST = {"steps": 10**9, "interactions": 10**9, "episodes": 10**6, "seed": 2**32 - 1}
+"""The seed is numpy's, which Stable-Baselines3 sets."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +89,9 @@ class ControlConfig:
         for name in ("seed", "eval_every"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name}={getattr(self, name)}: it cannot be negative.")
+        for name, largest in LARGEST.items():
+            if getattr(self, name) > largest:
+                raise ValueError(f"{name}={getattr(self, name)}: it is at most {largest:,}.")
         if not 0.0 <= self.noise < math.inf:
             raise ValueError(f"noise={self.noise}: a standard deviation is 0 or above.")
         if taken := sorted(set(self.options) & set(OURS)):
@@ -119,7 +128,12 @@ class ControlRun:
     directory: RunDirectory
     config: ControlConfig
     judged: Mapping[int, list[float]]
-    interrupted: bool
+    stopped_by: Signals | None
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether a signal asked for the end."""
+        return self.stopped_by is not None
 
     @property
     def path(self) -> Path:
@@ -140,6 +154,7 @@ class ControlRun:
         return [Verdict("reward", interval(before), interval(after), difference, len(before))]
 
 
+@global_state_kept()
 def train(
     config: ControlConfig,
     directory: Path | str | None = None,
@@ -151,25 +166,24 @@ def train(
 ) -> ControlRun:
     """Let Stable-Baselines3 learn, and keep what it measures in `directory` (default: runs/<date-time>).
 
-    `keep_all` keeps every checkpoint instead of the last two; `progress` is as in `strop.train`.
-    Raises ImportError where it is not installed. A run that ends before its first checkpoint leaves nothing.
+    The rest is as in `strop.train`. Raises ImportError where it is not installed.
     """
-    threads = config.threads or len(os.sched_getaffinity(0))
+    threads = threads_of(config.threads).number
     torch.set_num_threads(threads)
     model = config.build()
     origin = provenance.collect(seed=config.seed, dtype="float32", threads=threads, data={})
     facts = json.dumps({"command": command} | origin, indent=2, ensure_ascii=False)
     files = {PROVENANCE: facts} | ({f"{RECIPE}.py": recipe} if recipe else {})
-    path = Path(directory) if directory else Path("runs") / datetime.now().strftime("%Y%m%d-%H%M%S")
-    home = RunDirectory.create(path, encode(config), files)
+    make = RunDirectory.create if directory else RunDirectory.create_new
+    home = make(Path(directory or f"runs/{datetime.now():%Y%m%d-%H%M%S}"), encode(config), files)
     if keep_all:
         home.checkpoints.keep_all()
     try:
         with _Watcher(config, home, model, Progress.of(progress)) as watcher:
             watcher.learn()
             return ControlRun(home, config, watcher.judged, watcher.interrupt.requested)
-    except BaseException:
-        if not checkpoints(home):
+    except BaseException as error:
+        if not isinstance(error, Gone) and not checkpoints(home):
             shutil.rmtree(home.path, ignore_errors=True)
         raise
 
@@ -223,7 +237,7 @@ class _Watcher:
         if self.model.num_timesteps < (self.done + 1) * self.config.interactions:
             return True
         self._finish()
-        return self.done < self.config.steps and not self.interrupt.requested
+        return self.done < self.config.steps and self.interrupt.requested is None
 
     def _finish(self) -> None:
         """Write the step in one transaction, then save and judge on schedule."""
@@ -235,7 +249,7 @@ class _Watcher:
         self.progress.step(self.done, metrics)
         self.done, self._ended, self._learnt = self.done + 1, [], {}
         is_last = self.done == self.config.steps
-        if is_last or self.interrupt.requested or self.done % self.config.checkpoint_every == 0:
+        if is_last or self.interrupt.requested is not None or self.done % self.config.checkpoint_every == 0:
             self._save()
         if is_last or (self.config.eval_every and self.done % self.config.eval_every == 0):
             self._judge()

@@ -112,7 +112,7 @@ def _value(text: str, hint: Any) -> Any:
     if hint is bool:
         return WORDS[text.lower()] if text.lower() in WORDS else _refuse()
     if hint is int:
-        return int(text)
+        return _whole(text)
     if hint is float:
         return float(text)
     if hint is str:
@@ -137,6 +137,14 @@ def is_component(hint: Any) -> bool:
     if not (isinstance(hint, type) and dataclasses.is_dataclass(hint)):
         return False
     return all(f.default is not f.default_factory for f in dataclasses.fields(hint))
+
+
+def _whole(text: str) -> int:
+    """A whole number, also as 1e3."""
+    if "e" not in text.lower():
+        return int(text)
+    number = float(text)
+    return int(number) if number.is_integer() else _refuse()
 
 
 def _first(text: str, options: tuple[Any, ...]) -> Any:

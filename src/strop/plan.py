@@ -33,6 +33,7 @@ class Plan:
     tasks: str
     schedule: str
     samples: tuple[Sample, ...]
+    warnings: tuple[str, ...] = ()
 
     def lines(self) -> list[tuple[str, str]]:
         """(name, sentence) for a person."""
@@ -44,21 +45,25 @@ class Plan:
             ("rewards", self.rewards),
             ("tasks", self.tasks),
             ("run", self.schedule),
+            *(("warning", text) for text in self.warnings),
         ]
 
 
-def make_plan(config: TrainConfig, parts: Parts, num_samples: int = 2) -> Plan:
+def make_plan(
+    config: TrainConfig, parts: Parts, threads_from: str = "", warnings: tuple[str, ...] = (), num_samples: int = 2
+) -> Plan:
     """The plan of a resolved config and the parts that it built. A task without a prompt leaves the first word to its
-    environment, and shows nothing."""
+    environment, and shows nothing. `threads_from` says who chose their number, where the config left it open."""
     return Plan(
         work=_work(config),
         law=_law(config),
-        policy=_policy(config, parts),
+        policy=_policy(config, parts, threads_from),
         algorithm=_fields(config.algorithm),
         rewards=_rewards(config),
         tasks=f"{len(config.tasks)} to train on, {len(config.held_out)} held out",
         schedule=_schedule(config),
         samples=tuple(_sample(task, parts) for task in config.tasks[:num_samples] if task.prompt),
+        warnings=warnings,
     )
 
 
@@ -81,9 +86,10 @@ def _law(config: TrainConfig) -> str:
     return f"temperature {sampling.temperature:g}{explore}{cut}, in sampling and scoring alike{engine}"
 
 
-def _policy(config: TrainConfig, parts: Parts) -> str:
+def _policy(config: TrainConfig, parts: Parts, threads_from: str) -> str:
     trained = sum(parameter.numel() for parameter in parts.policy.parameters())
-    return f"{_fields(config.policy)}: {trained:,} numbers train; {config.dtype}, {config.threads} threads"
+    threads = f"{config.threads} thread{'s' * (config.threads != 1)}" + (f" ({threads_from})" if threads_from else "")
+    return f"{_fields(config.policy)}: {trained:,} numbers train; {config.dtype}, {threads}"
 
 
 def _rewards(config: TrainConfig) -> str:

@@ -201,6 +201,15 @@ def _start(scene: Scene, plays: list[_Play], purpose: str, max_tokens: int) -> N
             _check_context(scene, one, max_tokens)
 
 
+def try_start(scene: Scene, tasks: Sequence[Task], max_tokens: int) -> dict[str, str]:
+    """By task, why its episode could not begin; those that can are closed again. They have dice of their own."""
+    plays = [_Play("", task, 0, (scene.seed, 0, i)) for i, task in enumerate(tasks)]
+    _start(scene, plays, "trial", max_tokens)
+    open_ones = [one.env for one in plays if one.env is not None]
+    side_by_side([env.close for env in open_ones], scene.environment_seconds, "environment.close")
+    return {one.task.id: one.error for one in plays if one.error}
+
+
 def _act(scene: Scene, plays: list[_Play], completions: list[Completion], sampling: Sampling) -> None:
     """Give each live episode its completion, and take the environment's answer."""
     texts = [scene.codec.decode(completion.tokens) for completion in completions]

@@ -3,34 +3,33 @@
 from __future__ import annotations
 
 import json
-import random
-import shutil
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from functools import cache
 from pathlib import Path
-from typing import Any
+from signal import Signals
 
-import numpy as np
 import torch
 
-from strop import spec
+from strop import preflight, spec
 from strop.allocator import kept_memory
 from strop.batch import collate
 from strop.comparing import text_scores
 from strop.config import TrainConfig
 from strop.data.written import written
 from strop.functional.reading import read_after_last
+from strop.home import opened_home, removed_if_never_saved
 from strop.loop import loop
 from strop.plan import Plan, make_plan
-from strop.runs import provenance
-from strop.runs.directory import CONFIG, PROVENANCE, RunDirectory, Selector, parse_run
+from strop.runs import randomness
+from strop.runs.directory import CONFIG, RunDirectory, Selector, parse_run
+from strop.runs.global_state import global_state_kept
 from strop.runs.guards import GapTolerance
 from strop.runs.progress import Progress
 from strop.runs.recorder import RunRecorder
 from strop.runs.standing import run_line, run_table
+from strop.threads import threads_of
 from strop.types import Codec, Episode, Parts, Pick, Policy, Prompt, Sampling, Task
 from strop.verdicts import Verdict, verdicts_of
 
@@ -43,12 +42,17 @@ class Run:
         directory: RunDirectory,
         selector: Selector = "latest",
         config: TrainConfig | None = None,
-        interrupted: bool = False,
+        stopped_by: Signals | None = None,
     ) -> None:
-        self.directory, self.selector, self.interrupted = directory, selector, interrupted
+        self.directory, self.selector, self.stopped_by = directory, selector, stopped_by
         self._config = config
         self._parts: Parts | None = None
         self._reader: tuple[Policy, Codec] | None = None
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether Ctrl-C or SIGTERM ended the training that made this object."""
+        return self.stopped_by is not None
 
     @property
     def path(self) -> Path:
@@ -143,7 +147,11 @@ class Run:
         """Judge the selected checkpoint on the held-out tasks again; nothing is written."""
         if not self.config.held_out:
             raise ValueError(f"{self.path} has no held-out tasks to judge on.")
-        return self.config.judge(self.parts, self.directory.checkpoint_step(self.selector))[1]
+        self.directory.check()
+        with global_state_kept():
+            parts = self.parts
+            self.config.set_up_torch()
+            return self.config.judge(parts, self.directory.checkpoint_step(self.selector))[1]
 
     def plot(self, file: Path | str) -> Path:
         """Draw the learning curves into a picture."""
@@ -173,6 +181,7 @@ def _opened(path: Path, selector: Selector) -> Run:
     return Run(RunDirectory(path), selector)
 
 
+@global_state_kept()
 def train(
     config: TrainConfig,
     directory: Path | str | None = None,
@@ -195,53 +204,49 @@ def train(
     Raises ValueError for a config or directory that cannot be used, NonFinite and Stopped for a run that was stopped;
     whatever ends it, what was done is kept and can be resumed.
     """
-    config = config.resolve()
-    assert config.dtype is not None
+    source, config = threads_of(config.threads).source, config.resolve()
     config.set_up_torch()
-    written, files = spec.to_files(config)
-    origin = provenance.collect(seed=config.seed, dtype=config.dtype, threads=config.threads or 1, data=files)
-    path = Path(directory) if directory else _default_directory()
+    spec_of_run, files = spec.to_files(config)
     files |= {f"{spec.RECIPE}.py": recipe} if recipe else {}
-    if resume:
-        home = RunDirectory.open(path)
-        forks = _forks(home, written, origin)
-    else:
-        facts = json.dumps({"command": command} | origin, indent=2, ensure_ascii=False)
-        home, forks = RunDirectory.create(path, written, files | {PROVENANCE: facts}), []
+    home, forks = opened_home(config, directory, spec_of_run, files, command, resume)
+    progress = Progress.of(progress)
     if keep_all:
         home.checkpoints.keep_all()
-    _seed_global_generators(config.seed)
+    randomness.seed_all(config.seed)
 
-    def tell_plan(parts: Parts) -> None:
+    def tell_plan(parts: Parts) -> Sequence[str]:
+        warnings = preflight.warnings(config, parts)
         if announce is not None:
-            announce(make_plan(config, parts))
+            announce(make_plan(config, parts, source, warnings))
+        else:
+            for text in warnings:
+                progress.note(f"warning: {text}")
+        return warnings
 
     def adopt() -> None:
         if forks:
-            for name, text in {CONFIG: json.dumps(written, indent=2, ensure_ascii=False), **files}.items():
+            for name, text in {CONFIG: json.dumps(spec_of_run, indent=2, ensure_ascii=False), **files}.items():
                 home.write(name, text)
 
-    try:
-        with RunRecorder(
+    with (
+        removed_if_never_saved(home, resume),
+        RunRecorder(
             home,
             sampling=config.sampling,
             evaluate=config.judge if config.held_out else None,
             eval_every=config.eval_every,
             checkpoint_every=config.checkpoint_every,
             tolerance=_gap_tolerance(config),
-            progress=Progress.of(progress),
+            progress=progress,
             resume=resume,
             forks=forks,
             announce=tell_plan,
             adopt=adopt,
-        ) as recorder:
-            with kept_memory():
-                _loop_or_fail(config, recorder)
-            return Run(home, config=config, interrupted=recorder.interrupted)
-    except BaseException:
-        if not resume and not home.checkpoints.steps():
-            shutil.rmtree(home.path, ignore_errors=True)
-        raise
+        ) as recorder,
+    ):
+        with kept_memory():
+            _loop_or_fail(config, recorder)
+        return Run(home, config=config, stopped_by=recorder.stopped_by)
 
 
 def _gap_tolerance(config: TrainConfig) -> GapTolerance:
@@ -258,21 +263,3 @@ def _loop_or_fail(config: TrainConfig, recorder: RunRecorder) -> None:
     except BaseException as error:
         recorder.fail(recorder.step, error)
         raise
-
-
-def _forks(home: RunDirectory, written: Mapping[str, Any], origin: Mapping[str, Any]) -> list[str]:
-    """What has changed since the run was last used: fields of the config, then versions and machine."""
-    around = {key: value for key, value in origin.items() if key not in ("seed", "dtype", "threads", "data")}
-    before = {key: home.provenance().get(key) for key in around}
-    return spec.changes(home.config(), written) + provenance.differences(before, around)
-
-
-def _default_directory() -> Path:
-    return Path("runs") / datetime.now().strftime("%Y%m%d-%H%M%S")
-
-
-def _seed_global_generators(seed: int) -> None:
-    """strop draws from its own streams; this is for a user's reward or environment that draws from the global ones."""
-    random.seed(seed)
-    np.random.seed(seed % 2**32)
-    torch.manual_seed(seed)

@@ -97,7 +97,7 @@ def from_files(run: Path) -> Any:
     spec = _spec_of(run)
     kind = _find(spec["class"])
     names = [f.name for f in dataclasses.fields(kind) if f.name in spec and f.name not in TASK_FILES]
-    return kind(**some_of(run, names), **{name: _read_tasks(run / f"{name}.jsonl") for name in TASK_FILES})
+    return kind(**some_of(run, names), **{name: read_tasks(run / f"{name}.jsonl") for name in TASK_FILES})
 
 
 def some_of(run: Path, names: Sequence[str]) -> dict[str, Any]:
@@ -132,7 +132,8 @@ def _again(module: Any, name: str, spec: Any) -> Any:
     return {key: (made[key][0], weight) for key, (_, weight) in spec["map"].items()}
 
 
-def _read_tasks(file: Path) -> list[Task]:
+def read_tasks(file: Path) -> list[Task]:
+    """The tasks of a run's tasks.jsonl or held_out.jsonl."""
     return [Task(**json.loads(line)) for line in file.read_text(encoding="utf-8").split("\n") if line]
 
 

@@ -14,14 +14,7 @@ WORDS = tuple(f"w{i}" for i in range(40))
 THREADS = 2
 
 
-@pytest.fixture
-def torch_as_before():
-    yield
-    torch.set_num_threads(1)
-    torch.use_deterministic_algorithms(False)
-
-
-def trained(path) -> strop.Run:
+def trained(path, seen: list[int]) -> strop.Run:
     """One prompt of 50 words shared by 8 answers: 8 * 4 heads * 50 * 32 numbers in each layer's keys, which is more
     than the 32,768 that torch gives to one thread."""
     config = strop.TrainConfig(
@@ -35,13 +28,17 @@ def trained(path) -> strop.Run:
         steps=4,
         threads=THREADS,
     )
-    return strop.train(config, path, progress=Progress.silent())
+    return strop.train(
+        config, path, progress=Progress.silent(), announce=lambda _: seen.append(torch.get_num_threads())
+    )
 
 
-def test_two_runs_on_two_threads_are_equal(tmp_path, torch_as_before):
-    first = trained(tmp_path / "0")
-    assert torch.get_num_threads() == THREADS
+def test_two_runs_on_two_threads_are_equal(tmp_path):
+    seen: list[int] = []
+    first = trained(tmp_path / "0", seen)
     for again in range(1, 6):
-        other = trained(tmp_path / str(again))
+        other = trained(tmp_path / str(again), seen)
         for step in (0, 4):
             assert same(first.directory.checkpoints.load(step), other.directory.checkpoints.load(step))
+    assert seen == [THREADS] * 6
+    assert torch.get_num_threads() == 1

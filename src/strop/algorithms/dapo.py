@@ -85,7 +85,7 @@ class DAPO:
         @property
         def extras(self) -> Extras:
             """Play on until enough groups have signal."""
-            return Extras(accepts=returns_differ, oversampling=self.oversampling)
+            return Extras(accepts=returns_differ, oversampling=self.oversampling, least=2)
 
         def build(self, policy: Policy, sampling: Sampling, micro_tokens: int) -> DAPO:
             if self.overlong_tokens > sampling.max_tokens:

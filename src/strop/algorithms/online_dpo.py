@@ -25,7 +25,7 @@ from strop.functional.preferences import smoothed_sigmoid_loss
 from strop.memory import Fresh
 from strop.optimizer import SGD, AdamW
 from strop.scoring import require_on_policy
-from strop.types import Batch, Policy, Sampling, State, Update
+from strop.types import Batch, Extras, Policy, Sampling, State, Update
 
 
 class OnlineDPO:
@@ -41,6 +41,7 @@ class OnlineDPO:
 
         reads: ClassVar[str] = "tasks"
         memory: ClassVar[type] = Fresh.Config
+        extras: ClassVar[Extras] = Extras(least=2)
         optimizer: AdamW | SGD = field(default_factory=lambda: AdamW(lr=5e-7))
         beta: float = 0.1
 

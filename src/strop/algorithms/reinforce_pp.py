@@ -34,7 +34,7 @@ from strop.functional.returns import returns_to_go
 from strop.memory import Fresh
 from strop.optimizer import SGD, AdamW
 from strop.scoring import Scorer
-from strop.types import Batch, Policy, Sampling, State, Update
+from strop.types import Batch, Extras, Policy, Sampling, State, Update
 
 
 class REINFORCEPlusPlus:
@@ -70,6 +70,11 @@ class REINFORCEPlusPlus:
             check_clip(self.clip, self.clip)
             check_at_least("algorithm.epochs", self.epochs, 1)
             check_not_negative("algorithm.entropy", self.entropy)
+
+        @property
+        def extras(self) -> Extras:
+            """The group's mean needs a group."""
+            return Extras(least=2 if self.group_baseline else 1)
 
         def build(self, policy: Policy, sampling: Sampling, micro_tokens: int) -> REINFORCEPlusPlus:
             return REINFORCEPlusPlus(self, policy, sampling, micro_tokens)

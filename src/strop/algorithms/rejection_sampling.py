@@ -27,7 +27,7 @@ from strop.functional.divergences import KL
 from strop.memory import Fresh
 from strop.optimizer import SGD, AdamW
 from strop.scoring import Scorer
-from strop.types import Batch, Mean, Metrics, Policy, Sampling, State, Update
+from strop.types import Batch, Extras, Mean, Metrics, Policy, Sampling, State, Update
 
 
 def kept(return_E: Tensor, group_E: Tensor, best: int, threshold: float | None) -> Tensor:
@@ -64,6 +64,11 @@ class RejectionSampling:
         def __post_init__(self) -> None:
             check_at_least("algorithm.best", self.best, 1)
             check_finite("algorithm.threshold", self.threshold, none="keeps the best whatever they are")
+
+        @property
+        def extras(self) -> Extras:
+            """Without a threshold, a group that is no larger than `best` is kept whole whatever it is paid."""
+            return Extras(least=self.best + 1 if self.threshold is None else 1)
 
         def build(self, policy: Policy, sampling: Sampling, micro_tokens: int) -> RejectionSampling:
             return RejectionSampling(self, policy, sampling, micro_tokens)

@@ -29,7 +29,7 @@ from strop.functional.ratios import check_clip
 from strop.memory import Fresh
 from strop.optimizer import SGD, AdamW
 from strop.scoring import Scorer
-from strop.types import Batch, Policy, Sampling, State, Update
+from strop.types import Batch, Extras, Policy, Sampling, State, Update
 
 
 class RLOO:
@@ -49,6 +49,7 @@ class RLOO:
 
         reads: ClassVar[str] = "tasks"
         memory: ClassVar[type] = Fresh.Config
+        extras: ClassVar[Extras] = Extras(least=2)
         optimizer: AdamW | SGD = field(default_factory=lambda: AdamW(lr=1e-6))
         kl: KL = field(default_factory=lambda: KL(weight=0.05))
         clip: float = 0.2

@@ -32,7 +32,7 @@ from strop.functional.ratios import log_ratio
 from strop.memory import Fresh
 from strop.optimizer import SGD, AdamW
 from strop.scoring import Scorer
-from strop.types import Batch, Metrics, Policy, Sampling, State, Update
+from strop.types import Batch, Extras, Metrics, Policy, Sampling, State, Update
 
 
 def sapo_loss(
@@ -69,6 +69,7 @@ class SAPO:
 
         reads: ClassVar[str] = "tasks"
         memory: ClassVar[type] = Fresh.Config
+        extras: ClassVar[Extras] = Extras(least=2)
         optimizer: AdamW | SGD = field(default_factory=lambda: AdamW(lr=1e-6))
         kl: KL = field(default_factory=KL)
         tau_positive: float = 1.0

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from strop.cli.errors import Problem
 from strop.cli.output import say
+from strop.policies.folder import ADAPTER
 from strop.policies.models import SOURCES, local_models
 from strop.runs.directory import RunDirectory, Selector, is_run, is_sweep, parse_run
 
@@ -34,7 +35,7 @@ def as_run(typed: str) -> tuple[RunDirectory, Selector] | None:
         return parse_run(typed)
     models = [model.name for model in local_models()]
     path = Path(typed)
-    if typed in models or (path / "config.json").is_file():
+    if typed in models or any((path / name).is_file() for name in ("config.json", ADAPTER)):
         return None
     if path.is_dir():
         raise Problem(f"{typed} is no run (it has no run.sqlite) and no model folder (it has no config.json).")

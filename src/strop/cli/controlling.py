@@ -7,10 +7,11 @@ import time
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from strop.cli.errors import DONE, INTERRUPTED, Problem
+from strop.cli.errors import DONE, Problem, exit_code
 from strop.cli.output import console, pairs, print_json, print_rich, say
 from strop.cli.run_page import control_lines
 from strop.cli.show_verdicts import verdicts
+from strop.cli.training import claimed
 
 if TYPE_CHECKING:
     from strop.cli.training import Job
@@ -31,13 +32,14 @@ def train(job: Job, config: ControlConfig, dry_run: bool, as_json: bool, keep_al
     if dry_run:
         _dry_run(lines, as_json)
         return DONE
-    say(f"run: {job.directory}\n")
-    print_rich(pairs(lines.items()), stderr=True)
-    console(stderr=True).print()
-    started = time.monotonic()
-    run = control.train(config, job.directory, recipe=job.text, command=job.command, keep_all=keep_all)
+    with claimed(job) as job:
+        say(f"run: {job.directory}\n")
+        print_rich(pairs(lines.items()), stderr=True)
+        console(stderr=True).print()
+        started = time.monotonic()
+        run = control.train(config, job.directory, recipe=job.text, command=job.command, keep_all=keep_all)
     _result(run, time.monotonic() - started, as_json)
-    return INTERRUPTED if run.interrupted else DONE
+    return exit_code(run.stopped_by)
 
 
 def _dry_run(lines: dict[str, str], as_json: bool) -> None:

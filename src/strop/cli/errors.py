@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+import signal
 import sys
 
 from strop.cli.output import say
 
-DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
+DONE, FAILED, USAGE = 0, 1, 2
 
 _INSTALL = re.compile(r"^(?P<what>.*?)[:.]?\s*(?P<line>pip install \S.*|\S+ -m ensurepip)$", re.DOTALL)
 
@@ -29,9 +30,23 @@ class Usage(Problem):
 
 
 class Interrupted(Problem):
-    """Ctrl-C."""
+    """Ctrl-C, or SIGTERM."""
 
-    code = INTERRUPTED
+    def __init__(self, message: str, hint: str, stopped_by: signal.Signals) -> None:
+        super().__init__(message, hint)
+        self.code = exit_code(stopped_by)
+
+
+def exit_code(stopped_by: signal.Signals | None) -> int:
+    """As shells count it: 130 of Ctrl-C, 143 of SIGTERM."""
+    return DONE if stopped_by is None else 128 + stopped_by
+
+
+def signal_of(error: KeyboardInterrupt) -> signal.Signals:
+    """The signal that stopped a command at once."""
+    from strop.runs.interrupt import Terminated
+
+    return signal.SIGTERM if isinstance(error, Terminated) else signal.SIGINT
 
 
 def report(error: BaseException, with_traceback: bool = False) -> int:
@@ -56,7 +71,7 @@ def report(error: BaseException, with_traceback: bool = False) -> int:
     )
     if isinstance(error, KeyboardInterrupt):
         say("\ninterrupted")
-        return INTERRUPTED
+        return exit_code(signal_of(error))
     if with_traceback or not isinstance(error, expected):
         say("".join(traceback.format_exception(error)).rstrip())
     if not isinstance(error, expected):

@@ -42,6 +42,7 @@ def judge(typed: str, recipe: str | None) -> tuple[Judgement, list[Episode], lis
     from strop.run import Run
 
     run = Run(*found)
+    run.directory.check()
     return _own(run) if recipe is None else _other(run, recipes.trainable(recipe).resolve())
 
 

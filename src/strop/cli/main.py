@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from strop.cli.errors import Usage, report
+from strop.runs.interrupt import terminable
 
 COMMANDS = ("train", "sweep", "score", "eval", "show", "plot", "chat", "export", "models", "list", "new", "verify")
 """In the order in which `strop --help` shows them: each is the module strop.cli.<name>."""
@@ -23,7 +24,7 @@ a first run, in seconds and without a download:
 on a real language model:
   strop train story
 
-exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted
+exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted (Ctrl-C), 143 terminated (SIGTERM)
 """
 
 
@@ -52,7 +53,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     try:
         args = parse(words)
-        code = int(args.call(args))
+        with terminable():
+            code = int(args.call(args))
         sys.stdout.flush()
         return code
     except SystemExit as done:  # argparse has printed the help or the version

@@ -22,10 +22,13 @@ def plan(made: Plan, stderr: bool = False) -> None:
 def dry_run(config: TrainConfig, as_json: bool) -> None:
     """The plan and two prompts as the policy reads them; nothing is trained or written."""
     from strop.plan import make_plan
+    from strop.preflight import warnings
+    from strop.threads import threads_of
 
-    config = config.resolve()
+    source, config = threads_of(config.threads).source, config.resolve()
     config.set_up_torch()
-    made = make_plan(config, config.build())
+    parts = config.build()
+    made = make_plan(config, parts, source, warnings(config, parts))
     if as_json:
         print_json(made)
         return

@@ -37,11 +37,14 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Train all of them, and compare."""
     from strop.cli import show_sweep, sweeping
+    from strop.runs.directory import claim
 
     sweep, directory = sweeping.asked(args.words, args.run)
     if args.dry_run:
         show_sweep.members(sweep, directory, as_json=args.json)
         return DONE
+    if not args.run:
+        directory = claim(directory)
     errors = sweeping.train(sweep, directory)
     show_sweep.page(sweep, directory, errors, as_json=args.json)
     show_sweep.draw(sweep, directory)

@@ -7,10 +7,11 @@ import shlex
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
+from signal import Signals
 from typing import TYPE_CHECKING, TypeVar
 
 from strop.cli import recipes, training
-from strop.cli.errors import Interrupted, Problem, Usage, explain
+from strop.cli.errors import Interrupted, Problem, Usage, explain, signal_of
 from strop.cli.output import say
 from strop.runs import sweep as sweeps
 from strop.runs.directory import RunDirectory, is_run, is_sweep
@@ -47,27 +48,29 @@ def train(sweep: Sweep, directory: Path) -> dict[str, str]:
     sweeps.write(sweep, directory)
     members, errors = sweep.members(), dict[str, str]()
     for number, member in enumerate(members, 1):
+        path = directory / member.name
+        say(f"\n[{number}/{len(members)}] {path}")
         try:
-            say(f"\n[{number}/{len(members)}] {directory / member.name}")
-            if _is_complete(directory / member.name):
-                say("finished already")
-            elif _train_one(sweep, member, directory / member.name, shows_plan=number == 1):
-                raise KeyboardInterrupt
-        except KeyboardInterrupt:
-            done = sum(_is_complete(directory / one.name) for one in members)
-            raise Interrupted(
-                f"\ninterrupted: {done} of {len(members)} runs are finished, and what was done is saved.",
-                hint=f"go on with: {resume_line(directory)}",
-            ) from None
+            stopped_by = _train_one(sweep, member, path, shows_plan=number == 1)
+        except KeyboardInterrupt as error:
+            stopped_by = signal_of(error)
         except Exception as error:
             errors[member.name] = explain(error)[0]
             say(f"failed: {errors[member.name]}")
+            continue
+        if stopped_by is not None:
+            raise _interrupted(sweep, directory, stopped_by)
     return errors
 
 
-def resume_line(directory: Path) -> str:
-    """What goes on with a sweep."""
-    return f"strop sweep --run {shlex.quote(str(directory))}"
+def _interrupted(sweep: Sweep, directory: Path, stopped_by: Signals) -> Interrupted:
+    members = sweep.members()
+    done = sum(_is_complete(directory / one.name) for one in members)
+    return Interrupted(
+        f"\ninterrupted: {done} of {len(members)} runs are finished, and what was done is saved.",
+        f"go on with: strop sweep --run {shlex.quote(str(directory))}",
+        stopped_by,
+    )
 
 
 def _continued(typed: Sequence[str], overrides: Sequence[str], directory: Path) -> Sweep:
@@ -83,12 +86,15 @@ def _continued(typed: Sequence[str], overrides: Sequence[str], directory: Path) 
     return sweep
 
 
-def _train_one(sweep: Sweep, member: Member, path: Path, shows_plan: bool) -> bool:
-    """Begin a run, or go on with it; whether Ctrl-C ended it."""
+def _train_one(sweep: Sweep, member: Member, path: Path, shows_plan: bool) -> Signals | None:
+    """Begin a run, or go on with it; the signal that ended it before it was done."""
     import strop
     from strop import control
     from strop.cli.show_plan import plan
 
+    if _is_complete(path):
+        say("finished already")
+        return None
     job = training.job([sweep.recipe, *sweep.overrides(member)], str(path), resume=is_run(path))
     _refuse_changed(sweep, job)
     if not isinstance(job.config, control.ControlConfig):
@@ -99,10 +105,10 @@ def _train_one(sweep: Sweep, member: Member, path: Path, shows_plan: bool) -> bo
             recipe=job.text,
             command=job.command,
             announce=(lambda made: plan(made, stderr=True)) if shows_plan else None,
-        ).interrupted
+        ).stopped_by
     if job.resume:
         raise Problem(f"Stable-Baselines3 cannot go on with a run that was stopped: remove {path} to begin it again.")
-    return control.train(job.config, path, recipe=job.text, command=job.command).interrupted
+    return control.train(job.config, path, recipe=job.text, command=job.command).stopped_by
 
 
 def _is_complete(path: Path) -> bool:

@@ -3,14 +3,15 @@
 RECIPE is a name (strop list recipes) or a file with `def recipe() -> strop.TrainConfig` (strop new my.py writes one).
 Fields are set as path.to.field=value, for example steps=20, sampling.temperature=0.7, algorithm=rloo, policy.lora=none,
 data=tasks.jsonl, rewards.length=0.5; --fields lists them all. With --resume the run goes on from its last checkpoint; a
-changed field, or a changed RECIPE, is recorded in the run as a fork.
+changed field, or a changed RECIPE, is recorded in the run as a fork. Ctrl-C, or a scheduler's SIGTERM, ends it after
+the step in progress, saved; a second one stops at once.
 """
 
 from __future__ import annotations
 
 import argparse
 
-from strop.cli.errors import DONE, INTERRUPTED
+from strop.cli.errors import DONE, exit_code
 
 EXAMPLES = """\
 examples:
@@ -54,10 +55,11 @@ def run(args: argparse.Namespace) -> int:
     if args.dry_run:
         show_plan.dry_run(job.config, as_json=args.json)
         return DONE
-    done, seconds = training.train(job, args.keep_all)
+    with training.claimed(job) as job:
+        done, seconds = training.train(job, args.keep_all)
     show_result.result(done, seconds, as_json=args.json)
     if done.interrupted:
         show_result.how_to_resume(job)
-        return INTERRUPTED
+        return exit_code(done.stopped_by)
     show_result.what_next(done)
     return DONE

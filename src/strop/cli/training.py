@@ -6,15 +6,15 @@ import shlex
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from strop.cli import recipes
-from strop.cli.errors import Interrupted, Problem, Usage
+from strop.cli.errors import Interrupted, Problem, Usage, signal_of
 from strop.cli.output import say
-from strop.runs.directory import RunDirectory, find_run, is_run
+from strop.runs.directory import RunDirectory, claim, find_run, give_back, is_run
 from strop.types import NonFinite, Stopped
 
 if TYPE_CHECKING:
@@ -33,6 +33,8 @@ class Job:
     typed: str
     text: str
     command: str
+    is_fresh: bool = False
+    """Whether `directory` is only what a new folder will be named after."""
 
     @property
     def resume_line(self) -> str:
@@ -51,8 +53,21 @@ def job(words: Sequence[str], directory: str | None, resume: bool) -> Job:
     if not typed:
         raise Usage("which recipe?", hint=f"strop train NAME, where NAME is {', '.join(recipes.names())} or a file.py")
     recipe = recipes.find(typed[0], overrides)
-    place = Path(directory) if directory else _fresh(recipe.name)
-    return Job(recipe.config, place, False, recipe.typed, recipe.text, _command(words))
+    place = Path(directory) if directory else Path("runs") / f"{recipe.name}-{datetime.now():%Y%m%d-%H%M%S}"
+    return Job(recipe.config, place, False, recipe.typed, recipe.text, _command(words), is_fresh=not directory)
+
+
+@contextmanager
+def claimed(job: Job) -> Iterator[Job]:
+    """The job with a folder that no other process is given; it goes again where no run was made in it."""
+    if not job.is_fresh:
+        yield job
+        return
+    job = replace(job, directory=claim(job.directory))
+    try:
+        yield job
+    finally:
+        give_back(job.directory)
 
 
 def train(job: Job, keep_all: bool = False) -> tuple[Run, float]:
@@ -106,8 +121,8 @@ def _resumable(job: Job) -> Iterator[None]:
     """Whoever stops the training: say whether something was saved and how to go on."""
     try:
         yield
-    except KeyboardInterrupt:
-        raise Interrupted(*_saved(job, "interrupted")) from None
+    except KeyboardInterrupt as error:
+        raise Interrupted(*_saved(job, "interrupted"), signal_of(error)) from None
     except (Stopped, NonFinite) as error:
         raise Problem(*_saved(job, str(error))) from error
 
@@ -117,13 +132,6 @@ def _saved(job: Job, message: str) -> tuple[str, str]:
     if not steps:
         return f"{message.rstrip('.')}; nothing was saved.", ""
     return message, f"step {steps[0]} is saved; continue with: {job.resume_line}"
-
-
-def _fresh(name: str) -> Path:
-    """A folder that is not there yet."""
-    base = Path("runs") / f"{name}-{datetime.now():%Y%m%d-%H%M%S}"
-    further = (base.with_name(f"{base.name}-{number}") for number in range(2, 1000))
-    return base if not base.exists() else next(path for path in further if not path.exists())
 
 
 def _command(words: Sequence[str]) -> str:

@@ -22,6 +22,8 @@ from typing import Any
 from strop.types import Codec, Completion, End, Episode, Part, Prompt, Source, Task, Tokens, Turn
 
 PLAYED = "played"
+EPISODES = "played episodes"
+"""What an algorithm reads that learns from them."""
 TURN_FIELDS = {"text", "reward", "reply"}
 
 

@@ -15,6 +15,11 @@ def check_at_least(name: str, value: float | None, least: float, hint: str = "",
     _check(name, value, lambda number: number >= least, f"is at least {least}", hint, none)
 
 
+def check_at_most(name: str, value: float, most: int, hint: str = "") -> None:
+    """`most` or less: of what is held in memory whole, a typing error could ask for more than there is."""
+    _check(name, value, lambda number: number <= most, f"is at most {most:,}", hint, "")
+
+
 def check_positive(name: str, value: float | None, hint: str = "", none: str = "") -> None:
     """Finite and above 0."""
     _check(name, value, lambda number: 0.0 < number < math.inf, "is positive and finite", hint, none)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
-from strop.functional.bounds import check_at_least
+from strop.functional.bounds import check_at_least, check_at_most
 from strop.types import Draw, Episode, Pick, State
 
 
@@ -28,6 +28,7 @@ class Dataset:
 
         def __post_init__(self) -> None:
             check_at_least("memory.size", self.size, 1)
+            check_at_most("memory.size", self.size, 1_000_000)
             check_at_least("memory.num_draws", self.num_draws, 1)
 
         def build(self) -> Dataset:

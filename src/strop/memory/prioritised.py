@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from strop.functional.bounds import check_at_least, check_not_negative, check_positive, check_share
+from strop.functional.bounds import check_at_least, check_at_most, check_not_negative, check_positive, check_share
 from strop.memory.outdated import num_outdated
 from strop.memory.sum_tree import Numbers, SumTree
 from strop.schedules import Linear
@@ -59,6 +59,7 @@ class Prioritised:
         def __post_init__(self) -> None:
             for name in ("capacity", "size", "num_draws", "n_step", "warmup"):
                 check_at_least(f"memory.{name}", getattr(self, name), 1)
+            check_at_most("memory.size", self.size, 1_000_000)
             check_at_least(
                 "memory.capacity", self.capacity, self.warmup, hint=f"memory.warmup={self.warmup} has to fit"
             )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
-from strop.functional.bounds import check_at_least
+from strop.functional.bounds import check_at_least, check_at_most
 from strop.memory.outdated import num_outdated
 from strop.types import Draw, Episode, Pick, State
 
@@ -42,6 +42,7 @@ class Replay:
         def __post_init__(self) -> None:
             for name in ("capacity", "size", "num_draws", "n_step", "warmup"):
                 check_at_least(f"memory.{name}", getattr(self, name), 1)
+            check_at_most("memory.size", self.size, 1_000_000)
             check_at_least(
                 "memory.capacity", self.capacity, self.warmup, hint=f"memory.warmup={self.warmup} has to fit"
             )

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from strop.policies.models import quiet
+from strop.policies.whole import check_weights
 
 if TYPE_CHECKING:
     import numpy as np
@@ -57,7 +58,10 @@ class Sentence:
         folder = self.model or _packaged()
         with quiet():
             tokenizer = AutoTokenizer.from_pretrained(folder)
-            model = AutoModel.from_pretrained(folder, dtype=torch.float32, add_pooling_layer=False)
+            model, found = AutoModel.from_pretrained(
+                folder, dtype=torch.float32, add_pooling_layer=False, output_loading_info=True
+            )
+        check_weights(Path(folder), model, found | {"unexpected_keys": ()})  # a pooler and heads are not read
         return tokenizer, model.eval()
 
 

@@ -21,11 +21,11 @@ def from_trl(function: Callable[..., Sequence[float | None]]) -> GroupReward:
     `Task.data`, `answer` (where the task has one) and `completion_ids`, each a list as long as the group. As in TRL the
     function takes what it does not use in `**kwargs`, and returns None for what it cannot score: that is Unscored.
     """
-    return GroupReward(_FromTRL(function))
+    return GroupReward(FromTRL(function))
 
 
 @dataclass(frozen=True, slots=True)
-class _FromTRL:
+class FromTRL:
     """What `from_trl` wraps: a named record, so that a run's config can be written down."""
 
     function: Callable[..., Sequence[float | None]]
@@ -36,16 +36,20 @@ class _FromTRL:
         return getattr(self.function, "__name__", type(self.function).__name__)
 
     def __call__(self, task: Task, episodes: Sequence[Episode]) -> list[float | Unscored]:
-        scores = self.function(
-            prompts=[task.prompt] * len(episodes),
-            completions=[_completion(task, episode) for episode in episodes],
-            completion_ids=[_ids(episode) for episode in episodes],
-            **_columns(task, len(episodes)),
-        )
+        scores = self.function(**self.arguments(task, episodes))
         return [
             Unscored(f"{self.__name__} returned None") if score is None else _number(self.__name__, score)
             for score in scores
         ]
+
+    def arguments(self, task: Task, episodes: Sequence[Episode]) -> dict[str, Any]:
+        """What the function is called with, by name."""
+        return {
+            "prompts": [task.prompt] * len(episodes),
+            "completions": [_completion(task, episode) for episode in episodes],
+            "completion_ids": [_ids(episode) for episode in episodes],
+            **_columns(task, len(episodes)),
+        }
 
 
 def _completion(task: Task, episode: Episode) -> str | list[dict[str, str]]:

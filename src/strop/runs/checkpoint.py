@@ -9,12 +9,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from strop.runs.files import fsync, replace_text, sha256, write_text, writing
+from strop.runs.files import fsync, removed_on_failure, replace_text, sha256, write_text, writing
 from strop.types import State
 
 TENSORS, TREE, CHECKSUMS, LATEST = "tensors.safetensors", "state.json", "checksums.json", "LATEST"
@@ -58,7 +56,7 @@ class Checkpoints:
 
         final = self.directory(step)
         beside = self.path / f".writing-{final.name}"
-        with writing(f"checkpoint {final.name}", self.path), _removed_on_failure(beside):
+        with writing(f"checkpoint {final.name}", self.path), removed_on_failure(beside):
             _empty_directory(beside)
             tensors, tree = pack(state)
             save_file(tensors, beside / TENSORS)
@@ -161,13 +159,3 @@ def _empty_directory(path: Path) -> None:
     if path.exists():
         shutil.rmtree(path)
     path.mkdir(parents=True)
-
-
-@contextmanager
-def _removed_on_failure(path: Path) -> Iterator[None]:
-    """Give the space of a failed save back at once: on a full disk it is needed to write down what happened."""
-    try:
-        yield
-    except BaseException:
-        shutil.rmtree(path, ignore_errors=True)
-        raise

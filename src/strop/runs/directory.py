@@ -9,18 +9,20 @@ lock               held by the one writer
 from __future__ import annotations
 
 import difflib
+import errno
 import fcntl
 import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from strop.runs.checkpoint import Checkpoints
-from strop.runs.files import fsync, replace_text, write_text, writing
+from strop.runs.files import fsync, removed_on_failure, replace_text, write_text, writing
 from strop.runs.store import Store
 from strop.types import State
 
@@ -44,10 +46,9 @@ class RunDirectory:
         """
         path = Path(path)
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
-            advice = f", or continue it: strop train --resume --run {path}" if is_run(path) else ""
-            raise ValueError(f"{path} exists and is not empty; it is left as it is. Choose another --run{advice}.")
-        beside = path.with_name(f".creating-{path.name}")
-        with writing("a new run", path):
+            raise _taken(path)
+        beside = path.with_name(f".creating-{path.name}-{os.getpid()}")
+        with writing("a new run", path), removed_on_failure(beside):
             shutil.rmtree(beside, ignore_errors=True)
             beside.mkdir(parents=True)
             for name, text in {CONFIG: json.dumps(config, indent=2, ensure_ascii=False), **files}.items():
@@ -55,9 +56,24 @@ class RunDirectory:
             (beside / "checkpoints").mkdir()
             Store.create(beside / DATABASE)
             fsync(beside)
-            os.rename(beside, path)
+            try:
+                os.rename(beside, path)
+            except OSError as error:
+                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                    raise
+                raise _taken(path) from None  # another process was quicker
             fsync(path.parent)
         return cls(path)
+
+    @classmethod
+    def create_new(cls, path: Path, config: Mapping[str, Any], files: Mapping[str, str]) -> RunDirectory:
+        """The same in `path`, or path-2, path-3 ... where that is taken."""
+        path = claim(path)
+        try:
+            return cls.create(path, config, files)
+        except BaseException:
+            give_back(path)
+            raise
 
     @classmethod
     def open(cls, path: Path | str) -> RunDirectory:
@@ -101,6 +117,11 @@ class RunDirectory:
     def writer(self) -> Store:
         """Its store, for the one that holds the lock."""
         return Store.open(self.path / DATABASE)
+
+    def check(self) -> None:
+        """Raise ValueError where a page of its database is damaged."""
+        with self.reader() as store:
+            store.check()
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -154,6 +175,33 @@ class RunDirectory:
         """`(done steps, state)` of a checkpoint, verified; `state["policy"]` is the policy's."""
         step = self.checkpoint_step(selector)
         return step, self.checkpoints.load(step)
+
+
+def claim(path: Path) -> Path:
+    """An empty folder that no other process is given: `path`, or path-2, path-3 ... where that is taken."""
+    names = (path if number == 1 else path.with_name(f"{path.name}-{number}") for number in count(1))
+    with writing("a new run", path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return next(name for name in names if _is_made(name))
+
+
+def give_back(path: Path) -> None:
+    """Remove a claimed folder in which no run was made."""
+    with suppress(OSError):
+        path.rmdir()
+
+
+def _is_made(path: Path) -> bool:
+    try:
+        path.mkdir()
+    except FileExistsError:
+        return False
+    return True
+
+
+def _taken(path: Path) -> ValueError:
+    advice = f", or continue it: strop train --resume --run {path}" if is_run(path) else ""
+    return ValueError(f"{path} exists and is not empty; it is left as it is. Choose another --run{advice}.")
 
 
 def is_run(path: Path | str) -> bool:

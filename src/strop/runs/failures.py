@@ -1,4 +1,4 @@
-"""What a run was looking at when a number stopped being finite, kept in `failures/step-000012/`."""
+"""What a run was looking at when it stopped, kept in `failures/step-000012/`."""
 
 from __future__ import annotations
 
@@ -10,19 +10,42 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from strop.runs.files import write_text, writing
+from strop.runs.guards import first_reason, last_line
 from strop.runs.state import pack
-from strop.types import Episode, NonFinite
+from strop.types import Episode, NonFinite, Stopped
 
 
 def keep_failure(run: Path, step: int, error: NonFinite) -> Path:
     """Write the batch (tensors to `batch.safetensors`, episodes and the rest as text) and return the folder."""
-    folder = run / "failures" / f"step-{step:06d}"
+    folder = _folder(run, step)
     tensors = _tensors(error.batch)
     with writing("the batch that failed", folder):
-        folder.mkdir(parents=True, exist_ok=True)
         if tensors:
             save_file(pack(tensors)[0], folder / "batch.safetensors")
         write_text(folder / "what.txt", f"{error}\n\n{_describe(error.batch)}\n")
+    return folder
+
+
+def stop_if_all_lost(run: Path, step: int, episodes: Sequence[Episode], what: str) -> None:
+    """Stop a run of whose first episodes none could be scored, and keep the whole reason: waiting changes nothing."""
+    reason = first_reason(episodes)
+    if not reason:
+        return
+    file = _folder(run, step) / "reason.txt"
+    with writing("why nothing could be scored", file):
+        write_text(file, f"{reason}\n")
+    raise Stopped(
+        f"None of the {len(episodes)} episodes of {what} could be scored: {last_line(reason)}. The whole reason stands "
+        f"in {file}. Correct the reward or the environment, then resume."
+    )
+
+
+def _folder(run: Path, step: int) -> Path:
+    """It is made in a run that is there: a deleted one stays deleted."""
+    folder = run / "failures" / f"step-{step:06d}"
+    with writing("what failed", folder):
+        folder.parent.mkdir(exist_ok=True)
+        folder.mkdir(exist_ok=True)
     return folder
 
 

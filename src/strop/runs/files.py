@@ -17,6 +17,10 @@ class WriteFailed(OSError):
     """The disk refused: the message names what was being written, where, why, and how much space is free."""
 
 
+class Gone(WriteFailed):
+    """What was being written is no longer there."""
+
+
 @contextmanager
 def writing(what: str, path: Path) -> Iterator[None]:
     """The boundary to the disk: turns what the system, SQLite or safetensors raise into one `WriteFailed` line."""
@@ -30,6 +34,16 @@ def writing(what: str, path: Path) -> Iterator[None]:
             f"Could not write {what} in {path}: {reason} ({free_megabytes(path):.0f} MB are free there). "
             "What was saved before is intact; free some space or correct the permission, then continue."
         ) from error
+
+
+@contextmanager
+def removed_on_failure(path: Path) -> Iterator[None]:
+    """Give the space of what failed back at once: on a full disk it is needed to write down what happened."""
+    try:
+        yield
+    except BaseException:
+        shutil.rmtree(path, ignore_errors=True)
+        raise
 
 
 def free_megabytes(path: Path) -> float:

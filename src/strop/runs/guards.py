@@ -92,9 +92,15 @@ class Watch:
         return cls(state["streak"], state["said"])
 
 
+def first_reason(episodes: Sequence[Episode]) -> str:
+    """Why the first episode has no reward, where none has one; else nothing."""
+    reasons = [reward.reason for episode in episodes if isinstance(reward := episode.reward, Unscored)]
+    return reasons[0] if reasons and len(reasons) == len(episodes) else ""
+
+
 def lost_warning(episodes: Sequence[Episode]) -> str:
     """Says that more than 20 % of the episodes are Unscored or FAILED, and the most frequent reason; else nothing."""
-    reasons = [_last_line(reward.reason) for e in episodes if isinstance(reward := e.reward, Unscored)]
+    reasons = [last_line(reward.reason) for e in episodes if isinstance(reward := e.reward, Unscored)]
     if len(reasons) <= LOST_SHARE * len(episodes):
         return ""
     reason, count = Counter(reasons).most_common(1)[0]
@@ -169,7 +175,7 @@ def _verdict(score: float) -> str:
     return "too hard" if score <= 0.0 else "the reward does not tell them apart"
 
 
-def _last_line(reason: str) -> str:
+def last_line(reason: str) -> str:
     """Of a traceback, the line that names the error."""
     lines = reason.strip().splitlines()
     return lines[-1].strip().rstrip(".") if lines else "no reason given"

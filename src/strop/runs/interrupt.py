@@ -1,4 +1,4 @@
-"""Ctrl-C: once asks for a clean end after the step, twice stops at once."""
+"""Ctrl-C and SIGTERM: once asks for a clean end after the step, twice stops at once."""
 
 from __future__ import annotations
 
@@ -6,39 +6,67 @@ import os
 import signal
 import sys
 import threading
-from types import FrameType, TracebackType
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any, NoReturn
 
-_NOTICE = "\nStopping after this step, then saving. Ctrl-C again stops at once; the step is then lost.\n"
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, where it stops at once as Ctrl-C does."""
 
 
 class Interrupt:
-    """While entered, the first SIGINT sets `requested` and the second raises KeyboardInterrupt.
+    """While entered, the first signal is kept as `requested`; the second raises KeyboardInterrupt, or Terminated.
 
     Python allows signal handlers in the main thread only; in another one nothing is installed.
     """
 
     def __init__(self) -> None:
-        self.requested = False
-        self._before: Any = None
-        self._installed = False
+        self.requested: signal.Signals | None = None
+        self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Interrupt:
-        if threading.current_thread() is threading.main_thread():
-            self._before = signal.signal(signal.SIGINT, self._handle)
-            self._installed = True
+        if _is_main_thread():
+            self._before = {number: signal.signal(number, self._handle) for number in SIGNALS}
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        if self._installed:
-            signal.signal(signal.SIGINT, self._before)
-            self._installed = False
+    def __exit__(self, *_: object) -> None:
+        self.leave()
+
+    def leave(self) -> None:
+        """Put the handlers back that stood before; once is enough."""
+        while self._before:
+            signal.signal(*self._before.popitem())
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self.requested:
-            raise KeyboardInterrupt
-        self.requested = True
+        if self.requested is not None:
+            _stop(number)
+        self.requested = signal.Signals(number)
+        again = "Ctrl-C again" if number == signal.SIGINT else "A second SIGTERM"
+        notice = f"\nStopping after this step, then saving. {again} stops at once; the step is then lost.\n"
         # A handler runs between any two instructions: a plain write is safe there, buffered printing is not.
-        os.write(sys.__stderr__.fileno() if sys.__stderr__ else 2, _NOTICE.encode())
+        os.write(sys.__stderr__.fileno() if sys.__stderr__ else 2, notice.encode())
+
+
+@contextmanager
+def terminable() -> Iterator[None]:
+    """Inside, SIGTERM raises Terminated, as Ctrl-C raises KeyboardInterrupt: whoever made files can tidy up."""
+    if not _is_main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, lambda number, frame: _stop(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _is_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()
+
+
+def _stop(number: int) -> NoReturn:
+    raise KeyboardInterrupt if number == signal.SIGINT else Terminated

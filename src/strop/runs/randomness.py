@@ -32,6 +32,13 @@ def restore(state: State) -> None:
         torch.cuda.set_rng_state_all(state["cuda"])
 
 
+def seed_all(seed: int) -> None:
+    """strop draws from its own streams; this is for a user's reward or environment that draws from the global ones."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
+
+
 @contextmanager
 def undisturbed() -> Iterator[None]:
     """Whatever draws inside leaves no trace: judging a policy must not change how its training goes on."""

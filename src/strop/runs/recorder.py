@@ -12,6 +12,7 @@ that the memory of a kept checkpoint holds. Scores, texts, metrics and judged ep
 from __future__ import annotations
 
 import shlex
+import signal
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,15 +22,15 @@ from typing import TypeAlias
 import numpy as np
 
 from strop.runs import randomness
-from strop.runs.checkpoint import DamagedCheckpoint
 from strop.runs.directory import RunDirectory, Selector
-from strop.runs.failures import keep_failure
+from strop.runs.failures import keep_failure, stop_if_all_lost
 from strop.runs.files import WriteFailed
 from strop.runs.guards import GapTolerance, Watch, sampler_gap
 from strop.runs.interrupt import Interrupt
 from strop.runs.measures import add_opinions, cost_measures, step_measures
 from strop.runs.progress import Progress
 from strop.runs.records import Event, Level
+from strop.runs.resuming import load_into, newest_whole
 from strop.types import Batch, Draw, Episode, Metrics, NonFinite, Parts, Sampling, State, Stopped, Update, merge_metrics
 
 Evaluate: TypeAlias = "Callable[[Parts, int], tuple[Sequence[Episode], Mapping[str, float]]]"
@@ -54,14 +55,14 @@ class RunRecorder:
         resume: bool = False,
         selector: Selector = "latest",
         forks: Sequence[str] = (),
-        announce: Callable[[Parts], None] | None = None,
+        announce: Callable[[Parts], Sequence[str]] | None = None,
         adopt: Callable[[], None] | None = None,
     ) -> None:
         """Lock the run and open its store. `eval_every` 0: judge the start and the end only.
 
         `resume` goes on from the checkpoint that `selector` names; without it the run must be a new one. `forks` says
         in words what has changed since: each becomes an event of the step where the run goes on. `announce` is shown
-        the parts once, before anything is judged or trained.
+        the parts once, before anything is judged or trained, and says of what to warn.
         """
         self.directory = directory
         self._max_tokens = sampling.max_tokens
@@ -77,14 +78,17 @@ class RunRecorder:
         self._gap_measured = False
         self._pending: list[Metrics] = []
         self._opinions: dict[tuple[str, str], np.ndarray] = {}
-        self._done = 0
+        self._done = self._first = 0
         self._step_started = 0.0
         with ExitStack() as opened:
             opened.enter_context(directory.lock())
             directory.checkpoints.clean()
             self._store = opened.enter_context(directory.writer())
+            if resume:
+                self._store.check()
             self._refuse_second_start()
             opened.callback(self._progress.close)
+            opened.callback(self._interrupt.leave)  # an error in the loop leaves the generator of `steps` suspended
             self._opened = opened.pop_all()
 
     def __enter__(self) -> RunRecorder:
@@ -103,9 +107,14 @@ class RunRecorder:
         return self._done
 
     @property
-    def interrupted(self) -> bool:
-        """Whether Ctrl-C asked for the end."""
+    def stopped_by(self) -> signal.Signals | None:
+        """The signal that asked for the end: Ctrl-C's, SIGTERM or none."""
         return self._interrupt.requested
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether a signal asked for the end."""
+        return self.stopped_by is not None
 
     @property
     def resume_command(self) -> str:
@@ -117,10 +126,10 @@ class RunRecorder:
     def steps(self, parts: Parts, n: int) -> Iterator[int]:
         """Load the newest checkpoint, judge the start, then yield the steps that are left; save on schedule."""
         self._stop_tokens = parts.codec.stop
-        if self._announce is not None:
-            self._announce(parts)
+        warnings = [] if self._announce is None else self._announce(parts)
         with self._interrupt:
-            self._done = self._begin(parts)
+            self._done = self._first = self._begin(parts)
+            self._note_once(warnings)
             if self._adopt is not None:
                 self._adopt()
             self._judge_if_due(parts, n)
@@ -154,6 +163,8 @@ class RunRecorder:
         self._watch, self._pending, self._opinions = watch, [], {}
         self._done = step + 1
         self._progress.step(step, metrics)
+        if step == self._first:
+            stop_if_all_lost(self.directory.path, step, episodes, f"step {step}")
         for event in events:
             self._progress.note(f"warning: {event.text}")
         watch.check(episodes)
@@ -168,12 +179,20 @@ class RunRecorder:
             self._store.write_event(Event(step, "error", text))
         except WriteFailed as refused:
             # The disk may be the very reason: `error` is what the person has to see, so this one is only told.
-            self._progress.note(str(refused))
+            if str(refused) != str(error):
+                self._progress.note(str(refused))
 
     def tell(self, level: Level, text: str) -> None:
         """Write an event at the present step, and show it."""
         self._store.write_event(Event(self._done, level, text))
         self._progress.note(text if level == "info" else f"{level}: {text}")
+
+    def _note_once(self, warnings: Sequence[str]) -> None:
+        """Keep what is known before the first step; a run that goes on has said it before."""
+        said = {event.text for event in self._store.events()}
+        for text in warnings:
+            if text not in said:
+                self._store.write_event(Event(self._done, "warning", text))
 
     # ------------------------------------------------------------ begin
 
@@ -187,14 +206,15 @@ class RunRecorder:
 
     def _begin(self, parts: Parts) -> int:
         """How many steps are done: 0 of a new run, k where checkpoint k is loaded."""
-        loaded = self._newest_whole() if self._resume else None
+        loaded = newest_whole(self.directory, self._store, self._selector) if self._resume else None
         if loaded is None:
             # A run that died before its first checkpoint has no training step, but may have been judged.
             self._store.rewind(0)
             self._save(parts, 0)
             return 0
         step, state, damaged = loaded
-        self._load(parts, step, state)
+        load_into(parts, self.directory, self._store, step, state)
+        self._watch = Watch.from_state(state["watch"])
         # LATEST first: a crash between these lines goes on from the same checkpoint.
         checkpoints = self.directory.checkpoints
         checkpoints.mark_latest(step)
@@ -209,43 +229,6 @@ class RunRecorder:
         randomness.restore(state["random"])
         return step
 
-    def _newest_whole(self) -> tuple[int, State, list[str]] | None:
-        """`(step, state, what was damaged)` of the checkpoint to go on from; None of a run that has none yet."""
-        checkpoints = self.directory.checkpoints
-        if not checkpoints.steps() and self._store.latest_step() is None:
-            return None
-        if self._selector != "latest":
-            step, state = self.directory.load(self._selector)
-            return step, state, []
-        damaged: list[str] = []
-        for step in checkpoints.newest_first():
-            try:
-                return step, checkpoints.load(step), damaged
-            except DamagedCheckpoint as error:
-                damaged.append(str(error))
-        raise ValueError(f"{self.directory.path} has no whole checkpoint to go on from. {' '.join(damaged)}".rstrip())
-
-    def _load(self, parts: Parts, step: int, state: State) -> None:
-        held = state["held"]
-        episodes = self._store.held(held, before=step)
-        missing = set(held) - set(episodes)
-        if missing:
-            raise ValueError(
-                f"Checkpoint {step} of {self.directory.path} needs {len(missing)} episodes that its run.sqlite lacks "
-                f"({min(missing)} for one): the folder is damaged, or its files come from different runs."
-            )
-        try:
-            parts.policy.load_state_dict(state["policy"])
-            parts.algorithm.load_state_dict(state["algorithm"])
-            parts.memory.load_state_dict(state["memory"], episodes)
-            parts.tasks.load_state_dict(state["tasks"])
-        except (AttributeError, KeyError, RuntimeError, TypeError) as error:
-            raise ValueError(
-                f"Checkpoint {step} of {self.directory.path} does not fit this config ({error}): its policy, algorithm "
-                "or memory is another. Resume without that change, or start a new run."
-            ) from error
-        self._watch = Watch.from_state(state["watch"])
-
     # ------------------------------------------------------------ after a step
 
     def _after_step(self, parts: Parts, n: int) -> None:
@@ -258,6 +241,7 @@ class RunRecorder:
             self._tidy()
 
     def _save(self, parts: Parts, step: int) -> None:
+        self._store.require_there()
         state: State = {
             "step": step,
             "policy": parts.policy.state_dict(),
@@ -280,6 +264,8 @@ class RunRecorder:
         self._progress.judging(self._done)
         with randomness.undisturbed():
             episodes, metrics = self._evaluate(parts, self._done)
+        if self._done == self._first:
+            stop_if_all_lost(self.directory.path, self._done, episodes, "the first judgement")
         self._store.write_evaluation(self._done, episodes, metrics)
         self._progress.judged(self._done, metrics)
 

@@ -107,6 +107,12 @@ def version(connection: sqlite3.Connection) -> int:
     return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
+def refuse_empty(connection: sqlite3.Connection, name: str) -> None:
+    """Raise for a file without tables: a run's has had them from its first moment."""
+    if version(connection) == 0:
+        raise ValueError(f"{name} is empty: it was cut off, or never belonged to a run. Put a copy of it back.")
+
+
 def check(connection: sqlite3.Connection, name: str) -> None:
     """Raise if this strop cannot read the file."""
     seen = version(connection)

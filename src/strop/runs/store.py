@@ -17,13 +17,14 @@ import math
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
+from types import TracebackType
 from typing import TypeAlias
 
 import numpy as np
 
-from strop.runs import rows, schema
+from strop.runs import database, rows
 from strop.runs.files import writing
 from strop.runs.records import HELD_OUT, Event, Purpose, Summary
 from strop.types import Episode
@@ -36,6 +37,7 @@ class Store:
 
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         self._connection, self.path = connection, path
+        self._file = database.identity(path)
         connection.row_factory = sqlite3.Row
 
     # ------------------------------------------------------------ open and close
@@ -45,37 +47,17 @@ class Store:
         """Make a file with empty tables."""
         with writing("the run's database", path):
             path.touch(exist_ok=False)
-        cls.open(path).close()
+        database.for_writing(path, is_new=True).close()
 
     @classmethod
     def open(cls, path: Path) -> Store:
         """Open for writing, and migrate to the newest schema."""
-        with writing("the run's database", path), _whole(path), ExitStack() as opened:
-            connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None)
-            opened.callback(connection.close)
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")
-            connection.execute("PRAGMA foreign_keys = ON")
-            schema.migrate(connection, str(path))
-            opened.pop_all()
-        return cls(connection, path)
+        return cls(database.for_writing(path), path)
 
     @classmethod
     def read(cls, path: Path) -> Store:
         """Open for reading, beside a writer or in a folder that cannot be written."""
-        if not path.is_file():
-            raise ValueError(f"{path} does not exist: {path.parent} is not a run.")
-        uri = path.absolute().as_uri()
-        try:
-            return cls(_connect_reader(f"{uri}?mode=ro", path), path)
-        except sqlite3.OperationalError as error:
-            # In a folder that cannot be written SQLite cannot make a WAL's index; a file without a WAL needs none.
-            if path.with_name(path.name + "-wal").exists():
-                raise ValueError(
-                    f"{path} cannot be read: {error}. Its writer left a WAL, and reading that may need a folder that "
-                    "can be written: copy the run's folder to one."
-                ) from error
-        return cls(_connect_reader(f"{uri}?immutable=1", path), path)
+        return cls(database.for_reading(path), path)
 
     def close(self) -> None:
         """Close the file; the last one to close folds the WAL into it."""
@@ -84,8 +66,22 @@ class Store:
     def __enter__(self) -> Store:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Where reading failed, a damaged file is the reason that is told."""
+        with closing(self):
+            if isinstance(error, Exception) and not isinstance(error, database.Damaged):
+                self.check()
+
+    def require_there(self) -> None:
+        """Raise Gone where the run was deleted, moved or replaced since it was opened."""
+        database.require_same(self.path, self._file)
+
+    def check(self) -> None:
+        """Raise Damaged where a page of the file is."""
+        if problem := database.damage(self._connection):
+            raise database.Damaged(self.path, problem)
 
     # ------------------------------------------------------------ write
 
@@ -161,6 +157,7 @@ class Store:
         """All or nothing; a refusal of the disk becomes one clear line."""
         connection = self._connection
         with writing(what, self.path):
+            self.require_there()
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield connection
@@ -244,27 +241,6 @@ class Store:
     def _select(self, purpose: Purpose, step: int | None) -> list[sqlite3.Row]:
         query = "SELECT * FROM episodes WHERE purpose = ? AND (? IS NULL OR step = ?) ORDER BY number"
         return self._connection.execute(query, (purpose, step, step)).fetchall()
-
-
-def _connect_reader(uri: str, path: Path) -> sqlite3.Connection:
-    with ExitStack() as opened:
-        connection = sqlite3.connect(uri, uri=True)
-        opened.callback(connection.close)
-        with _whole(path):
-            schema.check(connection, str(path))
-        opened.pop_all()
-    return connection
-
-
-@contextmanager
-def _whole(path: Path) -> Iterator[None]:
-    """Says in one line that a file is no database, or a broken one."""
-    try:
-        yield
-    except sqlite3.OperationalError:
-        raise
-    except sqlite3.DatabaseError as error:
-        raise ValueError(f"{path} cannot be read: {error}.") from error
 
 
 def _insert_metrics(connection: sqlite3.Connection, step: int, metrics: Mapping[str, float]) -> None:

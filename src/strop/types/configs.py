@@ -32,7 +32,8 @@ class MemoryConfig(Protocol):
 class AlgorithmConfig(Protocol):
     """What `TrainConfig.algorithm` may be: `reads` says from what it learns, `memory` which memory suits it.
 
-    One whose memory is Fresh is on-policy, unless it says `off_policy: ClassVar[bool] = True`.
+    One whose memory is Fresh is on-policy, unless it says `off_policy: ClassVar[bool] = True`. What it asks of a step's
+    episodes, such as how many of a task it needs to compare, it says as `extras: ClassVar[Extras]`.
     """
 
     reads: ClassVar[str]

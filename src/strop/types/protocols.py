@@ -104,11 +104,13 @@ class Extras:
     accepts       whether a group's scored returns can teach; other groups do not count towards the step's tasks, and
                   more tasks are played. What was played is returned whole, with the rejected groups. None: all count
     oversampling  a step plays at most so many times its number of tasks
+    least         episodes of a task: a method that compares them needs 2
     """
 
     greedy: bool = False
     accepts: Callable[[Sequence[float]], bool] | None = None
     oversampling: int = 1
+    least: int = 1
 
 
 class RolloutEngine(Protocol):

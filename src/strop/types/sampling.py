@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+MOST_TOKENS = 1_000_000
+
 
 class Schedule(Protocol):
     """A number that depends on the step."""
@@ -34,6 +36,8 @@ class Sampling:
     def __post_init__(self) -> None:
         if not self.max_tokens >= 1:
             raise ValueError(f"sampling.max_tokens={self.max_tokens}: at least 1 token is needed.")
+        if self.max_tokens > MOST_TOKENS:
+            raise ValueError(f"sampling.max_tokens={self.max_tokens}: it is at most {MOST_TOKENS:,}.")
         if not 0.0 < self.top_p <= 1.0:
             raise ValueError(f"sampling.top_p={self.top_p}: it lies in (0, 1]; 1 turns it off.")
         if not self.top_k >= 0:

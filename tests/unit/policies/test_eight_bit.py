@@ -101,7 +101,10 @@ def test_a_product_rounds_each_row_for_itself() -> None:
     rows_NI = torch.randn(6, 64) * torch.logspace(-3, 3, 6).unsqueeze(1)
     whole = made.multiply(rows_NI)
     for i in range(6):
-        assert torch.equal(made.multiply(rows_NI[i : i + 1]), whole[i : i + 1])
+        alone_1O = made.multiply(rows_NI[i : i + 1])
+        # processors add up one row in another order than six, which may turn the last of 127 steps of a number; under
+        # one scale for all rows the small ones would be gone
+        assert (alone_1O - whole[i : i + 1]).norm() < 0.01 * alone_1O.norm()
 
 
 def test_zeros_stay_zeros_and_a_bias_is_added_as_it_is() -> None:

@@ -1,0 +1,92 @@
+"""What a run cannot be: parts of its config that contradict each other, told before anything is built."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from strop.data.played import EPISODES
+from strop.environments.single_turn import SingleTurn
+from strop.memory import Dataset, Fresh
+from strop.rewards._calling import refuse_uncallable
+from strop.rewards._naming import named_rewards
+from strop.types import Task
+
+if TYPE_CHECKING:
+    from strop.config import TrainConfig
+
+
+def refuse_contradictions(config: TrainConfig) -> None:
+    """Raise ValueError for a resolved config that cannot run, or that could teach nothing."""
+    _refuse_wrong_tasks(config)
+    _refuse_wrong_memory(config)
+    _refuse_wrong_rewards(config)
+    _refuse_steps_out_of_reach(config)
+    _refuse_groups_too_small(config)
+
+
+def name_of(config: object) -> str:
+    """`GRPO` of a GRPO.Config."""
+    return type(config).__qualname__.split(".")[0]
+
+
+def _refuse_wrong_tasks(config: TrainConfig) -> None:
+    if not config.tasks:
+        raise ValueError("there is nothing to train on: give tasks=[strop.Task(...), ...] or data='file.jsonl'.")
+    _refuse_same_ids("tasks", config.tasks)
+    _refuse_same_ids("held_out", config.held_out)
+
+
+def _refuse_same_ids(what: str, tasks: Sequence[Task]) -> None:
+    seen: set[str] = set()
+    for task in tasks:
+        if task.id in seen:
+            raise ValueError(f"{what} holds the id {task.id!r} twice: ids tell tasks apart in the run.")
+        seen.add(task.id)
+
+
+def _refuse_wrong_memory(config: TrainConfig) -> None:
+    name, reads = name_of(config.algorithm), config.reads
+    if config.is_on_policy and reads == EPISODES:
+        raise ValueError(f"{name} is on-policy: it cannot learn from {reads}. ILQL can, or SFT on the good ones.")
+    if isinstance(config.memory, Fresh.Config) and config.is_offline:
+        raise ValueError(f"memory=Fresh forgets the {reads} after a step: leave memory out, or use Dataset.")
+    if reads == EPISODES and not isinstance(config.memory, Dataset.Config):
+        raise ValueError(f"{reads} come from data, so memory is strop.memory.Dataset.Config(...), or left out.")
+    if config.is_on_policy and not isinstance(config.memory, Fresh.Config):
+        raise ValueError(f"{name} is on-policy: it cannot learn from a replay memory. Leave memory out.")
+    if not config.sampler.shares_weights and config.is_offline:
+        raise ValueError(f"sampler={name_of(config.sampler)}: {name} learns from {reads}, and nobody samples.")
+
+
+def _refuse_wrong_rewards(config: TrainConfig) -> None:
+    if config.environment is SingleTurn and not config.rewards and config.reads == "tasks":
+        raise ValueError("nothing gives a reward: set rewards=[function], or an environment whose steps pay.")
+    if config.gold and not config.held_out:
+        raise ValueError("gold is judged on held-out tasks, and there are none: set held_out=[...].")
+    tasks = (*config.tasks, *config.held_out)
+    refuse_uncallable(named_rewards(config.rewards, "rewards"), tasks, "rewards")
+    refuse_uncallable(named_rewards(config.gold, "gold"), tasks, "gold")
+
+
+def _refuse_steps_out_of_reach(config: TrainConfig) -> None:
+    """A pick holds memory.n_step turns: an n-step target that looks further would be cut short in silence."""
+    wanted, turns = getattr(config.algorithm, "n_step", None), getattr(config.memory, "n_step", None)
+    if wanted is None or turns is None or wanted <= turns * config.sampling.max_tokens:
+        return
+    needed = math.ceil(wanted / config.sampling.max_tokens)
+    raise ValueError(
+        f"algorithm.n_step={wanted}: {name_of(config.algorithm)} sees {turns} turn{'s' * (turns != 1)} of at most "
+        f"{config.sampling.max_tokens} tokens at a time. Set memory.n_step={needed}."
+    )
+
+
+def _refuse_groups_too_small(config: TrainConfig) -> None:
+    """Compared with nothing, an episode teaches nothing."""
+    least = config.extras.least
+    if config.group_size < least and not config.is_offline:
+        raise ValueError(
+            f"group_size={config.group_size}: {name_of(config.algorithm)} compares the episodes of one task, and needs "
+            f"at least {least} of them. REINFORCE, ReMax, A2C and PPO learn from single ones."
+        )

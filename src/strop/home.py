@@ -1,0 +1,63 @@
+"""The folder of a training: made for a new run, found for one that goes on."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from strop import spec
+from strop.runs import provenance
+from strop.runs.directory import PROVENANCE, RunDirectory
+from strop.runs.files import Gone
+
+if TYPE_CHECKING:
+    from strop.config import TrainConfig
+
+
+def opened_home(
+    config: TrainConfig,
+    directory: Path | str | None,
+    spec_of_run: Mapping[str, Any],
+    files: Mapping[str, str],
+    command: str,
+    resume: bool,
+) -> tuple[RunDirectory, list[str]]:
+    """The run's folder, and what has changed since it was last used."""
+    assert config.dtype is not None
+    tasks = {name: text for name, text in files.items() if name.endswith(".jsonl")}
+    origin = provenance.collect(seed=config.seed, dtype=config.dtype, threads=config.threads or 1, data=tasks)
+    if resume:
+        home = RunDirectory.open(directory or _default_directory())
+        return home, _forks(home, spec_of_run, origin)
+    facts = json.dumps({"command": command} | origin, indent=2, ensure_ascii=False)
+    make = RunDirectory.create if directory else RunDirectory.create_new
+    return make(Path(directory or _default_directory()), spec_of_run, {**files, PROVENANCE: facts}), []
+
+
+@contextmanager
+def removed_if_never_saved(home: RunDirectory, resume: bool) -> Iterator[None]:
+    """A new run that ends before its first checkpoint leaves nothing, unless another took its place."""
+    try:
+        yield
+    except Gone:
+        raise
+    except BaseException:
+        if not resume and not home.checkpoints.steps():
+            shutil.rmtree(home.path, ignore_errors=True)
+        raise
+
+
+def _forks(home: RunDirectory, written: Mapping[str, Any], origin: Mapping[str, Any]) -> list[str]:
+    """What has changed since the run was last used: fields of the config, then versions and machine."""
+    around = {key: value for key, value in origin.items() if key not in ("seed", "dtype", "threads", "data")}
+    before = {key: home.provenance().get(key) for key in around}
+    return spec.changes(home.config(), written) + provenance.differences(before, around)
+
+
+def _default_directory() -> Path:
+    return Path("runs") / datetime.now().strftime("%Y%m%d-%H%M%S")

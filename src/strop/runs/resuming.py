@@ -1,0 +1,49 @@
+"""Where a run goes on: its newest whole checkpoint, put back into the parts."""
+
+from __future__ import annotations
+
+from strop.runs.checkpoint import DamagedCheckpoint
+from strop.runs.directory import RunDirectory, Selector
+from strop.runs.store import Store
+from strop.types import Parts, State
+
+
+def newest_whole(
+    directory: RunDirectory, store: Store, selector: Selector = "latest"
+) -> tuple[int, State, list[str]] | None:
+    """`(step, state, what was damaged)` of the checkpoint to go on from; None of a run that has none yet."""
+    checkpoints = directory.checkpoints
+    if not checkpoints.steps() and store.latest_step() is None:
+        return None
+    if selector != "latest":
+        step, state = directory.load(selector)
+        return step, state, []
+    damaged: list[str] = []
+    for step in checkpoints.newest_first():
+        try:
+            return step, checkpoints.load(step), damaged
+        except DamagedCheckpoint as error:
+            damaged.append(str(error))
+    raise ValueError(f"{directory.path} has no whole checkpoint to go on from. {' '.join(damaged)}".rstrip())
+
+
+def load_into(parts: Parts, directory: RunDirectory, store: Store, step: int, state: State) -> None:
+    """Give every part what the checkpoint after `step` steps kept of it."""
+    held = state["held"]
+    episodes = store.held(held, before=step)
+    missing = set(held) - set(episodes)
+    if missing:
+        raise ValueError(
+            f"Checkpoint {step} of {directory.path} needs {len(missing)} episodes that its run.sqlite lacks "
+            f"({min(missing)} for one): the folder is damaged, or its files come from different runs."
+        )
+    try:
+        parts.policy.load_state_dict(state["policy"])
+        parts.algorithm.load_state_dict(state["algorithm"])
+        parts.memory.load_state_dict(state["memory"], episodes)
+        parts.tasks.load_state_dict(state["tasks"])
+    except (AttributeError, KeyError, RuntimeError, TypeError) as error:
+        raise ValueError(
+            f"Checkpoint {step} of {directory.path} does not fit this config ({error}): its policy, algorithm "
+            "or memory is another. Resume without that change, or start a new run."
+        ) from error
