@@ -24,9 +24,11 @@ BOTH: frozenset[Want] = frozenset({"logits", "value"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Critic:
-    """How values are learnt: the weight of their loss, PPO's value clip (none: off), and where they come from.
+    """How values are learnt.
 
-    `separate` reads them from a network of their own, a twin of the policy at the start, instead of a second head.
+    weight    of their loss
+    clip      how far a value may move from its old one in a batch (PPO); none is off
+    separate  reads them from a network of their own, a twin of the policy at the start, instead of a second head
     """
 
     weight: float = 1.0

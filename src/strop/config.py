@@ -68,13 +68,14 @@ class TrainConfig:
     """One run.
 
     policy            a model's name, folder or Hub id, or the Config of any policy
-    tasks, held_out   what is trained on, and what is judged; they should share no problem
+    tasks             what is trained on
+    held_out          what is judged; it should share no problem with the tasks
     data              a JSON Lines file instead of `tasks`; without `held_out`, a tenth of its problems is held out
                       where a reward can judge them or they are pairs. Or a run's folder: the episodes that it played
                       (`data.played`)
     environment       made as environment(task, rng) for every episode
     rewards           a list of functions, or {name: function} or {name: (function, weight)}
-    gold              the same: judged on held-out tasks beside the reward, never trained on
+    gold              as rewards: judged on held-out tasks beside the reward, never trained on
     algorithm         its Config, with its optimizer and kl
     sampling          the law that tokens are drawn from, in training, scoring and judgement alike
     sampler           its Config: what draws the tokens in training (held-out tasks are judged by the policy itself)

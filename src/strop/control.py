@@ -64,6 +64,8 @@ class ControlConfig:
     episodes          of a judgement, always from the same seeds, by the policy without noise
     eval_every        steps between judgements; 0 judges the start and the end
     checkpoint_every  steps between checkpoints
+    seed              of everything random
+    threads           of the processor; none takes every core this process may use
     """
 
     algorithm: str = "DDPG"
@@ -161,11 +163,12 @@ def train(
     *,
     recipe: str = "",
     command: str = "",
-    progress: Progress | None = None,
+    keep_all: bool = False,
+    progress: Progress | bool = True,
 ) -> ControlRun:
     """Let Stable-Baselines3 learn, and keep what it measures in `directory` (default: runs/<date-time>).
 
-    Raises ImportError where it is not installed. A run that ends before its first checkpoint leaves nothing.
+    The rest is as in `strop.train`. Raises ImportError where it is not installed.
     """
     threads = threads_of(config.threads).number
     torch.set_num_threads(threads)
@@ -175,14 +178,14 @@ def train(
     files = {PROVENANCE: facts} | ({f"{RECIPE}.py": recipe} if recipe else {})
     make = RunDirectory.create if directory else RunDirectory.create_new
     home = make(Path(directory or f"runs/{datetime.now():%Y%m%d-%H%M%S}"), encode(config), files)
+    if keep_all:
+        home.checkpoints.keep_all()
     try:
-        with _Watcher(config, home, model, progress or Progress()) as watcher:
+        with _Watcher(config, home, model, Progress.of(progress)) as watcher:
             watcher.learn()
             return ControlRun(home, config, watcher.judged, watcher.interrupt.requested)
-    except Gone:
-        raise
-    except BaseException:
-        if not checkpoints(home):
+    except BaseException as error:
+        if not isinstance(error, Gone) and not checkpoints(home):
             shutil.rmtree(home.path, ignore_errors=True)
         raise
 
@@ -260,7 +263,7 @@ class _Watcher:
         beside = final.with_name(f".writing-{final.name}")
         self.model.save(beside)
         os.rename(beside, final)
-        for old in checkpoints(self.home)[:-KEEP_LAST]:
+        for old in [] if self.home.checkpoints.keeps_all else checkpoints(self.home)[:-KEEP_LAST]:
             old.unlink()
 
     def _judge(self) -> None:

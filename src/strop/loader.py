@@ -41,10 +41,7 @@ def modules(room: str) -> list[Module]:
 
 def load(room: str, name: str) -> Any:
     """A public class or function of a room by its name. Raises AttributeError naming the nearest one."""
-    known = {}
-    for module in _modules(room):
-        for public in (*module.classes, *module.functions):
-            known[public] = module.place
+    known = _known(room)
     if name in known:
         return getattr(importlib.import_module(known[name]), name)
     near = difflib.get_close_matches(name, known, n=1)
@@ -57,9 +54,24 @@ def nearest(room: str, given: object) -> str:
     if not isinstance(given, str | type):
         return ""
     name = given if isinstance(given, str) else given.__qualname__.split(".")[0]
-    found = {name.lower(): name for module in modules(room) for name in module.configured}
+    found = {name.lower(): name for name in configured(room)}
     near = difflib.get_close_matches(name.lower(), found, n=1)
     return found[near[0]] if near else ""
+
+
+def names(room: str) -> list[str]:
+    """What `load` gives, in order: what a room's `dir()` lists."""
+    return sorted(_known(room))
+
+
+def configured(room: str) -> list[str]:
+    """The classes of a room that hold a `Config`, in order: what a recipe puts together."""
+    return sorted(name for module in _modules(room) for name in module.configured)
+
+
+def _known(room: str) -> dict[str, str]:
+    """Every public name of a room, and the module that defines it."""
+    return {public: module.place for module in _modules(room) for public in (*module.classes, *module.functions)}
 
 
 def _modules(room: str) -> Iterator[Module]:

@@ -20,14 +20,24 @@ CALMER = (
 )
 """What to do about a loss or a gradient that is not finite."""
 
+__all__ = ["SGD", "AdamW"]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdamW:
     """AdamW (1711.05101).
 
-    lr            the rate: a number, or a schedule such as `Linear(start=1e-3, end=0.0, steps=500)`, which counts the
-                  steps of the optimiser (epochs and mini-batches make several of one step of the loop)
-    warmup_steps  the steps over which a factor rises linearly from 0 to 1, on top of `lr`
+    lr             the rate: a number, or a schedule such as `Linear(start=1e-3, end=0.0, steps=500)`, which counts the
+                   steps of the optimiser (epochs and mini-batches make several of one step of the loop)
+    betas          decay of the mean of the gradient and of its square
+    eps            added to the root of the mean square
+    weight_decay   share of a weight that goes at every step, times the rate
+    max_grad_norm  longer gradients are cut to it; none cuts none
+    warmup_steps   the steps over which a factor rises linearly from 0 to 1, on top of `lr`
     """
 
     lr: float | Schedule = 1e-5
@@ -60,7 +70,12 @@ class AdamW:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SGD:
-    """Plain gradient descent on the loss: what the textbook writes, and what tables need. `lr` is as in AdamW."""
+    """Plain gradient descent on the loss: what the textbook writes, and what tables need.
+
+    lr             the rate: a number, or a schedule, as in AdamW
+    momentum       share of the last step that goes on
+    max_grad_norm  longer gradients are cut to it; none cuts none
+    """
 
     lr: float | Schedule = 0.1
     momentum: float = 0.0

@@ -28,6 +28,7 @@ from strop.runs.global_state import global_state_kept
 from strop.runs.guards import GapTolerance
 from strop.runs.progress import Progress
 from strop.runs.recorder import RunRecorder
+from strop.runs.standing import run_line, run_table
 from strop.threads import threads_of
 from strop.types import Codec, Episode, Parts, Pick, Policy, Prompt, Sampling, Task
 from strop.verdicts import Verdict, verdicts_of
@@ -113,6 +114,16 @@ class Run:
             sys.modules[spec.RECIPE] = recipe
         return policy, codec
 
+    def __repr__(self) -> str:
+        return run_line(self._name, self.directory)
+
+    def _repr_html_(self) -> str:
+        return run_table(self._name, self.directory)
+
+    @property
+    def _name(self) -> str:
+        return str(self.path) + ("" if self.selector == "latest" else f"@{self.selector}")
+
     def metrics(self) -> list[dict[str, float]]:
         """One dict a step, in order; held-out scores stand at the steps where they were judged."""
         with self.directory.reader() as store:
@@ -178,12 +189,16 @@ def train(
     resume: bool = False,
     recipe: str = "",
     command: str = "",
-    progress: Progress | None = None,
+    keep_all: bool = False,
+    progress: Progress | bool = True,
     announce: Callable[[Plan], None] | None = None,
 ) -> Run:
     """Train, and keep everything in `directory` (default: runs/<date-time>).
 
     With `resume` an existing run goes on to `config.steps`; fields that differ from its config are recorded as forks.
+    `keep_all` keeps every checkpoint, now and whenever the run goes on, instead of the last two and the best.
+    `progress` is what a person sees of it, on stderr (in a notebook: under the cell): True shows a line every few
+    seconds, False nothing.
     `recipe` is the text of a recipe file, of which the run keeps a copy; `command` is what started it, for its
     provenance. `announce` is told the plan before any step. A run that ends before its first checkpoint leaves nothing.
     Raises ValueError for a config or directory that cannot be used, NonFinite and Stopped for a run that was stopped;
@@ -194,7 +209,9 @@ def train(
     spec_of_run, files = spec.to_files(config)
     files |= {f"{spec.RECIPE}.py": recipe} if recipe else {}
     home, forks = opened_home(config, directory, spec_of_run, files, command, resume)
-    progress = progress or Progress()
+    progress = Progress.of(progress)
+    if keep_all:
+        home.checkpoints.keep_all()
     randomness.seed_all(config.seed)
 
     def tell_plan(parts: Parts) -> Sequence[str]:

@@ -10,10 +10,21 @@ from dataclasses import dataclass
 
 from strop.types import check_fields
 
+__all__ = ["Exponential", "Linear"]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Linear:
-    """From `start` at step 0 in a straight line to `end` at step `steps`; then it stays."""
+    """From `start` at step 0 in a straight line to `end` at step `steps`; then it stays.
+
+    start  the number at step 0
+    end    the number at step `steps`
+    steps  from start to end
+    """
 
     start: float
     end: float
@@ -32,7 +43,12 @@ class Linear:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exponential:
-    """`start` times `factor` to the power of the step, and never beyond `end`."""
+    """`start` times `factor` to the power of the step, and never beyond `end`.
+
+    start   the number at step 0
+    end     where it stays
+    factor  from one step to the next; below 1 the number falls
+    """
 
     start: float
     end: float

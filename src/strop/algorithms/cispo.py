@@ -56,9 +56,15 @@ class CISPO:
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config:
-        """`floor` and `cap` bound each token's ratio itself; `epochs` are optimiser steps on the same batch.
+        """Its fields.
 
-        `entropy` weighs the law's entropy, taken off the loss; `correction` is for samples of another policy.
+        optimizer   AdamW or SGD, with the learning rate
+        kl          the pull towards the policy at the start: weight, placement and estimator
+        floor       the least weight of a token's gradient: its ratio is not counted below
+        cap         the largest weight of a token's gradient: its ratio is not counted above
+        epochs      optimiser steps on the same batch
+        entropy     weight of the law's entropy, which is taken off the loss
+        correction  how samples of another policy are weighed; none trusts them
         """
 
         reads: ClassVar[str] = "tasks"

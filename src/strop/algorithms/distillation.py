@@ -40,7 +40,12 @@ class Distillation:
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config:
-        """`teacher` is the Config of a policy with the student's vocabulary; `dtype` is what it computes in."""
+        """Its fields.
+
+        optimizer  AdamW or SGD, with the learning rate
+        teacher    the Config of a policy with the student's vocabulary; it has to be given
+        dtype      what the teacher computes in: float32 or bfloat16
+        """
 
         reads: ClassVar[str] = "teacher"
         memory: ClassVar[type] = Fresh.Config

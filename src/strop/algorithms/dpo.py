@@ -42,7 +42,12 @@ class DPO:
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config:
-        """`beta` is the KL's weight; `smoothing` the share of labels believed to be flipped."""
+        """Its fields.
+
+        optimizer  AdamW or SGD, with the learning rate
+        beta       weight of the KL to the start: the larger, the closer the policy stays
+        smoothing  share of the labels that is believed to be flipped
+        """
 
         reads: ClassVar[str] = "preferences"
         memory: ClassVar[type] = Dataset.Config

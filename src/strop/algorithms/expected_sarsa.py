@@ -39,8 +39,13 @@ class ExpectedSARSA:
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config:
-        """`rate` is the learning rate (alpha), `rate_decay` the power by which visits shrink it; `target` is the law
-        whose values are learnt, none the one that acts."""
+        """Its fields.
+
+        rate        learning rate of a correction (alpha)
+        rate_decay  power by which visits shrink the rate; 0 keeps it
+        discount    what a reward counts for one decision earlier; 1 counts all alike
+        target      the law whose values are learnt; none takes the one that acts
+        """
 
         reads: ClassVar[str] = "tasks"
         memory: ClassVar[type] = Fresh.Config

@@ -53,7 +53,15 @@ class ILQL:
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config:
-        """`level` of the expectile, `conservative` the weight of L_C (CQL), `target_share` the step of the copies."""
+        """Its fields.
+
+        optimizer     AdamW or SGD, with the learning rate
+        discount      what a reward counts for one decision earlier; 1 counts all alike
+        level         of the expectile: 0.5 is the data's own value, near 1 its best action
+        conservative  weight of L_C (CQL), which keeps Q low where the data is silent
+        target_share  how far the copies move towards the networks at every update
+        jitter        noise on the second network's start, in spreads of each tensor
+        """
 
         reads: ClassVar[str] = "tasks"
         memory: ClassVar[type] = Replay.Config

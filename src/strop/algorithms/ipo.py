@@ -37,7 +37,11 @@ class IPO:
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config:
-        """`tau` is the KL's weight."""
+        """Its fields.
+
+        optimizer  AdamW or SGD, with the learning rate
+        tau        weight of the KL to the start: the larger, the closer the policy stays
+        """
 
         reads: ClassVar[str] = "preferences"
         memory: ClassVar[type] = Dataset.Config

@@ -46,7 +46,14 @@ class KTO:
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config:
-        """`beta` is the KL's weight; an answer is desirable if its return is above `threshold`."""
+        """Its fields.
+
+        optimizer    AdamW or SGD, with the learning rate
+        beta         weight of the KL to the start: the larger, the closer the policy stays
+        desirable    weight of the good answers
+        undesirable  weight of the bad answers
+        threshold    an answer is good if its return is above
+        """
 
         reads: ClassVar[str] = "preferences"
         memory: ClassVar[type] = Dataset.Config

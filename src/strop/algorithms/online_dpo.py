@@ -33,7 +33,11 @@ class OnlineDPO:
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config:
-        """`beta` is the KL's weight."""
+        """Its fields.
+
+        optimizer  AdamW or SGD, with the learning rate
+        beta       weight of the KL to the start: the larger, the closer the policy stays
+        """
 
         reads: ClassVar[str] = "tasks"
         memory: ClassVar[type] = Fresh.Config

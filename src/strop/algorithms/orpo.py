@@ -37,7 +37,11 @@ class ORPO:
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config:
-        """`weight` multiplies the odds-ratio term (the paper's lambda)."""
+        """Its fields.
+
+        optimizer  AdamW or SGD, with the learning rate
+        weight     multiplies the odds-ratio term (the paper's lambda)
+        """
 
         reads: ClassVar[str] = "preferences"
         memory: ClassVar[type] = Dataset.Config

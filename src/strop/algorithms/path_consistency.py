@@ -44,8 +44,15 @@ class PathConsistency:
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config:
-        """`beta` weighs the KL to the start, `n_step` counts decisions (none: to the pick's end), `unified` reads V
-        off the logits and needs no value head."""
+        """Its fields.
+
+        optimizer     AdamW or SGD, with the learning rate
+        beta          weight of the KL to the start: the larger, the closer the policy stays
+        discount      what a reward counts for one decision earlier; 1 counts all alike
+        n_step        decisions of a path; none goes to the end of the pick
+        unified       reads V off the logits and needs no value head
+        target_share  how far the copy moves towards the policy at every update
+        """
 
         reads: ClassVar[str] = "tasks"
         memory: ClassVar[type] = Replay.Config

@@ -40,7 +40,10 @@ class ProcessRewardModel:
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config:
-        """Only the optimiser is to choose."""
+        """Its fields.
+
+        optimizer  AdamW or SGD, with the learning rate
+        """
 
         reads: ClassVar[str] = "preferences"
         memory: ClassVar[type] = Dataset.Config

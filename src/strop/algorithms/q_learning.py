@@ -34,7 +34,12 @@ class QLearning:
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config:
-        """`rate` is the learning rate (alpha), `rate_decay` the power by which visits shrink it."""
+        """Its fields.
+
+        rate        learning rate of a correction (alpha)
+        rate_decay  power by which visits shrink the rate; 0 keeps it
+        discount    what a reward counts for one decision earlier; 1 counts all alike
+        """
 
         reads: ClassVar[str] = "tasks"
         memory: ClassVar[type] = Fresh.Config

@@ -42,9 +42,16 @@ class REINFORCEPlusPlus:
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config:
-        """`group_baseline` takes the group's mean return off before whitening; `clip` bounds each token's ratio.
+        """Its fields.
 
-        `entropy` weighs the law's entropy, taken off the loss; `correction` is for samples of another policy.
+        optimizer       AdamW or SGD, with the learning rate
+        kl              the pull towards the policy at the start: weight, placement and estimator
+        discount        what a reward counts for one decision earlier; 1 counts all alike
+        group_baseline  takes the group's mean return off before whitening
+        clip            a token's ratio counts within 1 - clip and 1 + clip
+        epochs          optimiser steps on the same batch
+        entropy         weight of the law's entropy, which is taken off the loss
+        correction      how samples of another policy are weighed; none trusts them
         """
 
         reads: ClassVar[str] = "tasks"

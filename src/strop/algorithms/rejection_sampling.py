@@ -48,7 +48,12 @@ class RejectionSampling:
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config:
-        """`best` answers of each group are kept, if their return is above `threshold` (none: whatever it is)."""
+        """Its fields.
+
+        optimizer  AdamW or SGD, with the learning rate
+        best       answers of each group that are learnt from
+        threshold  they are, if their return is above; none takes them whatever it is
+        """
 
         reads: ClassVar[str] = "tasks"
         memory: ClassVar[type] = Fresh.Config

@@ -48,7 +48,13 @@ class ReMax:
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config:
-        """`entropy` weighs the law's entropy, taken off the loss; `correction` is for samples of another policy."""
+        """Its fields.
+
+        optimizer   AdamW or SGD, with the learning rate
+        kl          the pull towards the policy at the start: weight, placement and estimator
+        entropy     weight of the law's entropy, which is taken off the loss
+        correction  how samples of another policy are weighed; none trusts them
+        """
 
         reads: ClassVar[str] = "tasks"
         memory: ClassVar[type] = Fresh.Config

@@ -46,7 +46,12 @@ class RewardModel:
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config:
-        """`margin` is asked of a pair for each unit by which its returns differ; `centring` pulls scores to mean 0."""
+        """Its fields.
+
+        optimizer  AdamW or SGD, with the learning rate
+        margin     what is asked of a pair for each unit by which its returns differ
+        centring   pulls the scores to mean 0
+        """
 
         reads: ClassVar[str] = "preferences"
         memory: ClassVar[type] = Dataset.Config

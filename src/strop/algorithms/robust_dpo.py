@@ -38,7 +38,12 @@ class RobustDPO:
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config:
-        """`beta` is the KL's weight; `flipped` the probability that a label is wrong."""
+        """Its fields.
+
+        optimizer  AdamW or SGD, with the learning rate
+        beta       weight of the KL to the start: the larger, the closer the policy stays
+        flipped    probability that a label is wrong
+        """
 
         reads: ClassVar[str] = "preferences"
         memory: ClassVar[type] = Dataset.Config

@@ -37,7 +37,10 @@ class SFT:
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config:
-        """Only the optimiser is to choose."""
+        """Its fields.
+
+        optimizer  AdamW or SGD, with the learning rate
+        """
 
         reads: ClassVar[str] = "demonstrations"
         memory: ClassVar[type] = Dataset.Config

@@ -37,7 +37,12 @@ class SimPO:
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config:
-        """`beta` scales the difference of mean log-probs; `gamma` is the margin asked for."""
+        """Its fields.
+
+        optimizer  AdamW or SGD, with the learning rate
+        beta       scales the difference of mean log-probs
+        gamma      the margin that is asked for
+        """
 
         reads: ClassVar[str] = "preferences"
         memory: ClassVar[type] = Dataset.Config

@@ -13,7 +13,7 @@ from strop.cli.errors import Problem
 from strop.cli.output import say
 from strop.policies.folder import ADAPTER
 from strop.policies.models import SOURCES, local_models
-from strop.runs.directory import RunDirectory, Selector, is_run, parse_run
+from strop.runs.directory import RunDirectory, Selector, is_run, is_sweep, parse_run
 
 if TYPE_CHECKING:
     from strop.types import Codec, Policy, Sampling
@@ -33,7 +33,7 @@ def as_run(typed: str) -> tuple[RunDirectory, Selector] | None:
     """The run and checkpoint that are meant, None where a model is. Raises where it is neither."""
     name = typed.rpartition("@")[0] or typed
     runs = Path("runs")
-    if any(is_run(place) for text in (typed, name) for place in (Path(text), runs / text)):
+    if any(is_run(place) or is_sweep(place) for text in (typed, name) for place in (Path(text), runs / text)):
         return parse_run(typed)
     models = [model.name for model in local_models()]
     path = Path(typed)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from strop.control import ControlConfig, ControlRun
 
 
-def train(job: Job, config: ControlConfig, dry_run: bool, as_json: bool, verbose: bool) -> int:
+def train(job: Job, config: ControlConfig, dry_run: bool, as_json: bool, verbose: bool, keep_all: bool) -> int:
     """Train, and say whether it got better."""
     from strop import control
     from strop.settings import every_setting
@@ -39,7 +39,7 @@ def train(job: Job, config: ControlConfig, dry_run: bool, as_json: bool, verbose
         print_rich(pairs(lines.items()), stderr=True)
         console(stderr=True).print()
         started = time.monotonic()
-        run = control.train(config, job.directory, recipe=job.text, command=job.command)
+        run = control.train(config, job.directory, recipe=job.text, command=job.command, keep_all=keep_all)
     _result(run, time.monotonic() - started, as_json)
     return exit_code(run.stopped_by)
 

@@ -15,6 +15,7 @@ from strop.cli.show_verdicts import shortened, verdicts
 from strop.plan import title
 from strop.runs.directory import RunDirectory
 from strop.runs.records import Event, Summary, grouped
+from strop.runs.standing import standing
 from strop.settings import every_setting
 from strop.spec import decode, is_control
 from strop.verdicts import Verdict, verdicts_of
@@ -117,7 +118,7 @@ def read(directory: RunDirectory) -> Page:
     trained = [one for one in metrics if "time/step_seconds" in one]
     return Page(
         run=str(directory.path),
-        status=_status(directory, done, config["steps"], events),
+        status=standing(directory).status,
         done=done,
         steps=config["steps"],
         checkpoints=directory.checkpoints.steps(),
@@ -136,15 +137,6 @@ def read(directory: RunDirectory) -> Page:
 def _pays(curves: Mapping[str, Sequence[tuple[int, float]]]) -> bool:
     """Whether there are rewards to look at: then the loss says nothing."""
     return any(value for _, value in curves["reward/mean"])
-
-
-def _status(directory: RunDirectory, done: int, steps: int, events: Sequence[Event]) -> str:
-    if directory.is_being_written():
-        return "running"
-    if done >= steps:
-        return "finished"
-    last = events[-1] if events else None
-    return "stopped by an error" if last is not None and last.level == "error" else "interrupted"
 
 
 def _config(directory: RunDirectory, config: Mapping[str, Any]) -> dict[str, str]:

@@ -78,7 +78,7 @@ def claimed(job: Job) -> Iterator[Job]:
         give_back(job.directory)
 
 
-def train(job: Job, verbose: bool) -> tuple[Run, float]:
+def train(job: Job, verbose: bool = False, keep_all: bool = False) -> tuple[Run, float]:
     """Train; the run and how many seconds it took."""
     import strop
     from strop.cli.show_plan import plan
@@ -94,6 +94,7 @@ def train(job: Job, verbose: bool) -> tuple[Run, float]:
             resume=job.resume,
             recipe=job.text,
             command=job.command,
+            keep_all=keep_all,
             announce=lambda made: plan(made, stderr=True, verbose=verbose),
         )
     return run, time.monotonic() - started

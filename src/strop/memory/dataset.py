@@ -17,7 +17,11 @@ class Dataset:
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config:
-        """`size` counts episodes a draw, `num_draws` updates a step. Groups (pairs) stay together."""
+        """Groups (pairs) stay together.
+
+        size       episodes a draw
+        num_draws  draws, and so updates, a step
+        """
 
         size: int = 16
         num_draws: int = 1

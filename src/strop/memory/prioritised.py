@@ -31,7 +31,19 @@ class Prioritised:
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config:
-        """`alpha` 0 draws uniformly; `beta` depends on the number of draws made; the other fields are Replay's."""
+        """Its fields.
+
+        capacity       turns that are remembered
+        size           picks a draw
+        num_draws      draws, and so updates, a step
+        per_turn       as many draws for each turn that the step added
+        n_step         turns of a pick
+        warmup         turns that are there before the first draw
+        alpha          how much an error counts in the choice; 0 draws uniformly
+        beta           how far the weights undo that choice; it may depend on the number of draws made
+        floor          what is added to every error, so that each turn comes back
+        max_staleness  steps after which a turn is forgotten; none: only `capacity` bounds its age
+        """
 
         capacity: int = 10_000
         size: int = 64

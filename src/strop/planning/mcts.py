@@ -93,7 +93,13 @@ class TreeSearch:
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config:
-        """`exploration` is PUCT's c; `num_simulations` are run before each token is written."""
+        """Its fields.
+
+        exploration      PUCT's c: the larger, the more rarely tried words are tried
+        num_simulations  run before each token is written
+        max_weight       a node's value: 0 is the mean of what was found below it, 1 the maximum
+        kl_weight        of the KL to the reference policy in a value; 0 is off
+        """
 
         exploration: float = 1.0
         num_simulations: int = 50

@@ -50,7 +50,12 @@ def policy_round(mdp: FiniteMDP, q_SA: Floats, discount: float, rng: np.random.G
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MonteCarloRound:
-    """`num_paths` paths of the epsilon-greedy policy, each at most `max_steps` long; pairs unseen keep their Q."""
+    """Pairs of state and action that no path saw keep their Q.
+
+    num_paths  paths of the epsilon-greedy policy a round
+    max_steps  of a path
+    epsilon    share of actions that are drawn uniformly
+    """
 
     num_paths: int = 100
     max_steps: int = 100
@@ -75,8 +80,14 @@ class Planner:
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config:
-        """`states` are the token ids of every state's context, in the order of the problem's states; `seed` is that of
-        a round's dice."""
+        """Its fields.
+
+        mdp       the problem, by its tables
+        states    the token ids of every state's context, in the order of the problem's states
+        round     one round of a method: `value_round`, `policy_round` or a MonteCarloRound
+        discount  what a reward counts for one decision earlier; 1 counts all alike
+        seed      of a round's dice
+        """
 
         reads: ClassVar[str] = "tasks"
         memory: ClassVar[type] = Fresh.Config

@@ -14,10 +14,13 @@ from strop.types import check_fields
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoRA:
-    """LoRA (2106.09685): rank, alpha (the update is scaled by alpha / rank), and where it sits.
+    """LoRA (2106.09685): a small trained update beside the fixed weights.
 
-    `targets` are module names, or "all-linear". `num_layers` adapts only the last so many layers: the backward pass
-    then stops there, which saves much of its time; None adapts all.
+    rank        of the update
+    alpha       the update is scaled by alpha / rank
+    targets     names of the modules that get one, or "all-linear"
+    num_layers  only the last so many layers get one: the backward pass then stops there, which saves much of its time;
+                none takes all layers
     """
 
     rank: int = 16

@@ -35,9 +35,15 @@ class MLP:
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config:
-        """`actions` are the words that a policy chooses from, `size` the numbers of an observation, `hidden` the widths
-        of the layers between, `activation` what stands behind each of them; `value_head` is what actor-critic
-        algorithms need."""
+        """Its fields.
+
+        actions     the words that the policy chooses from
+        size        numbers of an observation
+        hidden      widths of the layers between
+        activation  what stands behind each of them: tanh or relu
+        value_head  adds the value that actor-critic algorithms and reward models read
+        shared      the value is a further output of the policy's layers; else it has its own
+        """
 
         actions: Sequence[str]
         size: int

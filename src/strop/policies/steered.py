@@ -36,8 +36,11 @@ class Steered:
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config:
-        """`base` is the Config of the policy whose data is learnt from, with value_head=True; `strength` (beta) is how
-        hard Q pulls: 0 is the base."""
+        """Its fields.
+
+        base      the Config of the policy whose data is learnt from, with value_head=True
+        strength  how hard Q pulls (beta); 0 is the base
+        """
 
         base: Buildable
         strength: float = 1.0

@@ -30,8 +30,15 @@ class Table:
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config:
-        """`words` are the vocabulary; `has_end` adds the token that ends a completion; `initial` fills the table;
-        `value_head` is what actor-critic algorithms need."""
+        """Its fields.
+
+        words       the vocabulary
+        has_end     adds the token that ends a completion
+        order       the last so many tokens are a context; none takes all of them
+        capacity    the most contexts that it can hold
+        initial     fills the table
+        value_head  adds the value that actor-critic algorithms and reward models read
+        """
 
         words: Sequence[str]
         has_end: bool = False

@@ -42,8 +42,12 @@ class Transformer:
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config:
-        """`model` is "smollm2", a folder, or a Hub id; `lora=None` trains all weights; `value_head` adds one number
-        per position, which actor-critic algorithms and reward models read."""
+        """Its fields.
+
+        model       "smollm2", a folder, or a Hub id
+        lora        what trains beside the fixed weights; none trains all weights
+        value_head  adds the value that actor-critic algorithms and reward models read
+        """
 
         model: str = "smollm2"
         lora: LoRA | None = field(default_factory=LoRA)

@@ -29,6 +29,7 @@ from strop.types import State
 Selector: TypeAlias = int | Literal["latest", "best"]
 
 CONFIG, PROVENANCE, PLAN, DATABASE, LOCK = "config.json", "provenance.json", "plan.json", "run.sqlite", "lock"
+SWEEP = "sweep.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,17 +215,34 @@ def is_run(path: Path | str) -> bool:
     return (Path(path) / DATABASE).is_file()
 
 
+def is_sweep(path: Path | str) -> bool:
+    """Whether a folder is a sweep: it holds several runs and the list of them."""
+    return (Path(path) / SWEEP).is_file()
+
+
+def find_sweep(name: str, runs: Path = Path("runs")) -> Path | None:
+    """The sweep of this name or path; None where there is none. A bare name is looked up in ./runs first."""
+    return next((path for path in _candidates(name, runs) if is_sweep(path)), None)
+
+
 def find_run(name: str, runs: Path = Path("runs")) -> RunDirectory:
     """The run of this name or path. A bare name is looked up in ./runs first."""
-    bare = Path(name).name == name
-    candidates = [runs / name, Path(name)] if bare else [Path(name)]
+    candidates = _candidates(name, runs)
     for path in candidates:
         if is_run(path):
             return RunDirectory(path)
+    if (sweep := find_sweep(name, runs)) is not None:
+        members = ", ".join(sorted(str(entry) for entry in sweep.iterdir() if is_run(entry))[:3]) or "none yet"
+        raise ValueError(f"{sweep} is a sweep, not one run. Its runs: {members}.")
     known = sorted(entry.name for entry in runs.iterdir() if is_run(entry)) if runs.is_dir() else []
     near = difflib.get_close_matches(name, known, n=3, cutoff=0.3) or known[:3]
     hint = f" In {runs} there is: {', '.join(near)}." if near else f" {runs} has no runs yet: strop train starts one."
     raise ValueError(f"{' and '.join(map(str, candidates))}: no run there (a run is a folder with {DATABASE}).{hint}")
+
+
+def _candidates(name: str, runs: Path) -> list[Path]:
+    is_bare = Path(name).name == name
+    return [runs / name, Path(name)] if is_bare else [Path(name)]
 
 
 def parse_run(text: str, runs: Path = Path("runs")) -> tuple[RunDirectory, Selector]:

@@ -51,6 +51,13 @@ class Progress:
         """Shows nothing."""
         return cls(Console(quiet=True))
 
+    @classmethod
+    def of(cls, shown: Progress | bool) -> Progress:
+        """The one that was given; True is the usual one, False the silent one."""
+        if isinstance(shown, bool):
+            return cls() if shown else cls.silent()
+        return shown
+
     def start(self, done: int, total: int) -> None:
         """`done` of `total` steps lie behind us."""
         self._first, self._done, self._total, self._started = done, done, total, time.monotonic()

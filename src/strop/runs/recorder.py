@@ -4,9 +4,9 @@ Checkpoint k means: k steps are done. A resumed run goes on from the newest whol
 (training steps >= k, judgements > k) are deleted in one transaction and made again, bit for bit. All metrics but
 `time/*` and `memory/*` are a function of the run alone.
 
-Disk policy: the newest `keep_last` checkpoints and the best one stay. Token ids, log-probs and opinions of training
-episodes older than `keep_episode_steps` steps are dropped, but of those that the memory of a kept checkpoint holds.
-Scores, texts, metrics and judged episodes stay.
+Disk policy: the newest `keep_last` checkpoints and the best one stay (all of them, where KEEP_ALL stands beside them).
+Token ids, log-probs and opinions of training episodes older than `keep_episode_steps` steps are dropped, but of those
+that the memory of a kept checkpoint holds. Scores, texts, metrics and judged episodes stay.
 """
 
 from __future__ import annotations
@@ -48,6 +48,7 @@ class RunRecorder:
         eval_every: int = 0,
         checkpoint_every: int = 10,
         keep_last: int = 2,
+        keep_all: bool = False,
         keep_episode_steps: int = 200,
         tolerance: GapTolerance | None = None,
         progress: Progress | None = None,
@@ -276,7 +277,8 @@ class RunRecorder:
         """The disk policy."""
         checkpoints = self.directory.checkpoints
         steps, best = checkpoints.steps(), self._store.best_step()
-        kept = {*steps[-self._keep_last :], *(step for step in steps if step == best)}
+        newest = steps if checkpoints.keeps_all else steps[-self._keep_last :]
+        kept = {*newest, *(step for step in steps if step == best)}
         checkpoints.prune(kept)
         before = self._done - self._keep_episode_steps
         if before > 0:

@@ -31,7 +31,10 @@ class EightBit:
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config:
-        """`batch` rows are decoded together at most."""
+        """Its fields.
+
+        batch  the most rows that are decoded together
+        """
 
         shares_weights: ClassVar[bool] = False
         precision: ClassVar[str] = "int8"

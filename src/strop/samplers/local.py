@@ -30,7 +30,10 @@ class LocalSampler:
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config:
-        """`batch` rows are decoded together at most."""
+        """Its fields.
+
+        batch  the most rows that are decoded together
+        """
 
         shares_weights: ClassVar[bool] = True
         batch: int = 64

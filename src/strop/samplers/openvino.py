@@ -36,7 +36,10 @@ class OpenVINO:
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config:
-        """`precision` of the engine: float32, or bfloat16 where the processor has it; none takes the policy's own."""
+        """Its fields.
+
+        precision  of the engine: float32, or bfloat16 where the processor has it; none takes the policy's own
+        """
 
         shares_weights: ClassVar[bool] = False
         precision: Precision | None = None

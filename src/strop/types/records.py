@@ -13,9 +13,11 @@ from functools import cached_property
 from itertools import accumulate
 from typing import Any, Literal, TypeAlias, TypedDict
 
+from strop.types.display import beginning, line, table
 from strop.types.facts import data_flaw, prompt_flaw
 from strop.types.fields import shown
 from strop.types.number import as_number, total
+from strop.words import plural
 
 
 class Message(TypedDict):
@@ -89,6 +91,13 @@ class Task:
         if flaw := _task_flaw(self):
             raise ValueError(f"task {self.id!r}: {flaw}.")
 
+    def __repr__(self) -> str:
+        answer = f", answer {beginning(self.answer, 24)}" if self.answer else ""
+        return line(f"Task {_short(self.id)}{answer}", _asked(self.prompt))
+
+    def _repr_html_(self) -> str:
+        return table([("task", self.id), ("prompt", _asked(self.prompt)), ("answer", self.answer or "(none)")])
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -121,6 +130,9 @@ class Completion:
     logprobs: tuple[float, ...] | None
     finish: Literal["stop", "length"]
 
+    def __repr__(self) -> str:
+        return line(f"Completion of {plural(len(self.tokens), 'token')}, finish {self.finish}")
+
 
 @dataclass(frozen=True, slots=True)
 class Turn:
@@ -131,6 +143,10 @@ class Turn:
     text: str
     reward: float = 0.0
     data: Mapping[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        wrote = plural(len(self.completion.tokens), "token")
+        return line(f"Turn of {wrote} after {len(self.prompt)}, reward {self.reward:.4g}", self.text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +217,32 @@ class Episode:
     def is_cut(self) -> bool:
         """Whether a completion of it was cut at `max_tokens`."""
         return any(turn.completion.finish == "length" for turn in self.turns)
+
+    def __repr__(self) -> str:
+        turns = plural(len(self.turns), "turn")
+        return line(f"Episode {_short(self.id)}, {self.end}, {_told(self.reward, 32)}, {turns}", self.text)
+
+    def _repr_html_(self) -> str:
+        parts = [(name, f"{_told(part.total)}, weight {part.weight:g}") for name, part in self.parts.items()]
+        facts = [("episode", self.id), ("end", str(self.end)), ("earned", _told(self.reward)), *parts]
+        return table([*facts, ("prompt", _asked(self.task.prompt)), ("text", self.text)])
+
+
+def _asked(prompt: Prompt) -> str:
+    """What a prompt ends with: the text itself, or the last message of a chat."""
+    return prompt if isinstance(prompt, str) else prompt[-1]["content"] if prompt else ""
+
+
+def _short(id: str) -> str:
+    return id if len(id) <= 32 else f"{id[:29]}..."
+
+
+def _told(reward: float | Unscored, chars: int = 1000) -> str:
+    """A reward in words; of why there is none, the last line, where a traceback names its error."""
+    if not isinstance(reward, Unscored):
+        return f"reward {reward:.4g}"
+    reason = (reward.reason.strip().splitlines() or ["no reason given"])[-1]
+    return f"unscored ({reason if len(reason) <= chars else reason[:chars] + '...'})"
 
 
 RewardFn: TypeAlias = "Callable[[Task, Episode], float | Unscored | PerTurn | PerToken]"

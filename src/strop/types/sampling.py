@@ -23,7 +23,9 @@ class Sampling:
 
     temperature  divides the logits; 0 takes the largest (ties: the smallest id)
     epsilon      mixes the uniform law in: (1 - epsilon) * law + epsilon / V
-    top_p, top_k keep the nucleus only; 1.0 and 0 mean off, and policy-gradient algorithms refuse anything else
+    top_p        keeps the most likely words up to this probability; 1 is off, and policy-gradient algorithms need it
+                 off
+    top_k        keeps so many words; 0 is off, and policy-gradient algorithms need it off
     max_tokens   of one completion
     """
 
