@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import random
 import shutil
@@ -16,7 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from strop import spec
+from strop import loader, spec
 from strop.allocator import kept_memory
 from strop.batch import collate
 from strop.comparing import text_scores
@@ -30,7 +31,7 @@ from strop.runs.directory import CONFIG, PROVENANCE, RunDirectory, Selector, par
 from strop.runs.guards import GapTolerance
 from strop.runs.progress import Progress
 from strop.runs.recorder import RunRecorder
-from strop.types import Codec, Episode, Parts, Pick, Policy, Prompt, Sampling, Task
+from strop.types import Codec, Episode, Parts, Pick, Policy, Prompt, Sampling, Task, shown
 from strop.verdicts import Verdict, verdicts_of
 
 
@@ -39,11 +40,19 @@ class Run:
 
     def __init__(
         self,
-        directory: RunDirectory,
+        directory: RunDirectory | Path | str,
         selector: Selector = "latest",
         config: TrainConfig | None = None,
         interrupted: bool = False,
     ) -> None:
+        """`directory` may be a run's folder, or its name in ./runs, with @STEP or @best for one of its checkpoints."""
+        if isinstance(directory, str | Path):
+            directory, named = parse_run(str(directory))
+            selector = selector if named == "latest" else named
+        if not isinstance(directory, RunDirectory):
+            raise ValueError(f"strop.Run({shown(directory)}): give the folder of a run, strop.Run('runs/mine').")
+        if type(selector) is not int and selector not in ("latest", "best"):
+            raise ValueError(f"selector={shown(selector)}: it is a step, 'latest' or 'best'.")
         self.directory, self.selector, self.interrupted = directory, selector, interrupted
         self._config = config
         self._parts: Parts | None = None
@@ -180,6 +189,7 @@ def train(
     Raises ValueError for a config or directory that cannot be used, NonFinite and Stopped for a run that was stopped;
     whatever ends it, what was done is kept and can be resumed.
     """
+    _check_arguments(config, directory, resume, progress)
     config = config.resolve()
     assert config.dtype is not None
     config.set_up_torch()
@@ -225,6 +235,32 @@ def train(
         if not resume and not home.checkpoints.steps():
             shutil.rmtree(home.path, ignore_errors=True)
         raise
+
+
+def _check_arguments(config: object, directory: object, resume: object, progress: object) -> None:
+    if not isinstance(config, TrainConfig):
+        raise ValueError(f"strop.train({shown(config)}): it takes a strop.TrainConfig{_config_of(config)}.")
+    if directory is not None and not isinstance(directory, str | Path):
+        raise ValueError(f"directory={shown(directory)}: it is the folder of the run.")
+    if resume and directory is None:
+        raise ValueError("resume=True: say which run goes on, directory='runs/mine'.")
+    if progress is not None and not isinstance(progress, Progress):
+        raise ValueError(
+            f"progress={shown(progress)}: it is a strop.runs.progress.Progress, such as Progress.silent()."
+        )
+
+
+def _config_of(given: object) -> str:
+    """How the TrainConfig is had that was most likely meant."""
+    if callable(given):
+        return "; a recipe is called: strop.train(recipe())"
+    if not isinstance(given, str):
+        return ""
+    if given.endswith(".py"):
+        return f"; in Python: from {Path(given).stem} import recipe; strop.train(recipe())"
+    names = [module.name for module in loader.modules("recipes") if "recipe" in module.functions]
+    near = (difflib.get_close_matches(given, names, n=1) or names)[0]
+    return f"; of a recipe: from strop.recipes import {near}; strop.train({near}.recipe())"
 
 
 def _gap_tolerance(config: TrainConfig) -> GapTolerance:

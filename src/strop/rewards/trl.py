@@ -32,9 +32,7 @@ class _FromTRL:
 
     def __post_init__(self) -> None:
         if not callable(self.function):
-            raise ValueError(
-                f"from_trl({shown(self.function)}): give a function (prompts, completions, **columns)."
-            )
+            raise ValueError(f"from_trl({shown(self.function)}): give a function (prompts, completions, **columns).")
 
     @property
     def __name__(self) -> str:
