@@ -10,17 +10,19 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from strop.types import decimals
+
 _BAR = 20
 _FACTS = (
-    ("reward/mean", "reward {:.3f}"),
-    ("held_out/reward", "held-out {:.3f}"),
-    ("policy/nll", "nll {:.3f}"),
-    ("preference/accuracy", "accuracy {:.2f}"),
-    ("held_out/accuracy", "held-out accuracy {:.2f}"),
-    ("policy/kl", "kl {:.4f}"),
-    ("policy/entropy", "entropy {:.2f}"),
-    ("rollout/length", "length {:.1f}"),
-    ("time/tokens_per_second", "{:.0f} tokens/s"),
+    ("reward/mean", "reward {}", 3),
+    ("held_out/reward", "held-out {}", 3),
+    ("policy/nll", "nll {}", 3),
+    ("preference/accuracy", "accuracy {}", 2),
+    ("held_out/accuracy", "held-out accuracy {}", 2),
+    ("policy/kl", "kl {}", 4),
+    ("policy/entropy", "entropy {}", 2),
+    ("rollout/length", "length {}", 1),
+    ("time/tokens_per_second", "{} tokens/s", 0),
 )
 
 
@@ -66,7 +68,7 @@ class Progress:
     def judged(self, step: int, metrics: Mapping[str, float]) -> None:
         """The policy after `step` done steps has been judged."""
         self._held_out = dict(metrics)
-        scores = ", ".join(f"{name.removeprefix('held_out/')} {value:.3f}" for name, value in metrics.items())
+        scores = ", ".join(f"{name.removeprefix('held_out/')} {decimals(value)}" for name, value in metrics.items())
         self._print(f"held-out after {step} steps: {scores}")
         self._begin("")
 
@@ -116,4 +118,4 @@ class Progress:
 
 def facts(metrics: Mapping[str, float]) -> str:
     """The metrics that a person follows, in one line."""
-    return " · ".join(form.format(metrics[name]) for name, form in _FACTS if name in metrics)
+    return " · ".join(form.format(decimals(metrics[name], digits)) for name, form, digits in _FACTS if name in metrics)
