@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from strop.types.fields import check_fields
 
 
+@runtime_checkable
 class Schedule(Protocol):
     """A number that depends on the step."""
 
