@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from strop.rollout import GOLD, Scene, play
-from strop.types import Episode, Sampler, Sampling, Task, Unscored
+from strop.types import Episode, Sampler, Sampling, Task, Unscored, decimals
 
 RESAMPLES = 10_000
 
@@ -26,7 +26,7 @@ class Interval:
     high: float
 
     def __str__(self) -> str:
-        return f"{self.mean:.3f} [{self.low:.3f}, {self.high:.3f}]"
+        return f"{decimals(self.mean)} [{decimals(self.low)}, {decimals(self.high)}]"
 
 
 def judge(

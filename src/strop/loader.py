@@ -80,7 +80,10 @@ def _modules(room: str) -> Iterator[Module]:
         if not info.name.startswith("_"):
             yield _read(info.name, f"strop.{room}.{info.name}", folder / f"{info.name}.py")
     for entry in sorted(entry_points(group=f"strop.{room}"), key=lambda entry: entry.name):
-        found = importlib.util.find_spec(entry.module)
+        try:
+            found = importlib.util.find_spec(entry.module)
+        except ImportError:  # the package that it should be in is not there either
+            found = None
         if found is None or found.origin is None:
             raise ImportError(f"the entry point {entry.name} of strop.{room} names {entry.module}, which is not there.")
         yield _read(entry.name, entry.module, Path(found.origin))
@@ -88,7 +91,7 @@ def _modules(room: str) -> Iterator[Module]:
 
 @functools.cache
 def _read(name: str, place: str, file: Path) -> Module:
-    tree = ast.parse(file.read_text(encoding="utf-8"))
+    tree = ast.parse(file.read_text(encoding="utf-8"), str(file))
     public = [
         node for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_")
     ]

@@ -12,7 +12,7 @@ from typing import Any
 
 from strop.evaluate import Interval, gold_of, interval, paired_difference, rewards_of
 from strop.runs.directory import RunDirectory
-from strop.types import Episode
+from strop.types import Episode, decimals
 
 FEW = 8
 """With fewer prompts than this a bootstrap interval says little."""
@@ -81,4 +81,4 @@ def _verdict(name: str, before: Sequence[float], after: Sequence[float]) -> Verd
 
 
 def _signed(value: float) -> str:
-    return f"{value:+.3f}"
+    return decimals(value, sign="+")

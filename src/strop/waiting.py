@@ -22,6 +22,8 @@ PATIENCE = 0.005
 
 Handing a call to a thread costs more than most environments' steps: a hundred quick ones are done sooner by one.
 """
+GLANCE = 0.5
+"""Seconds of one wait. A Ctrl-C that comes just before a wait is seen at its end, so a long one is many short ones."""
 NAME = "strop-waiting"
 LATE = "took longer than"
 """Stands in the words of every TimeoutError from here."""
@@ -79,7 +81,7 @@ class _Calls(Generic[T]):
 
     def wait(self, seconds: float) -> None:
         """Until all have ended, or the one that runs took longer than that: then nothing more begins."""
-        while not self.done.wait(min(self._left(seconds), threading.TIMEOUT_MAX)):
+        while not self.done.wait(min(self._left(seconds), GLANCE)):
             with self._lock:
                 if self._left(seconds) <= 0.0:
                     self._end()
@@ -148,7 +150,9 @@ def side_by_side(calls: Sequence[Callable[[], T]], seconds: float, what: str) ->
         if not shared.done.wait(min(PATIENCE, seconds)) and seconds > PATIENCE:
             for _ in range(len(shared.left)):
                 _hand_over(shared)
-            shared.done.wait(min(max(deadline - time.monotonic(), 0.0), threading.TIMEOUT_MAX))
+            while not shared.done.wait(min(max(deadline - time.monotonic(), 0.0), GLANCE)):
+                if time.monotonic() >= deadline:
+                    break
     finally:
         shared.end()
     late = _late(what, seconds)

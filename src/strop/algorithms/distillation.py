@@ -18,7 +18,7 @@ infinite advantage, and the update stops in words. A student that equals its tea
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from strop.functional.aggregation import token_mean
 from strop.functional.divergences import KL
@@ -29,6 +29,7 @@ from strop.scoring import Scorer
 from strop.types import Batch, Policy, Sampling, State, Update, check_fields
 
 
+@runtime_checkable
 class TeacherConfig(Protocol):
     """What `teacher` may be: the Config of any policy that reads the same token ids."""
 

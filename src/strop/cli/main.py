@@ -65,13 +65,22 @@ def main(argv: Sequence[str] | None = None) -> int:
             code = int(args.call(args))
         sys.stdout.flush()
         return code
-    except SystemExit as done:  # argparse has printed the help or the version
-        return int(done.code or 0)
+    except SystemExit as done:
+        return leave(done, words)
     except BrokenPipeError:  # the reader of our stdout has left, as in `strop list | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except (Exception, KeyboardInterrupt) as error:
+    except BaseException as error:
         return report(error, with_traceback="--traceback" in words)
+
+
+def leave(done: SystemExit, words: Sequence[str]) -> int:
+    """argparse ends so when it has printed the help or the version; a person's own code has no reason to."""
+    from strop.cli.blame import passed_through
+
+    if passed_through(done):
+        return report(done, with_traceback="--traceback" in words)
+    return int(done.code or 0)
 
 
 def parse(words: Sequence[str]) -> argparse.Namespace:

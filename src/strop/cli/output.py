@@ -9,6 +9,9 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from strop.types import decimals, storable
+from strop.types.number import MANY
+
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
@@ -24,7 +27,7 @@ def say(text: str) -> None:
 
 def print_json(record: Any) -> None:
     """A record as JSON on stdout; a number that is not finite becomes null."""
-    print(json.dumps(_plain(record), indent=2, ensure_ascii=False, allow_nan=False))
+    print(storable(json.dumps(_plain(record), indent=2, ensure_ascii=False, allow_nan=False)))
 
 
 def console(stderr: bool = False) -> Console:
@@ -87,6 +90,8 @@ def number(value: float, sign: str = "", like: float | None = None) -> str:
     if not math.isfinite(value):
         return "-"
     size = abs(value if like is None else like)
+    if size >= MANY:
+        return decimals(value + 0.0, 3, sign)
     digits = 3 if size < 10 else 2 if size < 100 else 1 if size < 1000 else 0
     return f"{round(value, digits) + 0.0:{sign}.{digits}f}"  # + 0.0: no -0.000
 

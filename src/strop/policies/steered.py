@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -22,6 +22,7 @@ from strop.policies.table import LOGITS
 from strop.types import Batch, Codec, Heads, Policy, Reduce, State, Tokens, Want, check_fields
 
 
+@runtime_checkable
 class Buildable(Protocol):
     """The Config of any policy."""
 

@@ -12,6 +12,7 @@ from rich.live import Live
 from rich.text import Text
 
 from strop.runs.records import gist, kind
+from strop.types import decimals
 from strop.words import plural
 
 _BAR = 20
@@ -19,16 +20,16 @@ LOSS = "optimizer/loss"
 _SILENT = ("held_out/unscored", "held_out/failed")
 """Shares that are told only where they are not 0."""
 _FACTS = (
-    ("reward/mean", "reward {:.3f}"),
-    ("held_out/reward", "held-out {:.3f}"),
-    (LOSS, "loss {:.3f}"),
-    ("policy/nll", "nll {:.3f}"),
-    ("preference/accuracy", "accuracy {:.2f}"),
-    ("held_out/accuracy", "held-out accuracy {:.2f}"),
-    ("policy/kl", "kl {:.4f}"),
-    ("policy/entropy", "entropy {:.2f}"),
-    ("rollout/length", "length {:.1f}"),
-    ("time/tokens_per_second", "{:.0f} tokens/s"),
+    ("reward/mean", "reward {}", 3),
+    ("held_out/reward", "held-out {}", 3),
+    (LOSS, "loss {}", 3),
+    ("policy/nll", "nll {}", 3),
+    ("preference/accuracy", "accuracy {}", 2),
+    ("held_out/accuracy", "held-out accuracy {}", 2),
+    ("policy/kl", "kl {}", 4),
+    ("policy/entropy", "entropy {}", 2),
+    ("rollout/length", "length {}", 1),
+    ("time/tokens_per_second", "{} tokens/s", 0),
 )
 
 
@@ -56,6 +57,8 @@ class Progress:
         """The one that was given; True is the usual one, False the silent one."""
         if isinstance(shown, bool):
             return cls() if shown else cls.silent()
+        if not isinstance(shown, Progress):
+            raise ValueError(f"progress={shown!r}: it is True, False for a silent run, or a Progress.")
         return shown
 
     def start(self, done: int, total: int) -> None:
@@ -88,7 +91,7 @@ class Progress:
         told = {
             name: value for name, value in metrics.items() if math.isfinite(value) and (value or name not in _SILENT)
         }
-        scores = ", ".join(f"{name.removeprefix('held_out/')} {value:.3f}" for name, value in told.items())
+        scores = ", ".join(f"{name.removeprefix('held_out/')} {decimals(value)}" for name, value in told.items())
         self._print(f"held-out after {plural(step, 'step')}: {scores}")
         self._begin("")
 
@@ -152,4 +155,5 @@ def facts(metrics: Mapping[str, float]) -> str:
     says nothing."""
     hidden = {LOSS} if metrics.get("reward/mean") else set()
     known = {name: value for name, value in metrics.items() if math.isfinite(value)}
-    return " · ".join(form.format(known[name]) for name, form in _FACTS if name in known and name not in hidden)
+    told = [(form, known[name], digits) for name, form, digits in _FACTS if name in known and name not in hidden]
+    return " · ".join(form.format(decimals(value, digits)) for form, value, digits in told)

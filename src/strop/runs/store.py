@@ -27,7 +27,7 @@ import numpy as np
 from strop.runs import database, rows
 from strop.runs.files import writing
 from strop.runs.records import HELD_OUT, Event, Purpose, Summary
-from strop.types import Episode
+from strop.types import Episode, storable
 
 Opinions: TypeAlias = "Mapping[tuple[str, str], np.ndarray]"  # (episode id, name) -> float32 per action of the episode
 
@@ -244,12 +244,12 @@ class Store:
 
 
 def _insert_metrics(connection: sqlite3.Connection, step: int, metrics: Mapping[str, float]) -> None:
-    values = ((step, name, None if math.isnan(value) else value) for name, value in metrics.items())
+    values = ((step, storable(name), None if math.isnan(value) else value) for name, value in metrics.items())
     connection.executemany("INSERT INTO metrics VALUES (?, ?, ?)", values)
 
 
 def _insert_events(connection: sqlite3.Connection, events: Iterable[Event]) -> None:
-    values = ((event.step, event.time or time.time(), event.level, event.text) for event in events)
+    values = ((event.step, event.time or time.time(), event.level, storable(event.text)) for event in events)
     connection.executemany("INSERT INTO events (step, time, level, text) VALUES (?, ?, ?, ?)", values)
 
 

@@ -16,7 +16,7 @@ from strop.types.configs import (
     PolicyConfig,
     SamplerConfig,
 )
-from strop.types.facts import data_flaw, prompt_flaw, returned
+from strop.types.facts import prompt_flaw, returned, storable
 from strop.types.fields import check_fields, shown
 from strop.types.number import as_number, decimals, total
 from strop.types.protocols import (
@@ -128,11 +128,11 @@ __all__ = [
     "Want",
     "as_number",
     "check_fields",
-    "data_flaw",
     "decimals",
     "merge_metrics",
     "prompt_flaw",
     "returned",
     "shown",
+    "storable",
     "total",
 ]

@@ -74,3 +74,11 @@ def returned(value: object) -> str:
         value.close()
         return "a coroutine (it is an async function: write def, without async)"
     return shown(value)
+
+
+def storable(text: str) -> str:
+    """The text as UTF-8 can hold it: half a character (a lone surrogate) stands as its escape, `\\ud83d`.
+
+    In JSON that is how it is written, so what is read back there is what was.
+    """
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -73,12 +73,8 @@ def _fits(value: object, hint: Any) -> bool:
 
 
 def _is_a(value: object, kind: type) -> bool:
-    """An instance; of a protocol, anything that is not a class and can be called where the protocol says so."""
-    if typing.is_typeddict(kind):
-        return isinstance(value, dict)
-    if not _is_protocol(kind):
-        return isinstance(value, kind)
-    return not isinstance(value, str | int | float | type) and (callable(value) or "__call__" not in vars(kind))
+    """An instance; of a protocol (a runtime-checkable one), no class, although a class may have its methods."""
+    return isinstance(value, kind) and not (_is_protocol(kind) and isinstance(value, type))
 
 
 def _is_protocol(kind: type) -> bool:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from strop.types.fields import check_fields
 
 MOST_TOKENS = 1_000_000
 
 
+@runtime_checkable
 class Schedule(Protocol):
     """A number that depends on the step."""
 
