@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
-    from strop.evaluate import Interval
-
 BLOCKS = "▁▂▃▄▅▆▇█"
 
 
@@ -92,15 +90,6 @@ def number(value: float, sign: str = "", like: float | None = None) -> str:
     size = abs(value if like is None else like)
     digits = 3 if size < 10 else 2 if size < 100 else 1 if size < 1000 else 0
     return f"{round(value, digits) + 0.0:{sign}.{digits}f}"  # + 0.0: no -0.000
-
-
-def spread(one: Interval, sign: str = "") -> str:
-    """A mean and its interval."""
-    if not math.isfinite(one.mean):
-        return "-"
-    size = max(abs(one.low), abs(one.high))
-    mean, low, high = (number(value, sign, size) for value in (one.mean, one.low, one.high))
-    return f"{mean} [{low}, {high}]"
 
 
 def _plain(record: Any) -> Any:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from strop.codec import HFCodec, WordCodec
+from strop.intervals import METHOD
 from strop.policies.adapters import merged_state_dict
 from strop.policies.models import MANIFEST, SOURCES, quiet
 from strop.policies.transformer import Transformer
@@ -136,7 +137,7 @@ def _readme(card: Card) -> str:
     if card.verdicts:
         lines += ["| | before | after | difference |", "|---|---|---|---|"]
         lines += [f"| {' | '.join(row)} |" for row in card.verdicts]
-        lines += ["", "Means over held-out prompts with 95 % bootstrap intervals; the difference is paired by prompt."]
+        lines += ["", f"Means over held-out prompts; the difference is paired by prompt. {METHOD}."]
     else:
         lines += ["This checkpoint was not judged on held-out prompts."]
     lines += ["", "## Licence", ""]
