@@ -141,7 +141,8 @@ def _of_any(values: np.ndarray, what: str, scores: np.ndarray) -> Interval:
     if len(values) == 1:
         return Interval(mean, np.nan, np.nan, f"a single {what}")
     if np.ptp(values) <= ROUNDING * np.abs(scores).max():
-        return Interval(mean, np.nan, np.nan, f"all {len(values)} {what}s are equal")
+        all_of = "both" if len(values) == 2 else f"all {len(values)}"
+        return Interval(mean, np.nan, np.nan, f"{all_of} {what}s are equal")
     return Interval(mean, *intervals.student(values))
 
 

@@ -14,7 +14,7 @@ from functools import cache
 
 import numpy as np
 
-METHOD = "95 % intervals: for right-or-wrong scores Blaker's, and MOVER for their difference; for others Student's t"
+METHOD = "95 % intervals: Blaker's and MOVER for right-or-wrong scores, else Student's t"
 ALPHA = 0.05
 A_LITTLE = 0.1
 """Added to gains and to losses before they are correlated: where one of them is 0 they would pass for independent."""

@@ -18,7 +18,7 @@ def limits(found: Interval) -> tuple[float, float]:
 
 def test_all_right_is_not_certain():
     found = interval([1.0] * 8)
-    # At chance p all 8 come with p^8. Its fellow is P(X <= 2) from where that is no likelier, at p = 0.6414: together more
+    # At chance p all 8 come with p^8. Its fellow is P(X <= 2) from where that is no likelier, p = 0.6414: together more
     # than 5 %. For any smaller p it is P(X <= 1), and both together stay below.
     p = 0.64144879
     at_most = np.cumsum([math.comb(8, k) * p**k * (1 - p) ** (8 - k) for k in range(3)])

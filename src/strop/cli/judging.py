@@ -59,7 +59,7 @@ def show(found: tuple[Judgement, Sequence[Episode], Sequence[Episode]], as_json:
     elif judgement.scores:
         rows = [(name, str(score)) for name, score in judgement.scores.items()]
         print_rich(table(["held out", "mean, 95 % interval"], rows))
-        console().print(f"means over prompts. {METHOD}.", style="dim")
+        console().print(f"means over prompts\n{METHOD}", style="dim")
     console().print()
     print_rich(pairs((name, number(value)) for name, value in judgement.means.items()))
     side_by_side(before, after)

@@ -17,7 +17,7 @@ def verdicts(found: Sequence[Verdict]) -> None:
     rows = [(v.name, str(v.before), str(v.after), f"{v.difference:+}") for v in found]
     print_rich(table(["held out", "before", "after", "difference"], rows))
     out = console()
-    out.print(f"means over prompts; the difference is paired by prompt. {METHOD}.\n", style="dim")
+    out.print(f"means over prompts; the difference is paired by prompt\n{METHOD}\n", style="dim")
     for verdict in found:
         warned = verdict.fell
         out.print(("warning: " if warned else "") + verdict.sentence, style="bold red" if warned else "bold")
