@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 from strop.cli import recipes
 from strop.cli.actors import as_run
 from strop.cli.errors import Problem, Usage
-from strop.cli.output import console, number, pairs, print_json, print_rich, spread, table
+from strop.cli.output import console, number, pairs, print_json, print_rich, table
 from strop.cli.show_verdicts import side_by_side, verdicts
 from strop.evaluate import Interval, gold_of, interval, rewards_of
+from strop.intervals import METHOD
 from strop.types import Episode
 from strop.verdicts import Verdict, compare
 from strop.words import plural
@@ -58,8 +59,9 @@ def show(found: tuple[Judgement, Sequence[Episode], Sequence[Episode]], as_json:
     if judgement.verdicts:
         verdicts(judgement.verdicts)
     elif judgement.scores:
-        rows = [(name, spread(score)) for name, score in judgement.scores.items()]
+        rows = [(name, str(score)) for name, score in judgement.scores.items()]
         print_rich(table(["held out", "mean, 95 % interval"], rows))
+        console().print(f"means over prompts\n{METHOD}", style="dim")
     if judgement.verdicts or judgement.scores:
         console().print()
     told = {name: value for name, value in judgement.means.items() if value or name != "unscored"}

@@ -9,13 +9,10 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from strop.types import decimals, storable
-from strop.types.number import MANY
+from strop.types import decimals, digits_of, storable
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
-
-    from strop.evaluate import Interval
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 
@@ -85,24 +82,9 @@ def bar(share: float, width: int = 40) -> str:
     return "█" * max(round(share * width), 1 if share > 0 else 0)
 
 
-def number(value: float, sign: str = "", like: float | None = None) -> str:
-    """A number for a person, with fewer decimals where it (or what it stands beside) is large; `sign` may be "+"."""
-    if not math.isfinite(value):
-        return "-"
-    size = abs(value if like is None else like)
-    if size >= MANY:
-        return decimals(value + 0.0, 3, sign)
-    digits = 3 if size < 10 else 2 if size < 100 else 1 if size < 1000 else 0
-    return f"{round(value, digits) + 0.0:{sign}.{digits}f}"  # + 0.0: no -0.000
-
-
-def spread(one: Interval, sign: str = "") -> str:
-    """A mean and its interval."""
-    if not math.isfinite(one.mean):
-        return "-"
-    size = max(abs(one.low), abs(one.high))
-    mean, low, high = (number(value, sign, size) for value in (one.mean, one.low, one.high))
-    return f"{mean} [{low}, {high}]"
+def number(value: float, sign: str = "") -> str:
+    """A number for a person, with fewer decimals where it is large; `sign` may be "+"."""
+    return decimals(value, digits_of(value), sign) if math.isfinite(value) else "-"
 
 
 def _plain(record: Any) -> Any:

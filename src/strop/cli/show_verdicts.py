@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from strop.cli.output import console, number, print_rich, spread, table
+from strop.cli.output import console, number, print_rich, table
+from strop.intervals import METHOD
 from strop.types import Episode, Unscored
 from strop.verdicts import Verdict
 
@@ -13,10 +14,10 @@ MOST_CHARS = 600
 
 def verdicts(found: Sequence[Verdict]) -> None:
     """The table, and what it says in words; a fall stands out."""
-    rows = [(v.name, spread(v.before), spread(v.after), spread(v.difference, "+")) for v in found]
+    rows = [(v.name, str(v.before), str(v.after), f"{v.difference:+}") for v in found]
     print_rich(table(["held out", "before", "after", "difference"], rows))
     out = console()
-    out.print("means over prompts with 95 % intervals; the difference is paired by prompt\n", style="dim")
+    out.print(f"means over prompts; the difference is paired by prompt\n{METHOD}\n", style="dim")
     for verdict in found:
         warned = verdict.fell
         out.print(("warning: " if warned else "") + verdict.sentence, style="bold red" if warned else "bold")

@@ -18,7 +18,7 @@ from strop.types.configs import (
 )
 from strop.types.facts import prompt_flaw, returned, storable
 from strop.types.fields import check_fields, shown
-from strop.types.number import as_number, decimals, total
+from strop.types.number import as_number, decimals, digits_of, total
 from strop.types.protocols import (
     Algorithm,
     Codec,
@@ -129,6 +129,7 @@ __all__ = [
     "as_number",
     "check_fields",
     "decimals",
+    "digits_of",
     "merge_metrics",
     "prompt_flaw",
     "returned",

@@ -46,6 +46,13 @@ def total(numbers: Sequence[float]) -> float:
         return sum(numbers)
 
 
+def digits_of(size: float) -> int:
+    """How many decimals say something of a number of this size."""
+    return next((digits for digits, end in ((3, 10), (2, 100), (1, 1000)) if abs(size) < end), 0)
+
+
 def decimals(value: float, digits: int = 3, sign: str = "") -> str:
-    """`1.250`, and `1.25e+300` where that many digits would say nothing."""
-    return f"{value:{sign}.{digits}{'f' if abs(value) < MANY else 'g'}}"
+    """`1.250`, and `1.25e+300` where that many digits would say nothing. `sign` may be "+"."""
+    if abs(value) >= MANY:
+        return f"{value:{sign}.3g}"
+    return f"{round(value, digits) + 0.0:{sign}.{digits}f}"  # + 0.0: no -0.000

@@ -49,7 +49,7 @@ def test_eval_needs_a_recipe_for_a_model(strop, tiny_model, table_recipe):
     assert "--recipe" in said.err
     judged = json.loads(strop("eval", tiny_model, "--recipe", table_recipe(), "--json").out)
     assert judged["step"] is None
-    assert set(judged["scores"]["reward"]) == {"mean", "low", "high"}
+    assert set(judged["scores"]["reward"]) == {"mean", "low", "high", "reason"}
 
 
 def test_plot_writes_a_picture(strop, run, tmp_path):
