@@ -20,6 +20,7 @@ WHOLE = ""
 NONE = ("none", "null")
 ROOMS = {"algorithm": "algorithms", "sampler": "samplers"}
 """Fields that hold one class of a room, and may be set by its name."""
+LISTS = (tuple, list, Sequence)
 WORDS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 
 
@@ -117,7 +118,7 @@ def _value(text: str, hint: Any) -> Any:
         return float(text)
     if hint is str:
         return text
-    if origin in (tuple, list, Sequence) or hint in (tuple, list):
+    if origin in LISTS or hint in (tuple, list):
         items = json.loads(text) if text.startswith("[") else text.split(",")
         kind = options[0] if options else str
         values = [_value(str(item), kind) for item in items]
@@ -126,8 +127,16 @@ def _value(text: str, hint: Any) -> Any:
 
 
 def _first(text: str, options: tuple[Any, ...]) -> Any:
-    """Numbers and none before plain text, whatever order the union is written in."""
-    for option in sorted(options, key=lambda option: option is str):
+    """Numbers and none before plain text, whatever order the union is written in; a list before it only where it is
+    written as one."""
+    is_written_as_list = "," in text or text.startswith("[")
+
+    def rank(option: Any) -> int:
+        if option is str:
+            return 1
+        return 0 if is_written_as_list or typing.get_origin(option) not in LISTS else 2
+
+    for option in sorted(options, key=rank):
         try:
             return _value(text, option)
         except ValueError:
@@ -175,7 +184,7 @@ def _words(hint: Any) -> str:
         return " or ".join(map(str, typing.get_args(hint)))
     if hint in (None, type(None)):
         return "none"
-    if typing.get_origin(hint) in (list, tuple, Sequence):
+    if typing.get_origin(hint) in LISTS:
         return "a list such as a,b"
     named = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
     return named.get(hint, "") if isinstance(hint, type) else ""
