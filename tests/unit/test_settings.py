@@ -86,6 +86,13 @@ def test_values_of_every_kind_have_a_text():
     ]
 
 
+def test_one_word_is_a_list_only_where_no_text_may_stand():
+    lora = strop.policies.LoRA()
+    assert apply(lora, ["targets=all-linear"]) == lora
+    assert apply(lora, ["targets=q_proj,v_proj"]).targets == ("q_proj", "v_proj")
+    assert apply(strop.policies.Table.Config(words=["a"]), ["words=b"]).words == ["b"]
+
+
 def test_nouns_fit_their_number():
     assert [plural(n, "step") for n in (0, 1, 2)] == ["0 steps", "1 step", "2 steps"]
     assert plural(2, "reply", "replies") == "2 replies"
