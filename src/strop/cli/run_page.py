@@ -37,6 +37,7 @@ CURVES = (
     "time/tokens_per_second",
 )
 MOST_EVENTS, MOST_ROWS = 8, 24
+STOPPED, INTERRUPTED = "stopped by an error", "interrupted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ def page(directory: RunDirectory, as_json: bool, verbose: bool) -> None:
     rows = [(name, text) for name, text in found.config.items() if not (verbose and name == "changed")]
     rows += [("every field", " ".join(found.fields))] if verbose else []
     print_rich(pairs([*rows, ("checkpoints", _checkpoints(directory, found))]))
-    if found.done < found.steps and found.status != "running" and found.checkpoints:
+    if found.status in (STOPPED, INTERRUPTED) and found.checkpoints:
         commands([(f"strop train --resume --run {shlex.quote(found.run)}", "continue")])
     if found.curves:
         out.print()
@@ -141,10 +142,10 @@ def _pays(curves: Mapping[str, Sequence[tuple[int, float]]]) -> bool:
 def _status(directory: RunDirectory, done: int, steps: int, events: Sequence[Event]) -> str:
     if directory.is_being_written():
         return "running"
-    if done >= steps:
-        return "finished"
+    if min(done, max(directory.checkpoints.steps(), default=done)) >= steps:
+        return "finished"  # a last step that a guard stopped is done, and not saved
     last = events[-1] if events else None
-    return "stopped by an error" if last is not None and last.level == "error" else "interrupted"
+    return STOPPED if last is not None and last.level == "error" else INTERRUPTED
 
 
 def _config(directory: RunDirectory, config: Mapping[str, Any]) -> dict[str, str]:
