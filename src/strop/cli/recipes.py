@@ -79,7 +79,7 @@ def override(config: C, overrides: Sequence[str]) -> C:
     try:
         return apply(config, overrides)
     except ValueError as error:
-        raise Usage(str(error), hint="strop train RECIPE --dry-run shows every field of the plan") from error
+        raise Usage(str(error), hint="strop train RECIPE --dry-run --verbose shows every field of the plan") from error
 
 
 def _from_file(path: Path) -> TrainConfig | ControlConfig:

@@ -143,6 +143,12 @@ class Progress:
 def facts(metrics: Mapping[str, float]) -> str:
     """The metrics that a person follows, in one line. The loss is one where nothing pays: of what compares rewards it
     says nothing."""
-    hidden = {LOSS} if metrics.get("reward/mean") else set()
-    known = {name: value for name, value in metrics.items() if math.isfinite(value)}
-    return " · ".join(form.format(known[name]) for name, form in _FACTS if name in known and name not in hidden)
+    named = [name for name in metrics if name.startswith("reward/") and name not in ("reward/mean", "reward/std")]
+    hidden = {LOSS} if named or metrics.get("reward/mean") else set()
+    known = {name: value for name, value in metrics.items() if math.isfinite(value) and name not in hidden}
+    return " · ".join(_told(form, known[name]) for name, form in _FACTS if name in known)
+
+
+def _told(form: str, value: float) -> str:
+    """Without the sign of what is rounded to 0."""
+    return form.format(value if form.format(abs(value)) != form.format(0.0) else 0.0)

@@ -71,7 +71,8 @@ def test_what_has_no_rewards_shows_its_loss():
     assert facts({"optimizer/loss": 0.25, "preference/accuracy": 0.5}) == "loss 0.250 · accuracy 0.50"
     assert facts({"optimizer/loss": 0.25, "reward/mean": 0.5}) == "reward 0.500"
     assert facts({"optimizer/loss": 0.25, "reward/mean": 0.0}) == "reward 0.000 · loss 0.250"  # distillation
-    assert facts({"held_out/reward": math.nan}) == ""
+    assert facts({"optimizer/loss": 0.25, "reward/mean": 0.0, "reward/words": 0.0}) == "reward 0.000"
+    assert facts({"held_out/reward": math.nan, "policy/kl": -1e-9}) == "kl 0.0000"
 
 
 def test_only_lost_episodes_are_told():
