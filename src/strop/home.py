@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -60,7 +61,8 @@ def _refuse_fewer_steps(home: RunDirectory, steps: int) -> None:
     if steps < done:
         raise ValueError(
             f"{home.path} has {plural(done, 'step')} behind it, and steps={steps} is fewer: steps counts from the "
-            f"start of the run, so nothing is trained. For {steps} more, resume it with steps={done + steps}."
+            f"start of the run, so nothing is trained. For {steps} more: "
+            f"strop train --resume --run {shlex.quote(str(home.path))} steps={done + steps}"
         )
 
 

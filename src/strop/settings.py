@@ -24,7 +24,7 @@ def every_setting(spec: Mapping[str, Any], path: str = "") -> list[str]:
     """All fields of what `encode` wrote, such as a run's config.json, in order."""
     lines = []
     for name, value in spec.items():
-        if name == "class" or (not path and name in UNTYPED):
+        if name == "class" or (not path and name in UNTYPED and not isinstance(value, str)):
             continue
         inner = isinstance(value, Mapping) and "class" in value
         lines += every_setting(value, f"{path}{name}.") if inner else [_typed(f"{path}{name}", value)]
@@ -60,7 +60,8 @@ def _default(field: dataclasses.Field[Any]) -> Any:
 
 def _typed(path: str, value: Any) -> str:
     if isinstance(value, Mapping):
-        return f"{path} ({str(value.get('name', value.get('object', 'of its own'))).rpartition(':')[2]})"
+        held = ", ".join(value["map"]) if "map" in value else str(value.get("name", value.get("object", "")))
+        return f"{path} ({held.rpartition(':')[2] or 'none'})"
     if isinstance(value, list) and (len(value) > MOST_VALUES or any(isinstance(item, list | dict) for item in value)):
         return f"{path} ({len(value)} values)"
     return shlex.quote(f"{path}={_text(value)}")

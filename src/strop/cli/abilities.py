@@ -17,7 +17,7 @@ def is_scorer(config: Mapping[str, Any]) -> bool:
 def why_mute(config: Mapping[str, Any], name: str) -> str:
     """Why nobody can talk to this run; empty where one can."""
     policy = config["policy"]
-    while "base" in policy:
+    while isinstance(policy, Mapping) and "base" in policy:
         policy = policy["base"]
     if is_scorer(config):
         return f"{name} is a reward model: it scores texts and writes none."
@@ -27,4 +27,4 @@ def why_mute(config: Mapping[str, Any], name: str) -> str:
 
 
 def _class(spec: Any) -> str:
-    return str(spec["class"]).partition(":")[2] if "class" in spec else ""
+    return str(spec.get("class", "")).partition(":")[2] if isinstance(spec, Mapping) else ""

@@ -64,6 +64,8 @@ def _result(run: ControlRun, seconds: float, as_json: bool) -> None:
     console().print(f"\nthis took {timedelta(seconds=round(seconds))}")
     name, newest = shlex.quote(str(run.path)), checkpoints(run.directory)[-1:]
     rows = [(f"strop show {name}", "curves and events"), (f"strop plot {name} -o curve.png", "as a picture")]
-    rows += [(f"stable_baselines3.{run.config.algorithm}.load({str(file)!r})", "in Python") for file in newest]
+    kind = run.config.algorithm
+    load = f"from stable_baselines3 import {kind}; model = {kind}.load"
+    rows += [(f"{load}({str(file)!r})", "in Python: the policy") for file in newest]
     say("\ninterrupted; what was learnt is saved" if run.interrupted else "\nnext:")
     commands(rows, stderr=True)

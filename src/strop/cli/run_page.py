@@ -15,7 +15,7 @@ from strop.cli.show_verdicts import shortened, verdicts
 from strop.plan import title
 from strop.runs.directory import RunDirectory
 from strop.runs.records import Event, Summary, grouped
-from strop.runs.standing import standing
+from strop.runs.standing import INTERRUPTED, STOPPED, standing
 from strop.settings import every_setting
 from strop.spec import decode, is_control
 from strop.verdicts import Verdict, verdicts_of
@@ -71,7 +71,7 @@ def page(directory: RunDirectory, as_json: bool, verbose: bool) -> None:
     rows = [(name, text) for name, text in found.config.items() if not (verbose and name == "changed")]
     rows += [("every field", " ".join(found.fields))] if verbose else []
     print_rich(pairs([*rows, ("checkpoints", _checkpoints(directory, found))]))
-    if found.done < found.steps and found.status != "running" and found.checkpoints:
+    if found.status in (STOPPED, INTERRUPTED) and found.checkpoints:
         commands([(f"strop train --resume --run {shlex.quote(found.run)}", "continue")])
     if found.curves:
         out.print()

@@ -106,7 +106,7 @@ def _nothing_left(job: Job) -> str:
         return ""
     with RunDirectory(job.directory).reader() as store:
         latest = store.latest_step()
-    if latest is None or latest + 1 < job.config.steps:
+    if latest is None or latest + 1 != job.config.steps:
         return ""
     steps = job.config.steps
     done = f"all {steps} steps are done" if steps > 1 else "its one step is done"

@@ -46,7 +46,7 @@ def add_lora(model: Any, lora: LoRA, seed: int) -> None:
         r=lora.rank,
         lora_alpha=lora.alpha,
         lora_dropout=0.0,
-        target_modules=lora.targets if isinstance(lora.targets, str) else list(lora.targets),
+        target_modules=[lora.targets] if isinstance(lora.targets, str) else list(lora.targets),
         exclude_modules=["lm_head"] if lora.targets == "all-linear" else None,
         layers_to_transform=layers if lora.targets != "all-linear" else None,
     )

@@ -153,7 +153,7 @@ class Progress:
 def facts(metrics: Mapping[str, float]) -> str:
     """The metrics that a person follows, in one line. The loss is one where nothing pays: of what compares rewards it
     says nothing."""
-    hidden = {LOSS} if metrics.get("reward/mean") else set()
-    known = {name: value for name, value in metrics.items() if math.isfinite(value)}
-    told = [(form, known[name], digits) for name, form, digits in _FACTS if name in known and name not in hidden]
-    return " · ".join(form.format(decimals(value, digits)) for form, value, digits in told)
+    named = [name for name in metrics if name.startswith("reward/") and name not in ("reward/mean", "reward/std")]
+    hidden = {LOSS} if named or metrics.get("reward/mean") else set()
+    known = {name: value for name, value in metrics.items() if math.isfinite(value) and name not in hidden}
+    return " · ".join(form.format(decimals(known[name], digits)) for name, form, digits in _FACTS if name in known)
