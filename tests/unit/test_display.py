@@ -68,7 +68,7 @@ def test_a_notebook_shows_escaped_short_text_and_no_colours():
         assert len(html) < 4000
         html.encode()  # what a notebook writes into its file
     assert "right" in episode()._repr_html_()
-    assert "reward 0.75, weight 1" in episode()._repr_html_()
+    assert "0.75 x 1" in episode()._repr_html_()
 
 
 def test_a_run_shows_how_far_it_is_and_what_it_gained(tmp_path, monkeypatch):

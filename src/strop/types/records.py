@@ -219,12 +219,13 @@ class Episode:
         return any(turn.completion.finish == "length" for turn in self.turns)
 
     def __repr__(self) -> str:
+        reward = ("" if isinstance(self.reward, Unscored) else "reward ") + _told(self.reward, 32)
         turns = plural(len(self.turns), "turn")
-        return line(f"Episode {_short(self.id)}, {self.end}, {_told(self.reward, 32)}, {turns}", self.text)
+        return line(f"Episode {_short(self.id)}, {self.end}, {reward}, {turns}", self.text)
 
     def _repr_html_(self) -> str:
-        parts = [(name, f"{_told(part.total)}, weight {part.weight:g}") for name, part in self.parts.items()]
-        facts = [("episode", self.id), ("end", str(self.end)), ("earned", _told(self.reward)), *parts]
+        parts = [(name, f"{_told(part.total)} x {part.weight:g}") for name, part in self.parts.items()]
+        facts = [("episode", self.id), ("end", str(self.end)), ("reward", _told(self.reward)), *parts]
         return table([*facts, ("prompt", _asked(self.task.prompt)), ("text", self.text)])
 
 
@@ -238,9 +239,9 @@ def _short(id: str) -> str:
 
 
 def _told(reward: float | Unscored, chars: int = 1000) -> str:
-    """A reward in words; of why there is none, the last line, where a traceback names its error."""
+    """A number, or why there is none: the last line, where a traceback names its error."""
     if not isinstance(reward, Unscored):
-        return f"reward {reward:.4g}"
+        return f"{reward:.4g}"
     reason = (reward.reason.strip().splitlines() or ["no reason given"])[-1]
     return f"unscored ({reason if len(reason) <= chars else reason[:chars] + '...'})"
 
