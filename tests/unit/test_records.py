@@ -113,6 +113,17 @@ def test_a_law_of_other_types_is_refused(fields, words):
         strop.Sampling(**fields)
 
 
+def test_what_cannot_be_shown_is_refused_all_the_same():
+    class Shy:
+        def __repr__(self):
+            raise RuntimeError("no")
+
+    with pytest.raises(ValueError, match=r"Task\.id=a Shy that cannot be shown \(no\): it is a text"):
+        strop.Task(Shy(), "hi")
+    with pytest.raises(ValueError, match=r"Task\.id=a int that cannot be shown"):
+        strop.Task(10**5000, "hi")
+
+
 def test_an_unscored_reason_is_a_text():
     with pytest.raises(ValueError, match=r"Unscored\.reason=None"):
         strop.Unscored(None)
