@@ -117,5 +117,5 @@ def shown(value: object) -> str:
     try:
         text = " ".join(repr(value).split())
     except Exception as error:  # the boundary to a person's __repr__; Python itself refuses ints of 4300 digits
-        return f"a {type(value).__name__} that cannot be shown ({error})"
+        return f"<{type(value).__name__}, which cannot be shown: {error}>"
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
