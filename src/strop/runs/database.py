@@ -86,8 +86,8 @@ def require_same(path: Path, opened: Identity) -> None:
         found = None
     if found != opened:
         raise Gone(
-            f"{path.parent} was deleted, moved or replaced while it was being written. The run stops here, and nothing "
-            "is written in its place."
+            f"{path.parent} is no longer this run: its {path.name} was deleted, moved or replaced while it was being "
+            "written. The run stops here, and writes nothing in its place."
         )
 
 
