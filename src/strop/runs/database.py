@@ -31,11 +31,11 @@ def for_writing(path: Path, is_new: bool = False) -> sqlite3.Connection:
     with writing("the run's database", path), readable(path), ExitStack() as opened:
         connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None)
         opened.callback(connection.close)
+        if not is_new:
+            schema.refuse_empty(connection, str(path))
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
-        if not is_new:
-            schema.refuse_empty(connection, str(path))
         schema.migrate(connection, str(path))
         opened.pop_all()
     return connection
