@@ -24,21 +24,28 @@ def recipe():
         threads=1,
     )
 """
-SLOW = (
-    RECIPE.replace('strop.Task("two", "b")', '*(strop.Task(f"{i}", "b") for i in range(40))')
-    .replace('(lambda task, episode: float(episode.text == "b"), 1.0)', "slow")
-    .replace(
-        "def recipe",
-        """def slow(task, episode):
-    import time
+SLOW = """
+import time
+import strop
+
+
+def slow(task, episode):
     open("judging", "w").close()
     time.sleep(0.05)
     return 1.0
 
 
-def recipe""",
+def recipe():
+    return strop.TrainConfig(
+        policy=strop.policies.Table.Config(words=["a", "b"]),
+        tasks=[strop.Task("one", "a")],
+        held_out=[strop.Task(f"{i}", "b") for i in range(40)],
+        rewards=[slow],
+        algorithm=strop.algorithms.REINFORCE.Config(),
+        sampling=strop.Sampling(max_tokens=1),
+        threads=1,
     )
-)
+"""
 pytestmark = pytest.mark.crash
 SIGNALS = [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
 STROP = [sys.executable, "-c", "import sys; from strop.cli.main import main; sys.exit(main())"]
