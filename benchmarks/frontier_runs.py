@@ -17,7 +17,9 @@ from strop.batch import collate
 from strop.functional.aggregation import sum_per_pick
 from strop.memory import Dataset
 from strop.planning.best_of_n import best_of_n_bound
-from strop.policies.export import Card, export
+from strop.policies.card import Card, Usage
+from strop.policies.export import export
+from strop.policies.origin import FROM_SCRATCH
 from strop.policies.transformer import Transformer
 from strop.samplers.local import LocalSampler
 from strop.scoring import score
@@ -103,7 +105,16 @@ def pretrain(home: Path, sizes: Sizes) -> Path:
     )
     shutil.rmtree(home / "pretraining", ignore_errors=True)
     policy, codec, _ = strop.train(config, home / "pretraining").actor()
-    card = Card(title="reference", base="", command="", steps=config.steps, verdicts=(), strop=strop.__version__)
+    card = Card(
+        title="reference",
+        origin=FROM_SCRATCH,
+        algorithm="SFT",
+        command="",
+        steps=config.steps,
+        verdicts=(),
+        strop=strop.__version__,
+        usage=Usage(prompt=PROMPT, systems=(), sampling=SAMPLING),
+    )
     export(policy, codec, folder, card)
     return folder
 

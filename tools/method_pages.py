@@ -18,6 +18,7 @@ from typing import Any
 from planning_pages import contents, example
 
 from strop import loader
+from strop.fields import meanings
 from strop.plan import describe
 from strop.spec import encode
 from strop.verify.checks import Check, plan, run
@@ -107,11 +108,10 @@ def _sentence(text: str) -> str:
 
 
 def _options(kind: Any) -> str:
-    rows = [f"| `{field.name}` | {_default(field)} |" for field in fields(kind.Config)]
-    text = kind.Config.__doc__ or ""
-    note = " ".join(line.strip() for line in text.strip().splitlines())
-    table = "\n".join(["| field | default |", "|---|---|", *rows])
-    return f"## Options\n\n{note}\n\n{table}\n\nMemory: {kind.Config.memory.__qualname__.partition('.')[0]}."
+    told = meanings(kind.Config)
+    rows = [f"| `{field.name}` | {_default(field)} | {told[field.name]} |" for field in fields(kind.Config)]
+    table = "\n".join(["| field | default | meaning |", "|---|---|---|", *rows])
+    return f"## Options\n\n{table}\n\nMemory: {kind.Config.memory.__qualname__.partition('.')[0]}."
 
 
 def _default(field: Field[Any]) -> str:

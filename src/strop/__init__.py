@@ -9,8 +9,20 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from strop import algorithms, environments, functional, memory, optimizer, policies, rewards, samplers, schedules
+    from strop import (
+        algorithms,
+        environments,
+        functional,
+        memory,
+        optimizer,
+        planning,
+        policies,
+        rewards,
+        samplers,
+        schedules,
+    )
     from strop.config import TrainConfig
+    from strop.opening import load
     from strop.run import Run, TrainedScore, train
     from strop.types import (
         Completion,
@@ -34,6 +46,7 @@ _HOME = {
     "Run": "strop.run",
     "TrainConfig": "strop.config",
     "TrainedScore": "strop.run",
+    "load": "strop.opening",
     "train": "strop.run",
 } | dict.fromkeys(
     (
@@ -59,6 +72,7 @@ _ROOMS = (
     "functional",
     "memory",
     "optimizer",
+    "planning",
     "policies",
     "rewards",
     "samplers",
@@ -85,8 +99,10 @@ __all__ = [
     "algorithms",
     "environments",
     "functional",
+    "load",
     "memory",
     "optimizer",
+    "planning",
     "policies",
     "rewards",
     "samplers",

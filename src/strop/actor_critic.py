@@ -17,16 +17,18 @@ from strop.functional.values import explained_variance, value_loss
 from strop.policies.demands import require_values
 from strop.readings import VALUE, state_value, whole
 from strop.scoring import Loss, Scorer, Scores
-from strop.types import Batch, Heads, Mean, Metrics, Policy, Sampling, State, Want
+from strop.types import Batch, Heads, Mean, Metrics, Policy, Sampling, State, Want, check_fields
 
 BOTH: frozenset[Want] = frozenset({"logits", "value"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Critic:
-    """How values are learnt: the weight of their loss, PPO's value clip (none: off), and where they come from.
+    """How values are learnt.
 
-    `separate` reads them from a network of their own, a twin of the policy at the start, instead of a second head.
+    weight    of their loss
+    clip      how far a value may move from its old one in a batch (PPO); none is off
+    separate  reads them from a network of their own, a twin of the policy at the start, instead of a second head
     """
 
     weight: float = 1.0
@@ -34,6 +36,7 @@ class Critic:
     separate: bool = False
 
     def __post_init__(self) -> None:
+        check_fields(self)
         check_not_negative("algorithm.critic.weight", self.weight)
         check_positive("algorithm.critic.clip", self.clip, none="turns the value clip off")
 

@@ -43,14 +43,14 @@ class WordCodec:
 
     def start(self, prompt: Prompt) -> Tokens:
         """The ids of a first prompt; messages are joined by a space."""
-        tokens = self.encode(_flat(prompt))
+        tokens = self.encode(as_words(prompt))
         if not tokens:
             raise ValueError("an empty prompt has no state to act in: give it at least one word.")
         return tokens
 
     def extend(self, prompt: Tokens, completion: Tokens, reply: Prompt) -> Tokens:
         """What stood, what was sampled, and the reply's words."""
-        return prompt + completion + self.encode(_flat(reply))
+        return prompt + completion + self.encode(as_words(reply))
 
     def encode(self, text: str) -> Tokens:
         """The ids of a text; an unknown word is an error that names the nearest known ones."""
@@ -73,14 +73,14 @@ class ByteCodec:
 
     def start(self, prompt: Prompt) -> Tokens:
         """The bytes of a first prompt; messages are written as `role: content` lines."""
-        tokens = self.encode(_chat(prompt))
+        tokens = self.encode(as_lines(prompt))
         if not tokens:
             raise ValueError("an empty prompt has no state to act in: give it at least one character.")
         return tokens
 
     def extend(self, prompt: Tokens, completion: Tokens, reply: Prompt) -> Tokens:
         """What stood, what was sampled, and the reply's bytes."""
-        return prompt + completion + self.encode(_chat(reply))
+        return prompt + completion + self.encode(as_lines(reply))
 
     def encode(self, text: str) -> Tokens:
         """The bytes of a text."""
@@ -110,7 +110,7 @@ class VectorCodec:
 
     def start(self, prompt: Prompt) -> Tokens:
         """The ids of the prompt's numbers."""
-        text = _flat(prompt)
+        text = as_words(prompt)
         numbers = _numbers(text)
         if len(numbers) != self.size or not np.isfinite(numbers).all():
             raise ValueError(
@@ -158,7 +158,7 @@ class HFCodec:
         if self.has_template:
             tokens = self._encode(self._render(_messages(prompt)))
         else:
-            tokens = self._encode(_chat(prompt), special=True)
+            tokens = self._encode(as_lines(prompt), special=True)
         if not tokens:
             raise ValueError("the prompt encodes to no token at all: give it at least one character.")
         return tokens
@@ -170,7 +170,7 @@ class HFCodec:
         model has seen no turn without one.
         """
         if not self.has_template:
-            return prompt + completion + self._encode(_chat(reply))
+            return prompt + completion + self._encode(as_lines(reply))
         closing = () if completion and completion[-1] in self.stop else (() if self.end is None else (self.end,))
         return prompt + completion + closing + self._encode(self._between + self._render(_messages(reply), first=False))
 
@@ -209,18 +209,25 @@ class HFCodec:
         return text[text.rindex(end) + len(end) :] if end and end in text else ""
 
     def _apply(self, messages: list[Message], generate: bool) -> str:
-        return str(self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=generate))
+        try:
+            return str(self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=generate))
+        except Exception as error:  # a template is a program, and raises what it likes
+            roles = ", ".join(message["role"] for message in messages)
+            raise ValueError(
+                f"the chat template of {self.tokenizer.name_or_path} cannot write turns of {roles}: {error}."
+            ) from error
 
 
 def _messages(prompt: Prompt) -> list[Message]:
     return [{"role": "user", "content": prompt}] if isinstance(prompt, str) else list(prompt)
 
 
-def _flat(prompt: Prompt) -> str:
+def as_words(prompt: Prompt) -> str:
+    """Plain text of a prompt for words and vectors."""
     return prompt if isinstance(prompt, str) else " ".join(message["content"] for message in prompt)
 
 
-def _chat(prompt: Prompt) -> str:
+def as_lines(prompt: Prompt) -> str:
     """Plain text of a prompt for a model without a chat template."""
     if isinstance(prompt, str):
         return prompt

@@ -26,7 +26,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from strop.evaluate import interval, paired_difference
 from strop.runs import provenance
 from strop.runs.directory import PROVENANCE, RunDirectory
 from strop.runs.files import Gone
@@ -37,7 +36,8 @@ from strop.runs.progress import Progress
 from strop.runs.records import Event
 from strop.spec import RECIPE, encode
 from strop.threads import threads_of
-from strop.verdicts import Verdict
+from strop.types import check_fields
+from strop.verdicts import Verdict, verdict
 
 ALGORITHMS = ("A2C", "DDPG", "DQN", "PPO", "SAC", "TD3")
 OURS = ("policy", "env", "seed", "verbose", "device", "action_noise", "tensorboard_log")
@@ -63,6 +63,8 @@ class ControlConfig:
     episodes          of a judgement, always from the same seeds, by the policy without noise
     eval_every        steps between judgements; 0 judges the start and the end
     checkpoint_every  steps between checkpoints
+    seed              of everything random
+    threads           of the processor; none takes every core this process may use
     """
 
     algorithm: str = "DDPG"
@@ -79,6 +81,7 @@ class ControlConfig:
     threads: int | None = None
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if self.algorithm not in ALGORITHMS:
             raise ValueError(f"algorithm={self.algorithm!r}: Stable-Baselines3 has {', '.join(ALGORITHMS)}.")
         for name in ("steps", "interactions", "episodes", "checkpoint_every"):
@@ -147,9 +150,7 @@ class ControlRun:
         """The first judgement against the last; nothing where there is only one."""
         if len(self.judged) < 2:
             return []
-        before, after = self.judged[min(self.judged)], self.judged[max(self.judged)]
-        difference = paired_difference(before, after)
-        return [Verdict("reward", interval(before), interval(after), difference, len(before))]
+        return [verdict("reward", self.judged[min(self.judged)], self.judged[max(self.judged)])]
 
 
 @global_state_kept()
@@ -159,11 +160,12 @@ def train(
     *,
     recipe: str = "",
     command: str = "",
-    progress: Progress | None = None,
+    keep_all: bool = False,
+    progress: Progress | bool = True,
 ) -> ControlRun:
     """Let Stable-Baselines3 learn, and keep what it measures in `directory` (default: runs/<date-time>).
 
-    Raises ImportError where it is not installed. A run that ends before its first checkpoint leaves nothing.
+    The rest is as in `strop.train`. Raises ImportError where it is not installed.
     """
     threads = threads_of(config.threads).number
     torch.set_num_threads(threads)
@@ -173,14 +175,14 @@ def train(
     files = {PROVENANCE: facts} | ({f"{RECIPE}.py": recipe} if recipe else {})
     make = RunDirectory.create if directory else RunDirectory.create_new
     home = make(Path(directory or f"runs/{datetime.now():%Y%m%d-%H%M%S}"), encode(config), files)
+    if keep_all:
+        home.checkpoints.keep_all()
     try:
-        with _Watcher(config, home, model, progress or Progress()) as watcher:
+        with _Watcher(config, home, model, Progress.of(progress)) as watcher:
             watcher.learn()
             return ControlRun(home, config, watcher.judged, watcher.interrupt.requested)
-    except Gone:
-        raise
-    except BaseException:
-        if not checkpoints(home):
+    except BaseException as error:
+        if not isinstance(error, Gone) and not checkpoints(home):
             shutil.rmtree(home.path, ignore_errors=True)
         raise
 
@@ -258,7 +260,7 @@ class _Watcher:
         beside = final.with_name(f".writing-{final.name}")
         self.model.save(beside)
         os.rename(beside, final)
-        for old in checkpoints(self.home)[:-KEEP_LAST]:
+        for old in [] if self.home.checkpoints.keeps_all else checkpoints(self.home)[:-KEEP_LAST]:
             old.unlink()
 
     def _judge(self) -> None:

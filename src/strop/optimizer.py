@@ -12,16 +12,32 @@ from torch.autograd.graph import increment_version
 from torch.nn import Parameter
 
 from strop.functional.bounds import check_at_least, check_below, check_not_negative, check_positive
-from strop.types import Batch, Last, Metrics, NonFinite, Policy, Schedule, State, merge_metrics
+from strop.types import Batch, Last, Metrics, NonFinite, Policy, Schedule, State, check_fields, merge_metrics
+
+CALMER = (
+    "Before it goes on, change what let it grow: a smaller algorithm.optimizer.lr, "
+    "a smaller algorithm.optimizer.max_grad_norm, dtype=float32, or rewards of smaller size."
+)
+"""What to do about a loss or a gradient that is not finite."""
+
+__all__ = ["SGD", "AdamW"]
+
+
+def __dir__() -> list[str]:
+    return __all__
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdamW:
     """AdamW (1711.05101).
 
-    lr            the rate: a number, or a schedule such as `Linear(start=1e-3, end=0.0, steps=500)`, which counts the
-                  steps of the optimiser (epochs and mini-batches make several of one step of the loop)
-    warmup_steps  the steps over which a factor rises linearly from 0 to 1, on top of `lr`
+    lr             the rate: a number, or a schedule such as `Linear(start=1e-3, end=0.0, steps=500)`, which counts the
+                   steps of the optimiser (epochs and mini-batches make several of one step of the loop)
+    betas          decay of the mean of the gradient and of its square
+    eps            added to the root of the mean square
+    weight_decay   share of a weight that goes at every step, times the rate
+    max_grad_norm  longer gradients are cut to it; none cuts none
+    warmup_steps   the steps over which a factor rises linearly from 0 to 1, on top of `lr`
     """
 
     lr: float | Schedule = 1e-5
@@ -32,6 +48,7 @@ class AdamW:
     warmup_steps: int = 0
 
     def __post_init__(self) -> None:
+        check_fields(self)
         _check(self.lr, self.max_grad_norm)
         for beta in self.betas:
             check_below("optimizer.betas", beta, 1.0)
@@ -53,13 +70,19 @@ class AdamW:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SGD:
-    """Plain gradient descent on the loss: what the textbook writes, and what tables need. `lr` is as in AdamW."""
+    """Plain gradient descent on the loss: what the textbook writes, and what tables need.
+
+    lr             the rate: a number, or a schedule, as in AdamW
+    momentum       share of the last step that goes on
+    max_grad_norm  longer gradients are cut to it; none cuts none
+    """
 
     lr: float | Schedule = 0.1
     momentum: float = 0.0
     max_grad_norm: float | None = None
 
     def __post_init__(self) -> None:
+        check_fields(self)
         _check(self.lr, self.max_grad_norm)
         check_below("optimizer.momentum", self.momentum, 1.0)
 
@@ -85,7 +108,7 @@ class Optimizer:
         total = 0.0
         for loss, metrics in terms:
             if not math.isfinite(loss.item()):
-                raise NonFinite(f"the loss ({loss.item()})", batch)
+                raise NonFinite(f"the loss ({loss.item()})", batch, CALMER)
             if loss.requires_grad:
                 loss.backward()  # type: ignore[no-untyped-call]
             collected.append(metrics)
@@ -110,7 +133,7 @@ class Optimizer:
         norm = torch.nn.utils.clip_grad_norm_(self.parameters, limit).item()
         if not math.isfinite(norm):
             self.inner.zero_grad(set_to_none=True)
-            raise NonFinite(f"the gradient (norm {norm})", batch)
+            raise NonFinite(f"the gradient (norm {norm})", batch, CALMER)
         return norm
 
     def _rate(self) -> float:

@@ -18,8 +18,9 @@ Tree: TypeAlias = "dict[str, Any]"
 WHOLE = ""
 """The key under which a tree holds the text for the field itself; the other keys are fields inside it."""
 NONE = ("none", "null")
-ROOMS = {"algorithm": "algorithms", "sampler": "samplers"}
+ROOMS = {"algorithm": "algorithms", "sampler": "samplers", "memory": "memory"}
 """Fields that hold one class of a room, and may be set by its name."""
+LISTS = (tuple, list, Sequence)
 WORDS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 
 
@@ -88,13 +89,13 @@ def _reweighted(what: str, rewards: Any, tree: Tree, path: str) -> Any:
 
 
 def _parse(text: str, record: Any, name: str, old: Any, whole: str) -> Any:
-    if name in ROOMS:
+    hint = hint_of(record, name, old)
+    if room_of(name, hint) and not (name == "memory" and text.lower() in NONE):
         return _component(name, text)
-    hint = _hint(record, name, old)
     try:
         return _value(text, hint)
     except ValueError:
-        allowed = _words(hint)
+        allowed = words_for(hint)
         if not allowed:
             raise ValueError(f"{whole}={text}: this cannot be set from the command line; set it in a recipe.") from None
         raise ValueError(f"{whole}={text}: allowed is {allowed}{_now(old)}.") from None
@@ -117,12 +118,26 @@ def _value(text: str, hint: Any) -> Any:
         return float(text)
     if hint is str:
         return text
-    if origin in (tuple, list, Sequence) or hint in (tuple, list):
+    if is_component(hint):
+        return hint() if text.lower() == hint.__name__.lower() else _refuse()
+    if origin in LISTS or hint in (tuple, list):
         items = json.loads(text) if text.startswith("[") else text.split(",")
         kind = options[0] if options else str
         values = [_value(str(item), kind) for item in items]
         return tuple(values) if (origin or hint) is tuple else values
     return _refuse()
+
+
+def room_of(name: str, hint: Any) -> str:
+    """The room whose classes a field holds; none where it is a plain text (Stable-Baselines3's algorithm)."""
+    return ROOMS.get(name, "") if hint is not str else ""
+
+
+def is_component(hint: Any) -> bool:
+    """Whether it is a record that is made from nothing, such as AdamW: its name may be typed."""
+    if not (isinstance(hint, type) and dataclasses.is_dataclass(hint)):
+        return False
+    return all(f.default is not f.default_factory for f in dataclasses.fields(hint))
 
 
 def _whole(text: str) -> int:
@@ -134,8 +149,16 @@ def _whole(text: str) -> int:
 
 
 def _first(text: str, options: tuple[Any, ...]) -> Any:
-    """Numbers and none before plain text, whatever order the union is written in."""
-    for option in sorted(options, key=lambda option: option is str):
+    """Numbers and none before plain text, whatever order the union is written in; a list before it only where it is
+    written as one."""
+    is_written_as_list = "," in text or text.startswith("[")
+
+    def rank(option: Any) -> int:
+        if option is str:
+            return 1
+        return 0 if is_written_as_list or typing.get_origin(option) not in LISTS else 2
+
+    for option in sorted(options, key=rank):
         try:
             return _value(text, option)
         except ValueError:
@@ -159,7 +182,7 @@ def _component(field: str, text: str) -> Any:
     return loader.load(ROOMS[field], found[text.lower()]).Config()
 
 
-def _hint(record: Any, name: str, old: Any) -> Any:
+def hint_of(record: Any, name: str, old: Any) -> Any:
     """The type of one field; where its annotation uses what only type checkers import, the type of its value."""
     kind = type(record)
     annotation = next(f.type for f in dataclasses.fields(kind) if f.name == name)
@@ -174,17 +197,19 @@ def _name(record: Any) -> str:
     return type(record).__qualname__.removesuffix(".Config")
 
 
-def _words(hint: Any) -> str:
+def words_for(hint: Any) -> str:
     """What a person may type for this type."""
     if typing.get_origin(hint) in (typing.Union, types.UnionType):
-        typed = [_words(option) for option in typing.get_args(hint)]
+        typed = [words_for(option) for option in typing.get_args(hint)]
         return " or ".join(word for word in dict.fromkeys(typed) if word)
     if typing.get_origin(hint) is typing.Literal:
         return " or ".join(map(str, typing.get_args(hint)))
     if hint in (None, type(None)):
         return "none"
-    if typing.get_origin(hint) in (list, tuple, Sequence):
-        return "a list such as a,b"
+    if is_component(hint):
+        return str(hint.__name__).lower()
+    if typing.get_origin(hint) in LISTS:
+        return "a list such as a,b" if words_for(typing.get_args(hint)[0]) else ""
     named = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
     return named.get(hint, "") if isinstance(hint, type) else ""
 

@@ -8,16 +8,30 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from strop.types import check_fields
+
+__all__ = ["Exponential", "Linear"]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Linear:
-    """From `start` at step 0 in a straight line to `end` at step `steps`; then it stays."""
+    """From `start` at step 0 in a straight line to `end` at step `steps`; then it stays.
+
+    start  the number at step 0
+    end    the number at step `steps`
+    steps  from start to end
+    """
 
     start: float
     end: float
     steps: int
 
     def __post_init__(self) -> None:
+        check_fields(self)
         _check_ends(self.start, self.end)
         if not self.steps >= 1:
             raise ValueError(f"Linear.steps={self.steps}: it takes at least 1 step from start to end.")
@@ -29,13 +43,19 @@ class Linear:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exponential:
-    """`start` times `factor` to the power of the step, and never beyond `end`."""
+    """`start` times `factor` to the power of the step, and never beyond `end`.
+
+    start   the number at step 0
+    end     where it stays
+    factor  from one step to the next; below 1 the number falls
+    """
 
     start: float
     end: float
     factor: float
 
     def __post_init__(self) -> None:
+        check_fields(self)
         _check_ends(self.start, self.end)
         if not 0.0 < self.factor < math.inf:
             raise ValueError(f"Exponential.factor={self.factor}: it is positive and finite; below 1 the number falls.")

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from strop.runs.directory import RunDirectory
-from strop.types import Task
+from strop.types import Task, storable
 
 RECIPE = "recipe"
 """The module name under which a recipe file is loaded."""
@@ -97,7 +97,7 @@ def from_files(run: Path) -> Any:
     spec = _spec_of(run)
     kind = _find(spec["class"])
     names = [f.name for f in dataclasses.fields(kind) if f.name in spec and f.name not in TASK_FILES]
-    return kind(**some_of(run, names), **{name: _read_tasks(run / f"{name}.jsonl") for name in TASK_FILES})
+    return kind(**some_of(run, names), **{name: read_tasks(run / f"{name}.jsonl") for name in TASK_FILES})
 
 
 def some_of(run: Path, names: Sequence[str]) -> dict[str, Any]:
@@ -132,7 +132,8 @@ def _again(module: Any, name: str, spec: Any) -> Any:
     return {key: (made[key][0], weight) for key, (_, weight) in spec["map"].items()}
 
 
-def _read_tasks(file: Path) -> list[Task]:
+def read_tasks(file: Path) -> list[Task]:
+    """The tasks of a run's tasks.jsonl or held_out.jsonl."""
     return [Task(**json.loads(line)) for line in file.read_text(encoding="utf-8").split("\n") if line]
 
 
@@ -185,6 +186,6 @@ def _source_hash(value: Any) -> str:
 def _task_line(task: Task) -> str:
     record = {"id": task.id, "prompt": task.prompt, "answer": task.answer, "data": dict(task.data)}
     try:
-        return json.dumps(record, ensure_ascii=False) + "\n"
+        return storable(json.dumps(record, ensure_ascii=False)) + "\n"
     except TypeError as error:
         raise ValueError(f"task {task.id}: its data must be JSON-able facts: {error}.") from None

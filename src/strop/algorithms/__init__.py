@@ -9,3 +9,7 @@ from strop import loader
 
 def __getattr__(name: str) -> Any:
     return loader.load("algorithms", name)
+
+
+def __dir__() -> list[str]:
+    return loader.configured("algorithms")

@@ -30,7 +30,7 @@ from strop.functional.returns import returns_to_go
 from strop.functional.values import n_step_advantage, td_errors
 from strop.memory import Fresh
 from strop.optimizer import SGD, AdamW
-from strop.types import Batch, Policy, Sampling, State, Update, merge_metrics
+from strop.types import Batch, Policy, Sampling, State, Update, check_fields, merge_metrics
 
 
 class A2C:
@@ -38,9 +38,15 @@ class A2C:
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config:
-        """`n_step` counts actions; none looks to the end of the episode.
+        """Its fields.
 
-        `correction` is for samples of another policy; it weighs the critic's loss as well.
+        optimizer   AdamW or SGD, with the learning rate
+        kl          the pull towards the policy at the start: weight, placement and estimator
+        discount    what a reward counts for one decision earlier; 1 counts all alike
+        n_step      actions until a target reads the critic; none looks to the end of the episode
+        critic      how values are learnt: weight, value clip, and whether by a network of their own
+        entropy     weight of the law's entropy, which is taken off the loss
+        correction  how samples of another policy are weighed; none trusts them; it weighs the critic's loss too
         """
 
         reads: ClassVar[str] = "tasks"
@@ -54,6 +60,7 @@ class A2C:
         correction: Correction | None = None
 
         def __post_init__(self) -> None:
+            check_fields(self)
             check_share("algorithm.discount", self.discount)
             check_at_least("algorithm.n_step", self.n_step, 1, none="looks to the end")
             check_not_negative("algorithm.entropy", self.entropy)

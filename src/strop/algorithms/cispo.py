@@ -31,7 +31,7 @@ from strop.functional.ratios import log_ratio
 from strop.memory import Fresh
 from strop.optimizer import SGD, AdamW
 from strop.scoring import Scorer
-from strop.types import Batch, Extras, Metrics, Policy, Sampling, State, Update
+from strop.types import Batch, Extras, Metrics, Policy, Sampling, State, Update, check_fields
 
 
 def cispo_loss(
@@ -56,9 +56,15 @@ class CISPO:
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config:
-        """`floor` and `cap` bound each token's ratio itself; `epochs` are optimiser steps on the same batch.
+        """Its fields.
 
-        `entropy` weighs the law's entropy, taken off the loss; `correction` is for samples of another policy.
+        optimizer   AdamW or SGD, with the learning rate
+        kl          the pull towards the policy at the start: weight, placement and estimator
+        floor       the least weight of a token's gradient: its ratio is not counted below
+        cap         the largest weight of a token's gradient: its ratio is not counted above
+        epochs      optimiser steps on the same batch
+        entropy     weight of the law's entropy, which is taken off the loss
+        correction  how samples of another policy are weighed; none trusts them
         """
 
         reads: ClassVar[str] = "tasks"
@@ -73,6 +79,7 @@ class CISPO:
         correction: Correction | None = None
 
         def __post_init__(self) -> None:
+            check_fields(self)
             if not 0.0 <= self.floor <= 1.0 <= self.cap:
                 raise ValueError(
                     f"algorithm.floor={self.floor}, algorithm.cap={self.cap}: they bound the ratio pi / pi_old itself, "

@@ -40,7 +40,7 @@ from strop.functional.ratios import check_clip
 from strop.memory import Fresh
 from strop.optimizer import SGD, AdamW
 from strop.scoring import Scorer
-from strop.types import Batch, Extras, Last, Mean, Metrics, Policy, Sampling, State, Update
+from strop.types import Batch, Extras, Last, Mean, Metrics, Policy, Sampling, State, Update, check_fields
 
 
 def returns_differ(returns: Sequence[float]) -> bool:
@@ -53,9 +53,16 @@ class DAPO:
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config:
-        """A step plays at most `oversampling` times its tasks; `overlong_tokens` 0 turns the soft penalty off.
+        """Its fields.
 
-        `clip_low` and `clip_high` bound each token's ratio; `correction` is for samples of another policy.
+        optimizer        AdamW or SGD, with the learning rate
+        clip_low         a token's ratio counts down to 1 - clip_low
+        clip_high        a token's ratio counts up to 1 + clip_high
+        epochs           optimiser steps on the same batch
+        overlong_tokens  the last so many of max_tokens cost reward, more and more; 0 turns it off
+        mask_truncated   answers that were cut at max_tokens have no loss
+        oversampling     a step plays at most so many times its tasks to find groups with signal
+        correction       how samples of another policy are weighed; none trusts them
         """
 
         reads: ClassVar[str] = "tasks"
@@ -70,6 +77,7 @@ class DAPO:
         correction: Correction | None = None
 
         def __post_init__(self) -> None:
+            check_fields(self)
             check_clip(self.clip_low, self.clip_high)
             check_at_least("algorithm.epochs", self.epochs, 1)
             check_not_negative("algorithm.overlong_tokens", self.overlong_tokens, hint="0 turns the penalty off")

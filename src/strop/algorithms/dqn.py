@@ -38,7 +38,7 @@ from strop.functional.windows import window
 from strop.memory import Replay
 from strop.optimizer import SGD, AdamW, trail
 from strop.readings import error_metrics, whole
-from strop.types import Batch, Heads, Metrics, Policy, Sampling, State, Update, Want
+from strop.types import Batch, Heads, Metrics, Policy, Sampling, State, Update, Want, check_fields
 
 
 def duel(advantage_NV: Tensor, value_N: Tensor) -> Tensor:
@@ -51,8 +51,17 @@ class DQN:
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config:
-        """`n_step` counts decisions (tokens), `huber` bounds the slope of an error (none: its square), `target_every`
-        counts updates. `dueling` needs policy.value_head=true."""
+        """Its fields.
+
+        optimizer     AdamW or SGD, with the learning rate
+        discount      what a reward counts for one decision earlier; 1 counts all alike
+        n_step        decisions (tokens) until a target reads the copy
+        double        the policy chooses the best action and the copy says what it is worth
+        dueling       Q is V plus an advantage; it needs policy.value_head=true
+        huber         the largest slope of an error; none squares every error
+        target_every  updates between two moves of the copy towards the policy
+        target_share  how far the copy moves; 1 makes it equal
+        """
 
         reads: ClassVar[str] = "tasks"
         memory: ClassVar[type] = Replay.Config
@@ -67,6 +76,7 @@ class DQN:
         target_share: float = 1.0
 
         def __post_init__(self) -> None:
+            check_fields(self)
             check_share("algorithm.discount", self.discount)
             check_at_least("algorithm.n_step", self.n_step, 1)
             check_positive("algorithm.huber", self.huber, none="takes the square of every error")

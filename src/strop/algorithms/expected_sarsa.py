@@ -25,7 +25,7 @@ from strop.functional.distributions import law
 from strop.memory import Fresh
 from strop.policies.table import Table
 from strop.tabular import Book, Decision, check_rates, require_table, sweep
-from strop.types import Batch, Policy, Sampling, State, Update
+from strop.types import Batch, Policy, Sampling, State, Update, check_fields
 
 
 def expected_value(q_V: Tensor, sampling: Sampling) -> float:
@@ -39,8 +39,13 @@ class ExpectedSARSA:
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config:
-        """`rate` is the learning rate (alpha), `rate_decay` the power by which visits shrink it; `target` is the law
-        whose values are learnt, none the one that acts."""
+        """Its fields.
+
+        rate        learning rate of a correction (alpha)
+        rate_decay  power by which visits shrink the rate; 0 keeps it
+        discount    what a reward counts for one decision earlier; 1 counts all alike
+        target      the law whose values are learnt; none takes the one that acts
+        """
 
         reads: ClassVar[str] = "tasks"
         memory: ClassVar[type] = Fresh.Config
@@ -55,6 +60,7 @@ class ExpectedSARSA:
             return self.target is not None
 
         def __post_init__(self) -> None:
+            check_fields(self)
             check_rates(self.rate, self.rate_decay, self.discount)
 
         def build(self, policy: Policy, sampling: Sampling, micro_tokens: int) -> ExpectedSARSA:

@@ -30,7 +30,7 @@ from strop.functional.ratios import check_clip
 from strop.memory import Fresh
 from strop.optimizer import SGD, AdamW
 from strop.scoring import Scorer
-from strop.types import Batch, Extras, Policy, Sampling, State, Update
+from strop.types import Batch, Extras, Policy, Sampling, State, Update, check_fields
 
 
 class GRPO:
@@ -38,9 +38,15 @@ class GRPO:
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config:
-        """`clip` bounds each token's ratio, `dual_clip` also where A < 0; `epochs` are steps a batch (the paper's mu).
+        """Its fields.
 
-        `entropy` weighs the law's entropy, taken off the loss; `correction` is for samples of another policy.
+        optimizer   AdamW or SGD, with the learning rate
+        kl          the pull towards the policy at the start: weight, placement and estimator
+        clip        a token's ratio counts within 1 - clip and 1 + clip
+        dual_clip   the most that a ratio counts for where A < 0; none sets no bound
+        epochs      optimiser steps on the same batch (the paper's mu)
+        entropy     weight of the law's entropy, which is taken off the loss
+        correction  how samples of another policy are weighed; none trusts them
         """
 
         reads: ClassVar[str] = "tasks"
@@ -55,6 +61,7 @@ class GRPO:
         correction: Correction | None = None
 
         def __post_init__(self) -> None:
+            check_fields(self)
             check_clip(self.clip, self.clip, self.dual_clip)
             check_at_least("algorithm.epochs", self.epochs, 1)
             check_not_negative("algorithm.entropy", self.entropy)

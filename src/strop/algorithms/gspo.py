@@ -33,7 +33,7 @@ from strop.functional.ratios import check_clip, clipped_loss, log_ratio, mean_lo
 from strop.memory import Fresh
 from strop.optimizer import SGD, AdamW
 from strop.scoring import Scorer
-from strop.types import Batch, Extras, Metrics, Policy, Sampling, State, Update
+from strop.types import Batch, Extras, Metrics, Policy, Sampling, State, Update, check_fields
 
 
 def gspo_loss(
@@ -56,9 +56,15 @@ class GSPO:
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config:
-        """`clip_low` and `clip_high` bound each sequence's ratio; `epochs` are optimiser steps on the same batch.
+        """Its fields.
 
-        `entropy` weighs the law's entropy, taken off the loss; `correction` is for samples of another policy.
+        optimizer   AdamW or SGD, with the learning rate
+        kl          the pull towards the policy at the start: weight, placement and estimator
+        clip_low    a sequence's ratio counts down to 1 - clip_low
+        clip_high   a sequence's ratio counts up to 1 + clip_high
+        epochs      optimiser steps on the same batch
+        entropy     weight of the law's entropy, which is taken off the loss
+        correction  how samples of another policy are weighed; none trusts them
         """
 
         reads: ClassVar[str] = "tasks"
@@ -73,6 +79,7 @@ class GSPO:
         correction: Correction | None = None
 
         def __post_init__(self) -> None:
+            check_fields(self)
             check_clip(self.clip_low, self.clip_high)
             check_at_least("algorithm.epochs", self.epochs, 1)
             check_not_negative("algorithm.entropy", self.entropy)

@@ -36,7 +36,7 @@ from strop.functional.returns import next_value
 from strop.memory import Replay
 from strop.optimizer import SGD, AdamW, trail
 from strop.readings import VALUE, error_metrics, state_value, whole
-from strop.types import Batch, Heads, Metrics, Policy, Sampling, State, Update, Want
+from strop.types import Batch, Heads, Metrics, Policy, Sampling, State, Update, Want, check_fields
 
 Q: frozenset[Want] = frozenset({"q"})
 
@@ -53,7 +53,15 @@ class ILQL:
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config:
-        """`level` of the expectile, `conservative` the weight of L_C (CQL), `target_share` the step of the copies."""
+        """Its fields.
+
+        optimizer     AdamW or SGD, with the learning rate
+        discount      what a reward counts for one decision earlier; 1 counts all alike
+        level         of the expectile: 0.5 is the data's own value, near 1 its best action
+        conservative  weight of L_C (CQL), which keeps Q low where the data is silent
+        target_share  how far the copies move towards the networks at every update
+        jitter        noise on the second network's start, in spreads of each tensor
+        """
 
         reads: ClassVar[str] = "tasks"
         memory: ClassVar[type] = Replay.Config
@@ -66,6 +74,7 @@ class ILQL:
         jitter: float = 0.01
 
         def __post_init__(self) -> None:
+            check_fields(self)
             check_share("algorithm.discount", self.discount)
             if not 0.0 < self.level < 1.0:
                 raise ValueError(f"algorithm.level={self.level}: an expectile lies between 0 and 1; 0.5 is the mean.")

@@ -32,7 +32,7 @@ from strop.functional.preferences import mismatched, present
 from strop.memory import Dataset
 from strop.optimizer import SGD, AdamW
 from strop.scoring import score
-from strop.types import Batch, Last, Mean, Metrics, Policy, Sampling, State, Update
+from strop.types import Batch, Last, Mean, Metrics, Policy, Sampling, State, Update, check_fields
 
 
 def kto_loss(ratio_E: Tensor, desirable_E: Tensor, baseline: float, beta: float) -> Tensor:
@@ -46,7 +46,14 @@ class KTO:
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config:
-        """`beta` is the KL's weight; an answer is desirable if its return is above `threshold`."""
+        """Its fields.
+
+        optimizer    AdamW or SGD, with the learning rate
+        beta         weight of the KL to the start: the larger, the closer the policy stays
+        desirable    weight of the good answers
+        undesirable  weight of the bad answers
+        threshold    an answer is good if its return is above
+        """
 
         reads: ClassVar[str] = "preferences"
         memory: ClassVar[type] = Dataset.Config
@@ -57,6 +64,7 @@ class KTO:
         threshold: float = 0.5
 
         def __post_init__(self) -> None:
+            check_fields(self)
             check_positive("algorithm.beta", self.beta)
             check_not_negative("algorithm.desirable", self.desirable)
             check_not_negative("algorithm.undesirable", self.undesirable)

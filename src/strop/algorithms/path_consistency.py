@@ -36,7 +36,7 @@ from strop.functional.windows import window
 from strop.memory import Replay
 from strop.optimizer import SGD, AdamW, trail
 from strop.readings import whole
-from strop.types import Batch, Heads, Max, Mean, Metrics, Policy, Sampling, State, Update, Want
+from strop.types import Batch, Heads, Max, Mean, Metrics, Policy, Sampling, State, Update, Want, check_fields
 
 
 class PathConsistency:
@@ -44,8 +44,15 @@ class PathConsistency:
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config:
-        """`beta` weighs the KL to the start, `n_step` counts decisions (none: to the pick's end), `unified` reads V
-        off the logits and needs no value head."""
+        """Its fields.
+
+        optimizer     AdamW or SGD, with the learning rate
+        beta          weight of the KL to the start: the larger, the closer the policy stays
+        discount      what a reward counts for one decision earlier; 1 counts all alike
+        n_step        decisions of a path; none goes to the end of the pick
+        unified       reads V off the logits and needs no value head
+        target_share  how far the copy moves towards the policy at every update
+        """
 
         reads: ClassVar[str] = "tasks"
         memory: ClassVar[type] = Replay.Config
@@ -58,6 +65,7 @@ class PathConsistency:
         target_share: float = 0.01
 
         def __post_init__(self) -> None:
+            check_fields(self)
             check_positive("algorithm.beta", self.beta, hint="DQN is the method without entropy")
             check_share("algorithm.discount", self.discount)
             check_at_least("algorithm.n_step", self.n_step, 1, none="goes to the end")

@@ -39,7 +39,7 @@ from strop.functional.values import gae, td_errors
 from strop.memory import Fresh
 from strop.optimizer import SGD, AdamW
 from strop.streams import stream
-from strop.types import Batch, Last, Metrics, Policy, Sampling, State, Update, merge_metrics
+from strop.types import Batch, Last, Metrics, Policy, Sampling, State, Update, check_fields, merge_metrics
 
 
 class PPO:
@@ -47,10 +47,20 @@ class PPO:
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config:
-        """`clip` bounds each token's ratio, `dual_clip` also where A < 0; `trace` is GAE's lambda.
+        """Its fields. An epoch is a pass in `minibatches` steps.
 
-        An epoch is a pass in `minibatches` steps. `correction` is for samples of another policy; it weighs the critic's
-        loss as well.
+        optimizer      AdamW or SGD, with the learning rate
+        kl             the pull towards the policy at the start: weight, placement and estimator
+        kl_controller  steers kl.weight towards a KL; none keeps the weight
+        clip           a token's ratio counts within 1 - clip and 1 + clip
+        dual_clip      the most that a ratio counts for where A < 0; none sets no bound
+        critic         how values are learnt: weight, value clip, and whether by a network of their own
+        entropy        weight of the law's entropy, which is taken off the loss
+        discount       what a reward counts for one decision earlier; 1 counts all alike
+        trace          GAE's lambda: 0 trusts the critic, 1 the returns
+        epochs         passes over the same batch
+        minibatches    optimiser steps in a pass
+        correction     how samples of another policy are weighed; none trusts them; it weighs the critic's loss too
         """
 
         reads: ClassVar[str] = "tasks"
@@ -69,6 +79,7 @@ class PPO:
         correction: Correction | None = None
 
         def __post_init__(self) -> None:
+            check_fields(self)
             check_clip(self.clip, self.clip, self.dual_clip)
             check_not_negative("algorithm.entropy", self.entropy)
             check_share("algorithm.discount", self.discount)

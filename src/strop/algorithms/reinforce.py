@@ -30,7 +30,7 @@ from strop.functional.returns import position_in_chain, returns_to_go
 from strop.memory import Fresh
 from strop.optimizer import SGD, AdamW
 from strop.scoring import Scorer
-from strop.types import Batch, Last, Policy, Sampling, State, Update
+from strop.types import Batch, Last, Policy, Sampling, State, Update, check_fields
 
 
 class REINFORCE:
@@ -38,9 +38,15 @@ class REINFORCE:
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config:
-        """`baseline_decay` is the share of the old mean that stays; none switches the baseline off.
+        """Its fields.
 
-        `entropy` weighs the law's entropy, taken off the loss; `correction` is for samples of another policy.
+        optimizer       AdamW or SGD, with the learning rate
+        kl              the pull towards the policy at the start: weight, placement and estimator
+        discount        what a reward counts for one decision earlier; 1 counts all alike
+        discount_state  late decisions count less too, as the discounted objective has it
+        baseline_decay  share of the old mean return that stays in the baseline; none has no baseline
+        entropy         weight of the law's entropy, which is taken off the loss
+        correction      how samples of another policy are weighed; none trusts them
         """
 
         reads: ClassVar[str] = "tasks"
@@ -54,6 +60,7 @@ class REINFORCE:
         correction: Correction | None = None
 
         def __post_init__(self) -> None:
+            check_fields(self)
             check_share("algorithm.discount", self.discount)
             check_below("algorithm.baseline_decay", self.baseline_decay, 1.0, none="takes no baseline")
             check_not_negative("algorithm.entropy", self.entropy)

@@ -34,7 +34,7 @@ from strop.functional.returns import returns_to_go
 from strop.memory import Fresh
 from strop.optimizer import SGD, AdamW
 from strop.scoring import Scorer
-from strop.types import Batch, Extras, Policy, Sampling, State, Update
+from strop.types import Batch, Extras, Policy, Sampling, State, Update, check_fields
 
 
 class REINFORCEPlusPlus:
@@ -42,9 +42,16 @@ class REINFORCEPlusPlus:
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config:
-        """`group_baseline` takes the group's mean return off before whitening; `clip` bounds each token's ratio.
+        """Its fields.
 
-        `entropy` weighs the law's entropy, taken off the loss; `correction` is for samples of another policy.
+        optimizer       AdamW or SGD, with the learning rate
+        kl              the pull towards the policy at the start: weight, placement and estimator
+        discount        what a reward counts for one decision earlier; 1 counts all alike
+        group_baseline  takes the group's mean return off before whitening
+        clip            a token's ratio counts within 1 - clip and 1 + clip
+        epochs          optimiser steps on the same batch
+        entropy         weight of the law's entropy, which is taken off the loss
+        correction      how samples of another policy are weighed; none trusts them
         """
 
         reads: ClassVar[str] = "tasks"
@@ -59,6 +66,7 @@ class REINFORCEPlusPlus:
         correction: Correction | None = None
 
         def __post_init__(self) -> None:
+            check_fields(self)
             check_share("algorithm.discount", self.discount)
             check_clip(self.clip, self.clip)
             check_at_least("algorithm.epochs", self.epochs, 1)

@@ -30,7 +30,7 @@ from strop.functional.objectives import policy_gradient
 from strop.memory import Fresh
 from strop.optimizer import SGD, AdamW
 from strop.scoring import Scorer
-from strop.types import Batch, Extras, Mean, Policy, Sampling, Source, State, Update
+from strop.types import Batch, Extras, Mean, Policy, Sampling, Source, State, Update, check_fields
 
 GREEDY = tuple(Source).index(Source.GREEDY)
 
@@ -48,7 +48,13 @@ class ReMax:
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config:
-        """`entropy` weighs the law's entropy, taken off the loss; `correction` is for samples of another policy."""
+        """Its fields.
+
+        optimizer   AdamW or SGD, with the learning rate
+        kl          the pull towards the policy at the start: weight, placement and estimator
+        entropy     weight of the law's entropy, which is taken off the loss
+        correction  how samples of another policy are weighed; none trusts them
+        """
 
         reads: ClassVar[str] = "tasks"
         memory: ClassVar[type] = Fresh.Config
@@ -59,6 +65,7 @@ class ReMax:
         correction: Correction | None = None
 
         def __post_init__(self) -> None:
+            check_fields(self)
             check_not_negative("algorithm.entropy", self.entropy)
 
         def build(self, policy: Policy, sampling: Sampling, micro_tokens: int) -> ReMax:

@@ -31,7 +31,7 @@ from strop.functional.preferences import Pairs, ordered_pairs, require_pairs
 from strop.functional.reading import read_after_last
 from strop.memory import Dataset
 from strop.optimizer import SGD, AdamW
-from strop.types import Batch, Last, Mean, Metrics, Policy, Sampling, State, Update, merge_metrics
+from strop.types import Batch, Last, Mean, Metrics, Policy, Sampling, State, Update, check_fields, merge_metrics
 
 
 def bradley_terry_loss(
@@ -46,7 +46,12 @@ class RewardModel:
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config:
-        """`margin` is asked of a pair for each unit by which its returns differ; `centring` pulls scores to mean 0."""
+        """Its fields.
+
+        optimizer  AdamW or SGD, with the learning rate
+        margin     what is asked of a pair for each unit by which its returns differ
+        centring   pulls the scores to mean 0
+        """
 
         reads: ClassVar[str] = "preferences"
         memory: ClassVar[type] = Dataset.Config
@@ -55,6 +60,7 @@ class RewardModel:
         centring: float = 0.01
 
         def __post_init__(self) -> None:
+            check_fields(self)
             check_not_negative("algorithm.margin", self.margin)
             check_not_negative("algorithm.centring", self.centring)
 

@@ -29,7 +29,7 @@ from strop.functional.ratios import check_clip
 from strop.memory import Fresh
 from strop.optimizer import SGD, AdamW
 from strop.scoring import Scorer
-from strop.types import Batch, Extras, Policy, Sampling, State, Update
+from strop.types import Batch, Extras, Policy, Sampling, State, Update, check_fields
 
 
 class RLOO:
@@ -37,9 +37,14 @@ class RLOO:
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config:
-        """`clip` bounds the sequence ratio; `epochs` are optimiser steps on the same batch.
+        """Its fields.
 
-        `entropy` weighs the law's entropy, taken off the loss; `correction` is for samples of another policy.
+        optimizer   AdamW or SGD, with the learning rate
+        kl          the pull towards the policy at the start: weight, placement and estimator
+        clip        a sequence's ratio counts within 1 - clip and 1 + clip
+        epochs      optimiser steps on the same batch
+        entropy     weight of the law's entropy, which is taken off the loss
+        correction  how samples of another policy are weighed; none trusts them
         """
 
         reads: ClassVar[str] = "tasks"
@@ -53,6 +58,7 @@ class RLOO:
         correction: Correction | None = None
 
         def __post_init__(self) -> None:
+            check_fields(self)
             check_clip(self.clip, self.clip)
             check_at_least("algorithm.epochs", self.epochs, 1)
             check_not_negative("algorithm.entropy", self.entropy)

@@ -32,7 +32,7 @@ from strop.functional.ratios import log_ratio
 from strop.memory import Fresh
 from strop.optimizer import SGD, AdamW
 from strop.scoring import Scorer
-from strop.types import Batch, Extras, Metrics, Policy, Sampling, State, Update
+from strop.types import Batch, Extras, Metrics, Policy, Sampling, State, Update, check_fields
 
 
 def sapo_loss(
@@ -56,9 +56,15 @@ class SAPO:
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config:
-        """`tau_positive` and `tau_negative` say how fast a token fades; `epochs` are optimiser steps a batch.
+        """Its fields.
 
-        `entropy` weighs the law's entropy, taken off the loss; `correction` is for samples of another policy.
+        optimizer     AdamW or SGD, with the learning rate
+        kl            the pull towards the policy at the start: weight, placement and estimator
+        tau_positive  how fast a token of a good answer fades away from ratio 1
+        tau_negative  how fast a token of another answer does
+        epochs        optimiser steps on the same batch
+        entropy       weight of the law's entropy, which is taken off the loss
+        correction    how samples of another policy are weighed; none trusts them
         """
 
         reads: ClassVar[str] = "tasks"
@@ -73,6 +79,7 @@ class SAPO:
         correction: Correction | None = None
 
         def __post_init__(self) -> None:
+            check_fields(self)
             check_positive("algorithm.tau_positive", self.tau_positive)
             check_positive("algorithm.tau_negative", self.tau_negative)
             check_at_least("algorithm.epochs", self.epochs, 1)

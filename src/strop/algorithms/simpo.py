@@ -24,7 +24,7 @@ from strop.comparing import PairScorer, Side
 from strop.functional.bounds import check_not_negative, check_positive
 from strop.memory import Dataset
 from strop.optimizer import SGD, AdamW
-from strop.types import Batch, Metrics, Policy, Sampling, State, Update
+from strop.types import Batch, Metrics, Policy, Sampling, State, Update, check_fields
 
 
 def simpo_loss(chosen_mean_P: Tensor, rejected_mean_P: Tensor, beta: float, gamma: float) -> Tensor:
@@ -37,7 +37,12 @@ class SimPO:
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config:
-        """`beta` scales the difference of mean log-probs; `gamma` is the margin asked for."""
+        """Its fields.
+
+        optimizer  AdamW or SGD, with the learning rate
+        beta       scales the difference of mean log-probs
+        gamma      the margin that is asked for
+        """
 
         reads: ClassVar[str] = "preferences"
         memory: ClassVar[type] = Dataset.Config
@@ -46,6 +51,7 @@ class SimPO:
         gamma: float = 1.0
 
         def __post_init__(self) -> None:
+            check_fields(self)
             check_positive("algorithm.beta", self.beta)
             check_not_negative("algorithm.gamma", self.gamma)
 

@@ -32,7 +32,7 @@ from strop.functional.ratios import log_ratio
 from strop.functional.values import vtrace
 from strop.memory import Replay
 from strop.optimizer import SGD, AdamW
-from strop.types import Batch, Mean, Metrics, Policy, Sampling, Source, State, Update, merge_metrics
+from strop.types import Batch, Mean, Metrics, Policy, Sampling, Source, State, Update, check_fields, merge_metrics
 
 DATA = tuple(Source).index(Source.DATA)
 
@@ -42,7 +42,15 @@ class VTrace:
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config:
-        """`ratio_cap` and `trace_cap` are the paper's rho-bar and c-bar."""
+        """Its fields.
+
+        optimizer  AdamW or SGD, with the learning rate
+        discount   what a reward counts for one decision earlier; 1 counts all alike
+        ratio_cap  most that a ratio counts for in the target (the paper's rho-bar)
+        trace_cap  most that a ratio counts for in what is passed back (the paper's c-bar)
+        critic     how values are learnt: weight, value clip, and whether by a network of their own
+        entropy    weight of the law's entropy, which is taken off the loss
+        """
 
         reads: ClassVar[str] = "tasks"
         memory: ClassVar[type] = Replay.Config
@@ -54,6 +62,7 @@ class VTrace:
         entropy: float = 0.01
 
         def __post_init__(self) -> None:
+            check_fields(self)
             check_share("algorithm.discount", self.discount)
             if not 0.0 < self.trace_cap <= self.ratio_cap:
                 raise ValueError(

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import difflib
+import shlex
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from strop.cli.abilities import why_mute
 from strop.cli.errors import Problem
 from strop.cli.output import say
+from strop.policies.folder import ADAPTER
 from strop.policies.models import SOURCES, local_models
-from strop.runs.directory import RunDirectory, Selector, is_run, parse_run
+from strop.runs.directory import RunDirectory, Selector, is_run, is_sweep, parse_run
 
 if TYPE_CHECKING:
     from strop.types import Codec, Policy, Sampling
@@ -30,11 +33,11 @@ def as_run(typed: str) -> tuple[RunDirectory, Selector] | None:
     """The run and checkpoint that are meant, None where a model is. Raises where it is neither."""
     name = typed.rpartition("@")[0] or typed
     runs = Path("runs")
-    if any(is_run(place) for text in (typed, name) for place in (Path(text), runs / text)):
+    if any(is_run(place) or is_sweep(place) for text in (typed, name) for place in (Path(text), runs / text)):
         return parse_run(typed)
     models = [model.name for model in local_models()]
     path = Path(typed)
-    if typed in models or (path / "config.json").is_file():
+    if typed in models or any((path / name).is_file() for name in ("config.json", ADAPTER)):
         return None
     if path.is_dir():
         raise Problem(f"{typed} is no run (it has no run.sqlite) and no model folder (it has no config.json).")
@@ -63,5 +66,7 @@ def actor(typed: str) -> Actor:
     from strop.run import Run
 
     directory, selector = found
+    if reason := why_mute(directory.config(), str(directory.path)):
+        raise Problem(reason, hint=f"strop show {shlex.quote(str(directory.path))}")
     trained, own, sampling = Run(directory, selector).actor()
     return Actor(trained, own, replace(sampling, epsilon=0.0), str(directory.path))

@@ -3,33 +3,48 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from strop.cli.errors import Problem
 from strop.cli.output import say
+from strop.data.played import is_played, played_episode
 from strop.runs.directory import RunDirectory, Selector
+from strop.spec import read_tasks
+from strop.types import Codec, Prompt, Sampling, Task, Tokens
 from strop.verdicts import Verdict, verdicts_of
+
+if TYPE_CHECKING:
+    from strop.policies.card import Usage
+
+SCORING = ("RewardModel", "ProcessRewardModel")
 
 
 def export_run(directory: RunDirectory, selector: Selector, folder: str) -> None:
     """Export a checkpoint; its folder on stdout."""
-    from strop.policies.export import Card, export
+    from strop.policies.card import Card
+    from strop.policies.export import export
+    from strop.policies.origin import FROM_SCRATCH, origin_of
     from strop.run import Run
 
     into = Path(folder)
     if into.exists() and (not into.is_dir() or any(into.iterdir())):
         raise Problem(f"{into} exists and is not empty; it is left as it is.", hint="choose another DIR")
     step = directory.checkpoint_step(selector)
-    policy, codec, _ = Run(directory, step).actor()
-    config, origin = directory.config(), directory.provenance()
+    config, made = directory.config(), directory.provenance()
+    _refuse_scores(directory, _algorithm(config))
+    policy, codec, sampling = Run(directory, step).actor()
+    base = _base(config["policy"])
     card = Card(
-        title=into.name,
-        base=_base(config["policy"]),
-        command=str(origin.get("command", "")),
+        title=into.resolve().name,
+        origin=origin_of(base) if base else FROM_SCRATCH,
+        algorithm=_algorithm(config),
+        command=str(made.get("command", "")),
         steps=step,
         verdicts=tuple(_row(verdict) for verdict in _verdicts(directory, step)),
-        strop=str(origin.get("versions", {}).get("strop", "")),
+        strop=str(made.get("versions", {}).get("strop", "")),
+        usage=_usage(directory, config, codec, sampling),
     )
     gap = export(policy, codec, into, card)
     print(into)
@@ -40,6 +55,43 @@ def export_run(directory: RunDirectory, selector: Selector, folder: str) -> None
 def _base(policy: Any) -> str:
     """The base model's name; empty of a model from scratch."""
     return str(policy.get("model", "")) if isinstance(policy, dict) else str(policy)
+
+
+def _algorithm(config: Mapping[str, Any]) -> str:
+    return str(config["algorithm"]["class"]).partition(":")[2].removesuffix(".Config")
+
+
+def _refuse_scores(directory: RunDirectory, algorithm: str) -> None:
+    if algorithm in SCORING:
+        raise Problem(
+            f"{directory.path} trained a reward model: its scores have no place in a causal language model's folder.",
+            hint=f"in Python: strop.TrainedScore({str(directory.path)!r})(prompt, texts)",
+        )
+
+
+def _usage(directory: RunDirectory, config: Mapping[str, Any], codec: Codec, sampling: Sampling) -> Usage:
+    """How the policy was spoken to. The example is the tasks' shortest prompt, with a system prompt if any has one."""
+    from strop.policies.card import Usage
+
+    tasks = read_tasks(directory.path / "tasks.jsonl")
+    is_told = config["environment"].get("name", "").endswith(":SingleTurn")
+    prompts = [task.prompt for task in tasks if task.prompt and is_told]
+    systems = list(dict.fromkeys(filter(None, map(_system, prompts))))
+    shortest = min(prompts, key=lambda prompt: (not _system(prompt), len(str(prompt))), default=None)
+    return Usage(prompt=shortest or _first_tokens(directory, codec, tasks), systems=systems, sampling=sampling)
+
+
+def _first_tokens(directory: RunDirectory, codec: Codec, tasks: Sequence[Task]) -> Tokens:
+    """What an environment began an episode with: it may say other words than the task's."""
+    if is_played(tasks[0]):
+        return played_episode(tasks[0], codec, group=0).turns[0].prompt
+    with directory.reader() as store:
+        return next((one.turns[0].prompt for one in store.episodes("train", store.latest_step()) if one.turns), ())
+
+
+def _system(prompt: Prompt) -> str:
+    """The system prompt that a prompt begins with; empty where it has none."""
+    return "" if isinstance(prompt, str) or prompt[0]["role"] != "system" else prompt[0]["content"]
 
 
 def _verdicts(directory: RunDirectory, step: int) -> list[Verdict]:

@@ -1,14 +1,18 @@
 """draw the learning curves of one or more runs as a picture
 
-The format follows the file's ending: .png, .svg or .pdf.
+A sweep is drawn as all of its runs. The format follows the file's ending: .png, .svg or .pdf.
 """
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from strop.cli.errors import DONE
+
+if TYPE_CHECKING:
+    from strop.runs.directory import RunDirectory
 
 EXAMPLES = """\
 examples:
@@ -19,14 +23,23 @@ examples:
 
 def add(parser: argparse.ArgumentParser) -> None:
     """The arguments."""
-    parser.add_argument("runs", nargs="+", metavar="RUN", help="a run's folder, or its name in ./runs")
+    parser.add_argument("runs", nargs="+", metavar="RUN", help="a run's or a sweep's folder, or its name in ./runs")
     parser.add_argument("-o", "--output", metavar="FILE", required=True, help="the picture to write")
 
 
 def run(args: argparse.Namespace) -> int:
     """Draw, and print where."""
     from strop.curves import draw
-    from strop.runs.directory import find_run
 
-    print(draw([find_run(name) for name in args.runs], Path(args.output)))
+    print(draw([run for name in args.runs for run in _runs(name)], Path(args.output)))
     return DONE
+
+
+def _runs(name: str) -> list[RunDirectory]:
+    """One run, or those of a sweep."""
+    from strop.cli import show_sweep
+    from strop.runs import sweep
+    from strop.runs.directory import find_run, find_sweep
+
+    found = find_sweep(name)
+    return show_sweep.begun(sweep.read(found), found) if found else [find_run(name)]

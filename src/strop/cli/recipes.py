@@ -79,7 +79,7 @@ def override(config: C, overrides: Sequence[str]) -> C:
     try:
         return apply(config, overrides)
     except ValueError as error:
-        raise Usage(str(error), hint="strop train RECIPE --dry-run shows every field of the plan") from error
+        raise Usage(str(error), hint="strop train RECIPE --fields lists every field") from error
 
 
 def _from_file(path: Path) -> TrainConfig | ControlConfig:
@@ -111,7 +111,7 @@ def _guarded(path: Path, call: Callable[[], Any]) -> Any:
         raise Problem(
             f"{error.filename or path}, line {error.lineno}: {error.msg}: {(error.text or '').strip()}"
         ) from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         if isinstance(error, ImportError) and "pip install" in str(error):
             raise
         lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]

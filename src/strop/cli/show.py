@@ -1,6 +1,7 @@
 """show a run in the terminal: status, config, curves, verdicts, events, best and worst episode
 
-Reads the run's files beside the process that trains it, and loads no model.
+Reads the run's files beside the process that trains it, and loads no model. A sweep is shown as its table: means over
+seeds, and every run.
 """
 
 from __future__ import annotations
@@ -14,24 +15,30 @@ examples:
   strop show runs/first
   strop show first --episodes 10
   strop show first --json
+  strop show runs/sweep
 """
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """The arguments."""
-    parser.add_argument("run_name", metavar="RUN", help="a run's folder, or its name in ./runs")
+    parser.add_argument("run_name", metavar="RUN", help="a run's or a sweep's folder, or its name in ./runs")
     parser.add_argument("--episodes", type=int, metavar="STEP", help="every training episode of a step instead")
+    parser.add_argument("--verbose", action="store_true", help="every field of its config, defaults too")
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the page."""
-    from strop.cli import run_page
-    from strop.runs.directory import find_run
+    from strop.cli import run_page, show_sweep
+    from strop.runs import sweep
+    from strop.runs.directory import find_run, find_sweep
 
+    if args.episodes is None and (found := find_sweep(args.run_name)):
+        show_sweep.page(sweep.read(found), found, {}, as_json=args.json)
+        return DONE
     directory = find_run(args.run_name)
     if args.episodes is not None:
         run_page.episodes(directory, args.episodes, as_json=args.json)
     else:
-        run_page.page(directory, as_json=args.json)
+        run_page.page(directory, as_json=args.json, verbose=args.verbose)
     return DONE

@@ -2,9 +2,9 @@
 
 RECIPE is a name (strop list recipes) or a file with `def recipe() -> strop.TrainConfig` (strop new my.py writes one).
 Fields are set as path.to.field=value, for example steps=20, sampling.temperature=0.7, algorithm=rloo, policy.lora=none,
-data=tasks.jsonl, rewards.length=0.5. With --resume the run goes on from its last checkpoint; a changed field, or a
-changed RECIPE, is recorded in the run as a fork. Ctrl-C, or a scheduler's SIGTERM,
-ends the run after the step in progress and saves it (exit codes 130 and 143); a second one stops at once.
+data=tasks.jsonl, rewards.length=0.5; --fields lists them all. With --resume the run goes on from its last checkpoint; a
+changed field, or a changed RECIPE, is recorded in the run as a fork. Ctrl-C, or a scheduler's SIGTERM, ends it after
+the step in progress and saves it (exit codes 130 and 143); a second one stops at once.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ examples:
   strop train two_words
   strop train story steps=20 sampling.temperature=0.7 --run runs/first
   strop train my.py data=tasks.jsonl --dry-run
+  strop train two_words algorithm=sarsa --fields
   strop train --resume --run runs/first steps=200
 """
 
@@ -30,23 +31,33 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dry-run", action="store_true", help="print the plan and two prompts; train and write nothing"
     )
-    parser.add_argument("--json", action="store_true", help="print the plan or the result as JSON")
+    parser.add_argument("--verbose", action="store_true", help="every field in the plan, defaults too")
+    parser.add_argument(
+        "--keep-all", action="store_true", help="keep every checkpoint (RUN@STEP), also whenever the run goes on"
+    )
+    parser.add_argument(
+        "--fields", action="store_true", help="list every field that can be set: its value, type, default and meaning"
+    )
+    parser.add_argument("--json", action="store_true", help="print the plan, the fields or the result as JSON")
 
 
 def run(args: argparse.Namespace) -> int:
     """Train, and say whether it got better."""
-    from strop.cli import controlling, show_plan, show_result, training
+    from strop.cli import controlling, show_fields, show_plan, show_result, training
 
     job = training.job(args.words, args.run, args.resume)
     from strop.control import ControlConfig  # after what was typed has been understood: it loads torch
 
+    if args.fields:
+        show_fields.page(job.config, as_json=args.json)
+        return DONE
     if isinstance(job.config, ControlConfig):
-        return controlling.train(job, job.config, args.dry_run, args.json)
+        return controlling.train(job, job.config, args.dry_run, args.json, args.verbose, args.keep_all)
     if args.dry_run:
-        show_plan.dry_run(job.config, as_json=args.json)
+        show_plan.dry_run(job.config, as_json=args.json, verbose=args.verbose)
         return DONE
     with training.claimed(job) as job:
-        done, seconds = training.train(job)
+        done, seconds = training.train(job, args.verbose, args.keep_all)
     show_result.result(done, seconds, as_json=args.json)
     if done.interrupted:
         show_result.how_to_resume(job)

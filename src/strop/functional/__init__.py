@@ -12,3 +12,7 @@ from strop import loader
 
 def __getattr__(name: str) -> Any:
     return loader.load("functional", name)
+
+
+def __dir__() -> list[str]:
+    return loader.names("functional")

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from strop.functional.aggregation import num_actions_E, scored_actions, spread, sum_per_pick
 from strop.functional.bounds import check_at_least, check_share
-from strop.types import Batch, Last, Mean, Metrics
+from strop.types import Batch, Last, Mean, Metrics, check_fields
 
 Level = Literal["token", "sequence"]
 Kind = Literal["truncate", "mask"]
@@ -33,11 +33,14 @@ KINDS = ("truncate", "mask")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Correction:
-    """How samples of another policy are weighed.
+    """How samples of another policy are weighed. The episodes of one step are of one version; a replay memory holds
+    many, and has a `max_staleness` of its own.
 
-    `cap` and `floor` bound the weight (`floor` acts with kind "mask"); what is more than `max_staleness` versions
-    behind the newest of the batch is masked, none keeps all. The episodes of one step are of one version; a replay
-    memory holds many, and has a `max_staleness` of its own.
+    level          what has one weight: a token, or a whole sequence
+    kind           what happens beyond the bounds: the weight is cut (truncate), or its token left out (mask)
+    cap            the largest weight
+    floor          the least weight; with kind "mask" only
+    max_staleness  versions behind the newest of the batch that still count; none counts all
     """
 
     level: Level = "token"
@@ -47,6 +50,7 @@ class Correction:
     max_staleness: int | None = None
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if self.level not in LEVELS:
             raise ValueError(f"correction.level={self.level!r}: allowed are {', '.join(LEVELS)}.")
         if self.kind not in KINDS:

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from strop.functional.bounds import check_at_least, check_not_negative, check_positive
+from strop.types import check_fields
 
 Estimator = Literal["k1", "k2", "k3", "k3_ratio", "full"]
 Placement = Literal["reward", "loss"]
@@ -31,13 +32,19 @@ PLACEMENTS = ("reward", "loss")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KL:
-    """The pull towards the reference: weight (0: no reference is made), where it acts, and by which estimator."""
+    """The pull towards the reference, which is the policy at the start.
+
+    weight     of the KL; 0 is off, and no reference is made
+    placement  where it acts: taken off the reward, or added to the loss
+    estimator  from one sample a token (k1, k2, k3, k3_ratio), or over the whole law (full)
+    """
 
     weight: float = 0.0
     placement: Placement = "reward"
     estimator: Estimator = "k1"
 
     def __post_init__(self) -> None:
+        check_fields(self)
         check_not_negative("kl.weight", self.weight, hint="0 is off")
         if self.placement not in PLACEMENTS:
             raise ValueError(f"kl.placement={self.placement!r}: allowed are {', '.join(PLACEMENTS)}.")
@@ -57,12 +64,16 @@ class KLController:
     """Steers kl.weight towards `target` nats a sequence (Ziegler et al. 2019, 1909.08593, sec. 2.2).
 
     After a batch of n episodes: weight *= 1 + clip(KL / target - 1, -0.2, 0.2) * n / horizon.
+
+    target   nats a sequence
+    horizon  episodes in which the weight may move by a fifth
     """
 
     target: float = 6.0
     horizon: int = 10_000
 
     def __post_init__(self) -> None:
+        check_fields(self)
         check_positive("kl_controller.target", self.target)
         check_at_least("kl_controller.horizon", self.horizon, 1)
 

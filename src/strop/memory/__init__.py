@@ -8,3 +8,7 @@ from strop.memory.prioritised import Prioritised
 from strop.memory.replay import Replay
 
 __all__ = ["Dataset", "Fresh", "Prioritised", "Replay"]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -9,7 +9,7 @@ import numpy as np
 from torch import Tensor
 
 from strop.functional.bounds import check_at_least, check_at_most
-from strop.types import Draw, Episode, Pick, State
+from strop.types import Draw, Episode, Pick, State, check_fields
 
 
 class Dataset:
@@ -17,12 +17,17 @@ class Dataset:
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config:
-        """`size` counts episodes a draw, `num_draws` updates a step. Groups (pairs) stay together."""
+        """Groups (pairs) stay together.
+
+        size       episodes a draw
+        num_draws  draws, and so updates, a step
+        """
 
         size: int = 16
         num_draws: int = 1
 
         def __post_init__(self) -> None:
+            check_fields(self)
             check_at_least("memory.size", self.size, 1)
             check_at_most("memory.size", self.size, 1_000_000)
             check_at_least("memory.num_draws", self.num_draws, 1)

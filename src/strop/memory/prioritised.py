@@ -22,7 +22,7 @@ from strop.functional.bounds import check_at_least, check_at_most, check_not_neg
 from strop.memory.outdated import num_outdated
 from strop.memory.sum_tree import Numbers, SumTree
 from strop.schedules import Linear
-from strop.types import Draw, Episode, Pick, Schedule, State
+from strop.types import Draw, Episode, Pick, Schedule, State, check_fields
 
 
 class Prioritised:
@@ -31,7 +31,19 @@ class Prioritised:
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config:
-        """`alpha` 0 draws uniformly; `beta` depends on the number of draws made; the other fields are Replay's."""
+        """Its fields.
+
+        capacity       turns that are remembered
+        size           picks a draw
+        num_draws      draws, and so updates, a step
+        per_turn       as many draws for each turn that the step added
+        n_step         turns of a pick
+        warmup         turns that are there before the first draw
+        alpha          how much an error counts in the choice; 0 draws uniformly
+        beta           how far the weights undo that choice; it may depend on the number of draws made
+        floor          what is added to every error, so that each turn comes back
+        max_staleness  steps after which a turn is forgotten; none: only `capacity` bounds its age
+        """
 
         capacity: int = 10_000
         size: int = 64
@@ -45,6 +57,7 @@ class Prioritised:
         max_staleness: int | None = None
 
         def __post_init__(self) -> None:
+            check_fields(self)
             for name in ("capacity", "size", "num_draws", "n_step", "warmup"):
                 check_at_least(f"memory.{name}", getattr(self, name), 1)
             check_at_most("memory.size", self.size, 1_000_000)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from strop.functional.bounds import check_at_least, check_at_most
 from strop.memory.outdated import num_outdated
-from strop.types import Draw, Episode, Pick, State
+from strop.types import Draw, Episode, Pick, State, check_fields
 
 
 class Replay:
@@ -18,11 +18,17 @@ class Replay:
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config:
-        """`capacity`, `size` and `warmup` count turns; `num_draws` updates a step, or with `per_turn` a turn
-        that the step added; `n_step` turns a pick; `max_staleness` the steps after which a turn is forgotten (none:
-        only `capacity` bounds its age).
+        """Its fields.
 
         Differs from CleanRL's DQN in classic control: `size` 64 (128) and `warmup` 1 (10,000), for shorter runs.
+
+        capacity       turns that are remembered
+        size           picks a draw
+        num_draws      draws, and so updates, a step
+        per_turn       as many draws for each turn that the step added
+        n_step         turns of a pick
+        warmup         turns that are there before the first draw
+        max_staleness  steps after which a turn is forgotten; none: only `capacity` bounds its age
         """
 
         capacity: int = 10_000
@@ -34,6 +40,7 @@ class Replay:
         max_staleness: int | None = None
 
         def __post_init__(self) -> None:
+            check_fields(self)
             for name in ("capacity", "size", "num_draws", "n_step", "warmup"):
                 check_at_least(f"memory.{name}", getattr(self, name), 1)
             check_at_most("memory.size", self.size, 1_000_000)

@@ -17,3 +17,7 @@ from strop import loader
 
 def __getattr__(name: str) -> Any:
     return loader.load("planning", name)
+
+
+def __dir__() -> list[str]:
+    return loader.names("planning")

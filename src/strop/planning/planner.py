@@ -33,7 +33,7 @@ from strop.planning.monte_carlo import epsilon_greedy, first_visit_action_values
 from strop.policies.table import Table
 from strop.streams import stream
 from strop.tabular import require_table
-from strop.types import Batch, Max, Policy, Sampling, State, Update
+from strop.types import Batch, Max, Policy, Sampling, State, Update, check_fields
 
 Round: TypeAlias = "Callable[[FiniteMDP, Floats, float, np.random.Generator], Floats]"
 
@@ -50,13 +50,19 @@ def policy_round(mdp: FiniteMDP, q_SA: Floats, discount: float, rng: np.random.G
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MonteCarloRound:
-    """`num_paths` paths of the epsilon-greedy policy, each at most `max_steps` long; pairs unseen keep their Q."""
+    """Pairs of state and action that no path saw keep their Q.
+
+    num_paths  paths of the epsilon-greedy policy a round
+    max_steps  of a path
+    epsilon    share of actions that are drawn uniformly
+    """
 
     num_paths: int = 100
     max_steps: int = 100
     epsilon: float = 0.1
 
     def __post_init__(self) -> None:
+        check_fields(self)
         check_at_least("algorithm.round.num_paths", self.num_paths, 1)
         check_at_least("algorithm.round.max_steps", self.max_steps, 1)
         check_share("algorithm.round.epsilon", self.epsilon)
@@ -74,8 +80,14 @@ class Planner:
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config:
-        """`states` are the token ids of every state's context, in the order of the problem's states; `seed` is that of
-        a round's dice."""
+        """Its fields.
+
+        mdp       the problem, by its tables
+        states    the token ids of every state's context, in the order of the problem's states
+        round     one round of a method: `value_round`, `policy_round` or a MonteCarloRound
+        discount  what a reward counts for one decision earlier; 1 counts all alike
+        seed      of a round's dice
+        """
 
         reads: ClassVar[str] = "tasks"
         memory: ClassVar[type] = Fresh.Config
@@ -87,6 +99,7 @@ class Planner:
         seed: int = 0
 
         def __post_init__(self) -> None:
+            check_fields(self)
             check_discount(self.discount)
             check_at_least("algorithm.seed", self.seed, 0)
             if len(self.states) != self.mdp.num_states:

@@ -9,3 +9,7 @@ from strop import loader
 
 def __getattr__(name: str) -> Any:
     return loader.load("policies", name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*loader.configured("policies"), "LoRA", "Scratch"])

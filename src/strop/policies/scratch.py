@@ -9,11 +9,21 @@ import torch
 
 from strop.codec import WordCodec
 from strop.policies.transformer import Transformer, adapt
+from strop.types import check_fields
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scratch:
-    """A Llama-shaped decoder with random weights (tied embeddings), every one of which trains."""
+    """A Llama-shaped decoder with random weights (tied embeddings), every one of which trains.
+
+    words       the vocabulary
+    has_end     adds the token that ends a completion
+    num_layers  of the decoder
+    width       of a layer; a multiple of num_heads
+    num_heads   of attention
+    context     the most tokens that it reads
+    value_head  adds the value that actor-critic algorithms and reward models read
+    """
 
     words: Sequence[str]
     has_end: bool = True
@@ -24,6 +34,7 @@ class Scratch:
     value_head: bool = False
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if self.width % self.num_heads:
             raise ValueError(f"policy.width={self.width} must be a multiple of policy.num_heads={self.num_heads}.")
 

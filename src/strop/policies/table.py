@@ -12,7 +12,7 @@ from torch.nn import Parameter
 
 from strop.codec import WordCodec
 from strop.policies.demands import require_values
-from strop.types import Batch, Heads, Reduce, State, Tokens, Want
+from strop.types import Batch, Heads, Reduce, State, Tokens, Want, check_fields
 
 LOGITS: frozenset[Want] = frozenset({"logits"})
 
@@ -30,8 +30,15 @@ class Table:
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config:
-        """`words` are the vocabulary; `has_end` adds the token that ends a completion; `initial` fills the table;
-        `value_head` is what actor-critic algorithms need."""
+        """Its fields.
+
+        words       the vocabulary
+        has_end     adds the token that ends a completion
+        order       the last so many tokens are a context; none takes all of them
+        capacity    the most contexts that it can hold
+        initial     fills the table
+        value_head  adds the value that actor-critic algorithms and reward models read
+        """
 
         words: Sequence[str]
         has_end: bool = False
@@ -39,6 +46,9 @@ class Table:
         capacity: int = 4096
         initial: float = 0.0
         value_head: bool = False
+
+        def __post_init__(self) -> None:
+            check_fields(self)
 
         def build(self, seed: int, dtype: str = "float64") -> tuple[Table, WordCodec]:
             """The table and its codec. A table is float64 whatever `dtype` says, and needs no seed."""

@@ -26,7 +26,7 @@ from strop.policies.ragged import hidden_at_decisions
 from strop.policies.reading import Reading
 from strop.policies.step import Rows, continued
 from strop.policies.table import LOGITS, scatter
-from strop.types import Batch, Policy, Reduce, State, Tokens, Want
+from strop.types import Batch, Policy, Reduce, State, Tokens, Want, check_fields
 
 VALUE_HEAD = "value_head"
 
@@ -42,12 +42,19 @@ class Transformer:
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config:
-        """`model` is "smollm2", a folder, or a Hub id; `lora=None` trains all weights; `value_head` adds one number
-        per position, which actor-critic algorithms and reward models read."""
+        """Its fields.
+
+        model       "smollm2", a folder, or a Hub id
+        lora        what trains beside the fixed weights; none trains all weights
+        value_head  adds the value that actor-critic algorithms and reward models read
+        """
 
         model: str = "smollm2"
         lora: LoRA | None = field(default_factory=LoRA)
         value_head: bool = False
+
+        def __post_init__(self) -> None:
+            check_fields(self)
 
         def build(self, seed: int, dtype: str) -> tuple[Transformer, HFCodec]:
             """Load it and put the adapter in; the seed draws the adapter's start."""

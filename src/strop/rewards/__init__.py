@@ -19,3 +19,7 @@ from strop import loader
 
 def __getattr__(name: str) -> Any:
     return loader.load("rewards", name)
+
+
+def __dir__() -> list[str]:
+    return loader.names("rewards")

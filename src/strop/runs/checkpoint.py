@@ -16,6 +16,7 @@ from strop.runs.files import fsync, removed_on_failure, replace_text, sha256, wr
 from strop.types import State
 
 TENSORS, TREE, CHECKSUMS, LATEST = "tensors.safetensors", "state.json", "checksums.json", "LATEST"
+KEEP_ALL = "KEEP_ALL"
 
 
 class DamagedCheckpoint(ValueError):
@@ -109,6 +110,16 @@ class Checkpoints:
         """Make `LATEST` name this step, at once."""
         with writing(LATEST, self.path):
             replace_text(self.path / LATEST, f"{self.directory(step).name}\n")
+
+    @property
+    def keeps_all(self) -> bool:
+        """Whether none is removed to save space."""
+        return (self.path / KEEP_ALL).is_file()
+
+    def keep_all(self) -> None:
+        """Remove none from now on, also when the run goes on: a file among them says so until somebody removes it."""
+        with writing(KEEP_ALL, self.path):
+            replace_text(self.path / KEEP_ALL, "every checkpoint of this run is kept while this file is here\n")
 
     def prune(self, keep: set[int]) -> None:
         """Remove the checkpoints of all other steps."""

@@ -2,8 +2,8 @@
 
 config.json        the resolved config            recipe.py       a copy of the recipe, where there is one
 provenance.json    where the run came from        run.sqlite      what happened (store.py)
+plan.json          what it was going to do        lock            held by the one writer
 checkpoints/       000040/ and LATEST             failures/       what a stopped run was looking at
-lock               held by the one writer
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ from strop.types import State
 
 Selector: TypeAlias = int | Literal["latest", "best"]
 
-CONFIG, PROVENANCE, DATABASE, LOCK = "config.json", "provenance.json", "run.sqlite", "lock"
+CONFIG, PROVENANCE, PLAN, DATABASE, LOCK = "config.json", "provenance.json", "plan.json", "run.sqlite", "lock"
+SWEEP = "sweep.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +104,12 @@ class RunDirectory:
         file = self.path / PROVENANCE
         facts: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
         return facts
+
+    def plan(self) -> dict[str, str]:
+        """What `strop train` said that it would do, line by line; empty of a run that did not get so far."""
+        file = self.path / PLAN
+        lines: dict[str, str] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+        return lines
 
     def write(self, name: str, text: str) -> None:
         """Replace one of its text files at once (a fork's config.json)."""
@@ -208,17 +215,34 @@ def is_run(path: Path | str) -> bool:
     return (Path(path) / DATABASE).is_file()
 
 
+def is_sweep(path: Path | str) -> bool:
+    """Whether a folder is a sweep: it holds several runs and the list of them."""
+    return (Path(path) / SWEEP).is_file()
+
+
+def find_sweep(name: str, runs: Path = Path("runs")) -> Path | None:
+    """The sweep of this name or path; None where there is none. A bare name is looked up in ./runs first."""
+    return next((path for path in _candidates(name, runs) if is_sweep(path)), None)
+
+
 def find_run(name: str, runs: Path = Path("runs")) -> RunDirectory:
     """The run of this name or path. A bare name is looked up in ./runs first."""
-    bare = Path(name).name == name
-    candidates = [runs / name, Path(name)] if bare else [Path(name)]
+    candidates = _candidates(name, runs)
     for path in candidates:
         if is_run(path):
             return RunDirectory(path)
+    if (sweep := find_sweep(name, runs)) is not None:
+        members = ", ".join(sorted(str(entry) for entry in sweep.iterdir() if is_run(entry))[:3]) or "none yet"
+        raise ValueError(f"{sweep} is a sweep, not one run. Its runs: {members}.")
     known = sorted(entry.name for entry in runs.iterdir() if is_run(entry)) if runs.is_dir() else []
     near = difflib.get_close_matches(name, known, n=3, cutoff=0.3) or known[:3]
     hint = f" In {runs} there is: {', '.join(near)}." if near else f" {runs} has no runs yet: strop train starts one."
     raise ValueError(f"{' and '.join(map(str, candidates))}: no run there (a run is a folder with {DATABASE}).{hint}")
+
+
+def _candidates(name: str, runs: Path) -> list[Path]:
+    is_bare = Path(name).name == name
+    return [runs / name, Path(name)] if is_bare else [Path(name)]
 
 
 def parse_run(text: str, runs: Path = Path("runs")) -> tuple[RunDirectory, Selector]:

@@ -6,13 +6,18 @@ an algorithm computes them, returns them in `Update`, and never writes them onto
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 from itertools import accumulate
 from typing import Any, Literal, TypeAlias, TypedDict
+
+from strop.types.display import beginning, line, table
+from strop.types.facts import data_flaw, prompt_flaw
+from strop.types.fields import shown
+from strop.types.number import as_number, total
+from strop.words import plural
 
 
 class Message(TypedDict):
@@ -52,6 +57,10 @@ class Unscored:
 
     reason: str
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.reason, str):
+            raise ValueError(f"Unscored.reason={shown(self.reason)}: it is a text.")
+
 
 @dataclass(frozen=True, slots=True)
 class PerTurn:
@@ -76,15 +85,37 @@ class Task:
     answer: str = ""
     data: Mapping[str, Any] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.id, str):
+            raise ValueError(f"Task.id={shown(self.id)}: it is a text.")
+        if flaw := _task_flaw(self):
+            raise ValueError(f"task {self.id!r}: {flaw}.")
+
+    def __repr__(self) -> str:
+        answer = f", answer {beginning(self.answer, 24)}" if self.answer else ""
+        return line(f"Task {_short(self.id)}{answer}", _asked(self.prompt))
+
+    def _repr_html_(self) -> str:
+        return table([("task", self.id), ("prompt", _asked(self.prompt)), ("answer", self.answer or "(none)")])
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """An environment's answer to an action: its next text, the reward of this turn, and the end if it is over."""
+    """An environment's answer to an action: its next text, the reward of this turn, and the end if it is over.
+
+    The reward may be given as any number (of numpy or torch, a Decimal, a bool); here it stands as a float.
+    """
 
     text: Prompt
     reward: float = 0.0
     end: End | None = None
     data: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if type(self.reward) is not float and (number := as_number(self.reward)) is not None:
+            object.__setattr__(self, "reward", number)
+        if flaw := _step_flaw(self):
+            raise ValueError(f"Step.{flaw}.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +130,9 @@ class Completion:
     logprobs: tuple[float, ...] | None
     finish: Literal["stop", "length"]
 
+    def __repr__(self) -> str:
+        return line(f"Completion of {plural(len(self.tokens), 'token')}, finish {self.finish}")
+
 
 @dataclass(frozen=True, slots=True)
 class Turn:
@@ -109,6 +143,10 @@ class Turn:
     text: str
     reward: float = 0.0
     data: Mapping[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        wrote = plural(len(self.completion.tokens), "token")
+        return line(f"Turn of {wrote} after {len(self.prompt)}, reward {self.reward:.4g}", self.text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,14 +189,14 @@ class Episode:
         """The sum of turn rewards and weighted parts, undiscounted; Unscored if a part that counts is, or if FAILED."""
         if self.end is End.FAILED:
             return Unscored(self.error or "the episode failed")
-        total = math.fsum([turn.reward for turn in self.turns])
+        summed = total([turn.reward for turn in self.turns])
         for name, part in self.parts.items():
             if part.weight == 0.0:
                 continue
             if isinstance(part.total, Unscored):
                 return Unscored(f"{name}: {part.total.reason}")
-            total += part.weight * part.total
-        return total
+            summed += part.weight * part.total
+        return summed
 
     @property
     def text(self) -> str:
@@ -180,6 +218,33 @@ class Episode:
         """Whether a completion of it was cut at `max_tokens`."""
         return any(turn.completion.finish == "length" for turn in self.turns)
 
+    def __repr__(self) -> str:
+        reward = ("" if isinstance(self.reward, Unscored) else "reward ") + _told(self.reward, 32)
+        turns = plural(len(self.turns), "turn")
+        return line(f"Episode {_short(self.id)}, {self.end}, {reward}, {turns}", self.text)
+
+    def _repr_html_(self) -> str:
+        parts = [(name, f"{_told(part.total)} x {part.weight:g}") for name, part in self.parts.items()]
+        facts = [("episode", self.id), ("end", str(self.end)), ("reward", _told(self.reward)), *parts]
+        return table([*facts, ("prompt", _asked(self.task.prompt)), ("text", self.text)])
+
+
+def _asked(prompt: Prompt) -> str:
+    """What a prompt ends with: the text itself, or the last message of a chat."""
+    return prompt if isinstance(prompt, str) else prompt[-1]["content"] if prompt else ""
+
+
+def _short(id: str) -> str:
+    return id if len(id) <= 32 else f"{id[:29]}..."
+
+
+def _told(reward: float | Unscored, chars: int = 1000) -> str:
+    """A number, or why there is none: the last line, where a traceback names its error."""
+    if not isinstance(reward, Unscored):
+        return f"{reward:.4g}"
+    reason = (reward.reason.strip().splitlines() or ["no reason given"])[-1]
+    return f"unscored ({reason if len(reason) <= chars else reason[:chars] + '...'})"
+
 
 RewardFn: TypeAlias = "Callable[[Task, Episode], float | Unscored | PerTurn | PerToken]"
 
@@ -195,3 +260,24 @@ class Pick:
 
 
 Draw: TypeAlias = "tuple[Pick, ...]"
+
+
+def _task_flaw(task: Task) -> str:
+    if flaw := prompt_flaw(task.prompt):
+        return f"prompt={flaw}"
+    if not isinstance(task.answer, str):
+        return f"answer={shown(task.answer)}: it is a text"
+    return data_flaw(task.data)
+
+
+def _step_flaw(step: Step) -> str:
+    if flaw := prompt_flaw(step.text):
+        return f"text={flaw}"
+    if type(step.reward) is not float:
+        return f"reward={shown(step.reward)}: it is a number"
+    if step.end is not None and type(step.end) is not End:
+        return (
+            f"end={shown(step.end)}: it is strop.End.TERMINATED (the task is over), strop.End.TRUNCATED (time is up), "
+            "or None while it goes on"
+        )
+    return data_flaw(step.data)

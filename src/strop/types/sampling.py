@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Protocol, runtime_checkable
+
+from strop.types.fields import check_fields
 
 MOST_TOKENS = 1_000_000
 
 
+@runtime_checkable
 class Schedule(Protocol):
     """A number that depends on the step."""
 
@@ -21,7 +24,9 @@ class Sampling:
 
     temperature  divides the logits; 0 takes the largest (ties: the smallest id)
     epsilon      mixes the uniform law in: (1 - epsilon) * law + epsilon / V
-    top_p, top_k keep the nucleus only; 1.0 and 0 mean off, and policy-gradient algorithms refuse anything else
+    top_p        keeps the most likely words up to this probability; 1 is off, and policy-gradient algorithms need it
+                 off
+    top_k        keeps so many words; 0 is off, and policy-gradient algorithms need it off
     max_tokens   of one completion
     """
 
@@ -32,6 +37,7 @@ class Sampling:
     max_tokens: int = 64
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if not self.max_tokens >= 1:
             raise ValueError(f"sampling.max_tokens={self.max_tokens}: at least 1 token is needed.")
         if self.max_tokens > MOST_TOKENS:

@@ -58,6 +58,12 @@ def strop(tmp_path, monkeypatch, capsys) -> Callable[..., Said]:
     return call
 
 
+@pytest.fixture(scope="session")
+def table_text() -> str:
+    """The source of a tiny recipe over a table."""
+    return TABLE.replace("REWARD", "said_b")
+
+
 @pytest.fixture
 def table_recipe(tmp_path) -> Callable[..., Path]:
     """Write a tiny recipe over a table; `reward` is the source of its reward."""

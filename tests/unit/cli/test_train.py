@@ -18,7 +18,7 @@ def test_dry_run_shows_plan_and_prompts_and_creates_nothing(strop, table_recipe,
     assert said.code == 0
     assert "2 prompts x 4 samples = 8 episodes" in said.out
     assert "prompt of task one" in said.out
-    assert "1 ids: 0" in said.out
+    assert "1 id: 0" in said.out
     plan = json.loads(strop("train", recipe, "--dry-run", "--json").out)
     assert [sample["tokens"] for sample in plan["samples"]] == [[0], [1]]
     assert sorted(tmp_path.rglob("*")) == before
@@ -133,3 +133,29 @@ def test_new_never_overwrites(strop, tmp_path):
     said = strop("new", "my.py")
     assert said.code == 1
     assert (tmp_path / "my.py").read_text() == "mine"
+
+
+def test_fields_lists_what_can_be_set_and_trains_nothing(strop, table_recipe, tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    recipe = table_recipe()
+    said = strop("train", recipe, "algorithm=grpo", "--fields")
+    assert said.code == 0
+    assert "algorithm.kl.weight=0  (a number)" in said.out
+    assert all(len(line) <= 40 or "=" in line for line in said.out.splitlines())
+    found = {one["path"]: one for one in json.loads(strop("train", recipe, "--fields", "--json").out)}
+    assert found["rewards.said_b"]["meaning"] == "weight of this reward: 1 for b."
+    assert found["steps"] == {
+        "path": "steps",
+        "type": "a whole number",
+        "value": "3",
+        "default": "60",
+        "meaning": "of acting and learning",
+        "choices": [],
+    }
+    assert not (tmp_path / "runs").exists()
+
+
+def test_keep_all_keeps_every_checkpoint_by_its_step(strop, table_recipe):
+    assert strop("train", table_recipe(), "checkpoint_every=1", "--run", "r", "--keep-all").code == 0
+    assert json.loads(strop("show", "r", "--json").out)["checkpoints"] == [0, 1, 2, 3]
+    assert strop("eval", "r@1").code == 0

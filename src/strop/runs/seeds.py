@@ -1,0 +1,110 @@
+"""What the runs of a sweep came to, and how far the mean over its seeds can be trusted."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from strop.intervals import student
+from strop.runs.directory import RunDirectory, is_run
+from strop.runs.standing import SCORES, UNREADABLE, Standing, standing
+from strop.runs.sweep import SEED, Member, Sweep
+
+
+@dataclass(frozen=True, slots=True)
+class SeedMean:
+    """A mean over runs with its 95 % interval of Student's t; without one (NaN) for one run, or where all agree."""
+
+    mean: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Gain:
+    """A held-out score before and after, and the difference of each run."""
+
+    before: SeedMean
+    after: SeedMean
+    difference: SeedMean
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One run of a sweep. `standing` is None where there is no run yet."""
+
+    name: str
+    run: str
+    values: Mapping[str, str]
+    standing: Standing | None
+    error: str = ""
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing is left to do."""
+        return self.standing is not None and self.standing.is_complete
+
+
+@dataclass(frozen=True, slots=True)
+class Combination:
+    """The finished runs that differ in their seed alone."""
+
+    values: Mapping[str, str]
+    runs: int
+    steps: int
+    seconds: float
+    scores: Mapping[str, Gain] = field(default_factory=dict)
+
+
+def results(sweep: Sweep, directory: Path, errors: Mapping[str, str]) -> list[Result]:
+    """Each run of a sweep as it stands. `errors` says of those that have just failed why."""
+    return [_result(member, directory / member.name, errors.get(member.name, "")) for member in sweep.members()]
+
+
+def combinations(found: Sequence[Result]) -> list[Combination]:
+    """The finished runs by what is swept beside the seed, in order."""
+    groups: dict[tuple[tuple[str, str], ...], list[Standing]] = {}
+    for one in found:
+        apart = tuple((path, value) for path, value in one.values.items() if path != SEED)
+        members = groups.setdefault(apart, [])
+        if one.standing is not None and one.standing.is_complete:
+            members.append(one.standing)
+    return [_combined(dict(apart), members) for apart, members in groups.items() if members]
+
+
+def seed_mean(values: Sequence[float]) -> SeedMean:
+    """Student's t over runs: their seeds are independent, and few."""
+    mean = math.fsum(values) / len(values)
+    if not math.isfinite(mean) or all(math.isclose(value, mean, rel_tol=1e-12) for value in values):
+        return SeedMean(mean, math.nan, math.nan)
+    return SeedMean(mean, *student(np.array(values)))
+
+
+def _result(member: Member, path: Path, error: str) -> Result:
+    if not is_run(path):
+        return Result(member.name, str(path), member.values, None, error)
+    try:
+        found = standing(RunDirectory(path))
+    except UNREADABLE as damage:
+        return Result(member.name, str(path), member.values, None, error or f"cannot be read: {damage}")
+    return Result(member.name, str(path), member.values, found, error or found.error)
+
+
+def _combined(values: Mapping[str, str], members: Sequence[Standing]) -> Combination:
+    shared = [name for name in SCORES if all(name in one.scores and len(one.judged) > 1 for one in members)]
+    return Combination(
+        values=values,
+        runs=len(members),
+        steps=members[0].done,
+        seconds=math.fsum(one.seconds for one in members) / len(members),
+        scores={name: _gain([one.scores[name] for one in members]) for name in shared},
+    )
+
+
+def _gain(pairs: Sequence[tuple[float, float]]) -> Gain:
+    before, after = zip(*pairs, strict=True)
+    return Gain(seed_mean(before), seed_mean(after), seed_mean([b - a for a, b in pairs]))
