@@ -187,14 +187,13 @@ def play(
 def _start(scene: Scene, plays: list[_Play], purpose: str, max_tokens: int) -> None:
     """Make the environments and read their first text. A task that cannot start FAILS its episode."""
 
-    def begin(one: _Play) -> Callable[[], tuple[Any, Any]]:
-        def call() -> tuple[Any, Any]:
-            env = scene.environment(one.task, stream(scene.seed, f"environment/{purpose}", *one.seed[1:]))
-            return env, env.start() if isinstance(env, Env) else None
+    def begin(one: _Play) -> tuple[Any, Any]:
+        env = scene.environment(one.task, stream(scene.seed, f"environment/{purpose}", *one.seed[1:]))
+        return env, env.start() if isinstance(env, Env) else None
 
-        return call
-
-    results = side_by_side([begin(one) for one in plays], scene.environment_seconds, "the start of the environment")
+    results = side_by_side(
+        [partial(begin, one) for one in plays], scene.environment_seconds, "the start of the environment"
+    )
     for one, result in zip(plays, results, strict=True):
         if isinstance(result, BaseException):
             _fail(one, trace(result))
@@ -216,21 +215,16 @@ def try_start(scene: Scene, tasks: Sequence[Task], max_tokens: int) -> dict[str,
     """By task, why its episode could not begin; those that can are closed again. They have dice of their own."""
     plays = [_Play("", task, 0, (scene.seed, 0, i)) for i, task in enumerate(tasks)]
     _start(scene, plays, "trial", max_tokens)
-    open_ones = [one.env for one in plays if one.env is not None]
-    side_by_side([env.close for env in open_ones], scene.environment_seconds, "environment.close")
-    return {one.task.id: one.error for one in plays if one.error}
+    failures = {one.task.id: one.error for one in plays if one.error}
+    _close(scene, plays)
+    return failures
 
 
 def _act(scene: Scene, plays: list[_Play], completions: list[Completion], sampling: Sampling) -> None:
     """Give each live episode its completion, and take the environment's answer."""
     texts = [scene.codec.decode(completion.tokens) for completion in completions]
-
-    def answer(one: _Play, text: str) -> Callable[[], object]:
-        env = one.env
-        assert env is not None
-        return lambda: env.step(text)
-
-    calls = [answer(one, text) for one, text in zip(plays, texts, strict=True)]
+    envs = [one.env for one in plays if one.env is not None]
+    calls = [partial(env.step, text) for env, text in zip(envs, texts, strict=True)]
     results = side_by_side(calls, scene.environment_seconds, "environment.step")
     for one, completion, text, result in zip(plays, completions, texts, results, strict=True):
         if not isinstance(result, Step):
