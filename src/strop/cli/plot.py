@@ -1,6 +1,7 @@
 """draw the learning curves of one or more runs as a picture
 
-The format follows the file's ending: .png, .svg or .pdf.
+Judged means carry their 95 % intervals over prompts. Runs that differ in nothing but their seed are drawn as their mean
+and a band from the lowest to the highest. The format follows the file's ending: .png, .svg or .pdf.
 """
 
 from __future__ import annotations
