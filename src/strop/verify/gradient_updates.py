@@ -1,0 +1,308 @@
+"""Policy gradients beside their slow references: two updates on the episodes of `awkward`, with every option at work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from strop.algorithms.cispo import CISPO
+from strop.algorithms.dapo import DAPO
+from strop.algorithms.distillation import Distillation
+from strop.algorithms.dr_grpo import DrGRPO
+from strop.algorithms.grpo import GRPO
+from strop.algorithms.gspo import GSPO
+from strop.algorithms.reinforce import REINFORCE
+from strop.algorithms.reinforce_pp import REINFORCEPlusPlus
+from strop.algorithms.rejection_sampling import RejectionSampling
+from strop.algorithms.remax import ReMax
+from strop.algorithms.rloo import RLOO
+from strop.algorithms.sapo import SAPO
+from strop.functional.corrections import Correction
+from strop.functional.divergences import KL
+from strop.types import Pick, Source
+from strop.verify import slow_opinions
+from strop.verify.awkward import LAW, Story, picks, stories
+from strop.verify.checks import Gap
+from strop.verify.chunked import Chunked, Numbers
+from strop.verify.slow_gradients import Lists, Opinion, Opinions, Rules, Term, kl_of, logprobs, slow_updates
+from strop.verify.slowly import MICRO, OPTIMIZER, Told, agree
+
+START, REFERENCE = Numbers.random(seed=1), Numbers.random(seed=2)
+FRESH = {
+    "KL in the reward": Rules(kl=KL(weight=0.3), correction=Correction(cap=1.5)),
+    "k3 in the reward, entropy": Rules(kl=KL(weight=0.2, estimator="k3"), entropy=0.1),
+    "the exact KL in the reward, old samples out": Rules(
+        kl=KL(weight=0.4, estimator="full"), correction=Correction(cap=3.0, max_staleness=1)
+    ),
+    "k3 in the loss": Rules(kl=KL(weight=0.3, placement="loss", estimator="k3")),
+    "nothing": Rules(),
+    "tokens masked": Rules(correction=Correction(kind="mask", floor=0.5, cap=1.6)),
+}
+"""Options of methods of one step a batch."""
+AGAIN = {
+    "k2 in the reward, whole answers truncated": Rules(
+        kl=KL(weight=0.3, estimator="k2"), correction=Correction(level="sequence", cap=1.4), epochs=2
+    ),
+    "k3 with its ratio in the loss, whole answers masked": Rules(
+        kl=KL(weight=0.5, placement="loss", estimator="k3_ratio"),
+        entropy=0.05,
+        correction=Correction(level="sequence", kind="mask", floor=0.2, cap=3.0),
+        epochs=2,
+    ),
+    "the exact KL in the loss": Rules(kl=KL(weight=0.2, placement="loss", estimator="full"), epochs=3),
+    "k2 in the loss": Rules(kl=KL(weight=0.2, placement="loss", estimator="k2"), epochs=2),
+}
+"""The same of several steps."""
+
+
+def build(config: Any) -> tuple[Any, Chunked]:
+    """The algorithm on a policy at START; what it pulls to stands at REFERENCE."""
+    policy = REFERENCE.policy()
+    algorithm = config.build(policy, LAW, MICRO)
+    with torch.no_grad():
+        policy.weight.copy_(START.weight)
+    return algorithm, policy
+
+
+def against(
+    kind: Any, opinions: Callable[[], Opinions], term: Term, cases: dict[str, Rules], **fields: Any
+) -> Iterator[Gap]:
+    """Each case of a method beside its slow reference."""
+    for name, rules in cases.items():
+        given = {"kl": rules.kl, "entropy": rules.entropy, "correction": rules.correction} | fields
+        given |= {"epochs": rules.epochs} if rules.epochs > 1 else {}
+        yield one_case(kind.Config(optimizer=OPTIMIZER, **given), opinions(), term, rules, name)
+
+
+def one_case(
+    config: Any, opinions: Opinions, term: Term, rules: Rules, name: str, some: Sequence[Pick] | None = None
+) -> Gap:
+    """A config beside its slow reference, on these picks (default: all)."""
+    chosen = picks() if some is None else some
+    algorithm, policy = build(config)
+    slow = slow_updates(stories(chosen), START, REFERENCE, opinions, term, rules)
+    return agree(algorithm, policy.parameters(), chosen, slow, name)
+
+
+# ------------------------------------------------------------ terms
+
+
+def plain(new_T: Tensor, old_T: Tensor, advantage_T: Tensor) -> tuple[Tensor, None]:
+    """-A log pi."""
+    return -advantage_T * new_T, None
+
+
+def held(ratio_T: Tensor, advantage_T: Tensor, low: float, high: float, dual: float | None = None) -> Tensor:
+    """max(-rho A, -clip(rho) A), act by act and case by case."""
+    terms = []
+    for ratio, advantage in zip(ratio_T, advantage_T.tolist(), strict=True):
+        if advantage > 0:
+            terms.append(-advantage * (ratio if ratio.item() <= 1 + high else ratio.detach() * 0 + 1 + high))
+        else:
+            top = ratio if dual is None or ratio.item() <= dual else ratio.detach() * 0 + dual
+            terms.append(-advantage * (top if ratio.item() >= 1 - low else ratio.detach() * 0 + 1 - low))
+    return torch.stack(terms)
+
+
+def by_token(low: float, high: float, dual: float | None = None) -> Term:
+    """One ratio an act."""
+
+    def term(new_T: Tensor, old_T: Tensor, advantage_T: Tensor) -> tuple[Tensor, Tensor]:
+        ratio_T = (new_T - old_T).exp()
+        return held(ratio_T, advantage_T, low, high, dual), ratio_T
+
+    return term
+
+
+def by_answer(low: float, high: float, is_mean: bool) -> Term:
+    """One ratio an answer: of its whole probability (RLOO), or of its geometric mean an act (GSPO)."""
+
+    def term(new_T: Tensor, old_T: Tensor, advantage_T: Tensor) -> tuple[Tensor, Tensor]:
+        length = len(new_T)
+        whole = (new_T - old_T).sum() / (length if is_mean else 1)
+        ratio_T = whole.exp().repeat(length)
+        return held(ratio_T, advantage_T, low, high) / (1 if is_mean else length), ratio_T
+
+    return term
+
+
+def stopped(low: float, high: float, dual: float | None = None) -> tuple[str, Callable[[float, float], bool]]:
+    """The acts whose gradient the clip takes away."""
+    top = float("inf") if dual is None else dual
+    return "policy/clip_active", lambda r, a: (r > 1 + high and a > 0) or ((r < 1 - low or r > top) and a < 0)
+
+
+def flagged(cases: dict[str, Rules], flag: tuple[str, Callable[[float, float], bool]]) -> dict[str, Rules]:
+    """The cases with a metric of the method's own."""
+    return {name: replace(rules, flag=flag) for name, rules in cases.items()}
+
+
+# ------------------------------------------------------------ methods
+
+
+def check_grpo_updates() -> Iterator[Gap]:
+    """GRPO: its slow reference through awkward episodes."""
+    opinions = slow_opinions.of_groups(slow_opinions.sequence_mean)
+    cases = flagged(FRESH | AGAIN, stopped(0.1, 0.1, 1.3))
+    yield from against(GRPO, lambda: opinions, by_token(0.1, 0.1, 1.3), cases, clip=0.1, dual_clip=1.3)
+
+
+def check_dr_grpo_updates() -> Iterator[Gap]:
+    """Dr. GRPO: its slow reference through awkward episodes."""
+    opinions, cases = slow_opinions.of_centred(6), flagged(AGAIN, stopped(0.1, 0.1, 1.3))
+    yield from against(DrGRPO, lambda: opinions, by_token(0.1, 0.1, 1.3), cases, clip=0.1, dual_clip=1.3, max_tokens=6)
+    first = flagged({"the length of the sampling": FRESH["KL in the reward"]}, stopped(0.2, 0.2))
+    yield from against(DrGRPO, lambda: slow_opinions.of_centred(LAW.max_tokens), by_token(0.2, 0.2), first)
+
+
+def check_rloo_updates() -> Iterator[Gap]:
+    """RLOO: its slow reference through awkward episodes."""
+    cases = flagged({"nothing": Rules()} | AGAIN, stopped(0.1, 0.1))
+    yield from against(RLOO, lambda: slow_opinions.of_others, by_answer(0.1, 0.1, False), cases, clip=0.1)
+
+
+def check_gspo_updates() -> Iterator[Gap]:
+    """GSPO: its slow reference through awkward episodes."""
+    opinions = slow_opinions.of_groups(slow_opinions.sequence_mean)
+    cases = flagged({"nothing": Rules()} | AGAIN, stopped(0.02, 0.04))
+    yield from against(GSPO, lambda: opinions, by_answer(0.02, 0.04, True), cases, clip_low=0.02, clip_high=0.04)
+
+
+def check_cispo_updates() -> Iterator[Gap]:
+    """CISPO: its slow reference through awkward episodes."""
+
+    def term(new_T: Tensor, old_T: Tensor, advantage_T: Tensor) -> tuple[Tensor, Tensor]:
+        ratio_T = (new_T - old_T).detach().exp()
+        held_T = torch.tensor([min(max(ratio, 0.9), 1.05) for ratio in ratio_T.tolist()], dtype=torch.float64)
+        return -held_T * advantage_T * new_T, ratio_T
+
+    opinions = slow_opinions.of_groups(slow_opinions.token_mean)
+    cases = flagged({"nothing": Rules()} | AGAIN, ("policy/ratio_outside", lambda r, a: r < 0.9 or r > 1.05))
+    yield from against(CISPO, lambda: opinions, term, cases, floor=0.9, cap=1.05)
+
+
+def check_sapo_updates() -> Iterator[Gap]:
+    """SAPO: its slow reference through awkward episodes."""
+
+    def term(new_T: Tensor, old_T: Tensor, advantage_T: Tensor) -> tuple[Tensor, Tensor]:
+        ratio_T = (new_T - old_T).exp()
+        tau_T = torch.tensor([3.0 if a > 0 else 5.0 for a in advantage_T.tolist()], dtype=torch.float64)
+        return -advantage_T * 4 / tau_T / (1 + (-tau_T * (ratio_T - 1)).exp()), ratio_T
+
+    opinions = slow_opinions.of_groups(slow_opinions.sequence_mean)
+    cases = {"nothing": Rules()} | AGAIN
+    yield from against(SAPO, lambda: opinions, term, cases, tau_positive=3.0, tau_negative=5.0)
+
+
+def check_reinforce_updates() -> Iterator[Gap]:
+    """REINFORCE: its slow reference through awkward episodes."""
+    yield from _reinforce(FRESH, discount=0.9, baseline_decay=0.7)
+    yield from _reinforce({"no baseline, the state discounted": Rules()}, 0.8, None, True)
+
+
+def _reinforce(
+    cases: dict[str, Rules], discount: float, baseline_decay: float | None, discount_state: bool = False
+) -> Iterator[Gap]:
+    for name, rules in cases.items():
+        config = REINFORCE.Config(
+            optimizer=OPTIMIZER, kl=rules.kl, entropy=rules.entropy, correction=rules.correction,
+            discount=discount, baseline_decay=baseline_decay, discount_state=discount_state,
+        )  # fmt: skip
+        opinions, baselines = slow_opinions.of_returns(discount, baseline_decay, discount_state)
+        algorithm, policy = build(config)
+        slow = slow_updates(stories(picks()), START, REFERENCE, opinions, plain, rules)
+        told = (replace(one, metrics=one.metrics | {"policy/baseline": baselines[-2]}) for one in slow)
+        yield agree(algorithm, policy.parameters(), picks(), told, name)
+
+
+def check_reinforce_pp_updates() -> Iterator[Gap]:
+    """REINFORCE++: its slow reference through awkward episodes."""
+    for takes_group in (False, True):
+        cases = {
+            name + ", group baseline" * takes_group: rules
+            for name, rules in flagged({"nothing": Rules()} | AGAIN, stopped(0.1, 0.1)).items()
+        }
+        opinions = slow_opinions.of_batch(0.9, takes_group)
+        fields = {"clip": 0.1, "discount": 0.9, "group_baseline": takes_group}
+        yield from against(REINFORCEPlusPlus, lambda one=opinions: one, by_token(0.1, 0.1), cases, **fields)
+
+
+def with_greedy() -> list[Pick]:
+    """The episodes, and a greedy one in each group; that of group 3 could not be judged."""
+    every = picks()
+    greedy = [(5, 0), (9, 1), (13, 2), (14, 3)]
+    found = [replace(every[i].episode, source=Source.GREEDY, id=f"greedy {i}") for i, _ in greedy]
+    return [*every, *(Pick(one, weight=0.9) for one in found)]
+
+
+def check_remax_updates() -> Iterator[Gap]:
+    """ReMax: its slow reference through awkward episodes, one group without a baseline."""
+    chosen = with_greedy()
+    base = [s.total for s in stories(chosen) if s.source is Source.GREEDY and s.total is not None]
+    for name, rules in FRESH.items():
+        config = ReMax.Config(optimizer=OPTIMIZER, kl=rules.kl, entropy=rules.entropy, correction=rules.correction)
+        algorithm, policy = build(config)
+        slow = slow_updates(stories(chosen), START, REFERENCE, slow_opinions.of_greedy, plain, rules)
+        told = (replace(one, metrics=one.metrics | {"policy/baseline": sum(base) / len(base)}) for one in slow)
+        yield agree(algorithm, policy.parameters(), chosen, told, name)
+
+
+def check_rejection_sampling_updates() -> Iterator[Gap]:
+    """Rejection sampling: its slow reference through awkward episodes."""
+    some = stories(picks())
+    for best, threshold in ((1, None), (2, 0.0), (3, 1 / 3)):
+        algorithm, policy = build(RejectionSampling.Config(optimizer=OPTIMIZER, best=best, threshold=threshold))
+        opinions, rules = slow_opinions.of_best(best, threshold), Rules(opinion="weight")
+        share = sum(slow_opinions.kept(some, best, threshold)) / sum(story.weight > 0 for story in some)
+        slow = slow_updates(some, START, REFERENCE, opinions, plain, rules)
+        told = (replace(one, metrics=one.metrics | {"policy/kept": share}) for one in slow)
+        yield agree(algorithm, policy.parameters(), picks(), told, f"best {best}, threshold {threshold}")
+
+
+def check_dapo_updates() -> Iterator[Gap]:
+    """DAPO: its slow reference through awkward episodes, cut answers in and out."""
+    some = stories(picks())
+    for cache, masks, epochs in ((0, True, 1), (3, True, 2), (2, False, 3)):
+        correction = Correction(level="sequence", cap=1.4) if epochs > 1 else Correction(cap=1.5)
+        rules = Rules(correction=correction, epochs=epochs, flag=stopped(0.05, 0.1))
+        config = DAPO.Config(
+            optimizer=OPTIMIZER, clip_low=0.05, clip_high=0.1, epochs=epochs, overlong_tokens=cache,
+            mask_truncated=masks, correction=correction,
+        )  # fmt: skip
+        algorithm, policy = build(config)
+        opinions = slow_opinions.of_signal(LAW.max_tokens, cache, masks)
+        slow = slow_updates(some, START, REFERENCE, opinions, by_token(0.05, 0.1), rules)
+        # of four groups one ties and in one a single member is scored; two answers of sixteen were cut
+        selection = {"dapo/rejected_groups": 2.0, "dapo/truncated": 2 / 16}
+        told = (replace(one, metrics=one.metrics | selection) for one in slow)
+        name = f"penalty from {cache} tokens on, {epochs} epochs" + ", cut ones kept" * (not masks)
+        yield agree(algorithm, policy.parameters(), picks(), told, name)
+
+
+@dataclass(frozen=True, slots=True)
+class Teacher:
+    """The Config of a policy at REFERENCE."""
+
+    def build(self, seed: int, dtype: str) -> tuple[Chunked, None]:
+        return REFERENCE.policy(), None
+
+
+def check_distillation_updates() -> Iterator[Gap]:
+    """Distillation: its slow reference through awkward episodes."""
+    some = stories(picks())
+    taught = logprobs(REFERENCE, some)
+
+    def opinion(some: Sequence[Story], penalty: Lists) -> Opinion:
+        gains = [[t - act.acted for t, act in zip(one, s.acts, strict=True)] for one, s in zip(taught, some, strict=True)]
+        weights = slow_opinions.weights_of(some)
+        return Opinion(gains, slow_opinions.token_mean(some, weights), weights)
+
+    algorithm, policy = build(Distillation.Config(optimizer=OPTIMIZER, teacher=Teacher()))
+    slow = slow_updates(some, START, REFERENCE, opinion, plain, Rules())
+    pulled = kl_of(some, taught, slow_opinions.weights_of(some))
+    told = (replace(one, metrics=one.metrics | {"policy/kl": pulled}) for one in slow)
+    yield agree(algorithm, policy.parameters(), picks(), told, "another law played")
