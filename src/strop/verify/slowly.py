@@ -40,11 +40,18 @@ class Told:
     priority: list[float] | None = None
 
 
-def agree(algorithm: Any, parameters: Sequence[Tensor], picks: Sequence[Pick], slow: Iterator[Told], case: str) -> Gap:
-    """The largest gap of anything over UPDATES updates on the same picks; the case names it where it is too large."""
+def agree(
+    algorithm: Any,
+    parameters: Sequence[Tensor],
+    picks: Sequence[Pick],
+    slow: Iterator[Told],
+    case: str,
+    updates: int = UPDATES,
+) -> Gap:
+    """The largest gap of anything over some updates on the same picks; the case names it where it is too large."""
     batch = collate(tuple(picks), "joined")
     gaps: dict[str, float] = {}
-    for number in range(1, UPDATES + 1):
+    for number in range(1, updates + 1):
         wanted = next(slow)
         for name, gap in _gaps(algorithm.update(batch), parameters, batch, wanted):
             gaps[f"{name}, update {number}"] = gap

@@ -1,0 +1,288 @@
+"""What learns from compared, labelled or written answers beside slow references, on the episodes of `awkward`."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from strop.algorithms.dpo import DPO
+from strop.algorithms.ipo import IPO
+from strop.algorithms.kto import KTO
+from strop.algorithms.online_dpo import OnlineDPO
+from strop.algorithms.orpo import ORPO
+from strop.algorithms.process_reward_model import ProcessRewardModel
+from strop.algorithms.reward_model import RewardModel
+from strop.algorithms.robust_dpo import RobustDPO
+from strop.algorithms.sft import SFT
+from strop.algorithms.simpo import SimPO
+from strop.batch import collate
+from strop.types import Sampling, Tokens
+from strop.verify.awkward import LAW, Story, picks, stories
+from strop.verify.checks import Gap
+from strop.verify.chunked import Numbers
+from strop.verify.slow_opinions import token_mean, weights_of
+from strop.verify.slowly import EXACT, Told, agree, counted, descend, mean, prefixes, taken
+from strop.verify.value_updates import OPTIMIZER, PLAIN, REFERENCE, START, build
+
+
+class Side(NamedTuple):
+    """An answer: log pi(y), log pi(y) - log ref(y), its length, and its score where one is read behind it."""
+
+    logprob: Tensor
+    ratio: Tensor
+    length: int
+    score: Tensor
+    total: float
+
+
+Compare = Callable[[Side, Side], tuple[Tensor, Tensor]]
+"""(chosen, rejected) -> the pair's loss, and how strongly the chosen one is preferred."""
+Say = Callable[[list[tuple[Side, Side]], list[float]], dict[str, float]]
+"""(pairs, how strongly each is preferred) -> metrics."""
+
+
+def logprob(numbers: Numbers, story: Story, law: Sampling) -> Tensor:
+    """log pi of a whole answer, over all its turns."""
+    return taken(numbers.laws(prefixes(story), law), story).log().sum()
+
+
+def side(own: Numbers, story: Story, law: Sampling) -> Side:
+    """An answer under these numbers; its score stands behind the last act."""
+    written, last = logprob(own, story, law), story.acts[-1]
+    score = own.values([(*last.prefix, last.token)])[0]
+    assert story.total is not None
+    return Side(written, written - logprob(REFERENCE, story, law).detach(), len(story.acts), score, story.total)
+
+
+def ordered(some: Sequence[Story]) -> list[tuple[float, int, int]]:
+    """(weight, chosen, rejected) of every strictly ordered pair of a group, in a mean over the groups that have one."""
+    pairs: dict[int, list[tuple[int, int]]] = {}
+    for (i, one), (j, other) in itertools.permutations(enumerate(some), 2):
+        known = one.acts and other.acts and one.total is not None and other.total is not None
+        if known and one.group == other.group and (one.total or 0.0) > (other.total or 0.0):
+            pairs.setdefault(one.group, []).append((i, j))
+    return [
+        (min(some[i].weight, some[j].weight) / len(group) / len(pairs), i, j)
+        for group in pairs.values()
+        for i, j in group
+    ]
+
+
+def of_logprobs(pairs: list[tuple[Side, Side]], preferred: list[float]) -> dict[str, float]:
+    """Metrics of policies that compare."""
+    return {
+        "preference/accuracy": mean([float(logit > 0) for logit in preferred]),
+        "preference/logit": mean(preferred),
+        "preference/chosen_logprob": mean([chosen.logprob.item() for chosen, _ in pairs]),
+        "preference/rejected_logprob": mean([rejected.logprob.item() for _, rejected in pairs]),
+    }
+
+
+def of_scores(pairs: list[tuple[Side, Side]], preferred: list[float]) -> dict[str, float]:
+    """Metrics of a reward model."""
+    levels = [one.score.item() for pair in pairs for one in pair]
+    accuracy = mean([float(logit > 0) for logit in preferred])
+    return {"preference/accuracy": accuracy, "preference/logit": mean(preferred), "preference/score": mean(levels)}
+
+
+def slow_pairs(some: Sequence[Story], compare: Compare, law: Sampling, say: Say, has_values: bool) -> Iterator[Told]:
+    """Steps on all pairs."""
+    own, chosen = START.copy(), ordered(some)
+    moved = [own.weight, own.value] if has_values else [own.weight]
+    while True:
+        sides = {i: side(own, some[i], law) for _, *both in chosen for i in both}
+        pairs = [(sides[i], sides[j]) for _, i, j in chosen]
+        compared = [compare(*pair) for pair in pairs]
+        metrics = say(pairs, [logit.item() for _, logit in compared]) | {"preference/pairs": float(len(pairs))}
+        loss = torch.stack([weight * one for (weight, *_), (one, _) in zip(chosen, compared, strict=True)]).sum()
+        yield Told(moved, metrics | descend(loss, moved))
+
+
+def one_case(config: Any, slow: Iterator[Told], name: str = "two updates", has_values: bool = False) -> Gap:
+    """A config beside its slow reference."""
+    algorithm, policy = build(config, has_values)
+    return agree(algorithm, policy.parameters(), picks(), slow, name)
+
+
+def pairwise(
+    config: Any, compare: Compare, law: Sampling = PLAIN, say: Say = of_logprobs, has_values: bool = False
+) -> Iterator[Gap]:
+    """A method of pairs, and what it says of them without a step."""
+    some = stories(picks())
+    yield one_case(config, slow_pairs(some, compare, law, say, has_values), has_values=has_values)
+    algorithm, _ = build(config, has_values)
+    if not hasattr(algorithm, "compare"):
+        return
+    told = next(slow_pairs(some, compare, law, say, has_values)).metrics
+    wanted = {n: x for n, x in told.items() if n.startswith("preference/") and n != "preference/pairs"}
+    got = algorithm.compare(collate(tuple(picks()), "joined"))
+    gap = max(abs(got[name].value - number) for name, number in wanted.items())
+    yield Gap(gap if got.keys() == wanted.keys() else torch.inf, EXACT, "compared without a step")
+
+
+def log_sigmoid(x: Tensor) -> Tensor:
+    """Its logarithm, as it is written."""
+    return torch.log(1 / (1 + torch.exp(-x)))
+
+
+def difference(beta: float, chosen: Side, rejected: Side) -> Tensor:
+    """DPO's logit."""
+    return beta * (chosen.ratio - rejected.ratio)
+
+
+def check_dpo_updates() -> Iterator[Gap]:
+    """DPO: its slow reference through awkward episodes."""
+
+    def compare(chosen: Side, rejected: Side) -> tuple[Tensor, Tensor]:
+        logit = difference(0.4, chosen, rejected)
+        return -0.8 * log_sigmoid(logit) - 0.2 * log_sigmoid(-logit), logit
+
+    yield from pairwise(DPO.Config(optimizer=OPTIMIZER, beta=0.4, smoothing=0.2), compare)
+
+
+def check_robust_dpo_updates() -> Iterator[Gap]:
+    """Robust DPO: its slow reference through awkward episodes."""
+
+    def compare(chosen: Side, rejected: Side) -> tuple[Tensor, Tensor]:
+        logit = difference(0.4, chosen, rejected)
+        return (-0.7 * log_sigmoid(logit) + 0.3 * log_sigmoid(-logit)) / 0.4, logit
+
+    yield from pairwise(RobustDPO.Config(optimizer=OPTIMIZER, beta=0.4, flipped=0.3), compare)
+
+
+def check_online_dpo_updates() -> Iterator[Gap]:
+    """Online DPO: its slow reference through awkward episodes, under the law that was played with."""
+
+    def compare(chosen: Side, rejected: Side) -> tuple[Tensor, Tensor]:
+        logit = difference(0.4, chosen, rejected)
+        return -log_sigmoid(logit), logit
+
+    yield from pairwise(OnlineDPO.Config(optimizer=OPTIMIZER, beta=0.4), compare, LAW)
+
+
+def check_ipo_updates() -> Iterator[Gap]:
+    """IPO: its slow reference through awkward episodes."""
+
+    def compare(chosen: Side, rejected: Side) -> tuple[Tensor, Tensor]:
+        logit = difference(1.0, chosen, rejected)
+        return (logit - 1 / 0.6) ** 2, logit
+
+    yield from pairwise(IPO.Config(optimizer=OPTIMIZER, tau=0.3), compare)
+
+
+def check_simpo_updates() -> Iterator[Gap]:
+    """SimPO: its slow reference through awkward episodes."""
+
+    def compare(chosen: Side, rejected: Side) -> tuple[Tensor, Tensor]:
+        logit = 1.7 * (chosen.logprob / chosen.length - rejected.logprob / rejected.length)
+        return -log_sigmoid(logit - 0.6), logit
+
+    yield from pairwise(SimPO.Config(optimizer=OPTIMIZER, beta=1.7, gamma=0.6), compare)
+
+
+def check_orpo_updates() -> Iterator[Gap]:
+    """ORPO: its slow reference through awkward episodes."""
+
+    def compare(chosen: Side, rejected: Side) -> tuple[Tensor, Tensor]:
+        first, second = (one.logprob / one.length for one in (chosen, rejected))
+        odds, others = (torch.exp(one) / (1 - torch.exp(one)) for one in (first, second))
+        logit = torch.log(odds) - torch.log(others)
+        return -first - 0.3 * log_sigmoid(logit), logit
+
+    yield from pairwise(ORPO.Config(optimizer=OPTIMIZER, weight=0.3), compare)
+
+
+def check_reward_model_updates() -> Iterator[Gap]:
+    """Reward model: its slow reference through awkward episodes."""
+
+    def compare(chosen: Side, rejected: Side) -> tuple[Tensor, Tensor]:
+        apart = chosen.score - rejected.score
+        loss = -log_sigmoid(apart - 0.7 * (chosen.total - rejected.total))
+        return loss + 0.2 * (chosen.score + rejected.score) ** 2, apart
+
+    config = RewardModel.Config(optimizer=OPTIMIZER, margin=0.7, centring=0.2)
+    yield from pairwise(config, compare, say=of_scores, has_values=True)
+
+
+# ------------------------------------------------------------ single answers
+
+
+def slow_kto(some: Sequence[Story], config: KTO.Config) -> Iterator[Told]:
+    """Answers behind the prompt of the next group in order; a row that starts anew gets that prompt as well."""
+    own = START.copy()
+    labelled = [story for story in counted(some) if story.total is not None]
+    groups = sorted({story.group for story in some if story.acts})
+    opening = {group: next(s.acts[0].prefix for s in some if s.acts and s.group == group) for group in groups}
+    other = {group: opening[groups[(i + 1) % len(groups)]] for i, group in enumerate(groups)}
+    while True:
+        moved = [elsewhere(own, story, other[story.group]) for story in labelled]
+        base = max(0.0, mean(moved))
+        losses, good, bad = [], [], []
+        for story in labelled:
+            ratio = logprob(own, story, PLAIN) - logprob(REFERENCE, story, PLAIN).detach()
+            is_good = (story.total or 0.0) > config.threshold
+            gain = config.beta * (ratio - base) if is_good else config.beta * (base - ratio)
+            weight = story.weight * (config.desirable if is_good else config.undesirable)
+            losses.append(weight * (1 - 1 / (1 + torch.exp(-gain))))
+            (good if is_good else bad).append(ratio.item())
+        means = {"preference/desirable_ratio": mean(good), "preference/undesirable_ratio": mean(bad)}
+        metrics = means | {"preference/baseline": base}
+        yield Told([own.weight], metrics | descend(torch.stack(losses).mean(), [own.weight]))
+
+
+def elsewhere(own: Numbers, story: Story, prompt: Tokens) -> float:
+    """log pi(y) - log ref(y) of an answer behind another prompt."""
+    places = [(*prompt, *act.prefix[act.opening :]) for act in story.acts]
+    mine, theirs = (taken(one.laws(places, PLAIN), story).log().sum().item() for one in (own, REFERENCE))
+    return mine - theirs
+
+
+def check_kto_updates() -> Iterator[Gap]:
+    """KTO: its slow reference through awkward episodes."""
+    for threshold, name in ((0.4, "a few are good"), (-0.3, "most are good")):
+        config = KTO.Config(optimizer=OPTIMIZER, beta=0.5, desirable=1.3, undesirable=0.6, threshold=threshold)
+        yield one_case(config, slow_kto(stories(picks()), config), name)
+
+
+def slow_sft(some: Sequence[Story]) -> Iterator[Told]:
+    """The mean over the acts of all answers."""
+    own = START.copy()
+    while True:
+        loss, missing, entropies = torch.zeros((), dtype=torch.float64), [], []
+        for story, share in zip(some, token_mean(some, weights_of(some)), strict=True):
+            if story.weight > 0 and story.acts:
+                law_TV = own.laws(prefixes(story), PLAIN)
+                new_T = taken(law_TV, story).log()
+                loss = loss - share[0] * new_T.sum()
+                missing += (-new_T).tolist()
+                entropies += (-(law_TV * law_TV.log()).sum(dim=1)).tolist()
+        metrics = {"policy/nll": mean(missing), "policy/entropy": mean(entropies)}
+        yield Told([own.weight], metrics | descend(loss, [own.weight]))
+
+
+def check_sft_updates() -> Gap:
+    """SFT: its slow reference through awkward episodes."""
+    return one_case(SFT.Config(optimizer=OPTIMIZER), slow_sft(stories(picks())))
+
+
+def slow_steps(some: Sequence[Story]) -> Iterator[Told]:
+    """The value behind every act whose reward is not 0."""
+    own = START.copy()
+    marked = [(s.weight, (*a.prefix, a.token), a.reward) for s in counted(some) for a in s.acts if a.reward != 0.0]
+    while True:
+        losses, right = [], []
+        for weight, place, label in marked:
+            value = own.values([place])[0]
+            losses.append(-weight * log_sigmoid(value if label > 0 else -value))
+            right.append(float((value.item() > 0) == (label > 0)))
+        metrics = {"preference/accuracy": mean(right)}
+        yield Told([own.weight, own.value], metrics | descend(torch.stack(losses).mean(), [own.weight, own.value]))
+
+
+def check_process_reward_model_updates() -> Gap:
+    """Process reward model: its slow reference through awkward episodes."""
+    return one_case(ProcessRewardModel.Config(optimizer=OPTIMIZER), slow_steps(stories(picks())), has_values=True)
