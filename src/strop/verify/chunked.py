@@ -45,24 +45,33 @@ class Numbers:
 
     def values(self, prefixes: Sequence[Tokens]) -> Tensor:
         """[T]; 0 for the empty prefix, behind which nothing follows."""
-        return torch.stack([self.value[place(one)] if one else torch.zeros_like(self.value[0]) for one in prefixes])
+        found = [self.value[place(one)] if one else torch.zeros_like(self.value[0]) for one in prefixes]
+        return torch.stack(found) if found else self.value[:0]
 
     def laws(self, prefixes: Sequence[Tokens], sampling: Sampling) -> Tensor:
         """Probabilities [T, V], as they are written: exp(z / T) over their sum, and the uniform law mixed in."""
-        power = torch.exp(self.rows(prefixes) / sampling.temperature)  # type: ignore[operator]
+        temperature, epsilon = sampling.temperature, sampling.epsilon
+        assert isinstance(temperature, float)
+        assert isinstance(epsilon, float)
+        power = torch.exp(self.rows(prefixes) / temperature)
         shares = power / power.sum(dim=1, keepdim=True)
-        return (1 - sampling.epsilon) * shares + sampling.epsilon / VOCABULARY  # type: ignore[operator]
+        return (1 - epsilon) * shares + epsilon / VOCABULARY
 
     def policy(self, has_values: bool = False) -> Chunked:
         """A policy with these numbers."""
         return Chunked(self.weight, self.value if has_values else None)
 
 
+START, REFERENCE = Numbers.random(seed=1), Numbers.random(seed=2)
+"""Where the policy stands before the first update, and what it pulls to."""
+
+
 class Chunked:
     """A policy of such numbers that calls `reduce` on CHUNK decisions at a time, as a large model does."""
 
     layout: Literal["joined", "per_turn"] = "joined"
-    vocabulary, context = VOCABULARY, None
+    vocabulary = VOCABULARY
+    context: int | None = None
 
     def __init__(self, weight: Tensor, value: Tensor | None) -> None:
         self.weight = Parameter(weight.detach().clone())

@@ -1,8 +1,8 @@
-"""Policy gradients beside their slow references: two updates on the episodes of `awkward`, with every option at work."""
+"""Policy gradients beside slow references: two updates on the episodes of `awkward`, with every option at work."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -27,11 +27,11 @@ from strop.types import Pick, Source
 from strop.verify import slow_opinions
 from strop.verify.awkward import LAW, Story, picks, stories
 from strop.verify.checks import Gap
-from strop.verify.chunked import Chunked, Numbers
-from strop.verify.slow_gradients import Lists, Opinion, Opinions, Rules, Term, kl_of, logprobs, slow_updates
-from strop.verify.slowly import MICRO, OPTIMIZER, Told, agree
+from strop.verify.chunked import REFERENCE, START, Chunked
+from strop.verify.slow_gradients import Flag, Lists, Opinion, Opinions, Rules, Term, kl_of, logprobs, slow_updates
+from strop.verify.slow_terms import by_answer, by_token, plain, stopped
+from strop.verify.slowly import MICRO, OPTIMIZER, agree
 
-START, REFERENCE = Numbers.random(seed=1), Numbers.random(seed=2)
 FRESH = {
     "KL in the reward": Rules(kl=KL(weight=0.3), correction=Correction(cap=1.5)),
     "k3 in the reward, entropy": Rules(kl=KL(weight=0.2, estimator="k3"), entropy=0.1),
@@ -68,14 +68,12 @@ def build(config: Any) -> tuple[Any, Chunked]:
     return algorithm, policy
 
 
-def against(
-    kind: Any, opinions: Callable[[], Opinions], term: Term, cases: dict[str, Rules], **fields: Any
-) -> Iterator[Gap]:
+def against(kind: Any, opinions: Opinions, term: Term, cases: dict[str, Rules], **fields: Any) -> Iterator[Gap]:
     """Each case of a method beside its slow reference."""
     for name, rules in cases.items():
         given = {"kl": rules.kl, "entropy": rules.entropy, "correction": rules.correction} | fields
         given |= {"epochs": rules.epochs} if rules.epochs > 1 else {}
-        yield one_case(kind.Config(optimizer=OPTIMIZER, **given), opinions(), term, rules, name)
+        yield one_case(kind.Config(optimizer=OPTIMIZER, **given), opinions, term, rules, name)
 
 
 def one_case(
@@ -88,88 +86,37 @@ def one_case(
     return agree(algorithm, policy.parameters(), chosen, slow, name)
 
 
-# ------------------------------------------------------------ terms
-
-
-def plain(new_T: Tensor, old_T: Tensor, advantage_T: Tensor) -> tuple[Tensor, None]:
-    """-A log pi."""
-    return -advantage_T * new_T, None
-
-
-def held(ratio_T: Tensor, advantage_T: Tensor, low: float, high: float, dual: float | None = None) -> Tensor:
-    """max(-rho A, -clip(rho) A), act by act and case by case."""
-    terms = []
-    for ratio, advantage in zip(ratio_T, advantage_T.tolist(), strict=True):
-        if advantage > 0:
-            terms.append(-advantage * (ratio if ratio.item() <= 1 + high else ratio.detach() * 0 + 1 + high))
-        else:
-            top = ratio if dual is None or ratio.item() <= dual else ratio.detach() * 0 + dual
-            terms.append(-advantage * (top if ratio.item() >= 1 - low else ratio.detach() * 0 + 1 - low))
-    return torch.stack(terms)
-
-
-def by_token(low: float, high: float, dual: float | None = None) -> Term:
-    """One ratio an act."""
-
-    def term(new_T: Tensor, old_T: Tensor, advantage_T: Tensor) -> tuple[Tensor, Tensor]:
-        ratio_T = (new_T - old_T).exp()
-        return held(ratio_T, advantage_T, low, high, dual), ratio_T
-
-    return term
-
-
-def by_answer(low: float, high: float, is_mean: bool) -> Term:
-    """One ratio an answer: of its whole probability (RLOO), or of its geometric mean an act (GSPO)."""
-
-    def term(new_T: Tensor, old_T: Tensor, advantage_T: Tensor) -> tuple[Tensor, Tensor]:
-        length = len(new_T)
-        whole = (new_T - old_T).sum() / (length if is_mean else 1)
-        ratio_T = whole.exp().repeat(length)
-        return held(ratio_T, advantage_T, low, high) / (1 if is_mean else length), ratio_T
-
-    return term
-
-
-def stopped(low: float, high: float, dual: float | None = None) -> tuple[str, Callable[[float, float], bool]]:
-    """The acts whose gradient the clip takes away."""
-    top = float("inf") if dual is None else dual
-    return "policy/clip_active", lambda r, a: (r > 1 + high and a > 0) or ((r < 1 - low or r > top) and a < 0)
-
-
-def flagged(cases: dict[str, Rules], flag: tuple[str, Callable[[float, float], bool]]) -> dict[str, Rules]:
+def flagged(cases: dict[str, Rules], flag: tuple[str, Flag]) -> dict[str, Rules]:
     """The cases with a metric of the method's own."""
     return {name: replace(rules, flag=flag) for name, rules in cases.items()}
-
-
-# ------------------------------------------------------------ methods
 
 
 def check_grpo_updates() -> Iterator[Gap]:
     """GRPO: its slow reference through awkward episodes."""
     opinions = slow_opinions.of_groups(slow_opinions.sequence_mean)
     cases = flagged(FRESH | AGAIN, stopped(0.1, 0.1, 1.3))
-    yield from against(GRPO, lambda: opinions, by_token(0.1, 0.1, 1.3), cases, clip=0.1, dual_clip=1.3)
+    yield from against(GRPO, opinions, by_token(0.1, 0.1, 1.3), cases, clip=0.1, dual_clip=1.3)
 
 
 def check_dr_grpo_updates() -> Iterator[Gap]:
     """Dr. GRPO: its slow reference through awkward episodes."""
     opinions, cases = slow_opinions.of_centred(6), flagged(AGAIN, stopped(0.1, 0.1, 1.3))
-    yield from against(DrGRPO, lambda: opinions, by_token(0.1, 0.1, 1.3), cases, clip=0.1, dual_clip=1.3, max_tokens=6)
+    yield from against(DrGRPO, opinions, by_token(0.1, 0.1, 1.3), cases, clip=0.1, dual_clip=1.3, max_tokens=6)
     first = flagged({"the length of the sampling": FRESH["KL in the reward"]}, stopped(0.2, 0.2))
-    yield from against(DrGRPO, lambda: slow_opinions.of_centred(LAW.max_tokens), by_token(0.2, 0.2), first)
+    yield from against(DrGRPO, slow_opinions.of_centred(LAW.max_tokens), by_token(0.2, 0.2), first)
 
 
 def check_rloo_updates() -> Iterator[Gap]:
     """RLOO: its slow reference through awkward episodes."""
     cases = flagged({"nothing": Rules()} | AGAIN, stopped(0.1, 0.1))
-    yield from against(RLOO, lambda: slow_opinions.of_others, by_answer(0.1, 0.1, False), cases, clip=0.1)
+    yield from against(RLOO, slow_opinions.of_others, by_answer(0.1, 0.1, False), cases, clip=0.1)
 
 
 def check_gspo_updates() -> Iterator[Gap]:
     """GSPO: its slow reference through awkward episodes."""
     opinions = slow_opinions.of_groups(slow_opinions.sequence_mean)
     cases = flagged({"nothing": Rules()} | AGAIN, stopped(0.02, 0.04))
-    yield from against(GSPO, lambda: opinions, by_answer(0.02, 0.04, True), cases, clip_low=0.02, clip_high=0.04)
+    yield from against(GSPO, opinions, by_answer(0.02, 0.04, True), cases, clip_low=0.02, clip_high=0.04)
 
 
 def check_cispo_updates() -> Iterator[Gap]:
@@ -182,7 +129,7 @@ def check_cispo_updates() -> Iterator[Gap]:
 
     opinions = slow_opinions.of_groups(slow_opinions.token_mean)
     cases = flagged({"nothing": Rules()} | AGAIN, ("policy/ratio_outside", lambda r, a: r < 0.9 or r > 1.05))
-    yield from against(CISPO, lambda: opinions, term, cases, floor=0.9, cap=1.05)
+    yield from against(CISPO, opinions, term, cases, floor=0.9, cap=1.05)
 
 
 def check_sapo_updates() -> Iterator[Gap]:
@@ -195,7 +142,7 @@ def check_sapo_updates() -> Iterator[Gap]:
 
     opinions = slow_opinions.of_groups(slow_opinions.sequence_mean)
     cases = {"nothing": Rules()} | AGAIN
-    yield from against(SAPO, lambda: opinions, term, cases, tau_positive=3.0, tau_negative=5.0)
+    yield from against(SAPO, opinions, term, cases, tau_positive=3.0, tau_negative=5.0)
 
 
 def check_reinforce_updates() -> Iterator[Gap]:
@@ -228,7 +175,7 @@ def check_reinforce_pp_updates() -> Iterator[Gap]:
         }
         opinions = slow_opinions.of_batch(0.9, takes_group)
         fields = {"clip": 0.1, "discount": 0.9, "group_baseline": takes_group}
-        yield from against(REINFORCEPlusPlus, lambda one=opinions: one, by_token(0.1, 0.1), cases, **fields)
+        yield from against(REINFORCEPlusPlus, opinions, by_token(0.1, 0.1), cases, **fields)
 
 
 def with_greedy() -> list[Pick]:
@@ -297,7 +244,8 @@ def check_distillation_updates() -> Iterator[Gap]:
     taught = logprobs(REFERENCE, some)
 
     def opinion(some: Sequence[Story], penalty: Lists) -> Opinion:
-        gains = [[t - act.acted for t, act in zip(one, s.acts, strict=True)] for one, s in zip(taught, some, strict=True)]
+        both = zip(taught, some, strict=True)
+        gains = [[ours - act.acted for ours, act in zip(one, story.acts, strict=True)] for one, story in both]
         weights = slow_opinions.weights_of(some)
         return Opinion(gains, slow_opinions.token_mean(some, weights), weights)
 

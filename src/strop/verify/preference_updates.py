@@ -1,4 +1,4 @@
-"""What learns from compared, labelled or written answers beside slow references, on the episodes of `awkward`."""
+"""What learns from pairs of answers beside slow references: two updates on the episodes of `awkward`."""
 
 from __future__ import annotations
 
@@ -11,22 +11,18 @@ from torch import Tensor
 
 from strop.algorithms.dpo import DPO
 from strop.algorithms.ipo import IPO
-from strop.algorithms.kto import KTO
 from strop.algorithms.online_dpo import OnlineDPO
 from strop.algorithms.orpo import ORPO
-from strop.algorithms.process_reward_model import ProcessRewardModel
 from strop.algorithms.reward_model import RewardModel
 from strop.algorithms.robust_dpo import RobustDPO
-from strop.algorithms.sft import SFT
 from strop.algorithms.simpo import SimPO
 from strop.batch import collate
-from strop.types import Sampling, Tokens
+from strop.types import Pick, Sampling
 from strop.verify.awkward import LAW, Story, picks, stories
 from strop.verify.checks import Gap
-from strop.verify.chunked import Numbers
-from strop.verify.slow_opinions import token_mean, weights_of
-from strop.verify.slowly import EXACT, Told, agree, counted, descend, mean, prefixes, taken
-from strop.verify.value_updates import OPTIMIZER, PLAIN, REFERENCE, START, build
+from strop.verify.chunked import REFERENCE, START, Numbers
+from strop.verify.slowly import EXACT, OPTIMIZER, Told, agree, descend, mean, prefixes, taken
+from strop.verify.value_updates import PLAIN, build
 
 
 class Side(NamedTuple):
@@ -102,10 +98,16 @@ def slow_pairs(some: Sequence[Story], compare: Compare, law: Sampling, say: Say,
         yield Told(moved, metrics | descend(loss, moved))
 
 
-def one_case(config: Any, slow: Iterator[Told], name: str = "two updates", has_values: bool = False) -> Gap:
+def one_case(
+    config: Any,
+    slow: Iterator[Told],
+    name: str = "two updates",
+    has_values: bool = False,
+    chosen: Sequence[Pick] | None = None,
+) -> Gap:
     """A config beside its slow reference."""
     algorithm, policy = build(config, has_values)
-    return agree(algorithm, policy.parameters(), picks(), slow, name)
+    return agree(algorithm, policy.parameters(), picks() if chosen is None else chosen, slow, name)
 
 
 def pairwise(
@@ -206,83 +208,3 @@ def check_reward_model_updates() -> Iterator[Gap]:
 
     config = RewardModel.Config(optimizer=OPTIMIZER, margin=0.7, centring=0.2)
     yield from pairwise(config, compare, say=of_scores, has_values=True)
-
-
-# ------------------------------------------------------------ single answers
-
-
-def slow_kto(some: Sequence[Story], config: KTO.Config) -> Iterator[Told]:
-    """Answers behind the prompt of the next group in order; a row that starts anew gets that prompt as well."""
-    own = START.copy()
-    labelled = [story for story in counted(some) if story.total is not None]
-    groups = sorted({story.group for story in some if story.acts})
-    opening = {group: next(s.acts[0].prefix for s in some if s.acts and s.group == group) for group in groups}
-    other = {group: opening[groups[(i + 1) % len(groups)]] for i, group in enumerate(groups)}
-    while True:
-        moved = [elsewhere(own, story, other[story.group]) for story in labelled]
-        base = max(0.0, mean(moved))
-        losses, good, bad = [], [], []
-        for story in labelled:
-            ratio = logprob(own, story, PLAIN) - logprob(REFERENCE, story, PLAIN).detach()
-            is_good = (story.total or 0.0) > config.threshold
-            gain = config.beta * (ratio - base) if is_good else config.beta * (base - ratio)
-            weight = story.weight * (config.desirable if is_good else config.undesirable)
-            losses.append(weight * (1 - 1 / (1 + torch.exp(-gain))))
-            (good if is_good else bad).append(ratio.item())
-        means = {"preference/desirable_ratio": mean(good), "preference/undesirable_ratio": mean(bad)}
-        metrics = means | {"preference/baseline": base}
-        yield Told([own.weight], metrics | descend(torch.stack(losses).mean(), [own.weight]))
-
-
-def elsewhere(own: Numbers, story: Story, prompt: Tokens) -> float:
-    """log pi(y) - log ref(y) of an answer behind another prompt."""
-    places = [(*prompt, *act.prefix[act.opening :]) for act in story.acts]
-    mine, theirs = (taken(one.laws(places, PLAIN), story).log().sum().item() for one in (own, REFERENCE))
-    return mine - theirs
-
-
-def check_kto_updates() -> Iterator[Gap]:
-    """KTO: its slow reference through awkward episodes."""
-    for threshold, name in ((0.4, "a few are good"), (-0.3, "most are good")):
-        config = KTO.Config(optimizer=OPTIMIZER, beta=0.5, desirable=1.3, undesirable=0.6, threshold=threshold)
-        yield one_case(config, slow_kto(stories(picks()), config), name)
-
-
-def slow_sft(some: Sequence[Story]) -> Iterator[Told]:
-    """The mean over the acts of all answers."""
-    own = START.copy()
-    while True:
-        loss, missing, entropies = torch.zeros((), dtype=torch.float64), [], []
-        for story, share in zip(some, token_mean(some, weights_of(some)), strict=True):
-            if story.weight > 0 and story.acts:
-                law_TV = own.laws(prefixes(story), PLAIN)
-                new_T = taken(law_TV, story).log()
-                loss = loss - share[0] * new_T.sum()
-                missing += (-new_T).tolist()
-                entropies += (-(law_TV * law_TV.log()).sum(dim=1)).tolist()
-        metrics = {"policy/nll": mean(missing), "policy/entropy": mean(entropies)}
-        yield Told([own.weight], metrics | descend(loss, [own.weight]))
-
-
-def check_sft_updates() -> Gap:
-    """SFT: its slow reference through awkward episodes."""
-    return one_case(SFT.Config(optimizer=OPTIMIZER), slow_sft(stories(picks())))
-
-
-def slow_steps(some: Sequence[Story]) -> Iterator[Told]:
-    """The value behind every act whose reward is not 0."""
-    own = START.copy()
-    marked = [(s.weight, (*a.prefix, a.token), a.reward) for s in counted(some) for a in s.acts if a.reward != 0.0]
-    while True:
-        losses, right = [], []
-        for weight, place, label in marked:
-            value = own.values([place])[0]
-            losses.append(-weight * log_sigmoid(value if label > 0 else -value))
-            right.append(float((value.item() > 0) == (label > 0)))
-        metrics = {"preference/accuracy": mean(right)}
-        yield Told([own.weight, own.value], metrics | descend(torch.stack(losses).mean(), [own.weight, own.value]))
-
-
-def check_process_reward_model_updates() -> Gap:
-    """Process reward model: its slow reference through awkward episodes."""
-    return one_case(ProcessRewardModel.Config(optimizer=OPTIMIZER), slow_steps(stories(picks())), has_values=True)

@@ -126,7 +126,7 @@ def returns_to_go(some: Sequence[Story], penalty: Lists, discount: float) -> Lis
 
 
 def of_returns(discount: float, decay: float | None, discounts_state: bool) -> tuple[Opinions, list[float]]:
-    """REINFORCE: returns to go minus a running mean, which is kept in the list (one number a call, the oldest first)."""
+    """REINFORCE: returns to go minus a running mean, and the list of these means, one more a call."""
     baselines = [0.0]
 
     def opinion(some: Sequence[Story], penalty: Lists) -> Opinion:

@@ -18,10 +18,9 @@ from strop.schedules import Linear
 from strop.types import Sampling, Tokens
 from strop.verify.awkward import LAW, Story, parts, stories
 from strop.verify.checks import Gap
-from strop.verify.chunked import CONTEXTS, VOCABULARY, Numbers, place
+from strop.verify.chunked import CONTEXTS, START, VOCABULARY, Numbers, place
 from strop.verify.slowly import Told, agree, mean
 
-START = Numbers.random(seed=1)
 RATES: dict[str, Any] = {"rate": 0.5, "rate_decay": 0.6, "discount": 0.9}
 FADING = Sampling(temperature=0.7, epsilon=Linear(start=0.8, end=0.1, steps=8))
 """A law that depends on the version that acted."""
@@ -116,7 +115,7 @@ def expected(rows: list[Row], after: Tokens, law: Sampling) -> float:
     if not after:
         return 0.0
     table_TV: Tensor = torch.tensor(rows, dtype=torch.float64)
-    probs = Numbers(table_TV, table_TV[:, 0]).laws([after], law)[0].tolist()
+    probs: Row = Numbers(table_TV, table_TV[:, 0]).laws([after], law)[0].tolist()
     return sum(p * q for p, q in zip(probs, rows[place(after)], strict=True))
 
 

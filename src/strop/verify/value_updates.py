@@ -15,11 +15,10 @@ from strop.algorithms.path_consistency import PathConsistency
 from strop.types import Sampling, Tokens
 from strop.verify.awkward import LAW, Story, parts, stories
 from strop.verify.checks import Gap
-from strop.verify.chunked import Chunked, Numbers
+from strop.verify.chunked import REFERENCE, START, Chunked, Numbers
 from strop.verify.slow_opinions import token_mean, weights_of
 from strop.verify.slowly import MICRO, OPTIMIZER, Told, agree, descend, mean, prefixes, taken, trail
 
-START, REFERENCE = Numbers.random(seed=1), Numbers.random(seed=2)
 PLAIN = Sampling()
 
 
@@ -58,7 +57,9 @@ def of_errors(errors: list[float], values: list[float]) -> dict[str, float]:
     return {"q/error_mean": mean(sizes), "q/mean": mean(values)} | largest
 
 
-def ahead(story: Story, terms: Sequence[Any], discount: float, steps: int | None) -> Iterator[tuple[Any, float, Tokens]]:
+def ahead(
+    story: Story, terms: Sequence[Any], discount: float, steps: int | None
+) -> Iterator[tuple[Any, float, Tokens]]:
     """From every act: the discounted sum of its next terms, discount^(their number), and what stands behind them."""
     for t in range(len(story.acts)):
         last = len(terms) if steps is None else min(t + steps, len(terms))
@@ -105,7 +106,8 @@ def best(own: Numbers, copy: Numbers, place: Tokens, config: DQN.Config) -> floa
     if not place:
         return 0.0
     judged, chooser = (
-        action_values(numbers, [place], config.dueling)[0].tolist() for numbers in (copy, own if config.double else copy)
+        action_values(numbers, [place], config.dueling)[0].tolist()
+        for numbers in (copy, own if config.double else copy)
     )
     return float(judged[chooser.index(max(chooser))])
 
@@ -142,7 +144,8 @@ def slow_ilql(some: Sequence[Story], config: ILQL.Config, second: Numbers) -> It
     while True:
         loss, errors, taken_values = torch.zeros((), dtype=torch.float64), [], []
         for story, share in counting(some):
-            floor = [min(pair) for pair in zip(*(taken(one.rows(prefixes(story)), story).tolist() for one in copies))]
+            both = [taken(one.rows(prefixes(story)), story).tolist() for one in copies]
+            floor = [min(pair) for pair in zip(*both, strict=True)]
             following = own.values(story.after).tolist()
             targets = [a.reward + config.discount * v for a, v in zip(story.acts, following, strict=True)]
             tables = [one.rows(prefixes(story)) for one in (own, second)]
@@ -205,7 +208,9 @@ def slow_paths(some: Sequence[Story], config: PathConsistency.Config) -> Iterato
         loss, residuals = torch.zeros((), dtype=torch.float64), []
         for story, share in counting(some):
             places = prefixes(story)
-            ratio_T = taken(own.laws(places, PLAIN), story).log() - taken(start.laws(places, PLAIN), story).log().detach()
+            ratio_T = (
+                taken(own.laws(places, PLAIN), story).log() - taken(start.laws(places, PLAIN), story).log().detach()
+            )
             terms = [act.reward - config.beta * ratio for act, ratio in zip(story.acts, ratio_T, strict=True)]
             found = []
             for value, weight, (gain, factor, place) in zip(
