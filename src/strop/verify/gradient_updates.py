@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -77,13 +77,20 @@ def against(kind: Any, opinions: Opinions, term: Term, cases: dict[str, Rules], 
 
 
 def one_case(
-    config: Any, opinions: Opinions, term: Term, rules: Rules, name: str, some: Sequence[Pick] | None = None
+    config: Any,
+    opinions: Opinions,
+    term: Term,
+    rules: Rules,
+    name: str,
+    some: Sequence[Pick] | None = None,
+    also: Callable[[], dict[str, float]] = dict,
 ) -> Gap:
-    """A config beside its slow reference, on these picks (default: all)."""
+    """A config beside its slow reference, on these picks (default: all); `also` are metrics of the method's own."""
     chosen = picks() if some is None else some
     algorithm, policy = build(config)
     slow = slow_updates(stories(chosen), START, REFERENCE, opinions, term, rules)
-    return agree(algorithm, policy.parameters(), chosen, slow, name)
+    told = (replace(one, metrics=one.metrics | also()) for one in slow)
+    return agree(algorithm, policy.parameters(), chosen, told, name)
 
 
 def flagged(cases: dict[str, Rules], flag: tuple[str, Flag]) -> dict[str, Rules]:
@@ -160,10 +167,11 @@ def _reinforce(
             discount=discount, baseline_decay=baseline_decay, discount_state=discount_state,
         )  # fmt: skip
         opinions, baselines = slow_opinions.of_returns(discount, baseline_decay, discount_state)
-        algorithm, policy = build(config)
-        slow = slow_updates(stories(picks()), START, REFERENCE, opinions, plain, rules)
-        told = (replace(one, metrics=one.metrics | {"policy/baseline": baselines[-2]}) for one in slow)
-        yield agree(algorithm, policy.parameters(), picks(), told, name)
+
+        def also(means: list[float] = baselines) -> dict[str, float]:
+            return {"policy/baseline": means[-2]}  # the one that was taken off, and not what it moved to
+
+        yield one_case(config, opinions, plain, rules, name, also=also)
 
 
 def check_reinforce_pp_updates() -> Iterator[Gap]:
@@ -192,27 +200,23 @@ def check_remax_updates() -> Iterator[Gap]:
     base = [s.total for s in stories(chosen) if s.source is Source.GREEDY and s.total is not None]
     for name, rules in FRESH.items():
         config = ReMax.Config(optimizer=OPTIMIZER, kl=rules.kl, entropy=rules.entropy, correction=rules.correction)
-        algorithm, policy = build(config)
-        slow = slow_updates(stories(chosen), START, REFERENCE, slow_opinions.of_greedy, plain, rules)
-        told = (replace(one, metrics=one.metrics | {"policy/baseline": sum(base) / len(base)}) for one in slow)
-        yield agree(algorithm, policy.parameters(), chosen, told, name)
+        also = {"policy/baseline": sum(base) / len(base)}
+        yield one_case(config, slow_opinions.of_greedy, plain, rules, name, chosen, also=also.copy)
 
 
 def check_rejection_sampling_updates() -> Iterator[Gap]:
     """Rejection sampling: its slow reference through awkward episodes."""
     some = stories(picks())
     for best, threshold in ((1, None), (2, 0.0), (3, 1 / 3)):
-        algorithm, policy = build(RejectionSampling.Config(optimizer=OPTIMIZER, best=best, threshold=threshold))
+        config = RejectionSampling.Config(optimizer=OPTIMIZER, best=best, threshold=threshold)
         opinions, rules = slow_opinions.of_best(best, threshold), Rules(opinion="weight")
         share = sum(slow_opinions.kept(some, best, threshold)) / sum(story.weight > 0 for story in some)
-        slow = slow_updates(some, START, REFERENCE, opinions, plain, rules)
-        told = (replace(one, metrics=one.metrics | {"policy/kept": share}) for one in slow)
-        yield agree(algorithm, policy.parameters(), picks(), told, f"best {best}, threshold {threshold}")
+        also = {"policy/kept": share}
+        yield one_case(config, opinions, plain, rules, f"best {best}, threshold {threshold}", also=also.copy)
 
 
 def check_dapo_updates() -> Iterator[Gap]:
     """DAPO: its slow reference through awkward episodes, cut answers in and out."""
-    some = stories(picks())
     for cache, masks, epochs in ((0, True, 1), (3, True, 2), (2, False, 3)):
         correction = Correction(level="sequence", cap=1.4) if epochs > 1 else Correction(cap=1.5)
         rules = Rules(correction=correction, epochs=epochs, flag=stopped(0.05, 0.1))
@@ -220,14 +224,11 @@ def check_dapo_updates() -> Iterator[Gap]:
             optimizer=OPTIMIZER, clip_low=0.05, clip_high=0.1, epochs=epochs, overlong_tokens=cache,
             mask_truncated=masks, correction=correction,
         )  # fmt: skip
-        algorithm, policy = build(config)
         opinions = slow_opinions.of_signal(LAW.max_tokens, cache, masks)
-        slow = slow_updates(some, START, REFERENCE, opinions, by_token(0.05, 0.1), rules)
         # of four groups one ties and in one a single member is scored; two answers of sixteen were cut
-        selection = {"dapo/rejected_groups": 2.0, "dapo/truncated": 2 / 16}
-        told = (replace(one, metrics=one.metrics | selection) for one in slow)
-        name = f"penalty from {cache} tokens on, {epochs} epochs" + ", cut ones kept" * (not masks)
-        yield agree(algorithm, policy.parameters(), picks(), told, name)
+        also = {"dapo/rejected_groups": 2.0, "dapo/truncated": 2 / 16}
+        name = f"a penalty on {cache} tokens, {epochs} epochs" + ", cut ones kept" * (not masks)
+        yield one_case(config, opinions, by_token(0.05, 0.1), rules, name, also=also.copy)
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,7 +239,7 @@ class Teacher:
         return REFERENCE.policy(), None
 
 
-def check_distillation_updates() -> Iterator[Gap]:
+def check_distillation_updates() -> Gap:
     """Distillation: its slow reference through awkward episodes."""
     some = stories(picks())
     taught = logprobs(REFERENCE, some)
@@ -249,8 +250,6 @@ def check_distillation_updates() -> Iterator[Gap]:
         weights = slow_opinions.weights_of(some)
         return Opinion(gains, slow_opinions.token_mean(some, weights), weights)
 
-    algorithm, policy = build(Distillation.Config(optimizer=OPTIMIZER, teacher=Teacher()))
-    slow = slow_updates(some, START, REFERENCE, opinion, plain, Rules())
-    pulled = kl_of(some, taught, slow_opinions.weights_of(some))
-    told = (replace(one, metrics=one.metrics | {"policy/kl": pulled}) for one in slow)
-    yield agree(algorithm, policy.parameters(), picks(), told, "another law played")
+    config = Distillation.Config(optimizer=OPTIMIZER, teacher=Teacher())
+    also = {"policy/kl": kl_of(some, taught, slow_opinions.weights_of(some))}
+    return one_case(config, opinion, plain, Rules(), "another law played", also=also.copy)
