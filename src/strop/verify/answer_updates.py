@@ -12,7 +12,7 @@ from strop.algorithms.kto import KTO
 from strop.algorithms.process_reward_model import ProcessRewardModel
 from strop.algorithms.sft import SFT
 from strop.types import Pick, Tokens
-from strop.verify.awkward import Story, picks, stories
+from strop.verify.awkward import Story, stories, written
 from strop.verify.checks import Gap
 from strop.verify.chunked import REFERENCE, START, Numbers
 from strop.verify.preference_updates import log_sigmoid, logprob, one_case
@@ -57,7 +57,7 @@ def elsewhere(own: Numbers, story: Story, prompt: Tokens) -> float:
 
 def check_kto_updates() -> Iterator[Gap]:
     """KTO: its slow reference through awkward episodes."""
-    every = picks()
+    every = written()
     shared = ((7, 4), (11, 4), (12, 1), (13, 1))
     again = [Pick(replace(every[i].episode, group=group), weight=0.9) for i, group in shared]
     for threshold, chosen, name in (
@@ -88,7 +88,7 @@ def slow_sft(some: Sequence[Story]) -> Iterator[Told]:
 
 def check_sft_updates() -> Gap:
     """SFT: its slow reference through awkward episodes."""
-    return one_case(SFT.Config(optimizer=OPTIMIZER), slow_sft(stories(picks())))
+    return one_case(SFT.Config(optimizer=OPTIMIZER), slow_sft(stories(written())))
 
 
 def slow_steps(some: Sequence[Story]) -> Iterator[Told]:
@@ -107,4 +107,4 @@ def slow_steps(some: Sequence[Story]) -> Iterator[Told]:
 
 def check_process_reward_model_updates() -> Gap:
     """Process reward model: its slow reference through awkward episodes."""
-    return one_case(ProcessRewardModel.Config(optimizer=OPTIMIZER), slow_steps(stories(picks())), has_values=True)
+    return one_case(ProcessRewardModel.Config(optimizer=OPTIMIZER), slow_steps(stories(written())), has_values=True)

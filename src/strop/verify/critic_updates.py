@@ -47,12 +47,16 @@ def check_a2c_updates() -> Iterator[Gap]:
         config = A2C.Config(optimizer=OPTIMIZER, discount=0.9, n_step=steps, **given)
         slow = slow_updates(stories(picks()), Actor(**given), ahead(0.9, steps))
         yield one_case(config, slow, name, picks())
+    alone = [pick for pick in picks() if len(pick.episode.turns) == pick.episode.num_actions == 1]
+    for chosen, name in ((alone[:1], "a single act"), ([alone[0], alone[0]], "the same act twice")):
+        slow = slow_updates(stories(chosen), Actor(critic=Critic(), entropy=0.05), ahead(0.9, 1))
+        yield one_case(A2C.Config(optimizer=OPTIMIZER, discount=0.9, n_step=1, entropy=0.05), slow, name, chosen)
 
 
 def check_ppo_updates() -> Iterator[Gap]:
     """PPO: its slow reference through awkward episodes."""
     cases: dict[str, tuple[dict[str, Any], Critic, bool]] = {
-        "two epochs, a KL controller": ({"kl": KL(weight=0.2), "epochs": 2}, Critic(weight=0.7, clip=0.05), True),
+        "two epochs, a KL controller": ({"kl": KL(weight=0.2), "epochs": 2}, Critic(weight=0.7, clip=0.02), True),
         "mini-batches, whole answers truncated": (
             {"epochs": 2, "minibatches": 3, "correction": Correction(level="sequence", cap=1.4)},
             Critic(weight=0.3, separate=True),
@@ -62,11 +66,11 @@ def check_ppo_updates() -> Iterator[Gap]:
     }
     for name, (fields, critic, is_steered) in cases.items():
         given: dict[str, Any] = {"epochs": 1, "kl": KL(), "critic": critic, "entropy": 0.03} | fields
-        controller = KLController(target=0.4, horizon=40) if is_steered else None
+        controller = KLController(target=0.0115, horizon=100) if is_steered else None
         config = PPO.Config(
-            optimizer=OPTIMIZER, clip=0.1, dual_clip=1.3, discount=0.9, trace=0.8, kl_controller=controller, **given
+            optimizer=OPTIMIZER, clip=0.1, dual_clip=1.15, discount=0.9, trace=0.8, kl_controller=controller, **given
         )
-        actor = Actor(term=by_token(0.1, 0.1, 1.3), flag=stopped(0.1, 0.1, 1.3), whitens=True, **given)
+        actor = Actor(term=by_token(0.1, 0.1, 1.15), flag=stopped(0.1, 0.1, 1.15), whitens=True, **given)
         slow = slow_updates(stories(picks()), actor, generalised(0.9, 0.8), controller)
         yield one_case(config, slow, name, picks())
 

@@ -36,11 +36,12 @@ FRESH = {
     "KL in the reward": Rules(kl=KL(weight=0.3), correction=Correction(cap=1.5)),
     "k3 in the reward, entropy": Rules(kl=KL(weight=0.2, estimator="k3"), entropy=0.1),
     "the exact KL in the reward, old samples out": Rules(
-        kl=KL(weight=0.4, estimator="full"), correction=Correction(cap=3.0, max_staleness=1)
+        kl=KL(weight=0.4, estimator="full"), correction=Correction(cap=3.0, max_staleness=0)
     ),
     "k3 in the loss": Rules(kl=KL(weight=0.3, placement="loss", estimator="k3")),
     "nothing": Rules(),
     "tokens masked": Rules(correction=Correction(kind="mask", floor=0.5, cap=1.6)),
+    "whole answers": Rules(correction=Correction(level="sequence", cap=1.3)),
 }
 """Options of methods of one step a batch."""
 AGAIN = {
@@ -101,14 +102,14 @@ def flagged(cases: dict[str, Rules], flag: tuple[str, Flag]) -> dict[str, Rules]
 def check_grpo_updates() -> Iterator[Gap]:
     """GRPO: its slow reference through awkward episodes."""
     opinions = slow_opinions.of_groups(slow_opinions.sequence_mean)
-    cases = flagged(FRESH | AGAIN, stopped(0.1, 0.1, 1.3))
-    yield from against(GRPO, opinions, by_token(0.1, 0.1, 1.3), cases, clip=0.1, dual_clip=1.3)
+    cases = flagged(FRESH | AGAIN, stopped(0.1, 0.1, 1.15))
+    yield from against(GRPO, opinions, by_token(0.1, 0.1, 1.15), cases, clip=0.1, dual_clip=1.15)
 
 
 def check_dr_grpo_updates() -> Iterator[Gap]:
     """Dr. GRPO: its slow reference through awkward episodes."""
-    opinions, cases = slow_opinions.of_centred(6), flagged(AGAIN, stopped(0.1, 0.1, 1.3))
-    yield from against(DrGRPO, opinions, by_token(0.1, 0.1, 1.3), cases, clip=0.1, dual_clip=1.3, max_tokens=6)
+    opinions, cases = slow_opinions.of_centred(6), flagged(AGAIN, stopped(0.1, 0.1, 1.15))
+    yield from against(DrGRPO, opinions, by_token(0.1, 0.1, 1.15), cases, clip=0.1, dual_clip=1.15, max_tokens=6)
     first = flagged({"the length of the sampling": FRESH["KL in the reward"]}, stopped(0.2, 0.2))
     yield from against(DrGRPO, slow_opinions.of_centred(LAW.max_tokens), by_token(0.2, 0.2), first)
 
@@ -210,9 +211,15 @@ def check_rejection_sampling_updates() -> Iterator[Gap]:
     for best, threshold in ((1, None), (2, 0.0), (3, 1 / 3)):
         config = RejectionSampling.Config(optimizer=OPTIMIZER, best=best, threshold=threshold)
         opinions, rules = slow_opinions.of_best(best, threshold), Rules(opinion="weight")
-        share = sum(slow_opinions.kept(some, best, threshold)) / sum(story.weight > 0 for story in some)
+        share = _share(some, slow_opinions.kept(some, best, threshold))
         also = {"policy/kept": share}
         yield one_case(config, opinions, plain, rules, f"best {best}, threshold {threshold}", also=also.copy)
+
+
+def _share(some: Sequence[Story], kept: Sequence[bool]) -> float:
+    """Of the stories that count."""
+    counted = [stays for story, stays in zip(some, kept, strict=True) if story.weight > 0]
+    return sum(counted) / len(counted)
 
 
 def check_dapo_updates() -> Iterator[Gap]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Sequence
+from decimal import Decimal, localcontext
 from typing import Any, NamedTuple
 
 import torch
@@ -17,8 +18,9 @@ from strop.algorithms.reward_model import RewardModel
 from strop.algorithms.robust_dpo import RobustDPO
 from strop.algorithms.simpo import SimPO
 from strop.batch import collate
+from strop.functional.preferences import log_odds
 from strop.types import Pick, Sampling
-from strop.verify.awkward import LAW, Story, picks, stories
+from strop.verify.awkward import LAW, Story, stories, written
 from strop.verify.checks import Gap
 from strop.verify.chunked import REFERENCE, START, Numbers
 from strop.verify.slowly import EXACT, OPTIMIZER, Told, agree, descend, mean, prefixes, taken
@@ -58,7 +60,7 @@ def ordered(some: Sequence[Story]) -> list[tuple[float, int, int]]:
     """(weight, chosen, rejected) of every strictly ordered pair of a group, in a mean over the groups that have one."""
     pairs: dict[int, list[tuple[int, int]]] = {}
     for (i, one), (j, other) in itertools.permutations(enumerate(some), 2):
-        known = one.acts and other.acts and one.total is not None and other.total is not None
+        known = min(one.weight, other.weight) > 0 and one.acts and other.acts
         if known and one.group == other.group and (one.total or 0.0) > (other.total or 0.0):
             pairs.setdefault(one.group, []).append((i, j))
     return [
@@ -107,21 +109,21 @@ def one_case(
 ) -> Gap:
     """A config beside its slow reference."""
     algorithm, policy = build(config, has_values)
-    return agree(algorithm, policy.parameters(), picks() if chosen is None else chosen, slow, name)
+    return agree(algorithm, policy.parameters(), written() if chosen is None else chosen, slow, name)
 
 
 def pairwise(
     config: Any, compare: Compare, law: Sampling = PLAIN, say: Say = of_logprobs, has_values: bool = False
 ) -> Iterator[Gap]:
     """A method of pairs, and what it says of them without a step."""
-    some = stories(picks())
+    some = stories(written())
     yield one_case(config, slow_pairs(some, compare, law, say, has_values), has_values=has_values)
     algorithm, _ = build(config, has_values)
     if not hasattr(algorithm, "compare"):
         return
     told = next(slow_pairs(some, compare, law, say, has_values)).metrics
     wanted = {n: x for n, x in told.items() if n.startswith("preference/") and n != "preference/pairs"}
-    got = algorithm.compare(collate(tuple(picks()), "joined"))
+    got = algorithm.compare(collate(tuple(written()), "joined"))
     gap = max(abs(got[name].value - number) for name, number in wanted.items())
     yield Gap(gap if got.keys() == wanted.keys() else torch.inf, EXACT, "compared without a step")
 
@@ -196,6 +198,15 @@ def check_orpo_updates() -> Iterator[Gap]:
         return -first - 0.3 * log_sigmoid(logit), logit
 
     yield from pairwise(ORPO.Config(optimizer=OPTIMIZER, weight=0.3), compare)
+
+
+def check_orpo_odds() -> Gap:
+    """ORPO: the log-odds p / (1 - p) of probabilities near 0 and near 1, beside 50 digits."""
+    logprobs = [-(10.0**power) * digit for power in range(-13, 3) for digit in (1, 2.5, 5)]
+    with localcontext(prec=50):
+        exact = [float((Decimal(x).exp() / (1 - Decimal(x).exp())).ln()) for x in logprobs]
+    got = log_odds(torch.tensor(logprobs, dtype=torch.float64)).tolist()
+    return Gap(max(abs(a - b) / max(1.0, abs(b)) for a, b in zip(got, exact, strict=True)), 1e-15)
 
 
 def check_reward_model_updates() -> Iterator[Gap]:

@@ -137,9 +137,10 @@ def of_critic(some: Sequence[Story], seen: Seen) -> dict[str, float]:
         for v, target in zip(values, targets, strict=True)
         if story.weight > 0
     ]
-    left = statistics.pvariance([target - v for v, target in pairs])
-    known = 1 - left / statistics.pvariance([target for _, target in pairs])
-    return {"value/mean": mean([v for v, _ in pairs]), "value/explained_variance": known}
+    found = {"value/mean": mean([v for v, _ in pairs])}
+    if (spread := statistics.pvariance([target for _, target in pairs])) > 0:
+        found["value/explained_variance"] = 1 - statistics.pvariance([target - v for v, target in pairs]) / spread
+    return found
 
 
 def scored(some: Sequence[Story], lists: Lists) -> list[float]:

@@ -23,7 +23,7 @@ from strop.verify.checks import Gap
 from strop.verify.chunked import Numbers
 
 EXACT = 1e-10
-RATE = 0.3
+RATE = 6.0
 OPTIMIZER = SGD(lr=RATE)
 MICRO = 17
 """Padded tokens of a micro-batch: less than most episodes together, more than most alone."""
@@ -67,8 +67,13 @@ def _gaps(update: Update, parameters: Sequence[Tensor], batch: Batch, wanted: To
         yield name, _apart([update.metrics[name].value], [wanted.metrics[name]]) if known else math.inf
     scored_BT = batch.action_BT & (batch.weight_B > 0).unsqueeze(1)
     for name in update.per_token.keys() | wanted.opinions.keys():
-        known = name in update.per_token and name in wanted.opinions
-        yield name, _apart(update.per_token[name][scored_BT].tolist(), wanted.opinions[name]) if known else math.inf
+        if not (name in update.per_token and name in wanted.opinions):
+            yield name, math.inf
+            continue
+        opinion_BT = update.per_token[name]
+        yield name, _apart(opinion_BT[scored_BT].tolist(), wanted.opinions[name])
+        if name != "value":  # which is read where a time-out is bootstrapped, too
+            yield f"{name} off the acts", float(opinion_BT[~batch.action_BT].abs().max())
     if (update.priority_K is None) != (wanted.priority is None):
         yield "priority", math.inf
     elif update.priority_K is not None and wanted.priority is not None:
