@@ -17,7 +17,7 @@ from strop.functional.values import explained_variance, value_loss
 from strop.policies.demands import require_values
 from strop.readings import VALUE, state_value, whole
 from strop.scoring import Loss, Scorer, Scores
-from strop.types import Batch, Heads, Mean, Metrics, Policy, Sampling, State, Want
+from strop.types import Batch, Heads, Mean, Metrics, Policy, Sampling, State, Want, check_fields
 
 BOTH: frozenset[Want] = frozenset({"logits", "value"})
 
@@ -36,6 +36,7 @@ class Critic:
     separate: bool = False
 
     def __post_init__(self) -> None:
+        check_fields(self)
         check_not_negative("algorithm.critic.weight", self.weight)
         check_positive("algorithm.critic.clip", self.clip, none="turns the value clip off")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from strop.data.tasks import from_jsonl, train_test_split
 from strop.data.written import demonstrations
 from strop.environments.single_turn import SingleTurn
 from strop.evaluate import judge
+from strop.kinds import check_kinds
 from strop.memory import Dataset, Fresh
 from strop.policies.precision import has_bfloat16
 from strop.policies.transformer import Transformer
@@ -89,11 +91,13 @@ class TrainConfig:
     threads           of the processor; none takes OMP_NUM_THREADS, else every core that this process may use, within
                       its container's quota
     micro_tokens      padded tokens in one forward and backward pass: memory against speed, never the result
+    environment_seconds, reward_seconds
+                      of one call: what takes longer FAILS its episode, or leaves it Unscored
     """
 
     policy: str | PolicyConfig = "smollm2"
     tasks: Sequence[Task] = ()
-    data: str | None = None
+    data: str | Path | None = None
     held_out: Sequence[Task] = ()
     environment: Environment = SingleTurn
     rewards: RewardSet = ()
@@ -111,8 +115,11 @@ class TrainConfig:
     dtype: str | None = None
     threads: int | None = None
     micro_tokens: int = 4096
+    environment_seconds: float = 60.0
+    reward_seconds: float = 600.0
 
     def __post_init__(self) -> None:
+        check_kinds(self)
         for name in ("group_size", "prompts_per_step", "checkpoint_every", "micro_tokens"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)}: it is at least 1.")
@@ -127,6 +134,9 @@ class TrainConfig:
                 f"prompts_per_step={self.prompts_per_step} and group_size={self.group_size}: a step plays at most "
                 f"{MOST_EPISODES:,} episodes, and these are {self.prompts_per_step * self.group_size:,}."
             )
+        for name in ("environment_seconds", "reward_seconds"):
+            if not 0.0 < getattr(self, name) < math.inf:
+                raise ValueError(f"{name}={getattr(self, name)}: it is positive and finite.")
         if self.threads is not None and self.threads < 1:
             raise ValueError(f"threads={self.threads}: it is at least 1; none takes every core that is free to use.")
         if self.dtype not in (None, "float32", "bfloat16"):
@@ -181,7 +191,7 @@ class TrainConfig:
         if Path(self.data).is_dir():
             return tasks_from_run(Path(self.data)), list(self.held_out)
         if not Path(self.data).is_file():
-            raise ValueError(f"data={self.data!r}: there is no such file or run (looked from {Path.cwd()}).")
+            raise ValueError(f"data={str(self.data)!r}: there is no such file or run (looked from {Path.cwd()}).")
         reads_pairs = self.algorithm.reads == "preferences"
         tasks = preferences_from_jsonl(self.data) if reads_pairs else from_jsonl(self.data, check=playing.check)
         is_judged = self._can_judge or (reads_pairs and all(map(is_pair, tasks)))
@@ -230,7 +240,15 @@ class TrainConfig:
         rewards = dict(named_rewards(self.rewards, "rewards"))
         if gold:
             rewards |= {GOLD + name: (reward, 0.0) for name, (reward, _) in named_rewards(self.gold, "gold").items()}
-        return Scene(environment=self.environment, rewards=rewards, codec=codec, context=policy.context, seed=self.seed)
+        return Scene(
+            environment=self.environment,
+            rewards=rewards,
+            codec=codec,
+            context=policy.context,
+            seed=self.seed,
+            environment_seconds=self.environment_seconds,
+            reward_seconds=self.reward_seconds,
+        )
 
     def judge(self, parts: Parts, step: int) -> tuple[list[Episode], dict[str, float]]:
         """Judge the policy on the held-out tasks: episodes, and metrics named held_out/...

@@ -26,7 +26,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from strop.evaluate import interval, paired_difference
 from strop.runs import provenance
 from strop.runs.directory import PROVENANCE, RunDirectory
 from strop.runs.files import Gone
@@ -37,7 +36,8 @@ from strop.runs.progress import Progress
 from strop.runs.records import Event
 from strop.spec import RECIPE, encode
 from strop.threads import threads_of
-from strop.verdicts import Verdict
+from strop.types import check_fields
+from strop.verdicts import Verdict, verdict
 
 ALGORITHMS = ("A2C", "DDPG", "DQN", "PPO", "SAC", "TD3")
 OURS = ("policy", "env", "seed", "verbose", "device", "action_noise", "tensorboard_log")
@@ -81,6 +81,7 @@ class ControlConfig:
     threads: int | None = None
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if self.algorithm not in ALGORITHMS:
             raise ValueError(f"algorithm={self.algorithm!r}: Stable-Baselines3 has {', '.join(ALGORITHMS)}.")
         for name in ("steps", "interactions", "episodes", "checkpoint_every"):
@@ -149,9 +150,7 @@ class ControlRun:
         """The first judgement against the last; nothing where there is only one."""
         if len(self.judged) < 2:
             return []
-        before, after = self.judged[min(self.judged)], self.judged[max(self.judged)]
-        difference = paired_difference(before, after)
-        return [Verdict("reward", interval(before), interval(after), difference, len(before))]
+        return [verdict("reward", self.judged[min(self.judged)], self.judged[max(self.judged)])]
 
 
 @global_state_kept()

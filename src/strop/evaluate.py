@@ -1,32 +1,48 @@
 """Held-out judgement: the same rollout without an update, and intervals on what it says.
 
 Every judgement of a run plays the same tasks with the same dice, so two judgements are paired: their difference is the
-policy's doing, and its interval comes from resampling prompts.
+policy's doing.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from strop import intervals
 from strop.rollout import GOLD, Scene, play
-from strop.types import Episode, Sampler, Sampling, Task, Unscored
+from strop.types import Episode, Sampler, Sampling, Task, Unscored, decimals, digits_of
 
-RESAMPLES = 10_000
+ENOUGH = 8
+"""From so many prompts on, two values other than 0 and 1 are taken for the only ones that a score can have."""
+ROUNDING = 1e-9
+"""Scores that are closer than this share of the largest are equal: weighted sums are rounded."""
 
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A mean and its 95 % bootstrap interval."""
+    """A mean and its 95 % interval. Where scores tell nothing of their spread, the limits are NaN; see `reason`."""
 
     mean: float
     low: float
     high: float
+    reason: str = ""
 
     def __str__(self) -> str:
-        return f"{self.mean:.3f} [{self.low:.3f}, {self.high:.3f}]"
+        return format(self)
+
+    def __format__(self, sign: str) -> str:
+        """`sign` may be "+": a difference. As many decimals as its size and its width ask for."""
+        if math.isnan(self.mean):
+            return f"({self.reason})"
+        if self.reason:
+            return f"{decimals(self.mean, digits_of(self.mean), sign)} (no interval: {self.reason})"
+        digits = max(digits_of(max(abs(self.low), abs(self.high))), _decimals_apart(self.high - self.low))
+        mean, low, high = (decimals(value, digits, sign) for value in (self.mean, self.low, self.high))
+        return f"{mean} [{low}, {high}]"
 
 
 def judge(
@@ -58,22 +74,68 @@ def gold_of(episodes: Sequence[Episode], weights: Mapping[str, float]) -> list[f
     ]
 
 
-def interval(values: Sequence[float]) -> Interval:
-    """The mean over prompts with its 95 % percentile bootstrap interval; unscored (NaN) prompts are left out."""
-    scored = np.array([value for value in values if not np.isnan(value)])
-    if not len(scored):
-        return Interval(np.nan, np.nan, np.nan)
-    rng = np.random.default_rng(0)  # the interval of the same numbers is the same interval
-    means = scored[rng.integers(len(scored), size=(RESAMPLES, len(scored)))].mean(axis=1)
-    low, high = np.quantile(means, [0.025, 0.975])
-    return Interval(float(scored.mean()), float(low), float(high))
+def interval(values: Sequence[float], beside: Sequence[float] = ()) -> Interval:
+    """The mean over prompts with its 95 % interval; unscored (NaN) prompts are left out.
+
+    `beside` are scores of the same kind from elsewhere: they show what a score can be where these are all equal.
+    """
+    scores, others = (np.array([value for value in some if not np.isnan(value)]) for some in (values, beside))
+    scale = _scale(scores, others)
+    if scale is None:
+        return _of_any(scores, "score", scores)
+    worst, best = scale
+    low, high = intervals.proportion(_successes(scores, scale), len(scores))
+    return Interval(float(scores.mean()), worst + (best - worst) * low, worst + (best - worst) * high)
 
 
 def paired_difference(before: Sequence[float], after: Sequence[float]) -> Interval:
-    """Mean of after - before over prompts scored both times, with its paired bootstrap interval."""
+    """Mean of after - before over prompts scored both times, with its 95 % interval."""
     if len(before) != len(after):
         raise ValueError(f"{len(before)} and {len(after)} prompts cannot be paired: judge both on the same ones.")
-    return interval([b - a for a, b in zip(before, after, strict=True)])
+    both = [pair for pair in zip(before, after, strict=True) if not np.isnan(pair).any()]
+    first, last = np.array(both).reshape(-1, 2).T
+    scale = _scale(first, last)
+    if scale is None:
+        return _of_any(last - first, "difference", np.concatenate([first, last]))
+    width = scale[1] - scale[0]
+    gains, losses = _successes(last - first, (0.0, width)), _successes(first - last, (0.0, width))
+    low, high = intervals.change_of_proportion(gains, losses, len(both))
+    return Interval(float((last - first).mean()), width * low, width * high)
+
+
+def _scale(*judgements: np.ndarray) -> tuple[float, float] | None:
+    """The worst and the best score where there can be no other. None where there can, and for a single prompt."""
+    pooled, n = np.concatenate(judgements), len(judgements[0])
+    if n < 2:
+        return None
+    if np.isclose(pooled[:, None], [0.0, 1.0], rtol=0.0, atol=ROUNDING).any(axis=1).all():
+        return 0.0, 1.0
+    if n >= ENOUGH and _num_levels(pooled) == 2 and any(_num_levels(one) == 2 for one in judgements):
+        return float(pooled.min()), float(pooled.max())
+    return None
+
+
+def _num_levels(scores: np.ndarray) -> int:
+    """How many different scores there are."""
+    largest = np.abs(scores).max(initial=0.0) or 1.0
+    return len(np.unique(np.round(scores / largest / ROUNDING)))
+
+
+def _successes(scores: np.ndarray, scale: tuple[float, float]) -> int:
+    return int((scores > sum(scale) / 2).sum())
+
+
+def _of_any(values: np.ndarray, what: str, scores: np.ndarray) -> Interval:
+    """Student's t, or why there is nothing to say; `scores` are what the values were made of."""
+    if not len(values):
+        return Interval(np.nan, np.nan, np.nan, "nothing was scored")
+    mean = float(values.mean())
+    if len(values) == 1:
+        return Interval(mean, np.nan, np.nan, f"a single {what}")
+    if np.ptp(values) <= ROUNDING * np.abs(scores).max():
+        all_of = "both" if len(values) == 2 else f"all {len(values)}"
+        return Interval(mean, np.nan, np.nan, f"{all_of} {what}s are equal")
+    return Interval(mean, *intervals.student(values))
 
 
 def _total(episode: Episode, name: str) -> float:
@@ -84,3 +146,8 @@ def _total(episode: Episode, name: str) -> float:
 def _mean(values: Sequence[float]) -> float:
     scored = [value for value in values if not np.isnan(value)]
     return float(np.mean(scored)) if scored else float("nan")
+
+
+def _decimals_apart(width: float) -> int:
+    """Enough to tell the ends of an interval apart."""
+    return 1 - math.floor(math.log10(width)) if 0 < width < 0.01 else 0

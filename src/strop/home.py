@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from strop import spec
 from strop.runs import provenance
 from strop.runs.directory import PROVENANCE, RunDirectory
 from strop.runs.files import Gone
+from strop.words import plural
 
 if TYPE_CHECKING:
     from strop.config import TrainConfig
@@ -33,6 +35,7 @@ def opened_home(
     origin = provenance.collect(seed=config.seed, dtype=config.dtype, threads=config.threads or 1, data=tasks)
     if resume:
         home = RunDirectory.open(directory or _default_directory())
+        _refuse_fewer_steps(home, config.steps)
         return home, _forks(home, spec_of_run, origin)
     facts = json.dumps({"command": command} | origin, indent=2, ensure_ascii=False)
     make = RunDirectory.create if directory else RunDirectory.create_new
@@ -50,6 +53,17 @@ def removed_if_never_saved(home: RunDirectory, resume: bool) -> Iterator[None]:
         if not resume and not home.checkpoints.steps():
             shutil.rmtree(home.path, ignore_errors=True)
         raise
+
+
+def _refuse_fewer_steps(home: RunDirectory, steps: int) -> None:
+    """A run goes on and never back: `steps` below what is done is a misunderstanding, or nothing at all."""
+    done = max(home.checkpoints.steps(), default=0)
+    if steps < done:
+        raise ValueError(
+            f"{home.path} has {plural(done, 'step')} behind it, and steps={steps} is fewer: steps counts from the "
+            f"start of the run, so nothing is trained. For {steps} more: "
+            f"strop train --resume --run {shlex.quote(str(home.path))} steps={done + steps}"
+        )
 
 
 def _forks(home: RunDirectory, written: Mapping[str, Any], origin: Mapping[str, Any]) -> list[str]:

@@ -49,6 +49,16 @@ def load(room: str, name: str) -> Any:
     raise AttributeError(f"strop.{room} has no {name!r}; {hint}")
 
 
+def nearest(room: str, given: object) -> str:
+    """The class of this room, of those with a `Config`, that a text or a class most likely means; or nothing."""
+    if not isinstance(given, str | type):
+        return ""
+    name = given if isinstance(given, str) else given.__qualname__.split(".")[0]
+    found = {name.lower(): name for name in configured(room)}
+    near = difflib.get_close_matches(name.lower(), found, n=1)
+    return found[near[0]] if near else ""
+
+
 def names(room: str) -> list[str]:
     """What `load` gives, in order: what a room's `dir()` lists."""
     return sorted(_known(room))
@@ -70,7 +80,10 @@ def _modules(room: str) -> Iterator[Module]:
         if not info.name.startswith("_"):
             yield _read(info.name, f"strop.{room}.{info.name}", folder / f"{info.name}.py")
     for entry in sorted(entry_points(group=f"strop.{room}"), key=lambda entry: entry.name):
-        found = importlib.util.find_spec(entry.module)
+        try:
+            found = importlib.util.find_spec(entry.module)
+        except ImportError:  # the package that it should be in is not there either
+            found = None
         if found is None or found.origin is None:
             raise ImportError(f"the entry point {entry.name} of strop.{room} names {entry.module}, which is not there.")
         yield _read(entry.name, entry.module, Path(found.origin))
@@ -78,7 +91,7 @@ def _modules(room: str) -> Iterator[Module]:
 
 @functools.cache
 def _read(name: str, place: str, file: Path) -> Module:
-    tree = ast.parse(file.read_text(encoding="utf-8"))
+    tree = ast.parse(file.read_text(encoding="utf-8"), str(file))
     public = [
         node for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_")
     ]

@@ -12,7 +12,13 @@ from torch.autograd.graph import increment_version
 from torch.nn import Parameter
 
 from strop.functional.bounds import check_at_least, check_below, check_not_negative, check_positive
-from strop.types import Batch, Last, Metrics, NonFinite, Policy, Schedule, State, merge_metrics
+from strop.types import Batch, Last, Metrics, NonFinite, Policy, Schedule, State, check_fields, merge_metrics
+
+CALMER = (
+    "Before it goes on, change what let it grow: a smaller algorithm.optimizer.lr, "
+    "a smaller algorithm.optimizer.max_grad_norm, dtype=float32, or rewards of smaller size."
+)
+"""What to do about a loss or a gradient that is not finite."""
 
 __all__ = ["SGD", "AdamW"]
 
@@ -42,6 +48,7 @@ class AdamW:
     warmup_steps: int = 0
 
     def __post_init__(self) -> None:
+        check_fields(self)
         _check(self.lr, self.max_grad_norm)
         for beta in self.betas:
             check_below("optimizer.betas", beta, 1.0)
@@ -75,6 +82,7 @@ class SGD:
     max_grad_norm: float | None = None
 
     def __post_init__(self) -> None:
+        check_fields(self)
         _check(self.lr, self.max_grad_norm)
         check_below("optimizer.momentum", self.momentum, 1.0)
 
@@ -100,7 +108,7 @@ class Optimizer:
         total = 0.0
         for loss, metrics in terms:
             if not math.isfinite(loss.item()):
-                raise NonFinite(f"the loss ({loss.item()})", batch)
+                raise NonFinite(f"the loss ({loss.item()})", batch, CALMER)
             if loss.requires_grad:
                 loss.backward()  # type: ignore[no-untyped-call]
             collected.append(metrics)
@@ -125,7 +133,7 @@ class Optimizer:
         norm = torch.nn.utils.clip_grad_norm_(self.parameters, limit).item()
         if not math.isfinite(norm):
             self.inner.zero_grad(set_to_none=True)
-            raise NonFinite(f"the gradient (norm {norm})", batch)
+            raise NonFinite(f"the gradient (norm {norm})", batch, CALMER)
         return norm
 
     def _rate(self) -> float:

@@ -20,6 +20,7 @@ WHOLE = ""
 NONE = ("none", "null")
 ROOMS = {"algorithm": "algorithms", "sampler": "samplers", "memory": "memory"}
 """Fields that hold one class of a room, and may be set by its name."""
+LISTS = (tuple, list, Sequence)
 WORDS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 
 
@@ -119,7 +120,7 @@ def _value(text: str, hint: Any) -> Any:
         return text
     if is_component(hint):
         return hint() if text.lower() == hint.__name__.lower() else _refuse()
-    if origin in (tuple, list, Sequence) or hint in (tuple, list):
+    if origin in LISTS or hint in (tuple, list):
         items = json.loads(text) if text.startswith("[") else text.split(",")
         kind = options[0] if options else str
         values = [_value(str(item), kind) for item in items]
@@ -148,8 +149,16 @@ def _whole(text: str) -> int:
 
 
 def _first(text: str, options: tuple[Any, ...]) -> Any:
-    """Numbers and none before plain text, whatever order the union is written in."""
-    for option in sorted(options, key=lambda option: option is str):
+    """Numbers and none before plain text, whatever order the union is written in; a list before it only where it is
+    written as one."""
+    is_written_as_list = "," in text or text.startswith("[")
+
+    def rank(option: Any) -> int:
+        if option is str:
+            return 1
+        return 0 if is_written_as_list or typing.get_origin(option) not in LISTS else 2
+
+    for option in sorted(options, key=rank):
         try:
             return _value(text, option)
         except ValueError:
@@ -199,7 +208,7 @@ def words_for(hint: Any) -> str:
         return "none"
     if is_component(hint):
         return str(hint.__name__).lower()
-    if typing.get_origin(hint) in (list, tuple, Sequence):
+    if typing.get_origin(hint) in LISTS:
         return "a list such as a,b" if words_for(typing.get_args(hint)[0]) else ""
     named = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
     return named.get(hint, "") if isinstance(hint, type) else ""

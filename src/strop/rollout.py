@@ -2,7 +2,8 @@
 
 Lock-step keeps a round's prompts in one batch for the sampler; the environments of a round run side by side under a
 time limit. What a user's environment raises becomes data (End.FAILED with the text), what a user's reward raises
-becomes Unscored with the traceback, and a reward that is NaN stops the run.
+becomes Unscored with the traceback, and a reward that is NaN stops the run. An episode that was played to its end and
+could not be closed stays as it is, and says so in its `error`.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from functools import partial
+from typing import Any
 
 from strop.rewards._scoring import Rewards as Rewards
 from strop.rewards._scoring import score, trace
@@ -35,10 +37,11 @@ from strop.types import (
     Tokens,
     Turn,
     Unscored,
+    prompt_flaw,
+    returned,
 )
 from strop.waiting import side_by_side
 
-T = TypeVar("T")
 GOLD = "gold/"
 """Names of gold parts begin with this: they are reported beside the reward and never trained on."""
 
@@ -53,6 +56,7 @@ class Scene:
     context: int | None
     seed: int
     environment_seconds: float = 60.0
+    reward_seconds: float = 600.0
 
 
 @dataclass(slots=True)
@@ -173,31 +177,38 @@ def play(
         prompts = [plays[i].prompt for i in live]
         completions = sampler.sample(prompts, sampling, [samples[i] for i in live])
         _act(scene, [plays[i] for i in live], completions, sampling)
-    for one in plays:
-        if one.env is not None:
-            one.env.close()
+    _close(scene, plays)
     source = Source.GREEDY if sampling.temperature == 0.0 and sampling.epsilon == 0.0 else Source.POLICY
     episodes = [_episode(one, step, source) for one in plays]
     groups = [episodes[i : i + group_size] for i in range(0, len(episodes), group_size)]
-    return [scored for group in groups for scored in score(scene.rewards, group)]
+    return score(scene.rewards, groups, scene.reward_seconds)
 
 
 def _start(scene: Scene, plays: list[_Play], purpose: str, max_tokens: int) -> None:
     """Make the environments and read their first text. A task that cannot start FAILS its episode."""
 
-    def begin(one: _Play) -> Callable[[], tuple[Env, Tokens]]:
-        def call() -> tuple[Env, Tokens]:
+    def begin(one: _Play) -> Callable[[], tuple[Any, Any]]:
+        def call() -> tuple[Any, Any]:
             env = scene.environment(one.task, stream(scene.seed, f"environment/{purpose}", *one.seed[1:]))
-            return env, scene.codec.start(env.start())
+            return env, env.start() if isinstance(env, Env) else None
 
         return call
 
     results = side_by_side([begin(one) for one in plays], scene.environment_seconds, "the start of the environment")
     for one, result in zip(plays, results, strict=True):
-        if isinstance(result, Exception):
+        if isinstance(result, BaseException):
             _fail(one, trace(result))
-        else:
-            one.env, one.prompt = result
+            continue
+        env, text = result
+        if not isinstance(env, Env):
+            _fail(one, f"the environment made {returned(env)}: an episode has start(), step(text) and close()")
+            continue
+        one.env = env
+        if flaw := prompt_flaw(text):
+            _fail(one, f"{_name(env)}.start returned {flaw}")
+            continue
+        _read(one, partial(scene.codec.start, text))
+        if one.end is None:
             _check_context(scene, one, max_tokens)
 
 
@@ -214,7 +225,7 @@ def _act(scene: Scene, plays: list[_Play], completions: list[Completion], sampli
     """Give each live episode its completion, and take the environment's answer."""
     texts = [scene.codec.decode(completion.tokens) for completion in completions]
 
-    def answer(one: _Play, text: str) -> Callable[[], Step]:
+    def answer(one: _Play, text: str) -> Callable[[], object]:
         env = one.env
         assert env is not None
         return lambda: env.step(text)
@@ -222,18 +233,47 @@ def _act(scene: Scene, plays: list[_Play], completions: list[Completion], sampli
     calls = [answer(one, text) for one, text in zip(plays, texts, strict=True)]
     results = side_by_side(calls, scene.environment_seconds, "environment.step")
     for one, completion, text, result in zip(plays, completions, texts, results, strict=True):
-        if isinstance(result, Exception):
+        if not isinstance(result, Step):
             one.turns.append(Turn(one.prompt, completion, text))
-            _fail(one, trace(result))
+            _fail(one, trace(result) if isinstance(result, BaseException) else _no_step(one, result))
             continue
         one.turns.append(Turn(one.prompt, completion, text, result.reward, result.data))
         if not math.isfinite(result.reward):
-            raise NonFinite(f"the environment's reward of task {one.task.id}: {result.reward}", text)
+            raise NonFinite(
+                f"the environment's reward of task {one.task.id}: {result.reward}",
+                text,
+                "Let it pay a finite number, then go on.",
+            )
         one.end = result.end
         if one.end is not End.TERMINATED:
-            one.prompt = scene.codec.extend(one.prompt, completion.tokens, result.text)
+            _read(one, partial(scene.codec.extend, one.prompt, completion.tokens, result.text))
         if one.end is None:
             _check_context(scene, one, sampling.max_tokens)
+
+
+def _close(scene: Scene, plays: list[_Play]) -> None:
+    """Let every environment free what it holds. What goes wrong there changes nothing that was played."""
+    opened = [(one, one.env) for one in plays if one.env is not None]
+    results = side_by_side([env.close for _, env in opened], scene.environment_seconds, "environment.close")
+    for (one, _), result in zip(opened, results, strict=True):
+        if isinstance(result, BaseException) and one.end is not End.FAILED:
+            one.error = trace(result)
+
+
+def _read(one: _Play, encode: Callable[[], Tokens]) -> None:
+    """Take the next prompt; a text that the policy cannot read FAILs the episode."""
+    try:
+        one.prompt = encode()
+    except Exception as error:  # the boundary to what a user's environment says
+        _fail(one, trace(error))
+
+
+def _no_step(one: _Play, result: object) -> str:
+    return f"{_name(one.env)}.step returned {returned(result)}: it returns strop.Step(text, reward, end)"
+
+
+def _name(env: object) -> str:
+    return type(env).__qualname__
 
 
 def _check_context(scene: Scene, one: _Play, max_tokens: int) -> None:

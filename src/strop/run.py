@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import sys
 from collections.abc import Callable, Sequence
@@ -12,7 +13,7 @@ from signal import Signals
 
 import torch
 
-from strop import preflight, spec
+from strop import loader, preflight, spec
 from strop.allocator import kept_memory
 from strop.batch import collate
 from strop.comparing import text_scores
@@ -23,14 +24,14 @@ from strop.home import opened_home, removed_if_never_saved
 from strop.loop import loop
 from strop.plan import Plan, make_plan
 from strop.runs import randomness
-from strop.runs.directory import CONFIG, RunDirectory, Selector, parse_run
+from strop.runs.directory import CONFIG, PLAN, RunDirectory, Selector, parse_run
 from strop.runs.global_state import global_state_kept
 from strop.runs.guards import GapTolerance
 from strop.runs.progress import Progress
 from strop.runs.recorder import RunRecorder
 from strop.runs.standing import run_line, run_table
 from strop.threads import threads_of
-from strop.types import Codec, Episode, Parts, Pick, Policy, Prompt, Sampling, Task
+from strop.types import Codec, Episode, Parts, Pick, Policy, Prompt, Sampling, Task, shown
 from strop.verdicts import Verdict, verdicts_of
 
 
@@ -39,11 +40,19 @@ class Run:
 
     def __init__(
         self,
-        directory: RunDirectory,
+        directory: RunDirectory | Path | str,
         selector: Selector = "latest",
         config: TrainConfig | None = None,
         stopped_by: Signals | None = None,
     ) -> None:
+        """`directory` may be a run's folder, or its name in ./runs, with @STEP or @best for one of its checkpoints."""
+        if isinstance(directory, str | Path):
+            directory, named = parse_run(str(directory))
+            selector = selector if named == "latest" else named
+        if not isinstance(directory, RunDirectory):
+            raise ValueError(f"strop.Run({shown(directory)}): give the folder of a run, strop.Run('runs/mine').")
+        if type(selector) is not int and selector not in ("latest", "best"):
+            raise ValueError(f"selector={shown(selector)}: it is a step, 'latest' or 'best'.")
         self.directory, self.selector, self.stopped_by = directory, selector, stopped_by
         self._config = config
         self._parts: Parts | None = None
@@ -204,12 +213,13 @@ def train(
     Raises ValueError for a config or directory that cannot be used, NonFinite and Stopped for a run that was stopped;
     whatever ends it, what was done is kept and can be resumed.
     """
+    _check_arguments(config, directory, resume)
+    progress = Progress.of(progress)
     source, config = threads_of(config.threads).source, config.resolve()
     config.set_up_torch()
     spec_of_run, files = spec.to_files(config)
     files |= {f"{spec.RECIPE}.py": recipe} if recipe else {}
     home, forks = opened_home(config, directory, spec_of_run, files, command, resume)
-    progress = Progress.of(progress)
     if keep_all:
         home.checkpoints.keep_all()
     randomness.seed_all(config.seed)
@@ -223,10 +233,10 @@ def train(
                 progress.note(f"warning: {text}")
         return warnings
 
-    def adopt() -> None:
-        if forks:
-            for name, text in {CONFIG: json.dumps(spec_of_run, indent=2, ensure_ascii=False), **files}.items():
-                home.write(name, text)
+    def adopt(parts: Parts) -> None:
+        changed = {CONFIG: json.dumps(spec_of_run, indent=2, ensure_ascii=False), **files} if forks else {}
+        for name, text in {**changed, PLAN: make_plan(config, parts, source).to_json()}.items():
+            home.write(name, text)
 
     with (
         removed_if_never_saved(home, resume),
@@ -247,6 +257,28 @@ def train(
         with kept_memory():
             _loop_or_fail(config, recorder)
         return Run(home, config=config, stopped_by=recorder.stopped_by)
+
+
+def _check_arguments(config: object, directory: object, resume: object) -> None:
+    if not isinstance(config, TrainConfig):
+        raise ValueError(f"strop.train({shown(config)}): it takes a strop.TrainConfig{_config_of(config)}.")
+    if directory is not None and not isinstance(directory, str | Path):
+        raise ValueError(f"directory={shown(directory)}: it is the folder of the run.")
+    if resume and directory is None:
+        raise ValueError("resume=True: say which run goes on, directory='runs/mine'.")
+
+
+def _config_of(given: object) -> str:
+    """How the TrainConfig is had that was most likely meant."""
+    if callable(given):
+        return "; a recipe is called: strop.train(recipe())"
+    if not isinstance(given, str):
+        return ""
+    if given.endswith(".py"):
+        return f"; in Python: from {Path(given).stem} import recipe; strop.train(recipe())"
+    names = [module.name for module in loader.modules("recipes") if "recipe" in module.functions]
+    near = (difflib.get_close_matches(given, names, n=1) or names)[0]
+    return f"; of a recipe: from strop.recipes import {near}; strop.train({near}.recipe())"
 
 
 def _gap_tolerance(config: TrainConfig) -> GapTolerance:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from strop.types import check_fields
+
 __all__ = ["Exponential", "Linear"]
 
 
@@ -29,6 +31,7 @@ class Linear:
     steps: int
 
     def __post_init__(self) -> None:
+        check_fields(self)
         _check_ends(self.start, self.end)
         if not self.steps >= 1:
             raise ValueError(f"Linear.steps={self.steps}: it takes at least 1 step from start to end.")
@@ -52,6 +55,7 @@ class Exponential:
     factor: float
 
     def __post_init__(self) -> None:
+        check_fields(self)
         _check_ends(self.start, self.end)
         if not 0.0 < self.factor < math.inf:
             raise ValueError(f"Exponential.factor={self.factor}: it is positive and finite; below 1 the number falls.")

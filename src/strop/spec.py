@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from strop.runs.directory import RunDirectory
-from strop.types import Task
+from strop.types import Task, storable
 
 RECIPE = "recipe"
 """The module name under which a recipe file is loaded."""
@@ -186,6 +186,6 @@ def _source_hash(value: Any) -> str:
 def _task_line(task: Task) -> str:
     record = {"id": task.id, "prompt": task.prompt, "answer": task.answer, "data": dict(task.data)}
     try:
-        return json.dumps(record, ensure_ascii=False) + "\n"
+        return storable(json.dumps(record, ensure_ascii=False)) + "\n"
     except TypeError as error:
         raise ValueError(f"task {task.id}: its data must be JSON-able facts: {error}.") from None

@@ -12,42 +12,73 @@ from typing import Any
 
 from strop.evaluate import Interval, gold_of, interval, paired_difference, rewards_of
 from strop.runs.directory import RunDirectory
-from strop.types import Episode
+from strop.types import Episode, decimals, digits_of
 
 FEW = 8
-"""With fewer prompts than this a bootstrap interval says little."""
+"""With fewer prompts than this, or fewer whose score changed, one odd prompt decides what is said."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A held-out score before and after, and the mean of the paired differences."""
+    """A held-out score before and after, and the mean of the paired differences.
+
+    `num_prompts` were scored both times, and `num_changed` of them differently.
+    """
 
     name: str
     before: Interval
     after: Interval
     difference: Interval
     num_prompts: int
+    num_changed: int
 
     @property
     def sentence(self) -> str:
         """What may be said of it, and no more."""
-        change = f"by {_signed(self.difference.mean)} [{_signed(self.difference.low)}, {_signed(self.difference.high)}]"
-        where = f"on {self.num_prompts} held-out prompts"
-        if math.isnan(self.difference.mean):
+        if not self.num_prompts:
             return f"{self.name}: no prompt was scored both times, so nothing is shown."
-        few = " These are few prompts: believe it only with more." if self.num_prompts < FEW else ""
+        if self.difference.reason:
+            return self._without_interval
+        change = f"by {self.difference:+}"
+        where = f"on {self.num_prompts} held-out prompts"
         if self.difference.low > 0:
-            return f"{self.name} rose {change} {where}.{few}"
+            return f"{self.name} rose {change} {where}.{self._few}"
         if self.difference.high >= 0:
             claim = "have changed" if self.name == "gold" else "be better"
+            few = self._few if self.num_prompts < FEW else ""
             return f"{self.name} is not shown to {claim}: it changed {change} {where}, which may be chance.{few}"
-        hacked = " The reward may have been hacked: read the texts." if self.name == "gold" else ""
-        return f"{self.name} fell {change} {where}.{hacked}{few}"
+        return f"{self.name} fell {change} {where}.{self._hacked}{self._few}"
 
     @property
     def fell(self) -> bool:
-        """Whether the whole interval of the difference lies below 0."""
-        return self.difference.high < 0
+        """Whether the whole interval of the difference lies below 0, or every prompt fell by the same."""
+        return self.difference.high < 0 or (
+            bool(self.difference.reason) and self.num_prompts > 1 and self.difference.mean < 0
+        )
+
+    @property
+    def _without_interval(self) -> str:
+        mean = self.difference.mean
+        change, where = f"by {decimals(mean, digits_of(mean), '+')}", f"on each of {self.num_prompts} held-out prompts"
+        if self.num_prompts == 1:
+            return f"{self.name} changed {change} on the one held-out prompt, which shows nothing."
+        if mean == 0:
+            return f"{self.name} is the same as before {where}.{self._few}"
+        if mean > 0:
+            return f"{self.name} rose {change} {where}.{self._few}"
+        return f"{self.name} fell {change} {where}.{self._hacked}{self._few}"
+
+    @property
+    def _hacked(self) -> str:
+        return " The reward may have been hacked: read the texts." if self.name == "gold" else ""
+
+    @property
+    def _few(self) -> str:
+        if self.num_prompts < FEW:
+            return " These are few prompts: believe it only with more."
+        if 0 < self.num_changed < FEW:
+            return f" Only {self.num_changed} of them changed: believe it only with more."
+        return ""
 
 
 def verdicts_of(directory: RunDirectory) -> list[Verdict]:
@@ -68,7 +99,7 @@ def compare(before: Sequence[Episode], after: Sequence[Episode], gold: Mapping[s
     scores: dict[str, Callable[[Sequence[Episode]], list[float]]] = {"reward": rewards_of}
     if gold:
         scores["gold"] = lambda episodes: gold_of(episodes, gold)
-    return [_verdict(name, score(before), score(after)) for name, score in scores.items()]
+    return [verdict(name, score(before), score(after)) for name, score in scores.items()]
 
 
 def gold_weights(config: Mapping[str, Any]) -> dict[str, float]:
@@ -76,9 +107,9 @@ def gold_weights(config: Mapping[str, Any]) -> dict[str, float]:
     return {name: float(weight) for name, (_, weight) in config["gold"].get("map", {}).items()}
 
 
-def _verdict(name: str, before: Sequence[float], after: Sequence[float]) -> Verdict:
-    return Verdict(name, interval(before), interval(after), paired_difference(before, after), len(before))
-
-
-def _signed(value: float) -> str:
-    return f"{value:+.3f}"
+def verdict(name: str, before: Sequence[float], after: Sequence[float]) -> Verdict:
+    """Of one score: `before` and `after` of the same prompts in the same order, NaN where one is unscored."""
+    scored = [(old, new) for old, new in zip(before, after, strict=True) if not math.isnan(old + new)]
+    changed = sum(old != new for old, new in scored)
+    difference = paired_difference(before, after)
+    return Verdict(name, interval(before, after), interval(after, before), difference, len(scored), changed)

@@ -107,7 +107,7 @@ def test_judgements_face_the_same_seeds_and_make_the_verdict(toy, tmp_path):
     # three turns that pay the policy's number, and the last digit of seeds 1000000 and 1000001
     assert run.judged == {0: [0.0, 1.0], 3: [36.0, 37.0]}
     (verdict,) = run.verdicts()
-    assert (verdict.before.mean, verdict.after.mean, verdict.difference.low) == (0.5, 36.5, 36.0)
+    assert (verdict.before.mean, verdict.after.mean, verdict.difference.mean) == (0.5, 36.5, 36.0)
     with run.directory.reader() as store:
         assert store.series("held_out/reward") == [(0, 0.5), (3, 36.5)]
 
@@ -191,7 +191,7 @@ def here(tmp_path, monkeypatch):
 
 def test_train_and_show(toy, here, capsys):
     assert main(["train", "mine.py", *TOY, "--run", "runs/toy"]) == 0
-    assert "reward rose by +36.000" in capsys.readouterr().out
+    assert "reward rose by +36.00 on each of 2 held-out prompts" in capsys.readouterr().out
     assert main(["show", "toy", "--json"]) == 0
     page = json.loads(capsys.readouterr().out)
     assert (page["done"], page["status"], page["config"]["environment"]) == (3, "finished", "Toy")

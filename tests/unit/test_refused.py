@@ -222,7 +222,7 @@ def test_a_word_that_is_no_choice_is_refused_with_the_choices(kind: Any, name: s
 
 
 def test_none_is_no_number_where_it_says_nothing() -> None:
-    with pytest.raises(ValueError, match=r"algorithm\.beta=None: it is positive and finite\.$"):
+    with pytest.raises(ValueError, match=r"DPO\.Config\.beta=None: it is a float\.$"):
         DPO.Config(beta=None)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"^a=0\.0: it is positive and finite; b; none c\.$"):
         check_positive("a", 0.0, hint="b", none="c")

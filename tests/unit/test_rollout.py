@@ -65,10 +65,11 @@ def test_a_reward_that_is_no_number_stops_at_once(number):
         run({"bad": (lambda task, episode: number, 1.0)})
 
 
-@pytest.mark.parametrize("wrong", [None, "0.5", [1.0]])
+@pytest.mark.parametrize("wrong", ["0.5", [1.0], np.array([1.0]), (1.0,), 1j, {}, float])
 def test_a_reward_of_the_wrong_type_says_what_is_allowed(wrong):
-    with pytest.raises(ValueError, match="a reward returns a number"):
-        run({"wrong": (lambda task, episode: wrong, 1.0)})
+    episode = run({"wrong": (lambda task, episode: wrong, 1.0)})[0]
+    assert "a reward returns a number" in episode.reward.reason
+    assert "wrong returned" in episode.reward.reason
 
 
 def test_numpy_numbers_and_booleans_are_numbers():
@@ -81,8 +82,8 @@ def test_dense_rewards_keep_their_places_and_sum_to_the_total():
     assert episode.parts["t"].tokens == (1.0, 2.0)
     assert episode.reward == 3.0
     assert run({"t": (lambda task, episode: PerTurn([4.0]), 1.0)})[0].parts["t"].turns == (4.0,)
-    with pytest.raises(ValueError, match="gave PerToken with 3 numbers for 2"):
-        run({"t": (lambda task, episode: PerToken([1.0, 2.0, 3.0]), 1.0)})
+    wrong = run({"t": (lambda task, episode: PerToken([1.0, 2.0, 3.0]), 1.0)})[0]
+    assert "gave PerToken with 3 numbers for 2 tokens" in wrong.reward.reason
 
 
 def test_a_group_reward_sees_one_task_at_a_time():

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from strop import waiting
-from strop.waiting import side_by_side
+from strop.waiting import PATIENCE, hanging, in_order, side_by_side
 
 
 def test_results_stand_in_the_order_of_the_calls() -> None:
@@ -47,11 +47,47 @@ def test_quick_calls_share_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(set(side_by_side([threading.get_ident] * 100, 60.0, "a name"))) == 1
 
 
-def test_what_has_not_begun_in_time_never_begins(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(waiting, "PATIENCE", 30.0)
+def test_what_has_not_begun_in_time_never_begins() -> None:
+    """The limit is shorter than the patience with one thread, which the first call holds until all is over."""
     release, begun = threading.Event(), list[int]()
-    late = side_by_side([lambda: release.wait(30) and 0, lambda: begun.append(1) or 1], 0.05, "the wait")
+    late = side_by_side([lambda: release.wait(60) and 0, lambda: begun.append(1) or 1], PATIENCE / 5, "the wait")
     release.set()
-    time.sleep(0.05)
+    for thread in threading.enumerate():
+        while thread.name == "strop: the wait hangs":
+            time.sleep(0.001)
     assert all(isinstance(result, TimeoutError) for result in late)
     assert begun == []
+
+
+@pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt, GeneratorExit])
+def test_what_ends_a_program_elsewhere_ends_a_call_here(kind: type[BaseException]) -> None:
+    def ends() -> int:
+        raise kind
+
+    for outcomes in (side_by_side([ends, lambda: 1], 60.0, "a call"), in_order([ends, lambda: 1], 60.0, ["a", "b"])):
+        assert isinstance(outcomes[0], kind)
+        assert outcomes[1] == 1
+
+
+def test_calls_in_order_run_one_by_one_in_one_thread() -> None:
+    seen = list[int]()
+    calls = [lambda i=i: seen.append(i) or threading.get_ident() for i in range(50)]
+    idents = in_order(calls, 60.0, ["a call"] * 50) + in_order(calls[:1], 60.0, ["a call"])
+    assert seen == [*range(50), 0]
+    assert len(set(idents)) == 1
+
+
+def test_each_call_in_order_has_its_own_time_and_a_late_one_holds_up_no_other() -> None:
+    release = threading.Event()
+    calls = [lambda: 1, lambda: release.wait(60), lambda: 3, lambda: release.wait(60), lambda: 5]
+    one, two, three, four, five = in_order(calls, 0.2, ["a", "b", "c", "d", "e"])
+    assert hanging() == {"b": 1, "d": 1}
+    assert (one, three, five) == (1, 3, 5)
+    assert (str(two), str(four)) == ("b took longer than 0.2 seconds", "d took longer than 0.2 seconds")
+    release.set()
+    while hanging():
+        time.sleep(0.001)
+
+
+def test_a_limit_beyond_what_a_lock_can_wait_is_no_error() -> None:
+    assert in_order([lambda: 1], 1e30, ["a"]) == side_by_side([lambda: 1], 1e30, "a") == [1]

@@ -30,7 +30,7 @@ from strop.functional.returns import returns_to_go
 from strop.functional.values import n_step_advantage, td_errors
 from strop.memory import Fresh
 from strop.optimizer import SGD, AdamW
-from strop.types import Batch, Policy, Sampling, State, Update, merge_metrics
+from strop.types import Batch, Policy, Sampling, State, Update, check_fields, merge_metrics
 
 
 class A2C:
@@ -60,6 +60,7 @@ class A2C:
         correction: Correction | None = None
 
         def __post_init__(self) -> None:
+            check_fields(self)
             check_share("algorithm.discount", self.discount)
             check_at_least("algorithm.n_step", self.n_step, 1, none="looks to the end")
             check_not_negative("algorithm.entropy", self.entropy)

@@ -31,7 +31,7 @@ from strop.functional.ratios import log_ratio
 from strop.memory import Fresh
 from strop.optimizer import SGD, AdamW
 from strop.scoring import Scorer
-from strop.types import Batch, Extras, Metrics, Policy, Sampling, State, Update
+from strop.types import Batch, Extras, Metrics, Policy, Sampling, State, Update, check_fields
 
 
 def cispo_loss(
@@ -79,6 +79,7 @@ class CISPO:
         correction: Correction | None = None
 
         def __post_init__(self) -> None:
+            check_fields(self)
             if not 0.0 <= self.floor <= 1.0 <= self.cap:
                 raise ValueError(
                     f"algorithm.floor={self.floor}, algorithm.cap={self.cap}: they bound the ratio pi / pi_old itself, "

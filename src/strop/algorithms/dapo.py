@@ -40,7 +40,7 @@ from strop.functional.ratios import check_clip
 from strop.memory import Fresh
 from strop.optimizer import SGD, AdamW
 from strop.scoring import Scorer
-from strop.types import Batch, Extras, Last, Mean, Metrics, Policy, Sampling, State, Update
+from strop.types import Batch, Extras, Last, Mean, Metrics, Policy, Sampling, State, Update, check_fields
 
 
 def returns_differ(returns: Sequence[float]) -> bool:
@@ -77,6 +77,7 @@ class DAPO:
         correction: Correction | None = None
 
         def __post_init__(self) -> None:
+            check_fields(self)
             check_clip(self.clip_low, self.clip_high)
             check_at_least("algorithm.epochs", self.epochs, 1)
             check_not_negative("algorithm.overlong_tokens", self.overlong_tokens, hint="0 turns the penalty off")

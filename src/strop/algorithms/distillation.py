@@ -18,7 +18,7 @@ infinite advantage, and the update stops in words. A student that equals its tea
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from strop.functional.aggregation import token_mean
 from strop.functional.divergences import KL
@@ -26,9 +26,10 @@ from strop.functional.objectives import policy_gradient
 from strop.memory import Fresh
 from strop.optimizer import SGD, AdamW
 from strop.scoring import Scorer
-from strop.types import Batch, Policy, Sampling, State, Update
+from strop.types import Batch, Policy, Sampling, State, Update, check_fields
 
 
+@runtime_checkable
 class TeacherConfig(Protocol):
     """What `teacher` may be: the Config of any policy that reads the same token ids."""
 
@@ -52,6 +53,9 @@ class Distillation:
         optimizer: AdamW | SGD = field(default_factory=lambda: AdamW(lr=1e-5))
         teacher: TeacherConfig | None = None
         dtype: str = "float32"
+
+        def __post_init__(self) -> None:
+            check_fields(self)
 
         def build(self, policy: Policy, sampling: Sampling, micro_tokens: int) -> Distillation:
             if self.teacher is None:

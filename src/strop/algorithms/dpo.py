@@ -29,7 +29,7 @@ from strop.functional.bounds import check_below, check_positive
 from strop.functional.preferences import smoothed_sigmoid_loss
 from strop.memory import Dataset
 from strop.optimizer import SGD, AdamW
-from strop.types import Batch, Metrics, Policy, Sampling, State, Update
+from strop.types import Batch, Metrics, Policy, Sampling, State, Update, check_fields
 
 
 def dpo_loss(chosen_ratio_P: Tensor, rejected_ratio_P: Tensor, beta: float, smoothing: float = 0.0) -> Tensor:
@@ -56,6 +56,7 @@ class DPO:
         smoothing: float = 0.0
 
         def __post_init__(self) -> None:
+            check_fields(self)
             check_positive("algorithm.beta", self.beta)
             check_below("algorithm.smoothing", self.smoothing, 0.5, hint="fewer than half of the labels are flipped")
 

@@ -38,7 +38,7 @@ from strop.functional.windows import window
 from strop.memory import Replay
 from strop.optimizer import SGD, AdamW, trail
 from strop.readings import error_metrics, whole
-from strop.types import Batch, Heads, Metrics, Policy, Sampling, State, Update, Want
+from strop.types import Batch, Heads, Metrics, Policy, Sampling, State, Update, Want, check_fields
 
 
 def duel(advantage_NV: Tensor, value_N: Tensor) -> Tensor:
@@ -76,6 +76,7 @@ class DQN:
         target_share: float = 1.0
 
         def __post_init__(self) -> None:
+            check_fields(self)
             check_share("algorithm.discount", self.discount)
             check_at_least("algorithm.n_step", self.n_step, 1)
             check_positive("algorithm.huber", self.huber, none="takes the square of every error")

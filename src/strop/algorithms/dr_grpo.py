@@ -27,7 +27,7 @@ from strop.functional.ratios import check_clip
 from strop.memory import Fresh
 from strop.optimizer import SGD, AdamW
 from strop.scoring import Scorer
-from strop.types import Batch, Extras, Policy, Sampling, State, Update
+from strop.types import Batch, Extras, Policy, Sampling, State, Update, check_fields
 
 
 class DrGRPO:
@@ -60,6 +60,7 @@ class DrGRPO:
         correction: Correction | None = None
 
         def __post_init__(self) -> None:
+            check_fields(self)
             check_clip(self.clip, self.clip, self.dual_clip)
             check_at_least("algorithm.epochs", self.epochs, 1)
             check_at_least("algorithm.max_tokens", self.max_tokens, 1, none="takes that of the sampling")

@@ -25,7 +25,7 @@ from strop.functional.distributions import law
 from strop.memory import Fresh
 from strop.policies.table import Table
 from strop.tabular import Book, Decision, check_rates, require_table, sweep
-from strop.types import Batch, Policy, Sampling, State, Update
+from strop.types import Batch, Policy, Sampling, State, Update, check_fields
 
 
 def expected_value(q_V: Tensor, sampling: Sampling) -> float:
@@ -60,6 +60,7 @@ class ExpectedSARSA:
             return self.target is not None
 
         def __post_init__(self) -> None:
+            check_fields(self)
             check_rates(self.rate, self.rate_decay, self.discount)
 
         def build(self, policy: Policy, sampling: Sampling, micro_tokens: int) -> ExpectedSARSA:

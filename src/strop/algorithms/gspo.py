@@ -33,7 +33,7 @@ from strop.functional.ratios import check_clip, clipped_loss, log_ratio, mean_lo
 from strop.memory import Fresh
 from strop.optimizer import SGD, AdamW
 from strop.scoring import Scorer
-from strop.types import Batch, Extras, Metrics, Policy, Sampling, State, Update
+from strop.types import Batch, Extras, Metrics, Policy, Sampling, State, Update, check_fields
 
 
 def gspo_loss(
@@ -79,6 +79,7 @@ class GSPO:
         correction: Correction | None = None
 
         def __post_init__(self) -> None:
+            check_fields(self)
             check_clip(self.clip_low, self.clip_high)
             check_at_least("algorithm.epochs", self.epochs, 1)
             check_not_negative("algorithm.entropy", self.entropy)

@@ -36,7 +36,7 @@ from strop.functional.returns import next_value
 from strop.memory import Replay
 from strop.optimizer import SGD, AdamW, trail
 from strop.readings import VALUE, error_metrics, state_value, whole
-from strop.types import Batch, Heads, Metrics, Policy, Sampling, State, Update, Want
+from strop.types import Batch, Heads, Metrics, Policy, Sampling, State, Update, Want, check_fields
 
 Q: frozenset[Want] = frozenset({"q"})
 
@@ -74,6 +74,7 @@ class ILQL:
         jitter: float = 0.01
 
         def __post_init__(self) -> None:
+            check_fields(self)
             check_share("algorithm.discount", self.discount)
             if not 0.0 < self.level < 1.0:
                 raise ValueError(f"algorithm.level={self.level}: an expectile lies between 0 and 1; 0.5 is the mean.")

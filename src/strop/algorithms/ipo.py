@@ -24,7 +24,7 @@ from strop.comparing import PairScorer, Side
 from strop.functional.bounds import check_positive
 from strop.memory import Dataset
 from strop.optimizer import SGD, AdamW
-from strop.types import Batch, Metrics, Policy, Sampling, State, Update
+from strop.types import Batch, Metrics, Policy, Sampling, State, Update, check_fields
 
 
 def ipo_loss(chosen_ratio_P: Tensor, rejected_ratio_P: Tensor, tau: float) -> Tensor:
@@ -49,6 +49,7 @@ class IPO:
         tau: float = 0.1
 
         def __post_init__(self) -> None:
+            check_fields(self)
             check_positive("algorithm.tau", self.tau)
 
         def build(self, policy: Policy, sampling: Sampling, micro_tokens: int) -> IPO:

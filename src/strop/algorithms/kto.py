@@ -32,7 +32,7 @@ from strop.functional.preferences import mismatched, present
 from strop.memory import Dataset
 from strop.optimizer import SGD, AdamW
 from strop.scoring import score
-from strop.types import Batch, Last, Mean, Metrics, Policy, Sampling, State, Update
+from strop.types import Batch, Last, Mean, Metrics, Policy, Sampling, State, Update, check_fields
 
 
 def kto_loss(ratio_E: Tensor, desirable_E: Tensor, baseline: float, beta: float) -> Tensor:
@@ -64,6 +64,7 @@ class KTO:
         threshold: float = 0.5
 
         def __post_init__(self) -> None:
+            check_fields(self)
             check_positive("algorithm.beta", self.beta)
             check_not_negative("algorithm.desirable", self.desirable)
             check_not_negative("algorithm.undesirable", self.undesirable)

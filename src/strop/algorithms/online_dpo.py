@@ -25,7 +25,7 @@ from strop.functional.preferences import smoothed_sigmoid_loss
 from strop.memory import Fresh
 from strop.optimizer import SGD, AdamW
 from strop.scoring import require_on_policy
-from strop.types import Batch, Extras, Policy, Sampling, State, Update
+from strop.types import Batch, Extras, Policy, Sampling, State, Update, check_fields
 
 
 class OnlineDPO:
@@ -46,6 +46,7 @@ class OnlineDPO:
         beta: float = 0.1
 
         def __post_init__(self) -> None:
+            check_fields(self)
             check_positive("algorithm.beta", self.beta)
 
         def build(self, policy: Policy, sampling: Sampling, micro_tokens: int) -> OnlineDPO:

@@ -24,7 +24,7 @@ from strop.functional.bounds import check_not_negative
 from strop.functional.preferences import log_odds
 from strop.memory import Dataset
 from strop.optimizer import SGD, AdamW
-from strop.types import Batch, Metrics, Policy, Sampling, State, Update
+from strop.types import Batch, Metrics, Policy, Sampling, State, Update, check_fields
 
 
 def orpo_loss(chosen_mean_P: Tensor, rejected_mean_P: Tensor, weight: float) -> Tensor:
@@ -49,6 +49,7 @@ class ORPO:
         weight: float = 0.1
 
         def __post_init__(self) -> None:
+            check_fields(self)
             check_not_negative("algorithm.weight", self.weight, hint="0 is SFT")
 
         def build(self, policy: Policy, sampling: Sampling, micro_tokens: int) -> ORPO:

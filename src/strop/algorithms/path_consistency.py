@@ -36,7 +36,7 @@ from strop.functional.windows import window
 from strop.memory import Replay
 from strop.optimizer import SGD, AdamW, trail
 from strop.readings import whole
-from strop.types import Batch, Heads, Max, Mean, Metrics, Policy, Sampling, State, Update, Want
+from strop.types import Batch, Heads, Max, Mean, Metrics, Policy, Sampling, State, Update, Want, check_fields
 
 
 class PathConsistency:
@@ -65,6 +65,7 @@ class PathConsistency:
         target_share: float = 0.01
 
         def __post_init__(self) -> None:
+            check_fields(self)
             check_positive("algorithm.beta", self.beta, hint="DQN is the method without entropy")
             check_share("algorithm.discount", self.discount)
             check_at_least("algorithm.n_step", self.n_step, 1, none="goes to the end")

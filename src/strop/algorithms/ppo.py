@@ -39,7 +39,7 @@ from strop.functional.values import gae, td_errors
 from strop.memory import Fresh
 from strop.optimizer import SGD, AdamW
 from strop.streams import stream
-from strop.types import Batch, Last, Metrics, Policy, Sampling, State, Update, merge_metrics
+from strop.types import Batch, Last, Metrics, Policy, Sampling, State, Update, check_fields, merge_metrics
 
 
 class PPO:
@@ -79,6 +79,7 @@ class PPO:
         correction: Correction | None = None
 
         def __post_init__(self) -> None:
+            check_fields(self)
             check_clip(self.clip, self.clip, self.dual_clip)
             check_not_negative("algorithm.entropy", self.entropy)
             check_share("algorithm.discount", self.discount)

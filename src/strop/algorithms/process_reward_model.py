@@ -27,7 +27,7 @@ from strop.functional.aggregation import scored_actions
 from strop.functional.reading import read_after
 from strop.memory import Dataset
 from strop.optimizer import SGD, AdamW
-from strop.types import Batch, Mean, Metrics, Policy, Sampling, State, Update
+from strop.types import Batch, Mean, Metrics, Policy, Sampling, State, Update, check_fields
 
 
 def step_loss(value_N: Tensor, is_good_N: Tensor) -> Tensor:
@@ -48,6 +48,9 @@ class ProcessRewardModel:
         reads: ClassVar[str] = "preferences"
         memory: ClassVar[type] = Dataset.Config
         optimizer: AdamW | SGD = field(default_factory=lambda: AdamW(lr=1e-4))
+
+        def __post_init__(self) -> None:
+            check_fields(self)
 
         def build(self, policy: Policy, sampling: Sampling, micro_tokens: int) -> ProcessRewardModel:
             return ProcessRewardModel(self, policy, micro_tokens)

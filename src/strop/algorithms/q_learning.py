@@ -21,7 +21,7 @@ from typing import ClassVar
 from strop.memory import Fresh
 from strop.policies.table import Table
 from strop.tabular import Book, Decision, check_rates, require_table, sweep
-from strop.types import Batch, Policy, Sampling, State, Update
+from strop.types import Batch, Policy, Sampling, State, Update, check_fields
 
 
 def q_target(reward: float, next_best: float | None, discount: float) -> float:
@@ -49,6 +49,7 @@ class QLearning:
         discount: float = 0.99
 
         def __post_init__(self) -> None:
+            check_fields(self)
             check_rates(self.rate, self.rate_decay, self.discount)
 
         def build(self, policy: Policy, sampling: Sampling, micro_tokens: int) -> QLearning:

@@ -30,7 +30,7 @@ from strop.functional.returns import position_in_chain, returns_to_go
 from strop.memory import Fresh
 from strop.optimizer import SGD, AdamW
 from strop.scoring import Scorer
-from strop.types import Batch, Last, Policy, Sampling, State, Update
+from strop.types import Batch, Last, Policy, Sampling, State, Update, check_fields
 
 
 class REINFORCE:
@@ -60,6 +60,7 @@ class REINFORCE:
         correction: Correction | None = None
 
         def __post_init__(self) -> None:
+            check_fields(self)
             check_share("algorithm.discount", self.discount)
             check_below("algorithm.baseline_decay", self.baseline_decay, 1.0, none="takes no baseline")
             check_not_negative("algorithm.entropy", self.entropy)

@@ -34,7 +34,7 @@ from strop.functional.returns import returns_to_go
 from strop.memory import Fresh
 from strop.optimizer import SGD, AdamW
 from strop.scoring import Scorer
-from strop.types import Batch, Extras, Policy, Sampling, State, Update
+from strop.types import Batch, Extras, Policy, Sampling, State, Update, check_fields
 
 
 class REINFORCEPlusPlus:
@@ -66,6 +66,7 @@ class REINFORCEPlusPlus:
         correction: Correction | None = None
 
         def __post_init__(self) -> None:
+            check_fields(self)
             check_share("algorithm.discount", self.discount)
             check_clip(self.clip, self.clip)
             check_at_least("algorithm.epochs", self.epochs, 1)

@@ -27,7 +27,7 @@ from strop.functional.divergences import KL
 from strop.memory import Fresh
 from strop.optimizer import SGD, AdamW
 from strop.scoring import Scorer
-from strop.types import Batch, Extras, Mean, Metrics, Policy, Sampling, State, Update
+from strop.types import Batch, Extras, Mean, Metrics, Policy, Sampling, State, Update, check_fields
 
 
 def kept(return_E: Tensor, group_E: Tensor, best: int, threshold: float | None) -> Tensor:
@@ -62,6 +62,7 @@ class RejectionSampling:
         threshold: float | None = None
 
         def __post_init__(self) -> None:
+            check_fields(self)
             check_at_least("algorithm.best", self.best, 1)
             check_finite("algorithm.threshold", self.threshold, none="keeps the best whatever they are")
 

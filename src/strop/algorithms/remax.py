@@ -30,7 +30,7 @@ from strop.functional.objectives import policy_gradient
 from strop.memory import Fresh
 from strop.optimizer import SGD, AdamW
 from strop.scoring import Scorer
-from strop.types import Batch, Extras, Mean, Policy, Sampling, Source, State, Update
+from strop.types import Batch, Extras, Mean, Policy, Sampling, Source, State, Update, check_fields
 
 GREEDY = tuple(Source).index(Source.GREEDY)
 
@@ -65,6 +65,7 @@ class ReMax:
         correction: Correction | None = None
 
         def __post_init__(self) -> None:
+            check_fields(self)
             check_not_negative("algorithm.entropy", self.entropy)
 
         def build(self, policy: Policy, sampling: Sampling, micro_tokens: int) -> ReMax:

@@ -31,7 +31,7 @@ from strop.functional.preferences import Pairs, ordered_pairs, require_pairs
 from strop.functional.reading import read_after_last
 from strop.memory import Dataset
 from strop.optimizer import SGD, AdamW
-from strop.types import Batch, Last, Mean, Metrics, Policy, Sampling, State, Update, merge_metrics
+from strop.types import Batch, Last, Mean, Metrics, Policy, Sampling, State, Update, check_fields, merge_metrics
 
 
 def bradley_terry_loss(
@@ -60,6 +60,7 @@ class RewardModel:
         centring: float = 0.01
 
         def __post_init__(self) -> None:
+            check_fields(self)
             check_not_negative("algorithm.margin", self.margin)
             check_not_negative("algorithm.centring", self.centring)
 

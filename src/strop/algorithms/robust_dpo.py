@@ -25,7 +25,7 @@ from strop.comparing import PairScorer, Side
 from strop.functional.bounds import check_below, check_positive
 from strop.memory import Dataset
 from strop.optimizer import SGD, AdamW
-from strop.types import Batch, Metrics, Policy, Sampling, State, Update
+from strop.types import Batch, Metrics, Policy, Sampling, State, Update, check_fields
 
 
 def robust_dpo_loss(logit_P: Tensor, flipped: float) -> Tensor:
@@ -52,6 +52,7 @@ class RobustDPO:
         flipped: float = 0.1
 
         def __post_init__(self) -> None:
+            check_fields(self)
             check_positive("algorithm.beta", self.beta)
             check_below("algorithm.flipped", self.flipped, 0.5, hint="fewer than half of the labels are flipped")
 

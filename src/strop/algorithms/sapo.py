@@ -32,7 +32,7 @@ from strop.functional.ratios import log_ratio
 from strop.memory import Fresh
 from strop.optimizer import SGD, AdamW
 from strop.scoring import Scorer
-from strop.types import Batch, Extras, Metrics, Policy, Sampling, State, Update
+from strop.types import Batch, Extras, Metrics, Policy, Sampling, State, Update, check_fields
 
 
 def sapo_loss(
@@ -79,6 +79,7 @@ class SAPO:
         correction: Correction | None = None
 
         def __post_init__(self) -> None:
+            check_fields(self)
             check_positive("algorithm.tau_positive", self.tau_positive)
             check_positive("algorithm.tau_negative", self.tau_negative)
             check_at_least("algorithm.epochs", self.epochs, 1)

@@ -24,7 +24,7 @@ from strop.functional.distributions import PLAIN
 from strop.memory import Dataset
 from strop.optimizer import SGD, AdamW
 from strop.scoring import score
-from strop.types import Batch, Mean, Metrics, Policy, Sampling, State, Update
+from strop.types import Batch, Mean, Metrics, Policy, Sampling, State, Update, check_fields
 
 
 def sft_loss(logprobs_BT: Tensor, weight_BT: Tensor) -> Tensor:
@@ -45,6 +45,9 @@ class SFT:
         reads: ClassVar[str] = "demonstrations"
         memory: ClassVar[type] = Dataset.Config
         optimizer: AdamW | SGD = field(default_factory=lambda: AdamW(lr=2e-5))
+
+        def __post_init__(self) -> None:
+            check_fields(self)
 
         def build(self, policy: Policy, sampling: Sampling, micro_tokens: int) -> SFT:
             return SFT(self, policy, micro_tokens)

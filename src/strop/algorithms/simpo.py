@@ -24,7 +24,7 @@ from strop.comparing import PairScorer, Side
 from strop.functional.bounds import check_not_negative, check_positive
 from strop.memory import Dataset
 from strop.optimizer import SGD, AdamW
-from strop.types import Batch, Metrics, Policy, Sampling, State, Update
+from strop.types import Batch, Metrics, Policy, Sampling, State, Update, check_fields
 
 
 def simpo_loss(chosen_mean_P: Tensor, rejected_mean_P: Tensor, beta: float, gamma: float) -> Tensor:
@@ -51,6 +51,7 @@ class SimPO:
         gamma: float = 1.0
 
         def __post_init__(self) -> None:
+            check_fields(self)
             check_positive("algorithm.beta", self.beta)
             check_not_negative("algorithm.gamma", self.gamma)
 

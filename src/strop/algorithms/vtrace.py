@@ -32,7 +32,7 @@ from strop.functional.ratios import log_ratio
 from strop.functional.values import vtrace
 from strop.memory import Replay
 from strop.optimizer import SGD, AdamW
-from strop.types import Batch, Mean, Metrics, Policy, Sampling, Source, State, Update, merge_metrics
+from strop.types import Batch, Mean, Metrics, Policy, Sampling, Source, State, Update, check_fields, merge_metrics
 
 DATA = tuple(Source).index(Source.DATA)
 
@@ -62,6 +62,7 @@ class VTrace:
         entropy: float = 0.01
 
         def __post_init__(self) -> None:
+            check_fields(self)
             check_share("algorithm.discount", self.discount)
             if not 0.0 < self.trace_cap <= self.ratio_cap:
                 raise ValueError(

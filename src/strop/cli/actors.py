@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import shlex
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from strop.cli.abilities import why_mute
 from strop.cli.errors import Problem
 from strop.cli.output import say
 from strop.policies.folder import ADAPTER
@@ -64,5 +66,7 @@ def actor(typed: str) -> Actor:
     from strop.run import Run
 
     directory, selector = found
+    if reason := why_mute(directory.config(), str(directory.path)):
+        raise Problem(reason, hint=f"strop show {shlex.quote(str(directory.path))}")
     trained, own, sampling = Run(directory, selector).actor()
     return Actor(trained, own, replace(sampling, epsilon=0.0), str(directory.path))

@@ -1,7 +1,8 @@
 """talk to a trained run, or to a model
 
-RUN may name a checkpoint: RUN@40, RUN@best. Each message goes on from the tokens that stand. /new starts over, /quit or
-Ctrl-D ends. With --once the answer alone is printed on stdout.
+RUN may name a checkpoint: RUN@40, RUN@best. Each message goes on from the tokens that stand. /new starts over, /help
+lists the commands, /quit or Ctrl-D ends. An answer is never longer than the context has room for. With --once the
+answer alone is printed on stdout.
 """
 
 from __future__ import annotations

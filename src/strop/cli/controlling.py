@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from strop.cli.errors import DONE, Problem, exit_code
-from strop.cli.output import console, pairs, print_json, print_rich, say
+from strop.cli.output import commands, console, pairs, print_json, print_rich, say
 from strop.cli.run_page import control_lines
 from strop.cli.show_verdicts import verdicts
 from strop.cli.training import claimed
@@ -18,9 +18,10 @@ if TYPE_CHECKING:
     from strop.control import ControlConfig, ControlRun
 
 
-def train(job: Job, config: ControlConfig, dry_run: bool, as_json: bool, keep_all: bool) -> int:
+def train(job: Job, config: ControlConfig, dry_run: bool, as_json: bool, verbose: bool, keep_all: bool) -> int:
     """Train, and say whether it got better."""
     from strop import control
+    from strop.settings import every_setting
     from strop.spec import encode
 
     if job.resume:
@@ -29,6 +30,7 @@ def train(job: Job, config: ControlConfig, dry_run: bool, as_json: bool, keep_al
             hint="start another run, with more steps=...",
         )
     lines = control_lines(encode(config))
+    lines |= {"every field": " ".join(every_setting(encode(config)))} if verbose else {}
     if dry_run:
         _dry_run(lines, as_json)
         return DONE
@@ -61,7 +63,9 @@ def _result(run: ControlRun, seconds: float, as_json: bool) -> None:
     verdicts(found)
     console().print(f"\nthis took {timedelta(seconds=round(seconds))}")
     name, newest = shlex.quote(str(run.path)), checkpoints(run.directory)[-1:]
-    rows = [(f"  strop show {name}", "curves and events"), (f"  strop plot {name} -o curve.png", "as a picture")]
-    rows += [(f"  stable_baselines3.{run.config.algorithm}.load({str(file)!r})", "in Python") for file in newest]
+    rows = [(f"strop show {name}", "curves and events"), (f"strop plot {name} -o curve.png", "as a picture")]
+    kind = run.config.algorithm
+    load = f"from stable_baselines3 import {kind}; model = {kind}.load"
+    rows += [(f"{load}({str(file)!r})", "in Python: the policy") for file in newest]
     say("\ninterrupted; what was learnt is saved" if run.interrupted else "\nnext:")
-    print_rich(pairs(rows), stderr=True)
+    commands(rows, stderr=True)

@@ -56,6 +56,7 @@ def report(error: BaseException, with_traceback: bool = False) -> int:
 
     from safetensors import SafetensorError
 
+    from strop.cli.blame import passed_through, raised_in
     from strop.types import NonFinite, Stopped
 
     expected = (
@@ -72,9 +73,15 @@ def report(error: BaseException, with_traceback: bool = False) -> int:
     if isinstance(error, KeyboardInterrupt):
         say("\ninterrupted")
         return exit_code(signal_of(error))
-    if with_traceback or not isinstance(error, expected):
+    is_expected = isinstance(error, expected)
+    is_told = isinstance(error, Problem | ImportError)
+    theirs = "" if is_told else raised_in(error) if is_expected else passed_through(error)
+    if with_traceback or not (is_expected or theirs):
         say("".join(traceback.format_exception(error)).rstrip())
-    if not isinstance(error, expected):
+    if theirs:
+        say(f"error: {theirs}: {type(error).__name__}: {error}\n\nhint: --traceback shows how it came to this line")
+        return FAILED
+    if not is_expected:
         say(f"error: {type(error).__name__}: {error}\n")
         say("hint: this is a bug in strop: please report it with the lines above and the command that you typed")
         return FAILED

@@ -2,6 +2,10 @@
 
 A run's checkpoint (RUN, RUN@40, RUN@best) plays its held-out prompts again with the same dice and is compared, prompt
 by prompt, with the judgement at its start. With --recipe a model, or a run, is judged on another recipe's prompts.
+
+Intervals are made for few prompts: Blaker's exact one where scores are right or wrong (two of them joined by MOVER for
+their paired difference), Student's t for any other scores. Where all scores are equal and could be anything, or there
+is one alone, they tell no interval, and that is said.
 """
 
 from __future__ import annotations

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 from strop.cli import recipes
 from strop.cli.actors import as_run
 from strop.cli.errors import Problem, Usage
-from strop.cli.output import console, number, pairs, print_json, print_rich, spread, table
+from strop.cli.output import console, number, pairs, print_json, print_rich, table
 from strop.cli.show_verdicts import side_by_side, verdicts
 from strop.evaluate import Interval, gold_of, interval, rewards_of
+from strop.intervals import METHOD
 from strop.types import Episode
 from strop.verdicts import Verdict, compare
+from strop.words import plural
 
 if TYPE_CHECKING:
     from strop.config import TrainConfig
@@ -52,15 +54,18 @@ def show(found: tuple[Judgement, Sequence[Episode], Sequence[Episode]], as_json:
     if as_json:
         print_json(judgement)
         return
-    at = "" if judgement.step is None else f" after {judgement.step} steps"
-    console().print(f"{judgement.who}{at}, judged on {judgement.prompts} held-out prompts\n", style="bold")
+    at = "" if judgement.step is None else f" after {plural(judgement.step, 'step')}"
+    console().print(f"{judgement.who}{at}, judged on {plural(judgement.prompts, 'held-out prompt')}\n", style="bold")
     if judgement.verdicts:
         verdicts(judgement.verdicts)
     elif judgement.scores:
-        rows = [(name, spread(score)) for name, score in judgement.scores.items()]
+        rows = [(name, str(score)) for name, score in judgement.scores.items()]
         print_rich(table(["held out", "mean, 95 % interval"], rows))
-    console().print()
-    print_rich(pairs((name, number(value)) for name, value in judgement.means.items()))
+        console().print(f"means over prompts\n{METHOD}", style="dim")
+    if judgement.verdicts or judgement.scores:
+        console().print()
+    told = {name: value for name, value in judgement.means.items() if value or name != "unscored"}
+    print_rich(pairs((name, number(value)) for name, value in told.items()))
     side_by_side(before, after)
 
 

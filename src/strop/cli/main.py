@@ -18,6 +18,7 @@ from strop.runs.interrupt import terminable
 COMMANDS = ("train", "sweep", "score", "eval", "show", "plot", "chat", "export", "models", "list", "new", "verify")
 """In the order in which `strop --help` shows them: each is the module strop.cli.<name>."""
 
+ABOUT = "Reinforcement learning for language models: from a two-word table to a real LLM, with one loop."
 GUIDE = """\
 a first run, in seconds and without a download:
   strop train two_words
@@ -38,11 +39,18 @@ class Version(argparse.Action):
         parser.exit()
 
 
+class Help(argparse.RawDescriptionHelpFormatter):
+    """Texts keep their lines, and no word is broken at a hyphen: it may be a path."""
+
+    def _split_lines(self, text: str, width: int) -> list[str]:
+        return textwrap.wrap(" ".join(text.split()), width, break_long_words=False, break_on_hyphens=False)
+
+
 class Parser(argparse.ArgumentParser):
     """argparse, with errors as everywhere in strop and help that keeps its lines."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False, **options)
+        super().__init__(formatter_class=Help, allow_abbrev=False, **options)
 
     def error(self, message: str) -> NoReturn:
         raise Usage(message, hint=f"{self.prog} --help")
@@ -57,13 +65,22 @@ def main(argv: Sequence[str] | None = None) -> int:
             code = int(args.call(args))
         sys.stdout.flush()
         return code
-    except SystemExit as done:  # argparse has printed the help or the version
-        return int(done.code or 0)
+    except SystemExit as done:
+        return leave(done, words)
     except BrokenPipeError:  # the reader of our stdout has left, as in `strop list | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except (Exception, KeyboardInterrupt) as error:
+    except BaseException as error:
         return report(error, with_traceback="--traceback" in words)
+
+
+def leave(done: SystemExit, words: Sequence[str]) -> int:
+    """argparse ends so when it has printed the help or the version; a person's own code has no reason to."""
+    from strop.cli.blame import passed_through
+
+    if passed_through(done):
+        return report(done, with_traceback="--traceback" in words)
+    return int(done.code or 0)
 
 
 def parse(words: Sequence[str]) -> argparse.Namespace:
@@ -90,8 +107,8 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="strop",
-        description="Reinforcement learning for language models: from a two-word table to a real LLM, with one loop.",
-        epilog=GUIDE,
+        description=_filled(ABOUT),
+        epilog=_lines(GUIDE),
     )
     parser.add_argument("--version", action=Version, nargs=0, help="print the version and end")
     commands = parser.add_subparsers(metavar="COMMAND", dest="command")
@@ -99,7 +116,9 @@ def _parser() -> argparse.ArgumentParser:
         module = importlib.import_module(f"strop.cli.{name}")
         summary = str(module.__doc__).split("\n")[0]
         about = _filled(str(module.__doc__))
-        one = commands.add_parser(name, help=summary.replace("%", "%%"), description=about, epilog=module.EXAMPLES)
+        one = commands.add_parser(
+            name, help=summary.replace("%", "%%"), description=about, epilog=_lines(module.EXAMPLES)
+        )
         module.add(one)
         one.add_argument("--traceback", action="store_true", help="show where an error came from")
         one.set_defaults(call=module.run)
@@ -108,5 +127,24 @@ def _parser() -> argparse.ArgumentParser:
 
 def _filled(text: str) -> str:
     """Each paragraph wrapped to the terminal."""
-    width = min(shutil.get_terminal_size().columns, 100) - 2
-    return "\n\n".join(textwrap.fill(" ".join(part.split()), width) for part in text.strip().split("\n\n"))
+    paragraphs = (" ".join(part.split()) for part in text.strip().split("\n\n"))
+    return "\n\n".join(_wrapped(part, _width()) for part in paragraphs)
+
+
+def _lines(text: str) -> str:
+    """Lines that stay lines where they fit. A command that does not goes on behind a backslash, as a shell reads it."""
+    wrapped = []
+    for line in text.split("\n"):
+        if line.startswith("  ") and len(line) > _width():
+            wrapped.append(_wrapped(line, _width() - 2, "    ").replace("\n", " \\\n"))
+        else:
+            wrapped.append(_wrapped(line, _width()))
+    return "\n".join(wrapped)
+
+
+def _wrapped(text: str, width: int, indent: str = "") -> str:
+    return textwrap.fill(text, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+
+
+def _width() -> int:
+    return min(shutil.get_terminal_size().columns, 100) - 2

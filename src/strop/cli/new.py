@@ -6,11 +6,12 @@ The file runs as it is: strop train FILE.py
 from __future__ import annotations
 
 import argparse
+import shlex
 from importlib.resources import files
 from pathlib import Path
 
 from strop.cli.errors import DONE, Problem, Usage
-from strop.cli.output import say
+from strop.cli.output import commands, say
 
 EXAMPLES = """\
 examples:
@@ -39,5 +40,7 @@ def run(args: argparse.Namespace) -> int:
     except FileExistsError:
         raise Problem(f"{path} exists and is left as it is.", hint="choose another name, or move it away") from None
     print(path)
-    say(f'\nnext:\n  strop score {path} "some text"   try the reward\n  strop train {path}               train')
+    say("\nnext:")
+    name = shlex.quote(str(path))
+    commands([(f'strop score {name} "some text"', "try the reward"), (f"strop train {name}", "train")], stderr=True)
     return DONE

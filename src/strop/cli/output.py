@@ -9,10 +9,10 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from strop.types import decimals, digits_of, storable
+
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
-
-    from strop.evaluate import Interval
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 
@@ -24,7 +24,7 @@ def say(text: str) -> None:
 
 def print_json(record: Any) -> None:
     """A record as JSON on stdout; a number that is not finite becomes null."""
-    print(json.dumps(_plain(record), indent=2, ensure_ascii=False, allow_nan=False))
+    print(storable(json.dumps(_plain(record), indent=2, ensure_ascii=False, allow_nan=False)))
 
 
 def console(stderr: bool = False) -> Console:
@@ -40,31 +40,28 @@ def print_rich(what: RenderableType, stderr: bool = False) -> None:
 
 
 def pairs(rows: Iterable[tuple[str, str]]) -> RenderableType:
-    """Names on the left, sentences on the right."""
-    from rich.table import Table
-    from rich.text import Text
+    """Names on the left, sentences on the right; one below the other where a word would have to break."""
+    from strop.cli.layout import Pairs
 
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="bold", no_wrap=True)
-    table.add_column(overflow="fold")
-    for name, value in rows:
-        table.add_row(Text(name), Text(value))
-    return table
+    return Pairs(list(rows))
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[int] = ()) -> RenderableType:
-    """A table without frames. The columns numbered in `right` hold numbers: aligned, and never broken."""
-    from rich.table import Table
-    from rich.text import Text
+    """A table without frames. The columns numbered in `right` hold numbers: aligned, and never broken. Where it is too
+    narrow for whole words, each row becomes a paragraph."""
+    from strop.cli.layout import Columns
 
-    made = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-    for number, name in enumerate(columns):
-        made.add_column(
-            Text(name), justify="right" if number in right else "left", no_wrap=number in right, overflow="fold"
-        )
-    for row in rows:
-        made.add_row(*(Text(cell) for cell in row))
-    return made
+    return Columns(columns, list(rows), frozenset(right))
+
+
+def commands(rows: Sequence[tuple[str, str]], stderr: bool = False) -> None:
+    """Lines to type and what they do. A command stands in one line, which only the terminal itself may wrap: so it can
+    be copied whole."""
+    width = max(len(command) for command, _ in rows)
+    fits = all(width + len(why) + 4 <= console(stderr).width for _, why in rows)
+    for command, why in rows:
+        text = f"  {command:<{width}}  {why}" if fits else f"  {why}:\n    {command}"
+        print(text.rstrip(), file=sys.stderr if stderr else sys.stdout, flush=True)
 
 
 def sparkline(values: Sequence[float], width: int = 40) -> str:
@@ -85,22 +82,9 @@ def bar(share: float, width: int = 40) -> str:
     return "█" * max(round(share * width), 1 if share > 0 else 0)
 
 
-def number(value: float, sign: str = "", like: float | None = None) -> str:
-    """A number for a person, with fewer decimals where it (or what it stands beside) is large; `sign` may be "+"."""
-    if not math.isfinite(value):
-        return "-"
-    size = abs(value if like is None else like)
-    digits = 3 if size < 10 else 2 if size < 100 else 1 if size < 1000 else 0
-    return f"{round(value, digits) + 0.0:{sign}.{digits}f}"  # + 0.0: no -0.000
-
-
-def spread(one: Interval, sign: str = "") -> str:
-    """A mean and its interval."""
-    if not math.isfinite(one.mean):
-        return "-"
-    size = max(abs(one.low), abs(one.high))
-    mean, low, high = (number(value, sign, size) for value in (one.mean, one.low, one.high))
-    return f"{mean} [{low}, {high}]"
+def number(value: float, sign: str = "") -> str:
+    """A number for a person, with fewer decimals where it is large; `sign` may be "+"."""
+    return decimals(value, digits_of(value), sign) if math.isfinite(value) else "-"
 
 
 def _plain(record: Any) -> Any:

@@ -111,7 +111,7 @@ def _guarded(path: Path, call: Callable[[], Any]) -> Any:
         raise Problem(
             f"{error.filename or path}, line {error.lineno}: {error.msg}: {(error.text or '').strip()}"
         ) from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         if isinstance(error, ImportError) and "pip install" in str(error):
             raise
         lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]

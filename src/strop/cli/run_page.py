@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
+from strop.cli import show_episode
 from strop.cli.errors import Problem
-from strop.cli.output import console, number, pairs, print_json, print_rich, sparkline, table
+from strop.cli.output import commands, console, number, pairs, print_json, print_rich, sparkline, table
 from strop.cli.show_verdicts import shortened, verdicts
-from strop.plan import describe
+from strop.plan import title
 from strop.runs.directory import RunDirectory
-from strop.runs.records import Event, Summary
-from strop.runs.standing import standing
+from strop.runs.records import Event, Summary, grouped
+from strop.runs.standing import INTERRUPTED, STOPPED, standing
+from strop.settings import every_setting
 from strop.spec import decode, is_control
-from strop.types import Prompt, Unscored
 from strop.verdicts import Verdict, verdicts_of
+from strop.words import plural
 
+LOSS = "optimizer/loss"
 CURVES = (
     "reward/mean",
     "held_out/reward",
     "held_out/gold",
+    LOSS,
+    "policy/nll",
     "preference/accuracy",
     "held_out/accuracy",
     "held_out/logit",
@@ -45,6 +50,7 @@ class Page:
     steps: int
     checkpoints: list[int]
     config: dict[str, str]
+    fields: list[str]
     last: dict[str, float]
     curves: dict[str, list[tuple[int, float]]]
     verdicts: list[Verdict]
@@ -54,15 +60,19 @@ class Page:
     table: dict[str, dict[str, float]]
 
 
-def page(directory: RunDirectory, as_json: bool) -> None:
-    """Everything on one page."""
+def page(directory: RunDirectory, as_json: bool, verbose: bool) -> None:
+    """Everything on one page; with `verbose` every field of the config."""
     found = read(directory)
     if as_json:
         print_json(found)
         return
     out = console()
-    out.print(f"{found.run}: {found.status}, {found.done} of {found.steps} steps\n", style="bold")
-    print_rich(pairs([*found.config.items(), ("checkpoints", _checkpoints(directory, found))]))
+    out.print(f"{found.run}: {found.status}, {found.done} of {plural(found.steps, 'step')}\n", style="bold")
+    rows = [(name, text) for name, text in found.config.items() if not (verbose and name == "changed")]
+    rows += [("every field", " ".join(found.fields))] if verbose else []
+    print_rich(pairs([*rows, ("checkpoints", _checkpoints(directory, found))]))
+    if found.status in (STOPPED, INTERRUPTED) and found.checkpoints:
+        commands([(f"strop train --resume --run {shlex.quote(found.run)}", "continue")])
     if found.curves:
         out.print()
         print_rich(_curves(found.curves, out.width))
@@ -70,16 +80,16 @@ def page(directory: RunDirectory, as_json: bool) -> None:
         out.print()
         verdicts(found.verdicts)
     if found.table:
-        out.print(f"\nthe learnt table ({len(found.table)} contexts)", style="bold")
+        out.print(f"\nthe learnt table ({plural(len(found.table), 'context')})", style="bold")
         print_rich(_table(found.table))
     if found.events:
-        hidden = len(found.events) - MOST_EVENTS
+        told = grouped(found.events)
+        hidden = len(told) - MOST_EVENTS
         out.print("\nevents" + (f" (the last {MOST_EVENTS}; {hidden} more)" if hidden > 0 else ""), style="bold")
-        print_rich(table(["step", "kind", ""], [_event(event) for event in found.events[-MOST_EVENTS:]], right=(0,)))
+        print_rich(table(["step", "kind", ""], [_event(*one) for one in told[-MOST_EVENTS:]], right=(0,)))
     for name, one in (("best", found.best), ("worst", found.worst)):
         if one is not None:
-            out.print(f"\n{name} episode of step {one.step}", style="bold")
-            print_rich(_episode(one))
+            show_episode.named(name, one, directory.config()["sampling"]["max_tokens"])
 
 
 def episodes(directory: RunDirectory, step: int, as_json: bool) -> None:
@@ -92,9 +102,7 @@ def episodes(directory: RunDirectory, step: int, as_json: bool) -> None:
     if as_json:
         print_json(found)
         return
-    for one in found:
-        console().print(f"\n{one.id}, group {one.group}, {one.end}", style="bold")
-        print_rich(_episode(one))
+    show_episode.listed(found, directory.config()["sampling"]["max_tokens"])
 
 
 def read(directory: RunDirectory) -> Page:
@@ -114,9 +122,10 @@ def read(directory: RunDirectory) -> Page:
         done=done,
         steps=config["steps"],
         checkpoints=directory.checkpoints.steps(),
-        config=_config(directory.path, config),
+        config=_config(directory, config),
+        fields=every_setting(config),
         last=trained[-1] if trained else {},
-        curves={name: points for name, points in curves.items() if points},
+        curves={name: points for name, points in curves.items() if points and (name != LOSS or not _pays(curves))},
         verdicts=verdicts_of(directory),
         events=events,
         best=max(scored, key=_return, default=None),
@@ -125,35 +134,31 @@ def read(directory: RunDirectory) -> Page:
     )
 
 
-def _config(path: Path, config: Mapping[str, Any]) -> dict[str, str]:
-    """The config in a few lines."""
+def _pays(curves: Mapping[str, Sequence[tuple[int, float]]]) -> bool:
+    """Whether there are rewards to look at: then the loss says nothing."""
+    return any(value for _, value in curves["reward/mean"])
+
+
+def _config(directory: RunDirectory, config: Mapping[str, Any]) -> dict[str, str]:
+    """The config in a few lines: the plan, as it was told."""
     if is_control(config):
         return control_lines(config)
-    rewards = ", ".join(f"{name} x {weight:g}" for name, (_, weight) in config["rewards"].get("map", {}).items())
-    gold = ", ".join(config["gold"].get("map", {}))
-    num = {name: _count_lines(path / f"{name}.jsonl") for name in ("tasks", "held_out")}
-    return {
-        "policy": describe(config["policy"]),
-        "algorithm": describe(config["algorithm"]),
-        "environment": describe(config["environment"]),
-        "rewards": (rewards or "the environment's own") + (f"; gold: {gold}" if gold else ""),
-        "tasks": f"{num['tasks']} to train on, {num['held_out']} held out",
-        "a step": f"{config['prompts_per_step']} prompts x {config['group_size']} samples",
-        "sampling": describe(config["sampling"]),
-        "seed": f"{config['seed']}; {config['dtype']}, {config['threads']} threads",
-    }
+    told = directory.plan()  # a run that is still loading its model has none yet
+    return told or {name: title(config[name]) for name in ("policy", "algorithm", "environment")}
 
 
 def control_lines(config: Mapping[str, Any]) -> dict[str, str]:
     """The same of a run of Stable-Baselines3."""
-    options = ", ".join(f"{name} {value}" for name, value in decode(config["options"]).items())
-    judged = f"every {config['eval_every']} steps" if config["eval_every"] else "at the start and the end"
+    options = " ".join(f"{name}={json.dumps(value)}" for name, value in decode(config["options"]).items())
+    judged = f"every {plural(config['eval_every'], 'step')}" if config["eval_every"] else "at the start and the end"
+    noise = f", noise {config['noise']:g}" if config["noise"] else ""
     return {
-        "algorithm": f"{config['algorithm']} of Stable-Baselines3" + (f" ({options})" if options else ""),
-        "policy": f"{config['policy']}, noise {config['noise']:g}",
+        "algorithm": f"{config['algorithm']} of Stable-Baselines3" + (f" with {options}" if options else ""),
+        "policy": f"{config['policy']}{noise}",
         "environment": str(config["environment"]),
-        "a step": f"{config['interactions']} turns of the environment",
-        "run": f"{config['steps']} steps, seed {config['seed']}; {config['episodes']} episodes judged {judged}",
+        "a step": f"{plural(config['interactions'], 'turn')} of the environment",
+        "run": f"{plural(config['steps'], 'step')}, seed {config['seed']}; "
+        f"{plural(config['episodes'], 'episode')} judged {judged}",
     }
 
 
@@ -163,19 +168,15 @@ def _checkpoints(directory: RunDirectory, found: Page) -> str:
         return ", ".join(zips) or "none"
     with directory.reader() as store:
         best = store.best_step()
-    listed = ", ".join(f"{step} (best)" if step == best else str(step) for step in found.checkpoints)
-    resume = f"strop train --resume --run {shlex.quote(found.run)}"
-    return listed + (f"; continue: {resume}" if found.done < found.steps and found.status != "running" else "")
+    return ", ".join(f"{step} (best)" if step == best else str(step) for step in found.checkpoints)
 
 
 def _curves(curves: Mapping[str, Sequence[tuple[int, float]]], width: int) -> Any:
     rows = []
     for name, points in curves.items():
         values = [value for _, value in points]
-        rows.append(
-            (name, sparkline(values, min(60, max(16, width - 54))), number(values[0]), "->", number(values[-1]))
-        )
-    return table(["curve", "", "first", "", "last"], rows, right=(2, 4))
+        rows.append((name, sparkline(values, min(60, max(16, width - 52))), number(values[0]), number(values[-1])))
+    return table(["curve", "", "first", "last"], rows, right=(2, 3))
 
 
 def _table(rows: Mapping[str, Mapping[str, float]]) -> Any:
@@ -185,20 +186,10 @@ def _table(rows: Mapping[str, Mapping[str, float]]) -> Any:
     return table(["context", *words], body, right=range(1, len(words) + 1))
 
 
-def _event(event: Event) -> tuple[str, str, str]:
+def _event(event: Event, count: int) -> tuple[str, str, str]:
     lines = event.text.strip().splitlines() or [""]
-    return str(event.step), event.level, shortened(lines[-1] if event.level == "error" else lines[0])
-
-
-def _episode(one: Summary) -> Any:
-    return pairs(
-        [
-            ("prompt", shortened(_asked(one.task.prompt))),
-            ("text", shortened(one.text) or "(nothing)"),
-            ("reward", number(one.reward) if one.reward is not None else f"unscored: {_last_line(one.reason)}"),
-            *((f"  {name}", _total(part.total)) for name, part in one.parts.items()),
-        ]
-    )
+    again = f" (again at {plural(count - 1, 'more step')})" if count > 1 else ""
+    return str(event.step), event.level, shortened(lines[-1] if event.level == "error" else lines[0]) + again
 
 
 def _learnt(directory: RunDirectory, config: Mapping[str, Any]) -> dict[str, dict[str, float]]:
@@ -217,23 +208,6 @@ def _learnt(directory: RunDirectory, config: Mapping[str, Any]) -> dict[str, dic
     }
 
 
-def _count_lines(file: Path) -> int:
-    return len(file.read_bytes().split(b"\n")) - 1 if file.is_file() else 0
-
-
-def _asked(prompt: Prompt) -> str:
-    return prompt if isinstance(prompt, str) else prompt[-1]["content"] if prompt else ""
-
-
-def _total(total: float | Unscored) -> str:
-    return f"unscored: {_last_line(total.reason)}" if isinstance(total, Unscored) else number(total)
-
-
 def _return(one: Summary) -> float:
     assert one.reward is not None
     return one.reward
-
-
-def _last_line(text: str | None) -> str:
-    lines = (text or "").strip().splitlines()
-    return lines[-1] if lines else ""

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from strop.cli.errors import Problem, Usage
 from strop.cli.output import bar, console, number, pairs, print_json, print_rich, table
-from strop.cli.show_verdicts import asked, said
-from strop.types import Episode, Sampling, Task, Unscored
+from strop.cli.show_verdicts import asked, cut, said
+from strop.types import Episode, Sampling, Task, Unscored, decimals, total
+from strop.words import plural
 
 if TYPE_CHECKING:
     from strop.config import TrainConfig
@@ -72,7 +73,7 @@ def of_text(config: TrainConfig, text: str, task_id: str | None, gold: bool) -> 
         raise Problem(f"{what}:\n{reward.reason}")
     parts = {name: math.nan if isinstance(part.total, Unscored) else part.total for name, part in episode.parts.items()}
     weights = {name: part.weight for name, part in episode.parts.items()}
-    paid = math.fsum(turn.reward for turn in episode.turns)
+    paid = total([turn.reward for turn in episode.turns])
     return OfText(task.id, asked(episode), text, reward, parts, weights, paid)
 
 
@@ -116,11 +117,13 @@ def show_start(found: OfStart, as_json: bool) -> None:
         print_json(found)
         return
     out = console()
-    out.print(f"{found.samples} answers of the start model to {found.groups} prompts\n", style="bold")
+    answers, prompts = plural(found.samples, "answer"), plural(found.groups, "prompt")
+    out.print(f"{answers} of the start model to {prompts}\n", style="bold")
+    width = max(8, min(40, out.width - 24))
     most = max((count for *_, count in found.histogram), default=1)
     for low, high, count in found.histogram:
-        label = f"{low:7.3f}" + ("        " if low == high else f" {high:7.3f}")
-        out.print(f"{label}  {bar(count / most)} {count}")
+        label = f"{decimals(low):>7}" + ("        " if low == high else f" {decimals(high):>7}")
+        out.print(f"{label}  {bar(count / most, width)} {count}")
     rows = [
         ("reward", f"mean {number(found.mean)}, sd {number(found.sd)}, sd inside a group {number(found.in_group_sd)}"),
         ("signal", f"{found.signal:.0%} of the groups hold different rewards"),
@@ -161,7 +164,7 @@ def _summary(episodes: Sequence[Episode]) -> OfStart:
         groups.setdefault(episode.group, []).append(float(value))
     compared = [group for group in groups.values() if len(group) > 1]
     signal = _mean([len(set(group)) > 1 for group in compared])
-    sd, inside = _sd(returns), math.sqrt(_mean([_sd(group) ** 2 for group in groups.values()]))
+    sd, inside = _sd(returns), math.sqrt(_mean([_variance(group) for group in groups.values()]))
     best, worst = max(scored, key=lambda pair: pair[1])[0], min(scored, key=lambda pair: pair[1])[0]
     return OfStart(
         groups=len({episode.group for episode in episodes}),
@@ -173,8 +176,8 @@ def _summary(episodes: Sequence[Episode]) -> OfStart:
         signal=signal,
         parts=_parts(episodes),
         histogram=histogram(returns),
-        best=f"{number(max(returns))}  {said(best)}",
-        worst=f"{number(min(returns))}  {said(worst)}",
+        best=f"{number(max(returns))}{cut(best)}  {said(best)}",
+        worst=f"{number(min(returns))}{cut(worst)}  {said(worst)}",
         verdict=_verdict(compared, signal, sd, inside, _mean(returns)),
     )
 
@@ -185,8 +188,8 @@ def histogram(values: Sequence[float]) -> list[tuple[float, float, int]]:
     if len(counted) <= BINS:
         return [(value, value, counted[value]) for value in sorted(counted)]
     low, high = min(values), max(values)
-    width = (high - low) / BINS
-    places = Counter(min(int((value - low) / width), BINS - 1) for value in values)
+    width = high / BINS - low / BINS  # their difference may be more than a float
+    places = Counter(int(min((value - low) / width, BINS - 1)) for value in values)
     return [(low + i * width, low + (i + 1) * width, places[i]) for i in range(BINS)]
 
 
@@ -219,9 +222,13 @@ def _parts(episodes: Sequence[Episode]) -> dict[str, float]:
 
 
 def _mean(values: Sequence[float]) -> float:
-    return math.fsum(values) / len(values) if values else math.nan
+    return total(values) / len(values) if values else math.nan
 
 
 def _sd(values: Sequence[float]) -> float:
+    return math.sqrt(_variance(values))
+
+
+def _variance(values: Sequence[float]) -> float:
     mean = _mean(values)
-    return math.sqrt(_mean([(value - mean) ** 2 for value in values]))
+    return _mean([(value - mean) * (value - mean) for value in values])

@@ -23,6 +23,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     """The arguments."""
     parser.add_argument("run_name", metavar="RUN", help="a run's or a sweep's folder, or its name in ./runs")
     parser.add_argument("--episodes", type=int, metavar="STEP", help="every training episode of a step instead")
+    parser.add_argument("--verbose", action="store_true", help="every field of its config, defaults too")
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -39,5 +40,5 @@ def run(args: argparse.Namespace) -> int:
     if args.episodes is not None:
         run_page.episodes(directory, args.episodes, as_json=args.json)
     else:
-        run_page.page(directory, as_json=args.json)
+        run_page.page(directory, as_json=args.json, verbose=args.verbose)
     return DONE

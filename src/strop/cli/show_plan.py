@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from strop.cli.output import console, pairs, print_json, print_rich
+from strop.words import plural
 
 if TYPE_CHECKING:
     from strop.config import TrainConfig
@@ -13,13 +14,14 @@ if TYPE_CHECKING:
 MOST_IDS = 48
 
 
-def plan(made: Plan, stderr: bool = False) -> None:
-    """The table of the plan."""
-    print_rich(pairs(made.lines()), stderr)
+def plan(made: Plan, stderr: bool = False, verbose: bool = False) -> None:
+    """The table of the plan; with `verbose` every field instead of those that differ from their defaults."""
+    every = [("every field", " ".join(made.fields))] if verbose else []
+    print_rich(pairs([row for row in made.lines() if not every or row[0] != "changed"] + every), stderr)
     console(stderr).print()
 
 
-def dry_run(config: TrainConfig, as_json: bool) -> None:
+def dry_run(config: TrainConfig, as_json: bool, verbose: bool) -> None:
     """The plan and two prompts as the policy reads them; nothing is trained or written."""
     from strop.plan import make_plan
     from strop.preflight import warnings
@@ -32,11 +34,11 @@ def dry_run(config: TrainConfig, as_json: bool) -> None:
     if as_json:
         print_json(made)
         return
-    plan(made)
+    plan(made, verbose=verbose)
     out = console()
     for sample in made.samples:
         out.print(f"prompt of task {sample.task}", style="bold")
         out.print(sample.text)
         ids = " ".join(map(str, sample.tokens[:MOST_IDS])) + (" ..." if len(sample.tokens) > MOST_IDS else "")
-        out.print(f"{len(sample.tokens)} ids: {ids}\n", style="dim")
+        out.print(f"{plural(len(sample.tokens), 'id')}: {ids}\n", style="dim")
     out.print("dry run: nothing was trained or written")

@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from strop.cli.output import console, pairs, print_json, print_rich, say
+from strop.cli.abilities import is_scorer, why_mute
+from strop.cli.output import commands, console, print_json, say
 from strop.cli.show_verdicts import side_by_side, verdicts
+from strop.words import plural
 
 if TYPE_CHECKING:
     from strop.cli.training import Job
@@ -31,22 +33,25 @@ def result(run: Run, seconds: float, as_json: bool) -> None:
         side_by_side(run.judged(judged[0]), run.judged(judged[-1]))
     elif not run.config.held_out:
         console().print("not judged: the recipe has no held-out prompts (held_out=[...]).")
-    steps = sum("time/step_seconds" in one for one in metrics)
+    steps = plural(sum("time/step_seconds" in one for one in metrics), "step")
     acting = f"; {speed:.0f} tokens/s while acting" if speed else ""
-    console().print(f"\n{steps} steps; this took {timedelta(seconds=round(seconds))}{acting}")
+    console().print(f"\n{steps}; this took {timedelta(seconds=round(seconds))}{acting}")
 
 
 def what_next(run: Run) -> None:
-    """The exact lines to type."""
-    name = shlex.quote(str(run.path))
+    """The exact lines to type, those alone that work for this run."""
+    name, config = shlex.quote(str(run.path)), run.directory.config()
     lines = [
-        (f"  strop chat {name}", "talk to it"),
-        (f"  strop show {name}", "curves, events, best and worst episode"),
-        (f"  strop plot {name} -o curve.png", "the learning curve as a picture"),
-        (f"  strop eval {name}", "judge it again"),
+        *([] if why_mute(config, name) else [(f"strop chat {name}", "talk to it")]),
+        (f"strop show {name}", "curves and episodes"),
+        (f"strop plot {name} -o curve.png", "a picture"),
+        *([(f"strop eval {name}", "judge it again")] if run.config.held_out else []),
     ]
+    if is_scorer(config):
+        program = f"import strop; score = strop.TrainedScore({str(run.path)!r})"
+        lines.append((program, "in Python: a reward to train on"))
     say("\nnext:")
-    print_rich(pairs(lines), stderr=True)
+    commands(lines, stderr=True)
 
 
 def how_to_resume(job: Job) -> None:

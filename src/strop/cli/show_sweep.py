@@ -13,6 +13,7 @@ from strop.runs.directory import RunDirectory
 from strop.runs.seeds import Combination, Result, SeedMean, combinations, results
 from strop.runs.standing import SCORES, Standing
 from strop.runs.sweep import SEED, Sweep
+from strop.types import decimals, digits_of
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -126,7 +127,7 @@ def _mean(one: SeedMean, sign: str = "") -> str:
     """`0.512 ± 0.030`."""
     if not math.isfinite(one.low):
         return number(one.mean, sign)
-    return f"{number(one.mean, sign)} ± {number(one.high - one.mean, like=one.mean)}"
+    return f"{number(one.mean, sign)} ± {decimals(one.high - one.mean, digits_of(one.mean))}"
 
 
 def _minutes(seconds: float) -> str:

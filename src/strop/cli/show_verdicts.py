@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from strop.cli.output import console, number, print_rich, spread, table
+from strop.cli.output import console, number, print_rich, table
+from strop.intervals import METHOD
 from strop.types import Episode, Unscored
 from strop.verdicts import Verdict
 
@@ -13,10 +14,10 @@ MOST_CHARS = 600
 
 def verdicts(found: Sequence[Verdict]) -> None:
     """The table, and what it says in words; a fall stands out."""
-    rows = [(v.name, spread(v.before), spread(v.after), spread(v.difference, "+")) for v in found]
+    rows = [(v.name, str(v.before), str(v.after), f"{v.difference:+}") for v in found]
     print_rich(table(["held out", "before", "after", "difference"], rows))
     out = console()
-    out.print("means over prompts with 95 % intervals; the difference is paired by prompt\n", style="dim")
+    out.print(f"means over prompts; the difference is paired by prompt\n{METHOD}\n", style="dim")
     for verdict in found:
         warned = verdict.fell
         out.print(("warning: " if warned else "") + verdict.sentence, style="bold red" if warned else "bold")
@@ -36,8 +37,8 @@ def side_by_side(before: Sequence[Episode], after: Sequence[Episode], n: int = 2
     out.print(f"\nthe first {len(both)} held-out prompts (not chosen), before and after", style="bold")
     for old, new in both:
         columns = Table(box=ROUNDED, padding=(0, 1), expand=True, header_style="none")
-        columns.add_column(Text(f"before, reward {_reward(old)}"), ratio=1, overflow="fold")
-        columns.add_column(Text(f"after, reward {_reward(new)}"), ratio=1, overflow="fold")
+        columns.add_column(Text(f"before, reward {_reward(old)}{cut(old)}"), ratio=1, overflow="fold")
+        columns.add_column(Text(f"after, reward {_reward(new)}{cut(new)}"), ratio=1, overflow="fold")
         columns.add_row(Text(said(old)), Text(said(new)))
         out.print(f"\n{asked(old)}", style="italic")
         out.print(columns)
@@ -54,6 +55,12 @@ def said(episode: Episode) -> str:
     texts = [turn.text for turn in episode.turns]
     short = len(texts) > 1 and all(len(text) < 24 and "\n" not in text for text in texts)
     return shortened((" · " if short else "\n").join(texts)) or "(nothing)"
+
+
+def cut(episode: Episode) -> str:
+    """Said of a text that did not end by itself. Where an action is one token there is nothing to cut."""
+    last = episode.turns[-1].completion if episode.turns else None
+    return ", cut at max_tokens" if last is not None and last.finish == "length" and len(last.tokens) > 1 else ""
 
 
 def shortened(text: str) -> str:

@@ -31,6 +31,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dry-run", action="store_true", help="print the plan and two prompts; train and write nothing"
     )
+    parser.add_argument("--verbose", action="store_true", help="every field in the plan, defaults too")
     parser.add_argument(
         "--keep-all", action="store_true", help="keep every checkpoint (RUN@STEP), also whenever the run goes on"
     )
@@ -51,12 +52,12 @@ def run(args: argparse.Namespace) -> int:
         show_fields.page(job.config, as_json=args.json)
         return DONE
     if isinstance(job.config, ControlConfig):
-        return controlling.train(job, job.config, args.dry_run, args.json, args.keep_all)
+        return controlling.train(job, job.config, args.dry_run, args.json, args.verbose, args.keep_all)
     if args.dry_run:
-        show_plan.dry_run(job.config, as_json=args.json)
+        show_plan.dry_run(job.config, as_json=args.json, verbose=args.verbose)
         return DONE
     with training.claimed(job) as job:
-        done, seconds = training.train(job, args.keep_all)
+        done, seconds = training.train(job, args.verbose, args.keep_all)
     show_result.result(done, seconds, as_json=args.json)
     if done.interrupted:
         show_result.how_to_resume(job)

@@ -38,9 +38,17 @@ class Job:
 
     @property
     def resume_line(self) -> str:
-        """What continues it. A recipe file is named again, so that what is corrected in it counts."""
-        recipe = f"{shlex.quote(self.typed)} " if self.text else ""
-        return f"strop train {recipe}--resume --run {shlex.quote(str(self.directory))}"
+        """What continues it."""
+        return self.resume_with()
+
+    def resume_with(self, *changes: str) -> str:
+        """The same with changed fields. A recipe file is named again with what was set on top of it, so that what is
+        corrected in the file counts."""
+        given = recipes.split(shlex.split(self.command)[2:])[1] if self.text else []
+        changed = [change.partition("=")[0] for change in changes]
+        given = [one for one in given if one.partition("=")[0] not in changed]
+        recipe = [self.typed] if self.text else []
+        return shlex.join(["strop", "train", *recipe, "--resume", "--run", str(self.directory), *given, *changes])
 
 
 def job(words: Sequence[str], directory: str | None, resume: bool) -> Job:
@@ -70,7 +78,7 @@ def claimed(job: Job) -> Iterator[Job]:
         give_back(job.directory)
 
 
-def train(job: Job, keep_all: bool = False) -> tuple[Run, float]:
+def train(job: Job, verbose: bool = False, keep_all: bool = False) -> tuple[Run, float]:
     """Train; the run and how many seconds it took."""
     import strop
     from strop.cli.show_plan import plan
@@ -87,7 +95,7 @@ def train(job: Job, keep_all: bool = False) -> tuple[Run, float]:
             recipe=job.text,
             command=job.command,
             keep_all=keep_all,
-            announce=lambda made: plan(made, stderr=True),
+            announce=lambda made: plan(made, stderr=True, verbose=verbose),
         )
     return run, time.monotonic() - started
 
@@ -98,9 +106,11 @@ def _nothing_left(job: Job) -> str:
         return ""
     with RunDirectory(job.directory).reader() as store:
         latest = store.latest_step()
-    if latest is None or latest + 1 < job.config.steps:
+    if latest is None or latest + 1 != job.config.steps:
         return ""
-    return f"all {job.config.steps} steps are done; to go on: {job.resume_line} steps={2 * job.config.steps}\n"
+    steps = job.config.steps
+    done = f"all {steps} steps are done" if steps > 1 else "its one step is done"
+    return f"{done}; to go on:\n  {job.resume_with(f'steps={2 * steps}')}\n"
 
 
 def _continued(typed: Sequence[str], overrides: Sequence[str], directory: str | None) -> Job:
@@ -124,14 +134,27 @@ def _resumable(job: Job) -> Iterator[None]:
     except KeyboardInterrupt as error:
         raise Interrupted(*_saved(job, "interrupted"), signal_of(error)) from None
     except (Stopped, NonFinite) as error:
-        raise Problem(*_saved(job, str(error))) from error
+        raise Problem(*_saved(job, str(error), _calmer(job, error))) from error
 
 
-def _saved(job: Job, message: str) -> tuple[str, str]:
+def _calmer(job: Job, error: Exception) -> list[str]:
+    """Where the numbers grew beyond all bounds: half the learning rate, if it is a number."""
+    from strop.optimizer import CALMER
+    from strop.settings import every_setting
+    from strop.spec import encode
+
+    if not isinstance(error, NonFinite) or error.advice != CALMER:
+        return []
+    rates = [line for line in every_setting(encode(job.config)) if line.startswith("algorithm.optimizer.lr=")]
+    return [f"{path}={float(rate) / 2:g}" for path, _, rate in (line.partition("=") for line in rates)]
+
+
+def _saved(job: Job, message: str, changes: Sequence[str] = ()) -> tuple[str, str]:
     steps = RunDirectory(job.directory).checkpoints.newest_first() if is_run(job.directory) else []
     if not steps:
         return f"{message.rstrip('.')}; nothing was saved.", ""
-    return message, f"step {steps[0]} is saved; continue with: {job.resume_line}"
+    done = f"step {steps[0]}" if steps[0] else "the start"
+    return message, f"{done} is saved; continue with:\n  {job.resume_with(*changes)}"
 
 
 def _command(words: Sequence[str]) -> str:

@@ -1,7 +1,7 @@
 """check every algorithm against its exact answer
 
 Each row says what a method must equal, how far it is from that here and now, and how far it may be. NAME keeps the
-rows of one method or of one family of methods; --full adds learning runs over five seeds, with intervals.
+rows of one method or of one family of methods; --full adds learning runs over five seeds, with the best and the worst.
 """
 
 from __future__ import annotations

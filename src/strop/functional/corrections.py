@@ -23,7 +23,7 @@ from torch import Tensor
 
 from strop.functional.aggregation import num_actions_E, scored_actions, spread, sum_per_pick
 from strop.functional.bounds import check_at_least, check_share
-from strop.types import Batch, Last, Mean, Metrics
+from strop.types import Batch, Last, Mean, Metrics, check_fields
 
 Level = Literal["token", "sequence"]
 Kind = Literal["truncate", "mask"]
@@ -50,6 +50,7 @@ class Correction:
     max_staleness: int | None = None
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if self.level not in LEVELS:
             raise ValueError(f"correction.level={self.level!r}: allowed are {', '.join(LEVELS)}.")
         if self.kind not in KINDS:

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from strop.functional.bounds import check_at_least, check_not_negative, check_positive
+from strop.types import check_fields
 
 Estimator = Literal["k1", "k2", "k3", "k3_ratio", "full"]
 Placement = Literal["reward", "loss"]
@@ -43,6 +44,7 @@ class KL:
     estimator: Estimator = "k1"
 
     def __post_init__(self) -> None:
+        check_fields(self)
         check_not_negative("kl.weight", self.weight, hint="0 is off")
         if self.placement not in PLACEMENTS:
             raise ValueError(f"kl.placement={self.placement!r}: allowed are {', '.join(PLACEMENTS)}.")
@@ -71,6 +73,7 @@ class KLController:
     horizon: int = 10_000
 
     def __post_init__(self) -> None:
+        check_fields(self)
         check_positive("kl_controller.target", self.target)
         check_at_least("kl_controller.horizon", self.horizon, 1)
 

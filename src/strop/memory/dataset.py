@@ -9,7 +9,7 @@ import numpy as np
 from torch import Tensor
 
 from strop.functional.bounds import check_at_least, check_at_most
-from strop.types import Draw, Episode, Pick, State
+from strop.types import Draw, Episode, Pick, State, check_fields
 
 
 class Dataset:
@@ -27,6 +27,7 @@ class Dataset:
         num_draws: int = 1
 
         def __post_init__(self) -> None:
+            check_fields(self)
             check_at_least("memory.size", self.size, 1)
             check_at_most("memory.size", self.size, 1_000_000)
             check_at_least("memory.num_draws", self.num_draws, 1)

@@ -22,7 +22,7 @@ from strop.functional.bounds import check_at_least, check_at_most, check_not_neg
 from strop.memory.outdated import num_outdated
 from strop.memory.sum_tree import Numbers, SumTree
 from strop.schedules import Linear
-from strop.types import Draw, Episode, Pick, Schedule, State
+from strop.types import Draw, Episode, Pick, Schedule, State, check_fields
 
 
 class Prioritised:
@@ -57,6 +57,7 @@ class Prioritised:
         max_staleness: int | None = None
 
         def __post_init__(self) -> None:
+            check_fields(self)
             for name in ("capacity", "size", "num_draws", "n_step", "warmup"):
                 check_at_least(f"memory.{name}", getattr(self, name), 1)
             check_at_most("memory.size", self.size, 1_000_000)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from strop.functional.bounds import check_at_least, check_at_most
 from strop.memory.outdated import num_outdated
-from strop.types import Draw, Episode, Pick, State
+from strop.types import Draw, Episode, Pick, State, check_fields
 
 
 class Replay:
@@ -40,6 +40,7 @@ class Replay:
         max_staleness: int | None = None
 
         def __post_init__(self) -> None:
+            check_fields(self)
             for name in ("capacity", "size", "num_draws", "n_step", "warmup"):
                 check_at_least(f"memory.{name}", getattr(self, name), 1)
             check_at_most("memory.size", self.size, 1_000_000)

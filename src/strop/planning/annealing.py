@@ -29,7 +29,7 @@ import numpy as np
 
 from strop.functional.bounds import check_not_negative, check_positive, check_positive_share
 from strop.planning.mdp import Floats
-from strop.types import Schedule, Tokens
+from strop.types import Schedule, Tokens, check_fields
 
 Score = Callable[[Tokens], float]
 SUBSTITUTE, INSERT, DELETE = range(3)
@@ -55,6 +55,7 @@ class Edits:
     delete: float = 1.0
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if len(set(self.alphabet)) != len(self.alphabet) or not self.alphabet:
             raise ValueError(f"edits.alphabet={self.alphabet}: it needs at least one token, each of them once.")
         if not 0 <= self.min_length <= self.max_length:
@@ -117,6 +118,7 @@ class Logarithmic:
     c: float
 
     def __post_init__(self) -> None:
+        check_fields(self)
         check_positive("Logarithmic.c", self.c)
 
     def __call__(self, step: int) -> float:
@@ -132,6 +134,7 @@ class Geometric:
     floor: float = 1e-3
 
     def __post_init__(self) -> None:
+        check_fields(self)
         check_positive("Geometric.start", self.start)
         check_positive_share("Geometric.ratio", self.ratio, hint="1 keeps the temperature")
         check_positive("Geometric.floor", self.floor)

@@ -38,7 +38,20 @@ from strop.planning.enumeration import Reward
 from strop.planning.mdp import Floats, Ints
 from strop.policies.demands import require_values
 from strop.readings import VALUE, state_value
-from strop.types import Batch, Completion, End, Episode, Pick, Policy, Sampler, Sampling, Task, Tokens, Turn
+from strop.types import (
+    Batch,
+    Completion,
+    End,
+    Episode,
+    Pick,
+    Policy,
+    Sampler,
+    Sampling,
+    Task,
+    Tokens,
+    Turn,
+    check_fields,
+)
 
 Leaf = Callable[[Tokens], float]
 
@@ -94,6 +107,7 @@ class TreeSearch:
         kl_weight: float = 0.0
 
         def __post_init__(self) -> None:
+            check_fields(self)
             check_at_least("num_simulations", self.num_simulations, 1)
             check_share("max_weight", self.max_weight, hint="0 is the mean, 1 the maximum")
             check_not_negative("exploration", self.exploration)

@@ -33,7 +33,7 @@ from strop.planning.monte_carlo import epsilon_greedy, first_visit_action_values
 from strop.policies.table import Table
 from strop.streams import stream
 from strop.tabular import require_table
-from strop.types import Batch, Max, Policy, Sampling, State, Update
+from strop.types import Batch, Max, Policy, Sampling, State, Update, check_fields
 
 Round: TypeAlias = "Callable[[FiniteMDP, Floats, float, np.random.Generator], Floats]"
 
@@ -62,6 +62,7 @@ class MonteCarloRound:
     epsilon: float = 0.1
 
     def __post_init__(self) -> None:
+        check_fields(self)
         check_at_least("algorithm.round.num_paths", self.num_paths, 1)
         check_at_least("algorithm.round.max_steps", self.max_steps, 1)
         check_share("algorithm.round.epsilon", self.epsilon)
@@ -98,6 +99,7 @@ class Planner:
         seed: int = 0
 
         def __post_init__(self) -> None:
+            check_fields(self)
             check_discount(self.discount)
             check_at_least("algorithm.seed", self.seed, 0)
             if len(self.states) != self.mdp.num_states:

@@ -9,6 +9,8 @@ from typing import Any
 
 import torch
 
+from strop.types import check_fields
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoRA:
@@ -27,6 +29,7 @@ class LoRA:
     num_layers: int | None = None
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if self.rank < 1:
             raise ValueError(f"policy.lora.rank={self.rank}: it is at least 1; policy.lora=none trains all weights.")
         if self.num_layers is not None and self.num_layers < 1:
@@ -43,7 +46,7 @@ def add_lora(model: Any, lora: LoRA, seed: int) -> None:
         r=lora.rank,
         lora_alpha=lora.alpha,
         lora_dropout=0.0,
-        target_modules=lora.targets if isinstance(lora.targets, str) else list(lora.targets),
+        target_modules=[lora.targets] if isinstance(lora.targets, str) else list(lora.targets),
         exclude_modules=["lm_head"] if lora.targets == "all-linear" else None,
         layers_to_transform=layers if lora.targets != "all-linear" else None,
     )

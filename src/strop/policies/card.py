@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from strop.codec import HFCodec, as_lines, as_words
+from strop.intervals import METHOD
 from strop.policies.origin import TAG, Origin
 from strop.types import Codec, Prompt, Sampling, Tokens
 
@@ -144,5 +145,5 @@ def _scores(verdicts: Sequence[tuple[str, str, str, str]]) -> str:
         return "This checkpoint was not judged on held-out prompts."
     rows = ["| | before | after | difference |", "|---|---|---|---|"]
     rows += [f"| {' | '.join(row)} |" for row in verdicts]
-    rows += ["", "Means over held-out prompts with 95 % intervals; the difference is paired by prompt."]
+    rows += ["", f"Means over held-out prompts; the difference is paired by prompt. {METHOD}."]
     return "\n".join(rows)

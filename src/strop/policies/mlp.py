@@ -16,7 +16,7 @@ from torch.nn import Parameter
 from strop.codec import VectorCodec
 from strop.policies.demands import require_values
 from strop.policies.table import LOGITS, scatter
-from strop.types import Batch, Heads, Reduce, State, Tokens, Want
+from strop.types import Batch, Heads, Reduce, State, Tokens, Want, check_fields
 
 HIDDEN_GAIN, POLICY_GAIN, VALUE_GAIN = math.sqrt(2.0), 0.01, 1.0
 """Orthogonal starts: the first policy is nearly uniform, and its logits grow from there."""
@@ -53,6 +53,7 @@ class MLP:
         shared: bool = False
 
         def __post_init__(self) -> None:
+            check_fields(self)
             if self.size < 1 or any(width < 1 for width in self.hidden):
                 raise ValueError(f"policy.size={self.size}, policy.hidden={self.hidden}: a width is at least 1.")
             if self.activation not in ACTIVATIONS:

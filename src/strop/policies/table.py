@@ -12,7 +12,7 @@ from torch.nn import Parameter
 
 from strop.codec import WordCodec
 from strop.policies.demands import require_values
-from strop.types import Batch, Heads, Reduce, State, Tokens, Want
+from strop.types import Batch, Heads, Reduce, State, Tokens, Want, check_fields
 
 LOGITS: frozenset[Want] = frozenset({"logits"})
 
@@ -46,6 +46,9 @@ class Table:
         capacity: int = 4096
         initial: float = 0.0
         value_head: bool = False
+
+        def __post_init__(self) -> None:
+            check_fields(self)
 
         def build(self, seed: int, dtype: str = "float64") -> tuple[Table, WordCodec]:
             """The table and its codec. A table is float64 whatever `dtype` says, and needs no seed."""

@@ -26,7 +26,7 @@ from strop.policies.ragged import hidden_at_decisions
 from strop.policies.reading import Reading
 from strop.policies.step import Rows, continued
 from strop.policies.table import LOGITS, scatter
-from strop.types import Batch, Policy, Reduce, State, Tokens, Want
+from strop.types import Batch, Policy, Reduce, State, Tokens, Want, check_fields
 
 VALUE_HEAD = "value_head"
 
@@ -52,6 +52,9 @@ class Transformer:
         model: str = "smollm2"
         lora: LoRA | None = field(default_factory=LoRA)
         value_head: bool = False
+
+        def __post_init__(self) -> None:
+            check_fields(self)
 
         def build(self, seed: int, dtype: str) -> tuple[Transformer, HFCodec]:
             """Load it and put the adapter in; the seed draws the adapter's start."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, TypeAlias
 
 from strop.rewards._scoring import Rewards
 from strop.rewards.group import GroupReward
-from strop.types import RewardFn
+from strop.types import RewardFn, as_number, shown
 
 RewardLike: TypeAlias = "RewardFn | GroupReward | tuple[RewardFn | GroupReward, float]"
 RewardSet: TypeAlias = "Sequence[RewardFn | GroupReward] | Mapping[str, RewardLike]"
@@ -18,27 +19,46 @@ TAKEN = ("accuracy", "gold", "logit", "mean", "reward", "std", "tokens", "unscor
 
 def named_rewards(rewards: RewardSet, what: str) -> Rewards:
     """Each reward with a name and a weight. A list takes the functions' own names, with weight 1."""
-    if not isinstance(rewards, Mapping):
-        rewards = _by_name(rewards, what)
-    named: dict[str, tuple[Any, float]] = {}
-    for name, reward in rewards.items():
-        function, weight = reward if isinstance(reward, tuple | list) else (reward, 1.0)
-        if name in TAKEN or "/" in name:
-            raise ValueError(
-                f"{what} holds the name {name!r}: choose one without a slash that is not {', '.join(TAKEN)}."
-            )
-        if not callable(function):
-            raise ValueError(f"{what}[{name!r}] is {function!r}: it must be a function (task, episode) -> float.")
-        if not math.isfinite(weight):
-            raise ValueError(f"{what}[{name!r}] has the weight {weight}: it must be a finite number.")
-        named[name] = (function, float(weight))
-    return named
+    if isinstance(rewards, Mapping):
+        return {_checked_name(name, what): _weighted(name, reward, what) for name, reward in rewards.items()}
+    if isinstance(rewards, str) or not isinstance(rewards, Sequence):
+        raise ValueError(
+            f"{what}={shown(rewards)}: it is a list, {what}=[function], or a dict, {what}={{'name': function}}."
+        )
+    return {name: (reward, 1.0) for name, reward in _by_name(rewards, what).items()}
+
+
+def _checked_name(name: object, what: str) -> str:
+    if not isinstance(name, str) or not name.strip() or "/" in name or name in TAKEN:
+        raise ValueError(
+            f"{what} holds the name {name!r}: give {what}={{name: function}} with a name that is a text without a "
+            f"slash, and not {', '.join(TAKEN)}."
+        )
+    return name
+
+
+def _weighted(name: str, reward: object, what: str) -> tuple[Any, float]:
+    """A function, or a pair of it and its weight."""
+    if isinstance(reward, tuple | list) and len(reward) != 2:
+        raise ValueError(f"{what}[{name!r}] is {shown(reward)}: it is a function, or a pair (function, weight).")
+    function, given = reward if isinstance(reward, tuple | list) else (reward, 1.0)
+    _check_function(f"{what}[{name!r}]", function)
+    weight = as_number(given)
+    if weight is None or not math.isfinite(weight):
+        raise ValueError(f"{what}[{name!r}] has the weight {shown(given)}: it must be a finite number.")
+    return function, weight
+
+
+def _check_function(place: str, function: object) -> None:
+    if not callable(function):
+        raise ValueError(f"{place} is {shown(function)}: it must be a function (task, episode) -> float.")
 
 
 def _by_name(rewards: Sequence[RewardFn | GroupReward], what: str) -> dict[str, RewardFn | GroupReward]:
     named: dict[str, RewardFn | GroupReward] = {}
-    for reward in rewards:
-        name = _name_of(reward)
+    for i, reward in enumerate(rewards):
+        _check_function(f"{what}[{i}]", reward)
+        name = _checked_name(_name_of(reward), what)
         if name in named:
             raise ValueError(f"{what} holds two rewards called {name!r}: give names, {what}={{'a': ..., 'b': ...}}.")
         named[name] = reward
@@ -48,4 +68,6 @@ def _by_name(rewards: Sequence[RewardFn | GroupReward], what: str) -> dict[str, 
 def _name_of(reward: Callable[..., Any]) -> str:
     """A function's own name; of an object, its class's."""
     inner = reward.score if isinstance(reward, GroupReward) else reward
+    if isinstance(inner, partial):
+        return _name_of(inner.func)
     return getattr(inner, "__name__", type(inner).__name__).strip("<>").lower()

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from strop.rewards._text import fall, words_of
-from strop.types import Episode, Task
+from strop.types import Episode, Task, check_fields
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +28,9 @@ class Fluency:
     natural: float = 4.0
     gibberish: float = 6.0
     varied: float = 0.8
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     def __call__(self, task: Task, episodes: Sequence[Episode]) -> list[float]:
         texts = [episode.text for episode in episodes]

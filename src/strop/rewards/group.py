@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from strop.types import Episode, PerToken, PerTurn, Task, Unscored
+from strop.types import Episode, PerToken, PerTurn, Task, Unscored, check_fields, returned
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,8 +14,17 @@ class GroupReward:
 
     score: Callable[[Task, Sequence[Episode]], Sequence[float | Unscored | PerTurn | PerToken]]
 
+    def __post_init__(self) -> None:
+        check_fields(self)
+
     def __call__(self, task: Task, episodes: Sequence[Episode]) -> list[float | Unscored | PerTurn | PerToken]:
-        results = list(self.score(task, episodes))
+        answer: object = self.score(task, episodes)
+        if not isinstance(answer, Iterable) or isinstance(answer, str | Mapping):
+            raise ValueError(
+                f"the group reward {self.score!r} returned {returned(answer)}: it returns a list, one result for each "
+                "of the episodes."
+            )
+        results = list(answer)
         if len(results) != len(episodes):
             raise ValueError(
                 f"the group reward {self.score!r} returned {len(results)} results for {len(episodes)} episodes: "

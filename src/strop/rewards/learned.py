@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from strop.types import Episode, Prompt, Task, Unscored
+from strop.types import Episode, Prompt, Task, Unscored, check_fields
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +21,9 @@ class Learned:
 
     score: Callable[[Prompt, Sequence[str]], Sequence[float]]
     unfinished: float | None = None
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     def __call__(self, task: Task, episodes: Sequence[Episode]) -> list[float | Unscored]:
         read = [i for i, episode in enumerate(episodes) if len(episode.turns) == 1 and not self._is_cut(episode)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from strop.rewards._text import fall, is_closed, words_of
-from strop.types import Episode, Task
+from strop.types import Episode, Task, check_fields
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +19,7 @@ class WordLimit:
     least: int = 1
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if not 1 <= self.least <= self.most:
             raise ValueError(f"WordLimit(least={self.least}, most={self.most}): 1 <= least <= most is needed.")
 

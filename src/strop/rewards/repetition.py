@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from strop.rewards._text import prompt_text, runs_of, words_of
-from strop.types import Episode, Task
+from strop.types import Episode, Task, check_fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +19,7 @@ class Repetition:
     n: int = 2
 
     def __post_init__(self) -> None:
+        check_fields(self)
         _check(self, self.n)
 
     def __call__(self, task: Task, episode: Episode) -> float:
@@ -36,6 +37,7 @@ class Copying:
     n: int = 3
 
     def __post_init__(self) -> None:
+        check_fields(self)
         _check(self, self.n)
 
     def __call__(self, task: Task, episode: Episode) -> float:

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 
 from strop.rewards._text import sentences_of, words_of
 from strop.rewards._vader import compound, valence
-from strop.types import Episode, Task
+from strop.types import Episode, Task, check_fields
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +27,7 @@ class HappyEnd:
     spacing: int = 6
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if not 0.0 < self.enough <= 1.0 or self.spacing < 1:
             raise ValueError(f"{self}: enough lies in (0, 1], and spacing is at least 1.")
         if find_spec("vaderSentiment") is None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from strop.rewards._text import fall, words_of
-from strop.types import Episode, Task
+from strop.types import Episode, Task, check_fields
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +24,9 @@ class Similarity:
     embed: Callable[[Sequence[str]], Any]
     about: float = 0.5
     stuffed: float = 0.7
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     def __call__(self, task: Task, episodes: Sequence[Episode]) -> list[float]:
         words = task.data.get("words", ())

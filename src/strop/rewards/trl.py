@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from strop.rewards.group import GroupReward
-from strop.types import Episode, Task, Unscored
+from strop.types import Episode, Task, Unscored, shown
 
 _OWN_NAMES = ("prompts", "completions", "completion_ids", "answer")
 
@@ -29,6 +29,10 @@ class FromTRL:
     """What `from_trl` wraps: a named record, so that a run's config can be written down."""
 
     function: Callable[..., Sequence[float | None]]
+
+    def __post_init__(self) -> None:
+        if not callable(self.function):
+            raise ValueError(f"from_trl({shown(self.function)}): give a function (prompts, completions, **columns).")
 
     @property
     def __name__(self) -> str:

@@ -2,8 +2,8 @@
 
 config.json        the resolved config            recipe.py       a copy of the recipe, where there is one
 provenance.json    where the run came from        run.sqlite      what happened (store.py)
+plan.json          what it was going to do        lock            held by the one writer
 checkpoints/       000040/ and LATEST             failures/       what a stopped run was looking at
-lock               held by the one writer
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from strop.types import State
 
 Selector: TypeAlias = int | Literal["latest", "best"]
 
-CONFIG, PROVENANCE, DATABASE, LOCK = "config.json", "provenance.json", "run.sqlite", "lock"
+CONFIG, PROVENANCE, PLAN, DATABASE, LOCK = "config.json", "provenance.json", "plan.json", "run.sqlite", "lock"
 SWEEP = "sweep.json"
 
 
@@ -104,6 +104,12 @@ class RunDirectory:
         file = self.path / PROVENANCE
         facts: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
         return facts
+
+    def plan(self) -> dict[str, str]:
+        """What `strop train` said that it would do, line by line; empty of a run that did not get so far."""
+        file = self.path / PLAN
+        lines: dict[str, str] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+        return lines
 
     def write(self, name: str, text: str) -> None:
         """Replace one of its text files at once (a fork's config.json)."""

@@ -12,6 +12,8 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 
+from strop.types import storable
+
 
 class WriteFailed(OSError):
     """The disk refused: the message names what was being written, where, why, and how much space is free."""
@@ -66,7 +68,7 @@ def fsync(path: Path) -> None:
 def write_text(path: Path, text: str) -> None:
     """Write a file and wait for the disk. Not atomic: for files inside a folder that is renamed as a whole."""
     with path.open("w", encoding="utf-8", newline="") as file:
-        file.write(text)
+        file.write(storable(text))
         file.flush()
         os.fsync(file.fileno())
 

@@ -9,13 +9,15 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 
 from strop.runs.measures import scored_groups
 from strop.runs.records import Event
-from strop.types import Episode, Mean, Metric, State, Stopped, Unscored
+from strop.types import End, Episode, Mean, Metric, State, Stopped, Unscored
+from strop.waiting import LATE, hanging
+from strop.words import plural
 
-LOST_SHARE, LOST_STEPS, REPEAT_AFTER = 0.2, 3, 20
+LOST_SHARE, LOST_STEPS = 0.2, 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,28 +52,23 @@ class GapTolerance:
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """`streak` steps in a row lost too many episodes; `said` maps a kind of warning to the step that last gave it."""
+    """`streak` steps in a row lost too many episodes."""
 
     streak: int = 0
-    said: Mapping[str, int] = field(default_factory=dict)
 
     def after(
         self, step: int, episodes: Sequence[Episode], stop: frozenset[int], max_tokens: int
     ) -> tuple[Watch, list[Event]]:
-        """The watch after a step, and what there is to say; a kind of warning is repeated after 20 steps only."""
-        found = {
-            "lost": lost_warning(episodes),
-            "length": length_warning(episodes, stop, max_tokens),
-            "signal": signal_warning(episodes),
-        }
-        due = {
-            kind: text
-            for kind, text in found.items()
-            if text and step - self.said.get(kind, -REPEAT_AFTER) >= REPEAT_AFTER
-        }
-        streak = self.streak + 1 if found["lost"] else 0
-        watch = replace(self, streak=streak, said={**self.said, **dict.fromkeys(due, step)})
-        return watch, [Event(step, "warning", text) for text in due.values()]
+        """The watch after a step, and what there is to warn of."""
+        lost = lost_warning(episodes)
+        found = (
+            lost,
+            length_warning(episodes, stop, max_tokens),
+            signal_warning(episodes),
+            close_warning(episodes),
+            late_warning(episodes),
+        )
+        return Watch(self.streak + 1 if lost else 0), [Event(step, "warning", text) for text in found if text]
 
     def check(self, episodes: Sequence[Episode]) -> None:
         """Stop a run that loses too many episodes for too long."""
@@ -84,12 +81,12 @@ class Watch:
 
     def state_dict(self) -> State:
         """What a checkpoint keeps."""
-        return {"streak": self.streak, "said": dict(self.said)}
+        return {"streak": self.streak}
 
     @classmethod
     def from_state(cls, state: State) -> Watch:
         """The watch of a checkpoint."""
-        return cls(state["streak"], state["said"])
+        return cls(state["streak"])
 
 
 def first_reason(episodes: Sequence[Episode]) -> str:
@@ -105,8 +102,34 @@ def lost_warning(episodes: Sequence[Episode]) -> str:
         return ""
     reason, count = Counter(reasons).most_common(1)[0]
     return (
-        f"{len(reasons)} of {len(episodes)} episodes could not be scored; most often ({count} times): {reason}. "
+        f"{len(reasons)} of {plural(len(episodes), 'episode')} could not be scored; "
+        f"most often ({plural(count, 'time')}): {reason}. "
         "They leave the baseline and the loss, so the policy learns only from the others."
+    )
+
+
+def close_warning(episodes: Sequence[Episode]) -> str:
+    """Says that environments could not be closed behind played episodes, and the first reason; else nothing."""
+    errors = [episode.error for episode in episodes if episode.error and episode.end is not End.FAILED]
+    if not errors:
+        return ""
+    return (
+        f"close() of the environment did not end well in {len(errors)} of {len(episodes)} episodes: "
+        f"{last_line(errors[0])}. The episodes count; what the environments held may not be free."
+    )
+
+
+def late_warning(episodes: Sequence[Episode]) -> str:
+    """Where a call of this step took too long: says which calls still hang, since each keeps a thread; else nothing."""
+    reasons = [reward.reason for e in episodes if isinstance(reward := e.reward, Unscored)]
+    found = hanging()
+    if not found or not any(LATE in reason for reason in [*reasons, *(e.error for e in episodes)]):
+        return ""
+    names = ", ".join(f"{name} ({count})" for name, count in found.most_common())
+    threads = "1 thread still hangs" if found.total() == 1 else f"{found.total()} threads still hang"
+    return (
+        f"{threads} in {names}. Python cannot end a thread: it keeps its memory and its locks until its call returns. "
+        "Give what it waits for a time limit of its own."
     )
 
 
@@ -120,9 +143,10 @@ def length_warning(episodes: Sequence[Episode], stop: frozenset[int], max_tokens
         "or reward answers that end."
     )
     if all(completion.finish == "length" for completion in completions):
-        return f"All {len(completions)} completions were cut at max_tokens={max_tokens}. {advice}"
+        every = f"All {len(completions)} completions were" if len(completions) > 1 else "The only completion was"
+        return f"{every} cut at max_tokens={max_tokens}. {advice}"
     if not any(completion.tokens and completion.tokens[-1] in stop for completion in completions):
-        return f"None of the {len(completions)} completions ended with a stop token. {advice}"
+        return f"Of {plural(len(completions), 'completion')}, none ended with a stop token. {advice}"
     return ""
 
 
@@ -132,13 +156,15 @@ def signal_warning(episodes: Sequence[Episode]) -> str:
     flat = Counter((len(returns_G), returns_G[0]) for returns_G in groups.values() if len(set(returns_G)) == 1)
     if not flat:
         return ""
+    num_flat = sum(flat.values())
     kinds = "; ".join(
         f"{count} x all {size} answers scored {score:g}: {_verdict(score)}"
         for (size, score), count in flat.most_common(3)
     )
+    gives = "gives" if num_flat == 1 else "give"
     return (
-        f"{sum(flat.values())} of {len(groups)} groups give no signal ({kinds}). A method that compares the answers of "
-        "a group learns nothing from them; mix in tasks that are sometimes solved, or a reward with finer steps."
+        f"{num_flat} of {plural(len(groups), 'group')} {gives} no signal ({kinds}). A method that compares the answers "
+        "of a group learns nothing from them; mix in tasks that are sometimes solved, or a reward with finer steps."
     )
 
 
@@ -154,7 +180,7 @@ def sampler_gap(metrics: Mapping[str, Metric], tolerance: GapTolerance) -> str:
     # Written so that a NaN, which is not <= anything, stops the run too.
     over = {kind: pair for kind, pair in measured.items() if pair[1] is not None and not abs(pair[0]) <= pair[1]}
     if not over:
-        return f"The sampler's and the trainer's log-probs agree: gap {gaps} nats a token."
+        return f"sampler and trainer agree: gap {gaps} nats a token"
     limits = ", ".join(f"{kind} {allowed:.2g}" for kind, (_, allowed) in over.items())
     raise Stopped(
         f"The sampler's and the trainer's log-probs of the same tokens differ: gap {gaps} nats a token, allowed "

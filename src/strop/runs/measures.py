@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from strop.types import Batch, Draw, End, Episode, Source, Unscored
+from strop.types import Batch, Draw, End, Episode, Source, Unscored, total
 
 _TAKEN = ("mean", "std")
 
@@ -90,9 +90,9 @@ def _rewards(episodes: Sequence[Episode]) -> dict[str, float]:
     if returns_E:
         mean = _mean(returns_E)
         measures["reward/mean"] = mean
-        measures["reward/std"] = math.sqrt(_mean([(reward - mean) ** 2 for reward in returns_E]))
+        measures["reward/std"] = math.sqrt(_mean([(reward - mean) * (reward - mean) for reward in returns_E]))
     return measures
 
 
 def _mean(values: Sequence[float]) -> float:
-    return math.fsum(values) / len(values)
+    return total(values) / len(values)

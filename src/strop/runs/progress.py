@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping
 from datetime import timedelta
@@ -10,17 +11,25 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from strop.runs.records import gist, kind
+from strop.types import decimals
+from strop.words import plural
+
 _BAR = 20
+LOSS = "optimizer/loss"
+_SILENT = ("held_out/unscored", "held_out/failed")
+"""Shares that are told only where they are not 0."""
 _FACTS = (
-    ("reward/mean", "reward {:.3f}"),
-    ("held_out/reward", "held-out {:.3f}"),
-    ("policy/nll", "nll {:.3f}"),
-    ("preference/accuracy", "accuracy {:.2f}"),
-    ("held_out/accuracy", "held-out accuracy {:.2f}"),
-    ("policy/kl", "kl {:.4f}"),
-    ("policy/entropy", "entropy {:.2f}"),
-    ("rollout/length", "length {:.1f}"),
-    ("time/tokens_per_second", "{:.0f} tokens/s"),
+    ("reward/mean", "reward {}", 3),
+    ("held_out/reward", "held-out {}", 3),
+    (LOSS, "loss {}", 3),
+    ("policy/nll", "nll {}", 3),
+    ("preference/accuracy", "accuracy {}", 2),
+    ("held_out/accuracy", "held-out accuracy {}", 2),
+    ("policy/kl", "kl {}", 4),
+    ("policy/entropy", "entropy {}", 2),
+    ("rollout/length", "length {}", 1),
+    ("time/tokens_per_second", "{} tokens/s", 0),
 )
 
 
@@ -32,6 +41,8 @@ class Progress:
         self._every = every_seconds
         self._live: Live | None = None
         self._held_out: dict[str, float] = {}
+        self._metrics: Mapping[str, float] = {}
+        self._warnings: dict[str, list[str]] = {}
         self._facts, self._doing = "", ""
         self._first = self._done = self._total = 0
         self._started = self._shown = self._since = self._end = -float("inf")
@@ -46,6 +57,8 @@ class Progress:
         """The one that was given; True is the usual one, False the silent one."""
         if isinstance(shown, bool):
             return cls() if shown else cls.silent()
+        if not isinstance(shown, Progress):
+            raise ValueError(f"progress={shown!r}: it is True, False for a silent run, or a Progress.")
         return shown
 
     def start(self, done: int, total: int) -> None:
@@ -57,7 +70,8 @@ class Progress:
         """Step `step` (from 0) is done."""
         now, done = time.monotonic(), step + 1
         self._end = now + (now - self._started) / (done - self._first) * (self._total - done)
-        self._done, self._facts = done, facts({**metrics, **self._held_out})
+        self._done, self._metrics = done, metrics
+        self._facts = facts({**metrics, **self._held_out})
         self._begin("training" if done < self._total else "")
         if self._live is None and (now - self._shown >= self._every or self._done == self._total):
             self._shown = now
@@ -65,7 +79,7 @@ class Progress:
 
     def judging(self, step: int) -> None:
         """The policy after `step` done steps is being judged, which may take as long as several steps."""
-        text = f"judging held-out prompts after {step} steps"
+        text = f"judging held-out prompts after {plural(step, 'step')}"
         self._begin(text)
         if self._live is None:
             self._print(f"{text} ...")
@@ -73,16 +87,31 @@ class Progress:
     def judged(self, step: int, metrics: Mapping[str, float]) -> None:
         """The policy after `step` done steps has been judged."""
         self._held_out = dict(metrics)
-        scores = ", ".join(f"{name.removeprefix('held_out/')} {value:.3f}" for name, value in metrics.items())
-        self._print(f"held-out after {step} steps: {scores}")
+        self._facts = facts({**self._metrics, **metrics}) if self._metrics else ""
+        told = {
+            name: value for name, value in metrics.items() if math.isfinite(value) and (value or name not in _SILENT)
+        }
+        scores = ", ".join(f"{name.removeprefix('held_out/')} {decimals(value)}" for name, value in told.items())
+        self._print(f"held-out after {plural(step, 'step')}: {scores}")
         self._begin("")
 
     def note(self, text: str) -> None:
         """One line for the person."""
         self._print(text)
 
+    def warn(self, text: str) -> None:
+        """A warning. One that repeats is said once, and counted at the end."""
+        said = self._warnings.setdefault(kind(text), [])
+        said.append(gist(text))
+        if len(said) == 1:
+            self._print(f"warning: {text}")
+
     def close(self) -> None:
-        """Leave the terminal as it was."""
+        """Leave the terminal as it was, after how often each warning came again."""
+        for said in self._warnings.values():
+            if len(said) > 1:
+                self._print(f"warning, again at {plural(len(said) - 1, 'more step')}: {said[-1]}")
+        self._warnings = {}
         if self._live is not None:
             self._doing = ""
             self._live.stop()
@@ -122,5 +151,9 @@ class Progress:
 
 
 def facts(metrics: Mapping[str, float]) -> str:
-    """The metrics that a person follows, in one line."""
-    return " · ".join(form.format(metrics[name]) for name, form in _FACTS if name in metrics)
+    """The metrics that a person follows, in one line. The loss is one where nothing pays: of what compares rewards it
+    says nothing."""
+    named = [name for name in metrics if name.startswith("reward/") and name not in ("reward/mean", "reward/std")]
+    hidden = {LOSS} if named or metrics.get("reward/mean") else set()
+    known = {name: value for name, value in metrics.items() if math.isfinite(value) and name not in hidden}
+    return " · ".join(form.format(decimals(known[name], digits)) for name, form, digits in _FACTS if name in known)

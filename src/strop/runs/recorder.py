@@ -25,7 +25,7 @@ from strop.runs import randomness
 from strop.runs.directory import RunDirectory, Selector
 from strop.runs.failures import keep_failure, stop_if_all_lost
 from strop.runs.files import WriteFailed
-from strop.runs.guards import GapTolerance, Watch, sampler_gap
+from strop.runs.guards import GapTolerance, Watch, close_warning, late_warning, sampler_gap
 from strop.runs.interrupt import Interrupt
 from strop.runs.measures import add_opinions, cost_measures, step_measures
 from strop.runs.progress import Progress
@@ -56,7 +56,7 @@ class RunRecorder:
         selector: Selector = "latest",
         forks: Sequence[str] = (),
         announce: Callable[[Parts], Sequence[str]] | None = None,
-        adopt: Callable[[], None] | None = None,
+        adopt: Callable[[Parts], None] | None = None,
     ) -> None:
         """Lock the run and open its store. `eval_every` 0: judge the start and the end only.
 
@@ -131,7 +131,7 @@ class RunRecorder:
             self._done = self._first = self._begin(parts)
             self._note_once(warnings)
             if self._adopt is not None:
-                self._adopt()
+                self._adopt(parts)
             self._judge_if_due(parts, n)
             self._tidy()  # a run that was killed after its last checkpoint may have no step left that does it
             self._progress.start(self._done, n)
@@ -149,7 +149,8 @@ class RunRecorder:
         if not self._gap_measured:
             self._gap_measured = True
             if text := sampler_gap(update.metrics, self._tolerance):
-                self.tell("info", text)
+                self._store.write_event(Event(self._done, "info", text))
+                self._progress.note(text.partition(":")[0])  # its numbers are for who asks: strop show
 
     def finish(self, step: int, episodes: Sequence[Episode]) -> None:
         """Write the step in one transaction, show it, and stop the run where a guard says so."""
@@ -166,7 +167,7 @@ class RunRecorder:
         if step == self._first:
             stop_if_all_lost(self.directory.path, step, episodes, f"step {step}")
         for event in events:
-            self._progress.note(f"warning: {event.text}")
+            self._progress.warn(event.text)
         watch.check(episodes)
 
     def fail(self, step: int, error: BaseException) -> None:
@@ -174,8 +175,9 @@ class RunRecorder:
         try:
             text = str(error) if isinstance(error, (Stopped, NonFinite)) else _traceback(error)
             if isinstance(error, NonFinite):
-                text += f". What it was computed from is in {keep_failure(self.directory.path, step, error)}."
-                self._progress.note(text)
+                kept = f"What it was computed from is in {keep_failure(self.directory.path, step, error)}."
+                text = f"{text.rstrip('.')}. {kept}"
+                self._progress.note(kept)
             self._store.write_event(Event(step, "error", text))
         except WriteFailed as refused:
             # The disk may be the very reason: `error` is what the person has to see, so this one is only told.
@@ -268,6 +270,8 @@ class RunRecorder:
             stop_if_all_lost(self.directory.path, self._done, episodes, "the first judgement")
         self._store.write_evaluation(self._done, episodes, metrics)
         self._progress.judged(self._done, metrics)
+        for text in filter(None, (close_warning(episodes), late_warning(episodes))):
+            self.tell("warning", text)
 
     def _tidy(self) -> None:
         """The disk policy."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -25,9 +26,30 @@ class Event:
     time: float = 0.0
 
 
+def gist(text: str) -> str:
+    """What a warning is about: its first clause."""
+    return re.split(r"[(;.]", text, maxsplit=1)[0].strip()
+
+
+def kind(text: str) -> str:
+    """Equal for warnings of one kind, whatever their numbers."""
+    return re.sub(r"\d+", "", gist(text))
+
+
+def grouped(events: Sequence[Event]) -> list[tuple[Event, int]]:
+    """Each event once, with how many there are: a warning that repeats stands where it was first said."""
+    first: dict[object, tuple[Event, int]] = {}
+    for number, event in enumerate(events):
+        key = kind(event.text) if event.level == "warning" else number
+        said, count = first.get(key, (event, 0))
+        first[key] = said, count + 1
+    return list(first.values())
+
+
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What a run keeps of every episode for ever: its task, its text and its scores."""
+    """What a run keeps of every episode for ever: its task, its text and its scores. `cut` says that its last text was
+    cut at max_tokens."""
 
     id: str
     step: int
@@ -41,3 +63,5 @@ class Summary:
     reason: str | None
     parts: Mapping[str, Part]
     kept: bool
+    num_turns: int
+    cut: bool

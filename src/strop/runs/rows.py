@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from strop.types import Completion, End, Episode, Part, Source, Task, Tokens, Turn, Unscored
+from strop.runs.records import Summary
+from strop.types import Completion, End, Episode, Part, Source, Task, Tokens, Turn, Unscored, storable
 
 _EPISODE = (
     'INSERT INTO episodes (number, id, step, purpose, "group", task_id, task, final, "end", error, version, seed, '
@@ -53,6 +54,28 @@ def read(connection: sqlite3.Connection, row: sqlite3.Row) -> Episode:
     )
 
 
+def read_summary(connection: sqlite3.Connection, row: sqlite3.Row) -> Summary:
+    """What is kept of the episode of a row for ever."""
+    query = "SELECT text, finish FROM turns WHERE episode = ? ORDER BY turn"
+    turns = connection.execute(query, (row["number"],)).fetchall()
+    return Summary(
+        id=row["id"],
+        step=row["step"],
+        purpose=row["purpose"],
+        group=row["group"],
+        task=read_task(row["task"]),
+        text="\n".join(turn["text"] for turn in turns),
+        end=row["end"],
+        error=row["error"],
+        reward=row["reward"],
+        reason=row["reason"],
+        parts=read_parts(connection, row["number"]),
+        kept=bool(row["kept"]),
+        num_turns=len(turns),
+        cut=bool(turns) and turns[-1]["finish"] == "length",
+    )
+
+
 def read_parts(connection: sqlite3.Connection, number: int) -> dict[str, Part]:
     """The named rewards of an episode, in their order."""
     rows = connection.execute("SELECT * FROM parts WHERE episode = ? ORDER BY position", (number,))
@@ -77,18 +100,18 @@ def blob_to_floats(blob: bytes | None) -> tuple[float, ...] | None:
 
 def _episode_row(number: int, episode: Episode, step: int, purpose: str) -> tuple[Any, ...]:
     reward = episode.reward
-    score, reason = (None, reward.reason) if isinstance(reward, Unscored) else (reward, None)
+    score, reason = (None, storable(reward.reason)) if isinstance(reward, Unscored) else (reward, None)
     return (
         number,
-        episode.id,
+        storable(episode.id),
         step,
         purpose,
         episode.group,
-        episode.task.id,
+        storable(episode.task.id),
         _task_json(episode.task),
         _integers_to_blob(episode.final),
         str(episode.end),
-        episode.error,
+        storable(episode.error),
         episode.version,
         json.dumps(episode.seed),
         str(episode.source),
@@ -105,15 +128,24 @@ def _turn_row(number: int, index: int, turn: Turn) -> tuple[Any, ...]:
         _integers_to_blob(turn.completion.tokens),
         floats_to_blob(turn.completion.logprobs),
         turn.completion.finish,
-        turn.text,
+        storable(turn.text),
         turn.reward,
         _json(turn.data, f"the data of a turn ({turn.text[:40]!r})"),
     )
 
 
 def _part_row(number: int, index: int, name: str, part: Part) -> tuple[Any, ...]:
-    total, reason = (None, part.total.reason) if isinstance(part.total, Unscored) else (part.total, None)
-    return (number, index, name, part.weight, total, reason, floats_to_blob(part.turns), floats_to_blob(part.tokens))
+    total, reason = (None, storable(part.total.reason)) if isinstance(part.total, Unscored) else (part.total, None)
+    return (
+        number,
+        index,
+        storable(name),
+        part.weight,
+        total,
+        reason,
+        floats_to_blob(part.turns),
+        floats_to_blob(part.tokens),
+    )
 
 
 def _turn(row: sqlite3.Row) -> Turn:
@@ -138,7 +170,7 @@ def _json(value: Mapping[str, Any], what: str) -> str:
             f"a {type(part).__name__}: {part!r:.80}. Convert it where it is made."
         )
 
-    return json.dumps(value if isinstance(value, dict) else dict(value), ensure_ascii=False, default=refuse)
+    return storable(json.dumps(value if isinstance(value, dict) else dict(value), ensure_ascii=False, default=refuse))
 
 
 def _integers_to_blob(values: Tokens) -> bytes:

@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
+from strop.intervals import student
 from strop.runs.directory import RunDirectory, is_run
 from strop.runs.standing import SCORES, UNREADABLE, Standing, standing
 from strop.runs.sweep import SEED, Member, Sweep
-
-SHARE = 0.95
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,34 +78,10 @@ def combinations(found: Sequence[Result]) -> list[Combination]:
 
 def seed_mean(values: Sequence[float]) -> SeedMean:
     """Student's t over runs: their seeds are independent, and few."""
-    count, mean = len(values), math.fsum(values) / len(values)
+    mean = math.fsum(values) / len(values)
     if not math.isfinite(mean) or all(math.isclose(value, mean, rel_tol=1e-12) for value in values):
         return SeedMean(mean, math.nan, math.nan)
-    variance = math.fsum((value - mean) ** 2 for value in values) / (count - 1)
-    half = student(count - 1) * math.sqrt(variance / count)
-    return SeedMean(mean, mean - half, mean + half)
-
-
-def student(freedom: int, share: float = SHARE) -> float:
-    """The t between whose -t and t a Student variable lies with this probability."""
-    low, high = 0.0, 1.0
-    while inside(high, freedom) < share:
-        high *= 2.0
-    for _ in range(60):
-        middle = (low + high) / 2.0
-        low, high = (middle, high) if inside(middle, freedom) < share else (low, middle)
-    return high
-
-
-def inside(t: float, freedom: int) -> float:
-    """P(|T| <= t), exactly, for a whole number of degrees of freedom (Abramowitz & Stegun 26.7.3 and 26.7.4)."""
-    angle = math.atan(t / math.sqrt(freedom))
-    is_odd = freedom % 2
-    term, total = (math.cos(angle) if is_odd else 1.0), 0.0
-    for k in range(2 + is_odd, freedom + 1, 2):
-        total += term
-        term *= math.cos(angle) ** 2 * (k - 1) / k
-    return 2.0 / math.pi * (angle + math.sin(angle) * total) if is_odd else math.sin(angle) * total
+    return SeedMean(mean, *student(np.array(values)))
 
 
 def _result(member: Member, path: Path, error: str) -> Result:

@@ -15,6 +15,7 @@ UNREADABLE = (ValueError, OSError, KeyError, TypeError, sqlite3.Error)
 """What reading a run's files raises where they are gone, damaged or another program's."""
 SCORES = ("reward", "gold", "accuracy")
 """The held-out means that say whether a run got better."""
+STOPPED, INTERRUPTED = "stopped by an error", "interrupted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +95,9 @@ def run_table(name: str, directory: RunDirectory) -> str:
 def _status(directory: RunDirectory, done: int, steps: int, is_stopped: bool) -> str:
     if directory.is_being_written():
         return "running"
-    if done >= steps:
-        return "finished"
-    return "stopped by an error" if is_stopped else "interrupted"
+    if min(done, max(directory.checkpoints.steps(), default=done)) >= steps:
+        return "finished"  # a last step that a guard stopped is done, and not saved
+    return STOPPED if is_stopped else INTERRUPTED
 
 
 def _algorithm(spec: Mapping[str, str] | str) -> str:

@@ -27,7 +27,7 @@ import numpy as np
 from strop.runs import database, rows
 from strop.runs.files import writing
 from strop.runs.records import HELD_OUT, Event, Purpose, Summary
-from strop.types import Episode
+from strop.types import Episode, storable
 
 Opinions: TypeAlias = "Mapping[tuple[str, str], np.ndarray]"  # (episode id, name) -> float32 per action of the episode
 
@@ -230,7 +230,7 @@ class Store:
 
     def summaries(self, purpose: Purpose = "train", step: int | None = None) -> list[Summary]:
         """Tasks, texts and scores of the episodes (of one step, or of all), also where token ids were dropped."""
-        return [_summary(self._connection, row) for row in self._select(purpose, step)]
+        return [rows.read_summary(self._connection, row) for row in self._select(purpose, step)]
 
     def opinions(self, id: str) -> list[tuple[int, str, np.ndarray]]:
         """`(step, name, float32 per action)` of every opinion on an episode; NaN where an update left an action out."""
@@ -244,32 +244,14 @@ class Store:
 
 
 def _insert_metrics(connection: sqlite3.Connection, step: int, metrics: Mapping[str, float]) -> None:
-    values = ((step, name, None if math.isnan(value) else value) for name, value in metrics.items())
+    values = ((step, storable(name), None if math.isnan(value) else value) for name, value in metrics.items())
     connection.executemany("INSERT INTO metrics VALUES (?, ?, ?)", values)
 
 
 def _insert_events(connection: sqlite3.Connection, events: Iterable[Event]) -> None:
-    values = ((event.step, event.time or time.time(), event.level, event.text) for event in events)
+    values = ((event.step, event.time or time.time(), event.level, storable(event.text)) for event in events)
     connection.executemany("INSERT INTO events (step, time, level, text) VALUES (?, ?, ?, ?)", values)
 
 
 def _number(value: float | None) -> float:
     return math.nan if value is None else value
-
-
-def _summary(connection: sqlite3.Connection, row: sqlite3.Row) -> Summary:
-    texts = connection.execute("SELECT text FROM turns WHERE episode = ? ORDER BY turn", (row["number"],))
-    return Summary(
-        id=row["id"],
-        step=row["step"],
-        purpose=row["purpose"],
-        group=row["group"],
-        task=rows.read_task(row["task"]),
-        text="\n".join(turn["text"] for turn in texts),
-        end=row["end"],
-        error=row["error"],
-        reward=row["reward"],
-        reason=row["reason"],
-        parts=rows.read_parts(connection, row["number"]),
-        kept=bool(row["kept"]),
-    )

@@ -14,7 +14,7 @@ from strop.functional.bounds import check_at_least
 from strop.policies.eight_bit import EightBitDecoder
 from strop.policies.transformer import require_transformer
 from strop.samplers.local import LocalSampler
-from strop.types import Codec, Completion, Policy, Sampling, Tokens
+from strop.types import Codec, Completion, Policy, Sampling, Tokens, check_fields
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,6 +41,7 @@ class EightBit:
         batch: int = 64
 
         def __post_init__(self) -> None:
+            check_fields(self)
             check_at_least("sampler.batch", self.batch, 1)
 
         def build(self, policy: Policy, codec: Codec) -> EightBit:

@@ -13,7 +13,7 @@ from torch.nn.functional import pad
 from strop.functional.bounds import check_at_least
 from strop.functional.distributions import gather, law
 from strop.functional.order import closed_up
-from strop.types import Codec, Completion, Decoder, Policy, Sampling, Tokens
+from strop.types import Codec, Completion, Decoder, Policy, Sampling, Tokens, check_fields
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,6 +39,7 @@ class LocalSampler:
         batch: int = 64
 
         def __post_init__(self) -> None:
+            check_fields(self)
             check_at_least("sampler.batch", self.batch, 1)
 
         def build(self, policy: Policy, codec: Codec) -> LocalSampler:

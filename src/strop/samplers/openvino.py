@@ -17,7 +17,7 @@ from strop.policies.adapters import adapter_tensors, base_state_dict, stirred
 from strop.policies.transformer import Transformer, require_transformer
 from strop.samplers._llama_graph import require_llama
 from strop.samplers._openvino_engine import Engine, Precision, Request, require_processor
-from strop.types import Codec, Completion, Policy, Sampling, Tokens
+from strop.types import Codec, Completion, Policy, Sampling, Tokens, check_fields
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,6 +45,7 @@ class OpenVINO:
         precision: Precision | None = None
 
         def __post_init__(self) -> None:
+            check_fields(self)
             if self.precision is not None and self.precision not in BOUND:
                 raise ValueError(f"sampler.precision={self.precision!r}: allowed are {', '.join(BOUND)}, and none.")
 

@@ -16,6 +16,9 @@ from strop.types.configs import (
     PolicyConfig,
     SamplerConfig,
 )
+from strop.types.facts import prompt_flaw, returned, storable
+from strop.types.fields import check_fields, shown
+from strop.types.number import as_number, decimals, digits_of, total
 from strop.types.protocols import (
     Algorithm,
     Codec,
@@ -123,5 +126,14 @@ __all__ = [
     "Unscored",
     "Update",
     "Want",
+    "as_number",
+    "check_fields",
+    "decimals",
+    "digits_of",
     "merge_metrics",
+    "prompt_flaw",
+    "returned",
+    "shown",
+    "storable",
+    "total",
 ]

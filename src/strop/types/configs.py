@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from strop.types.protocols import Algorithm, Codec, Memory, Policy, Sampler
     from strop.types.sampling import Sampling
 
 
+@runtime_checkable
 class PolicyConfig(Protocol):
     """What `TrainConfig.policy` may be, beside a model's name."""
 
     def build(self, seed: int, dtype: str) -> tuple[Policy, Codec]: ...
 
 
+@runtime_checkable
 class SamplerConfig(Protocol):
     """What `TrainConfig.sampler` may be. One that `shares_weights` records the learner's own log-probs."""
 
@@ -23,12 +25,14 @@ class SamplerConfig(Protocol):
     def build(self, policy: Policy, codec: Codec) -> Sampler: ...
 
 
+@runtime_checkable
 class MemoryConfig(Protocol):
     """What `TrainConfig.memory` may be."""
 
     def build(self) -> Memory: ...
 
 
+@runtime_checkable
 class AlgorithmConfig(Protocol):
     """What `TrainConfig.algorithm` may be: `reads` says from what it learns, `memory` which memory suits it.
 

@@ -22,11 +22,6 @@ def beginning(text: str, chars: int) -> str:
     return repr(plain) if len(plain) <= chars and len(text) <= 4 * chars else f"{plain[:chars]!r}..."
 
 
-def counted(number: int, noun: str) -> str:
-    """`1 turn`, `2 turns`."""
-    return f"{number} {noun}" + "s" * (number != 1)
-
-
 def table(rows: Sequence[tuple[str, str]]) -> str:
     """HTML of names and texts: escaped, long texts cut, and in the colours of the page, be it light or dark."""
     cell = "text-align:left;vertical-align:top;white-space:pre-wrap"

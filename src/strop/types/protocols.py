@@ -38,6 +38,7 @@ Want: TypeAlias = "Literal['logits', 'value', 'q']"
 Reduce: TypeAlias = "Callable[[Heads], Mapping[str, Tensor]]"
 
 
+@runtime_checkable
 class Env(Protocol):
     """One episode of an environment: made as `environment(task, rng)`, used once, closed."""
 

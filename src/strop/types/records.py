@@ -6,7 +6,6 @@ an algorithm computes them, returns them in `Update`, and never writes them onto
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -14,7 +13,11 @@ from functools import cached_property
 from itertools import accumulate
 from typing import Any, Literal, TypeAlias, TypedDict
 
-from strop.types.display import beginning, counted, line, table
+from strop.types.display import beginning, line, table
+from strop.types.facts import data_flaw, prompt_flaw
+from strop.types.fields import shown
+from strop.types.number import as_number, total
+from strop.words import plural
 
 
 class Message(TypedDict):
@@ -54,6 +57,10 @@ class Unscored:
 
     reason: str
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.reason, str):
+            raise ValueError(f"Unscored.reason={shown(self.reason)}: it is a text.")
+
 
 @dataclass(frozen=True, slots=True)
 class PerTurn:
@@ -78,6 +85,12 @@ class Task:
     answer: str = ""
     data: Mapping[str, Any] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.id, str):
+            raise ValueError(f"Task.id={shown(self.id)}: it is a text.")
+        if flaw := _task_flaw(self):
+            raise ValueError(f"task {self.id!r}: {flaw}.")
+
     def __repr__(self) -> str:
         answer = f", answer {beginning(self.answer, 24)}" if self.answer else ""
         return line(f"Task {_short(self.id)}{answer}", _asked(self.prompt))
@@ -88,12 +101,21 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """An environment's answer to an action: its next text, the reward of this turn, and the end if it is over."""
+    """An environment's answer to an action: its next text, the reward of this turn, and the end if it is over.
+
+    The reward may be given as any number (of numpy or torch, a Decimal, a bool); here it stands as a float.
+    """
 
     text: Prompt
     reward: float = 0.0
     end: End | None = None
     data: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if type(self.reward) is not float and (number := as_number(self.reward)) is not None:
+            object.__setattr__(self, "reward", number)
+        if flaw := _step_flaw(self):
+            raise ValueError(f"Step.{flaw}.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +131,7 @@ class Completion:
     finish: Literal["stop", "length"]
 
     def __repr__(self) -> str:
-        return line(f"Completion of {counted(len(self.tokens), 'token')}, finish {self.finish}")
+        return line(f"Completion of {plural(len(self.tokens), 'token')}, finish {self.finish}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +145,7 @@ class Turn:
     data: Mapping[str, Any] = field(default_factory=dict)
 
     def __repr__(self) -> str:
-        wrote = counted(len(self.completion.tokens), "token")
+        wrote = plural(len(self.completion.tokens), "token")
         return line(f"Turn of {wrote} after {len(self.prompt)}, reward {self.reward:.4g}", self.text)
 
 
@@ -167,14 +189,14 @@ class Episode:
         """The sum of turn rewards and weighted parts, undiscounted; Unscored if a part that counts is, or if FAILED."""
         if self.end is End.FAILED:
             return Unscored(self.error or "the episode failed")
-        total = math.fsum([turn.reward for turn in self.turns])
+        summed = total([turn.reward for turn in self.turns])
         for name, part in self.parts.items():
             if part.weight == 0.0:
                 continue
             if isinstance(part.total, Unscored):
                 return Unscored(f"{name}: {part.total.reason}")
-            total += part.weight * part.total
-        return total
+            summed += part.weight * part.total
+        return summed
 
     @property
     def text(self) -> str:
@@ -198,7 +220,8 @@ class Episode:
 
     def __repr__(self) -> str:
         reward = ("" if isinstance(self.reward, Unscored) else "reward ") + _told(self.reward, 32)
-        return line(f"Episode {_short(self.id)}, {self.end}, {reward}, {counted(len(self.turns), 'turn')}", self.text)
+        turns = plural(len(self.turns), "turn")
+        return line(f"Episode {_short(self.id)}, {self.end}, {reward}, {turns}", self.text)
 
     def _repr_html_(self) -> str:
         parts = [(name, f"{_told(part.total)} x {part.weight:g}") for name, part in self.parts.items()]
@@ -237,3 +260,24 @@ class Pick:
 
 
 Draw: TypeAlias = "tuple[Pick, ...]"
+
+
+def _task_flaw(task: Task) -> str:
+    if flaw := prompt_flaw(task.prompt):
+        return f"prompt={flaw}"
+    if not isinstance(task.answer, str):
+        return f"answer={shown(task.answer)}: it is a text"
+    return data_flaw(task.data)
+
+
+def _step_flaw(step: Step) -> str:
+    if flaw := prompt_flaw(step.text):
+        return f"text={flaw}"
+    if type(step.reward) is not float:
+        return f"reward={shown(step.reward)}: it is a number"
+    if step.end is not None and type(step.end) is not End:
+        return (
+            f"end={shown(step.end)}: it is strop.End.TERMINATED (the task is over), strop.End.TRUNCATED (time is up), "
+            "or None while it goes on"
+        )
+    return data_flaw(step.data)

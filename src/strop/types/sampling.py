@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Protocol, runtime_checkable
+
+from strop.types.fields import check_fields
 
 MOST_TOKENS = 1_000_000
 
 
+@runtime_checkable
 class Schedule(Protocol):
     """A number that depends on the step."""
 
@@ -34,6 +37,7 @@ class Sampling:
     max_tokens: int = 64
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if not self.max_tokens >= 1:
             raise ValueError(f"sampling.max_tokens={self.max_tokens}: at least 1 token is needed.")
         if self.max_tokens > MOST_TOKENS:

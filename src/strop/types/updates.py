@@ -73,11 +73,12 @@ class Update:
 
 
 class NonFinite(ArithmeticError):
-    """NaN or infinity where a number must stand. Raised before the optimiser moves; `batch` is what it was seen in."""
+    """NaN or infinity where a number must stand. Raised before the optimiser moves; `batch` is what it was seen in, and
+    `advice` is what to change, because a run that goes on as it was comes to the same number again."""
 
-    def __init__(self, what: str, batch: object) -> None:
-        super().__init__(f"{what} is not finite")
-        self.what, self.batch = what, batch
+    def __init__(self, what: str, batch: object, advice: str = "") -> None:
+        super().__init__(f"{what} is not finite" + (f". {advice}" if advice else ""))
+        self.what, self.batch, self.advice = what, batch, advice
 
 
 class Stopped(RuntimeError):

@@ -214,12 +214,7 @@ def test_a_run_that_another_process_writes(strop, run):
 
 
 def test_an_unexpected_error_is_called_a_bug(strop, monkeypatch):
-    from strop.cli import list as command
-
-    def broken(args):
-        raise KeyError("inside")
-
-    monkeypatch.setattr(command, "run", broken)
+    monkeypatch.setattr("strop.cli.inventory.entries", {})  # not callable: the line that raises is strop's
     said = strop("list")
     assert said.code == 1
     assert "Traceback" in said.err

@@ -1,10 +1,45 @@
 """Commands that read a run."""
 
 import json
+from pathlib import Path
 
 import pytest
 
 from strop.cli.output import number, sparkline
+
+WALK = """
+import strop
+from strop.types import End, Step
+
+
+class Walk:
+    def __init__(self, task, rng):
+        self.left = 200
+
+    def start(self):
+        return "a"
+
+    def step(self, text):
+        self.left -= 1
+        return Step("a", reward=float(text == "a"), end=None if self.left else End.TERMINATED)
+
+    def close(self):
+        pass
+
+
+def recipe():
+    return strop.TrainConfig(
+        policy=strop.policies.Table.Config(words=["a", "b"], has_end=False, order=1),
+        tasks=[strop.Task("one", "a")],
+        environment=Walk,
+        algorithm=strop.algorithms.REINFORCE.Config(),
+        sampling=strop.Sampling(max_tokens=1),
+        group_size=2,
+        prompts_per_step=1,
+        steps=1,
+        threads=1,
+    )
+"""
 
 
 @pytest.fixture
@@ -35,6 +70,70 @@ def test_show_episodes_of_a_step(strop, run):
     assert "0 to 11" in missing.err
 
 
+def test_show_says_what_differs_and_with_verbose_everything(strop, run):
+    short, full = strop("show", "r").out, strop("show", "r", "--verbose").out
+    assert "algorithm.optimizer.lr=0.1" in short
+    assert "algorithm.optimizer.eps" not in short
+    for setting in ("algorithm.optimizer.eps=1e-08", "algorithm.optimizer.lr=0.1", "micro_tokens=4096"):
+        assert setting in full
+    page = json.loads(strop("show", "r", "--json").out)
+    assert "algorithm.optimizer.eps=1e-08" in page["fields"]
+    assert page["config"] == json.loads(Path("runs/r/plan.json").read_text())
+
+
+def test_show_of_a_run_that_has_no_plan_yet(strop, run):
+    Path("runs/r/plan.json").unlink()
+    assert "REINFORCE" in strop("show", "r").out
+
+
+def test_a_resume_with_other_fields_makes_the_plan_anew(strop, run):
+    assert strop("train", "--resume", "--run", "r", "steps=13", "group_size=1").code == 0
+    plan = json.loads(Path("runs/r/plan.json").read_text())
+    assert "2 prompts x 1 sample = 2 episodes" in plan["a step"]
+    assert plan["run"].startswith("13 steps")
+
+
+def test_show_counts_a_warning_that_repeats_and_the_store_keeps_each(strop, table_recipe):
+    same = table_recipe(reward="lambda task, episode: 1.0")
+    said = strop("train", same, "steps=4", "--run", "flat")
+    assert said.err.count("groups give no signal") == 2  # said once, and counted at the end
+    assert "warning, again at 3 more steps: 2 of 2 groups give no signal" in said.err
+    assert " ".join(strop("show", "flat").out.split()).count("(again at 3 more steps)") == 1
+    events = json.loads(strop("show", "flat", "--json").out)["events"]
+    assert [event["step"] for event in events if event["level"] == "warning"] == [0, 1, 2, 3]
+
+
+def test_the_numbers_of_the_gap_are_for_who_asks(strop, table_recipe):
+    said = strop("train", table_recipe(), "--run", "r2")
+    assert "sampler and trainer agree\n" in said.err
+    assert "nats" not in said.err
+    assert "agree: gap max" in " ".join(strop("show", "r2").out.split())
+
+
+def test_a_text_that_was_cut_says_so(strop, table_recipe):
+    longer = table_recipe(replace=[("max_tokens=1", "max_tokens=3"), ("has_end=True", "has_end=False")])
+    said = strop("train", longer, "--run", "cut")
+    assert "after, reward 0.000, cut at max_tokens" in " ".join(said.out.split())
+    assert "cut at max_tokens" in strop("show", "cut").out
+    listed = strop("show", "cut", "--episodes", 0).out
+    assert listed.count("cut at max_tokens") == 8
+    assert "terminated" not in listed
+    assert "0.000, cut at max_tokens" in strop("score", longer).out
+    assert all(one["cut"] for one in json.loads(strop("show", "cut", "--episodes", 0, "--json").out))
+
+
+def test_an_action_of_one_token_is_not_called_cut(strop, run):
+    assert "cut at max_tokens" not in strop("show", "r", "--episodes", 0).out + strop("show", "r").out
+
+
+def test_many_short_turns_stand_in_a_few_lines(strop, tmp_path):
+    (tmp_path / "walk.py").write_text(WALK)
+    assert strop("train", "walk.py", "--run", "walk").code == 0
+    said = strop("show", "walk").out
+    assert len(said.splitlines()) < 45
+    assert "(200 turns)" in said
+
+
 def test_eval_repeats_the_judgement_and_pairs_it_with_the_start(strop, run):
     judged = json.loads(strop("eval", "r", "--json").out)
     page = json.loads(strop("show", "r", "--json").out)
@@ -49,7 +148,7 @@ def test_eval_needs_a_recipe_for_a_model(strop, tiny_model, table_recipe):
     assert "--recipe" in said.err
     judged = json.loads(strop("eval", tiny_model, "--recipe", table_recipe(), "--json").out)
     assert judged["step"] is None
-    assert set(judged["scores"]["reward"]) == {"mean", "low", "high"}
+    assert set(judged["scores"]["reward"]) == {"mean", "low", "high", "reason"}
 
 
 def test_plot_writes_a_picture(strop, run, tmp_path):

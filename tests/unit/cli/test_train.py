@@ -18,7 +18,7 @@ def test_dry_run_shows_plan_and_prompts_and_creates_nothing(strop, table_recipe,
     assert said.code == 0
     assert "2 prompts x 4 samples = 8 episodes" in said.out
     assert "prompt of task one" in said.out
-    assert "1 ids: 0" in said.out
+    assert "1 id: 0" in said.out
     plan = json.loads(strop("train", recipe, "--dry-run", "--json").out)
     assert [sample["tokens"] for sample in plan["samples"]] == [[0], [1]]
     assert sorted(tmp_path.rglob("*")) == before

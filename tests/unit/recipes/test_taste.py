@@ -46,5 +46,5 @@ def test_the_judge_agrees_with_people_and_pleasing_it_pleases_them(tmp_path):
 def test_the_second_stage_says_that_the_first_is_missing(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     config = replace(taste.recipe(), steps=1, held_out=(), gold=())
-    with pytest.raises(strop.types.Stopped, match="None of the 96 episodes .* taste_judge: no run there"):
+    with pytest.raises(strop.types.Stopped, match=r"None of the 96 episodes .* taste_judge: no run there"):
         strop.train(config, tmp_path / "run", progress=Progress.silent())

@@ -1,10 +1,11 @@
 """What a person sees: plain lines in a file, a live line in a terminal, colours only where wanted."""
 
 import io
+import math
 
 from rich.console import Console
 
-from strop.runs.progress import Progress
+from strop.runs.progress import Progress, facts
 
 METRICS = {"reward/mean": 0.5, "policy/kl": 0.01, "policy/entropy": 1.25, "time/tokens_per_second": 210.4}
 
@@ -42,6 +43,68 @@ def test_a_terminal_gets_one_live_line_and_no_color_is_respected():
     plain = shown(terminal=True, environment={"TERM": "xterm", "NO_COLOR": "1"})
     assert "3/3" in plain
     assert "\x1b[3" not in plain.replace("\x1b[3J", "")
+
+
+def quiet_lines(*calls):
+    """What a file gets of these calls on a Progress."""
+    stream = io.StringIO()
+    progress = Progress(Console(file=stream, width=160), 0.0)
+    for call in calls:
+        call(progress)
+    progress.close()
+    return stream.getvalue().splitlines()
+
+
+def test_a_warning_that_repeats_is_said_once_and_counted():
+    def flat(number):
+        return lambda progress: progress.warn(f"{number} of 4 groups give no signal (all the same). Do this.")
+
+    lines = quiet_lines(flat(3), flat(2), lambda progress: progress.warn("All 2 were cut. Do that."), flat(4))
+    assert lines == [
+        "warning: 3 of 4 groups give no signal (all the same). Do this.",
+        "warning: All 2 were cut. Do that.",
+        "warning, again at 2 more steps: 4 of 4 groups give no signal",
+    ]
+
+
+def test_what_has_no_rewards_shows_its_loss():
+    assert facts({"optimizer/loss": 0.25, "preference/accuracy": 0.5}) == "loss 0.250 · accuracy 0.50"
+    assert facts({"optimizer/loss": 0.25, "reward/mean": 0.5}) == "reward 0.500"
+    assert facts({"optimizer/loss": 0.25, "reward/mean": 0.0}) == "reward 0.000 · loss 0.250"  # distillation
+    assert facts({"optimizer/loss": 0.25, "reward/mean": 0.0, "reward/words": 0.0}) == "reward 0.000"
+    assert facts({"held_out/reward": math.nan, "policy/kl": -1e-9}) == "kl 0.0000"
+
+
+def test_only_lost_episodes_are_told():
+    none = {"held_out/reward": 0.5, "held_out/unscored": 0.0}
+    some = {"held_out/reward": math.nan, "held_out/unscored": 1.0}
+    (said,) = quiet_lines(lambda progress: progress.judged(1, none))
+    assert said == "held-out after 1 step: reward 0.500"
+    (said,) = quiet_lines(lambda progress: progress.judged(2, some))
+    assert said == "held-out after 2 steps: unscored 1.000"
+
+
+def test_the_last_judgement_reaches_the_live_line():
+    text = shown(terminal=True)
+    assert "held-out 0.250" in text
+    stream = io.StringIO()
+    progress = Progress(Console(file=stream, force_terminal=True, width=160, _environ={"TERM": "xterm"}))
+    progress.start(0, 1)
+    progress.step(0, METRICS)
+    progress.judged(1, {"held_out/reward": 0.75})
+    progress.close()
+    assert "reward 0.500 · held-out 0.750" in stream.getvalue()
+
+
+def test_a_narrow_terminal_breaks_no_word():
+    stream = io.StringIO()
+    progress = Progress(Console(file=stream, force_terminal=True, width=40, _environ={"TERM": "dumb"}))
+    progress.start(0, 2)
+    progress.step(0, METRICS)
+    progress.note("The sampler and the trainer disagree about runs/some-run/checkpoints/000040.")
+    progress.close()
+    assert "runs/some-run/checkpoints/000040." in stream.getvalue()
+    assert "tokens/s" in stream.getvalue()
 
 
 def test_a_terminal_counts_the_seconds_of_what_is_being_done():

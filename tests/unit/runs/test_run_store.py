@@ -97,7 +97,9 @@ def test_best_is_gold_where_there_is_gold_else_reward_and_the_first_of_equals(pa
 
 
 def test_a_step_that_cannot_be_written_leaves_nothing(path):
-    task = Task("t", "p", data={"when": object()})
+    data: dict[str, object] = {"when": "now"}
+    task = Task("t", "p", data=data)
+    data["when"] = object()
     with Store.open(path) as store:
         with pytest.raises(ValueError, match=r"JSON values .* task t holds a object"):
             store.write_step(0, [make_episode("0/0"), make_episode("0/1", task=task)], {}, {})

@@ -83,7 +83,7 @@ def test_so_many_threads_that_the_process_would_end_are_refused(machine, monkeyp
     assert threads_of(256).number == 256
     with pytest.raises(ValueError, match=r"^threads=257: a run takes at most 256 .* may use 8 cores"):
         threads_of(257)
-    with pytest.raises(ValueError, match="^OMP_NUM_THREADS=100000: "):
+    with pytest.raises(ValueError, match=r"^OMP_NUM_THREADS=100000: "):
         threads_of(None, {"OMP_NUM_THREADS": "100000"})
     monkeypatch.setattr("os.cpu_count", lambda: 384)
     assert threads_of(384).number == 384

@@ -1,0 +1,30 @@
+"""What a run's policy can be asked to do, from its config.json alone: so that no line is printed that does not work."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+SCORERS = ("RewardModel.Config", "ProcessRewardModel.Config")
+"""Algorithms that teach a policy to score texts, not to write them."""
+
+
+def is_scorer(config: Mapping[str, Any]) -> bool:
+    """Whether it is a reward model."""
+    return _class(config["algorithm"]) in SCORERS
+
+
+def why_mute(config: Mapping[str, Any], name: str) -> str:
+    """Why nobody can talk to this run; empty where one can."""
+    policy = config["policy"]
+    while isinstance(policy, Mapping) and "base" in policy:
+        policy = policy["base"]
+    if is_scorer(config):
+        return f"{name} is a reward model: it scores texts and writes none."
+    if _class(policy) == "MLP.Config":
+        return f"{name} acts on {policy['size']} numbers of an environment: it reads no text."
+    return ""
+
+
+def _class(spec: Any) -> str:
+    return str(spec.get("class", "")).partition(":")[2] if isinstance(spec, Mapping) else ""

@@ -1,0 +1,74 @@
+"""An episode of a run in a few lines: what was asked, what was written, what it earned and how it ended."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from strop.cli.output import console, number, pairs, print_rich
+from strop.cli.show_verdicts import shortened
+from strop.runs.records import Summary
+from strop.types import Prompt, Unscored
+from strop.words import plural
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import RenderableType
+
+MOST_TURN_CHARS = 160
+
+
+def listed(found: Sequence[Summary], max_tokens: int) -> None:
+    """Every episode, and how it ended."""
+    for one in found:
+        console().print(f"\n{one.id}, group {one.group}, {ending(one, max_tokens)}", style="bold")
+        print_rich(_lines(one))
+
+
+def named(name: str, one: Summary, max_tokens: int) -> None:
+    """The best or the worst of a step; how it ended is told where it is no plain end."""
+    end = ending(one, max_tokens)
+    told = "" if end == "terminated" else f", {end}"
+    console().print(f"\n{name} episode of step {one.step}{told}", style="bold")
+    print_rich(_lines(one))
+
+
+def ending(one: Summary, max_tokens: int) -> str:
+    """How it ended. A text cut at max_tokens is not over, whatever its environment made of it; where an action is one
+    token there is nothing to cut."""
+    return "cut at max_tokens" if one.end == "terminated" and one.cut and max_tokens > 1 else one.end
+
+
+def _lines(one: Summary) -> RenderableType:
+    return pairs(
+        [
+            *([("prompt", asked)] if (asked := shortened(_asked(one.task.prompt))) else []),
+            ("text", _text(one) or "(nothing)"),
+            ("reward", number(one.reward) if one.reward is not None else f"unscored: {_last_line(one.reason)}"),
+            *((f"  {name}", _total(part.total)) for name, part in one.parts.items()),
+        ]
+    )
+
+
+def _text(one: Summary) -> str:
+    """A text as it is; many short turns beside each other."""
+    turns = one.text.split("\n")
+    if one.num_turns < 2 or len(turns) != one.num_turns or any(len(turn) >= 24 for turn in turns):
+        return shortened(one.text)
+    beside = shortened(" · ".join(turns))
+    if len(beside) <= MOST_TURN_CHARS:
+        return beside
+    return f"{beside[:MOST_TURN_CHARS].rpartition(' · ')[0]} · ... ({plural(one.num_turns, 'turn')})"
+
+
+def _asked(prompt: Prompt) -> str:
+    return prompt if isinstance(prompt, str) else prompt[-1]["content"] if prompt else ""
+
+
+def _total(total: float | Unscored) -> str:
+    return f"unscored: {_last_line(total.reason)}" if isinstance(total, Unscored) else number(total)
+
+
+def _last_line(text: str | None) -> str:
+    lines = (text or "").strip().splitlines()
+    return lines[-1] if lines else ""

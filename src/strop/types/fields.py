@@ -1,0 +1,118 @@
+"""Do the fields of a record hold what their annotations say?
+
+A config that is written in Python is read by nobody before it runs: a rate that is a text, or a count that is 2.5,
+would otherwise be met deep in a step. Only types are looked at here; which numbers make sense, each record knows.
+"""
+
+from __future__ import annotations
+
+import collections.abc
+import dataclasses
+import sys
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any
+
+_WORDS = {int: "an int", float: "a float", str: "a text", bool: "True or False"}
+_SHOWN = 60
+
+
+def check_fields(record: Any) -> None:
+    """Raise ValueError for the first field that holds something else than its annotation says: `__post_init__` calls
+    it before it looks closer."""
+    kind: Any = type(record)
+    for name, hint in _hints(kind):
+        if flaw := _flaw(f"{kind.__qualname__}.{name}", getattr(record, name), hint):
+            raise ValueError(flaw)
+
+
+@cache
+def _hints(kind: Any) -> tuple[tuple[str, Any], ...]:
+    """Each field and its type, but where the annotation uses names that only type checkers import."""
+    return tuple((f.name, hint) for f in dataclasses.fields(kind) if (hint := _hint(kind, f)) is not None)
+
+
+def _hint(kind: type, field: dataclasses.Field[Any]) -> Any:
+    alone = type(kind.__name__, (), {"__annotations__": {field.name: field.type}})
+    try:
+        return typing.get_type_hints(alone, vars(sys.modules[kind.__module__]))[field.name]
+    except NameError:
+        return None
+
+
+def _flaw(place: str, value: object, hint: Any) -> str:
+    """What is wrong, and what is allowed; nothing where the value fits."""
+    if typing.get_origin(hint) is collections.abc.Sequence and _is_list(value):
+        inner = typing.get_args(hint)[0]
+        flaws = (_flaw(f"{place}[{i}]", item, inner) for i, item in enumerate(typing.cast("Sequence[object]", value)))
+        return next(filter(None, flaws), "")
+    return "" if _fits(value, hint) else f"{place}={shown(value)}: it is {_words(hint)}."
+
+
+def _fits(value: object, hint: Any) -> bool:
+    origin, options = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (typing.Union, types.UnionType):
+        return any(_fits(value, option) for option in options)
+    if origin is typing.Literal:
+        return type(value) in map(type, options)  # which of the words is allowed, each record says itself
+    if origin is collections.abc.Sequence:
+        return _is_list(value) and all(_fits(item, options[0]) for item in typing.cast("Sequence[object]", value))
+    if origin is tuple:
+        return isinstance(value, tuple | list) and _fit_in_turn(value, options)
+    if origin is collections.abc.Mapping:
+        return isinstance(value, Mapping)
+    if origin is collections.abc.Callable:
+        return callable(value)
+    if hint is None or hint is type(None):
+        return value is None
+    if hint in (int, float):
+        return isinstance(value, int if hint is int else (int, float)) and not isinstance(value, bool)
+    return not isinstance(hint, type) or _is_a(value, hint)
+
+
+def _is_a(value: object, kind: type) -> bool:
+    """An instance; of a protocol (a runtime-checkable one), no class, although a class may have its methods."""
+    return isinstance(value, kind) and not (_is_protocol(kind) and isinstance(value, type))
+
+
+def _is_protocol(kind: type) -> bool:
+    return typing.Protocol in kind.__bases__
+
+
+def _is_list(value: object) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, str | bytes)
+
+
+def _fit_in_turn(values: Sequence[object], hints: tuple[Any, ...]) -> bool:
+    """The items of a tuple: one type each, or one for all."""
+    if hints[-1] is Ellipsis:
+        return all(_fits(value, hints[0]) for value in values)
+    return len(values) == len(hints) and all(_fits(value, hint) for value, hint in zip(values, hints, strict=True))
+
+
+def _words(hint: Any) -> str:
+    """What is allowed, as a person reads it."""
+    origin, options = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join(dict.fromkeys(_words(option) for option in options))
+    if origin is typing.Literal:
+        return " or ".join(repr(option) for option in options)
+    if origin is tuple and options[-1] is not Ellipsis:
+        return f"({', '.join(_words(option) for option in options)})"
+    if origin in (collections.abc.Sequence, tuple):
+        return f"a list in which each is {_words(options[0])}"
+    if origin is collections.abc.Callable:
+        return "a function"
+    if origin is collections.abc.Mapping:
+        return "a dict"
+    if hint in (None, type(None)):
+        return "None"
+    return _WORDS.get(hint) or (f"a {hint.__name__}" if _is_protocol(hint) else f"{hint.__qualname__}(...)")
+
+
+def shown(value: object) -> str:
+    """A value in one short line."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
