@@ -261,6 +261,8 @@ class TrainConfig:
             scene = self.scene(parts.policy, parts.codec, gold=True)
             sampler = LocalSampler(parts.policy, parts.codec.stop)
             episodes, metrics = judge(scene, tasks, sampler, self.sampling.at(step), step, self.gold_weights)
+            if not self._can_judge:
+                del metrics["held_out/reward"]  # nothing pays, so it would be 0 whatever the texts say
         if pairs and isinstance(parts.algorithm, Comparer):
             answers = preferences(pairs, parts.codec, parts.policy.context)
             metrics |= judge_pairs(parts.algorithm, answers, parts.policy.layout)
