@@ -59,7 +59,10 @@ def test_an_end_is_one_of_the_ends(end):
         strop.Step("hi", end=end)
 
 
-@pytest.mark.parametrize("reward", ["1", None, [1.0], np.array([1.0]), torch.ones(1), 1j, object()], ids=lambda one: type(one).__name__)
+ODD = ["1", None, [1.0], np.array([1.0]), torch.ones(1), 1j, object()]
+
+
+@pytest.mark.parametrize("reward", ODD, ids=lambda one: type(one).__name__)
 def test_a_turns_reward_is_a_number(reward):
     assert as_number(reward) is None
     with pytest.raises(ValueError, match=r"Step\.reward=.*it is a number"):

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from strop.runs import sweep as sweeps
-from strop.runs.seeds import Result, combinations, inside, seed_mean, student
+from strop.runs.seeds import Result, combinations, seed_mean
 from strop.runs.standing import Standing
 
 
