@@ -78,7 +78,7 @@ def one_by_one(task, episode):
 @pytest.mark.parametrize(
     ("odd", "words"),
     [
-        (lambda task, episode: None, "r returned None"),
+        (lambda task, episode: None, "r returned None: a reward returns a number"),
         (lambda task, episode: "0.5", "r returned '0.5': a reward returns a number"),
         (later, r"r returned a coroutine \(it is an async function: write def"),
         (one_by_one, "r returned <generator"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -50,7 +51,8 @@ def test_quick_calls_share_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_has_not_begun_in_time_never_begins() -> None:
     """The limit is shorter than the patience with one thread, which the first call holds until all is over."""
     release, begun = threading.Event(), list[int]()
-    late = side_by_side([lambda: release.wait(60) and 0, lambda: begun.append(1) or 1], PATIENCE / 5, "the wait")
+    quick = [lambda: begun.append(1) or 1] * 200
+    late = side_by_side([lambda: release.wait(60) and 0, *quick], PATIENCE / 5, "the wait")
     release.set()
     for thread in threading.enumerate():
         while thread.name == "strop: the wait hangs":
@@ -87,6 +89,19 @@ def test_each_call_in_order_has_its_own_time_and_a_late_one_holds_up_no_other() 
     release.set()
     while hanging():
         time.sleep(0.001)
+
+
+def test_many_calls_may_take_longer_than_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The clock stands but for what the calls take, 0.9 of the limit each, and the wait looks at it all the time."""
+    now = [0.0]
+    monkeypatch.setattr(waiting, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(waiting, "GLANCE", 0.001)
+
+    def takes_most_of_its_time() -> int:
+        now[0] += 0.9
+        return threading.Event().wait(0.01) or 1
+
+    assert in_order([takes_most_of_its_time] * 5, 1.0, ["a call"] * 5) == [1] * 5
 
 
 def test_a_limit_beyond_what_a_lock_can_wait_is_no_error() -> None:

@@ -84,8 +84,6 @@ def _settled(name: str, outcome: object, episode: Episode) -> Outcome:
     number = as_number(outcome)
     if number is not None:
         return number
-    if outcome is None:
-        return Unscored(f"{name} returned None")
     return Unscored(
         f"{name} returned {returned(outcome)}: a reward returns a number, strop.Unscored(reason), "
         "strop.PerTurn([...]) or strop.PerToken([...])"
