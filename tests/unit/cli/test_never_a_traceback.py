@@ -224,3 +224,37 @@ def test_an_unexpected_error_is_called_a_bug(strop, monkeypatch):
 def test_traceback_is_shown_where_it_is_asked_for(strop, tmp_path):
     assert "Traceback" in strop("show", "nothing", "--traceback").err
     shutil.rmtree(tmp_path / "runs", ignore_errors=True)
+
+
+def test_a_damaged_page_of_the_database(strop, run):
+    file = run / "run.sqlite"
+    content = file.read_bytes()
+    file.write_bytes(content[:4096] + bytes(len(content) - 4096))
+    for words in (
+        ("show", "r"), ("show", "r", "--episodes", "0"), ("plot", "r", "-o", "c.png"), ("eval", "r"),
+        ("train", "--resume", "--run", "r", "steps=9"),
+    ):  # fmt: skip
+        clear(strop(*words), "run.sqlite")
+
+
+def test_a_policy_that_the_memory_does_not_hold(strop, table_recipe):
+    clear(strop("train", table_recipe(), "policy.capacity=1000000000000", "--run", "r"), "the memory is full")
+
+
+def test_a_training_that_does_not_start_leaves_no_folder(strop, table_recipe, tmp_path):
+    recipe = table_recipe()
+    clear(strop("train", recipe, "threads=100000"), "threads=100000")
+    clear(strop("train", recipe, "algorithm=grpo", "group_size=1"), "group_size=1")
+    assert not list((tmp_path / "runs").iterdir())
+    assert strop("train", recipe, "steps=1e0").code == 0
+    assert strop("train", recipe, "steps=1").code == 0
+    assert len(list((tmp_path / "runs").iterdir())) == 2
+
+
+@pytest.mark.parametrize(
+    "field", ["steps=1e20", "steps=1e-3", "steps=1.5e0", "steps=e", "steps=inf", "seed=-1e3", "seed=1e20"]
+)
+def test_a_whole_number_that_is_none(strop, table_recipe, field):
+    said = strop("train", table_recipe(), field)
+    assert said.code == 2
+    assert "Traceback" not in said.err
