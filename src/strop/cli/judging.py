@@ -82,14 +82,14 @@ def _own(run: Run) -> tuple[Judgement, list[Episode], list[Episode]]:
     ids = {task.id for task in run.config.held_out}
     start = [episode for episode in run.judged(0) if episode.task.id in ids] if step > 0 else []
     found = compare(start, after, run.config.gold_weights) if start and REWARD in means else []
-    return _judgement(str(run.path), step, run.config, after, means, found), start, after
+    return _judgement(str(run.path), step, run.config, start, after, means, found), start, after
 
 
 def _other(run: Run, config: TrainConfig) -> tuple[Judgement, list[Episode], list[Episode]]:
     step = run.directory.checkpoint_step(run.selector)
     _require_held_out(config)
     after, means = config.judge(run.parts, step)
-    return _judgement(str(run.path), step, config, after, means, []), [], after
+    return _judgement(str(run.path), step, config, [], after, means, []), [], after
 
 
 def _model(name: str, config: TrainConfig) -> tuple[Judgement, list[Episode], list[Episode]]:
@@ -101,20 +101,21 @@ def _model(name: str, config: TrainConfig) -> tuple[Judgement, list[Episode], li
     _require_held_out(config)
     config.set_up_torch()
     after, means = config.judge(config.build(), 0)
-    return _judgement(name, None, config, after, means, []), [], after
+    return _judgement(name, None, config, [], after, means, []), [], after
 
 
 def _judgement(
     who: str,
     step: int | None,
     config: TrainConfig,
-    episodes: Sequence[Episode],
+    start: Sequence[Episode],
+    after: Sequence[Episode],
     means: dict[str, float],
     found: list[Verdict],
 ) -> Judgement:
-    scores = {"reward": interval(rewards_of(episodes))} if REWARD in means else {}
-    if config.gold_weights:
-        scores["gold"] = interval(gold_of(episodes, config.gold_weights))
+    scores = {"reward": interval(rewards_of(after), rewards_of(start))} if REWARD in means else {}
+    if weights := config.gold_weights:
+        scores["gold"] = interval(gold_of(after, weights), gold_of(start, weights))
     short = {name.removeprefix("held_out/"): value for name, value in means.items()}
     return Judgement(
         who, step, len(config.held_out), scores, {n: v for n, v in short.items() if n not in scores}, found

@@ -139,7 +139,8 @@ def test_eval_repeats_the_judgement_and_pairs_it_with_the_start(strop, run):
     page = json.loads(strop("show", "r", "--json").out)
     assert judged["verdicts"] == page["verdicts"]
     assert judged["prompts"] == 2
-    assert "95 %" in strop("eval", "r@10").out
+    assert judged["scores"]["reward"] == judged["verdicts"][0]["after"]
+    assert "95 % intervals: Blaker's and MOVER for right-or-wrong scores, else Student's t" in strop("eval", "r@10").out
 
 
 def test_eval_needs_a_recipe_for_a_model(strop, tiny_model, table_recipe):
