@@ -5,7 +5,7 @@ import math
 import pytest
 
 from strop.runs import sweep as sweeps
-from strop.runs.seeds import Result, combinations, inside, seed_mean, student
+from strop.runs.seeds import Result, combinations, seed_mean
 from strop.runs.standing import Standing
 
 
@@ -95,15 +95,6 @@ def test_a_sweep_is_read_as_it_was_written(tmp_path):
     (tmp_path / "other" / "thesis.tex").write_text("")
     with pytest.raises(ValueError, match="is no sweep; it is left as it is"):
         sweeps.write(sweep, tmp_path / "other")
-
-
-@pytest.mark.parametrize(
-    ("freedom", "quantile"),  # the 97.5 % column of every table of Student's t
-    [(1, 12.7062), (2, 4.30265), (3, 3.18245), (4, 2.77645), (9, 2.26216), (30, 2.04227), (120, 1.97993)],
-)
-def test_students_t_is_that_of_the_tables(freedom, quantile):
-    assert student(freedom) == pytest.approx(quantile, abs=1e-4)
-    assert inside(0.0, freedom) == 0.0
 
 
 def test_the_mean_over_seeds_has_the_textbook_interval():
