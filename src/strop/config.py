@@ -91,8 +91,9 @@ class TrainConfig:
     threads           of the processor; none takes OMP_NUM_THREADS, else every core that this process may use, within
                       its container's quota
     micro_tokens      padded tokens in one forward and backward pass: memory against speed, never the result
-    environment_seconds, reward_seconds
-                      of one call: what takes longer FAILS its episode, or leaves it Unscored
+    environment_seconds
+                      of one call of the environment: what takes longer FAILS its episode
+    reward_seconds    of one call of a reward: what takes longer leaves its episode Unscored
     """
 
     policy: str | PolicyConfig = "smollm2"
