@@ -1,12 +1,14 @@
 """Plant small bugs in every function that holds mathematics, and see which ones nothing notices.
 
     python tools/mutants.py [grpo returns ...] [--workers 2] [--minutes 25] [--skip 600]
+    python tools/mutants.py algorithms functional --sample 300 --seed 0 --verify
 
 One process loads torch, strop, the quick tests that fit and the checks of `strop verify`, runs them once and notes
 which lines each of them reaches; then it forks for every mutant. The fork gives one function the code of its mutated
-form (no file is touched) and runs what reaches it, from the quickest on until something fails, so a mutant costs about
-as long as that test. Survivors that change nothing stand, each with its reason, in equivalent_mutants.toml; any other
-one is a failure.
+form (no file is touched) and runs what reaches it, the checks of `strop verify` first and then the tests, each from the
+quickest on until something fails, so a mutant costs about as long as that one. At the end it says how many bugs verify
+notices by itself; with --verify no test runs at all. Survivors that change nothing stand, each with its reason, in
+equivalent_mutants.toml; any other one is a failure.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import contextlib
 import importlib
 import json
 import os
+import random
 import signal
 import sys
 import tempfile
@@ -27,9 +30,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from probes import checks, tests, tests_of
+from probes import Probe, checks, tests, tests_of
 from reach import Line, Reach
 from sites import ROOT, Site, equivalent, planted, put_in_place
+from tally import Tally
 
 MARKS = "not slow and not model and not crash and not learning"
 SHARE = 0.15
@@ -42,31 +46,33 @@ class Judge:
     def __init__(self, sites: Sequence[Site], workers: int, minutes: float) -> None:
         self.sites, self.workers, self.minutes = sites, workers, minutes
         self.modules = sorted({site.module for site in sites})
-        self.survivors: list[Site] = []
+        self.tally = Tally()
         self.seconds: dict[str, float] = {}
         self.reaching: defaultdict[Line, set[str]] = defaultdict(set)
         self.noticed: Counter[tuple[str, str]] = Counter()
-        self.count = self.timed_out = 0
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """In place of running the tests."""
         if session.testsfailed:
             raise session.Interrupted("the tests cannot be collected")
+        self.run([*checks(), *tests(session)])
+        return True
+
+    def run(self, probes: Sequence[Probe]) -> None:
+        """Every mutant before these probes."""
         self.files = {name: str(importlib.import_module(name).__file__) for name in self.modules}
-        self.probes = {one.name: one for one in (*checks(), *tests(session))}
+        self.probes = {one.name: one for one in probes}
         self.measure()
         start = time.monotonic()
         say(f"without a bug nothing is noticed, in {sum(self.seconds.values()):.0f} s; {len(self.sites)} mutants")
-        for site, code in self.judged(start + 60 * self.minutes):
-            self.count += 1
-            self.timed_out += code < 0
-            if code == 0:
-                self.survivors.append(site)
-                say(f"survived: {site}")
-            if self.count % 50 == 0:
-                say(f"{self.count}/{len(self.sites)}, {time.monotonic() - start:.0f} s")
-        return True
+        for site, code, last in self.judged(start + 60 * self.minutes):
+            by = None if code == 0 else "verify" if self.probes[last].is_check else "tests"
+            self.tally.add(site, by, timed_out=code < 0)
+            if by != "verify":
+                say(f"survived: {site}" if by is None else f"only a test notices, {last}: {site}")
+            if self.tally.count % 50 == 0:
+                say(f"{self.tally.count}/{len(self.sites)}, {time.monotonic() - start:.0f} s")
 
     def measure(self) -> None:
         """How long each probe takes and which lines it reaches; stop if one fails, since every mutant would look
@@ -99,8 +105,8 @@ class Judge:
             broken = [name for name, seconds in self.seconds.items() if seconds < 0] or ["a process died"]
             raise SystemExit(f"error: it fails without a planted bug: {', '.join(broken)}")
 
-    def judged(self, until: float) -> Iterator[tuple[Site, int]]:
-        """(site, exit code) as they finish, `workers` at a time, none begun after `until`."""
+    def judged(self, until: float) -> Iterator[tuple[Site, int, str]]:
+        """(site, exit code, what ran last) as they finish, `workers` at a time, none begun after `until`."""
         waiting, running = list(reversed(self.sites)), dict[int, tuple[Site, Any]]()
         while running or (waiting and time.monotonic() < until):
             while waiting and len(running) < self.workers and time.monotonic() < until:
@@ -110,30 +116,34 @@ class Judge:
             site, last = running.pop(pid)
             with last:
                 last.seek(0)
-                self.noticed[site.module, last.read()] += status != 0
-            yield site, os.waitstatus_to_exitcode(status)
+                name = last.read()
+            self.noticed[site.module, name] += status != 0
+            yield site, os.waitstatus_to_exitcode(status), name
 
     def judge(self, site: Site, last: Any) -> int:
         """In a fork: 0 if nothing that reaches the mutant notices it; `last` gets the name of what did.
 
-        First come the probes that noticed most bugs of the same file for the time they take, then the quickest, as many
-        as SHARE allows: what they all let pass is worth a test of its own.
+        The checks of verify come before the tests. Of each, those come first that noticed most bugs of the same file
+        for the time they take, then the quickest, as many as SHARE allows: what they all let pass is worth a check of
+        its own.
         """
         put_in_place(site)
         lines = range(site.mutant.line, site.mutant.last + 1)
         names = set().union(*(self.reaching[self.files[site.module], line] for line in lines))
-        left = SHARE * sum(self.seconds.values())
-        for name in sorted(names, key=lambda one: self.place(site.module, one)):
-            if self.seconds[name] > left:
-                continue
-            left -= self.seconds[name]
-            last.seek(0)
-            last.truncate()
-            last.write(name)
-            last.flush()
-            signal.alarm(15 + int(10 * self.seconds[name]))  # one that has lost its end dies, and is noticed
-            if self.probes[name].fails():
-                return 1
+        in_order = sorted(names, key=lambda one: self.place(site.module, one))
+        for kind in (True, False):
+            left = SHARE * sum(self.seconds.values())
+            for name in [one for one in in_order if self.probes[one].is_check is kind]:
+                if self.seconds[name] > left:
+                    continue
+                left -= self.seconds[name]
+                last.seek(0)
+                last.truncate()
+                last.write(name)
+                last.flush()
+                signal.alarm(15 + int(10 * self.seconds[name]))  # one that has lost its end dies, and is noticed
+                if self.probes[name].fails():
+                    return 1
         return 0
 
     def place(self, module: str, name: str) -> tuple[float, float]:
@@ -172,33 +182,46 @@ def say(text: str) -> None:
         print(text, file=sys.__stdout__, flush=True)
 
 
-def main() -> int:
-    """The exit code: 0 where every mutant was noticed or is listed as equivalent."""
-    parser = argparse.ArgumentParser(description="Which small bugs does no test notice?")
-    parser.add_argument("names", nargs="*", help="files by name (default: all)")
+def arguments() -> argparse.Namespace:
+    """What was asked for."""
+    parser = argparse.ArgumentParser(description="Which small bugs does nothing notice, and which does verify alone?")
+    parser.add_argument("names", nargs="*", help="files or folders by name (default: all)")
     parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--minutes", type=float, default=25.0, help="none is begun after this")
     parser.add_argument("--skip", type=int, default=0, help="so many from the front were judged before")
+    parser.add_argument("--sample", type=int, help="so many of them, drawn at random")
+    parser.add_argument("--seed", type=int, default=0, help="of the sample")
+    parser.add_argument("--verify", action="store_true", help="strop verify alone, and no test")
     parser.add_argument("--list", action="store_true", help="only show them")
-    args = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> int:
+    """The exit code: 0 where every mutant was noticed or is listed as equivalent."""
+    args = arguments()
     every, known = planted(args.names), equivalent()
-    sites = [site for site in every if site.key not in known][args.skip :]
+    sites = [site for site in every if site.key not in known]
+    if args.sample is not None:
+        sites = random.Random(args.seed).sample(sites, min(args.sample, len(sites)))
+    sites = sites[args.skip :]
     if args.list:
         print(*sites, f"{len(sites)} mutants", sep="\n")
         return 0
     os.chdir(ROOT)
     judge = Judge(sites, args.workers, args.minutes)
-    files = sorted(set(chain.from_iterable(tests_of(module) for module in judge.modules)))
-    options = ["-q", "--no-header", "--capture=no", "-p", "no:cacheprovider", "-m", MARKS]
-    code = pytest.main([*options, *files], plugins=[judge])
-    if not judge.seconds:
-        return int(code) or 1
+    if args.verify:
+        judge.run(list(checks()))
+    else:
+        files = sorted(set(chain.from_iterable(tests_of(module) for module in judge.modules)))
+        options = ["-q", "--no-header", "--capture=no", "-p", "no:cacheprovider", "-m", MARKS]
+        code = pytest.main([*options, *files], plugins=[judge])
+        if not judge.seconds:
+            return int(code) or 1
     stale = [] if args.names else [key for key in known if key not in {site.key for site in every}]
-    ends = f"{len(judge.survivors)} survived, {judge.timed_out} noticed because a test did not end"
-    say(f"{judge.count} of {len(sites)} planted, {ends}; {len(every) - len(sites)} equivalent")
+    say(judge.tally.report(len(sites), len(every) - len(sites) if args.sample is None else None))
     for key in stale:
         say(f"listed as equivalent and not planted any more: {key}")
-    return int(bool(judge.survivors or stale or judge.count < len(sites)))
+    return int(bool(judge.tally.survivors or stale or judge.tally.count < len(sites)))
 
 
 if __name__ == "__main__":

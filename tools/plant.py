@@ -9,7 +9,7 @@
     condition  the two ways of an `if` change places; True and False too
     argument   a named argument of a call is forgotten
 
-Documentation, annotations, messages of errors, the fields of a Config and its checks of what a user gave are left
+Documentation, annotations, messages of errors, the fields of a record and its checks of what a user gave are left
 alone: a default is a choice and no formula.
 """
 
@@ -95,16 +95,16 @@ def _sites(tree: ast.Module) -> Iterator[Site]:
                 yield where, statement, kind, lambda p=parent, f=field, i=index, n=new: _put(p, f, i, n)
 
 
-def _statements(body: list[ast.stmt], where: str) -> Iterator[tuple[str, ast.stmt]]:
+def _statements(body: list[ast.stmt], where: str, is_class: bool = False) -> Iterator[tuple[str, ast.stmt]]:
     """The statements inside functions, with the function's name."""
     for one in body:
         if isinstance(one, ast.FunctionDef | ast.ClassDef):
             if one.name not in SKIPPED:
-                yield from _statements(one.body, f"{where}.{one.name}".lstrip("."))
+                yield from _statements(one.body, f"{where}.{one.name}".lstrip("."), isinstance(one, ast.ClassDef))
             continue
-        in_function = where and not (isinstance(one, ast.AnnAssign) and where.endswith("Config"))
+        is_field = is_class and isinstance(one, ast.AnnAssign)
         is_text = isinstance(one, ast.Expr) and isinstance(one.value, ast.Constant)
-        if in_function and not is_text and not isinstance(one, ast.Raise | ast.Assert):
+        if where and not is_field and not is_text and not isinstance(one, ast.Raise | ast.Assert):
             yield where, one
         for name in ("body", "orelse", "finalbody"):
             yield from _statements(getattr(one, name, []), where)

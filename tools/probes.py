@@ -25,10 +25,11 @@ OTHERWISE = ("tests/faults", "tests/learning", "tests/unit/cli", "tests/unit/ver
 
 @dataclass(frozen=True)
 class Probe:
-    """What can notice a bug: a test, or a check of `strop verify`."""
+    """What can notice a bug: a test, or where `is_check` says so a check of `strop verify`."""
 
     name: str
     fails: Callable[[], bool]
+    is_check: bool
 
 
 def tests_of(module: str) -> list[str]:
@@ -70,7 +71,7 @@ def tests(session: pytest.Session) -> Iterator[Probe]:
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=None)
             return session.testsfailed > 0
 
-        yield Probe(item.nodeid, fails)
+        yield Probe(item.nodeid, fails, is_check=False)
 
 
 def checks() -> Iterator[Probe]:
@@ -83,4 +84,4 @@ def checks() -> Iterator[Probe]:
         def fails(planned: Planned = planned) -> bool:
             return any(row.verdict != "pass" for row in run(planned))
 
-        yield Probe(f"{planned.place}.{planned.function}", fails)
+        yield Probe(f"{planned.place}.{planned.function}", fails, is_check=True)

@@ -54,13 +54,14 @@ def put_in_place(site: Site) -> None:
 
 
 def planted(names: Sequence[str]) -> list[Site]:
-    """Every mutant of the files of these names (none: of all), one file after the other in turn."""
+    """Every mutant of the files or folders of these names (none: of all), one file after the other in turn."""
     library = SOURCE / "strop"
     files = [file for room in ROOMS for file in sorted((library / room).glob("*.py"))]
     files += [library / f"{name}.py" for name in ALONE]
-    chosen = [file for file in files if file.stem != "__init__" and (not names or file.stem in names)]
-    if unknown := set(names) - {file.stem for file in chosen}:
-        known = ", ".join(file.stem for file in files if file.stem != "__init__")
+    files = [file for file in files if file.stem != "__init__"]
+    chosen = [file for file in files if not names or {file.stem, file.parent.name} & set(names)]
+    if unknown := set(names) - {file.stem for file in chosen} - set(ROOMS):
+        known = ", ".join([*ROOMS, *(file.stem for file in files)])
         raise SystemExit(f"error: no file to plant in is called {', '.join(sorted(unknown))}; there are {known}.")
     each = [[Site(_module(file), one) for one in plant(file.read_text(encoding="utf-8"))] for file in chosen]
     return [site for site in chain.from_iterable(zip_longest(*each)) if site is not None]

@@ -1,7 +1,8 @@
-"""What kind of thing each field of a TrainConfig takes, and what to write where another one was given."""
+"""What each field of a TrainConfig takes, its kind and its range, and what to write where another thing was given."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,17 @@ COMPONENTS = {
     "memory": ("memory", "Replay", MemoryConfig),
 }
 """Fields that hold the Config of a class: the room where it is found, one of the room, and what a Config promises."""
+MOST_EPISODES = 1_000_000
+"""In one step, which is held in memory whole."""
+LARGEST = {
+    "group_size": MOST_EPISODES,
+    "prompts_per_step": MOST_EPISODES,
+    "steps": 10**9,
+    "eval_every": 10**9,
+    "checkpoint_every": 10**9,
+    "micro_tokens": 10**9,
+    "seed": 2**64 - 1,  # what torch's generators take
+}
 
 
 def check_kinds(config: TrainConfig) -> None:
@@ -48,3 +60,24 @@ def _check_tasks(name: str, tasks: object) -> None:
     for i, task in enumerate(tasks):
         if not isinstance(task, Task):
             raise ValueError(f"{name}[{i}]={shown(task)}: it is a strop.Task(id, prompt, answer, data).")
+
+
+def check_numbers(config: TrainConfig) -> None:
+    """Raise ValueError for the first count or time that is out of its range."""
+    for name in ("group_size", "prompts_per_step", "checkpoint_every", "micro_tokens"):
+        if getattr(config, name) < 1:
+            raise ValueError(f"{name}={getattr(config, name)}: it is at least 1.")
+    for name in ("steps", "seed", "eval_every"):
+        if getattr(config, name) < 0:
+            raise ValueError(f"{name}={getattr(config, name)}: it cannot be negative.")
+    for name, largest in LARGEST.items():
+        if getattr(config, name) > largest:
+            raise ValueError(f"{name}={getattr(config, name)}: it is at most {largest:,}.")
+    if config.prompts_per_step * config.group_size > MOST_EPISODES:
+        raise ValueError(
+            f"prompts_per_step={config.prompts_per_step} and group_size={config.group_size}: a step plays at most "
+            f"{MOST_EPISODES:,} episodes, and these are {config.prompts_per_step * config.group_size:,}."
+        )
+    for name in ("environment_seconds", "reward_seconds"):
+        if not 0.0 < getattr(config, name) < math.inf:
+            raise ValueError(f"{name}={getattr(config, name)}: it is positive and finite.")

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from strop.environments.single_turn import SingleTurn
@@ -18,6 +21,9 @@ if TYPE_CHECKING:
 
 TRIED = 3
 """Tasks that an environment is started on, where it fails on the first."""
+MOST_READ = 1000
+"""Prompts that are turned into tokens, from the longest on: more would take seconds."""
+NOT_OWN = (str(Path(__file__).parent), "site-packages", "<frozen")
 
 
 def warnings(config: TrainConfig, parts: Parts) -> tuple[str, ...]:
@@ -60,19 +66,25 @@ def _problem(task: Task) -> str:
 
 def _refuse_unreadable(what: str, tasks: Sequence[Task], scene: Scene, max_tokens: int) -> None:
     """The episode of a prompt that the policy does not know, or that leaves no room for an answer, is always lost."""
-    lengths = {task.id: _prompt_length(task, scene.codec) for task in tasks}
-    if scene.context is None or not tasks:
-        return
-    room = scene.context - max_tokens
-    longest = max(lengths, key=lengths.__getitem__)
+    read = sorted(tasks, key=_size, reverse=True)[:MOST_READ]
+    lengths = {task.id: _prompt_length(task, scene.codec) for task in read}
+    room = math.inf if scene.context is None else scene.context - max_tokens
     num_long = sum(length > room for length in lengths.values())
     if num_long:
+        longest = max(lengths, key=lengths.__getitem__)
+        count = f"{num_long}{' or more' * (num_long == MOST_READ)} of {len(tasks)}"
         raise ValueError(
-            f"{num_long} of {len(tasks)} {what} can never be played: the policy reads {scene.context} tokens, and "
-            f"sampling.max_tokens={max_tokens} leaves {max(room, 0)} of them for a prompt. The longest prompt, of task "
-            f"{longest!r}, has {lengths[longest]}. Lower sampling.max_tokens, shorten these prompts or leave them out, "
-            "or take a policy that reads more."
+            f"{count} {what} can never be played: the policy reads {scene.context} tokens, and sampling.max_tokens="
+            f"{max_tokens} leaves {max(room, 0)} of them for a prompt. The longest prompt, of task {longest!r}, has "
+            f"{lengths[longest]}. Lower sampling.max_tokens, shorten these prompts or leave them out, or take a policy "
+            "that reads more."
         )
+
+
+def _size(task: Task) -> int:
+    """Bytes of a prompt: what has most of them has nearly the most tokens."""
+    texts = [task.prompt] if isinstance(task.prompt, str) else [message["content"] for message in task.prompt]
+    return sum(len(text.encode(errors="replace")) for text in texts)
 
 
 def _prompt_length(task: Task, codec: Codec) -> int:
@@ -91,7 +103,15 @@ def _unstartable(what: str, tasks: Sequence[Task], scene: Scene, max_tokens: int
             return []
         failures |= try_start(scene, others, max_tokens)
     (first, reason), *_ = failures.items()
-    told = f"the environment does not start on task {first!r} of {what}: {last_line(reason)}."
+    told = f"the environment does not start on task {first!r} of {what}: {last_line(reason)}{_place(reason)}"
+    told += "" if told.endswith("?") else "."
     if len(failures) > len(others):
-        raise ValueError(told if reason.startswith(last_line(reason)) else f"{told}\n\n{reason}")
+        raise ValueError(told)
     return [f"{told} An episode of such a task is lost."]
+
+
+def _place(reason: str) -> str:
+    """Of a traceback, the last line of a person's own code."""
+    frames = re.findall(r'File "(.+)", line (\d+)', reason)
+    own = [f" ({file}, line {line})" for file, line in frames if not any(part in file for part in NOT_OWN)]
+    return own[-1] if own else ""

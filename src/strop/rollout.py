@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -24,19 +24,14 @@ from strop.types import (
     Env,
     Environment,
     Episode,
-    Extras,
     NonFinite,
-    Policy,
     Sampler,
     Sampling,
     Source,
     Step,
-    Stopped,
     Task,
-    TaskSource,
     Tokens,
     Turn,
-    Unscored,
     prompt_flaw,
     returned,
 )
@@ -72,78 +67,6 @@ class _Play:
     turns: list[Turn] = field(default_factory=list)
     end: End | None = None
     error: str = ""
-
-
-class EmbeddedEngine:
-    """The default RolloutEngine: it plays in this process, with any sampler."""
-
-    def __init__(
-        self,
-        scene: Scene,
-        sampler: Sampler,
-        sampling: Sampling,
-        group_size: int,
-        prompts_per_step: int,
-        extras: Extras | None = None,
-    ) -> None:
-        self.scene, self.sampler, self.sampling = scene, sampler, sampling
-        self.group_size, self.prompts_per_step, self.extras = group_size, prompts_per_step, extras or Extras()
-
-    def publish(self, policy: Policy) -> None:
-        """Act with the newest weights: a sampler that shares them copies nothing."""
-        self.sampler.publish(policy)
-
-    def rollout(self, tasks: TaskSource, step: int) -> list[Episode]:
-        """`prompts_per_step` tasks, `group_size` episodes of each, scored; and what `extras` asks for.
-
-        Raises Stopped if too few groups are accepted.
-        """
-        episodes: list[Episode] = []
-        played = accepted = 0
-        while played < self._most_tasks:
-            chosen = tasks.next(min(self.prompts_per_step - accepted, self._most_tasks - played))
-            groups = self._play(chosen, step, played)
-            episodes += [episode for group in groups for episode in group]
-            played, accepted = played + len(chosen), accepted + sum(map(self._accepts, groups))
-            if self.extras.accepts is None or accepted == self.prompts_per_step:
-                return episodes
-        raise Stopped(
-            f"step {step} played {played} tasks and found {accepted} of {self.prompts_per_step} groups that can teach: "
-            "in the others every answer has the same reward, because the task is solved or out of reach. If the tasks "
-            "are solved, training is done; else take other tasks, raise group_size or algorithm.oversampling, or use "
-            "GRPO, which learns from what there is."
-        )
-
-    @property
-    def _most_tasks(self) -> int:
-        return self.prompts_per_step * self.extras.oversampling
-
-    def _play(self, tasks: Sequence[Task], step: int, played: int) -> list[list[Episode]]:
-        """Each task's group. `played` tasks of this step came before: dice and numbers go on behind theirs."""
-        size, sampling = self.group_size, self.sampling.at(step)
-        episodes = play(self.scene, tasks, size, self.sampler, sampling, "train", step, played, self._most_tasks)
-        groups = [episodes[i : i + size] for i in range(0, len(episodes), size)]
-        if self.extras.greedy:
-            greedy = replace(sampling, temperature=0.0, epsilon=0.0)
-            alone = play(self.scene, tasks, 1, self.sampler, greedy, "greedy", step, played, self._most_tasks)
-            groups = [[*group, one] for group, one in zip(groups, alone, strict=True)]
-        return groups
-
-    def _accepts(self, group: Sequence[Episode]) -> bool:
-        returns = [episode.reward for episode in group if episode.source is not Source.GREEDY]
-        scored = [reward for reward in returns if not isinstance(reward, Unscored)]
-        return self.extras.accepts is None or self.extras.accepts(scored)
-
-
-class OfflineEngine:
-    """Plays nothing: for algorithms that learn from data."""
-
-    def publish(self, policy: Policy) -> None:
-        """Nobody acts."""
-
-    def rollout(self, tasks: TaskSource, step: int) -> list[Episode]:
-        """No episode."""
-        return []
 
 
 def play(
@@ -187,14 +110,13 @@ def play(
 def _start(scene: Scene, plays: list[_Play], purpose: str, max_tokens: int) -> None:
     """Make the environments and read their first text. A task that cannot start FAILS its episode."""
 
-    def begin(one: _Play) -> Callable[[], tuple[Any, Any]]:
-        def call() -> tuple[Any, Any]:
-            env = scene.environment(one.task, stream(scene.seed, f"environment/{purpose}", *one.seed[1:]))
-            return env, env.start() if isinstance(env, Env) else None
+    def begin(one: _Play) -> tuple[Any, Any]:
+        env = scene.environment(one.task, stream(scene.seed, f"environment/{purpose}", *one.seed[1:]))
+        return env, env.start() if isinstance(env, Env) else None
 
-        return call
-
-    results = side_by_side([begin(one) for one in plays], scene.environment_seconds, "the start of the environment")
+    results = side_by_side(
+        [partial(begin, one) for one in plays], scene.environment_seconds, "the start of the environment"
+    )
     for one, result in zip(plays, results, strict=True):
         if isinstance(result, BaseException):
             _fail(one, trace(result))
@@ -216,21 +138,16 @@ def try_start(scene: Scene, tasks: Sequence[Task], max_tokens: int) -> dict[str,
     """By task, why its episode could not begin; those that can are closed again. They have dice of their own."""
     plays = [_Play("", task, 0, (scene.seed, 0, i)) for i, task in enumerate(tasks)]
     _start(scene, plays, "trial", max_tokens)
-    open_ones = [one.env for one in plays if one.env is not None]
-    side_by_side([env.close for env in open_ones], scene.environment_seconds, "environment.close")
-    return {one.task.id: one.error for one in plays if one.error}
+    failures = {one.task.id: one.error for one in plays if one.error}
+    _close(scene, plays)
+    return failures
 
 
 def _act(scene: Scene, plays: list[_Play], completions: list[Completion], sampling: Sampling) -> None:
     """Give each live episode its completion, and take the environment's answer."""
     texts = [scene.codec.decode(completion.tokens) for completion in completions]
-
-    def answer(one: _Play, text: str) -> Callable[[], object]:
-        env = one.env
-        assert env is not None
-        return lambda: env.step(text)
-
-    calls = [answer(one, text) for one, text in zip(plays, texts, strict=True)]
+    envs = [one.env for one in plays if one.env is not None]
+    calls = [partial(env.step, text) for env, text in zip(envs, texts, strict=True)]
     results = side_by_side(calls, scene.environment_seconds, "environment.step")
     for one, completion, text, result in zip(plays, completions, texts, results, strict=True):
         if not isinstance(result, Step):

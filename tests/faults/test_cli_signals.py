@@ -1,4 +1,4 @@
-"""Ctrl-C and a closed pipe, in a process of their own."""
+"""Ctrl-C, SIGTERM and a closed pipe, in a process of their own."""
 
 import os
 import signal
@@ -24,7 +24,30 @@ def recipe():
         threads=1,
     )
 """
+SLOW = """
+import time
+import strop
+
+
+def slow(task, episode):
+    open("judging", "w").close()
+    time.sleep(0.05)
+    return 1.0
+
+
+def recipe():
+    return strop.TrainConfig(
+        policy=strop.policies.Table.Config(words=["a", "b"]),
+        tasks=[strop.Task("one", "a")],
+        held_out=[strop.Task(f"{i}", "b") for i in range(40)],
+        rewards=[slow],
+        algorithm=strop.algorithms.REINFORCE.Config(),
+        sampling=strop.Sampling(max_tokens=1),
+        threads=1,
+    )
+"""
 pytestmark = pytest.mark.crash
+SIGNALS = [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
 STROP = [sys.executable, "-c", "import sys; from strop.cli.main import main; sys.exit(main())"]
 
 
@@ -45,11 +68,12 @@ def start(tmp_path):
     return process
 
 
-def test_ctrl_c_saves_says_how_to_go_on_and_exits_130(tmp_path):
+@pytest.mark.parametrize(("number", "code"), SIGNALS)
+def test_a_signal_saves_says_how_to_go_on_and_ends_with_its_code(tmp_path, number, code):
     process = start(tmp_path)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     out, err = process.communicate(timeout=60)
-    assert process.returncode == 130, err
+    assert process.returncode == code, err
     assert "strop train mine.py --resume --run r" in err
     assert "Traceback" not in err
     assert "tokens/s" in out
@@ -59,17 +83,57 @@ def test_ctrl_c_saves_says_how_to_go_on_and_exits_130(tmp_path):
     assert done.returncode == 0, done.stderr
 
 
-def test_second_ctrl_c_stops_at_once(tmp_path):
+@pytest.mark.parametrize(("number", "code"), SIGNALS)
+def test_the_second_signal_stops_at_once(tmp_path, number, code):
     process = start(tmp_path)
     process.send_signal(signal.SIGSTOP)  # so that both arrive before a step can end
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     process.send_signal(signal.SIGCONT)
     time.sleep(0.002)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, err = process.communicate(timeout=60)
-    assert process.returncode == 130, err
+    assert process.returncode == code, err
     assert "--resume --run r" in err
     assert "Traceback" not in err
+
+
+def test_a_judgement_ends_before_sigterm_does_and_what_was_judged_is_kept(tmp_path):
+    (tmp_path / "mine.py").write_text(SLOW)
+    process = subprocess.Popen(
+        [*STROP, "train", "mine.py", "--run", "r"],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "judging").is_file():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 143, err
+    assert "--resume --run r" in err
+    assert "held-out after 0 steps" in err
+    assert "step 1/" not in err
+
+
+def test_sigterm_before_the_first_step_leaves_nothing(tmp_path):
+    (tmp_path / "mine.py").write_text("import time\nopen('loading', 'w').close()\ntime.sleep(60)\n")
+    process = subprocess.Popen(
+        [*STROP, "train", "mine.py", "--run", "r"], cwd=tmp_path, stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "loading").is_file():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 143, err
+    assert "interrupted" in err
+    assert "Traceback" not in err
+    assert not (tmp_path / "r").exists()
 
 
 def test_a_closed_pipe_is_no_error(tmp_path):

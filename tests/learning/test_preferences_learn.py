@@ -19,12 +19,13 @@ from strop.algorithms.reward_model import RewardModel
 from strop.algorithms.robust_dpo import RobustDPO
 from strop.batch import collate
 from strop.data.preferences import preferences
+from strop.engine import EmbeddedEngine
 from strop.environments.single_turn import SingleTurn
 from strop.memory import Dataset
 from strop.optimizer import SGD, AdamW
 from strop.policies.scratch import Scratch
 from strop.policies.table import Table
-from strop.rollout import EmbeddedEngine, Scene
+from strop.rollout import Scene
 from strop.samplers.local import LocalSampler
 from strop.types import Pick, Sampling, Task
 from strop.verify.learning import WANTED, WORDS

@@ -17,13 +17,14 @@ from strop.algorithms.remax import ReMax
 from strop.algorithms.rloo import RLOO
 from strop.algorithms.sft import SFT
 from strop.batch import collate
+from strop.engine import EmbeddedEngine
 from strop.environments.single_turn import SingleTurn
 from strop.functional.divergences import KL
 from strop.memory import Dataset
 from strop.optimizer import SGD, AdamW
 from strop.policies.scratch import Scratch
 from strop.policies.table import Table
-from strop.rollout import EmbeddedEngine, Scene
+from strop.rollout import Scene
 from strop.samplers.local import LocalSampler
 from strop.types import Completion, End, Episode, Pick, Sampling, Source, Stopped, Task, Turn
 

@@ -72,7 +72,7 @@ async def later():
         (lambda: Step("", end="done"), "Step.end='done'"),
         (lambda: Step("", "1.0"), "Step.reward='1.0': it is a number"),
         (lambda: Step(None), "Step.text=None: it is a text, or a list of messages"),
-        (lambda: Step("", data={"seen": {1, 2}}), "Step.data['seen'] is a set"),
+        (lambda: Step("", data={"seen": {1, 2}}), "Step.data['seen'] is of type set"),
         (lambda: Step("zebra"), "'zebra' is not in the vocabulary"),
         (sys.exit, "SystemExit"),
     ],

@@ -38,7 +38,7 @@ def test_data_that_json_would_not_give_back_is_refused(data):
 def test_a_flaw_of_data_is_named_with_its_place():
     with pytest.raises(ValueError, match=r"data\['a'\]\[1\]\['b'\] is nan"):
         strop.Task("one", "hi", data={"a": [0, {"b": float("nan")}]})
-    with pytest.raises(ValueError, match=r"data\['a'\] is a int64 \(np.int64\(3\)\): a run can keep texts"):
+    with pytest.raises(ValueError, match=r"data\['a'\] is of type int64 \(np.int64\(3\)\): a run can keep texts"):
         strop.Task("one", "hi", data={"a": np.int64(3)})
 
 
@@ -59,7 +59,10 @@ def test_an_end_is_one_of_the_ends(end):
         strop.Step("hi", end=end)
 
 
-@pytest.mark.parametrize("reward", ["1", None, [1.0], np.array([1.0]), torch.ones(1), 1j, object()], ids=repr)
+ODD = ["1", None, [1.0], np.array([1.0]), torch.ones(1), 1j, object()]
+
+
+@pytest.mark.parametrize("reward", ODD, ids=lambda one: type(one).__name__)
 def test_a_turns_reward_is_a_number(reward):
     assert as_number(reward) is None
     with pytest.raises(ValueError, match=r"Step\.reward=.*it is a number"):
@@ -111,6 +114,17 @@ def test_a_large_number_is_shown_with_its_exponent(value, text):
 def test_a_law_of_other_types_is_refused(fields, words):
     with pytest.raises(ValueError, match=r"^Sampling\..*" + words):
         strop.Sampling(**fields)
+
+
+def test_what_cannot_be_shown_is_refused_all_the_same():
+    class Shy:
+        def __repr__(self):
+            raise RuntimeError("no")
+
+    with pytest.raises(ValueError, match=r"Task\.id=<Shy, which cannot be shown: no>: it is a text"):
+        strop.Task(Shy(), "hi")
+    with pytest.raises(ValueError, match=r"Task\.id=<int, which cannot be shown"):
+        strop.Task(10**5000, "hi")
 
 
 def test_an_unscored_reason_is_a_text():

@@ -37,7 +37,7 @@ from strop.types import Batch, Last, Mean, Metrics, Policy, Sampling, State, Upd
 
 def kto_loss(ratio_E: Tensor, desirable_E: Tensor, baseline: float, beta: float) -> Tensor:
     """[E]: 1 - sigmoid(beta * (l - z0)) of a desirable answer, 1 - sigmoid(beta * (z0 - l)) of another."""
-    sign_E = torch.where(desirable_E, 1.0, -1.0).to(ratio_E.dtype)
+    sign_E = torch.ones_like(ratio_E).masked_fill(~desirable_E, -1.0)
     return torch.sigmoid(-beta * sign_E * (ratio_E - baseline))
 
 

@@ -70,6 +70,8 @@ def report(error: BaseException, with_traceback: bool = False) -> int:
         sqlite3.Error,
         SafetensorError,
     )
+    if isinstance(error, RuntimeError) and "can't allocate memory" in str(error):
+        error = MemoryError()  # torch's own words for it are not for a person
     if isinstance(error, KeyboardInterrupt):
         say("\ninterrupted")
         return exit_code(signal_of(error))
@@ -103,7 +105,7 @@ def explain(error: BaseException) -> tuple[str, str]:
     if isinstance(error, MemoryError):
         return (
             "the memory is full.",
-            "fewer samples (group_size=..., prompts_per_step=...) or a smaller micro_tokens=...",
+            "a smaller policy, fewer samples (group_size=..., prompts_per_step=...) or a smaller micro_tokens=...",
         )
     if isinstance(error, ImportError):
         return str(error), f"{sys.executable} -m pip install the package that is missing"

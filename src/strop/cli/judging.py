@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from strop.run import Run
 
 
+REWARD = "held_out/reward"
+"""Measured where something gives the answers a score."""
+
+
 @dataclass(frozen=True, slots=True)
 class Judgement:
     """What was judged, its scores, and how they differ from the start where that was judged too."""
@@ -66,7 +70,7 @@ def show(found: tuple[Judgement, Sequence[Episode], Sequence[Episode]], as_json:
         console().print()
     told = {name: value for name, value in judgement.means.items() if value or name != "unscored"}
     print_rich(pairs((name, number(value)) for name, value in told.items()))
-    side_by_side(before, after)
+    side_by_side(before, after, is_scored="reward" in judgement.scores)
 
 
 def _own(run: Run) -> tuple[Judgement, list[Episode], list[Episode]]:
@@ -77,7 +81,7 @@ def _own(run: Run) -> tuple[Judgement, list[Episode], list[Episode]]:
     after, means = run.config.judge(run.parts, step)
     ids = {task.id for task in run.config.held_out}
     start = [episode for episode in run.judged(0) if episode.task.id in ids] if step > 0 else []
-    found = compare(start, after, run.config.gold_weights) if start else []
+    found = compare(start, after, run.config.gold_weights) if start and REWARD in means else []
     return _judgement(str(run.path), step, run.config, after, means, found), start, after
 
 
@@ -108,7 +112,7 @@ def _judgement(
     means: dict[str, float],
     found: list[Verdict],
 ) -> Judgement:
-    scores = {"reward": interval(rewards_of(episodes))} if episodes else {}
+    scores = {"reward": interval(rewards_of(episodes))} if REWARD in means else {}
     if config.gold_weights:
         scores["gold"] = interval(gold_of(episodes, config.gold_weights))
     short = {name.removeprefix("held_out/"): value for name, value in means.items()}

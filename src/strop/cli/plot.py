@@ -1,6 +1,8 @@
 """draw the learning curves of one or more runs as a picture
 
-A sweep is drawn as all of its runs. The format follows the file's ending: .png, .svg or .pdf.
+A sweep is drawn as all of its runs. Judged means carry their 95 % intervals over prompts. Runs that differ in nothing
+but their seed are drawn as their mean and a band from the lowest to the highest. The format follows the file's ending:
+.png, .svg or .pdf.
 """
 
 from __future__ import annotations

@@ -164,7 +164,7 @@ def _summary(episodes: Sequence[Episode]) -> OfStart:
         groups.setdefault(episode.group, []).append(float(value))
     compared = [group for group in groups.values() if len(group) > 1]
     signal = _mean([len(set(group)) > 1 for group in compared])
-    sd, inside = _sd(returns), math.sqrt(_mean([_variance(group) for group in groups.values()]))
+    sd, inside = _sd(returns), _root_mean_square([_sd(group) for group in groups.values()])
     best, worst = max(scored, key=lambda pair: pair[1])[0], min(scored, key=lambda pair: pair[1])[0]
     return OfStart(
         groups=len({episode.group for episode in episodes}),
@@ -226,9 +226,9 @@ def _mean(values: Sequence[float]) -> float:
 
 
 def _sd(values: Sequence[float]) -> float:
-    return math.sqrt(_variance(values))
-
-
-def _variance(values: Sequence[float]) -> float:
     mean = _mean(values)
-    return _mean([(value - mean) * (value - mean) for value in values])
+    return _root_mean_square([value - mean for value in values])
+
+
+def _root_mean_square(values: Sequence[float]) -> float:
+    return math.hypot(*values) / math.sqrt(len(values)) if values else math.nan  # hypot's squares never overflow

@@ -33,6 +33,9 @@ def result(run: Run, seconds: float, as_json: bool) -> None:
         side_by_side(run.judged(judged[0]), run.judged(judged[-1]))
     elif not run.config.held_out:
         console().print("not judged: the recipe has no held-out prompts (held_out=[...]).")
+    elif texts := run.judged(run.config.steps):
+        console().print("no held-out score: the recipe has no rewards. The answers, to read:")
+        side_by_side(run.judged(0), texts, is_scored=False)
     steps = plural(sum("time/step_seconds" in one for one in metrics), "step")
     acting = f"; {speed:.0f} tokens/s while acting" if speed else ""
     console().print(f"\n{steps}; this took {timedelta(seconds=round(seconds))}{acting}")

@@ -23,8 +23,9 @@ def verdicts(found: Sequence[Verdict]) -> None:
         out.print(("warning: " if warned else "") + verdict.sentence, style="bold red" if warned else "bold")
 
 
-def side_by_side(before: Sequence[Episode], after: Sequence[Episode], n: int = 2) -> None:
-    """The first n held-out prompts, not chosen, with what was said to them before and after."""
+def side_by_side(before: Sequence[Episode], after: Sequence[Episode], is_scored: bool = True, n: int = 2) -> None:
+    """The first n held-out prompts, not chosen, with what was said to them before and after, and what it earned where
+    something pays."""
     from rich.box import ROUNDED
     from rich.table import Table
     from rich.text import Text
@@ -37,8 +38,8 @@ def side_by_side(before: Sequence[Episode], after: Sequence[Episode], n: int = 2
     out.print(f"\nthe first {len(both)} held-out prompts (not chosen), before and after", style="bold")
     for old, new in both:
         columns = Table(box=ROUNDED, padding=(0, 1), expand=True, header_style="none")
-        columns.add_column(Text(f"before, reward {_reward(old)}{cut(old)}"), ratio=1, overflow="fold")
-        columns.add_column(Text(f"after, reward {_reward(new)}{cut(new)}"), ratio=1, overflow="fold")
+        columns.add_column(Text(f"before{_earned(old, is_scored)}{cut(old)}"), ratio=1, overflow="fold")
+        columns.add_column(Text(f"after{_earned(new, is_scored)}{cut(new)}"), ratio=1, overflow="fold")
         columns.add_row(Text(said(old)), Text(said(new)))
         out.print(f"\n{asked(old)}", style="italic")
         out.print(columns)
@@ -69,5 +70,7 @@ def shortened(text: str) -> str:
     return text if len(text) <= MOST_CHARS else f"{text[:MOST_CHARS]} ... ({len(text)} characters)"
 
 
-def _reward(episode: Episode) -> str:
-    return "unscored" if isinstance(episode.reward, Unscored) else number(episode.reward)
+def _earned(episode: Episode, is_scored: bool) -> str:
+    if not is_scored:
+        return ""
+    return ", reward " + ("unscored" if isinstance(episode.reward, Unscored) else number(episode.reward))

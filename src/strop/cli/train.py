@@ -4,7 +4,7 @@ RECIPE is a name (strop list recipes) or a file with `def recipe() -> strop.Trai
 Fields are set as path.to.field=value, for example steps=20, sampling.temperature=0.7, algorithm=rloo, policy.lora=none,
 data=tasks.jsonl, rewards.length=0.5; --fields lists them all. With --resume the run goes on from its last checkpoint; a
 changed field, or a changed RECIPE, is recorded in the run as a fork. Ctrl-C, or a scheduler's SIGTERM, ends it after
-the step in progress, saved; a second one stops at once.
+the step in progress and saves it (exit codes 130 and 143); a second one stops at once.
 """
 
 from __future__ import annotations

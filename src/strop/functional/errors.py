@@ -20,5 +20,5 @@ def expectile(error: Tensor, level: float) -> Tensor:
 
     Level 0.5 gives the mean, 1 tends to the maximum.
     """
-    share = torch.where(error < 0, 1.0 - level, level)
+    share = torch.full_like(error, level).masked_fill(error < 0, 1.0 - level)  # of two numbers `where` makes a float32
     return share * error.square()

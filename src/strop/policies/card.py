@@ -71,13 +71,18 @@ def _fields(card: Card) -> str:
 
 def _made(card: Card) -> str:
     by = f"{card.algorithm}, " if card.algorithm else ""
-    text = f"Trained from {card.origin.words}, with strop {card.strop} ({by}{card.steps} steps)."
+    steps = f"{card.steps} step{'' if card.steps == 1 else 's'}"
+    text = f"Trained from {card.origin.words}, with strop {card.strop} ({by}{steps})."
     return f"{text}\n\n    {without_folders(card.command)}" if card.command else text
 
 
 def without_folders(command: str) -> str:
     """A command as everybody may read it: folders on its author's machine are left out of its paths."""
-    return shlex.join(FOLDERS.sub(r"\1", word) for word in shlex.split(command))
+    try:
+        words = shlex.split(command)
+    except ValueError:  # who calls strop.train may write what they like
+        words = command.split()
+    return shlex.join(FOLDERS.sub(r"\1", word) for word in words)
 
 
 def _code(card: Card, codec: Codec) -> str:
@@ -124,7 +129,7 @@ def _notes(usage: Usage, codec: Codec, tokenizer: Any) -> list[str]:
     explored = f", and {sampling.epsilon:.0%} of the tokens drawn from all alike" if sampling.epsilon else ""
     cut = "" if sampling.top_p < 1 or sampling.top_k else ", with nothing cut off by top-p or top-k"
     stops = ", ".join(f"`{token}`" for token in tokenizer.convert_ids_to_tokens(sorted(codec.stop)))
-    notes = [f"- Trained and judged at {law}{cut}{explored}; at most {sampling.max_tokens} tokens an answer."]
+    notes = [f"- Sampled at {law}{cut}{explored}; at most {sampling.max_tokens} tokens an answer."]
     notes += [f"- An answer ends with {stops}." if stops else "- Nothing ends an answer but its length."]
     if not isinstance(codec, HFCodec) or not codec.has_template or isinstance(usage.prompt, tuple):
         return ["\n".join(notes)]

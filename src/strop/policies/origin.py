@@ -56,7 +56,8 @@ def _of_folder(folder: Path) -> Origin:
     licence = {name: found[name] for name in LICENCE_FIELDS if isinstance(found.get(name), str)}
     if TAG not in (found.get("tags") or ()):
         return Origin(f"the local folder `{folder.name}`", licence=licence)
-    hub_id = str(found.get("base_model") or "")
+    base = found.get("base_model")
+    hub_id = base if isinstance(base, str) else ""
     return Origin(f"`{folder.name}`, which strop trained" + (f" from `{hub_id}`" if hub_id else ""), hub_id, licence)
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from strop.rewards.group import GroupReward
-from strop.types import Episode, Task, Unscored, shown
+from strop.types import Episode, Task, Unscored, as_number, returned, shown
 
 _OWN_NAMES = ("prompts", "completions", "completion_ids", "answer")
 
@@ -40,7 +40,9 @@ class FromTRL:
         return getattr(self.function, "__name__", type(self.function).__name__)
 
     def __call__(self, task: Task, episodes: Sequence[Episode]) -> list[float | Unscored]:
-        scores = self.function(**self.arguments(task, episodes))
+        scores: object = self.function(**self.arguments(task, episodes))
+        if not isinstance(scores, Iterable):
+            raise ValueError(f"the TRL reward {self.__name__} returned {returned(scores)}: it returns a list.")
         return [
             Unscored(f"{self.__name__} returned None") if score is None else _number(self.__name__, score)
             for score in scores
@@ -77,9 +79,9 @@ def _columns(task: Task, num_episodes: int) -> dict[str, list[Any]]:
     return columns | ({"answer": [task.answer] * num_episodes} if task.answer else {})
 
 
-def _number(name: str, score: float) -> float:
+def _number(name: str, score: object) -> float:
     """A plain float: torch and numpy scalars would not go into a run."""
-    value = float(score)
-    if math.isinf(value):
-        raise ValueError(f"the TRL reward {name} returned {value}: a reward is a finite number or None.")
+    value = as_number(score)
+    if value is None or math.isinf(value):
+        raise ValueError(f"the TRL reward {name} returned {shown(score)}: a reward is a finite number or None.")
     return value

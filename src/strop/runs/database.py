@@ -31,11 +31,11 @@ def for_writing(path: Path, is_new: bool = False) -> sqlite3.Connection:
     with writing("the run's database", path), readable(path), ExitStack() as opened:
         connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None)
         opened.callback(connection.close)
+        if not is_new:
+            schema.refuse_empty(connection, str(path))
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
-        if not is_new:
-            schema.refuse_empty(connection, str(path))
         schema.migrate(connection, str(path))
         opened.pop_all()
     return connection
@@ -86,8 +86,8 @@ def require_same(path: Path, opened: Identity) -> None:
         found = None
     if found != opened:
         raise Gone(
-            f"{path.parent} was deleted, moved or replaced while it was being written. The run stops here, and nothing "
-            "is written in its place."
+            f"{path.parent} is no longer this run: its {path.name} was deleted, moved or replaced while it was being "
+            "written. The run stops here, and writes nothing in its place."
         )
 
 

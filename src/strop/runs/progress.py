@@ -17,8 +17,6 @@ from strop.words import plural
 
 _BAR = 20
 LOSS = "optimizer/loss"
-_SILENT = ("held_out/unscored", "held_out/failed")
-"""Shares that are told only where they are not 0."""
 _FACTS = (
     ("reward/mean", "reward {}", 3),
     ("held_out/reward", "held-out {}", 3),
@@ -88,10 +86,13 @@ class Progress:
         """The policy after `step` done steps has been judged."""
         self._held_out = dict(metrics)
         self._facts = facts({**self._metrics, **metrics}) if self._metrics else ""
-        told = {
-            name: value for name, value in metrics.items() if math.isfinite(value) and (value or name not in _SILENT)
-        }
-        scores = ", ".join(f"{name.removeprefix('held_out/')} {decimals(value)}" for name, value in told.items())
+        lost = metrics.get("held_out/unscored")  # told where something was
+        told = {name: value for name, value in metrics.items() if math.isfinite(value)}
+        scores = ", ".join(
+            f"{name.removeprefix('held_out/')} {decimals(value)}"
+            for name, value in told.items()
+            if lost or name != "held_out/unscored"
+        )
         self._print(f"held-out after {plural(step, 'step')}: {scores}")
         self._begin("")
 

@@ -63,8 +63,8 @@ def _json_flaw(value: object, place: str, depth: int) -> str:
             return ""
         return next(filter(None, (_json_flaw(item, f"{place}[{i}]", depth + 1) for i, item in enumerate(value))), "")
     return (
-        f"{place} is a {type(value).__name__} ({shown(value)}): a run can keep texts, numbers, True and False, None, "
-        "lists, and dicts of them"
+        f"{place} is of type {type(value).__name__} ({shown(value)}): a run can keep texts, numbers, True and False, "
+        "None, lists, and dicts of them"
     )
 
 

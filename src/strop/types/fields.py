@@ -114,5 +114,8 @@ def _words(hint: Any) -> str:
 
 def shown(value: object) -> str:
     """A value in one short line."""
-    text = " ".join(repr(value).split())
+    try:
+        text = " ".join(repr(value).split())
+    except Exception as error:  # the boundary to a person's __repr__; Python itself refuses ints of 4300 digits
+        return f"<{type(value).__name__}, which cannot be shown: {error}>"
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."

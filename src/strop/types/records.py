@@ -114,6 +114,8 @@ class Step:
     def __post_init__(self) -> None:
         if type(self.reward) is not float and (number := as_number(self.reward)) is not None:
             object.__setattr__(self, "reward", number)
+        if type(self.text) is str and type(self.reward) is float and self.end is None and self.data == {}:
+            return  # most steps of most environments
         if flaw := _step_flaw(self):
             raise ValueError(f"Step.{flaw}.")
 

@@ -13,15 +13,22 @@ from torch import Tensor
 
 from strop.algorithms.reinforce_pp import REINFORCEPlusPlus
 from strop.algorithms.remax import ReMax
+from strop.codec import WordCodec
+from strop.engine import EmbeddedEngine
+from strop.environments.single_turn import SingleTurn
 from strop.functional.divergences import KL
 from strop.optimizer import AdamW
-from strop.types import Completion, Episode, Pick, Source, Unscored
+from strop.policies.table import Table
+from strop.rollout import Scene
+from strop.samplers.local import LocalSampler
+from strop.types import Completion, Episode, Pick, Sampling, Source, Task, Unscored
 from strop.verify.answers import answered
 from strop.verify.checks import Gap
 from strop.verify.episodes import batch_of, episode, turn
 from strop.verify.policy_gradient import EXACT, build, rewards_of
 from strop.verify.ratios import over_all_tokens
 from strop.verify.tree import PROMPT, Tree, ascent, expected_ascent, relative, table_tree
+from strop.verify.worlds import Tasks
 
 
 def with_greedy(tree: Tree, rewards: Sequence[float | Unscored], baseline: float | Unscored) -> Episode:
@@ -70,6 +77,24 @@ def check_remax_advantage() -> Gap:
         for one, reward, score in zip(tree.episodes(rewards), rewards, tree.score(), strict=True)
     ]
     return Gap(max(gaps), EXACT)
+
+
+def check_remax_plays_greedily() -> Gap:
+    """ReMax: the greedy episode takes the likeliest token, though the run explores at random: so many do not."""
+    words = ("red", "green", "blue")
+    policy, codec = Table(4), WordCodec(words, has_end=True)
+    for row, prompt in enumerate(words):
+        policy.row(codec.start(prompt))
+        with torch.no_grad():
+            policy.weight[row, (row + 1) % len(words)] = 0.1
+    scene = Scene(environment=SingleTurn, rewards={}, codec=codec, context=None, seed=0)
+    exploring = Sampling(temperature=1.5, epsilon=0.9, max_tokens=1)
+    engine = EmbeddedEngine(scene, LocalSampler(policy, codec.stop), exploring, 8, len(words), ReMax.Config.extras)
+    played = engine.rollout(Tasks([Task(word, word) for word in words]), 0)
+    greedy = [one for one in played if one.source is Source.GREEDY]
+    said = [(str(one.task.prompt), one.text, one.turns[0].completion.logprobs) for one in greedy]
+    wanted = [(word, words[(i + 1) % len(words)], (0.0,)) for i, word in enumerate(words)]
+    return Gap(float(sum(a != b for a, b in zip(said, wanted, strict=False)) + abs(len(said) - len(wanted))), 0.0)
 
 
 def check_reinforce_pp() -> Iterator[Gap]:

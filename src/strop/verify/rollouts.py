@@ -7,19 +7,21 @@ sampled: whoever encodes a text again is found out.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from strop.algorithms.dapo import DAPO
 from strop.batch import collate
 from strop.codec import ByteCodec
+from strop.engine import EmbeddedEngine
 from strop.policies.table import Table
 from strop.rollout import Scene, play
 from strop.samplers.local import LocalSampler
-from strop.types import End, Episode, Pick, Sampling, Step, Task, Tokens
+from strop.types import End, Episode, Pick, Sampling, State, Step, Stopped, Task, Tokens
 from strop.verify.checks import Gap
 from strop.verify.tree import random_weights, set_weights
 
@@ -117,3 +119,54 @@ def check_cut() -> Gap:
         wrong += cut != any(turn.completion.tokens[-1] != CODEC.end for turn in talk.turns)
         wrong += talk.end is not End.TERMINATED  # how an episode ends is for the environment to say
     return Gap(float(wrong), 0.0)
+
+
+class Queue:
+    """Tasks in order, round and round."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.names, self.at = names, 0
+
+    def next(self, n: int) -> list[Task]:
+        found = [self.names[(self.at + i) % len(self.names)] for i in range(n)]
+        self.at += n
+        return [Task(name, name) for name in found]
+
+    def state_dict(self) -> State:
+        return {}
+
+    def load_state_dict(self, state: State) -> None:
+        """There is nothing to go on from."""
+
+
+def rounds(names: Sequence[str], oversampling: int) -> int:
+    """How many groups of 2 are played until 2 of them differ in their rewards; 0 where the step gives up.
+
+    The members of a task called "odd" earn 0 and 1, those of any other one 1.
+    """
+    scene = Scene(
+        environment=Talk,
+        rewards={"r": (lambda task, one: float(task.id != "odd" or one.seed[-1] % 2), 1.0)},
+        codec=CODEC,
+        context=None,
+        seed=0,
+    )
+    extras = DAPO.Config(oversampling=oversampling).extras
+    sampler = LocalSampler(Table(CODEC.size, order=1, capacity=CODEC.size), CODEC.stop)
+    engine = EmbeddedEngine(scene, sampler, Sampling(max_tokens=1), 2, 2, extras)
+    try:
+        return len({one.group for one in engine.rollout(Queue(names), 0)})
+    except Stopped:
+        return 0
+
+
+def check_dapo_plays_on() -> Iterator[Gap]:
+    """DAPO: tasks are played until enough groups differ, and no more than it may: so many groups too many."""
+    for names, oversampling, wanted in (
+        (["odd"], 1, 2),
+        (["even", "odd"], 3, 4),  # two tasks, of which one counts; then one at a time, which does not and does
+        (["even", "odd"], 1, 0),
+        (["even"], 3, 0),
+    ):
+        gap = abs(rounds(names, oversampling) - wanted)
+        yield Gap(float(gap), 0.0, f"{' and '.join(names)}, {oversampling} times")

@@ -168,6 +168,7 @@ def test_an_exported_folder_hands_its_base_and_licence_on(strop, exported, tmp_p
         ("strop train ~/x.py 'policy.model=/home/my own/tiny/' a=b", "strop train x.py policy.model=tiny/ a=b"),
         ("strop train ../a/x.py policy=owner/name data=d/e.jsonl", "strop train x.py policy=owner/name data=d/e.jsonl"),
         ("strop train story algorithm.optimizer.lr=0.05", "strop train story algorithm.optimizer.lr=0.05"),
+        ("it's /home/me/mine.py", """'it'"'"'s' mine.py"""),
     ],
 )
 def test_a_command_is_shown_without_the_folders_of_its_author(command, shown):

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from strop.cli.output import number, spread
+from strop.cli.output import number
 from strop.evaluate import Interval
 from strop.runs.progress import facts
 from strop.verdicts import Verdict
@@ -23,9 +23,8 @@ def test_a_number_is_short(value, text):
 
 def test_every_place_that_shows_a_number_shows_few_digits():
     texts = [
-        spread(HUGE),
         str(HUGE),
-        Verdict("reward", HUGE, HUGE, HUGE, 20).sentence,
+        Verdict("reward", HUGE, HUGE, HUGE, 20, 20).sentence,
         facts({"reward/mean": 1e300, "held_out/reward": -1e300, "rollout/length": 1e12, "time/tokens_per_second": 1e9}),
     ]
     for text in texts:

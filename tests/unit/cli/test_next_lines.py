@@ -109,6 +109,23 @@ def test_next_lines_work_when_typed(strop, write, text, verbs, monkeypatch):
         assert typed.code == 0, typed.err
 
 
+def test_what_nothing_rewards_has_no_held_out_score_but_texts(strop, write):
+    text = WITHOUT_REWARD.replace("NAME", "SFT").replace(
+        "algorithm=",
+        'sampling=strop.Sampling(max_tokens=2), held_out=[strop.Task("judged", "a b")],\n        algorithm=',
+    )
+    said = strop("train", write(text), "--run", "runs/r")
+    assert said.code == 0, said.err
+    assert "no held-out score" in said.out
+    assert "before" in said.out
+    assert "before, reward" not in said.out
+    assert "reward" not in said.err.split("judging", 1)[1]
+    judged = strop("eval", "r")
+    assert judged.code == 0, judged.err
+    assert json.loads(strop("eval", "r", "--json").out)["scores"] == {}
+    assert "held_out/reward" not in strop("show", "r").out
+
+
 def test_a_reward_model_says_how_to_read_its_scores(strop, write):
     said = strop("train", write(JUDGE), "--run", "runs/r")
     (line,) = [line.strip() for line in said.err.splitlines() if "TrainedScore" in line]

@@ -215,6 +215,17 @@ def test_ctrl_c_finishes_the_step_and_saves(directory):
     assert signal.getsignal(signal.SIGINT) is before
 
 
+def test_an_error_in_the_loop_leaves_no_handler_behind(directory):
+    """The generator of `steps` is suspended where the loop's body raised, for as long as the error is looked at."""
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    recorder = make_recorder(directory)
+    steps = recorder.steps(make_parts(), 10)
+    next(steps)
+    recorder.close()
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+    steps.close()
+
+
 def test_a_second_ctrl_c_stops_at_once(directory):
     before = signal.getsignal(signal.SIGINT)
     with make_recorder(directory) as recorder, pytest.raises(KeyboardInterrupt):

@@ -1,6 +1,7 @@
 """A run's folder: made once, locked by one writer, found by name."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -8,7 +9,7 @@ import pytest
 import torch
 
 from strop.runs import provenance
-from strop.runs.directory import RunDirectory, find_run, is_run, parse_run
+from strop.runs.directory import RunDirectory, claim, find_run, give_back, is_run, parse_run
 
 CONFIG = {"steps": 3}
 
@@ -106,3 +107,55 @@ def test_provenance_says_where_a_run_came_from_and_what_differs():
     now = provenance.collect(seed=1, dtype="bfloat16", threads=1, data={"tasks": "b"})
     changed = [line.split(":")[0] for line in provenance.differences(then, now)]
     assert changed == ["threads", "dtype", "data.tasks"]
+
+
+def test_claimed_folders_are_each_given_once(tmp_path):
+    base = tmp_path / "runs" / "now"
+    assert [claim(base).name for _ in range(3)] == ["now", "now-2", "now-3"]
+    give_back(base.with_name("now-2"))
+    assert claim(base).name == "now-2"
+    (tmp_path / "runs" / "now" / "mine").write_text("precious")
+    give_back(base)
+    assert (base / "mine").is_file()
+
+
+def test_processes_that_claim_at_once_get_folders_of_their_own(tmp_path):
+    script = (
+        "import sys; from strop.runs.directory import RunDirectory; from pathlib import Path\n"
+        "print('ready', flush=True); sys.stdin.readline()\n"
+        "for _ in range(20): print(RunDirectory.create_new(Path(sys.argv[1]), {'mine': sys.argv[2]}, {}).path)"
+    )
+    every = [
+        subprocess.Popen(
+            [sys.executable, "-c", script, str(tmp_path / "run"), name],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        )
+        for name in "ab"
+    ]  # fmt: skip
+    for process in every:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    for process in every:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    made = [process.communicate(timeout=60)[0].split() for process in every]
+    assert len({*made[0], *made[1]}) == len(made[0]) + len(made[1]) == 40
+    for name, paths in zip("ab", made, strict=True):
+        assert {RunDirectory.open(path).config()["mine"] for path in paths} == {name}
+
+
+def test_of_two_that_make_the_same_folder_one_is_told(tmp_path, monkeypatch):
+    rename = os.rename
+
+    def while_another_does(source, target):
+        monkeypatch.setattr(os, "rename", rename)
+        RunDirectory.create(tmp_path / "run", {"who": "other"}, {})
+        source.rename(target)
+
+    monkeypatch.setattr(os, "getpid", iter([1, 2]).__next__)
+    monkeypatch.setattr(os, "rename", while_another_does)
+    with pytest.raises(ValueError, match="exists and is not empty"):
+        RunDirectory.create(tmp_path / "run", {"who": "me"}, {})
+    assert RunDirectory.open(tmp_path / "run").config() == {"who": "other"}
+    assert [entry.name for entry in tmp_path.iterdir()] == ["run"]

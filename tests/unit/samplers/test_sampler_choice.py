@@ -9,12 +9,12 @@ import pytest
 import strop
 from exact.build import transformer
 from strop import spec
+from strop.engine import EmbeddedEngine
 from strop.functional.corrections import Correction
 from strop.overrides import apply
 from strop.plan import make_plan
 from strop.policies.table import Table
 from strop.recipes import copy_word
-from strop.rollout import EmbeddedEngine
 from strop.run import _gap_tolerance
 from strop.runs.progress import Progress
 from strop.samplers import EightBit, LocalSampler, OpenVINO, _openvino_engine, openvino

@@ -1,0 +1,172 @@
+"""Episodes in which everything happens at once, as records and as a slow reader sees them.
+
+Turns that extend what stood and turns that rewrite it, tokens of the environment in between, unequal lengths and
+weights, Unscored and FAILED members, ties, a group that ties as a whole, one whose only scored member stands alone, a
+cut answer, time-outs, a turn and an episode in which nothing is said, and log-probs of another law than the learner's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from strop.types import Completion, End, Episode, Part, Pick, Sampling, Source, Tokens, Turn, Unscored
+from strop.verify.chunked import Numbers
+from strop.verify.episodes import episode
+
+LAW = Sampling(temperature=0.7, epsilon=0.2, max_tokens=4)
+"""What the episodes are played with."""
+ACTED = Numbers.random(seed=3)
+"""The policy that played them: not the one that learns."""
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """One token that was said: what stood before it, the log-prob that was recorded, the reward that fell on it.
+
+    `opening` counts the tokens before the first act of its row.
+    """
+
+    prefix: Tokens
+    token: int
+    acted: float
+    reward: float
+    opening: int
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """A pick, read slowly: its acts in order, and `behind`, where a value stands for what follows (empty: nothing
+    does). `total` is the whole episode's reward, None where it is Unscored; then the weight is 0."""
+
+    acts: list[Act]
+    behind: Tokens
+    total: float | None
+    weight: float
+    group: int
+    version: int
+    is_cut: bool
+    source: Source
+
+    @property
+    def after(self) -> list[Tokens]:
+        """What stands before the next decision of each act; empty where nothing follows."""
+        return [*(act.prefix for act in self.acts[1:]), self.behind][: len(self.acts)]
+
+
+def said(prompt: Tokens, tokens: Tokens, reward: float = 0.0, is_known: bool = True, is_cut: bool = False) -> Turn:
+    """A turn whose log-probs are those of ACTED under LAW."""
+    places = [(*prompt, *tokens[:t]) for t in range(len(tokens))]
+    laws = ACTED.laws(places, LAW).log().tolist()
+    logprobs = tuple(law[token] for law, token in zip(laws, tokens, strict=True)) if is_known else None
+    return Turn(prompt, Completion(tokens, logprobs, "length" if is_cut else "stop"), "", reward)
+
+
+def episodes() -> list[Episode]:
+    """Four groups, their numbers out of order."""
+    steps = {
+        "steps": Part(0.5, 1.1, tokens=(0.2, -0.4, 1.3)),
+        "turns": Part(2.0, -0.1, turns=(0.3, -0.4)),
+        "gold/x": Part(0.0, 5.0),
+    }
+    late = {"late": Part(0.7, 0.9)}
+    found = [
+        episode(said((1,), (2, 3), 0.3), said((1, 2, 3, 0), (1,)), group=7, parts=steps),
+        episode(said((1,), (0,)), said((2,), (3, 1, 2), -0.6), reward=0.1, group=7),
+        episode(
+            said((1,), (3, 3, 1, 0), is_cut=True), group=7, reward=1.2, end=End.TRUNCATED, final=(1, 3, 3, 1, 0, 2)
+        ),
+        episode(said((1,), (2, 0), is_known=False), group=7, reward=Unscored("judge")),
+        episode(said((1,), ()), group=7, reward=-0.2),
+        episode(said((1,), (0, 2)), group=7, reward=1 / 3),
+        episode(said((1,), (1, 3, 2)), group=7, reward=1 / 3),
+        episode(said((2, 0), (1, 2, 0)), group=3, reward=1 / 3),
+        episode(
+            said((2, 0), (1,), 0.4), said((2, 0, 1, 3), (0, 2)), said((2, 0, 1, 3, 0, 2, 1), (), 0.15),
+            said((3,), (3, 1), -0.25), group=3, parts=late, end=End.TRUNCATED, final=(0, 1),
+        ),
+        episode(said((2, 0), (2, 2)), group=3, reward=1.0, end=End.FAILED),
+        episode(group=3, reward=1.0, end=End.FAILED),
+        episode(said((2, 0), (3, 0, 1)), group=3, reward=2 / 3),
+        episode(said((3,), (0,)), group=5, reward=0.6),
+        episode(said((3,), (1, 0, 2), is_cut=True), group=5, reward=0.6),
+        episode(said((0,), (2, 1)), group=9, reward=-1.1),
+        episode(said((0,), (1,)), group=9, reward=Unscored("judge")),
+    ]  # fmt: skip
+    return [replace(one, id=str(i), version=(6, 6, 5, 6, 6, 4, 6, 3, 6)[i % 9]) for i, one in enumerate(found)]
+
+
+WEIGHTS = (1.0, 2.0, 0.5, 1.0, 1.0, 1.0, 0.7, 2.0, 1.0, 1.0, 1.0, 0.4, 1.0, 1.5, 1.0, 1.0)
+
+
+def picks() -> list[Pick]:
+    """The whole episodes, with unequal weights."""
+    return [Pick(one, weight=weight) for one, weight in zip(episodes(), WEIGHTS, strict=True)]
+
+
+def written() -> list[Pick]:
+    """The same as data; one of them has the weight 0."""
+    found = [replace(pick, episode=replace(pick.episode, source=Source.DATA)) for pick in picks()]
+    return [replace(pick, weight=0.0) if i == 6 else pick for i, pick in enumerate(found)]
+
+
+def parts() -> list[Pick]:
+    """The same for what learns from a memory: some picks are turns of an episode, and follow one another."""
+    every = picks()
+    joined, rewritten, long = every[0].episode, every[1].episode, every[8].episode
+    return [
+        *every,
+        Pick(joined, turn=0, weight=0.8), Pick(joined, turn=1, weight=1.2), Pick(rewritten, turn=0),
+        Pick(long, turn=0, length=2, weight=0.6), Pick(long, turn=1, length=2), Pick(long, turn=3),
+    ]  # fmt: skip
+
+
+def read(pick: Pick) -> Story:
+    """By the rules that the records state, turn by turn."""
+    one = pick.episode
+    first = 0 if pick.turn is None else pick.turn
+    last = len(one.turns) if pick.turn is None else first + pick.length
+    total = one.reward
+    is_scored = not isinstance(total, Unscored)
+    paid = rewards(one, first, last) if is_scored else []
+    acts: list[Act] = []
+    stood, opening = None, 0
+    for turn in one.turns[first:last]:
+        if stood is None or turn.prompt[: len(stood)] != stood:  # a row of its own
+            opening = -1
+        for t, token in enumerate(turn.completion.tokens):
+            prefix = (*turn.prompt, *turn.completion.tokens[:t])
+            opening = len(prefix) if opening < 0 else opening
+            known = turn.completion.logprobs
+            reward = paid[len(acts)] if is_scored else 0.0
+            acts.append(Act(prefix, token, 0.0 if known is None else known[t], reward, opening))
+        stood = (*turn.prompt, *turn.completion.tokens)
+    following = [turn.prompt for turn in one.turns[last:] if turn.completion.tokens]
+    behind = following[0] if following else one.final if one.end is End.TRUNCATED else ()
+    weight = pick.weight if is_scored else 0.0
+    known_total = None if isinstance(total, Unscored) else total
+    return Story(acts, behind, known_total, weight, one.group, one.version, one.is_cut, one.source)
+
+
+def rewards(one: Episode, first: int, last: int) -> list[float]:
+    """What falls on each act of turns [first, last): a turn's reward on its last act, or where nothing is said in it on
+    the act before; a part's by token or turn, or the whole of it on the episode's last act."""
+    paid = [0.0 for turn in one.turns for _ in turn.completion.tokens]
+    owner = [i for i, turn in enumerate(one.turns) for _ in turn.completion.tokens]
+    for i, turn in enumerate(one.turns):
+        before = [place for place, j in enumerate(owner) if j <= i]
+        if before:
+            paid[before[-1]] += turn.reward
+            paid[before[-1]] += sum(part.weight * part.turns[i] for part in one.parts.values() if part.turns)
+    for part in one.parts.values():
+        for place in range(len(paid)):
+            paid[place] += part.weight * part.tokens[place] if part.tokens else 0.0
+        if paid and not part.tokens and not part.turns:
+            assert not isinstance(part.total, Unscored)
+            paid[-1] += part.weight * part.total
+    return [reward for reward, i in zip(paid, owner, strict=True) if first <= i < last]
+
+
+def stories(some: Sequence[Pick]) -> list[Story]:
+    """All of them, in order."""
+    return [read(pick) for pick in some]
