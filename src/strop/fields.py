@@ -16,7 +16,7 @@ from strop.rewards._naming import named_rewards
 from strop.rewards.group import GroupReward
 
 IN_FILE = "set in a recipe file"
-_ROW = re.compile(r"(\w+(?:, \w+)*)  +(\S.*)")
+_ROW = re.compile(r"(\w+(?:, \w+)*)(?:  +(\S.*))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +50,9 @@ def meanings(kind: type) -> dict[str, str]:
         row = _ROW.fullmatch(line)
         if row and set(row[1].split(", ")) <= names:
             last = row[1].split(", ")
-            found |= dict.fromkeys(last, row[2])
+            found |= dict.fromkeys(last, row[2] or "")
         elif line.startswith(" ") and last:
-            found |= {name: f"{found[name]} {line.strip()}" for name in last}
+            found |= {name: f"{found[name]} {line.strip()}".strip() for name in last}
         else:
             last = []
     return found

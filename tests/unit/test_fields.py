@@ -48,12 +48,15 @@ class Told:
             and neither is this
 
     other   the last one
+    very_long_name
+            on a line of its own
     """
 
     size: int = 1
     a: int = 1
     b: int = 1
     other: int = 1
+    very_long_name: int = 1
 
 
 def test_meanings_are_the_table_of_a_docstring():
@@ -62,6 +65,7 @@ def test_meanings_are_the_table_of_a_docstring():
         "a": "two of a kind",
         "b": "two of a kind",
         "other": "the last one",
+        "very_long_name": "on a line of its own",
     }
 
 
