@@ -33,7 +33,7 @@ def result(run: Run, seconds: float, as_json: bool) -> None:
         side_by_side(run.judged(judged[0]), run.judged(judged[-1]))
     elif not run.config.held_out:
         console().print("not judged: the recipe has no held-out prompts (held_out=[...]).")
-    elif texts := run.judged(run.config.steps):
+    elif not any("held_out/reward" in one for one in metrics) and (texts := run.judged(run.config.steps)):
         console().print("no held-out score: the recipe has no rewards. The answers, to read:")
         side_by_side(run.judged(0), texts, is_scored=False)
     steps = plural(sum("time/step_seconds" in one for one in metrics), "step")

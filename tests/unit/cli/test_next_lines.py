@@ -126,6 +126,12 @@ def test_what_nothing_rewards_has_no_held_out_score_but_texts(strop, write):
     assert "held_out/reward" not in strop("show", "r").out
 
 
+def test_a_run_without_steps_is_not_said_to_have_no_rewards(strop, table_recipe):
+    said = strop("train", table_recipe(), "steps=0", "--run", "r")
+    assert said.code == 0
+    assert "no rewards" not in said.out
+
+
 def test_a_reward_model_says_how_to_read_its_scores(strop, write):
     said = strop("train", write(JUDGE), "--run", "runs/r")
     (line,) = [line.strip() for line in said.err.splitlines() if "TrainedScore" in line]
