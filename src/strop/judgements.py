@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from strop.data.preferences import is_pair
 from strop.evaluate import Interval, gold_of, interval, rewards_of
 from strop.runs.directory import RunDirectory
-from strop.runs.rows import read_task
 from strop.runs.store import Store
+from strop.spec import read_tasks
 from strop.types import Episode
 from strop.verdicts import gold_weights
 
@@ -47,7 +47,6 @@ def _of_pairs(run: RunDirectory, store: Store) -> dict[int, Interval]:
     accuracies = store.series("held_out/accuracy")
     if not accuracies:
         return {}
-    tasks = [read_task(line) for line in (run.path / "held_out.jsonl").read_text(encoding="utf-8").splitlines()]
-    n = sum(map(is_pair, tasks))
+    n = sum(map(is_pair, read_tasks(run.path / "held_out.jsonl")))
     right = {step: round(share * n) for step, share in accuracies if not math.isnan(share)}
     return {step: interval([1.0] * num + [0.0] * (n - num)) for step, num in right.items()}

@@ -235,7 +235,7 @@ def train(
 
     def adopt(parts: Parts) -> None:
         changed = {CONFIG: json.dumps(spec_of_run, indent=2, ensure_ascii=False), **files} if forks else {}
-        for name, text in {**changed, PLAN: make_plan(config, parts, source).to_json()}.items():
+        for name, text in {**changed, PLAN: make_plan(config, parts, source, num_samples=0).to_json()}.items():
             home.write(name, text)
 
     with (

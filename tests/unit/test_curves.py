@@ -169,7 +169,7 @@ def test_training_without_a_reward_shows_its_loss(made: Any) -> None:
 
 def test_pairs_that_are_compared_have_intervals_too(made: Any, tmp_path: Path) -> None:
     run = made("dpo", [{"preference/accuracy": 0.5}])
-    pair = {"id": "1", "prompt": "x", "answer": None, "data": {"chosen": "a", "rejected": "b"}}
+    pair = {"id": "1", "prompt": "x", "answer": "", "data": {"chosen": "a", "rejected": "b"}}
     (run.path / "held_out.jsonl").write_text("".join(json.dumps(pair) + "\n" for _ in range(8)))
     with run.writer() as store:
         store.write_evaluation(1, [], {"held_out/accuracy": 0.75})

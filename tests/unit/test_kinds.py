@@ -113,8 +113,8 @@ def test_wrong_arguments_of_train_say_what_to_write():
             strop.train(given)
     with pytest.raises(ValueError, match="directory="):
         strop.train(two_words.recipe(), resume=True)
-    with pytest.raises(ValueError, match="progress=True"):
-        strop.train(two_words.recipe(), progress=True)
+    with pytest.raises(ValueError, match="progress='yes'"):
+        strop.train(two_words.recipe(), progress="yes")
     with pytest.raises(ValueError, match="directory=3"):
         strop.train(two_words.recipe(), 3)
 

@@ -26,7 +26,16 @@ def one(task, episode):
 
 def test_a_step_is_counted_in_good_english():
     small = strop.Sampling(max_tokens=1)
-    said = plan_of(rewards=[one], prompts_per_step=1, group_size=1, steps=1, checkpoint_every=1, sampling=small)
+    alone = strop.algorithms.REINFORCE.Config()
+    said = plan_of(
+        rewards=[one],
+        algorithm=alone,
+        prompts_per_step=1,
+        group_size=1,
+        steps=1,
+        checkpoint_every=1,
+        sampling=small,
+    )
     assert said["a step"] == "1 prompt x 1 sample = 1 episode of at most 1 token a turn"
     assert said["run"] == "1 step; never judged (no held-out tasks); a checkpoint every 1 step"
     assert said["seed"] == "0; float32, 1 thread"

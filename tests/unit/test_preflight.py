@@ -350,8 +350,8 @@ def test_the_plan_says_who_chose_the_threads(tmp_path, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     train(config(threads=None), tmp_path / "a", announce=plans.append)
     train(config(threads=1), tmp_path / "b", announce=plans.append)
-    assert plans[0].policy.endswith("1 thread (OMP_NUM_THREADS)")
-    assert plans[1].policy.endswith("1 thread")
+    assert plans[0].seed.endswith("1 thread (OMP_NUM_THREADS)")
+    assert plans[1].seed.endswith("1 thread")
 
 
 def never(task, episode):

@@ -83,11 +83,11 @@ def test_each_call_in_order_has_its_own_time_and_a_late_one_holds_up_no_other() 
     release = threading.Event()
     calls = [lambda: 1, lambda: release.wait(60), lambda: 3, lambda: release.wait(60), lambda: 5]
     one, two, three, four, five = in_order(calls, 0.2, ["a", "b", "c", "d", "e"])
-    assert hanging() == {"b": 1, "d": 1}
+    assert (hanging()["b"], hanging()["d"]) == (1, 1)
     assert (one, three, five) == (1, 3, 5)
     assert (str(two), str(four)) == ("b took longer than 0.2 seconds", "d took longer than 0.2 seconds")
     release.set()
-    while hanging():
+    while hanging()["b"] or hanging()["d"]:
         time.sleep(0.001)
 
 

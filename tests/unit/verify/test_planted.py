@@ -139,7 +139,7 @@ AWAY_FROM_THE_FIXED_POINT = {
         "judging.check_held_out",
     ),
     "a greedy answer that explores": Plant(
-        "strop.rollout.replace",
+        "strop.engine.replace",
         lambda f: lambda one, **given: f(one, **({"temperature": 0.0} if "epsilon" in given else given)),
         "baselines.check_remax_plays_greedily",
     ),
