@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from strop.cli.output import console, number, pairs, print_json, print_rich, say, table
+from strop.cli.output import commands, console, number, print_json, print_rich, say, table
 from strop.runs.directory import RunDirectory
 from strop.runs.seeds import Combination, Result, SeedMean, combinations, results
 from strop.runs.standing import SCORES, Standing
@@ -71,13 +71,13 @@ def draw(sweep: Sweep, directory: Path) -> None:
 def what_next(directory: Path, errors: Mapping[str, str]) -> None:
     """The exact lines to type."""
     name = shlex.quote(str(directory))
-    lines = [(f"  strop show {name}", "this table again")]
+    lines = [(f"strop show {name}", "this table again")]
     if (directory / CURVES).is_file():
-        lines.append((f"  {directory / CURVES}", "the curves as a picture"))
+        lines.append((f"{directory / CURVES}", "the curves as a picture"))
     if errors:
-        lines.append((f"  strop sweep --run {name}", "try again what failed"))
+        lines.append((f"strop sweep --run {name}", "try again what failed"))
     say("\nnext:")
-    print_rich(pairs(lines), stderr=True)
+    commands(lines, stderr=True)
 
 
 def _print_means(score: str, combined: Sequence[Combination], labels: Mapping[str, str]) -> None:
