@@ -18,6 +18,7 @@ from strop.evaluate import Interval
 from strop.judgements import intervals_of
 from strop.runs.directory import RunDirectory
 
+SEED = re.compile(r"seed[-_=. ]?\d+")
 NUMBERED = re.compile(r"[-_=., ]*(seed)?[-_=., ]*\d*$")
 
 
@@ -111,9 +112,13 @@ def _labels(groups: Sequence[Sequence[RunDirectory]]) -> list[str]:
 
 
 def _short(paths: Sequence[Path]) -> str:
-    """`runs/copy-0` and `runs/copy-1` are "copy", `sweep/seed-0` and `sweep/seed-1` are "sweep"."""
+    """`runs/copy-0` and `runs/copy-1` are "copy"; in a sweep `seed-0_lr-1` and `seed-1_lr-1` are "lr-1", and `seed-0` and
+    `seed-1` are the sweep."""
     if len(paths) == 1:
         return paths[0].name
+    unseeded = {SEED.sub("", path.name).strip("-_=., ") for path in paths}
+    if len(unseeded) == 1 and (name := unseeded.pop()):
+        return name
     beginning = os.path.commonprefix([path.name for path in paths])  # noqa: RUF071 (letters are meant)
     return NUMBERED.sub("", beginning) or paths[0].parent.name
 

@@ -196,6 +196,11 @@ def test_long_names_are_shortened_and_equal_ones_told_apart(made: Any) -> None:
     assert words(picture(twins))[:2] == ["a/twin", "b/twin"]
 
 
+def test_combinations_of_a_sweep_are_named_by_what_varies(made: Any) -> None:
+    runs = [made(f"s/seed-{seed}_lr-{lr}", rewarded(0.5), seed=seed, lr=lr) for lr in (1, 2) for seed in (0, 1)]
+    assert words(picture(runs))[:2] == ["lr-1, 2 seeds", "lr-2, 2 seeds"]
+
+
 def test_nothing_to_draw_and_no_such_format_are_said(made: Any, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="nothing to draw yet"):
         draw([made("empty", [])], tmp_path / "x.png")
