@@ -1,20 +1,66 @@
-"""What is computed in float64 stays there: a whole number that divides or is an exponent must not bring float32 in.
+"""What is computed in float64 stays there: a whole number that divides or is an exponent must not bring float32 in, nor
+`torch.where` of two Python numbers.
 
 Halves and quarters are exact in float32, so the numbers here are thirds and tenths.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from exact.build import batch_of, episode, turn
-from exact.learners import learner
+from exact.learners import ACTOR_CRITIC, algorithms, configured, every, is_tabular, learner
 from strop.algorithms.reinforce import REINFORCE
+from strop.algorithms.remax import ReMax
+from strop.batch import collate
 from strop.functional.aggregation import sequence_sum
+from strop.functional.corrections import Correction
+from strop.functional.divergences import KL
+from strop.functional.errors import expectile
 from strop.functional.lengths import soft_overlong
 from strop.functional.objectives import sequence_objective
 from strop.policies.table import Table
+from strop.verify.awkward import LAW, picks
+from strop.verify.chunked import START
+from strop.verify.gradient_updates import with_greedy
+from strop.verify.table_updates import table
+
+
+class Float64(TorchDispatchMode):
+    """While it is entered, an operation that makes a number of fewer digits is an error: it says which and where."""
+
+    def __torch_dispatch__(
+        self, function: Callable[..., Any], types: Sequence[type], args: Any = (), kwargs: Any = None
+    ) -> Any:
+        out = function(*args, **(kwargs or {}))
+        for one in tree_leaves(out):
+            if isinstance(one, torch.Tensor) and one.is_floating_point():
+                assert one.dtype == torch.float64, f"{function} made {one.dtype}"
+        return out
+
+
+@pytest.mark.parametrize("kind", every(algorithms()))
+def test_an_update_in_float64_makes_no_number_of_fewer_digits(kind: Any) -> None:
+    for kl in (KL(weight=0.1), KL(weight=0.1, placement="loss", estimator="full")):
+        options = {"kl": kl if kind not in ACTOR_CRITIC else KL(weight=0.1), "correction": Correction(), "entropy": 0.1}
+        if is_tabular(kind):
+            algorithm = configured(kind).build(table(), LAW, 17)
+        else:
+            algorithm = learner(kind, START.policy(has_values=True), 17, **options)
+        batch = collate(tuple(with_greedy() if kind is ReMax else picks()), "joined")
+        with Float64():
+            algorithm.update(batch)
+
+
+def test_the_share_of_an_expectile_is_not_rounded() -> None:
+    error = torch.tensor([-1.0, 1.0], dtype=torch.float64)
+    assert expectile(error, 0.7).tolist() == [1.0 - 0.7, 0.7]
 
 
 @pytest.mark.parametrize("length", [3, 5, 7])

@@ -8,8 +8,11 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "tools"))
 
+import pytest
 from plant import plant
 from reach import Reach
+from sites import Site
+from tally import Tally, wilson
 
 SOURCE = '''
 """Text - not planted."""
@@ -23,6 +26,8 @@ def f(a, b=1 - 1, *, m):
 
 
 class C:
+    cap: float = 2.0
+
     class Config:
         clip: float = 1 - 0.8
 
@@ -71,3 +76,17 @@ def test_reach_notes_the_lines_that_run_in_the_files_it_is_asked_for(tmp_path: P
     assert reach.lines == {(str(file), 2), (str(file), 3)}
     names["f"](False)  # nobody listens any more
     assert len(reach.lines) == 2
+
+
+def test_the_interval_of_a_share_is_wilsons() -> None:
+    # 9 of 10: the p with |p - .9| = 1.96 sqrt(p (1 - p) / 10), the roots of (1 + .38416) p^2 - (1.8 + .38416) p + .81
+    root = (2.18416**2 - 4 * 1.38416 * 0.81) ** 0.5
+    assert wilson(9, 10) == pytest.approx(((2.18416 - root) / 2.76832, (2.18416 + root) / 2.76832), abs=1e-12)
+
+
+def test_a_tally_tells_verify_from_tests() -> None:
+    tally, site = Tally(), Site("strop.m", plant(SOURCE)[0])
+    for by in ("verify", "verify", "tests", None):
+        tally.add(site, by, timed_out=False)  # type: ignore[arg-type]
+    assert (tally.verify, tally.tests, tally.survivors, tally.count) == (2, 1, [site], 4)
+    assert "verify       2   50.0%" in tally.report(4, None)

@@ -7,7 +7,7 @@ import signal
 import numpy as np
 import pytest
 import torch
-from tiny_run import make_batch, make_episode, make_parts, make_recorder, run_loop, seed_everything
+from tiny_run import judge, make_batch, make_episode, make_parts, make_recorder, run_loop, seed_everything
 
 from strop.runs.checkpoint import Checkpoints
 from strop.runs.directory import RunDirectory, parse_run
@@ -49,14 +49,19 @@ def test_a_run_is_judged_at_the_start_on_schedule_and_at_the_end(directory):
         assert len(store.episodes("evaluate", step=8)) == 2
 
 
+def best_at_four(parts, step):
+    """The policy that has seen four steps is judged best, and every later one worse."""
+    episodes, metrics = judge(parts, step)
+    return episodes, metrics | {"held_out/reward": -abs(step - 4.0)}
+
+
 def test_the_newest_two_and_the_best_checkpoint_are_kept(directory):
-    train(directory, 10)
+    train(directory, 10, evaluate=best_at_four)
+    assert directory.checkpoints.steps() == [4, 9, 10]
     with directory.reader() as store:
-        best = store.best_step()
-        held_out = store.series("held_out/reward")
-    assert best == max(held_out, key=lambda pair: pair[1])[0]
-    assert set(directory.checkpoints.steps()) == {9, 10, best}
-    assert parse_run(f"{directory.path}@best")[0].checkpoint_step("best") == best
+        assert store.best_step() == 4
+    assert parse_run(f"{directory.path}@best")[0].checkpoint_step("best") == 4
+    assert directory.load("best")[0] == 4
     assert directory.load("latest")[0] == 10
 
 
