@@ -112,8 +112,8 @@ def _labels(groups: Sequence[Sequence[RunDirectory]]) -> list[str]:
 
 
 def _short(paths: Sequence[Path]) -> str:
-    """`runs/copy-0` and `runs/copy-1` are "copy"; in a sweep `seed-0_lr-1` and `seed-1_lr-1` are "lr-1", and `seed-0` and
-    `seed-1` are the sweep."""
+    """`runs/copy-0` and `runs/copy-1` are "copy"; in a sweep `seed-0_lr-1` and `seed-1_lr-1` are "lr-1", and `seed-0`
+    and `seed-1` are the sweep."""
     if len(paths) == 1:
         return paths[0].name
     unseeded = {SEED.sub("", path.name).strip("-_=., ") for path in paths}

@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import sys
 import threading
+import time
 from decimal import Decimal
 from fractions import Fraction
 from functools import partial
@@ -43,6 +44,12 @@ def reason(reward, **more) -> str:
     first = run(lambda task, episode: reward(task, episode) if task.id == "1" else 0.5, **more)
     assert [isinstance(episode.reward, Unscored) for episode in first] == [True, True, False, False]
     return first[0].reward.reason
+
+
+def nothing_hangs() -> None:
+    """Wait until what was given up and released has ended, for the tests that follow."""
+    while waiting.hanging()["reward 'r'"]:
+        time.sleep(0.001)
 
 
 class Instance:
@@ -157,13 +164,10 @@ def test_a_call_that_hangs_is_unscored_and_named_and_the_next_goes_on():
     names = [thread.name for thread in threading.enumerate()]
     assert names.count("strop: reward 'r' hangs") == waiting.hanging()["reward 'r'"] == 2
     episodes = [*run(lambda task, episode: 1.0), Episode("x", TASKS[0], 0, (), (), End.FAILED, found)]
-    assert "2 threads still hang in reward 'r' (2)" in late_warning(episodes)
+    assert "reward 'r' (2)" in late_warning(episodes)
     assert late_warning(episodes[:-1]) == ""
     release.set()
-    for thread in threading.enumerate():
-        if thread.name.endswith("hangs"):
-            thread.join(0.1)
-    assert waiting.hanging()["reward 'r'"] == 0
+    nothing_hangs()
 
 
 def test_rewards_run_one_at_a_time_in_order_in_one_thread():
@@ -253,8 +257,9 @@ def test_ctrl_c_while_a_reward_runs_ends_the_wait():
 
     with pytest.raises(KeyboardInterrupt):
         run(hangs)
-    release.set()
     assert run(lambda task, episode: 1.0)[0].reward == 1.0
+    release.set()
+    nothing_hangs()
 
 
 def test_large_finite_rewards_are_measured():

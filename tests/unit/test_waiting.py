@@ -82,12 +82,12 @@ def test_calls_in_order_run_one_by_one_in_one_thread() -> None:
 def test_each_call_in_order_has_its_own_time_and_a_late_one_holds_up_no_other() -> None:
     release = threading.Event()
     calls = [lambda: 1, lambda: release.wait(60), lambda: 3, lambda: release.wait(60), lambda: 5]
-    one, two, three, four, five = in_order(calls, 0.2, ["a", "b", "c", "d", "e"])
-    assert (hanging()["b"], hanging()["d"]) == (1, 1)
+    one, two, three, four, five = in_order(calls, 0.2, ["a", "late b", "c", "late d", "e"])
     assert (one, three, five) == (1, 3, 5)
-    assert (str(two), str(four)) == ("b took longer than 0.2 seconds", "d took longer than 0.2 seconds")
+    assert (str(two), str(four)) == ("late b took longer than 0.2 seconds", "late d took longer than 0.2 seconds")
+    assert [hanging()[name] for name in ("a", "late b", "c", "late d", "e")] == [0, 1, 0, 1, 0]
     release.set()
-    while hanging()["b"] or hanging()["d"]:
+    while hanging()["late b"] or hanging()["late d"]:
         time.sleep(0.001)
 
 
