@@ -94,6 +94,14 @@ def test_judged_means_carry_the_intervals_of_their_prompts(made: Any) -> None:
     assert words(figure) == ["training", "held out with 95 % intervals over prompts"]
 
 
+def test_a_judgement_of_equal_scores_is_read_beside_the_others(made: Any) -> None:
+    signs = [-1.0] * 4 + [1.0] * 4
+    (bars,) = error_bars(panel(picture([made("one", rewarded(0.2), {0: signs, 1: [1.0] * 8})]), "reward"))
+    found = interval([1.0] * 8, signs)
+    assert found.low < interval([1.0] * 8).low  # of -1 and 1, not of 0 and 1
+    assert bars[1] == pytest.approx((1, found.low, found.high))
+
+
 def test_a_picture_has_a_title_and_its_legend_is_below_all_panels(made: Any, tmp_path: Path) -> None:
     figure = picture([made("first", rewarded(0.2, 0.4)), made("second", rewarded(0.3), steps=1)])
     assert figure.get_suptitle() == "2 runs: GRPO"
