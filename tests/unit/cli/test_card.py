@@ -61,6 +61,7 @@ def test_the_code_says_what_the_policy_says(strop, exported, tmp_path):
     assert "system prompt" not in card
 
 
+@pytest.mark.matrix
 def test_the_system_prompt_is_in_the_code(strop, exported, tmp_path):
     tiny_hf.make(tmp_path / "tiny")
     messages = [{"role": "system", "content": 'Speak of "cats".'}, {"role": "user", "content": "the ```cat\n"}]
@@ -145,6 +146,7 @@ def test_the_base_of_a_folder_that_is_not_ours_is_not_known(tmp_path):
         origin_of(str(tmp_path))
 
 
+@pytest.mark.matrix
 def test_an_exported_folder_hands_its_base_and_licence_on(strop, exported, tmp_path):
     home = tiny_hf.make(tmp_path / "home/tiny")
     (home / MANIFEST).write_text('{"name": "smollm2"}')

@@ -88,6 +88,7 @@ def write(tmp_path):
     return write
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize(
     ("text", "verbs"),
     [

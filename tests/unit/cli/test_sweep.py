@@ -50,6 +50,7 @@ def test_each_run_has_the_bits_of_a_run_of_its_own(strop, swept, tmp_path):
     assert rows(tmp_path / "alone") == rows(swept / "seed-1")
 
 
+@pytest.mark.matrix
 def test_the_same_command_trains_nothing_again_and_more_seeds_are_added(strop, swept):
     before = (swept / "seed-0/run.sqlite").read_bytes()
     again = strop("sweep", "mine.py", "seed=0..1", "--run", "runs/s")
@@ -77,6 +78,7 @@ def test_show_and_plot_take_a_sweep(strop, swept, tmp_path):
         assert "runs/s is a sweep, not one run. Its runs: runs/s/seed-0, runs/s/seed-1." in said.err
 
 
+@pytest.mark.matrix
 def test_a_sweep_over_other_fields_has_a_row_for_each(strop, table_recipe):
     said = strop("sweep", table_recipe(), "algorithm.optimizer.lr=0.1,0.2", "seed=0,1", "steps=1", "--run", "s")
     assert said.code == 0, said.err
@@ -121,6 +123,7 @@ def said_b(task, episode):
 """
 
 
+@pytest.mark.matrix
 def test_ctrl_c_stops_cleanly_and_the_sweep_goes_on_with_the_same_bits(strop, table_recipe, tmp_path):
     table_recipe(replace=[("\ndef said_b(task, episode):\n", STOPPING)])
     (tmp_path / "stop").write_text("")
