@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any, NoReturn
@@ -30,7 +30,7 @@ class Interrupt:
 
     def __enter__(self) -> Interrupt:
         if _is_main_thread():
-            self._before = {number: signal.signal(number, self._handle) for number in SIGNALS}
+            self._before = {number: _installed(number, self._handle) for number in SIGNALS}
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -57,11 +57,16 @@ def terminable() -> Iterator[None]:
     if not _is_main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, lambda number, frame: _stop(number))
+    before = _installed(signal.SIGTERM, lambda number, frame: _stop(number))
     try:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def _installed(number: signal.Signals, handler: Callable[[int, FrameType | None], None]) -> Any:
+    """Install a handler; the one before, or the system's where Python does not know it."""
+    return signal.signal(number, handler) or signal.SIG_DFL
 
 
 def _is_main_thread() -> bool:
