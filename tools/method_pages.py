@@ -19,7 +19,8 @@ from planning_pages import contents, example
 
 from strop import loader
 from strop.fields import meanings
-from strop.plan import describe
+from strop.plan import title
+from strop.settings import every_setting
 from strop.spec import encode
 from strop.verify.checks import Check, plan, run
 
@@ -118,7 +119,8 @@ def _default(field: Field[Any]) -> str:
     if field.default is not MISSING:
         return f"{field.default}".lower() if field.default in (None, True, False) else f"{field.default}"
     assert field.default_factory is not MISSING
-    return describe(encode(field.default_factory()))
+    spec = encode(field.default_factory())
+    return f"{title(spec)} ({', '.join(every_setting(spec))})"
 
 
 def _example(name: str, kind: Any) -> str:

@@ -191,7 +191,7 @@ def check_ilql_noise() -> Iterator[Gap]:
     yield Gap(abs(noise.abs().gt(1.959964).double().mean().item() - 0.05) * (size / 0.0475) ** 0.5, 4.0, "its tails")
     again = Chunked(before, None)
     add_noise(again, 0.1)
-    yield Gap(float((again.weight - policy.weight).abs().max()), 0.0, "the same every time")
+    yield Gap(float((again.weight - policy.weight).detach().abs().max()), 0.0, "the same every time")
 
 
 # ------------------------------------------------------------ path consistency
