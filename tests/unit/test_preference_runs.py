@@ -40,7 +40,8 @@ def config_on(tmp_path: Any, records: list[dict[str, Any]], **fields: Any) -> st
     file.write_text("\n".join(json.dumps(record) for record in records))
     held_out = [Task("h", "fruit", answer="apple")]
     given = {"memory": strop.memory.Dataset.Config(size=8), "steps": 8, "threads": 1, "checkpoint_every": 4}
-    return strop.TrainConfig(data=str(file), held_out=held_out, **(given | fields))
+    sampling = strop.Sampling(max_tokens=8)
+    return strop.TrainConfig(data=str(file), held_out=held_out, sampling=sampling, **(given | fields))
 
 
 def accuracy(run: strop.Run) -> list[float]:
