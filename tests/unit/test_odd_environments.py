@@ -143,7 +143,7 @@ def test_a_close_that_raises_is_an_event_and_no_end(raises):
     assert (first.end, first.reward, second.error) == (End.TERMINATED, 1.0, "")
     kind = "ZeroDivisionError: division by zero" if raises is not sys.exit else "SystemExit"
     assert first.error.endswith(kind)
-    said = f"close() of the environment did not end well in 1 of 2 episodes: {kind}"
+    said = f"Closing the environment failed in 1 of 2 episodes: {kind}"
     assert close_warning([first, second]).startswith(said)
     _, events = Watch().after(0, [first, second], frozenset(), 3)
     assert [(event.level, said in event.text) for event in events] == [("warning", True)]

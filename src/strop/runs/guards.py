@@ -114,7 +114,7 @@ def close_warning(episodes: Sequence[Episode]) -> str:
     if not errors:
         return ""
     return (
-        f"close() of the environment did not end well in {len(errors)} of {len(episodes)} episodes: "
+        f"Closing the environment failed in {len(errors)} of {len(episodes)} episodes: "
         f"{last_line(errors[0])}. The episodes count; what the environments held may not be free."
     )
 
