@@ -57,7 +57,8 @@ class TrainConfig:
     """One run.
 
     policy            a model's name, folder or Hub id, or the Config of any policy
-    tasks, held_out   what is trained on, and what is judged; they should share no problem
+    tasks             what is trained on
+    held_out          what is judged; it should share no problem with the tasks
     data              a JSON Lines file instead of `tasks`; without `held_out`, a tenth of its problems is held out
                       where a reward can judge them or they are pairs. Or a run's folder: the episodes that it played
                       (`data.played`)
