@@ -17,9 +17,11 @@ import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
+from side_by_side import machine, packages
 from startup import STROP
 
 RECIPES = (
@@ -93,7 +95,8 @@ def main() -> None:
             costs.append(cost(name, Path(folder)))
             print(row(costs[-1]), flush=True)
     if args.out:
-        args.out.write_text(json.dumps([asdict(one) for one in costs], indent=2) + "\n")
+        made = {"date": date.today().isoformat(), "machine": machine(), "packages": packages()}
+        args.out.write_text(json.dumps({**made, "recipes": [asdict(one) for one in costs]}, indent=1) + "\n")
 
 
 if __name__ == "__main__":
