@@ -34,7 +34,8 @@ def opened_home(
     tasks = {name: text for name, text in files.items() if name.endswith(".jsonl")}
     origin = provenance.collect(seed=config.seed, dtype=config.dtype, threads=config.threads or 1, data=tasks)
     if resume:
-        home = RunDirectory.open(directory or _default_directory())
+        assert directory is not None, "strop.train asks which run goes on"
+        home = RunDirectory.open(directory)
         _refuse_fewer_steps(home, config.steps)
         return home, _forks(home, spec_of_run, origin)
     facts = json.dumps({"command": command} | origin, indent=2, ensure_ascii=False)
