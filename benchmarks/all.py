@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pages
 
-from strop.policies.precision import has_bfloat16
+from strop.compute.precision import has_bfloat16
 
 HERE = Path(__file__).parent
 PLAIN = (

@@ -14,8 +14,8 @@ import strop
 from strop.environments.gymnasium import numbers_as_json
 from strop.loop import loop
 from strop.optimizer import AdamW
+from strop.runs.spec import encode
 from strop.schedules import Linear
-from strop.spec import encode
 from strop.types import AlgorithmConfig, Batch, Codec, Draw, Episode, MemoryConfig, Parts, Policy, State, Task, Update
 
 ACTIONS = {"CartPole-v1": ("0", "1"), "Acrobot-v1": ("0", "1", "2")}

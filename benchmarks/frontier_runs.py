@@ -15,14 +15,14 @@ import strop
 from strop.algorithms.sft import SFT
 from strop.batch import collate
 from strop.functional.aggregation import sum_per_pick
+from strop.hub.card import Card, Usage
+from strop.hub.export import export
+from strop.hub.origin import FROM_SCRATCH
+from strop.learners.policy_gradient import score
 from strop.memory import Dataset
 from strop.planning.best_of_n import best_of_n_bound
-from strop.policies.card import Card, Usage
-from strop.policies.export import export
-from strop.policies.origin import FROM_SCRATCH
 from strop.policies.transformer import Transformer
 from strop.samplers.local import LocalSampler
-from strop.scoring import score
 from strop.streams import stream
 from strop.types import AlgorithmConfig, Codec, Completion, End, Episode, Pick, Policy, Task, Turn
 

@@ -70,7 +70,7 @@ def gold_judge() -> Judge:
     """log p(kind | text) / p(unkind | text), exact for a text of the grammar, and the same sum for any other."""
     weights = {}
     for table in (ADJECTIVES, VERBS):
-        kind_K, unkind_K = _law(table, True), _law(table, False)
+        kind_K, unkind_K = _distribution(table, True), _distribution(table, False)
         weights |= {word: math.log(k / u) for word, k, u in zip(table, kind_K, unkind_K, strict=True)}
     return Judge(weights=weights)
 
@@ -119,10 +119,10 @@ def _clause(is_kind: bool, rng: np.random.Generator) -> list[str]:
 
 
 def _choose(table: Mapping[str, float], is_kind: bool, rng: np.random.Generator) -> str:
-    return str(rng.choice(list(table), p=_law(table, is_kind)))
+    return str(rng.choice(list(table), p=_distribution(table, is_kind)))
 
 
-def _law(table: Mapping[str, float], is_kind: bool) -> np.ndarray:
+def _distribution(table: Mapping[str, float], is_kind: bool) -> np.ndarray:
     """p(word | label): weak words are common and strong ones rare, and each label prefers the words of its sign."""
     strength_K = np.array(list(table.values())) / 2
     weight_K = np.exp((1 if is_kind else -1) * strength_K - np.abs(strength_K))

@@ -24,8 +24,8 @@ from side_by_side import Measured, keep, measure
 from training import episodes, timed
 
 import strop
-from strop.allocator import kept_memory
 from strop.batch import collate
+from strop.compute.allocator import kept_memory
 from strop.policies.transformer import Transformer
 from strop.samplers.local import LocalSampler
 from strop.streams import stream

@@ -64,7 +64,7 @@ def trl_side(args: argparse.Namespace) -> Measured:
     from transformers import AutoModelForCausalLM
     from trl import GRPOConfig, GRPOTrainer
 
-    from strop.policies.models import resolve
+    from strop.hub.models import resolve
     from strop.recipes.story import story_tasks
 
     model = AutoModelForCausalLM.from_pretrained(str(resolve("smollm2")), dtype=torch.float32)

@@ -1,4 +1,4 @@
-"""Do we learn what TRL learns? GRPO on a word to copy, from the same random weights, with the same law and sizes.
+"""Do we learn what TRL learns? GRPO on a word to copy, from the same random weights, with the same sampling and sizes.
 
     python benchmarks/learning.py [--steps 60] [--repeats 5]
 

@@ -22,7 +22,7 @@ from trainers import LR
 from training import episodes, flags, num_tokens, padded, reward, sequences, timed, updates
 
 import strop
-from strop.allocator import kept_memory
+from strop.compute.allocator import kept_memory
 from strop.policies.transformer import Transformer
 
 CLIP, TRACE, KL_WEIGHT, VALUE_WEIGHT = 0.2, 0.95, 0.05, 0.1
@@ -36,7 +36,7 @@ def strop_side(args: argparse.Namespace) -> Measured:
         optimizer=strop.optimizer.AdamW(lr=LR),
         kl=strop.functional.KL(weight=KL_WEIGHT),
         clip=CLIP,
-        critic=strop.actor_critic.Critic(weight=VALUE_WEIGHT),
+        critic=strop.learners.actor_critic.Critic(weight=VALUE_WEIGHT),
         trace=TRACE,
         epochs=args.epochs,
     )

@@ -21,8 +21,8 @@ from typing import Any
 import torch
 from side_by_side import Measured, compare
 
-from strop.allocator import kept_memory
-from strop.policies.models import resolve
+from strop.compute.allocator import kept_memory
+from strop.hub.models import resolve
 from strop.policies.transformer import Transformer
 from strop.recipes.story import story_tasks
 from strop.samplers.eight_bit import EightBit
@@ -84,7 +84,7 @@ def generate_side(args: argparse.Namespace) -> Measured:
     @torch.no_grad()
     def generate(i: int) -> None:
         with torch.autocast("cpu", torch.bfloat16, enabled=args.dtype == "bfloat16"):
-            made = policy.model.generate(tokens_BT, attention_mask=mask_BT, **_law(args))
+            made = policy.model.generate(tokens_BT, attention_mask=mask_BT, **_distribution(args))
         assert made.shape[1] == width + args.tokens
 
     return timed(args, generate)
@@ -95,10 +95,10 @@ def continuous_side(args: argparse.Namespace) -> Measured:
     from transformers import GenerationConfig
 
     policy, prompts = loaded(args)
-    law = GenerationConfig(**_law(args), eos_token_id=-1, pad_token_id=0)
+    distribution = GenerationConfig(**_distribution(args), eos_token_id=-1, pad_token_id=0)
 
     def generate(i: int) -> None:
-        made = policy.model.generate_batch([list(prompt) for prompt in prompts], generation_config=law)
+        made = policy.model.generate_batch([list(prompt) for prompt in prompts], generation_config=distribution)
         assert all(len(one.generated_tokens) == args.tokens for one in made.values())
 
     return timed(args, generate)
@@ -113,17 +113,17 @@ def vllm_side(args: argparse.Namespace) -> Measured:
 
     _, prompts = loaded(args)
     engine = LLM(str(resolve("smollm2")), dtype=args.dtype, max_model_len=1024, max_num_seqs=len(prompts))
-    law = SamplingParams(temperature=1.0, max_tokens=args.tokens, ignore_eos=True)
+    distribution = SamplingParams(temperature=1.0, max_tokens=args.tokens, ignore_eos=True)
     given = [{"prompt_token_ids": list(prompt)} for prompt in prompts]
 
     def generate(i: int) -> None:
-        made = engine.generate(given, law, use_tqdm=False)
+        made = engine.generate(given, distribution, use_tqdm=False)
         assert all(len(one.outputs[0].token_ids) == args.tokens for one in made)
 
     return timed(args, generate)
 
 
-def _law(args: argparse.Namespace) -> dict[str, Any]:
+def _distribution(args: argparse.Namespace) -> dict[str, Any]:
     n = args.tokens
     return {"max_new_tokens": n, "min_new_tokens": n, "do_sample": True, "temperature": 1.0, "top_k": 0, "top_p": 1.0}
 

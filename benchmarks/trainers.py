@@ -45,7 +45,7 @@ def tokenizer() -> Any:
     """That of SmolLM2-135M-Instruct, from the local cache."""
     from transformers import AutoTokenizer
 
-    from strop.policies.models import resolve
+    from strop.hub.models import resolve
 
     return AutoTokenizer.from_pretrained(str(resolve("smollm2")))
 

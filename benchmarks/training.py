@@ -20,8 +20,8 @@ from rollout import loaded
 from side_by_side import Measured, compare
 
 import strop
-from strop.allocator import kept_memory
 from strop.batch import collate
+from strop.compute.allocator import kept_memory
 from strop.policies.transformer import Transformer
 from strop.types import AlgorithmConfig, Completion, Episode, Part, Tokens, Turn
 

@@ -18,10 +18,10 @@ from typing import Any
 from planning_pages import contents, example
 
 from strop import loader
-from strop.fields import meanings
-from strop.plan import title
-from strop.settings import every_setting
-from strop.spec import encode
+from strop.reports.fields import meanings
+from strop.reports.plan import title
+from strop.reports.settings import every_setting
+from strop.runs.spec import encode
 from strop.verify.checks import Check, plan, run
 
 FOLDER = Path(__file__).parents[1] / "docs" / "methods"

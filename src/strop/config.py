@@ -9,25 +9,25 @@ from pathlib import Path
 import torch
 
 from strop.algorithms.grpo import GRPO
-from strop.comparing import judge_pairs
+from strop.compute.precision import has_bfloat16
 from strop.contradictions import name_of, refuse_contradictions
 from strop.data import played as playing
 from strop.data.preferences import is_pair, preferences, preferences_from_jsonl
 from strop.data.source import Shuffled
 from strop.data.tasks import from_jsonl, train_test_split
 from strop.data.written import demonstrations
-from strop.engine import EmbeddedEngine, OfflineEngine
 from strop.environments.single_turn import SingleTurn
 from strop.evaluate import judge
 from strop.kinds import check_kinds, check_numbers
+from strop.learners.policy_gradient import corrected
+from strop.learners.preference import judge_pairs
 from strop.memory import Dataset, Fresh
-from strop.policies.precision import has_bfloat16
 from strop.policies.transformer import Transformer
 from strop.rewards._naming import RewardSet, named_rewards
-from strop.rollout import GOLD, Scene
+from strop.rollout.engine import EmbeddedEngine, OfflineEngine
+from strop.rollout.play import GOLD, Scene
 from strop.runs.played import tasks_from_run
 from strop.samplers.local import LocalSampler
-from strop.scoring import corrected
 from strop.threads import threads_of
 from strop.types import (
     Algorithm,
@@ -66,7 +66,7 @@ class TrainConfig:
     rewards           a list of functions, or {name: function} or {name: (function, weight)}
     gold              as rewards: judged on held-out tasks beside the reward, never trained on
     algorithm         its Config, with its optimizer and kl
-    sampling          the law that tokens are drawn from, in training, scoring and judgement alike
+    sampling          the distribution that tokens are drawn from, in training, scoring and judgement alike
     sampler           its Config: what draws the tokens in training (held-out tasks are judged by the policy itself)
     memory            its Config; none takes the one that suits the algorithm
     group_size        episodes of one task in a step

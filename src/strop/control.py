@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from strop.reports.verdicts import Verdict, verdict
 from strop.runs import provenance
 from strop.runs.directory import PROVENANCE, RunDirectory
 from strop.runs.files import Gone
@@ -34,10 +35,9 @@ from strop.runs.interrupt import Interrupt
 from strop.runs.measures import cost_measures
 from strop.runs.progress import Progress
 from strop.runs.records import Event
-from strop.spec import RECIPE, encode
+from strop.runs.spec import RECIPE, encode
 from strop.threads import threads_of
 from strop.types import check_fields
-from strop.verdicts import Verdict, verdict
 
 ALGORITHMS = ("A2C", "DDPG", "DQN", "PPO", "SAC", "TD3")
 OURS = ("policy", "env", "seed", "verbose", "device", "action_noise", "tensorboard_log")

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from strop import intervals
-from strop.rollout import GOLD, Scene, play
+from strop.rollout.play import GOLD, Scene, play
 from strop.types import Episode, Sampler, Sampling, Task, Unscored, decimals, digits_of
 
 ENOUGH = 8

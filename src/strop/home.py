@@ -11,8 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from strop import spec
-from strop.runs import provenance
+from strop.runs import provenance, spec
 from strop.runs.directory import PROVENANCE, RunDirectory
 from strop.runs.files import Gone
 from strop.words import plural

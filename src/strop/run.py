@@ -13,17 +13,19 @@ from signal import Signals
 
 import torch
 
-from strop import loader, preflight, spec
-from strop.allocator import kept_memory
+from strop import loader
 from strop.batch import collate
-from strop.comparing import text_scores
+from strop.compute.allocator import kept_memory
 from strop.config import TrainConfig
 from strop.data.written import written
 from strop.functional.reading import read_after_last
 from strop.home import opened_home, removed_if_never_saved
+from strop.learners.preference import text_scores
 from strop.loop import loop
-from strop.plan import Plan, make_plan
-from strop.runs import randomness
+from strop.reports import preflight
+from strop.reports.plan import Plan, make_plan
+from strop.reports.verdicts import Verdict, verdicts_of
+from strop.runs import randomness, spec
 from strop.runs.directory import CONFIG, PLAN, RunDirectory, Selector, parse_run
 from strop.runs.global_state import global_state_kept
 from strop.runs.guards import GapTolerance
@@ -32,7 +34,6 @@ from strop.runs.recorder import RunRecorder
 from strop.runs.standing import run_line, run_table
 from strop.threads import threads_of
 from strop.types import Codec, Episode, Parts, Pick, Policy, Prompt, Sampling, Task, shown
-from strop.verdicts import Verdict, verdicts_of
 
 
 class Run:
@@ -92,7 +93,7 @@ class Run:
         return self.parts.policy
 
     def actor(self) -> tuple[Policy, Codec, Sampling]:
-        """The policy of the selected checkpoint, its codec, and the law it acts by: what talking to it needs, and no
+        """The policy of the selected checkpoint, its codec, and how it samples: what talking to it needs, and no
         optimiser, memory or reward."""
         of = spec.some_of(self.path, ("policy", "seed", "dtype", "threads", "sampling"))
         step, state = self.directory.load(self.selector)
@@ -164,7 +165,7 @@ class Run:
 
     def plot(self, file: Path | str) -> Path:
         """Draw the learning curves into a picture."""
-        from strop.curves import draw
+        from strop.reports.curves import draw
 
         return draw([self.directory], Path(file))
 

@@ -11,7 +11,7 @@ import pytest
 
 import strop.environments
 from strop.codec import ByteCodec
-from strop.rollout import Scene, play
+from strop.rollout.play import Scene, play
 from strop.samplers.scripted import ScriptedSampler
 from strop.types import End, Sampling, Step, Task
 

@@ -12,7 +12,7 @@ import pytest
 import strop.samplers
 from exact.build import transformer
 from strop.codec import WordCodec
-from strop.policies import packed
+from strop.compute import packed_linear as packed
 from strop.policies.table import Table
 from strop.samplers.eight_bit import EightBit
 from strop.samplers.local import LocalSampler

@@ -14,11 +14,11 @@ import torch
 from torch import Tensor
 
 import strop.verify.actor_critic as verified
-from strop.actor_critic import Critic
 from strop.algorithms.a2c import A2C
 from strop.algorithms.ppo import PPO
 from strop.algorithms.vtrace import VTrace
 from strop.functional.divergences import KL, KLController
+from strop.learners.actor_critic import Critic
 from strop.optimizer import SGD
 from strop.types import Batch, Pick, Sampling
 from strop.verify.actor_critic import (
@@ -77,7 +77,7 @@ def test_the_critic_settles_nowhere_else():
 def test_data_of_another_policy_misleads_whoever_takes_it_for_its_own():
     one, other, paid = tree(0), tree(1), rewards(tree())
     set_values(one, exact_values(one, paid))
-    acted = {s: law.detach() for s, law in other.laws().items()}
+    acted = {s: distribution.detach() for s, distribution in other.distributions().items()}
     corrected = expected_step(one, vtrace(one, ratio_cap=math.inf, trace_cap=math.inf), paid, acted)
     assert (
         relative(of_logits(one, expected_step(one, a2c(one, n_step=None), paid, acted)), of_logits(one, corrected))
@@ -112,7 +112,7 @@ def test_ppo_is_its_slow_reference_over_two_epochs():
     value = own[policy.weight.numel() :].clone().requires_grad_()
     row = {s: policy.row(PROMPT + s) for s in one.states}
 
-    def law(w: Tensor, s: Any) -> Tensor:
+    def probs_of(w: Tensor, s: Any) -> Tensor:
         return torch.log_softmax(w[row[s]], -1)
 
     fixed_w, fixed_v, reference = weight.detach().clone(), value.detach().clone(), start.policy.weight.detach()
@@ -122,12 +122,12 @@ def test_ppo_is_its_slow_reference_over_two_epochs():
         chain = []
         for t in reversed(range(HORIZON)):
             s, a = y[:t], y[t]
-            kl = (law(fixed_w, s)[a] - law(reference, s)[a]).item()
+            kl = (probs_of(fixed_w, s)[a] - probs_of(reference, s)[a]).item()
             r = (reward if t == HORIZON - 1 else 0.0) - 0.3 * kl
             following = 0.0 if t == HORIZON - 1 else fixed_v[row[y[: t + 1]]].item()
             delta = r + 0.9 * following - fixed_v[row[s]].item()
             advantage = delta + 0.9 * 0.8 * advantage
-            chain.append((s, a, law(fixed_w, s)[a].item(), fixed_v[row[s]].item(), advantage))
+            chain.append((s, a, probs_of(fixed_w, s)[a].item(), fixed_v[row[s]].item(), advantage))
         steps += [(*c, c[4] + c[3]) for c in chain]
     mean = sum(c[4] for c in steps) / len(steps)
     std = math.sqrt(sum((c[4] - mean) ** 2 for c in steps) / len(steps))
@@ -135,12 +135,12 @@ def test_ppo_is_its_slow_reference_over_two_epochs():
         loss = torch.zeros((), dtype=torch.float64)
         for s, a, old, old_value, advantage, target in steps:
             a_hat = (advantage - mean) / (std + 1e-8)
-            ratio = (law(weight, s)[a] - old).exp()
+            ratio = (probs_of(weight, s)[a] - old).exp()
             loss = loss + torch.maximum(-ratio * a_hat, -ratio.clamp(0.9, 1.1) * a_hat)
             v = value[row[s]]
             held = old_value + (v - old_value).clamp(-0.05, 0.05)
             loss = loss + 0.4 * 0.5 * torch.maximum((v - target) ** 2, (held - target) ** 2)
-            loss = loss + 0.2 * (law(weight, s).exp() * law(weight, s)).sum()
+            loss = loss + 0.2 * (probs_of(weight, s).exp() * probs_of(weight, s)).sum()
         step = torch.autograd.grad(loss / len(steps), (weight, value))
         with torch.no_grad():
             weight -= 0.5 * step[0]

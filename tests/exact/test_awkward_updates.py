@@ -15,7 +15,7 @@ ROWS = (
     "critic_updates.check_vtrace_updates",  # unequal caps
     "preference_losses.check_kto",  # z0 above 0, and cut at 0
     "answer_updates.check_kto_updates",  # rows that start anew, prompts that repeat
-    "table_updates.check_expected_sarsa_updates",  # the law of the version that acted
+    "table_updates.check_expected_sarsa_updates",  # the distribution of the version that acted
     "table_updates.check_double_q_updates",  # two tables
     "value_updates.check_ilql_updates",
     "judging.check_held_out",  # Unscored is no 0

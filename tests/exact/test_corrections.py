@@ -15,7 +15,6 @@ import torch
 
 from exact.build import batch_of, episode, flat, turn
 from exact.tree import PROMPT, ascent, random_weights, relative, set_weights
-from strop.actor_critic import Critic
 from strop.algorithms.a2c import A2C
 from strop.algorithms.dr_grpo import DrGRPO
 from strop.algorithms.ppo import PPO
@@ -24,9 +23,10 @@ from strop.batch import collate
 from strop.environments.single_turn import SingleTurn
 from strop.functional.corrections import Correction, correction_weight, effective_sample_size, is_recent
 from strop.functional.divergences import KL
+from strop.learners.actor_critic import Critic
 from strop.optimizer import SGD
 from strop.policies.table import Table
-from strop.rollout import Scene, play
+from strop.rollout.play import Scene, play
 from strop.samplers.local import LocalSampler
 from strop.types import Pick, Sampling, Task
 from strop.verify.actor_critic import random_rewards, valued_tree
@@ -59,7 +59,7 @@ def test_each_correction_is_what_it_says_and_only_the_sequence_ratio_is_unbiased
 
 def test_the_weight_multiplies_every_epoch_and_every_micro_batch_alike() -> None:
     tree, mu, rewards = mismatched(0.4)
-    episodes = tree.episodes(rewards, laws=mu)
+    episodes = tree.episodes(rewards, distributions=mu)
     moved = []
     for micro in (4096, 1):
         config = DrGRPO.Config(optimizer=SGD(lr=0.1), epochs=3, correction=Correction(level="sequence", cap=1.5))

@@ -1,4 +1,4 @@
-"""The entropy bonus: its expected gradient is that of the whole law's entropy, by enumeration."""
+"""The entropy bonus: its expected gradient is that of the whole distribution's entropy, by enumeration."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from strop.policies.table import Table
 
 def test_minus_logprob_as_entropy_has_the_right_value_and_no_gradient() -> None:
     tree = table_tree(3, 3, seed=1)
-    laws = {s: law.detach() for s, law in tree.laws().items()}
-    probs, visits = tree.probabilities(laws), tree.visits(laws)
-    entropy = sum(float(-visits[s] * (laws[s].exp() * laws[s]).sum()) for s in tree.states)
-    value = sum(float(-p * logprobs.sum()) for p, logprobs in zip(probs, tree.logprobs(laws), strict=True))
+    distributions = {s: distribution.detach() for s, distribution in tree.distributions().items()}
+    probs, visits = tree.probabilities(distributions), tree.visits(distributions)
+    entropy = sum(float(-visits[s] * (distributions[s].exp() * distributions[s]).sum()) for s in tree.states)
+    value = sum(float(-p * logprobs.sum()) for p, logprobs in zip(probs, tree.logprobs(distributions), strict=True))
     assert abs(value - entropy) < 1e-14
     gradient = sum(p * s for p, s in zip(probs, tree.score(), strict=True))
     assert float(gradient.abs().max()) < 1e-15
@@ -39,8 +39,8 @@ def test_the_bonus_has_the_gradient_of_the_full_entropy(kind: Any, size: int) ->
     # without rewards the expected step is weight * E[ mean over its tokens of grad H(pi_s) ], the states held fixed:
     # sequence_sum: sum_s d_s grad H(pi_s); constant: over L_max = 5; the others divide by the tokens of what was drawn
     tree = table_tree(3, 3 if size == 1 else 2, seed=1)
-    laws = tree.laws()
-    grads = {s: tree.gradient(-(law.exp() * law).sum()) for s, law in laws.items()}
+    distributions = tree.distributions()
+    grads = {s: tree.gradient(-(distribution.exp() * distribution).sum()) for s, distribution in distributions.items()}
     expected = torch.zeros_like(grads[()])
     for probability, members in tree.tuples(size):
         drawn = [tree.sequences[i] for i in members]

@@ -33,7 +33,7 @@ def solved(tree: Tree, algorithm: Any, size: int) -> list[float]:
     """The policy after 15 exact gradient steps."""
     for _ in range(15):
         natural_step(tree, expected_ascent(tree, algorithm, REWARD, size), 0.8)
-    probs: list[float] = tree.probabilities(tree.laws()).tolist()
+    probs: list[float] = tree.probabilities(tree.distributions()).tolist()
     return probs
 
 
@@ -135,14 +135,14 @@ def test_exact_steps_reach_the_kl_regularised_optimum() -> None:
     config = REINFORCE.Config(optimizer=SGD(lr=1.0), kl=KL(weight=beta), baseline_decay=None)
     algorithm = built_at(tree, reference, lambda: config.build(tree.policy, Sampling(), 4096))
     set_weights(tree.policy, best)
-    target = tree.probabilities(tree.laws()).detach()
+    target = tree.probabilities(tree.distributions()).detach()
     set_weights(tree.policy, reference)
-    ref = tree.probabilities(tree.laws()).detach()
+    ref = tree.probabilities(tree.distributions()).detach()
     for _ in range(50):
-        probs = tree.probabilities(tree.laws()).tolist()
+        probs = tree.probabilities(tree.distributions()).tolist()
         picks = [Pick(one, weight=len(probs) * p) for one, p in zip(tree.episodes(rewards), probs, strict=True)]
         natural_step(tree, ascent(tree, algorithm, picks), 1.0)
-    probs_ = tree.probabilities(tree.laws()).detach()
+    probs_ = tree.probabilities(tree.distributions()).detach()
     kl = float((probs_ * (probs_ / ref).log()).sum())
     assert float((probs_ * (probs_ / target).log()).sum()) < 1e-12
     assert -1e-12 <= value - (float(probs_ @ torch.tensor(rewards, dtype=torch.float64)) - beta * kl) < 1e-12

@@ -64,7 +64,7 @@ def test_grpo_takes_kl_off_after_normalising() -> None:
 def test_kl_of_a_real_transformer_in_small_chunks(
     placement: str, estimator: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("strop.policies.reading.CHUNK_BYTES", 1)  # one decision a chunk
+    monkeypatch.setattr("strop.compute.output_head.CHUNK_BYTES", 1)  # one decision a chunk
     tree = Tree(transformer("gpt2", vocabulary=3), 2, end=0)
     reference = flat(tree.policy.parameters()) + random_weights(tree.policy, seed=1, scale=0.1)
     algorithm = build(REINFORCE, tree, placement, estimator, reference, baseline_decay=None)
@@ -74,16 +74,16 @@ def test_kl_of_a_real_transformer_in_small_chunks(
 
 def test_kl_values_k1_and_k3_are_unbiased_and_k2_is_not() -> None:
     tree = table_tree(3, 3, seed=0)
-    laws, ref = tree.laws(), at(tree, random_weights(tree.policy, seed=1))
-    probs = tree.probabilities(laws).tolist()
-    ratios = [(a - b).detach() for a, b in zip(tree.logprobs(laws), tree.logprobs(ref), strict=True)]
+    distributions, ref = tree.distributions(), at(tree, random_weights(tree.policy, seed=1))
+    probs = tree.probabilities(distributions).tolist()
+    ratios = [(a - b).detach() for a, b in zip(tree.logprobs(distributions), tree.logprobs(ref), strict=True)]
     true = sum(p * float(ratio.sum()) for p, ratio in zip(probs, ratios, strict=True))
     value = {
         k: sum(p * float(estimate(ratio, k).sum()) for p, ratio in zip(probs, ratios, strict=True))
         for k in ("k1", "k2", "k3")
     }
-    visits = tree.visits({s: law.detach() for s, law in laws.items()})
-    whole = sum(float(visits[s] * full_kl(laws[s].detach()[None], ref[s][None])) for s in tree.states)
+    visits = tree.visits({s: distribution.detach() for s, distribution in distributions.items()})
+    whole = sum(float(visits[s] * full_kl(distributions[s].detach()[None], ref[s][None])) for s in tree.states)
     assert abs(value["k1"] - true) < 1e-12
     assert abs(value["k3"] - true) < 1e-12
     assert abs(whole - true) < 1e-12
@@ -96,7 +96,7 @@ def test_kl_metric_is_the_mean_sum_over_sequences() -> None:
     algorithm = build(RLOO, tree, "reward", "k1", reference)
     ratios = [
         float((a.detach() - b).sum())
-        for a, b in zip(tree.logprobs(tree.laws()), tree.logprobs(at(tree, reference)), strict=True)
+        for a, b in zip(tree.logprobs(tree.distributions()), tree.logprobs(at(tree, reference)), strict=True)
     ]
     episodes = tree.episodes([0.0] * len(tree.sequences))
     update = algorithm.update(collate(tuple(Pick(one) for one in episodes), "per_turn"))

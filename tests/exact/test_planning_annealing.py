@@ -1,4 +1,4 @@
-"""The annealing chain has the stationary law e^{score / T}, and only because of the Hastings ratio."""
+"""The annealing chain has the stationary distribution e^{score / T}, and only because of the Hastings ratio."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ def slow_proposals(edits: Edits, y: Tokens) -> Counter[Tokens]:
         kinds[2] += [(*y[:i], *y[i + 1 :])] if len(y) > edits.min_length else []
     for i in range(len(y) + 1):
         kinds[1] += [(*y[:i], a, *y[i:]) for a in edits.alphabet] if len(y) < edits.max_length else []
-    law: Counter[Tokens] = Counter()
+    distribution: Counter[Tokens] = Counter()
     total = edits.substitute + edits.insert + edits.delete
     for weight, results in zip((edits.substitute, edits.insert, edits.delete), kinds, strict=True):
         for result in results or [y]:
-            law[result] += weight / total / len(results or [y])
-    return law
+            distribution[result] += weight / total / len(results or [y])
+    return distribution
 
 
 def slow_chain(edits: Edits, sequences: list[Tokens], height: dict[Tokens, float], hastings: bool) -> np.ndarray:
-    """Metropolis-Hastings from the summed proposal law; without the ratio it is what most code does."""
-    law = {y: slow_proposals(edits, y) for y in sequences}
+    """Metropolis-Hastings from the summed proposal distribution; without the ratio it is what most code does."""
+    distribution = {y: slow_proposals(edits, y) for y in sequences}
     chain = np.zeros((len(sequences), len(sequences)))
     for i, y in enumerate(sequences):
         for j, z in enumerate(sequences):
-            if i != j and law[y][z] > 0:
-                ratio = law[z][y] / law[y][z] if hastings else 1.0
-                chain[i, j] = law[y][z] * min(1.0, math.exp((height[z] - height[y]) / TEMPERATURE) * ratio)
+            if i != j and distribution[y][z] > 0:
+                ratio = distribution[z][y] / distribution[y][z] if hastings else 1.0
+                chain[i, j] = distribution[y][z] * min(1.0, math.exp((height[z] - height[y]) / TEMPERATURE) * ratio)
         chain[i, i] = 1.0 - chain[i].sum()
     return chain
 
@@ -52,18 +52,18 @@ def stationary(chain: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("edits", EDITS, ids=str)
-def test_the_stationary_law_is_that_of_the_score(edits: Edits) -> None:
+def test_the_stationary_distribution_is_that_of_the_score(edits: Edits) -> None:
     sequences = space(edits)
     height = heights(sequences)
     chain = transition_matrix(sequences, height.__getitem__, edits, TEMPERATURE)
-    law = gibbs(sequences, height)
+    distribution = gibbs(sequences, height)
     assert np.abs(chain.sum(axis=1) - 1.0).max() < 1e-15
     assert chain.min() >= 0.0
-    assert np.abs(law @ chain - law).max() < 2e-16  # 3e-17 on strings over two letters
-    flow = law[:, None] * chain
+    assert np.abs(distribution @ chain - distribution).max() < 2e-16  # 3e-17 on strings over two letters
+    flow = distribution[:, None] * chain
     assert np.abs(flow - flow.T).max() < 1e-16  # detailed balance
     if edits.substitute > 0 or edits.min_length == 0:
-        assert np.abs(stationary(chain) - law).max() < 1e-13  # and no other law is stationary
+        assert np.abs(stationary(chain) - distribution).max() < 1e-13  # and no other distribution is stationary
     assert np.abs(chain - slow_chain(edits, sequences, height, hastings=True)).max() < 1e-15
 
 
@@ -71,33 +71,33 @@ def test_the_stationary_law_is_that_of_the_score(edits: Edits) -> None:
 def test_without_the_ratio_long_sequences_are_left_out(flat: bool) -> None:
     sequences = space(EDITS[0])
     height = dict.fromkeys(sequences, 0.0) if flat else heights(sequences)
-    law = gibbs(sequences, height)
-    tilted = law * np.array([2.0 ** -len(y) for y in sequences])
+    distribution = gibbs(sequences, height)
+    tilted = distribution * np.array([2.0 ** -len(y) for y in sequences])
     tilted /= tilted.sum()
     naive = stationary(slow_chain(EDITS[0], sequences, height, hastings=False))
     assert np.abs(naive - tilted).max() < 1e-13
-    distance = 0.5 * np.abs(naive - law).sum()
+    distance = 0.5 * np.abs(naive - distribution).sum()
     # flat: a quarter on each of the four lengths, where 12 of the 15 strings have length 2 or 3: 12/15 - 2/4
     assert abs(distance - 0.3) < 1e-13 if flat else distance > 0.15
 
 
 @pytest.mark.parametrize("edits", EDITS[:2], ids=str)
-def test_proposals_are_drawn_from_their_law(edits: Edits) -> None:
+def test_proposals_are_drawn_from_their_distribution(edits: Edits) -> None:
     rng, total = np.random.default_rng(0), 3000
     for y in (space(edits)[0], space(edits)[-1], tuple(edits.alphabet[:2])):
-        law = slow_proposals(edits, y)
+        distribution = slow_proposals(edits, y)
         counts = Counter(edits.propose(y, rng).result for _ in range(total))
-        assert set(counts) <= set(law)
-        z = [(counts[x] - total * p) / math.sqrt(total * p * (1 - p)) for x, p in law.items() if 0 < p < 1]
+        assert set(counts) <= set(distribution)
+        z = [(counts[x] - total * p) / math.sqrt(total * p * (1 - p)) for x, p in distribution.items() if 0 < p < 1]
         assert max(map(abs, z)) < 4.0
         for _ in range(50):
             move = edits.propose(y, rng)
             if move.result != y:
-                back = slow_proposals(edits, move.result)[y] / law[move.result]
+                back = slow_proposals(edits, move.result)[y] / distribution[move.result]
                 assert move.log_ratio == pytest.approx(math.log(back), abs=1e-12)
 
 
-def test_a_walk_at_fixed_temperature_is_where_the_law_says() -> None:
+def test_a_walk_at_fixed_temperature_is_where_the_distribution_says() -> None:
     sequences = space(EDITS[0])
     height = heights(sequences)
     rng, y, counts = np.random.default_rng(1), (), Counter[Tokens]()

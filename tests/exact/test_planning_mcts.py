@@ -86,7 +86,7 @@ def test_rollouts_estimate_the_policy_s_value() -> None:
 
 def test_a_critic_is_read_behind_the_prefix() -> None:
     task = problem()
-    value = {prefix: float(i) for i, prefix in enumerate(tree(0, 3, 4).laws)}
+    value = {prefix: float(i) for i, prefix in enumerate(tree(0, 3, 4).distributions)}
     leaf = critic_values(valued(table(0, 3, 4), value), task)
     assert {prefix: leaf(prefix) for prefix in value} == value
     with pytest.raises(ValueError, match=r"policy.value_head=true"):
@@ -150,7 +150,7 @@ def test_the_cost_of_kl_moves_the_search_to_the_regularised_optimum() -> None:
     soft = soft_values(found, task.reward, beta)
     optimal = table(1)
     with torch.no_grad():
-        for prefix in found.laws:
+        for prefix in found.distributions:
             row = optimal.row((*PROMPT, *prefix))
             optimal.weight[row] += soft.q[prefix] / beta
     config = TreeSearch.Config(num_simulations=100, exploration=5.0, kl_weight=beta)
@@ -167,8 +167,8 @@ def test_the_cost_of_kl_moves_the_search_to_the_regularised_optimum() -> None:
 
 
 def test_impossible_tokens_are_never_tried() -> None:
-    policy, law = table(0, 3, 4), Sampling(max_tokens=4, top_k=1)
-    task = Problem(PROMPT, law, STOP, problem().reward)
+    policy, distribution = table(0, 3, 4), Sampling(max_tokens=4, top_k=1)
+    task = Problem(PROMPT, distribution, STOP, problem().reward)
     search = TreeSearch(TreeSearch.Config(), policy, task, lambda y: 100.0)  # untried tokens look best
     tokens: Tokens = ()
     while not task.is_over(tokens):

@@ -101,15 +101,15 @@ def test_evaluation_is_the_sum_over_all_futures(discount: float) -> None:
     mdp = random_mdp(2)
     policy_SA = np.random.default_rng(5).dirichlet(np.ones(3), size=7)
     values = policy_values(mdp, policy_SA, discount)
-    # step by step: the law of the state after t steps, times its mean reward; the terminal state pays nothing
-    law_SS, expected_S = np.eye(7), np.zeros(7)
+    # step by step: the distribution of the state after t steps, times its mean reward; the terminal state pays nothing
+    probs_SS, expected_S = np.eye(7), np.zeros(7)
     for t in range(600):
         for s in range(6):
             mean = sum(policy_SA[s, a] * mdp.P[s, a, n] * mdp.R[s, a, n] for a in range(3) for n in range(7))
-            expected_S += discount**t * law_SS[:, s] * mean
+            expected_S += discount**t * probs_SS[:, s] * mean
         step_SS = np.array([sum(policy_SA[s, a] * mdp.P[s, a] for a in range(3)) for s in range(7)])
         step_SS[6] = 0.0
-        law_SS = law_SS @ step_SS
+        probs_SS = probs_SS @ step_SS
     expected_S[6] = 0.0
     assert np.abs(values.value_S - expected_S).max() < 1e-12
     assert np.abs((policy_SA * values.q_SA).sum(1) - values.value_S).max() < 1e-12

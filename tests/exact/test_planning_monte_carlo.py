@@ -106,11 +106,11 @@ def test_importance_ratios_by_hand() -> None:
 
 def test_a_path_stays_on_the_tables() -> None:
     mdp, (policy_SA, _) = layered(), policies()
-    law = {path: p for p, path in every_path(mdp, policy_SA)}
-    rng, counts = np.random.default_rng(2), dict.fromkeys(law, 0)
+    distribution = {path: p for p, path in every_path(mdp, policy_SA)}
+    rng, counts = np.random.default_rng(2), dict.fromkeys(distribution, 0)
     for _ in range(3000):
         counts[play(mdp, policy_SA, rng, 10)] += 1  # a KeyError is a path that cannot happen
-    z = [(counts[path] - 3000 * p) / math.sqrt(3000 * p * (1 - p)) for path, p in law.items() if 3000 * p > 5]
+    z = [(counts[path] - 3000 * p) / math.sqrt(3000 * p * (1 - p)) for path, p in distribution.items() if 3000 * p > 5]
     assert max(map(abs, z)) < 4.0
     assert play(two_contexts(), np.full((2, 2), 0.5), rng, 7).rewards.__len__() == 7
 

@@ -12,8 +12,8 @@ import torch
 from exact.build import transformer
 from exact.tree import Tree, table_tree
 from strop.planning.beam import beam_search
-from strop.planning.best_of_n import best_of_n_bound, best_of_n_kl, best_of_n_law, sample_best
-from strop.planning.boltzmann import frontier_point, regularised_optimum, soft_laws, soft_values
+from strop.planning.best_of_n import best_of_n_bound, best_of_n_distribution, best_of_n_kl, sample_best
+from strop.planning.boltzmann import frontier_point, regularised_optimum, soft_policies, soft_values
 from strop.planning.enumeration import enumerate_sequences, mean_values, optimal_values, text_mdp
 from strop.planning.evaluation import policy_values
 from strop.planning.value_iteration import iterate_values
@@ -45,10 +45,10 @@ def test_every_completion_with_its_probability(kind: str, temperature: float) ->
     sampling = Sampling(max_tokens=expected.horizon, temperature=temperature)
     found = enumerate_sequences(expected.policy, PROMPT, sampling, STOP)
     assert set(found.sequences) == set(expected.sequences)
-    assert set(found.laws) == set(expected.states)
+    assert set(found.distributions) == set(expected.states)
     if kind == "table":
-        assert (len(found.sequences), len(found.laws)) == (121, 40)
-    probs = dict(zip(expected.sequences, expected.probabilities(expected.laws()).tolist(), strict=True))
+        assert (len(found.sequences), len(found.distributions)) == (121, 40)
+    probs = dict(zip(expected.sequences, expected.probabilities(expected.distributions()).tolist(), strict=True))
     gap = max(abs(math.exp(logprob) - probs[y]) for y, logprob in found.sequences.items())
     assert gap < 1e-14
     assert abs(float(found.logprobs_Y.exp().sum()) - 1.0) < 1e-13
@@ -95,7 +95,7 @@ def test_the_tables_of_a_text_problem_have_the_same_values() -> None:
     mdp, prefixes = text_mdp(found, reward.__getitem__)
     best = iterate_values(mdp, 1.0)
     assert best.rounds == 4  # the horizon, and the sweep that sees no change
-    of_policy = policy_values(mdp, [*(found.laws[p].exp().tolist() for p in prefixes), [1.0, 0.0, 0.0]], 1.0)
+    of_policy = policy_values(mdp, [*(found.distributions[p].exp().tolist() for p in prefixes), [1.0, 0.0, 0.0]], 1.0)
     for solved, values in (
         (best, optimal_values(found, reward.__getitem__)),
         (of_policy, mean_values(found, reward.__getitem__)),
@@ -119,12 +119,12 @@ def test_the_regularised_optimum_three_ways() -> None:
     assert optimum.reward - beta * optimum.kl == pytest.approx(J_STAR, abs=1e-15)
 
 
-def test_token_by_token_the_optimum_is_the_same_law() -> None:
+def test_token_by_token_the_optimum_is_the_same_distribution() -> None:
     reference, reward, beta = tree(1), rewards(7), 0.3
     optimum = regularised_optimum(reference.logprobs_Y, reference.rewards_Y(reward.__getitem__), beta)
-    laws = soft_laws(reference, soft_values(reference, reward.__getitem__, beta), beta)
+    distributions = soft_policies(reference, soft_values(reference, reward.__getitem__, beta), beta)
     for y, logprob in zip(reference.sequences, optimum.logprobs_Y.tolist(), strict=True):
-        assert math.fsum(float(laws[y[:t]][y[t]]) for t in range(len(y))) == pytest.approx(logprob, abs=1e-13)
+        assert math.fsum(float(distributions[y[:t]][y[t]]) for t in range(len(y))) == pytest.approx(logprob, abs=1e-13)
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -173,14 +173,14 @@ def test_the_bound_is_an_equality_only_without_atoms() -> None:
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 4])
-def test_best_of_n_is_the_law_of_the_first_best_of_n_draws(n: int) -> None:
-    law = best_of_n_law(torch.tensor(DRAWN, dtype=torch.float64), torch.tensor(PAID), n).tolist()
-    assert law == pytest.approx(first_best(DRAWN, PAID, n), abs=1e-15)
+def test_best_of_n_is_the_distribution_of_the_first_best_of_n_draws(n: int) -> None:
+    distribution = best_of_n_distribution(torch.tensor(DRAWN, dtype=torch.float64), torch.tensor(PAID), n).tolist()
+    assert distribution == pytest.approx(first_best(DRAWN, PAID, n), abs=1e-15)
 
 
-def test_sampled_best_of_n_follows_the_law() -> None:
+def test_sampled_best_of_n_follows_the_distribution() -> None:
     policy, reward, found = table(1), rewards(7), tree(1)
-    law_Y = best_of_n_law(found.logprobs_Y.exp(), found.rewards_Y(reward.__getitem__), 3).tolist()
+    probs_Y = best_of_n_distribution(found.logprobs_Y.exp(), found.rewards_Y(reward.__getitem__), 3).tolist()
     sampler, rng, total = LocalSampler(policy, STOP), np.random.default_rng(0), 400
     counts = dict.fromkeys(found.sequences, 0)
     for _ in range(total):
@@ -189,7 +189,7 @@ def test_sampled_best_of_n_follows_the_law() -> None:
         counts[best.completion.tokens] += 1
     z = [
         (count - total * p) / math.sqrt(total * p * (1 - p))
-        for count, p in zip(counts.values(), law_Y, strict=True)
+        for count, p in zip(counts.values(), probs_Y, strict=True)
         if total * p > 5
     ]
     assert len(z) >= 5
@@ -255,10 +255,10 @@ def test_a_beam_stops_when_nothing_better_can_come() -> None:
 def test_a_beam_goes_on_while_its_best_prefix_can_win() -> None:
     # after two tokens (0) has .45 and (1 0) .1; of the living, (1 1) has .375 and the other at most .035: go on
     policy = table(0)
-    laws = {(): (0.45, 0.5, 0.05), (1,): (0.2, 0.75, 0.05), (2,): (0.2, 0.1, 0.7), (1, 1): (0.9, 0.05, 0.05)}
+    distributions = {(): (0.45, 0.5, 0.05), (1,): (0.2, 0.75, 0.05), (2,): (0.2, 0.1, 0.7), (1, 1): (0.9, 0.05, 0.05)}
     with torch.no_grad():
-        for prefix, law in laws.items():
-            policy.weight[policy.row((*PROMPT, *prefix))] = torch.tensor(law, dtype=torch.float64).log()
+        for prefix, distribution in distributions.items():
+            policy.weight[policy.row((*PROMPT, *prefix))] = torch.tensor(distribution, dtype=torch.float64).log()
     beams = beam_search(policy, PROMPT, Sampling(max_tokens=3), STOP, 2)
     assert [beam.tokens for beam in beams] == [(0,), (1, 1, 0)]
     assert math.exp(beams[1].logprob) == pytest.approx(0.5 * 0.75 * 0.9)

@@ -23,7 +23,7 @@ from strop.verify.policy_gradient import MAX_TOKENS, build, normalised, rewards_
 def test_tree_probabilities_sum_to_one_and_the_score_has_mean_zero() -> None:
     tree = table_tree(3, 3)
     assert (len(tree.sequences), len(tree.states)) == (15, 7)
-    probs = tree.probabilities(tree.laws()).detach()
+    probs = tree.probabilities(tree.distributions()).detach()
     assert abs(float(probs.sum()) - 1) < 1e-14
     mean = sum(p * s for p, s in zip(probs, tree.score(), strict=True))
     assert float(mean.abs().max()) < 1e-15  # E[grad log pi] = 0
@@ -33,7 +33,7 @@ def test_true_gradient_equals_finite_differences_and_the_score_form() -> None:
     tree = table_tree(3, 2)
     rewards = rewards_of(tree)
     gradient = tree.true_gradient(rewards)
-    probs = tree.probabilities(tree.laws()).tolist()
+    probs = tree.probabilities(tree.distributions()).tolist()
     by_score = sum(p * r * s for p, r, s in zip(probs, rewards, tree.score(), strict=True))
     assert relative(by_score, gradient) < 1e-13
     weight, step = tree.policy.weight, 1e-5
@@ -42,7 +42,9 @@ def test_true_gradient_equals_finite_differences_and_the_score_form() -> None:
         for sign in (1, -1):
             with torch.no_grad():
                 weight.view(-1)[index] += sign * step
-            ends.append(sum(p * r for p, r in zip(tree.probabilities(tree.laws()).tolist(), rewards, strict=True)))
+            ends.append(
+                sum(p * r for p, r in zip(tree.probabilities(tree.distributions()).tolist(), rewards, strict=True))
+            )
             with torch.no_grad():
                 weight.view(-1)[index] -= sign * step
         assert abs((ends[0] - ends[1]) / (2 * step) - float(gradient[index])) < 1e-8
@@ -106,7 +108,7 @@ def test_grpo_on_equal_lengths_and_binary_rewards_points_along_the_gradient(size
     # k successes have advantage (1 - k/G) / std, failures -(k/G) / std, and E[s|1] - E[s|0] = grad J / (q (1-q)).
     tree = table_tree(2, 2, end=None, seed=4)
     rewards = [1.0, 0.0, 0.0, 1.0]
-    q = sum(p * r for p, r in zip(tree.probabilities(tree.laws()).tolist(), rewards, strict=True))
+    q = sum(p * r for p, r in zip(tree.probabilities(tree.distributions()).tolist(), rewards, strict=True))
     factor = sum(
         math.comb(size, k)
         * q**k
@@ -204,13 +206,13 @@ def test_discount_state_is_the_factor_that_the_discounted_gradient_needs(discoun
     got = sum(p * ascent(tree, algorithm, [Pick(episodes[i])]) for p, (i,) in tree.tuples(1))
     discounted = [sum(0.5**t * reward[y[: t + 1]] for t in range(len(y))) for y in tree.sequences]
     true = tree.true_gradient(discounted)
-    laws = tree.laws()
-    probs = tree.probabilities(laws).detach()
+    distributions = tree.distributions()
+    probs = tree.probabilities(distributions).detach()
     usual = torch.zeros(())
     for p, y in zip(probs, tree.sequences, strict=True):
         for t in range(len(y)):
             to_go = sum(0.5 ** (k - t) * reward[y[: k + 1]] for k in range(t, len(y)))
-            usual = usual + p * laws[y[:t]][y[t]] * to_go
+            usual = usual + p * distributions[y[:t]][y[t]] * to_go
     expected, other = (true, tree.gradient(usual)) if discount_state else (tree.gradient(usual), true)
     assert relative(got, expected) < 1e-12
     assert relative(got, other) > 1e-2

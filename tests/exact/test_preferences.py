@@ -76,9 +76,9 @@ def test_conservative_dpo_fits_labels_that_are_smoothed(here: World) -> None:
     for _ in range(80):
         algorithm.optimizer.inner.param_groups[0]["lr"] = 2.0
         algorithm.update(batch_of(*pair, layout="per_turn"))
-    after = [p.sum().item() for p in tree.logprobs(tree.laws())[:2]]
+    after = [p.sum().item() for p in tree.logprobs(tree.distributions())[:2]]
     set_weights(tree.policy, reference)
-    before = [p.sum().item() for p in tree.logprobs(tree.laws())[:2]]
+    before = [p.sum().item() for p in tree.logprobs(tree.distributions())[:2]]
     margin = BETA * ((after[0] - before[0]) - (after[1] - before[1]))
     assert margin == pytest.approx(math.log((1 - e) / e), abs=1e-6)
 

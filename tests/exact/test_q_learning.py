@@ -12,11 +12,11 @@ from exact.build import batch_of, episode, turn
 from exact.text_worlds import DISCOUNT, LENGTH, ROOMS, WORDS, PaidWords, Tasks, corridor_optimum, q, train
 from strop.algorithms.q_learning import QLearning
 from strop.codec import WordCodec
-from strop.engine import EmbeddedEngine
 from strop.environments.corridor import Corridor
 from strop.environments.guess_word import GuessWord
 from strop.policies.table import Table
-from strop.rollout import Scene
+from strop.rollout.engine import EmbeddedEngine
+from strop.rollout.play import Scene
 from strop.samplers.local import LocalSampler
 from strop.types import End, Episode, Sampling, Task, Unscored
 from strop.verify.tabular import guess_optimum

@@ -63,7 +63,7 @@ def test_binary_rewards_on_equal_lengths_give_the_gradient_times_a_known_factor(
     # as for GRPO: sum_k C(G, k) q^k (1-q)^(G-k) k (1-k/G)/G / (std_k + 1e-4) / (q (1-q)), over the 2 tokens
     tree = table_tree(2, 2, end=None, seed=4)
     rewards = [1.0, 0.0, 0.0, 1.0]
-    q = sum(p * r for p, r in zip(tree.probabilities(tree.laws()).tolist(), rewards, strict=True))
+    q = sum(p * r for p, r in zip(tree.probabilities(tree.distributions()).tolist(), rewards, strict=True))
     factor = sum(
         math.comb(size, k) * q ** (k - 1) * (1 - q) ** (size - k - 1) * k * (1 - k / size) / size
         / (math.sqrt(k * (1 - k / size) / (size - 1)) + 1e-4)
@@ -167,8 +167,8 @@ def test_answers_that_were_cut_have_no_loss_and_leave_the_denominator() -> None:
     tree = table_tree(3, 2)
     picks = answers(1.0, 0.0, 0.0, cut=(1,))
     a = [x / (math.sqrt(1 / 3) + 1e-4) for x in (2 / 3, -1 / 3, -1 / 3)]
-    laws = tree.laws()
-    first, second = tree.gradient(laws[()][1]), tree.gradient(laws[1,][2])
+    distributions = tree.distributions()
+    first, second = tree.gradient(distributions[()][1]), tree.gradient(distributions[1,][2])
     assert relative(ascent(tree, build(DAPO, tree), picks), (a[0] + a[2]) * first / 2) < 1e-13
     whole = ((a[0] + a[1] + a[2]) * first + a[1] * second) / 4
     assert relative(ascent(tree, build(DAPO, tree, mask_truncated=False), picks), whole) < 1e-13
@@ -240,7 +240,7 @@ def test_a_field_that_means_nothing_is_refused_by_its_name(kind: Any, fields: di
 
 
 def test_a_groups_baseline_holds_the_pull_to_the_reference() -> None:
-    # the same law; two groups whose pulls differ: each return is r = -.1 k1, less its group's mean, then whitened
+    # as before; two groups whose pulls differ: each return is r = -.1 k1, less its group's mean, then whitened
     tree = table_tree(3, 1, end=None)
     row = tree.policy.row(PROMPT)
     with torch.no_grad():

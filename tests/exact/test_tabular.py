@@ -33,13 +33,13 @@ def two_words(kind: Any, steps: int, sampling: Sampling, **fields: Any) -> dict[
 
 
 # One of four words pays 1 and one pays 2 in either context: V = mean reward / (1 - discount), Q = r + discount V.
-#   uniform law                mean .75,   V = 1.5 at discount .5
-#   epsilon .3, best is "two"  law .775 on "two", .075 on the others: mean .775 * 2 + .075 = 1.625, V = 3.25
+#   uniform distribution                mean .75,   V = 1.5 at discount .5
+#   epsilon .3, best is "two"  distribution .775 on "two", .075 on the others: mean .775 * 2 + .075 = 1.625, V = 3.25
 @pytest.mark.parametrize(("sampling", "value"), [
     (Sampling(epsilon=1.0, max_tokens=1), 1.5),
     (Sampling(temperature=0.0, epsilon=0.3, max_tokens=1), 3.25),
 ])  # fmt: skip
-def test_expected_sarsa_reaches_the_values_of_the_law_that_acts(sampling: Sampling, value: float) -> None:
+def test_expected_sarsa_reaches_the_values_of_the_distribution_that_acts(sampling: Sampling, value: float) -> None:
     got = two_words(ExpectedSARSA, 8, sampling, rate=1.0, discount=0.5)
     for place, number in got.items():
         assert number == pytest.approx((1 if "one" in place else 2) + 0.5 * value, abs=1e-6)

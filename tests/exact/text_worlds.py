@@ -7,9 +7,9 @@ from typing import Any
 from strop.algorithms.q_learning import QLearning
 from strop.batch import collate
 from strop.codec import WordCodec
-from strop.engine import EmbeddedEngine
 from strop.policies.table import Table
-from strop.rollout import Scene
+from strop.rollout.engine import EmbeddedEngine
+from strop.rollout.play import Scene
 from strop.samplers.local import LocalSampler
 from strop.types import Pick, Sampling, Task
 from strop.verify.worlds import DISCOUNT, EXPLORE, LENGTH, ROOMS, WORDS, PaidWords, Tasks, corridor_optimum

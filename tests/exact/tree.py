@@ -2,7 +2,7 @@
 
 from strop.verify.tree import (
     PROMPT,
-    Laws,
+    Distributions,
     Tree,
     ascent,
     built_at,
@@ -16,7 +16,7 @@ from strop.verify.tree import (
 
 __all__ = [
     "PROMPT",
-    "Laws",
+    "Distributions",
     "Tree",
     "ascent",
     "built_at",

@@ -37,8 +37,8 @@ def tiny_model(folder: Path) -> str:
 
 def config(kind: str, home: Path) -> strop.TrainConfig:
     """`table/reinforce`, `transformer/grpo`, `lora/rloo`, ...: a policy and an algorithm."""
-    from strop.actor_critic import Critic
     from strop.functional.divergences import KLController
+    from strop.learners.actor_critic import Critic
 
     policy_name, algorithm_name = kind.split("/")
     algorithms, adam = strop.algorithms, strop.optimizer.AdamW(lr=1e-2)

@@ -19,13 +19,13 @@ from strop.algorithms.reward_model import RewardModel
 from strop.algorithms.robust_dpo import RobustDPO
 from strop.batch import collate
 from strop.data.preferences import preferences
-from strop.engine import EmbeddedEngine
 from strop.environments.single_turn import SingleTurn
 from strop.memory import Dataset
 from strop.optimizer import SGD, AdamW
 from strop.policies.scratch import Scratch
 from strop.policies.table import Table
-from strop.rollout import Scene
+from strop.rollout.engine import EmbeddedEngine
+from strop.rollout.play import Scene
 from strop.samplers.local import LocalSampler
 from strop.types import Pick, Sampling, Task
 from strop.verify.learning import WANTED, WORDS
@@ -60,7 +60,7 @@ def taught(config: Any, policy: Any, codec: Any, tasks: list[Task], updates: int
 
 
 @torch.no_grad()
-def law(policy: Any, codec: Any, prompt: str) -> dict[str, float]:
+def probs_of(policy: Any, codec: Any, prompt: str) -> dict[str, float]:
     logits, _ = policy.prefill([codec.start(prompt)])
     return dict(zip([*WORDS, "<end>"], torch.softmax(logits[0].double(), -1).tolist(), strict=True))
 
@@ -71,7 +71,7 @@ def test_the_chosen_answers_win_in_a_tiny_transformer(kind: Any, seed: int) -> N
     policy, codec = Scratch(words=WORDS, width=32, num_heads=2).build(seed, "float32")
     taught(kind.Config(optimizer=AdamW(lr=3e-3)), policy, codec, pairs(), 60, seed)
     for prompt, right in WANTED.items():
-        after = law(policy, codec, prompt)
+        after = probs_of(policy, codec, prompt)
         assert all(after[right] > 2 * after[wrong] for wrong in ("red", "green", "blue") if wrong != right)
 
 
@@ -133,7 +133,7 @@ def test_distillation_ends_at_the_teacher(seed: int) -> None:
     config = Distillation.Config(optimizer=AdamW(lr=0.1), teacher=Sharp())
     played(config, policy, codec, lambda task, one: 0.0, 60, seed, group=32, size=2)
     for prompt in WANTED:
-        student, master = law(policy, codec, prompt), law(wanted, codec, prompt)
+        student, master = probs_of(policy, codec, prompt), probs_of(wanted, codec, prompt)
         kl = sum(p * math.log(p / master[word]) for word, p in student.items())
         start = sum(math.log(1 / 6 / p) / 6 for p in master.values())
         assert kl < 0.05 < 0.5 < start

@@ -17,14 +17,14 @@ from strop.algorithms.remax import ReMax
 from strop.algorithms.rloo import RLOO
 from strop.algorithms.sft import SFT
 from strop.batch import collate
-from strop.engine import EmbeddedEngine
 from strop.environments.single_turn import SingleTurn
 from strop.functional.divergences import KL
 from strop.memory import Dataset
 from strop.optimizer import SGD, AdamW
 from strop.policies.scratch import Scratch
 from strop.policies.table import Table
-from strop.rollout import Scene
+from strop.rollout.engine import EmbeddedEngine
+from strop.rollout.play import Scene
 from strop.samplers.local import LocalSampler
 from strop.types import Completion, End, Episode, Pick, Sampling, Source, Stopped, Task, Turn
 
@@ -170,8 +170,8 @@ def test_sft_reaches_the_entropy_of_its_data(seed: int) -> None:
             losses.append(algorithm.update(collate(draw, policy.layout)).metrics["policy/nll"].value)
     assert losses[0] == pytest.approx(math.log(6))
     assert 0.281167 < losses[-1] < 0.281167 + 0.01
-    law = torch.softmax(policy.weight[policy.row(prompt)].detach(), -1)
-    assert law[codec.encode("red")[0]].item() == pytest.approx(0.75, abs=0.01)
+    distribution = torch.softmax(policy.weight[policy.row(prompt)].detach(), -1)
+    assert distribution[codec.encode("red")[0]].item() == pytest.approx(0.75, abs=0.01)
 
 
 def test_every_algorithm_is_covered() -> None:

@@ -142,9 +142,9 @@ def test_double_q_is_tempted_less_than_q_learning(seed: int) -> None:
 @pytest.mark.parametrize("kind", [SARSA, ExpectedSARSA, DoubleQ, QLearning])
 def test_tabular_methods_walk_to_the_end_of_the_corridor(kind: Any, seed: int) -> None:
     policy, codec = small("table", seed, ["left", "right", *ROOMS])
-    law = Sampling(temperature=0.0, epsilon=Linear(start=1.0, end=0.1, steps=15), max_tokens=1)
-    algorithm = kind.Config(rate=0.3, discount=DISCOUNT).build(policy, law, 4096)
-    learn(algorithm, policy, codec, Fresh(), Corridor, CORRIDOR, 25, seed, law)
+    sampling = Sampling(temperature=0.0, epsilon=Linear(start=1.0, end=0.1, steps=15), max_tokens=1)
+    algorithm = kind.Config(rate=0.3, discount=DISCOUNT).build(policy, sampling, 4096)
+    learn(algorithm, policy, codec, Fresh(), Corridor, CORRIDOR, 25, seed, sampling)
     for room in range(LENGTH - 1):
         row = policy.weight[policy.row(codec.encode(f"room{room}"))]
         assert codec.words[int(row.argmax())] == "right"

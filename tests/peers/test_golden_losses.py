@@ -17,8 +17,8 @@ from strop.algorithms.sapo import sapo_loss
 from strop.functional.aggregation import constant, sequence_mean, sequence_sum, token_mean
 from strop.functional.divergences import KL
 from strop.functional.objectives import sequence_objective, token_objective
+from strop.learners.policy_gradient import Scorer
 from strop.policies.table import Table
-from strop.scoring import Scorer
 from strop.types import Batch, Sampling
 
 LENGTHS = (5, 3, 4, 2)

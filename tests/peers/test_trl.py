@@ -16,8 +16,8 @@ from exact.build import batch_of, episode, turn
 from strop.functional.aggregation import constant, sequence_mean, token_mean
 from strop.functional.divergences import KL
 from strop.functional.objectives import token_objective
+from strop.learners.policy_gradient import Scorer
 from strop.policies.table import Table
-from strop.scoring import Scorer
 from strop.types import Sampling
 
 CASES = {

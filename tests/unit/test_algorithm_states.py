@@ -11,9 +11,9 @@ import torch
 from exact.build import batch_of, episode, transformer, turn
 from exact.coin import identical
 from exact.learners import ACTOR_CRITIC, CORE, GRADIENT, VALUE_BASED, algorithms, as_baseline, learner
-from strop.actor_critic import Critic
 from strop.algorithms.ppo import PPO
 from strop.functional.divergences import KL, KLController
+from strop.learners.actor_critic import Critic
 from strop.optimizer import SGD, AdamW
 from strop.policies.table import Table
 from strop.types import Batch, End

@@ -21,7 +21,7 @@ from strop.algorithms.vtrace import _ratio_metrics
 from strop.batch import collate
 from strop.functional.aggregation import largest_per_pick
 from strop.functional.corrections import Correction, correction_metrics, masked
-from strop.functional.distributions import log_law, require_full_support
+from strop.functional.distributions import logprobs_of, require_full_support
 from strop.functional.preferences import ordered_pairs
 from strop.functional.ratios import clip_active
 from strop.functional.reading import read_after
@@ -194,8 +194,8 @@ def test_the_variance_of_two_values_can_be_explained() -> None:
 def test_the_single_likeliest_token_is_a_nucleus() -> None:
     with pytest.raises(ValueError, match="top_k=1"):
         require_full_support(Sampling(top_k=1), "GRPO")
-    law_NV = log_law(torch.tensor([[0.0, 2.0, 1.0]]), Sampling(top_k=1))
-    assert law_NV.tolist() == [[-math.inf, 0.0, -math.inf]]
+    probs_NV = logprobs_of(torch.tensor([[0.0, 2.0, 1.0]]), Sampling(top_k=1))
+    assert probs_NV.tolist() == [[-math.inf, 0.0, -math.inf]]
 
 
 def test_one_labelled_answer_is_a_whole_batch_of_kto_whatever_stands_beside_it() -> None:
@@ -242,8 +242,8 @@ def test_vtrace_has_no_advantage_off_the_actions() -> None:
 def test_a_nucleus_counts_the_shares_of_what_top_k_left() -> None:
     # .5, .3, .2: of the first two, the first has 5 / 8, which is more than .6
     logits_NV = torch.tensor([[0.5, 0.3, 0.2]], dtype=torch.float64).log()
-    assert log_law(logits_NV, Sampling(top_k=2, top_p=0.6)).exp().tolist() == [[1.0, 0.0, 0.0]]
-    assert log_law(logits_NV, Sampling(top_p=0.6)).exp().tolist() == [pytest.approx([5 / 8, 3 / 8, 0.0])]
+    assert logprobs_of(logits_NV, Sampling(top_k=2, top_p=0.6)).exp().tolist() == [[1.0, 0.0, 0.0]]
+    assert logprobs_of(logits_NV, Sampling(top_p=0.6)).exp().tolist() == [pytest.approx([5 / 8, 3 / 8, 0.0])]
 
 
 @pytest.mark.parametrize("length", [5, 6, 9])

@@ -14,12 +14,12 @@ from exact.build import batch_of, episode, turn
 from exact.coin import HALF, coin
 from exact.coin import build as built_on
 from exact.learners import VALUE_BASED, configured
-from strop.actor_critic import Critic
 from strop.algorithms.a2c import A2C
 from strop.algorithms.ppo import PPO
 from strop.algorithms.vtrace import VTrace
 from strop.batch import collate
 from strop.functional.divergences import KL
+from strop.learners.actor_critic import Critic
 from strop.optimizer import SGD
 from strop.policies.table import Table
 from strop.types import Batch, Pick, Sampling, Source, Unscored
@@ -32,9 +32,9 @@ def test_each_cap_of_vtrace_bounds_what_it_is_named_for() -> None:
     # A_s = rho_s (r_s + discount v_{s+1} - V_s), with rho = min(2, pi/mu), c = min(.7, pi/mu); another table acted
     one, other, discount, horizon = valued_tree(0), valued_tree(1), 0.9, 3
     set_values(one, {s: 0.5 - 0.3 * len(s) + 0.1 * sum(s) for s in one.states})
-    paid, own = random_rewards(one), {s: law.tolist() for s, law in one.laws().items()}
-    acted = {s: law.detach() for s, law in other.laws().items()}
-    batch = collate(tuple(Pick(e) for e in one.episodes(paid, laws=acted)), "per_turn")
+    paid, own = random_rewards(one), {s: distribution.tolist() for s, distribution in one.distributions().items()}
+    acted = {s: distribution.detach() for s, distribution in other.distributions().items()}
+    batch = collate(tuple(Pick(e) for e in one.episodes(paid, distributions=acted)), "per_turn")
     before = one.policy.value.detach().clone()
     algorithm = vtrace(one, discount=discount, ratio_cap=2.0, trace_cap=0.7, critic=Critic(weight=0.4))
     update = algorithm.update(batch)
@@ -67,7 +67,7 @@ def test_each_cap_of_vtrace_bounds_what_it_is_named_for() -> None:
 
 
 def test_episodes_from_a_file_say_nothing_about_the_sampler() -> None:
-    # their log-probs are another law's by intent: a gap in the first draw is no error of the sampler's
+    # their log-probs are another distribution's by intent: a gap in the first draw is no error of the sampler's
     one = episode(turn((9,), (0,), (-0.1,)), reward=1.0)
     for source, measured in ((Source.POLICY, True), (Source.DATA, False)):
         metrics = built_on(VTrace, coin()).update(batch_of(replace(one, source=source), layout="per_turn")).metrics

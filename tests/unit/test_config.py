@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 import strop
-from strop import spec
-from strop.overrides import apply
+from strop.cli.overrides import apply
 from strop.recipes import copy_word, two_words
 from strop.rewards import WordLimit
+from strop.runs import spec
 from strop.types import Task
 
 ROOT = Path(strop.__file__).parent

@@ -10,9 +10,10 @@ from types import ModuleType, SimpleNamespace
 import numpy as np
 import pytest
 
-from strop import control, spec
+from strop import control
 from strop.cli.main import main
 from strop.control import ControlConfig
+from strop.runs import spec
 from strop.runs.directory import RunDirectory
 from strop.runs.progress import Progress
 

@@ -20,7 +20,6 @@ import strop.memory
 import strop.planning
 import strop.samplers
 from exact.learners import algorithms
-from strop.actor_critic import Critic
 from strop.algorithms.a2c import A2C
 from strop.algorithms.cispo import CISPO
 from strop.algorithms.dapo import DAPO
@@ -55,6 +54,7 @@ from strop.algorithms.simpo import SimPO
 from strop.algorithms.vtrace import VTrace
 from strop.functional.corrections import Correction
 from strop.functional.divergences import KL, KLController
+from strop.learners.actor_critic import Critic
 from strop.memory import Dataset, Fresh, Prioritised, Replay
 from strop.optimizer import SGD, AdamW
 from strop.planning.annealing import Edits, Geometric, Logarithmic

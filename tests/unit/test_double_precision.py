@@ -26,7 +26,7 @@ from strop.functional.errors import expectile
 from strop.functional.lengths import soft_overlong
 from strop.functional.objectives import sequence_objective
 from strop.policies.table import Table
-from strop.verify.awkward import LAW, picks
+from strop.verify.awkward import SAMPLING, picks
 from strop.verify.chunked import START
 from strop.verify.gradient_updates import with_greedy
 from strop.verify.table_updates import table
@@ -50,7 +50,7 @@ def test_an_update_in_float64_makes_no_number_of_fewer_digits(kind: Any) -> None
     for kl in (KL(weight=0.1), KL(weight=0.1, placement="loss", estimator="full")):
         options = {"kl": kl if kind not in ACTOR_CRITIC else KL(weight=0.1), "correction": Correction(), "entropy": 0.1}
         if is_tabular(kind):
-            algorithm = configured(kind).build(table(), LAW, 17)
+            algorithm = configured(kind).build(table(), SAMPLING, 17)
         else:
             algorithm = learner(kind, START.policy(has_values=True), 17, **options)
         batch = collate(tuple(with_greedy() if kind is ReMax else picks()), "joined")

@@ -50,7 +50,7 @@ def test_graded_scores_have_students_interval():
     assert limits(interval([1.0, 2.0, 3.0, 4.0])) == pytest.approx((2.5 - half, 2.5 + half), abs=1e-4)
 
 
-def test_interval_agrees_with_the_normal_law_on_many_prompts():
+def test_interval_agrees_with_the_normal_distribution_on_many_prompts():
     values = np.random.default_rng(1).normal(2.0, 1.0, size=400).tolist()
     found = interval(values)
     half = 1.96 * np.std(values) / math.sqrt(400)

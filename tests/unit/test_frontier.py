@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from strop.planning.best_of_n import best_of_n_bound, best_of_n_law
+from strop.planning.best_of_n import best_of_n_bound, best_of_n_distribution
 from strop.planning.boltzmann import regularised_optimum
 from strop.verify.planned import rewards, tree
 
@@ -36,7 +36,7 @@ def line_of(counts_Y: torch.Tensor, rewards_Y: torch.Tensor, least: float = 100.
 
 
 def tiny_world() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Counts, their law, and rewards of all completions of the tree language model: 20,000 exact samples."""
+    """Counts, their distribution, and rewards of all completions of the tree language model: 20,000 exact samples."""
     reference, reward = tree(1), rewards(7)
     counts_Y = (reference.logprobs_Y.exp() * 20_000).round().long()
     return counts_Y, (counts_Y / counts_Y.sum()).double(), reference.rewards_Y(reward.__getitem__)
@@ -44,8 +44,8 @@ def tiny_world() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
 
 @pytest.mark.parametrize("beta", [0.15, 0.3, 0.7, 2.0])
 def test_the_line_is_the_optimum_of_all_completions(beta: float) -> None:
-    counts_Y, law_Y, rewards_Y = tiny_world()
-    optimum = regularised_optimum(law_Y.log(), rewards_Y, beta)
+    counts_Y, probs_Y, rewards_Y = tiny_world()
+    optimum = regularised_optimum(probs_Y.log(), rewards_Y, beta)
     height, point = line_of(counts_Y, rewards_Y).height(optimum.kl)
     # the grid's nearest beta misses the true tangent by at most 2 %: its bound is above, and by little
     assert height >= optimum.reward - 1e-9
@@ -55,17 +55,17 @@ def test_the_line_is_the_optimum_of_all_completions(beta: float) -> None:
 
 @pytest.mark.parametrize("seed", range(5))
 def test_no_policy_is_above_the_line(seed: int) -> None:
-    counts_Y, law_Y, rewards_Y = tiny_world()
-    other_Y = torch.softmax(torch.randn(len(law_Y), generator=torch.Generator().manual_seed(seed)).double(), 0)
-    kl = float(other_Y @ (other_Y / law_Y).log())
+    counts_Y, probs_Y, rewards_Y = tiny_world()
+    other_Y = torch.softmax(torch.randn(len(probs_Y), generator=torch.Generator().manual_seed(seed)).double(), 0)
+    kl = float(other_Y @ (other_Y / probs_Y).log())
     height, _ = line_of(counts_Y, rewards_Y).height(kl)
     assert float(other_Y @ rewards_Y) <= height
 
 
 @pytest.mark.parametrize("n", [2, 4, 16])
 def test_best_of_n_at_its_bound_is_not_above_the_line(n: int) -> None:
-    counts_Y, law_Y, rewards_Y = tiny_world()
-    reward = float(best_of_n_law(law_Y, rewards_Y, n) @ rewards_Y)
+    counts_Y, probs_Y, rewards_Y = tiny_world()
+    reward = float(best_of_n_distribution(probs_Y, rewards_Y, n) @ rewards_Y)
     assert reward <= line_of(counts_Y, rewards_Y).height(best_of_n_bound(n))[0]
 
 
@@ -87,9 +87,9 @@ def test_the_line_ends_where_too_few_samples_carry_it() -> None:
 def test_a_policy_above_the_line_is_found_and_one_on_it_is_not() -> None:
     from frontier_line import standing
 
-    counts_Y, law_Y, rewards_Y = tiny_world()
+    counts_Y, probs_Y, rewards_Y = tiny_world()
     line = line_of(counts_Y, rewards_Y)
-    optimum = regularised_optimum(law_Y.log(), rewards_Y, 0.3)
+    optimum = regularised_optimum(probs_Y.log(), rewards_Y, 0.3)
     on = standing(line, optimum.reward, optimum.kl, 4096, 1.0, 1.0, 0.0)
     assert not on.is_above
     assert on.share == pytest.approx(1.0, abs=1e-3)

@@ -11,7 +11,7 @@ import torch
 from exact.build import batch_of, episode, turn
 from strop.functional.advantages import group_mean, group_normalised, has_signal, leave_one_out
 from strop.functional.aggregation import constant, sequence_mean, sequence_sum, sum_per_pick, token_mean
-from strop.functional.distributions import entropy, law, log_law, require_full_support
+from strop.functional.distributions import entropy, logprobs_of, probs_of, require_full_support
 from strop.functional.returns import next_value, position_in_chain, returns_to_go
 from strop.types import End, Sampling, Unscored
 
@@ -145,11 +145,11 @@ def test_next_value_is_zero_past_the_end_and_read_across_rows() -> None:
     assert int((got != 0).sum()) == 2
 
 
-def test_the_law_and_its_logarithm_by_hand() -> None:
+def test_the_distribution_and_its_logarithm_by_hand() -> None:
     logits = tensor([[0.0, math.log(2.0), math.log(4.0), math.log(1.0)]])  # weights 1 2 4 1
 
     def by(**kw: float) -> list[float]:
-        probs, logs = law(logits, Sampling(**kw)), log_law(logits, Sampling(**kw))
+        probs, logs = probs_of(logits, Sampling(**kw)), logprobs_of(logits, Sampling(**kw))
         torch.testing.assert_close(logs, probs.log())
         return probs[0].tolist()
 
@@ -159,22 +159,24 @@ def test_the_law_and_its_logarithm_by_hand() -> None:
     assert by(top_p=0.5) == [0, 0, 1, 0]
     assert by(top_p=0.51) == pytest.approx([0, 2 / 6, 4 / 6, 0])
     assert by(top_p=0.76) == pytest.approx([1 / 7, 2 / 7, 4 / 7, 0])  # a tie: the smallest id first
-    assert by(top_p=0.6, top_k=3) == pytest.approx([0, 2 / 6, 4 / 6, 0])  # top-p of the law that top-k left: 4/7 < .6
+    assert by(top_p=0.6, top_k=3) == pytest.approx(
+        [0, 2 / 6, 4 / 6, 0]
+    )  # top-p of the distribution that top-k left: 4/7 < .6
     assert by(epsilon=0.2) == pytest.approx([0.8 * x + 0.05 for x in (1 / 8, 2 / 8, 4 / 8, 1 / 8)])
     assert by(temperature=0.0) == [0, 0, 1, 0]
     assert by(temperature=0.0, epsilon=0.4) == pytest.approx([0.1, 0.1, 0.7, 0.1])
-    assert log_law(tensor([[3.0, 3.0, 1.0]]), Sampling(temperature=0.0)).exp()[0].tolist() == [1, 0, 0]
+    assert logprobs_of(tensor([[3.0, 3.0, 1.0]]), Sampling(temperature=0.0)).exp()[0].tolist() == [1, 0, 0]
 
 
-def test_laws_compute_in_float32_or_better() -> None:
-    for made in (law, log_law):
+def test_distributions_compute_in_float32_or_better() -> None:
+    for made in (probs_of, logprobs_of):
         assert made(torch.zeros(1, 3, dtype=torch.bfloat16), Sampling()).dtype == torch.float32
         assert made(torch.zeros(1, 3, dtype=torch.float64), Sampling()).dtype == torch.float64
 
 
 def test_entropy_by_hand() -> None:
-    law = tensor([[0.5, 0.5, 0.0], [1.0, 0.0, 0.0], [1 / 3, 1 / 3, 1 / 3]]).log()
-    assert entropy(law).tolist() == pytest.approx([math.log(2), 0.0, math.log(3)])
+    distribution = tensor([[0.5, 0.5, 0.0], [1.0, 0.0, 0.0], [1 / 3, 1 / 3, 1 / 3]]).log()
+    assert entropy(distribution).tolist() == pytest.approx([math.log(2), 0.0, math.log(3)])
 
 
 @pytest.mark.parametrize(
@@ -188,7 +190,7 @@ def test_entropy_by_hand() -> None:
         Sampling(temperature=lambda step: 1.0),
     ],
 )
-def test_policy_gradients_refuse_laws_that_they_cannot_differentiate(sampling: Sampling) -> None:
+def test_policy_gradients_refuse_distributions_that_they_cannot_differentiate(sampling: Sampling) -> None:
     with pytest.raises(ValueError, match="sampling"):
         require_full_support(sampling, "GRPO")
 

@@ -14,8 +14,8 @@ from exact.build import batch_of
 from exact.learners import algorithms, configured
 from strop.cli.main import main
 from strop.codec import WordCodec
-from strop.comparing import judge_pairs
 from strop.data.preferences import preferences
+from strop.learners.preference import judge_pairs
 from strop.optimizer import SGD, AdamW
 from strop.policies.table import Table
 from strop.types import Comparer, Sampling, Task

@@ -20,7 +20,7 @@ def leaf(numbers: list[list[float]]) -> torch.Tensor:
     return torch.tensor(numbers, dtype=torch.float64, requires_grad=True)
 
 
-def test_the_entropy_of_a_law_with_an_impossible_token_has_a_gradient() -> None:
+def test_the_entropy_of_a_distribution_with_an_impossible_token_has_a_gradient() -> None:
     masked, plain = leaf(LOGITS), leaf([[0.0, 1.0]])
     for logits in (masked, plain):
         entropy(logits.log_softmax(-1)).sum().backward()
@@ -32,9 +32,9 @@ def test_the_entropy_of_a_law_with_an_impossible_token_has_a_gradient() -> None:
 
 
 @pytest.mark.parametrize("reference", [[[1.0, 0.0, 2.0]], [[1.0, 0.0, -math.inf]]])
-def test_the_kl_of_a_law_with_an_impossible_token_has_a_gradient(reference: list[list[float]]) -> None:
-    logits, reference_law = leaf(LOGITS), torch.tensor(reference, dtype=torch.float64).log_softmax(-1)
-    full_kl(logits.log_softmax(-1), reference_law).sum().backward()
+def test_the_kl_of_a_distribution_with_an_impossible_token_has_a_gradient(reference: list[list[float]]) -> None:
+    logits, reference_distribution = leaf(LOGITS), torch.tensor(reference, dtype=torch.float64).log_softmax(-1)
+    full_kl(logits.log_softmax(-1), reference_distribution).sum().backward()
     p = math.e / (1 + math.e)  # dKL/dlogit_1 = p (1 - p) [ln(p / (1 - p)) - ln(ref_1 / ref_0)], and the last is -1
     assert logits.grad is not None
     assert logits.grad[0].tolist() == pytest.approx([-2 * p * (1 - p), 2 * p * (1 - p), 0.0])

@@ -100,7 +100,7 @@ def test_several_epochs_do_not_depend_on_the_split(kind: Any) -> None:
 def test_reading_the_logits_of_one_decision_at_a_time_changes_nothing(kind: Any, monkeypatch: Any) -> None:
     policy = policy_of("gpt2")
     whole = gradient(kind, policy, picks(episodes()), kl=KLS[0])
-    monkeypatch.setattr("strop.policies.reading.CHUNK_BYTES", 1)
+    monkeypatch.setattr("strop.compute.output_head.CHUNK_BYTES", 1)
     assert relative(gradient(kind, policy, picks(episodes()), kl=KLS[0]), whole) < 1e-12
 
 

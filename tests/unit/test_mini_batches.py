@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from exact.build import batch_of, episode, flat, turn
-from strop.actor_critic import Critic
 from strop.algorithms.ppo import PPO
 from strop.batch import collate
 from strop.functional.divergences import KL
+from strop.learners.actor_critic import Critic
 from strop.optimizer import SGD
 from strop.policies.table import Table
 from strop.types import Pick, Sampling, Unscored
@@ -65,14 +65,14 @@ def test_three_parts_of_ragged_answers_are_their_slow_reference() -> None:
     mean, std = every.mean().item(), every.std(correction=0).item()
 
     def loss_of(row: int, token: int, advantage: float, target: float) -> Tensor:
-        law, hat = torch.log_softmax(weight[row], -1), (advantage - mean) / (std + 1e-8)
-        ratio = (law[token] - torch.log_softmax(fixed_weight[row], -1)[token]).exp()
+        distribution, hat = torch.log_softmax(weight[row], -1), (advantage - mean) / (std + 1e-8)
+        ratio = (distribution[token] - torch.log_softmax(fixed_weight[row], -1)[token]).exp()
         held = fixed_value[row] + (value[row] - fixed_value[row]).clamp(-0.05, 0.05)
         bitten.update({"ratio"} if abs(ratio.item() - 1) > 0.1 else ())
         bitten.update({"value"} if (held - target) ** 2 > (value[row] - target) ** 2 + 1e-9 else ())
         critic = torch.maximum((value[row] - target) ** 2, (held - target) ** 2) / 2
         actor = torch.maximum(-ratio * hat, -ratio.clamp(0.9, 1.1) * hat)
-        return actor + 0.4 * critic + 0.2 * (law.exp() * law).sum()
+        return actor + 0.4 * critic + 0.2 * (distribution.exp() * distribution).sum()
 
     bitten: set[str] = set()
     sizes = set()

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from strop.codec import WordCodec
-from strop.rollout import Scene, play
+from strop.rollout.play import Scene, play
 from strop.runs.guards import Watch, close_warning
 from strop.samplers.scripted import ScriptedSampler
 from strop.types import End, Episode, NonFinite, Sampling, Step, Task, Unscored

@@ -17,11 +17,11 @@ import numpy as np
 import pytest
 import torch
 
-from strop import waiting
 from strop.codec import WordCodec
 from strop.environments.single_turn import SingleTurn
 from strop.rewards import GroupReward, from_trl
-from strop.rollout import Scene, play
+from strop.rollout import waiting
+from strop.rollout.play import Scene, play
 from strop.runs.guards import late_warning
 from strop.samplers.scripted import ScriptedSampler
 from strop.types import End, Episode, NonFinite, PerToken, PerTurn, Sampling, Step, Task, Unscored

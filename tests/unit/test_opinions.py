@@ -56,10 +56,10 @@ def test_distillation_says_how_much_likelier_the_teacher_finds_each_token() -> N
     teacher, temperature = algorithm.scorer.reference, algorithm.scorer.sampling.temperature
     taken = [((1,), 2), ((1, 2), 0), ((1,), 1)]  # (context, token) of the three actions
     rows = [teacher.weight[teacher.row(context)] / temperature for context, _ in taken]
-    laws = [row.log_softmax(-1)[token].item() for row, (_, token) in zip(rows, taken, strict=True)]
+    distributions = [row.log_softmax(-1)[token].item() for row, (_, token) in zip(rows, taken, strict=True)]
     recorded = batch.logprobs_BT[batch.action_BT].tolist()
     found_BT = algorithm.update(batch).per_token["advantage"]
-    expected = [law - own for law, own in zip(laws, recorded, strict=True)]
+    expected = [distribution - own for distribution, own in zip(distributions, recorded, strict=True)]
     assert found_BT[batch.action_BT].tolist() == pytest.approx(expected)
 
 

@@ -16,8 +16,8 @@ from exact.learners import learner
 from strop.algorithms.process_reward_model import ProcessRewardModel
 from strop.algorithms.reward_model import RewardModel
 from strop.batch import collate
-from strop.comparing import text_scores
 from strop.functional.reading import read_after_last
+from strop.learners.preference import text_scores
 from strop.optimizer import SGD, AdamW
 from strop.policies.scratch import Scratch
 from strop.policies.table import Table

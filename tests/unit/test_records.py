@@ -111,7 +111,7 @@ def test_a_large_number_is_shown_with_its_exponent(value, text):
         ({"epsilon": strop.schedules.Linear}, "it is a float or a Schedule"), ({"top_p": [0.5]}, "it is a float"),
     ],
 )  # fmt: skip
-def test_a_law_of_other_types_is_refused(fields, words):
+def test_a_distribution_of_other_types_is_refused(fields, words):
     with pytest.raises(ValueError, match=r"^Sampling\..*" + words):
         strop.Sampling(**fields)
 

@@ -10,10 +10,10 @@ import pytest
 import torch
 
 import strop
-from strop.engine import EmbeddedEngine
 from strop.environments.single_turn import SingleTurn
 from strop.policies.table import Table
-from strop.rollout import Scene
+from strop.rollout.engine import EmbeddedEngine
+from strop.rollout.play import Scene
 from strop.runs.measures import step_measures
 from strop.samplers.local import LocalSampler
 from strop.types import Episode, Extras, Sampling, Source, Stopped, Task, Unscored

@@ -12,7 +12,6 @@ import pytest
 
 from exact.build import batch_of, episode, turn
 from exact.learners import algorithms, learner
-from strop.actor_critic import Critic
 from strop.algorithms.a2c import A2C
 from strop.algorithms.cispo import CISPO
 from strop.algorithms.dapo import DAPO
@@ -45,6 +44,7 @@ from strop.algorithms.vtrace import VTrace
 from strop.functional.bounds import check_positive
 from strop.functional.corrections import Correction
 from strop.functional.divergences import KL, KLController
+from strop.learners.actor_critic import Critic
 from strop.memory import Dataset, Prioritised, Replay
 from strop.optimizer import SGD, AdamW
 from strop.planning.annealing import Edits, Geometric, Logarithmic

@@ -9,10 +9,10 @@ import pytest
 import torch
 
 import strop
-from strop import spec
-from strop.functional.distributions import log_law, require_full_support
-from strop.overrides import apply
+from strop.cli.overrides import apply
+from strop.functional.distributions import logprobs_of, require_full_support
 from strop.recipes import two_words
+from strop.runs import spec
 from strop.schedules import Exponential, Linear
 from strop.types import Sampling
 
@@ -55,10 +55,10 @@ def test_the_command_line_reaches_into_a_schedule_and_replaces_it() -> None:
 
 
 @pytest.mark.parametrize("name", ["temperature", "epsilon"])
-def test_a_law_that_still_holds_a_schedule_is_refused(name: str) -> None:
+def test_a_distribution_that_still_holds_a_schedule_is_refused(name: str) -> None:
     sampling = Sampling(**{name: Linear(start=1.0, end=0.5, steps=2)})
     with pytest.raises(ValueError, match=r"resolve it with sampling\.at\(step\)"):
-        log_law(torch.zeros(1, 3), sampling)
-    assert log_law(torch.zeros(1, 3), sampling.at(1)).exp().sum().item() == pytest.approx(1.0)
+        logprobs_of(torch.zeros(1, 3), sampling)
+    assert logprobs_of(torch.zeros(1, 3), sampling.at(1)).exp().sum().item() == pytest.approx(1.0)
     with pytest.raises(ValueError, match="must be numbers, not schedules"):
         require_full_support(sampling, "GRPO")

@@ -11,7 +11,6 @@ import torch
 from exact.build import batch_of, episode, transformer, turn
 from exact.coin import HALF, build, coin, pair
 from exact.learners import GRADIENT, as_baseline, every, learner
-from strop.actor_critic import Critic
 from strop.algorithms.a2c import A2C
 from strop.algorithms.cispo import CISPO
 from strop.algorithms.dapo import DAPO
@@ -42,6 +41,7 @@ from strop.algorithms.sft import SFT
 from strop.algorithms.simpo import SimPO
 from strop.algorithms.vtrace import VTrace
 from strop.functional.divergences import KL
+from strop.learners.actor_critic import Critic
 from strop.optimizer import SGD
 from strop.policies.table import Table
 from strop.types import Sampling

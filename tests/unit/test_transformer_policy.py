@@ -11,10 +11,10 @@ import pytest
 import torch
 
 from exact.build import batch_of, episode, flat, gpt2, llama, transformer, turn
+from strop.learners.policy_gradient import score
 from strop.policies.adapters import merged_state_dict
 from strop.policies.transformer import Transformer
 from strop.samplers.local import LocalSampler
-from strop.scoring import score
 from strop.streams import stream
 from strop.types import Batch, End, Heads, Sampling
 
@@ -136,7 +136,7 @@ def test_chunks_of_logits_change_neither_values_nor_gradients(
         return scores["logprobs"].detach(), flat([g for g in gradient if g is not None]), calls
 
     whole = values_and_gradient()
-    monkeypatch.setattr("strop.policies.reading.CHUNK_BYTES", chunk_bytes)
+    monkeypatch.setattr("strop.compute.output_head.CHUNK_BYTES", chunk_bytes)
     chunked = values_and_gradient()
     assert (whole[2], chunked[2]) == ([0], firsts)
     assert torch.allclose(whole[0], chunked[0], atol=1e-14)

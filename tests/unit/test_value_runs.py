@@ -10,9 +10,9 @@ import pytest
 
 import strop
 from faults.kinds import config
-from strop import spec
 from strop.policies.steered import Steered
 from strop.recipes import two_words
+from strop.runs import spec
 from strop.runs.directory import RunDirectory
 from strop.runs.state import same
 

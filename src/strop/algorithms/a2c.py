@@ -20,7 +20,6 @@ from typing import ClassVar
 
 import torch
 
-from strop.actor_critic import ActorCritic, Critic, Opinions, critic_metrics
 from strop.functional.aggregation import token_mean
 from strop.functional.bounds import check_at_least, check_not_negative, check_share
 from strop.functional.corrections import Correction
@@ -28,6 +27,7 @@ from strop.functional.divergences import KL
 from strop.functional.objectives import policy_gradient
 from strop.functional.returns import returns_to_go
 from strop.functional.values import n_step_advantage, td_errors
+from strop.learners.actor_critic import ActorCritic, Critic, Opinions, critic_metrics
 from strop.memory import Fresh
 from strop.optimizer import SGD, AdamW
 from strop.types import Batch, Policy, Sampling, State, Update, check_fields, merge_metrics
@@ -45,7 +45,7 @@ class A2C:
         discount    what a reward counts for one decision earlier; 1 counts all alike
         n_step      actions until a target reads the critic; none looks to the end of the episode
         critic      how values are learnt: weight, value clip, and whether by a network of their own
-        entropy     weight of the law's entropy, which is taken off the loss
+        entropy     weight of the distribution's entropy, which is taken off the loss
         correction  how samples of another policy are weighed; none trusts them; it weighs the critic's loss too
         """
 

@@ -37,9 +37,9 @@ from strop.functional.divergences import KL
 from strop.functional.lengths import soft_overlong
 from strop.functional.objectives import token_objective
 from strop.functional.ratios import check_clip
+from strop.learners.policy_gradient import Scorer
 from strop.memory import Fresh
 from strop.optimizer import SGD, AdamW
-from strop.scoring import Scorer
 from strop.types import Batch, Extras, Last, Mean, Metrics, Policy, Sampling, State, Update, check_fields
 
 

@@ -9,8 +9,8 @@ whose expected gradient is that of KL(pi || teacher) at each state that the stud
 in which a token answers for itself and not for where it leads. Unlike SFT on the teacher's texts it teaches the student
 in its own mistakes.
 
-Differs from the paper: the KL of each token is estimated by the one that was sampled, so the teacher's whole law is
-never needed. Both are scored under the law that the run samples with, temperature included.
+Differs from the paper: the KL of each token is estimated by the one that was sampled, so the teacher's whole
+distribution is never needed. Both are scored under the distribution that the run samples with, temperature included.
 Degenerates: where the student never goes nothing is learnt; a teacher that gives a sampled token probability 0 has an
 infinite advantage, and the update stops in words. A student that equals its teacher has a gradient of exactly 0.
 """
@@ -23,9 +23,9 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 from strop.functional.aggregation import token_mean
 from strop.functional.divergences import KL
 from strop.functional.objectives import policy_gradient
+from strop.learners.policy_gradient import Scorer
 from strop.memory import Fresh
 from strop.optimizer import SGD, AdamW
-from strop.scoring import Scorer
 from strop.types import Batch, Policy, Sampling, State, Update, check_fields
 
 

@@ -17,9 +17,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from strop.learners.tabular import Book, Decision, check_rates, require_table, sweep
 from strop.memory import Fresh
 from strop.policies.table import Table
-from strop.tabular import Book, Decision, check_rates, require_table, sweep
 from strop.types import Batch, Policy, Sampling, State, Update, check_fields
 
 

@@ -24,9 +24,9 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from strop.comparing import PairScorer, Side
 from strop.functional.bounds import check_below, check_positive
 from strop.functional.preferences import smoothed_sigmoid_loss
+from strop.learners.preference import PairScorer, Side
 from strop.memory import Dataset
 from strop.optimizer import SGD, AdamW
 from strop.types import Batch, Metrics, Policy, Sampling, State, Update, check_fields

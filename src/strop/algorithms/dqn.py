@@ -35,9 +35,9 @@ from strop.functional.bounds import check_at_least, check_positive, check_positi
 from strop.functional.distributions import gather
 from strop.functional.errors import huber
 from strop.functional.windows import window
+from strop.learners.values import error_metrics, whole
 from strop.memory import Replay
 from strop.optimizer import SGD, AdamW, trail
-from strop.readings import error_metrics, whole
 from strop.types import Batch, Heads, Metrics, Policy, Sampling, State, Update, Want, check_fields
 
 

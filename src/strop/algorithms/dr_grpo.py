@@ -24,9 +24,9 @@ from strop.functional.corrections import Correction
 from strop.functional.divergences import KL
 from strop.functional.objectives import token_objective
 from strop.functional.ratios import check_clip
+from strop.learners.policy_gradient import Scorer
 from strop.memory import Fresh
 from strop.optimizer import SGD, AdamW
-from strop.scoring import Scorer
 from strop.types import Batch, Extras, Policy, Sampling, State, Update, check_fields
 
 
@@ -43,7 +43,7 @@ class DrGRPO:
         dual_clip   the most that a ratio counts for where A < 0; none sets no bound
         epochs      optimiser steps on the same batch
         max_tokens  what every loss is divided by (L_max); none takes it from the sampling
-        entropy     weight of the law's entropy, which is taken off the loss
+        entropy     weight of the distribution's entropy, which is taken off the loss
         correction  how samples of another policy are weighed; none trusts them
         """
 

@@ -27,9 +27,9 @@ from strop.functional.corrections import Correction
 from strop.functional.divergences import KL
 from strop.functional.objectives import token_objective
 from strop.functional.ratios import check_clip
+from strop.learners.policy_gradient import Scorer
 from strop.memory import Fresh
 from strop.optimizer import SGD, AdamW
-from strop.scoring import Scorer
 from strop.types import Batch, Extras, Policy, Sampling, State, Update, check_fields
 
 
@@ -45,7 +45,7 @@ class GRPO:
         clip        a token's ratio counts within 1 - clip and 1 + clip
         dual_clip   the most that a ratio counts for where A < 0; none sets no bound
         epochs      optimiser steps on the same batch (the paper's mu)
-        entropy     weight of the law's entropy, which is taken off the loss
+        entropy     weight of the distribution's entropy, which is taken off the loss
         correction  how samples of another policy are weighed; none trusts them
         """
 

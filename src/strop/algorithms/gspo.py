@@ -30,9 +30,9 @@ from strop.functional.corrections import Correction
 from strop.functional.divergences import KL
 from strop.functional.objectives import clip_metrics
 from strop.functional.ratios import check_clip, clipped_loss, log_ratio, mean_log_ratio
+from strop.learners.policy_gradient import Scorer
 from strop.memory import Fresh
 from strop.optimizer import SGD, AdamW
-from strop.scoring import Scorer
 from strop.types import Batch, Extras, Metrics, Policy, Sampling, State, Update, check_fields
 
 
@@ -63,7 +63,7 @@ class GSPO:
         clip_low    a sequence's ratio counts down to 1 - clip_low
         clip_high   a sequence's ratio counts up to 1 + clip_high
         epochs      optimiser steps on the same batch
-        entropy     weight of the law's entropy, which is taken off the loss
+        entropy     weight of the distribution's entropy, which is taken off the loss
         correction  how samples of another policy are weighed; none trusts them
         """
 

@@ -11,7 +11,7 @@ copies Q1-, Q2- that trail behind, and V beside the first of them; for every dec
 V is the expectile of Q under the data's actions: level 0.5 is the data's own value, 1 tends to the best action that the
 data holds, and no action outside of it is ever asked for. V(s_{t+1}) and q are numbers without gradient; the next
 decision skips the environment's tokens, and V is 0 past a termination. Act through `policies.Steered`, which multiplies
-the data's law by exp(strength * Q); the policy needs a value head.
+the data's distribution by exp(strength * Q); the policy needs a value head.
 
 Differs from the paper: V and Q1 share a body, Q2 has its own (the paper: three heads on one body), and Q1 alone steers.
 The second network starts as the first plus noise of `jitter` times each tensor's spread, or both would stay equal; on a
@@ -33,9 +33,9 @@ from strop.functional.bounds import check_not_negative, check_positive_share, ch
 from strop.functional.distributions import gather
 from strop.functional.errors import expectile
 from strop.functional.returns import next_value
+from strop.learners.values import VALUE, error_metrics, state_value, whole
 from strop.memory import Replay
 from strop.optimizer import SGD, AdamW, trail
-from strop.readings import VALUE, error_metrics, state_value, whole
 from strop.types import Batch, Heads, Metrics, Policy, Sampling, State, Update, Want, check_fields
 
 Q: frozenset[Want] = frozenset({"q"})

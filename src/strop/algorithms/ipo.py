@@ -4,8 +4,8 @@ Azar et al. 2023 (2310.12036) eq. 17, with d = (log pi - log ref)(w) - (log pi -
 
     loss = (d - 1 / (2 tau))^2
 
-Over all labelled pairs of two answers of a law mu it is smallest at pi = ref * exp(p(y beats mu) / tau) / Z: the
-probability of winning stands where DPO has a reward, so a label that is certain needs no infinite margin.
+Over all labelled pairs of two answers of a distribution mu it is smallest at pi = ref * exp(p(y beats mu) / tau) / Z:
+the probability of winning stands where DPO has a reward, so a label that is certain needs no infinite margin.
 
 Differs from common code: the paper sums log-probs over the answer, and so does this file. TRL divides each log-ratio by
 the answer's length (the authors agreed to it later), so that the same tau asks for a margin L times as large: to come
@@ -20,8 +20,8 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from strop.comparing import PairScorer, Side
 from strop.functional.bounds import check_positive
+from strop.learners.preference import PairScorer, Side
 from strop.memory import Dataset
 from strop.optimizer import SGD, AdamW
 from strop.types import Batch, Metrics, Policy, Sampling, State, Update, check_fields

@@ -29,9 +29,9 @@ from strop.functional.aggregation import num_actions_E, sum_per_pick
 from strop.functional.bounds import check_finite, check_not_negative, check_positive
 from strop.functional.distributions import PLAIN
 from strop.functional.preferences import mismatched, present
+from strop.learners.policy_gradient import score
 from strop.memory import Dataset
 from strop.optimizer import SGD, AdamW
-from strop.scoring import score
 from strop.types import Batch, Last, Mean, Metrics, Policy, Sampling, State, Update, check_fields
 
 

@@ -8,7 +8,8 @@ where the better-paid answer is chosen. The pairs come from the policy as it is 
 a fixed data set do. Ties make no pair: a judge that cannot tell teaches nothing.
 
 Differs from the paper: all strictly ordered pairs of a group of `group_size` answers count (the paper samples two).
-The log-probs are those of the law that was sampled from, temperature included, for the policy and the reference alike.
+The log-probs are those of the distribution that was sampled from, temperature included, for the policy and the
+reference alike.
 Degenerates: a group whose returns are all equal gives exactly 0; only the order of rewards counts, not their size.
 """
 
@@ -19,12 +20,12 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from strop.comparing import PairScorer, Side
 from strop.functional.bounds import check_positive
 from strop.functional.preferences import smoothed_sigmoid_loss
+from strop.learners.policy_gradient import require_on_policy
+from strop.learners.preference import PairScorer, Side
 from strop.memory import Fresh
 from strop.optimizer import SGD, AdamW
-from strop.scoring import require_on_policy
 from strop.types import Batch, Extras, Policy, Sampling, State, Update, check_fields
 
 

@@ -31,11 +31,11 @@ from torch import Tensor
 
 from strop.functional.aggregation import largest_per_pick, scored_actions, token_mean
 from strop.functional.bounds import check_at_least, check_positive, check_positive_share, check_share
-from strop.functional.distributions import PLAIN, gather, log_law
+from strop.functional.distributions import PLAIN, gather, logprobs_of
 from strop.functional.windows import window
+from strop.learners.values import whole
 from strop.memory import Replay
 from strop.optimizer import SGD, AdamW, trail
-from strop.readings import whole
 from strop.types import Batch, Heads, Max, Mean, Metrics, Policy, Sampling, State, Update, Want, check_fields
 
 
@@ -135,4 +135,4 @@ class PathConsistency:
 def log_prob(heads: Heads) -> dict[str, Tensor]:
     """log pi(a | s) at temperature 1."""
     assert heads.logits_NV is not None
-    return {"logprobs": gather(log_law(heads.logits_NV, PLAIN), heads.tokens_N)}
+    return {"logprobs": gather(logprobs_of(heads.logits_NV, PLAIN), heads.tokens_N)}

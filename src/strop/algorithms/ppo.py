@@ -27,7 +27,6 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from strop.actor_critic import ActorCritic, Critic, Opinions, critic_metrics
 from strop.functional.advantages import whitened
 from strop.functional.aggregation import scored_actions, token_mean
 from strop.functional.bounds import check_at_least, check_not_negative, check_share
@@ -36,6 +35,7 @@ from strop.functional.divergences import KL, KLController
 from strop.functional.objectives import token_objective
 from strop.functional.ratios import check_clip
 from strop.functional.values import gae, td_errors
+from strop.learners.actor_critic import ActorCritic, Critic, Opinions, critic_metrics
 from strop.memory import Fresh
 from strop.optimizer import SGD, AdamW
 from strop.streams import stream
@@ -55,7 +55,7 @@ class PPO:
         clip           a token's ratio counts within 1 - clip and 1 + clip
         dual_clip      the most that a ratio counts for where A < 0; none sets no bound
         critic         how values are learnt: weight, value clip, and whether by a network of their own
-        entropy        weight of the law's entropy, which is taken off the loss
+        entropy        weight of the distribution's entropy, which is taken off the loss
         discount       what a reward counts for one decision earlier; 1 counts all alike
         trace          GAE's lambda: 0 trusts the critic, 1 the returns
         epochs         passes over the same batch

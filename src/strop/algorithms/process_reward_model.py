@@ -22,9 +22,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from strop.comparing import values_after
 from strop.functional.aggregation import scored_actions
 from strop.functional.reading import read_after
+from strop.learners.preference import values_after
 from strop.memory import Dataset
 from strop.optimizer import SGD, AdamW
 from strop.types import Batch, Mean, Metrics, Policy, Sampling, State, Update, check_fields

@@ -27,9 +27,9 @@ from strop.functional.corrections import Correction
 from strop.functional.divergences import KL
 from strop.functional.objectives import policy_gradient
 from strop.functional.returns import position_in_chain, returns_to_go
+from strop.learners.policy_gradient import Scorer
 from strop.memory import Fresh
 from strop.optimizer import SGD, AdamW
-from strop.scoring import Scorer
 from strop.types import Batch, Last, Policy, Sampling, State, Update, check_fields
 
 
@@ -45,7 +45,7 @@ class REINFORCE:
         discount        what a reward counts for one decision earlier; 1 counts all alike
         discount_state  late decisions count less too, as the discounted objective has it
         baseline_decay  share of the old mean return that stays in the baseline; none has no baseline
-        entropy         weight of the law's entropy, which is taken off the loss
+        entropy         weight of the distribution's entropy, which is taken off the loss
         correction      how samples of another policy are weighed; none trusts them
         """
 

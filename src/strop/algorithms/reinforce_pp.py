@@ -31,9 +31,9 @@ from strop.functional.divergences import KL
 from strop.functional.objectives import token_objective
 from strop.functional.ratios import check_clip
 from strop.functional.returns import returns_to_go
+from strop.learners.policy_gradient import Scorer
 from strop.memory import Fresh
 from strop.optimizer import SGD, AdamW
-from strop.scoring import Scorer
 from strop.types import Batch, Extras, Policy, Sampling, State, Update, check_fields
 
 
@@ -50,7 +50,7 @@ class REINFORCEPlusPlus:
         group_baseline  takes the group's mean return off before whitening
         clip            a token's ratio counts within 1 - clip and 1 + clip
         epochs          optimiser steps on the same batch
-        entropy         weight of the law's entropy, which is taken off the loss
+        entropy         weight of the distribution's entropy, which is taken off the loss
         correction      how samples of another policy are weighed; none trusts them
         """
 

@@ -6,8 +6,8 @@ reaches a threshold. Of each group, `best` answers with the largest returns stay
 
     loss = - sum_it log pi(y_it) / (number of tokens that stay in the whole batch)
 
-Differs from the paper: the samples are scored under the law they were drawn from, temperature included; one step a
-batch, and not a data set that is filtered first and trained on for epochs.
+Differs from the paper: the samples are scored under the distribution they were drawn from, temperature included; one
+step a batch, and not a data set that is filtered first and trained on for epochs.
 Degenerates: it is the policy gradient of the reward "was kept" without a baseline, so it never pushes a bad answer
 down. A group whose returns are all equal stays whole and its expected gradient is about 0: only noise. It sharpens what
 the policy already does and loses variety (watch policy/entropy).
@@ -24,9 +24,9 @@ from torch import Tensor
 from strop.functional.aggregation import token_mean
 from strop.functional.bounds import check_at_least, check_finite
 from strop.functional.divergences import KL
+from strop.learners.policy_gradient import Scorer
 from strop.memory import Fresh
 from strop.optimizer import SGD, AdamW
-from strop.scoring import Scorer
 from strop.types import Batch, Extras, Mean, Metrics, Policy, Sampling, State, Update, check_fields
 
 

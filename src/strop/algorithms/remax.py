@@ -27,9 +27,9 @@ from strop.functional.bounds import check_not_negative
 from strop.functional.corrections import Correction
 from strop.functional.divergences import KL
 from strop.functional.objectives import policy_gradient
+from strop.learners.policy_gradient import Scorer
 from strop.memory import Fresh
 from strop.optimizer import SGD, AdamW
-from strop.scoring import Scorer
 from strop.types import Batch, Extras, Mean, Policy, Sampling, Source, State, Update, check_fields
 
 GREEDY = tuple(Source).index(Source.GREEDY)
@@ -52,7 +52,7 @@ class ReMax:
 
         optimizer   AdamW or SGD, with the learning rate
         kl          the pull towards the policy at the start: weight, placement and estimator
-        entropy     weight of the law's entropy, which is taken off the loss
+        entropy     weight of the distribution's entropy, which is taken off the loss
         correction  how samples of another policy are weighed; none trusts them
         """
 

@@ -25,10 +25,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from strop.comparing import text_scores
 from strop.functional.bounds import check_not_negative
 from strop.functional.preferences import Pairs, ordered_pairs, require_pairs
 from strop.functional.reading import read_after_last
+from strop.learners.preference import text_scores
 from strop.memory import Dataset
 from strop.optimizer import SGD, AdamW
 from strop.types import Batch, Last, Mean, Metrics, Policy, Sampling, State, Update, check_fields, merge_metrics

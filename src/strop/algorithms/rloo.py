@@ -26,9 +26,9 @@ from strop.functional.corrections import Correction
 from strop.functional.divergences import KL
 from strop.functional.objectives import sequence_objective
 from strop.functional.ratios import check_clip
+from strop.learners.policy_gradient import Scorer
 from strop.memory import Fresh
 from strop.optimizer import SGD, AdamW
-from strop.scoring import Scorer
 from strop.types import Batch, Extras, Policy, Sampling, State, Update, check_fields
 
 
@@ -43,7 +43,7 @@ class RLOO:
         kl          the pull towards the policy at the start: weight, placement and estimator
         clip        a sequence's ratio counts within 1 - clip and 1 + clip
         epochs      optimiser steps on the same batch
-        entropy     weight of the law's entropy, which is taken off the loss
+        entropy     weight of the distribution's entropy, which is taken off the loss
         correction  how samples of another policy are weighed; none trusts them
         """
 

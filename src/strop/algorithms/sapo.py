@@ -29,9 +29,9 @@ from strop.functional.corrections import Correction
 from strop.functional.divergences import KL
 from strop.functional.objectives import ratio_metrics
 from strop.functional.ratios import log_ratio
+from strop.learners.policy_gradient import Scorer
 from strop.memory import Fresh
 from strop.optimizer import SGD, AdamW
-from strop.scoring import Scorer
 from strop.types import Batch, Extras, Metrics, Policy, Sampling, State, Update, check_fields
 
 
@@ -63,7 +63,7 @@ class SAPO:
         tau_positive  how fast a token of a good answer fades away from ratio 1
         tau_negative  how fast a token of another answer does
         epochs        optimiser steps on the same batch
-        entropy       weight of the law's entropy, which is taken off the loss
+        entropy       weight of the distribution's entropy, which is taken off the loss
         correction    how samples of another policy are weighed; none trusts them
         """
 

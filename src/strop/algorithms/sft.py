@@ -21,9 +21,9 @@ from torch import Tensor
 
 from strop.functional.aggregation import scored_actions, token_mean
 from strop.functional.distributions import PLAIN
+from strop.learners.policy_gradient import score
 from strop.memory import Dataset
 from strop.optimizer import SGD, AdamW
-from strop.scoring import score
 from strop.types import Batch, Mean, Metrics, Policy, Sampling, State, Update, check_fields
 
 

@@ -1,7 +1,7 @@
 """V-trace: an actor-critic that learns from replayed episodes, which older policies drew.
 
 Espeholt et al. 2018 (IMPALA, 1802.01561, eq. 1 and sec. 4.2). With rho = min(ratio_cap, pi / mu), c = min(trace_cap,
-pi / mu), mu the law that acted (its log-probs stand in the episode):
+pi / mu), mu the distribution that acted (its log-probs stand in the episode):
 
     v_t = V_t + rho_t delta_t + discount * c_t (v_next - V_next),   delta_t = r_t + discount * V_next - V_t
     A_t = rho_t (r_t + discount * v_next - V_t)
@@ -23,13 +23,13 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from strop.actor_critic import ActorCritic, Critic, Opinions, critic_metrics
 from strop.functional.aggregation import scored_actions, token_mean
 from strop.functional.bounds import check_not_negative, check_share
 from strop.functional.divergences import KL
 from strop.functional.objectives import policy_gradient
 from strop.functional.ratios import log_ratio
 from strop.functional.values import vtrace
+from strop.learners.actor_critic import ActorCritic, Critic, Opinions, critic_metrics
 from strop.memory import Replay
 from strop.optimizer import SGD, AdamW
 from strop.types import Batch, Mean, Metrics, Policy, Sampling, Source, State, Update, check_fields, merge_metrics
@@ -49,7 +49,7 @@ class VTrace:
         ratio_cap  most that a ratio counts for in the target (the paper's rho-bar)
         trace_cap  most that a ratio counts for in what is passed back (the paper's c-bar)
         critic     how values are learnt: weight, value clip, and whether by a network of their own
-        entropy    weight of the law's entropy, which is taken off the loss
+        entropy    weight of the distribution's entropy, which is taken off the loss
         """
 
         reads: ClassVar[str] = "tasks"
@@ -83,7 +83,7 @@ class VTrace:
     def update(self, batch: Batch) -> Update:
         """One optimiser step; raises NonFinite before it if the loss or the gradient is not finite."""
         config, scorer = self.config, self.actor_critic.scorer
-        acted_BT = scorer.reference_logprobs(batch)  # without a KL: the log-probs of the law that acted
+        acted_BT = scorer.reference_logprobs(batch)  # without a KL: the log-probs of the distribution that acted
         ratio_BT = log_ratio(scorer.whole(batch), acted_BT, scored_actions(batch)).exp()
         value_BT = self.actor_critic.values(batch)
         target_BT, advantage_BT = vtrace(
@@ -117,7 +117,7 @@ class VTrace:
 
 
 def _ratio_metrics(batch: Batch, ratio_BT: Tensor, cap: float) -> Metrics:
-    """How far the replayed law lies from the policy: the mean ratio, and the share that the cap cuts."""
+    """How far the replayed distribution lies from the policy: the mean ratio, and the share that the cap cuts."""
     ratio_N = ratio_BT[scored_actions(batch)]
     return {
         "policy/ratio": Mean(ratio_N.sum().item(), len(ratio_N)),

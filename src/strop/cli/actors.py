@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from strop.cli.abilities import why_mute
 from strop.cli.errors import Problem
 from strop.cli.output import say
-from strop.policies.folder import ADAPTER
-from strop.policies.models import SOURCES, local_models
+from strop.hub.folder import ADAPTER
+from strop.hub.models import SOURCES, local_models
 from strop.runs.directory import RunDirectory, Selector, is_run, is_sweep, parse_run
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """A policy, how it reads and writes, and the law that it acts by. `model` is set where it is no run."""
+    """A policy, how it reads and writes, and the distribution that it acts by. `model` is set where it is no run."""
 
     policy: Policy
     codec: Codec

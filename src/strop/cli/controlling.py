@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 def train(job: Job, config: ControlConfig, dry_run: bool, as_json: bool, verbose: bool, keep_all: bool) -> int:
     """Train, and say whether it got better."""
     from strop import control
-    from strop.settings import every_setting
-    from strop.spec import encode
+    from strop.reports.settings import every_setting
+    from strop.runs.spec import encode
 
     if job.resume:
         raise Problem(

@@ -10,22 +10,22 @@ from typing import TYPE_CHECKING, Any
 from strop.cli.errors import Problem
 from strop.cli.output import say
 from strop.data.played import is_played, played_episode
+from strop.reports.verdicts import Verdict, verdicts_of
 from strop.runs.directory import RunDirectory, Selector
-from strop.spec import read_tasks
+from strop.runs.spec import read_tasks
 from strop.types import Codec, Prompt, Sampling, Task, Tokens
-from strop.verdicts import Verdict, verdicts_of
 
 if TYPE_CHECKING:
-    from strop.policies.card import Usage
+    from strop.hub.card import Usage
 
 SCORING = ("RewardModel", "ProcessRewardModel")
 
 
 def export_run(directory: RunDirectory, selector: Selector, folder: str) -> None:
     """Export a checkpoint; its folder on stdout."""
-    from strop.policies.card import Card
-    from strop.policies.export import export
-    from strop.policies.origin import FROM_SCRATCH, origin_of
+    from strop.hub.card import Card
+    from strop.hub.origin import FROM_SCRATCH, origin_of
+    from strop.policies.transformer import Transformer
     from strop.run import Run
 
     into = Path(folder)
@@ -46,7 +46,12 @@ def export_run(directory: RunDirectory, selector: Selector, folder: str) -> None
         strop=str(made.get("versions", {}).get("strop", "")),
         usage=_usage(directory, config, codec, sampling),
     )
-    gap = export(policy, codec, into, card)
+    if not isinstance(policy, Transformer):
+        raise Problem(
+            f"a {type(policy).__name__} is no transformer, so there is no Hugging Face folder to make of it: only "
+            "transformers can be exported. strop show prints what a table has learnt."
+        )
+    gap = policy.export(codec, into, card)
     print(into)
     say(f"step {step} of {directory.path}; read back, its logits differ by at most {gap:.1g}")
     say(f"\nnext:\n  strop chat {shlex.quote(str(into))}")
@@ -71,7 +76,7 @@ def _refuse_scores(directory: RunDirectory, algorithm: str) -> None:
 
 def _usage(directory: RunDirectory, config: Mapping[str, Any], codec: Codec, sampling: Sampling) -> Usage:
     """How the policy was spoken to. The example is the tasks' shortest prompt, with a system prompt if any has one."""
-    from strop.policies.card import Usage
+    from strop.hub.card import Usage
 
     tasks = read_tasks(directory.path / "tasks.jsonl")
     is_told = config["environment"].get("name", "").endswith(":SingleTurn")

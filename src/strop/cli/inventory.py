@@ -21,7 +21,7 @@ class Entry:
 def entries(room: str) -> list[Entry]:
     """What a room holds, one line each."""
     if room == "models":
-        from strop.policies.models import local_models
+        from strop.hub.models import local_models
 
         return [Entry(model.name, model.origin, str(model.path or "")) for model in local_models()]
     modules = loader.modules(room)

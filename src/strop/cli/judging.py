@@ -13,8 +13,8 @@ from strop.cli.output import console, number, pairs, print_json, print_rich, tab
 from strop.cli.show_verdicts import side_by_side, verdicts
 from strop.evaluate import Interval, gold_of, interval, rewards_of
 from strop.intervals import METHOD
+from strop.reports.verdicts import Verdict, compare
 from strop.types import Episode
-from strop.verdicts import Verdict, compare
 from strop.words import plural
 
 if TYPE_CHECKING:

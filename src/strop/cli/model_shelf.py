@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from strop.cli.output import print_json, print_rich, table
-from strop.policies.models import SOURCES, local_models
+from strop.hub.models import SOURCES, local_models
 
 
 @dataclass(frozen=True, slots=True)

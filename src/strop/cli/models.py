@@ -9,7 +9,7 @@ import argparse
 
 from strop.cli.errors import DONE, Usage
 from strop.cli.output import print_json
-from strop.policies.models import SOURCES, get
+from strop.hub.models import SOURCES, get
 
 EXAMPLES = """\
 examples:

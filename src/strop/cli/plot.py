@@ -31,7 +31,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Draw, and print where."""
-    from strop.curves import draw
+    from strop.reports.curves import draw
 
     print(draw([run for name in args.runs for run in _runs(name)], Path(args.output)))
     return DONE

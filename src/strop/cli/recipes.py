@@ -74,7 +74,7 @@ def trainable(typed: str, overrides: Sequence[str] = ()) -> TrainConfig:
 
 def override(config: C, overrides: Sequence[str]) -> C:
     """The config with its overrides."""
-    from strop.overrides import apply
+    from strop.cli.overrides import apply
 
     try:
         return apply(config, overrides)
@@ -85,7 +85,7 @@ def override(config: C, overrides: Sequence[str]) -> C:
 def _from_file(path: Path) -> TrainConfig | ControlConfig:
     from strop.config import TrainConfig
     from strop.control import ControlConfig
-    from strop.spec import load_module
+    from strop.runs.spec import load_module
 
     if not path.is_file():
         near = difflib.get_close_matches(path.name, [file.name for file in Path(path.parent).glob("*.py")], n=1)

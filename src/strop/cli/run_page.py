@@ -12,13 +12,13 @@ from strop.cli import show_episode
 from strop.cli.errors import Problem
 from strop.cli.output import commands, console, number, pairs, print_json, print_rich, sparkline, table
 from strop.cli.show_verdicts import shortened, verdicts
-from strop.plan import title
+from strop.reports.plan import title
+from strop.reports.settings import every_setting
+from strop.reports.verdicts import Verdict, verdicts_of
 from strop.runs.directory import RunDirectory
 from strop.runs.records import Event, Summary, grouped
+from strop.runs.spec import decode, is_control
 from strop.runs.standing import INTERRUPTED, STOPPED, standing
-from strop.settings import every_setting
-from strop.spec import decode, is_control
-from strop.verdicts import Verdict, verdicts_of
 from strop.words import plural
 
 LOSS = "optimizer/loss"

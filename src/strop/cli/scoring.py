@@ -56,7 +56,7 @@ class OfStart:
 def of_text(config: TrainConfig, text: str, task_id: str | None, gold: bool) -> OfText:
     """Play one task with this text as every answer. No model is loaded."""
     from strop.codec import ByteCodec
-    from strop.rollout import play
+    from strop.rollout.play import play
     from strop.samplers.scripted import ScriptedSampler
     from strop.types import End
 
@@ -80,7 +80,7 @@ def of_text(config: TrainConfig, text: str, task_id: str | None, gold: bool) -> 
 def of_start(config: TrainConfig, num_groups: int | None, gold: bool) -> OfStart:
     """Sample groups (None: as many as a step has) from the policy as it is before training."""
     from strop.data.source import Shuffled
-    from strop.rollout import play
+    from strop.rollout.play import play
     from strop.samplers.local import LocalSampler
 
     num_groups = config.prompts_per_step if num_groups is None else num_groups

@@ -10,14 +10,14 @@ from strop.cli.output import console, print_json
 if TYPE_CHECKING:
     from strop.config import TrainConfig
     from strop.control import ControlConfig
-    from strop.fields import Field
+    from strop.reports.fields import Field
 
 INDENT = "    "
 
 
 def page(config: TrainConfig | ControlConfig, as_json: bool) -> None:
     """Each field with its value and type, its default where that is another, and its meaning."""
-    from strop.fields import fields_of
+    from strop.reports.fields import fields_of
 
     found = fields_of(config)
     if as_json:

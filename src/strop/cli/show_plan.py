@@ -9,7 +9,7 @@ from strop.words import plural
 
 if TYPE_CHECKING:
     from strop.config import TrainConfig
-    from strop.plan import Plan
+    from strop.reports.plan import Plan
 
 MOST_IDS = 48
 
@@ -23,8 +23,8 @@ def plan(made: Plan, stderr: bool = False, verbose: bool = False) -> None:
 
 def dry_run(config: TrainConfig, as_json: bool, verbose: bool) -> None:
     """The plan and two prompts as the policy reads them; nothing is trained or written."""
-    from strop.plan import make_plan
-    from strop.preflight import warnings
+    from strop.reports.plan import make_plan
+    from strop.reports.preflight import warnings
     from strop.threads import threads_of
 
     source, config = threads_of(config.threads).source, config.resolve()

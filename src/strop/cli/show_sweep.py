@@ -62,7 +62,7 @@ def begun(sweep: Sweep, directory: Path) -> list[RunDirectory]:
 
 def draw(sweep: Sweep, directory: Path) -> None:
     """The curves, where there are some."""
-    from strop.curves import draw as draw_curves
+    from strop.reports.curves import draw as draw_curves
 
     if runs := begun(sweep, directory):
         draw_curves(runs, directory / CURVES)

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from strop.cli.output import console, number, print_rich, table
 from strop.intervals import METHOD
+from strop.reports.verdicts import Verdict
 from strop.types import Episode, Unscored
-from strop.verdicts import Verdict
 
 MOST_CHARS = 600
 

@@ -114,7 +114,7 @@ def _nothing_left(job: Job) -> str:
 
 
 def _continued(typed: Sequence[str], overrides: Sequence[str], directory: str | None) -> Job:
-    from strop import spec
+    from strop.runs import spec
 
     if not directory:
         raise Usage("which run is to be continued?", hint="strop train --resume --run DIR")
@@ -140,8 +140,8 @@ def _resumable(job: Job) -> Iterator[None]:
 def _calmer(job: Job, error: Exception) -> list[str]:
     """Where the numbers grew beyond all bounds: half the learning rate, if it is a number."""
     from strop.optimizer import CALMER
-    from strop.settings import every_setting
-    from strop.spec import encode
+    from strop.reports.settings import every_setting
+    from strop.runs.spec import encode
 
     if not isinstance(error, NonFinite) or error.advice != CALMER:
         return []

@@ -1,4 +1,4 @@
-"""Off-policy correction: tokens drawn by mu, learned from by pi_old, where the two are not the same law.
+"""Off-policy correction: tokens drawn by mu, learned from by pi_old, where the two are not the same distribution.
 
 The sampler lags behind, computes in other kernels or holds other weights. With rho_t = pi_old / mu of a token (the
 learner's log-probs before it moves over those that the sampler recorded), each token's loss is multiplied by

@@ -1,4 +1,4 @@
-"""The law that a token is drawn from, made of logits, and what is read off it."""
+"""The distribution that a token is drawn from, made of logits, and what is read off it."""
 
 from __future__ import annotations
 
@@ -8,32 +8,32 @@ from torch import Tensor
 from strop.types import Sampling
 
 PLAIN = Sampling(temperature=1.0)
-"""The law of the logits themselves, whatever the run samples with."""
+"""The distribution of the logits themselves, whatever the run samples with."""
 IMPOSSIBLE = -1e4
 """Log-probability in whose place no lower one need be read: its exponential is 0 in float64 too."""
 
 
-def log_law(logits_NV: Tensor, sampling: Sampling) -> Tensor:
-    """Log-probabilities [N, V] in nats of the law that `sampling` draws from, in float32 or better.
+def logprobs_of(logits_NV: Tensor, sampling: Sampling) -> Tensor:
+    """Log-probabilities [N, V] in nats of the distribution that `sampling` draws from, in float32 or better.
 
     The losses and the reference are scored under it. `temperature` 0 is the argmax (ties: the smallest id), whose other
-    entries are -inf; top-k and top-p renormalise what they keep; `epsilon` mixes the uniform law in last.
+    entries are -inf; top-k and top-p renormalise what they keep; `epsilon` mixes the uniform distribution in last.
     """
     if sampling.epsilon != 0.0:
-        return torch.log(law(logits_NV, sampling))
+        return torch.log(probs_of(logits_NV, sampling))
     return torch.log_softmax(_shaped(logits_NV, sampling), dim=-1)
 
 
-def law(logits_NV: Tensor, sampling: Sampling) -> Tensor:
-    """Probabilities [N, V] of the same law: the sampler draws from them."""
-    law_NV, epsilon = torch.softmax(_shaped(logits_NV, sampling), dim=-1), sampling.epsilon
+def probs_of(logits_NV: Tensor, sampling: Sampling) -> Tensor:
+    """Probabilities [N, V] of the same distribution: the sampler draws from them."""
+    probs_NV, epsilon = torch.softmax(_shaped(logits_NV, sampling), dim=-1), sampling.epsilon
     assert not callable(epsilon)  # refused above
-    return law_NV if epsilon == 0.0 else (1.0 - epsilon) * law_NV + epsilon / law_NV.shape[-1]
+    return probs_NV if epsilon == 0.0 else (1.0 - epsilon) * probs_NV + epsilon / probs_NV.shape[-1]
 
 
 def _shaped(logits_NV: Tensor, sampling: Sampling) -> Tensor:
-    """Logits [N, V] of what `sampling` draws from before epsilon, for the law and its logarithm alike: a temperature
-    cannot be in one and not in the other."""
+    """Logits [N, V] of what `sampling` draws from before epsilon, for probs and log-probs alike: a temperature cannot
+    be in one and not in the other."""
     if callable(sampling.temperature) or callable(sampling.epsilon):
         raise ValueError("sampling still holds a Schedule; resolve it with sampling.at(step) first.")
     logits_NV = logits_NV.to(torch.promote_types(logits_NV.dtype, torch.float32))
@@ -48,12 +48,12 @@ def _shaped(logits_NV: Tensor, sampling: Sampling) -> Tensor:
 
 
 def is_truncated(sampling: Sampling) -> bool:
-    """Whether top-p or top-k cuts the law, so that some tokens get probability 0."""
+    """Whether top-p or top-k cuts the distribution, so that some tokens get probability 0."""
     return sampling.top_p < 1.0 or sampling.top_k > 0
 
 
 def require_full_support(sampling: Sampling, who: str) -> None:
-    """Refuse a law that policy gradients cannot be taken under, in the words a user needs."""
+    """Refuse a distribution that policy gradients cannot be taken under, in the words a user needs."""
     if is_truncated(sampling):
         raise ValueError(
             f"{who} cannot train with sampling.top_p={sampling.top_p}, sampling.top_k={sampling.top_k}: tokens outside "
@@ -63,12 +63,12 @@ def require_full_support(sampling: Sampling, who: str) -> None:
     if sampling.temperature == 0.0 or sampling.epsilon == 1.0:
         raise ValueError(
             f"{who} has no gradient under sampling.temperature={sampling.temperature}, "
-            f"sampling.epsilon={sampling.epsilon}: the law does not move with the logits. Set temperature above 0 and "
-            "epsilon below 1."
+            f"sampling.epsilon={sampling.epsilon}: the logits do not move the distribution. Set temperature above 0 "
+            "and epsilon below 1."
         )
     if callable(sampling.temperature) or callable(sampling.epsilon):
         raise ValueError(
-            f"{who} scores under one law: sampling.temperature and epsilon must be numbers, not schedules."
+            f"{who} scores under one distribution: sampling.temperature and epsilon must be numbers, not schedules."
         )
 
 
@@ -85,12 +85,12 @@ def _nucleus(logits_NV: Tensor, sampling: Sampling) -> Tensor:
     return torch.zeros_like(keep_NV).scatter(-1, order_NV, keep_NV)
 
 
-def entropy(log_law_NV: Tensor) -> Tensor:
-    """Shannon entropy [N] in nats of the full law; a token of probability 0 adds 0, and 0 to the gradient."""
+def entropy(logprobs_NV: Tensor) -> Tensor:
+    """Shannon entropy [N] in nats of the full distribution; a token of probability 0 adds 0, and 0 to the gradient."""
     # 0 * -inf would be NaN; below this bound a probability is 0 in every type
-    return -(log_law_NV.exp() * log_law_NV.clamp(min=IMPOSSIBLE)).sum(dim=-1)
+    return -(logprobs_NV.exp() * logprobs_NV.clamp(min=IMPOSSIBLE)).sum(dim=-1)
 
 
-def gather(log_law_NV: Tensor, tokens_N: Tensor) -> Tensor:
+def gather(logprobs_NV: Tensor, tokens_N: Tensor) -> Tensor:
     """Log-probability [N] of the chosen tokens."""
-    return log_law_NV.gather(-1, tokens_N.unsqueeze(-1)).squeeze(-1)
+    return logprobs_NV.gather(-1, tokens_N.unsqueeze(-1)).squeeze(-1)

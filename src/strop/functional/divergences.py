@@ -6,7 +6,7 @@ With l = log pi(y) - log ref(y) on samples of pi (Schulman 2020, "Approximating 
     k2 = l^2 / 2           biased value;    as a loss the token-local reverse KL
     k3 = exp(-l) - 1 + l   unbiased value;  as a loss the FORWARD KL of each token (what GRPO's paper optimises)
     k3_ratio = rho * k3    rho = pi / pi_old: on samples of pi_old the same expected gradient as k2 (DeepSeek-V3.2)
-    full = sum_v pi log(pi / ref)   the exact token-local reverse KL, from the whole law
+    full = sum_v pi log(pi / ref)   the exact token-local reverse KL, from the whole distribution
 
 Only k1 in the reward gives the gradient of the sequence KL (Tang & Munos 2025, 2506.09477). An estimator c in the
 reward moves the policy towards states and tokens of small c, and not c itself: k3 gives grad KL minus the token-local
@@ -36,7 +36,7 @@ class KL:
 
     weight     of the KL; 0 is off, and no reference is made
     placement  where it acts: taken off the reward, or added to the loss
-    estimator  from one sample a token (k1, k2, k3, k3_ratio), or over the whole law (full)
+    estimator  from one sample a token (k1, k2, k3, k3_ratio), or over the whole distribution (full)
     """
 
     weight: float = 0.0
@@ -91,15 +91,17 @@ def estimate(log_ratio_BT: Tensor, estimator: Estimator) -> Tensor:
         return 0.5 * log_ratio_BT.square()
     if estimator == "k3":
         return torch.exp(-log_ratio_BT) - 1.0 + log_ratio_BT
-    raise ValueError(f"estimator={estimator!r} needs more than the log-ratio: the old law, or the whole one (full_kl).")
+    raise ValueError(
+        f"estimator={estimator!r} needs more than the log-ratio: the old distribution, or the whole one (full_kl)."
+    )
 
 
-def full_kl(log_law_NV: Tensor, reference_log_law_NV: Tensor) -> Tensor:
+def full_kl(logprobs_NV: Tensor, reference_logprobs_NV: Tensor) -> Tensor:
     """sum_v pi log(pi / ref) [N]: the exact reverse KL of each decision.
 
     A token of probability 0 adds 0, and 0 to the gradient.
     """
-    probs_NV = log_law_NV.exp()
+    probs_NV = logprobs_NV.exp()
     is_out_NV = probs_NV == 0
-    log_ratio_NV = log_law_NV.masked_fill(is_out_NV, 0.0) - reference_log_law_NV.masked_fill(is_out_NV, 0.0)
+    log_ratio_NV = logprobs_NV.masked_fill(is_out_NV, 0.0) - reference_logprobs_NV.masked_fill(is_out_NV, 0.0)
     return (probs_NV * log_ratio_NV).sum(dim=-1)

@@ -1,10 +1,12 @@
 """Simulated annealing over sequences: a random walk of small edits that is made ever less willing to go downhill.
 
-Metropolis 1953; Hastings 1970; Kirkpatrick 1983. At temperature T an edit y -> y' with proposal law q is accepted with
+Metropolis 1953; Hastings 1970; Kirkpatrick 1983. At temperature T an edit y -> y' with proposal distribution q is
+accepted with
 
     min(1, e^{(score(y') - score(y)) / T} * q(y | y') / q(y' | y))
 
-The chain's stationary law at fixed T is then proportional to e^{score / T} over all sequences that edits reach.
+The chain's stationary distribution at fixed T is then proportional to e^{score / T} over all sequences that edits
+reach.
 
 The edits: substitute a token, insert one, delete one. There are (n + 1) A insertions into n tokens over an alphabet of
 A, and n + 1 deletions back, so q(y | y') / q(y' | y) = A * delete / insert for an insertion, its inverse for a
@@ -70,7 +72,7 @@ class Edits:
         if (self.insert > 0.0) != (self.delete > 0.0):
             raise ValueError(
                 f"edits.insert={self.insert}, edits.delete={self.delete}: a move that can never be taken back has no "
-                "stationary law. Set both above 0, or both to 0."
+                "stationary distribution. Set both above 0, or both to 0."
             )
 
     @property
@@ -179,7 +181,7 @@ def anneal(
 
 
 def transition_matrix(sequences: Sequence[Tokens], score: Score, edits: Edits, temperature: float) -> Floats:
-    """The chain's law of the next sequence [Y, Y] at a fixed temperature, over all that edits reach."""
+    """The chain's distribution of the next sequence [Y, Y] at a fixed temperature, over all that edits reach."""
     index = {sequence: i for i, sequence in enumerate(sequences)}
     height_Y = [score(sequence) for sequence in sequences]
     chain_YY = np.zeros((len(index), len(index)))

@@ -1,4 +1,4 @@
-"""Best-of-n: write n completions, keep the one with the highest reward. Its exact law, its KL, and the sampler.
+"""Best-of-n: write n completions, keep the one with the highest reward. Its distribution, its KL, and the sampler.
 
 Stiennon 2020 (2009.01325); Beirami 2024 (2401.01879). With F(r) the probability of a reward of at most r:
 
@@ -6,8 +6,8 @@ Stiennon 2020 (2009.01325); Beirami 2024 (2401.01879). With F(r) the probability
     P_n(y) = P_n(reward = r(y)) * p(y) / p(reward = r(y))
     KL(P_n || p) <= ln n - (n - 1) / n
 
-Ties: of several best draws the first is kept. Draws are exchangeable, so a random one of them has the same law, which
-is the second line. The bound is an equality only where no completion has a probability of its own.
+Ties: of several best draws the first is kept. Draws are exchangeable, so a random one of them has the same
+distribution, which is the second line. The bound is an equality only where no completion has a probability of its own.
 Degenerates: n = 1 is the policy. In the limit of large n it is the policy given the highest reward, and the KL is
 -ln of that reward's probability, however large the bound.
 """
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 
-def best_of_n_law(probs_Y: Tensor, rewards_Y: Tensor, n: int) -> Tensor:
+def best_of_n_distribution(probs_Y: Tensor, rewards_Y: Tensor, n: int) -> Tensor:
     """P_n over the completions [Y]; `probs_Y` sums to 1."""
     _check_n(n)
     _, level_Y = torch.unique(rewards_Y, return_inverse=True)  # levels in increasing order
@@ -44,12 +44,12 @@ def best_of_n_law(probs_Y: Tensor, rewards_Y: Tensor, n: int) -> Tensor:
 
 def best_of_n_kl(probs_Y: Tensor, rewards_Y: Tensor, n: int) -> float:
     """KL(P_n || p), exactly."""
-    law_Y = best_of_n_law(probs_Y, rewards_Y, n)
-    return float(torch.where(law_Y > 0, law_Y * (law_Y / probs_Y).log(), 0.0).sum())
+    probs_Y = best_of_n_distribution(probs_Y, rewards_Y, n)
+    return float(torch.where(probs_Y > 0, probs_Y * (probs_Y / probs_Y).log(), 0.0).sum())
 
 
 def best_of_n_bound(n: int) -> float:
-    """ln n - (n - 1) / n: the KL of a law without atoms, and never less than that of any other."""
+    """ln n - (n - 1) / n: the KL of a distribution without atoms, and never less than that of any other."""
     _check_n(n)
     return math.log(n) - (n - 1) / n
 

@@ -1,10 +1,11 @@
 """The optimum of KL-regularised RL in closed form: what every RLHF method is trying to reach.
 
-max_pi E_pi[r] - beta * KL(pi || ref) over laws of whole completions (Korbak 2022, 2205.11275; DPO, 2305.18290 eq. 4):
+max_pi E_pi[r] - beta * KL(pi || ref) over distributions of whole completions (Korbak 2022, 2205.11275; DPO, 2305.18290
+eq. 4):
 
     pi*(y) = ref(y) e^{r(y) / beta} / Z,    Z = sum_y ref(y) e^{r(y) / beta},    J* = beta ln Z
 
-Token by token the same law comes from soft backward induction, where the leaves are the rewards:
+Token by token the same distribution comes from soft backward induction, where the leaves are the rewards:
 
     V(prefix) = beta ln sum_v ref(v | prefix) e^{Q(prefix, v) / beta},    pi*(v | prefix) = ref e^{(Q - V) / beta},
     V(()) = J*
@@ -54,15 +55,15 @@ def regularised_optimum(reference_logprobs_Y: Tensor, rewards_Y: Tensor, beta: f
 def soft_values(reference: SequenceTree, reward: Reward, beta: float) -> PrefixValues:
     """Soft Q and V of every prefix; V of () is J*."""
     _check_beta(beta)
-    return induct(reference, reward, lambda log_law_V, q_V: beta * float(torch.logsumexp(log_law_V + q_V / beta, 0)))
+    return induct(reference, reward, lambda logprobs_V, q_V: beta * float(torch.logsumexp(logprobs_V + q_V / beta, 0)))
 
 
-def soft_laws(reference: SequenceTree, values: PrefixValues, beta: float) -> Mapping[Tokens, Tensor]:
-    """The log-law [V] of pi* at every prefix: log ref + (Q - V) / beta."""
+def soft_policies(reference: SequenceTree, values: PrefixValues, beta: float) -> Mapping[Tokens, Tensor]:
+    """The log-distribution [V] of pi* at every prefix: log ref + (Q - V) / beta."""
     _check_beta(beta)
     return {
-        prefix: log_law_V + (values.q[prefix] - values.value[prefix]) / beta
-        for prefix, log_law_V in reference.laws.items()
+        prefix: logprobs_V + (values.q[prefix] - values.value[prefix]) / beta
+        for prefix, logprobs_V in reference.distributions.items()
     }
 
 

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from strop.functional.distributions import log_law
+from strop.functional.distributions import logprobs_of
 from strop.planning.mdp import FiniteMDP
 from strop.types import Policy, Sampling, Tokens
 
@@ -32,11 +32,12 @@ Fold = Callable[[Tensor, Tensor], float]
 class SequenceTree:
     """All that a policy can write after one prompt, shorter prefixes first.
 
-    laws       the log-law [V] (float64, nats) of the next token at every unfinished prefix, from () on
+    distributions       the log-distribution [V] (float64, nats) of the next token at every unfinished prefix, from ()
+    on
     sequences  the log-probability of every finished completion; those of probability 0 are left out
     """
 
-    laws: Mapping[Tokens, Tensor]
+    distributions: Mapping[Tokens, Tensor]
     sequences: Mapping[Tokens, float]
 
     @property
@@ -54,18 +55,18 @@ def enumerate_sequences(
     policy: Policy, prompt: Tokens, sampling: Sampling, stop: frozenset[int], limit: int = 100_000
 ) -> SequenceTree:
     """Grow the tree level by level, all prefixes of a level in one batch."""
-    laws: dict[Tokens, Tensor] = {}
+    distributions: dict[Tokens, Tensor] = {}
     sequences: dict[Tokens, float] = {}
     level: list[tuple[Tokens, float]] = [((), 0.0)]
     logits_BV, state = policy.prefill([prompt])
     while True:
-        log_law_BV = log_law(logits_BV.double(), sampling)
-        laws.update((prefix, log_law_BV[b]) for b, (prefix, _) in enumerate(level))
+        logprobs_BV = logprobs_of(logits_BV.double(), sampling)
+        distributions.update((prefix, logprobs_BV[b]) for b, (prefix, _) in enumerate(level))
         owners: list[int] = []
         longer: list[tuple[Tokens, float]] = []
-        for b, token in (log_law_BV > -math.inf).nonzero().tolist():
+        for b, token in (logprobs_BV > -math.inf).nonzero().tolist():
             prefix, logprob = level[b]
-            grown, total = (*prefix, token), logprob + float(log_law_BV[b, token])
+            grown, total = (*prefix, token), logprob + float(logprobs_BV[b, token])
             if token in stop or len(grown) == sampling.max_tokens:
                 sequences[grown] = total
             else:
@@ -77,7 +78,7 @@ def enumerate_sequences(
                 "vocabulary or a shorter completion, or raise limit."
             )
         if not longer:
-            return SequenceTree(laws, sequences)
+            return SequenceTree(distributions, sequences)
         tokens_B = torch.tensor([prefix[-1] for prefix, _ in longer])
         logits_BV, state = policy.decode(policy.keep(state, owners), tokens_B)
         level = longer
@@ -92,25 +93,25 @@ class PrefixValues:
 
 
 def induct(tree: SequenceTree, reward: Reward, fold: Fold) -> PrefixValues:
-    """Backward induction: V(prefix) = fold(log-law [V], Q [V])."""
+    """Backward induction: V(prefix) = fold(log-distribution [V], Q [V])."""
     value: dict[Tokens, float] = {}
     q: dict[Tokens, Tensor] = {}
-    for prefix in reversed(list(tree.laws)):
-        log_law_V = tree.laws[prefix]
-        q_V = torch.full_like(log_law_V, -math.inf)
+    for prefix in reversed(list(tree.distributions)):
+        logprobs_V = tree.distributions[prefix]
+        q_V = torch.full_like(logprobs_V, -math.inf)
         for token in range(len(q_V)):
             grown = (*prefix, token)
             if grown in value:
                 q_V[token] = value[grown]
             elif grown in tree.sequences:
                 q_V[token] = reward(grown)
-        q[prefix], value[prefix] = q_V, fold(log_law_V, q_V)
+        q[prefix], value[prefix] = q_V, fold(logprobs_V, q_V)
     return PrefixValues(value, q)
 
 
 def optimal_values(tree: SequenceTree, reward: Reward) -> PrefixValues:
     """Q* and V*: the best that can still be written."""
-    return induct(tree, reward, lambda log_law_V, q_V: float(q_V.max()))
+    return induct(tree, reward, lambda logprobs_V, q_V: float(q_V.max()))
 
 
 def mean_values(tree: SequenceTree, reward: Reward) -> PrefixValues:
@@ -118,20 +119,20 @@ def mean_values(tree: SequenceTree, reward: Reward) -> PrefixValues:
     return induct(
         tree,
         reward,
-        lambda log_law_V, q_V: float(torch.where(log_law_V > -math.inf, log_law_V.exp() * q_V, 0.0).sum()),
+        lambda logprobs_V, q_V: float(torch.where(logprobs_V > -math.inf, logprobs_V.exp() * q_V, 0.0).sum()),
     )
 
 
 def text_mdp(tree: SequenceTree, reward: Reward) -> tuple[FiniteMDP, Sequence[Tokens]]:
     """The text problem as tables: one state a prefix, in the order that is returned, and a last one, the end."""
-    if any(bool((law == -math.inf).any()) for law in tree.laws.values()):
+    if any(bool((distribution == -math.inf).any()) for distribution in tree.distributions.values()):
         raise ValueError(
             "tokens of probability 0 have no place in the tables, where every action is allowed everywhere: enumerate "
             "without top_p, top_k and temperature 0."
         )
-    prefixes = list(tree.laws)
+    prefixes = list(tree.distributions)
     index = {prefix: s for s, prefix in enumerate(prefixes)}
-    end, vocabulary = len(prefixes), len(tree.laws[()])
+    end, vocabulary = len(prefixes), len(tree.distributions[()])
     P, R = np.zeros((end + 1, vocabulary, end + 1)), np.zeros((end + 1, vocabulary))
     for prefix, s in index.items():
         for token in range(vocabulary):

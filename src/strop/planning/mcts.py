@@ -33,11 +33,11 @@ import torch
 
 from strop.batch import collate
 from strop.functional.bounds import check_at_least, check_not_negative, check_share
-from strop.functional.distributions import is_truncated, log_law
+from strop.functional.distributions import is_truncated, logprobs_of
+from strop.learners.values import VALUE, state_value
 from strop.planning.enumeration import Reward
 from strop.planning.mdp import Floats, Ints
 from strop.policies.demands import require_values
-from strop.readings import VALUE, state_value
 from strop.types import (
     Batch,
     Completion,
@@ -72,7 +72,7 @@ class Problem:
 
 @dataclass(slots=True)
 class Node:
-    """An unfinished prefix: the policy's law, what each token costs, and what came back through each token."""
+    """An unfinished prefix: the policy's distribution, what each token costs, and what came back through each token."""
 
     prior_V: Floats
     cost_V: Floats
@@ -165,13 +165,13 @@ class TreeSearch:
 
     def _open(self, tokens: Tokens) -> float:
         """Put a prefix into the tree; returns its value."""
-        law_V = self._log_law(self.policy, tokens)
-        cost_V = np.zeros_like(law_V)
+        probs_V = self._logprobs_of(self.policy, tokens)
+        cost_V = np.zeros_like(probs_V)
         if self.reference is not None and self.config.kl_weight > 0.0:
-            cost_V = self.config.kl_weight * (law_V - self._log_law(self.reference, tokens))
-        value, size = self.leaf(tokens), len(law_V)
+            cost_V = self.config.kl_weight * (probs_V - self._logprobs_of(self.reference, tokens))
+        value, size = self.leaf(tokens), len(probs_V)
         self.nodes[tokens] = Node(
-            prior_V=np.exp(law_V),
+            prior_V=np.exp(probs_V),
             cost_V=cost_V,
             value=value,
             visits_V=np.zeros(size, dtype=np.int64),
@@ -181,10 +181,10 @@ class TreeSearch:
         return value
 
     @torch.no_grad()
-    def _log_law(self, policy: Policy, tokens: Tokens) -> Floats:
+    def _logprobs_of(self, policy: Policy, tokens: Tokens) -> Floats:
         logits_BV, _ = policy.prefill([(*self.problem.prompt, *tokens)])
-        law_V: Floats = log_law(logits_BV.double(), self.problem.sampling)[0].numpy()
-        return law_V
+        probs_V: Floats = logprobs_of(logits_BV.double(), self.problem.sampling)[0].numpy()
+        return probs_V
 
 
 def _check_kl(kl_weight: float, sampling: Sampling, reference: Policy | None) -> None:

@@ -21,7 +21,7 @@ class FiniteMDP:
 
     P         [S, A, S]  P[s, a, t]: the probability to go from s to t by a
     R         [S, A, S] the reward of a transition, or [S, A] its mean
-    start     [S]        the law of the first state
+    start     [S]        the distribution of the first state
     terminal  bool [S]   nothing follows: the value is 0, and their rows of P and R are not read
 
     Anything array-like is taken; what is kept is float64 and read-only.
@@ -39,7 +39,7 @@ class FiniteMDP:
             array.setflags(write=False)
             object.__setattr__(self, name, array)
         _check_shapes(self)
-        _check_laws(self)
+        _check_distributions(self)
 
     @property
     def num_states(self) -> int:
@@ -88,7 +88,7 @@ def check_discount(discount: float) -> None:
 
 
 def check_policy(mdp: FiniteMDP, policy_SA: Floats) -> None:
-    """Refuse a policy that is no law over the actions of every state."""
+    """Refuse a policy that is no distribution over the actions of every state."""
     shape = (mdp.num_states, mdp.num_actions)
     if policy_SA.shape != shape:
         raise ValueError(f"the policy has shape {policy_SA.shape}: a probability per state and action is {shape}.")
@@ -112,9 +112,9 @@ def _check_shapes(mdp: FiniteMDP) -> None:
         raise ValueError("R holds NaN or infinity: a reward is a finite number.")
 
 
-def _check_laws(mdp: FiniteMDP) -> None:
-    is_law_SA = (mdp.P >= 0).all(axis=2) & (np.abs(mdp.P.sum(axis=2) - 1.0) <= SUM_TOLERANCE)
-    wrong_SA = ~mdp.terminal[:, None] & ~is_law_SA
+def _check_distributions(mdp: FiniteMDP) -> None:
+    is_distribution_SA = (mdp.P >= 0).all(axis=2) & (np.abs(mdp.P.sum(axis=2) - 1.0) <= SUM_TOLERANCE)
+    wrong_SA = ~mdp.terminal[:, None] & ~is_distribution_SA
     if wrong_SA.any():
         state, action = (int(i) for i in np.argwhere(wrong_SA)[0])
         row = mdp.P[state, action]

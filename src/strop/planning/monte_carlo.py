@@ -68,9 +68,9 @@ def play(mdp: FiniteMDP, policy_SA: Floats, rng: np.random.Generator, max_steps:
     return Path(tuple(states), tuple(actions), tuple(rewards))
 
 
-def _draw(law: Floats, rng: np.random.Generator) -> int:
-    """By inverse transform; scaled by the law's own total, so that rounding never draws a probability of 0."""
-    cumulated = law.cumsum()
+def _draw(distribution: Floats, rng: np.random.Generator) -> int:
+    """By inverse transform; scaled by the distribution's own total, so that rounding never draws a probability of 0."""
+    cumulated = distribution.cumsum()
     return int(cumulated.searchsorted(rng.random() * cumulated[-1], side="right"))
 
 

@@ -26,13 +26,13 @@ import numpy as np
 import torch
 
 from strop.functional.bounds import check_at_least, check_share
+from strop.learners.tabular import require_table
 from strop.memory import Fresh
 from strop.planning.evaluation import policy_values
 from strop.planning.mdp import FiniteMDP, Floats, action_values, check_discount, deterministic
 from strop.planning.monte_carlo import epsilon_greedy, first_visit_action_values, play
 from strop.policies.table import Table
 from strop.streams import stream
-from strop.tabular import require_table
 from strop.types import Batch, Max, Policy, Sampling, State, Update, check_fields
 
 Round: TypeAlias = "Callable[[FiniteMDP, Floats, float, np.random.Generator], Floats]"

@@ -20,10 +20,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from strop.policies.adapted import adapted
-from strop.policies.packed import FEWEST, Packed, Product, exact, is_large, one_below_another, rounded
-from strop.policies.padded import Padded
-from strop.policies.step import Rows, continued
+from strop.compute.decoder import Rows, continued
+from strop.compute.lora_linear import adapted
+from strop.compute.packed_linear import FEWEST, Packed, Product, exact, is_large, one_below_another, rounded
+from strop.compute.padded_decoder import Padded
 from strop.policies.transformer import Transformer
 from strop.types import Tokens
 

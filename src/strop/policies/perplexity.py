@@ -39,7 +39,7 @@ def _nats(model: Any, tokens: list[int]) -> float:
 
 @cache
 def _loaded(name: str) -> tuple[Any, Any]:
-    from strop.policies.pretrained import load
+    from strop.hub.pretrained import load
 
     model, codec = load(name)
     return codec.tokenizer, model.eval().requires_grad_(False)

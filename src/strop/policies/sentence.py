@@ -9,8 +9,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from strop.policies.models import quiet
-from strop.policies.whole import check_weights
+from strop.hub.integrity import check_weights
+from strop.hub.models import quiet
 from strop.types import check_fields
 
 if TYPE_CHECKING:

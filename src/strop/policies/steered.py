@@ -1,4 +1,4 @@
-"""A policy that is steered by action values: the base's law times exp(strength * Q), as ILQL decodes.
+"""A policy that is steered by action values: the base's distribution times exp(strength * Q), as ILQL decodes.
 
 Snell et al. 2022 (2206.11871), sec. 4: logits = log pi_beta + strength * (Q - V). V is one number for all actions of a
 state, so the softmax takes it out again, and it is never read for acting.
@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from strop.functional.bounds import check_not_negative
-from strop.functional.distributions import PLAIN, log_law
+from strop.functional.distributions import PLAIN, logprobs_of
 from strop.policies.table import LOGITS
 from strop.types import Batch, Codec, Heads, Policy, Reduce, State, Tokens, Want, check_fields
 
@@ -61,7 +61,7 @@ class Steered:
         self.vocabulary, self.context, self.has_values = critic.vocabulary, critic.context, critic.has_values
 
     def _steer(self, base_NV: Tensor, q_NV: Tensor) -> Tensor:
-        return log_law(base_NV, PLAIN) + self.strength * q_NV
+        return logprobs_of(base_NV, PLAIN) + self.strength * q_NV
 
     def prefill(self, prompts: Sequence[Tokens]) -> tuple[Tensor, tuple[Any, Any]]:
         (base_BV, base), (q_BV, critic) = self.base.prefill(prompts), self.critic.prefill(prompts)

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -15,18 +16,20 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from strop.codec import HFCodec
-from strop.policies.adapted import adapted
-from strop.policies.adapters import LoRA, adapters_off, add_lora
+from strop.compute.decoder import Rows, continued
+from strop.compute.lora_linear import adapted
+from strop.compute.output_head import Reading
+from strop.compute.packed_linear import Packed, exact, rounded
+from strop.compute.padded_decoder import Padded, computing
+from strop.compute.ragged_attention import hidden_at_decisions
+from strop.compute.training_linear import learnt
+from strop.hub.card import Card
+from strop.hub.export import export
+from strop.hub.pretrained import load
+from strop.policies.adapters import LoRA, adapters_off, add_lora, merged_state_dict
 from strop.policies.demands import require_values
-from strop.policies.learnt import learnt
-from strop.policies.packed import Packed, exact, rounded
-from strop.policies.padded import Padded, computing
-from strop.policies.pretrained import load
-from strop.policies.ragged import hidden_at_decisions
-from strop.policies.reading import Reading
-from strop.policies.step import Rows, continued
 from strop.policies.table import LOGITS, scatter
-from strop.types import Batch, Policy, Reduce, State, Tokens, Want, check_fields
+from strop.types import Batch, Codec, Policy, Reduce, State, Tokens, Want, check_fields
 
 VALUE_HEAD = "value_head"
 
@@ -66,7 +69,7 @@ class Transformer:
     def __init__(self, model: Any, has_adapter: bool = False, dtype: str = "float32", value_head: bool = False) -> None:
         if dtype not in ("float32", "bfloat16"):
             raise ValueError(f"dtype={dtype!r}: a transformer computes in float32 or bfloat16.")
-        self.model = model.eval()  # dropout would make the scored law differ from the sampled one
+        self.model = model.eval()  # dropout would make the scored distribution differ from the sampled one
         self.has_adapter = has_adapter
         self.dtype = dtype
         self.torch_dtype: torch.dtype = getattr(torch, dtype)
@@ -148,6 +151,10 @@ class Transformer:
         frozen = Transformer(copy.deepcopy(self.model), dtype=self.dtype)
         frozen.model.requires_grad_(False)
         return frozen
+
+    def export(self, codec: Codec, folder: Path, card: Card) -> float:
+        """Write a Hugging Face folder with the adapter merged in; how far its logits lie from these, read back."""
+        return export(self.model, merged_state_dict(self.model), codec, folder, card)
 
     def twin(self) -> Transformer:
         """A copy with trainable tensors of its own; those that never train (the base under an adapter) are shared."""

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from strop.rewards._scoring import Rewards
+from strop.rewards._naming import Rewards
 from strop.rewards.group import GroupReward
 from strop.rewards.trl import FromTRL
 from strop.types import Task

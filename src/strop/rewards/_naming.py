@@ -7,12 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeAlias
 
-from strop.rewards._scoring import Rewards
 from strop.rewards.group import GroupReward
 from strop.types import RewardFn, as_number, shown
 
 RewardLike: TypeAlias = "RewardFn | GroupReward | tuple[RewardFn | GroupReward, float]"
 RewardSet: TypeAlias = "Sequence[RewardFn | GroupReward] | Mapping[str, RewardLike]"
+Rewards: TypeAlias = "Mapping[str, tuple[RewardFn | GroupReward, float]]"
+"""Each reward's name, function and weight; weight 0 is reported only."""
 TAKEN = ("accuracy", "gold", "logit", "mean", "reward", "std", "tokens", "unscored")
 """Names that the run's own metrics have under reward/ and held_out/."""
 

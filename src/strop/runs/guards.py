@@ -11,10 +11,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from strop.rollout.waiting import LATE, hanging
 from strop.runs.measures import scored_groups
 from strop.runs.records import Event
 from strop.types import End, Episode, Mean, Metric, State, Stopped, Unscored
-from strop.waiting import LATE, hanging
 from strop.words import plural
 
 LOST_SHARE, LOST_STEPS = 0.2, 3

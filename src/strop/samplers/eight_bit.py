@@ -1,4 +1,4 @@
-"""The embedded sampler with 8-bit copies of the weights: faster, and of a law that is a little off the policy's.
+"""The embedded sampler with 8-bit copies of the weights: faster, and a little off the policy's distribution.
 
 A run measures the gap at every step, and its algorithm corrects for it (`functional.corrections`). Held-out tasks are
 judged by the policy itself.

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from strop.functional.bounds import check_at_least
-from strop.functional.distributions import gather, law
+from strop.functional.distributions import gather, probs_of
 from strop.functional.order import closed_up
 from strop.types import Codec, Completion, Decoder, Policy, Sampling, Tokens, check_fields
 
@@ -73,9 +73,9 @@ class LocalSampler:
         logprobs: list[list[float]] = [[] for _ in prompts]
         live = list(range(len(prompts)))
         for position in range(sampling.max_tokens):
-            law_BV = law(logits_BV, sampling)
-            tokens_B = draw(law_BV, torch.tensor([rngs[row].random() for row in live], dtype=torch.float64))
-            logprobs_B = gather(law_BV, tokens_B).log()
+            probs_BV = probs_of(logits_BV, sampling)
+            tokens_B = draw(probs_BV, torch.tensor([rngs[row].random() for row in live], dtype=torch.float64))
+            logprobs_B = gather(probs_BV, tokens_B).log()
             for row, token, logprob in zip(live, tokens_B.tolist(), logprobs_B.tolist(), strict=True):
                 tokens[row].append(token)
                 logprobs[row].append(logprob)
@@ -93,20 +93,20 @@ class LocalSampler:
         ]
 
 
-def draw(law_BV: Tensor, uniform_B: Tensor) -> Tensor:
+def draw(probs_BV: Tensor, uniform_B: Tensor) -> Tensor:
     """One token a row by inverse transform: the first whose cumulated probability exceeds the row's uniform number.
 
     First the block of tokens, then the token in it: only one block a row is summed token by token. Running sums are
     float64 and scaled by the row's own total, so that rounding can never choose a token of probability 0.
     """
-    width = min(BLOCK, law_BV.shape[1])
-    short = -law_BV.shape[1] % width
-    law_BKW = (pad(law_BV, (0, short)) if short else law_BV).reshape(len(law_BV), -1, width)
-    upto_BK = law_BKW.sum(dim=-1).double().cumsum(dim=-1)
+    width = min(BLOCK, probs_BV.shape[1])
+    short = -probs_BV.shape[1] % width
+    probs_BKW = (pad(probs_BV, (0, short)) if short else probs_BV).reshape(len(probs_BV), -1, width)
+    upto_BK = probs_BKW.sum(dim=-1).double().cumsum(dim=-1)
     wanted_B1 = _below(uniform_B.unsqueeze(1) * upto_BK[:, -1:], upto_BK[:, -1:])
     block_B1 = torch.searchsorted(upto_BK, wanted_B1, right=True)
     before_B1 = pad(upto_BK, (1, 0)).gather(1, block_B1)
-    within_BW = law_BKW[torch.arange(len(law_BKW)), block_B1.squeeze(1)].double().cumsum(dim=-1)
+    within_BW = probs_BKW[torch.arange(len(probs_BKW)), block_B1.squeeze(1)].double().cumsum(dim=-1)
     token_B1 = torch.searchsorted(within_BW, _below(wanted_B1 - before_B1, within_BW[:, -1:]), right=True)
     return (block_B1 * width + token_B1).squeeze(1)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
-from strop.functional.distributions import gather, log_law
+from strop.functional.distributions import gather, logprobs_of
 from strop.policies.adapters import adapter_tensors, base_state_dict, stirred
 from strop.policies.transformer import Transformer, require_transformer
 from strop.samplers._llama_graph import require_llama
@@ -31,7 +31,8 @@ class OpenVINO:
 
     All weights: each publish compiles the graph anew. An adapter: each publish swaps it, in hundredths of a second. A
     new temperature compiles anew too, because it is folded into the weights: the engine reports the log-probs of the
-    untempered law, and so they are those of the law that it drew from. `stop` tokens end a completion and belong to it.
+    untempered distribution, and so they are those of the distribution that it drew from. `stop` tokens end a completion
+    and belong to it.
     """
 
     @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,7 +134,7 @@ def _gaps(policy: Policy, prompt: Tokens, completion: Completion, sampling: Samp
     """How far each recorded log-prob lies from the policy's, in nats."""
     assert completion.logprobs is not None
     logits_TV, _ = policy.prefill([prompt + completion.tokens[:t] for t in range(len(completion.tokens))])
-    own_T = gather(log_law(logits_TV, sampling), torch.tensor(completion.tokens))
+    own_T = gather(logprobs_of(logits_TV, sampling), torch.tensor(completion.tokens))
     return (own_T.double() - torch.tensor(completion.logprobs)).abs().tolist()
 
 
@@ -147,7 +148,7 @@ def _refuse(sampling: Sampling) -> None:
     for name, off in (("epsilon", 0.0), ("top_p", 1.0), ("top_k", 0)):
         if (given := getattr(sampling, name)) != off:
             raise ValueError(
-                f"sampling.{name}={given}: OpenVINO does not report the log-probs of that law. Set "
+                f"sampling.{name}={given}: OpenVINO does not report the log-probs of that distribution. Set "
                 f"sampling.{name}={off:g}, or sample with strop.samplers.LocalSampler.Config()."
             )
 

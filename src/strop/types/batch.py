@@ -19,7 +19,7 @@ class Batch:
 
     tokens_BT    int64; 0 in padding
     action_BT    bool; the policy chose this token
-    logprobs_BT  float64, nats, of the law that was sampled from; NaN where unknown: select with `where`
+    logprobs_BT  float64, nats, of the distribution that was sampled from; NaN where unknown: select with `where`
     rewards_BT   float64; the reward that followed this action
     next_BT      int64; FLAT index (row * T + t) of the next decision, -1 where nothing is bootstrapped (terminated)
     version_B    int64; the policy's version that acted

@@ -124,8 +124,8 @@ class Step:
 class Completion:
     """What a sampler wrote.
 
-    `logprobs` are in nats, one a token, of the law that the token was really drawn from; None where it is not ours
-    (text from data or people). `finish` is "stop" when the last token is a stop token, "length" when it was cut.
+    `logprobs` are in nats, one a token, of the distribution that the token was really drawn from; None where it is not
+    ours (text from data or people). `finish` is "stop" when the last token is a stop token, "length" when it was cut.
     """
 
     tokens: Tokens

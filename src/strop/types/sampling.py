@@ -1,4 +1,4 @@
-"""The law that tokens are drawn from, as a record."""
+"""The distribution that tokens are drawn from, as a record."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class Schedule(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sampling:
-    """The law a token is drawn from: `functional.distributions` makes it from logits, for sampler and loss alike.
+    """What a token is drawn from: `functional.distributions` makes it from logits, for sampler and loss alike.
 
     temperature  divides the logits; 0 takes the largest (ties: the smallest id)
-    epsilon      mixes the uniform law in: (1 - epsilon) * law + epsilon / V
+    epsilon      mixes the uniform distribution in: (1 - epsilon) * distribution + epsilon / V
     top_p        keeps the most likely words up to this probability; 1 is off, and policy-gradient algorithms need it
                  off
     top_k        keeps so many words; 0 is off, and policy-gradient algorithms need it off
@@ -52,7 +52,7 @@ class Sampling:
             raise ValueError(f"sampling.epsilon={self.epsilon}: it is a probability.")
 
     def at(self, step: int) -> Sampling:
-        """The law at a step: schedules become numbers."""
+        """The distribution at a step: schedules become numbers."""
         temperature = self.temperature(step) if callable(self.temperature) else self.temperature
         epsilon = self.epsilon(step) if callable(self.epsilon) else self.epsilon
         return replace(self, temperature=temperature, epsilon=epsilon)

@@ -12,20 +12,20 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from strop.actor_critic import Critic
 from strop.algorithms.a2c import A2C
 from strop.algorithms.ppo import PPO
 from strop.algorithms.vtrace import VTrace
 from strop.functional.corrections import Correction
 from strop.functional.divergences import KL
 from strop.functional.values import gae, n_step_advantage, td_errors
+from strop.learners.actor_critic import Critic
 from strop.optimizer import SGD, AdamW
 from strop.policies.table import Table
 from strop.types import Pick, Sampling, Tokens
 from strop.verify.checks import Gap
 from strop.verify.episodes import batch_of, episode, turn
 from strop.verify.learning import WANTED, WORDS, chance_of, trained
-from strop.verify.tree import PROMPT, Laws, Tree, ascent, built_at, flat, relative
+from strop.verify.tree import PROMPT, Distributions, Tree, ascent, built_at, flat, relative
 
 VOCABULARY, HORIZON, EXACT = 3, 3, 1e-10
 SILENT = Critic(weight=0.0)
@@ -51,9 +51,9 @@ def random_rewards(tree: Tree) -> list[float]:
 
 def exact_values(tree: Tree, rewards: Sequence[float]) -> dict[Tokens, float]:
     """V of every state, and the reward of every whole sequence, by backward induction."""
-    laws, value = tree.laws(), dict(zip(tree.sequences, rewards, strict=True))
+    distributions, value = tree.distributions(), dict(zip(tree.sequences, rewards, strict=True))
     for state in reversed(tree.states):  # a state's children come after it
-        value[state] = sum(laws[state][a].exp().item() * value[(*state, a)] for a in range(VOCABULARY))
+        value[state] = sum(distributions[state][a].exp().item() * value[(*state, a)] for a in range(VOCABULARY))
     return value
 
 
@@ -64,12 +64,14 @@ def set_values(tree: Tree, value: Mapping[Tokens, float]) -> None:
             tree.policy.value[tree.policy.row(PROMPT + state)] = value[state]
 
 
-def expected_step(tree: Tree, algorithm: Any, rewards: Sequence[float], laws: Laws | None = None) -> Tensor:
-    """The exact expectation of one update over sequences drawn from `laws` (default: the policy's own)."""
-    laws = tree.laws() if laws is None else laws
-    probs = tree.probabilities(laws).tolist()
+def expected_step(
+    tree: Tree, algorithm: Any, rewards: Sequence[float], distributions: Distributions | None = None
+) -> Tensor:
+    """The exact expectation of one update over sequences drawn from `distributions` (default: the policy's own)."""
+    distributions = tree.distributions() if distributions is None else distributions
+    probs = tree.probabilities(distributions).tolist()
     total = torch.zeros(sum(p.numel() for p in tree.policy.parameters()), dtype=torch.float64)
-    for probability, one in zip(probs, tree.episodes(rewards, laws=laws), strict=True):
+    for probability, one in zip(probs, tree.episodes(rewards, distributions=distributions), strict=True):
         total += probability * ascent(tree, algorithm, [Pick(one)])
     return total
 
@@ -110,9 +112,9 @@ def check_a2c_entropy() -> Gap:
     """A2C: its entropy bonus is the gradient of the entropy of the states it visits."""
     tree, weight = valued_tree(), 0.7
     got = of_logits(tree, expected_step(tree, a2c(tree, entropy=weight), [0.0] * len(tree.sequences)))
-    laws = tree.laws()
-    visits = {state: chance.detach() for state, chance in tree.visits(laws).items()}
-    entropy = torch.stack([-visits[s] * (laws[s].exp() * laws[s]).sum() for s in tree.states]).sum()
+    distributions = tree.distributions()
+    visits = {state: chance.detach() for state, chance in tree.visits(distributions).items()}
+    entropy = torch.stack([-visits[s] * (distributions[s].exp() * distributions[s]).sum() for s in tree.states]).sum()
     return Gap(relative(got * HORIZON, weight * of_logits(tree, tree.gradient(entropy))), EXACT)
 
 
@@ -121,7 +123,7 @@ def check_a2c_kl() -> Gap:
     tree, start, weight = valued_tree(), valued_tree(3), 0.3
     rewards = random_rewards(tree)
     algorithm = built_at(tree, flat(start.policy.parameters()), lambda: a2c(tree, n_step=None, kl=KL(weight=weight)))
-    own, other = tree.logprobs(tree.laws()), start.logprobs(start.laws())
+    own, other = tree.logprobs(tree.distributions()), start.logprobs(start.distributions())
     paid = [r - weight * (p - q).sum().item() for r, p, q in zip(rewards, own, other, strict=True)]
     got = of_logits(tree, expected_step(tree, algorithm, rewards))
     return Gap(relative(got * HORIZON, of_logits(tree, tree.true_gradient(paid))), EXACT)
@@ -132,7 +134,7 @@ def check_a2c_of_another_sampler() -> Iterator[Gap]:
     tree, other = valued_tree(0), valued_tree(1)
     rewards = random_rewards(tree)
     exact = exact_values(tree, rewards)
-    acted = {state: law.detach() for state, law in other.laws().items()}
+    acted = {state: distribution.detach() for state, distribution in other.distributions().items()}
     set_values(tree, {state: 3.0 - len(state) for state in tree.states})
     whole = a2c(tree, n_step=None, correction=Correction(level="sequence", cap=math.inf))
     got = of_logits(tree, expected_step(tree, whole, rewards, acted)) * HORIZON
@@ -169,10 +171,10 @@ def check_vtrace_of_other_data() -> Gap:
     rewards = random_rewards(tree)
     value = exact_values(tree, rewards)
     set_values(tree, value)
-    acted = {state: law.detach() for state, law in other.laws().items()}
+    acted = {state: distribution.detach() for state, distribution in other.distributions().items()}
     got = of_logits(tree, expected_step(tree, vtrace(tree, ratio_cap=math.inf, trace_cap=math.inf), rewards, acted))
-    laws, visits = tree.laws(), tree.visits(acted)
-    gain = [visits[s] * laws[s][a].exp() * value[(*s, a)] for s in tree.states for a in range(VOCABULARY)]
+    distributions, visits = tree.distributions(), tree.visits(acted)
+    gain = [visits[s] * distributions[s][a].exp() * value[(*s, a)] for s in tree.states for a in range(VOCABULARY)]
     return Gap(relative(got * HORIZON, of_logits(tree, tree.gradient(torch.stack(gain).sum()))), EXACT)
 
 
@@ -185,7 +187,7 @@ def check_ppo_first_epoch() -> Gap:
     got = ascent(tree, algorithm, [Pick(one) for one in tree.episodes(rewards)])
     mean = math.fsum(rewards) / len(rewards)  # every token of a sequence has its reward, since V is 0
     spread = math.sqrt(math.fsum((r - mean) ** 2 for r in rewards) / len(rewards))
-    logprobs = [one.sum() for one in tree.logprobs(tree.laws())]
+    logprobs = [one.sum() for one in tree.logprobs(tree.distributions())]
     total = torch.stack([(r - mean) / spread * logprob for r, logprob in zip(rewards, logprobs, strict=True)]).sum()
     wanted = of_logits(tree, tree.gradient(total)) / (len(rewards) * HORIZON)
     return Gap(relative(of_logits(tree, got), wanted), 1e-7)  # 1e-8 stands beside the spread
@@ -194,10 +196,12 @@ def check_ppo_first_epoch() -> Gap:
 def check_ppo_of_another_sampler() -> Gap:
     """PPO: where another policy samples, its own steps on answers that are weighted by their ratio."""
     tree, other = valued_tree(0), valued_tree(1)
-    acted = {state: law.detach() for state, law in other.laws().items()}
-    rewards, probs = random_rewards(tree), tree.probabilities(tree.laws())
+    acted = {state: distribution.detach() for state, distribution in other.distributions().items()}
+    rewards, probs = random_rewards(tree), tree.probabilities(tree.distributions())
     ratios = (probs / tree.probabilities(acted)).tolist()
-    drawn, own = (tree.episodes(rewards, laws=laws) for laws in (acted, tree.laws()))
+    drawn, own = (
+        tree.episodes(rewards, distributions=distributions) for distributions in (acted, tree.distributions())
+    )
     weighted = [Pick(one, weight=ratio) for one, ratio in zip(own, ratios, strict=True)]
     corrected = _ppo(tree, correction=Correction(level="sequence", cap=math.inf))
     return Gap(

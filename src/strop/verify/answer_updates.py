@@ -51,7 +51,7 @@ def slow_kto(some: Sequence[Story], config: KTO.Config) -> Iterator[Told]:
 def elsewhere(own: Numbers, story: Story, prompt: Tokens) -> float:
     """log pi(y) - log ref(y) of an answer behind another prompt."""
     places = [(*prompt, *act.prefix[act.opening :]) for act in story.acts]
-    mine, theirs = (taken(one.laws(places, PLAIN), story).log().sum().item() for one in (own, REFERENCE))
+    mine, theirs = (taken(one.distributions(places, PLAIN), story).log().sum().item() for one in (own, REFERENCE))
     return mine - theirs
 
 
@@ -77,11 +77,11 @@ def slow_sft(some: Sequence[Story]) -> Iterator[Told]:
         loss, missing, entropies = torch.zeros((), dtype=torch.float64), [], []
         for story, share in zip(some, token_mean(some, weights_of(some)), strict=True):
             if story.weight > 0 and story.acts:
-                law_TV = own.laws(prefixes(story), PLAIN)
-                new_T = taken(law_TV, story).log()
+                probs_TV = own.distributions(prefixes(story), PLAIN)
+                new_T = taken(probs_TV, story).log()
                 loss = loss - share[0] * new_T.sum()
                 missing += (-new_T).tolist()
-                entropies += (-(law_TV * law_TV.log()).sum(dim=1)).tolist()
+                entropies += (-(probs_TV * probs_TV.log()).sum(dim=1)).tolist()
         metrics = {"policy/nll": mean(missing), "policy/entropy": mean(entropies)}
         yield Told([own.weight], metrics | descend(loss, [own.weight]))
 

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 from strop.batch import collate
-from strop.engine import EmbeddedEngine
 from strop.environments.single_turn import SingleTurn
 from strop.policies.table import Table
-from strop.rollout import Scene
+from strop.rollout.engine import EmbeddedEngine
+from strop.rollout.play import Scene
 from strop.samplers.local import LocalSampler
 from strop.types import Episode, Pick, Sampling, State, Stopped, Task
 from strop.verify.checks import Gap

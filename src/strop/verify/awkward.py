@@ -2,7 +2,8 @@
 
 Turns that extend what stood and turns that rewrite it, tokens of the environment in between, unequal lengths and
 weights, Unscored and FAILED members, ties, a group that ties as a whole, one whose only scored member stands alone, a
-cut answer, time-outs, a turn and an episode in which nothing is said, and log-probs of another law than the learner's.
+cut answer, time-outs, a turn and an episode in which nothing is said, and log-probs of another distribution than the
+learner's.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from strop.types import Completion, End, Episode, Part, Pick, Sampling, Source, 
 from strop.verify.chunked import Numbers
 from strop.verify.episodes import episode
 
-LAW = Sampling(temperature=0.7, epsilon=0.2, max_tokens=4)
+SAMPLING = Sampling(temperature=0.7, epsilon=0.2, max_tokens=4)
 """What the episodes are played with."""
 ACTED = Numbers.random(seed=3)
 """The policy that played them: not the one that learns."""
@@ -55,10 +56,14 @@ class Story:
 
 
 def said(prompt: Tokens, tokens: Tokens, reward: float = 0.0, is_known: bool = True, is_cut: bool = False) -> Turn:
-    """A turn whose log-probs are those of ACTED under LAW."""
+    """A turn whose log-probs are those of ACTED under SAMPLING."""
     places = [(*prompt, *tokens[:t]) for t in range(len(tokens))]
-    laws = ACTED.laws(places, LAW).log().tolist()
-    logprobs = tuple(law[token] for law, token in zip(laws, tokens, strict=True)) if is_known else None
+    distributions = ACTED.distributions(places, SAMPLING).log().tolist()
+    logprobs = (
+        tuple(distribution[token] for distribution, token in zip(distributions, tokens, strict=True))
+        if is_known
+        else None
+    )
     return Turn(prompt, Completion(tokens, logprobs, "length" if is_cut else "stop"), "", reward)
 
 

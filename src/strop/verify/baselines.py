@@ -14,12 +14,12 @@ from torch import Tensor
 from strop.algorithms.reinforce_pp import REINFORCEPlusPlus
 from strop.algorithms.remax import ReMax
 from strop.codec import WordCodec
-from strop.engine import EmbeddedEngine
 from strop.environments.single_turn import SingleTurn
 from strop.functional.divergences import KL
 from strop.optimizer import AdamW
 from strop.policies.table import Table
-from strop.rollout import Scene
+from strop.rollout.engine import EmbeddedEngine
+from strop.rollout.play import Scene
 from strop.samplers.local import LocalSampler
 from strop.types import Completion, Episode, Pick, Sampling, Source, Task, Unscored
 from strop.verify.answers import answered

@@ -48,8 +48,8 @@ class Numbers:
         found = [self.value[place(one)] if one else torch.zeros_like(self.value[0]) for one in prefixes]
         return torch.stack(found) if found else self.value[:0]
 
-    def laws(self, prefixes: Sequence[Tokens], sampling: Sampling) -> Tensor:
-        """Probabilities [T, V], as they are written: exp(z / T) over their sum, and the uniform law mixed in."""
+    def distributions(self, prefixes: Sequence[Tokens], sampling: Sampling) -> Tensor:
+        """Probabilities [T, V], as they are written: exp(z / T) over their sum, and the uniform ones mixed in."""
         temperature, epsilon = sampling.temperature, sampling.epsilon
         assert isinstance(temperature, float)
         assert isinstance(epsilon, float)

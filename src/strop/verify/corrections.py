@@ -19,7 +19,7 @@ from strop.optimizer import SGD
 from strop.types import Pick, Sampling
 from strop.verify.checks import Gap
 from strop.verify.policy_gradient import EXACT
-from strop.verify.tree import Laws, Tree, ascent, flat, random_weights, relative, set_weights, table_tree
+from strop.verify.tree import Distributions, Tree, ascent, flat, random_weights, relative, set_weights, table_tree
 
 NOISE = {"small": 0.05, "middle": 0.4, "large": 1.5}
 INF = math.inf
@@ -46,31 +46,31 @@ SLOW: dict[str, Callable[[list[float]], list[float]]] = {
 """The weights of an answer's tokens, of their ratios."""
 
 
-def mismatched(noise: float) -> tuple[Tree, Laws, list[float]]:
-    """The tree of the learner, the sampler's laws, and a reward for every sequence."""
+def mismatched(noise: float) -> tuple[Tree, Distributions, list[float]]:
+    """The tree of the learner, the sampler's distributions, and a reward for every sequence."""
     tree = table_tree(3, 4, seed=3)
     own = flat(tree.policy.parameters())
     set_weights(tree.policy, own + random_weights(tree.policy, seed=4, scale=noise))
-    mu = {s: law.detach() for s, law in tree.laws().items()}
+    mu = {s: distribution.detach() for s, distribution in tree.distributions().items()}
     set_weights(tree.policy, own)
     rewards: list[float] = random_weights(tree.policy, seed=5)[: len(tree.sequences)].tolist()
     return tree, mu, rewards
 
 
-def expected(tree: Tree, mu: Laws, rewards: list[float], correction: Correction | None) -> Tensor:
+def expected(tree: Tree, mu: Distributions, rewards: list[float], correction: Correction | None) -> Tensor:
     """The exact expectation of REINFORCE's step where mu samples."""
     config = REINFORCE.Config(optimizer=SGD(lr=1.0), kl=KL(), baseline_decay=None, correction=correction)
     algorithm = config.build(tree.policy, Sampling(), 4096)
     probs = tree.probabilities(mu).tolist()
-    episodes = tree.episodes(rewards, laws=mu)
+    episodes = tree.episodes(rewards, distributions=mu)
     return ascent(tree, algorithm, [Pick(one, weight=len(probs) * p) for one, p in zip(episodes, probs, strict=True)])
 
 
-def by_hand(tree: Tree, mu: Laws, rewards: list[float]) -> dict[str, Tensor]:
+def by_hand(tree: Tree, mu: Distributions, rewards: list[float]) -> dict[str, Tensor]:
     """sum_y mu(y) r(y) sum_t w_t grad log pi(y_t) of every weight in SLOW, in plain loops."""
     totals = {name: torch.zeros_like(flat(tree.policy.parameters())) for name in SLOW}
     probs, old = tree.probabilities(mu).tolist(), tree.logprobs(mu)
-    for p, r, new_T, old_T in zip(probs, rewards, tree.logprobs(tree.laws()), old, strict=True):
+    for p, r, new_T, old_T in zip(probs, rewards, tree.logprobs(tree.distributions()), old, strict=True):
         rho = (new_T.detach() - old_T).exp().tolist()
         scores = [tree.gradient(logprob) for logprob in new_T]
         for name, weigh in SLOW.items():

@@ -7,14 +7,14 @@ from typing import Any
 
 import torch
 
-from strop.actor_critic import Critic
 from strop.algorithms.a2c import A2C
 from strop.algorithms.ppo import PPO
 from strop.algorithms.vtrace import VTrace
 from strop.functional.corrections import Correction
 from strop.functional.divergences import KL, KLController
+from strop.learners.actor_critic import Critic
 from strop.types import Pick
-from strop.verify.awkward import LAW, parts, picks, stories
+from strop.verify.awkward import SAMPLING, parts, picks, stories
 from strop.verify.checks import Gap
 from strop.verify.chunked import REFERENCE, START
 from strop.verify.slow_critics import Actor, ahead, generalised, slow_updates, slow_vtrace, traced
@@ -25,7 +25,7 @@ from strop.verify.slowly import MICRO, OPTIMIZER, Told, agree
 def one_case(config: Any, slow: Iterator[Told], name: str, chosen: Sequence[Pick]) -> Gap:
     """A config on a policy with values at START, whose reference and separate critic stand at REFERENCE."""
     policy = REFERENCE.policy(has_values=True)
-    algorithm = config.build(policy, LAW, MICRO)
+    algorithm = config.build(policy, SAMPLING, MICRO)
     with torch.no_grad():
         for number, start in zip(policy.parameters(), (START.weight, START.value), strict=True):
             number.copy_(start)

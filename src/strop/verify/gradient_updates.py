@@ -25,7 +25,7 @@ from strop.functional.corrections import Correction
 from strop.functional.divergences import KL
 from strop.types import Pick, Source
 from strop.verify import slow_opinions
-from strop.verify.awkward import LAW, Story, picks, stories
+from strop.verify.awkward import SAMPLING, Story, picks, stories
 from strop.verify.checks import Gap
 from strop.verify.chunked import REFERENCE, START, Chunked
 from strop.verify.slow_gradients import Flag, Lists, Opinion, Opinions, Rules, Term, kl_of, logprobs, slow_updates
@@ -63,7 +63,7 @@ AGAIN = {
 def build(config: Any) -> tuple[Any, Chunked]:
     """The algorithm on a policy at START; what it pulls to stands at REFERENCE."""
     policy = REFERENCE.policy()
-    algorithm = config.build(policy, LAW, MICRO)
+    algorithm = config.build(policy, SAMPLING, MICRO)
     with torch.no_grad():
         policy.weight.copy_(START.weight)
     return algorithm, policy
@@ -111,7 +111,7 @@ def check_dr_grpo_updates() -> Iterator[Gap]:
     opinions, cases = slow_opinions.of_centred(6), flagged(AGAIN, stopped(0.1, 0.1, 1.15))
     yield from against(DrGRPO, opinions, by_token(0.1, 0.1, 1.15), cases, clip=0.1, dual_clip=1.15, max_tokens=6)
     first = flagged({"the length of the sampling": FRESH["KL in the reward"]}, stopped(0.2, 0.2))
-    yield from against(DrGRPO, slow_opinions.of_centred(LAW.max_tokens), by_token(0.2, 0.2), first)
+    yield from against(DrGRPO, slow_opinions.of_centred(SAMPLING.max_tokens), by_token(0.2, 0.2), first)
 
 
 def check_rloo_updates() -> Iterator[Gap]:
@@ -231,7 +231,7 @@ def check_dapo_updates() -> Iterator[Gap]:
             optimizer=OPTIMIZER, clip_low=0.05, clip_high=0.1, epochs=epochs, overlong_tokens=cache,
             mask_truncated=masks, correction=correction,
         )  # fmt: skip
-        opinions = slow_opinions.of_signal(LAW.max_tokens, cache, masks)
+        opinions = slow_opinions.of_signal(SAMPLING.max_tokens, cache, masks)
         # of four groups one ties and in one a single member is scored; two answers of sixteen were cut
         also = {"dapo/rejected_groups": 2.0, "dapo/truncated": 2 / 16}
         name = f"a penalty on {cache} tokens, {epochs} epochs" + ", cut ones kept" * (not masks)
@@ -259,4 +259,4 @@ def check_distillation_updates() -> Gap:
 
     config = Distillation.Config(optimizer=OPTIMIZER, teacher=Teacher())
     also = {"policy/kl": kl_of(some, taught, slow_opinions.weights_of(some))}
-    return one_case(config, opinion, plain, Rules(), "another law played", also=also.copy)
+    return one_case(config, opinion, plain, Rules(), "another distribution played", also=also.copy)

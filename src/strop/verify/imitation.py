@@ -42,7 +42,7 @@ class Given:
 
 def best_of(tree: Tree, rewards: Sequence[float], size: int) -> list[float]:
     """F(y)^n - F(y-)^n: the probability that y is the best of n samples, where no two sequences are paid the same."""
-    probs = tree.probabilities(tree.laws()).tolist()
+    probs = tree.probabilities(tree.distributions()).tolist()
     below = [sum(p for p, other in zip(probs, rewards, strict=True) if other < r) for r in rewards]
     return [(f + p) ** size - f**size for f, p in zip(below, probs, strict=True)]
 
@@ -65,7 +65,7 @@ def kept_slow(tree: Tree, rewards: Sequence[float], size: int, best: int, thresh
 
 
 def check_rejection_sampling() -> Iterator[Gap]:
-    """Rejection sampling: the mean score of a token under the law of the best of n, F(y)^n - F(y-)^n."""
+    """Rejection sampling: the mean score of a token under the distribution of the best of n, F(y)^n - F(y-)^n."""
     tree = table_tree(3, 2, seed=3)
     rewards = rewards_of(tree)
     for size in (1, 2, 3):
@@ -106,9 +106,9 @@ def check_distillation() -> Gap:
     """Distillation: minus the gradient of KL(student || teacher), state by state that the student visits."""
     tree, teacher = _taught()
     got = expected_ascent(tree, _distillation(tree, teacher), [0.0] * len(tree.sequences), 1)
-    laws, wanted = tree.laws(), tree.laws(teacher)
-    visits = {s: chance.detach() for s, chance in tree.visits(laws).items()}
-    kls = [visits[s] * (laws[s].exp() * (laws[s] - wanted[s].detach())).sum() for s in tree.states]
+    distributions, wanted = tree.distributions(), tree.distributions(teacher)
+    visits = {s: chance.detach() for s, chance in tree.visits(distributions).items()}
+    kls = [visits[s] * (distributions[s].exp() * (distributions[s] - wanted[s].detach())).sum() for s in tree.states]
     return Gap(relative(got, -tree.gradient(torch.stack(kls).sum() / tree.horizon)), EXACT)
 
 
@@ -128,7 +128,7 @@ def learn_rejection_sampling(seed: int) -> Gap:
 
 
 def learn_distillation(seed: int) -> Gap:
-    """Distillation: the teacher's law of the first word after either prompt: KL 0, from samples without rewards."""
+    """Distillation: the teacher's distribution of the first word after either prompt: KL 0, without rewards."""
     policy, codec = Table.Config(words=WORDS, has_end=True).build(seed)
     teacher, _ = Table.Config(words=WORDS, has_end=True).build(seed)
     set_weights(teacher, random_weights(teacher, seed=9, scale=1.5))

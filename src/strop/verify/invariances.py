@@ -15,12 +15,12 @@ from strop.algorithms.reinforce import REINFORCE
 from strop.algorithms.rloo import RLOO
 from strop.algorithms.sft import SFT
 from strop.batch import collate
-from strop.functional.distributions import log_law
+from strop.functional.distributions import logprobs_of
 from strop.functional.divergences import KL
+from strop.learners.policy_gradient import Scorer, score
 from strop.optimizer import SGD
 from strop.policies.adapters import LoRA
 from strop.policies.transformer import Transformer
-from strop.scoring import Scorer, score
 from strop.types import Batch, End, Episode, Part, Pick, Sampling, Unscored
 from strop.verify.checks import Gap
 from strop.verify.episodes import batch_of, episode, turn
@@ -180,8 +180,11 @@ def check_cache() -> Gap:
     for t in range(len(continuation)):
         for b, text in enumerate(texts):
             plain = policy.model(input_ids=torch.tensor([[*text, *continuation[:t]]]), use_cache=False).logits[0, -1]
-            law, slow = log_law(logits_BV[b : b + 1], SAMPLING)[0], torch.log_softmax(plain.double() / 0.8, -1)
-            gaps.append(float((law.double() - slow).abs().max()))
+            distribution, slow = (
+                logprobs_of(logits_BV[b : b + 1], SAMPLING)[0],
+                torch.log_softmax(plain.double() / 0.8, -1),
+            )
+            gaps.append(float((distribution.double() - slow).abs().max()))
         logits_BV, state = policy.decode(state, torch.full((len(texts),), continuation[t]))
     return Gap(max(gaps), 1e-4)
 

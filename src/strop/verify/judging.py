@@ -8,7 +8,7 @@ from strop.codec import WordCodec
 from strop.environments.single_turn import SingleTurn
 from strop.evaluate import judge
 from strop.policies.table import Table
-from strop.rollout import Scene
+from strop.rollout.play import Scene
 from strop.samplers.local import LocalSampler
 from strop.types import Episode, Sampling, Task, Unscored
 from strop.verify.checks import Gap

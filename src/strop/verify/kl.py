@@ -27,7 +27,7 @@ from strop.optimizer import SGD
 from strop.types import Sampling
 from strop.verify.checks import Gap
 from strop.verify.tree import (
-    Laws,
+    Distributions,
     Tree,
     built_at,
     expected_ascent,
@@ -59,26 +59,28 @@ def build(kind: Any, tree: Tree, placement: Any, estimator: Any, reference: Tens
     return built_at(tree, reference, lambda: config.build(tree.policy, sampling, 4096))
 
 
-def at(tree: Tree, weights: Tensor) -> Laws:
-    """The laws at other weights, as constants."""
+def at(tree: Tree, weights: Tensor) -> Distributions:
+    """The distributions at other weights, as constants."""
     own = flat(tree.policy.parameters())
     set_weights(tree.policy, weights)
-    laws = {s: law.detach() for s, law in tree.laws().items()}
+    distributions = {s: distribution.detach() for s, distribution in tree.distributions().items()}
     set_weights(tree.policy, own)
-    return laws
+    return distributions
 
 
 def closed_forms(tree: Tree, reference: Tensor) -> dict[str, Tensor]:
     """Every named gradient of the module's docstring."""
     ref = at(tree, reference)
-    laws = tree.laws()
-    visits = {s: d.detach() for s, d in tree.visits(laws).items()}
-    probs = tree.probabilities(laws)
-    ratios = [a - b for a, b in zip(tree.logprobs(laws), tree.logprobs(ref), strict=True)]
+    distributions = tree.distributions()
+    visits = {s: d.detach() for s, d in tree.visits(distributions).items()}
+    probs = tree.probabilities(distributions)
+    ratios = [a - b for a, b in zip(tree.logprobs(distributions), tree.logprobs(ref), strict=True)]
     sequence = tree.gradient(_sum(p * ratio.sum() for p, ratio in zip(probs, ratios, strict=True)))
     k2 = tree.gradient(_sum(p * (ratio**2 / 2).sum() for p, ratio in zip(probs, ratios, strict=True)))
-    reverse = tree.gradient(_sum(visits[s] * (laws[s].exp() * (laws[s] - ref[s])).sum() for s in tree.states))
-    forward = tree.gradient(_sum(visits[s] * (ref[s].exp() * (ref[s] - laws[s])).sum() for s in tree.states))
+    reverse = tree.gradient(
+        _sum(visits[s] * (distributions[s].exp() * (distributions[s] - ref[s])).sum() for s in tree.states)
+    )
+    forward = tree.gradient(_sum(visits[s] * (ref[s].exp() * (ref[s] - distributions[s])).sum() for s in tree.states))
     return {
         "sequence": sequence,
         "reverse": reverse,
@@ -107,9 +109,9 @@ def check_kl_gradients() -> Iterator[Gap]:
 def check_kl_values() -> Iterator[Gap]:
     """KL: the sequence KL, as an expected value."""
     tree = table_tree(3, 3, seed=0)
-    laws, ref = tree.laws(), at(tree, random_weights(tree.policy, seed=1))
-    probs = tree.probabilities(laws).tolist()
-    ratios = [(a - b).detach() for a, b in zip(tree.logprobs(laws), tree.logprobs(ref), strict=True)]
+    distributions, ref = tree.distributions(), at(tree, random_weights(tree.policy, seed=1))
+    probs = tree.probabilities(distributions).tolist()
+    ratios = [(a - b).detach() for a, b in zip(tree.logprobs(distributions), tree.logprobs(ref), strict=True)]
     true = sum(p * float(ratio.sum()) for p, ratio in zip(probs, ratios, strict=True))
     for estimator in ("k1", "k3"):
         value = sum(p * float(estimate(ratio, estimator).sum()) for p, ratio in zip(probs, ratios, strict=True))

@@ -21,7 +21,7 @@ from strop.functional.divergences import KL
 from strop.memory import Dataset
 from strop.optimizer import SGD, AdamW
 from strop.policies.table import Table
-from strop.rollout import Scene, play
+from strop.rollout.play import Scene, play
 from strop.samplers.local import LocalSampler
 from strop.types import Episode, Pick, Sampling, Task
 from strop.verify.checks import Gap
@@ -91,8 +91,8 @@ def learn_rloo_boltzmann(seed: int) -> Gap:
     policy, codec = Table.Config(words=WORDS, has_end=True).build(seed)
     config = RLOO.Config(optimizer=SGD(lr=2.0), kl=KL(weight=0.5))
     trained(config, policy, codec, 25, seed, Sampling(max_tokens=1), group=48)
-    law = torch.softmax(policy.weight[policy.row(codec.encode("x"))].detach(), -1)
-    return Gap(abs(law[codec.encode("red")[0]].item() - math.exp(2) / (math.exp(2) + 5)), 0.08)
+    distribution = torch.softmax(policy.weight[policy.row(codec.encode("x"))].detach(), -1)
+    return Gap(abs(distribution[codec.encode("red")[0]].item() - math.exp(2) / (math.exp(2) + 5)), 0.08)
 
 
 def learn_q_learning(seed: int) -> Gap:

@@ -23,7 +23,7 @@ def optimum(tree: Tree, reference: Tensor, rewards: list[float], beta: float) ->
     """Weights of pi* = ref e^(r / beta) / Z by backward induction, and beta ln Z."""
     own = flat(tree.policy.parameters())
     set_weights(tree.policy, reference)
-    ref = tree.probabilities(tree.laws()).tolist()
+    ref = tree.probabilities(tree.distributions()).tolist()
     mass = {y: p * math.exp(r / beta) for y, p, r in zip(tree.sequences, ref, rewards, strict=True)}
     best = tree.policy.weight.detach().clone()
     for state in tree.states:
@@ -37,11 +37,11 @@ def optimum(tree: Tree, reference: Tensor, rewards: list[float], beta: float) ->
 
 def natural_step(tree: Tree, moved: Tensor, rate: float) -> None:
     """Step along the gradient over d_s pi(a | s): the natural gradient of a softmax table, fast in rare places too."""
-    laws = {s: law.detach() for s, law in tree.laws().items()}
-    visits = tree.visits(laws)
+    distributions = {s: distribution.detach() for s, distribution in tree.distributions().items()}
+    visits = tree.visits(distributions)
     step = moved.view_as(tree.policy.weight).clone()
     for s in tree.states:
-        step[tree.policy.contexts[(1, *s)]] /= visits[s] * laws[s].exp()
+        step[tree.policy.contexts[(1, *s)]] /= visits[s] * distributions[s].exp()
     set_weights(tree.policy, flat(tree.policy.parameters()) + rate * step.flatten())
 
 
@@ -77,11 +77,11 @@ def check_reinforce_arrives() -> Gap:
     config = REINFORCE.Config(optimizer=SGD(lr=1.0), kl=KL(weight=BETA), baseline_decay=None)
     algorithm = built_at(tree, reference, lambda: config.build(tree.policy, Sampling(), 4096))
     set_weights(tree.policy, reference)
-    ref = tree.probabilities(tree.laws()).detach()
+    ref = tree.probabilities(tree.distributions()).detach()
     for _ in range(50):
-        probs = tree.probabilities(tree.laws()).tolist()
+        probs = tree.probabilities(tree.distributions()).tolist()
         picks = [Pick(one, weight=len(probs) * p) for one, p in zip(tree.episodes(rewards), probs, strict=True)]
         natural_step(tree, ascent(tree, algorithm, picks), 1.0)
-    law = tree.probabilities(tree.laws()).detach()
-    kl = float((law * (law / ref).log()).sum())
-    return Gap(abs(value - (float(law @ torch.tensor(rewards, dtype=torch.float64)) - BETA * kl)), 1e-10)
+    distribution = tree.probabilities(tree.distributions()).detach()
+    kl = float((distribution * (distribution / ref).log()).sum())
+    return Gap(abs(value - (float(distribution @ torch.tensor(rewards, dtype=torch.float64)) - BETA * kl)), 1e-10)

@@ -1,4 +1,4 @@
-"""Planners on tables: the optimum by three roads, Monte Carlo over every path, and the law that annealing leaves."""
+"""Planners on tables: the optimum by three roads, Monte Carlo over every path, and where annealing comes to rest."""
 
 from __future__ import annotations
 
@@ -209,8 +209,8 @@ def heights(sequences: list[Tokens]) -> dict[Tokens, float]:
 def gibbs(sequences: list[Tokens], height: dict[Tokens, float]) -> Floats:
     """e^(score / T), normalised."""
     weights = np.exp(np.array([height[y] for y in sequences]) / TEMPERATURE)
-    law: Floats = weights / weights.sum()
-    return law
+    distribution: Floats = weights / weights.sum()
+    return distribution
 
 
 def check_annealing() -> Iterator[Gap]:
@@ -218,10 +218,10 @@ def check_annealing() -> Iterator[Gap]:
     for edits in EDITS:
         sequences = space(edits)
         height = heights(sequences)
-        law = gibbs(sequences, height)
+        distribution = gibbs(sequences, height)
         chain = transition_matrix(sequences, height.__getitem__, edits, TEMPERATURE)
         weights = f"{edits.substitute:g} : {edits.insert:g} : {edits.delete:g}"
-        yield Gap(_largest(law @ chain - law), 1e-15, f"{len(sequences)} at {weights}")
+        yield Gap(_largest(distribution @ chain - distribution), 1e-15, f"{len(sequences)} at {weights}")
 
 
 def _largest(gap: Floats) -> float:

@@ -82,7 +82,7 @@ def check_reinforce_discounted() -> Iterator[Gap]:
     reward = {(*s, a): float(torch.randn((), generator=generator)) for s in tree.states for a in range(3)}
     paid = [[reward[y[: t + 1]] for t in range(len(y))] for y in tree.sequences]
     episodes = [_paid(one, r) for one, r in zip(tree.episodes([0.0] * len(paid)), paid, strict=True)]
-    probs, logprobs = tree.probabilities(tree.laws()), tree.logprobs(tree.laws())
+    probs, logprobs = tree.probabilities(tree.distributions()), tree.logprobs(tree.distributions())
     true = tree.true_gradient([sum(0.5**t * r for t, r in enumerate(one)) for one in paid])
     to_go = [[sum(0.5 ** (k - t) * one[k] for k in range(t, len(one))) for t in range(len(one))] for one in paid]
     terms = [

@@ -25,7 +25,7 @@ from strop.environments.single_turn import SingleTurn
 from strop.memory import Dataset
 from strop.optimizer import SGD, AdamW
 from strop.policies.table import Table
-from strop.rollout import Scene, play
+from strop.rollout.play import Scene, play
 from strop.samplers.local import LocalSampler
 from strop.types import Episode, Pick, Sampling, Task
 from strop.verify.checks import Gap
@@ -166,8 +166,8 @@ def learn_online_dpo(seed: int) -> Gap:
     for step in range(30):
         episodes = play(scene, tasks, 48, LocalSampler(policy, codec.stop), sampling, "train", step)
         algorithm.update(collate(tuple(Pick(one) for one in episodes), policy.layout))
-    law = torch.softmax(policy.weight[policy.row(codec.encode("x"))].detach(), -1)
-    return Gap(abs(law[WORDS.index("red")].item() - math.exp(2) / (math.exp(2) + 4)), 0.1)
+    distribution = torch.softmax(policy.weight[policy.row(codec.encode("x"))].detach(), -1)
+    return Gap(abs(distribution[WORDS.index("red")].item() - math.exp(2) / (math.exp(2) + 4)), 0.1)
 
 
 def learn_reward_model(seed: int) -> Gap:

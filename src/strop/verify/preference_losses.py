@@ -167,7 +167,7 @@ def check_orpo_step() -> Gap:
 
 
 def check_online_dpo_step() -> Gap:
-    """Online DPO: DPO of the law that was sampled from, on the ordered pairs of every group and without its ties."""
+    """Online DPO: DPO of the distribution that was sampled from, on the ordered pairs of every group, without ties."""
     config = OnlineDPO.Config(optimizer=ONE, beta=0.4)
     return pair_case(config, lambda w, v: -log_sigmoid(0.4 * (w.ratio - v.ratio)), sampled=True).compare()[0]
 

@@ -20,7 +20,7 @@ from strop.algorithms.simpo import SimPO
 from strop.batch import collate
 from strop.functional.preferences import log_odds
 from strop.types import Pick, Sampling
-from strop.verify.awkward import LAW, Story, stories, written
+from strop.verify.awkward import SAMPLING, Story, stories, written
 from strop.verify.checks import Gap
 from strop.verify.chunked import REFERENCE, START, Numbers
 from strop.verify.slowly import EXACT, OPTIMIZER, Told, agree, descend, mean, prefixes, taken
@@ -43,17 +43,19 @@ Say = Callable[[list[tuple[Side, Side]], list[float]], dict[str, float]]
 """(pairs, how strongly each is preferred) -> metrics."""
 
 
-def logprob(numbers: Numbers, story: Story, law: Sampling) -> Tensor:
+def logprob(numbers: Numbers, story: Story, distribution: Sampling) -> Tensor:
     """log pi of a whole answer, over all its turns."""
-    return taken(numbers.laws(prefixes(story), law), story).log().sum()
+    return taken(numbers.distributions(prefixes(story), distribution), story).log().sum()
 
 
-def side(own: Numbers, story: Story, law: Sampling) -> Side:
+def side(own: Numbers, story: Story, distribution: Sampling) -> Side:
     """An answer under these numbers; its score stands behind the last act."""
-    written, last = logprob(own, story, law), story.acts[-1]
+    written, last = logprob(own, story, distribution), story.acts[-1]
     score = own.values([(*last.prefix, last.token)])[0]
     assert story.total is not None
-    return Side(written, written - logprob(REFERENCE, story, law).detach(), len(story.acts), score, story.total)
+    return Side(
+        written, written - logprob(REFERENCE, story, distribution).detach(), len(story.acts), score, story.total
+    )
 
 
 def ordered(some: Sequence[Story]) -> list[tuple[float, int, int]]:
@@ -87,12 +89,14 @@ def of_scores(pairs: list[tuple[Side, Side]], preferred: list[float]) -> dict[st
     return {"preference/accuracy": accuracy, "preference/logit": mean(preferred), "preference/score": mean(levels)}
 
 
-def slow_pairs(some: Sequence[Story], compare: Compare, law: Sampling, say: Say, has_values: bool) -> Iterator[Told]:
+def slow_pairs(
+    some: Sequence[Story], compare: Compare, distribution: Sampling, say: Say, has_values: bool
+) -> Iterator[Told]:
     """Steps on all pairs."""
     own, chosen = START.copy(), ordered(some)
     moved = [own.weight, own.value] if has_values else [own.weight]
     while True:
-        sides = {i: side(own, some[i], law) for _, *both in chosen for i in both}
+        sides = {i: side(own, some[i], distribution) for _, *both in chosen for i in both}
         pairs = [(sides[i], sides[j]) for _, i, j in chosen]
         compared = [compare(*pair) for pair in pairs]
         metrics = say(pairs, [logit.item() for _, logit in compared]) | {"preference/pairs": float(len(pairs))}
@@ -113,15 +117,15 @@ def one_case(
 
 
 def pairwise(
-    config: Any, compare: Compare, law: Sampling = PLAIN, say: Say = of_logprobs, has_values: bool = False
+    config: Any, compare: Compare, distribution: Sampling = PLAIN, say: Say = of_logprobs, has_values: bool = False
 ) -> Iterator[Gap]:
     """A method of pairs, and what it says of them without a step."""
     some = stories(written())
-    yield one_case(config, slow_pairs(some, compare, law, say, has_values), has_values=has_values)
+    yield one_case(config, slow_pairs(some, compare, distribution, say, has_values), has_values=has_values)
     algorithm, _ = build(config, has_values)
     if not hasattr(algorithm, "compare"):
         return
-    told = next(slow_pairs(some, compare, law, say, has_values)).metrics
+    told = next(slow_pairs(some, compare, distribution, say, has_values)).metrics
     wanted = {n: x for n, x in told.items() if n.startswith("preference/") and n != "preference/pairs"}
     got = algorithm.compare(collate(tuple(written()), "joined"))
     gap = max(abs(got[name].value - number) for name, number in wanted.items())
@@ -159,13 +163,13 @@ def check_robust_dpo_updates() -> Iterator[Gap]:
 
 
 def check_online_dpo_updates() -> Iterator[Gap]:
-    """Online DPO: its slow reference through awkward episodes, under the law that was played with."""
+    """Online DPO: its slow reference through awkward episodes, under the distribution that was played with."""
 
     def compare(chosen: Side, rejected: Side) -> tuple[Tensor, Tensor]:
         logit = difference(0.4, chosen, rejected)
         return -log_sigmoid(logit), logit
 
-    yield from pairwise(OnlineDPO.Config(optimizer=OPTIMIZER, beta=0.4), compare, LAW)
+    yield from pairwise(OnlineDPO.Config(optimizer=OPTIMIZER, beta=0.4), compare, SAMPLING)
 
 
 def check_ipo_updates() -> Iterator[Gap]:

@@ -38,7 +38,7 @@ Wins = Callable[[int, int], float]
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """A tree, the weights and the law of a reference, the law mu that compared answers are drawn from, and rewards."""
+    """A tree, a reference's weights and distribution, what compared answers are drawn from (mu), and rewards."""
 
     tree: Tree
     reference: Tensor
@@ -59,7 +59,7 @@ class World:
         return self.weights_of([p * math.exp(r / BETA) for p, r in zip(self.ref, self.rewards, strict=True)])
 
     def weights_of(self, mass: Sequence[float]) -> Tensor:
-        """The table's numbers whose law over sequences is proportional to `mass`: logs of the mass below each token."""
+        """The table whose sequences have probabilities proportional to `mass`: logs of the mass below each token."""
         best: Tensor = self.tree.policy.weight.detach().clone()
         for state in self.tree.states:
             for token in range(self.tree.policy.vocabulary):
@@ -92,14 +92,14 @@ class World:
 
 
 def world() -> World:
-    """All sequences of up to two of three tokens, with random laws and rewards."""
+    """All sequences of up to two of three tokens, with random distributions and rewards."""
     tree = table_tree(3, 2, seed=0)
     reference = random_weights(tree.policy, seed=1)
-    laws = []
+    distributions = []
     for weights in (random_weights(tree.policy, seed=5), reference):
         set_weights(tree.policy, weights)
-        laws.append(tree.probabilities(tree.laws()).tolist())
-    mu, ref = laws
+        distributions.append(tree.probabilities(tree.distributions()).tolist())
+    mu, ref = distributions
     return World(tree, reference, ref, mu, random_weights(tree.policy, seed=2)[: len(ref)].tolist())
 
 
@@ -146,7 +146,7 @@ def check_online_dpo() -> Gap:
     tree = table_tree(3, 2, seed=2)
     rewards = [1.0, 0.0, 2.0, 1.0, 0.0, 2.0, 1.0]  # with ties
     algorithm = OnlineDPO.Config(optimizer=SGD(lr=1.0), beta=BETA).build(tree.policy, Sampling(), 4096)
-    probs = tree.probabilities(tree.laws()).tolist()
+    probs = tree.probabilities(tree.distributions()).tolist()
     edge = [
         math.fsum(p * ((r > other) - (r < other)) for p, other in zip(probs, rewards, strict=True)) for r in rewards
     ]

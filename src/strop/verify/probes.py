@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from strop.actor_critic import Critic
 from strop.algorithms.a2c import A2C
 from strop.algorithms.ppo import PPO
 from strop.algorithms.vtrace import VTrace
 from strop.batch import collate
 from strop.codec import WordCodec
 from strop.functional.divergences import KL
+from strop.learners.actor_critic import Critic
 from strop.optimizer import SGD
 from strop.policies.table import Table
 from strop.types import Episode, Pick, Sampling
@@ -36,8 +36,8 @@ NAMES = {1: "a value", 2: "values of what is seen", 3: "a later reward", 4: "a w
 
 def chances(policy: Table, codec: WordCodec, context: str) -> list[float]:
     """The probability of every word in a context."""
-    law: list[float] = torch.softmax(policy.weight[policy.row(codec.start(context))].detach(), -1).tolist()
-    return law
+    distribution: list[float] = torch.softmax(policy.weight[policy.row(codec.start(context))].detach(), -1).tolist()
+    return distribution
 
 
 def played(number: int, policy: Table | None, codec: WordCodec) -> list[tuple[float, Episode]]:
@@ -73,8 +73,10 @@ def probed(config: Any, acts_itself: bool, steps: int = 30) -> Iterator[Gap]:
             best = max(words.values())
             gaps.append(abs(policy.value[policy.row(codec.start(context))].item() - best))
             if min(words.values()) < best:
-                law = chances(policy, codec, context)
-                gaps.append(1.0 - sum(law[codec.encode(word)[0]] for word, value in words.items() if value == best))
+                distribution = chances(policy, codec, context)
+                gaps.append(
+                    1.0 - sum(distribution[codec.encode(word)[0]] for word, value in words.items() if value == best)
+                )
         yield Gap(max(gaps), EXACT if number < 4 else LEARNT, f"{number}, {NAMES[number]}")
 
 

@@ -66,10 +66,10 @@ def slow_epochs(tree: Tree, rewards: Sequence[float], members: Sequence[int], te
     """
     before = flat(tree.policy.parameters())
     advantages = normalised([rewards[i] for i in members])
-    old = [one.detach() for one in tree.logprobs(tree.laws())]
+    old = [one.detach() for one in tree.logprobs(tree.distributions())]
     count = sum(len(tree.sequences[i]) for i in members) if by_token else len(members)
     for _ in range(EPOCHS):
-        new = tree.logprobs(tree.laws())
+        new = tree.logprobs(tree.distributions())
         terms = [term(new[i], old[i], a) for i, a in zip(members, advantages, strict=True)]
         gradient = tree.gradient(torch.stack(terms).sum() / count)
         set_weights(tree.policy, flat(tree.policy.parameters()) - gradient)

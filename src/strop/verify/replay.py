@@ -1,4 +1,4 @@
-"""Prioritised replay: the law that turns are drawn from, the weights that take it back, and the tree of sums."""
+"""Prioritised replay: how turns are drawn, the weights that take it back, and the tree of sums."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def held(errors: Sequence[float], **fields: Any) -> Prioritised:
     return memory
 
 
-def check_prioritised_law() -> Iterator[Gap]:
+def check_prioritised_distribution() -> Iterator[Gap]:
     """Prioritised replay: turns drawn by |error|^alpha, by chi-square in standard deviations."""
     errors = [1.0, 4.0, 9.0, 0.25, 2.0]
     for alpha in (0.0, 0.5, 1.0):
@@ -41,15 +41,15 @@ def check_prioritised_law() -> Iterator[Gap]:
 
 
 def check_prioritised_weights() -> Iterator[Gap]:
-    """Prioritised replay: its weights at beta 1 turn the mean over its law into the uniform mean."""
+    """Prioritised replay: its weights at beta 1 turn the mean over its distribution into the uniform mean."""
     errors, f = np.array([3.0, 0.1, 7.0, 1.0, 0.5]), np.array([2.0, -1.0, 5.0, 11.0, 0.3])
-    law = errors / errors.sum()
+    distribution = errors / errors.sum()
     memory = held(errors.tolist(), alpha=1.0, size=600, beta=1.0)
     (draw,) = memory.draws(np.random.default_rng(0))  # the rarest turn has 5 of 600 picks
     weight = {int(pick.episode.id): pick.weight for pick in draw}
     w = np.array([weight[i] for i in range(len(errors))])
     for values, name in ((f, "five numbers"), (np.full(5, 3.0), "a constant")):
-        gap = abs(float((law * w * values).sum() / (law * w).sum() - values.mean()))
+        gap = abs(float((distribution * w * values).sum() / (distribution * w).sum() - values.mean()))
         yield Gap(gap, 1e-9, name)  # the floor, 1e-12, stands beside each error
 
 

@@ -17,9 +17,9 @@ from torch import Tensor
 from strop.algorithms.dapo import DAPO
 from strop.batch import collate
 from strop.codec import ByteCodec
-from strop.engine import EmbeddedEngine
 from strop.policies.table import Table
-from strop.rollout import Scene, play
+from strop.rollout.engine import EmbeddedEngine
+from strop.rollout.play import Scene, play
 from strop.samplers.local import LocalSampler
 from strop.types import End, Episode, Pick, Sampling, State, Step, Stopped, Task, Tokens
 from strop.verify.checks import Gap

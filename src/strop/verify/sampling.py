@@ -1,4 +1,4 @@
-"""The sampler draws from exactly the law that the losses score."""
+"""The sampler draws from exactly the distribution that the losses score."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from strop.verify.checks import Gap
 from strop.verify.episodes import episode
 from strop.verify.tree import PROMPT, table_tree, tiny_transformer
 
-LAWS = {
+SAMPLINGS = {
     "the softmax": Sampling(),
     "temperature .6": Sampling(temperature=0.6),
     "epsilon .3": Sampling(epsilon=0.3),
@@ -31,25 +31,25 @@ LAWS = {
 DRAWS = 4000
 
 
-def slow_law(logits: list[float], law: Sampling) -> list[float]:
-    """The next token's law in plain Python."""
-    assert isinstance(law.temperature, float)
-    assert isinstance(law.epsilon, float)
-    if law.temperature == 0.0:
+def slow_distribution(logits: list[float], sampling: Sampling) -> list[float]:
+    """The next token's probabilities in plain Python."""
+    assert isinstance(sampling.temperature, float)
+    assert isinstance(sampling.epsilon, float)
+    if sampling.temperature == 0.0:
         probs = [float(i == logits.index(max(logits))) for i in range(len(logits))]
     else:
-        weights = [math.exp(z / law.temperature) for z in logits]
+        weights = [math.exp(z / sampling.temperature) for z in logits]
         order = sorted(range(len(logits)), key=lambda i: -weights[i])
-        kept = order[: law.top_k or None]
+        kept = order[: sampling.top_k or None]
         total = sum(weights[i] for i in kept)
         nucleus, mass = [], 0.0
         for i in kept:
-            if mass < law.top_p:
+            if mass < sampling.top_p:
                 nucleus.append(i)
             mass += weights[i] / total
         total = sum(weights[i] for i in nucleus)
         probs = [weights[i] / total if i in nucleus else 0.0 for i in range(len(logits))]
-    return [(1 - law.epsilon) * p + law.epsilon / len(probs) for p in probs]
+    return [(1 - sampling.epsilon) * p + sampling.epsilon / len(probs) for p in probs]
 
 
 def chi_square_z(seen: Counter[tuple[int, ...]], exact: dict[tuple[int, ...], float], n: int) -> float:
@@ -66,15 +66,19 @@ def chi_square_z(seen: Counter[tuple[int, ...]], exact: dict[tuple[int, ...], fl
 
 
 def check_sampler() -> Iterator[Gap]:
-    """sampler: the exact law of whole sequences, by chi-square in standard deviations."""
-    for name, law in LAWS.items():
+    """sampler: the exact distribution of whole sequences, by chi-square in standard deviations."""
+    for name, named in SAMPLINGS.items():
         tree = table_tree(3, 3, seed=0, scale=0.7)
         rows = {s: tree.policy.weight[tree.policy.contexts[PROMPT + s]].tolist() for s in tree.states}
-        laws = {s: slow_law(row, law) for s, row in rows.items()}
-        exact = {y: math.prod(laws[y[:t]][y[t]] for t in range(len(y))) for y in tree.sequences}
+        distributions = {s: slow_distribution(row, named) for s, row in rows.items()}
+        exact = {y: math.prod(distributions[y[:t]][y[t]] for t in range(len(y))) for y in tree.sequences}
         sampler, rng = LocalSampler(tree.policy, frozenset({0}), batch=DRAWS), np.random.default_rng(1)
         sampling = Sampling(
-            temperature=law.temperature, epsilon=law.epsilon, top_p=law.top_p, top_k=law.top_k, max_tokens=3
+            temperature=named.temperature,
+            epsilon=named.epsilon,
+            top_p=named.top_p,
+            top_k=named.top_k,
+            max_tokens=3,
         )
         drawn = sampler.sample([PROMPT] * DRAWS, sampling, [rng] * DRAWS)
         yield Gap(max(chi_square_z(Counter(one.tokens for one in drawn), exact, DRAWS), 0.0), 3.7, name)

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import torch
 
 from strop.planning.beam import beam_search
-from strop.planning.best_of_n import best_of_n_law
+from strop.planning.best_of_n import best_of_n_distribution
 from strop.planning.boltzmann import regularised_optimum, soft_values
 from strop.planning.enumeration import SequenceTree, enumerate_sequences, mean_values, optimal_values
 from strop.planning.mcts import Problem, TreeSearch, critic_values
@@ -23,19 +23,19 @@ DRAWN, PAID = (0.1, 0.25, 0.05, 0.4, 0.2, 0.0), (1.0, 2.0, 2.0, 0.0, 1.0, 3.0)
 
 
 def first_best(probs: Sequence[float], reward: Sequence[float], n: int) -> list[float]:
-    """The law of the first best of n draws, over all n-tuples."""
-    law = [0.0] * len(probs)
+    """The distribution of the first best of n draws, over all n-tuples."""
+    distribution = [0.0] * len(probs)
     for draws in itertools.product(range(len(probs)), repeat=n):
         values = [reward[y] for y in draws]
-        law[draws[values.index(max(values))]] += math.prod(probs[y] for y in draws)
-    return law
+        distribution[draws[values.index(max(values))]] += math.prod(probs[y] for y in draws)
+    return distribution
 
 
 def check_best_of_n() -> Iterator[Gap]:
-    """Best-of-n: the law of the first best draw, over all n-tuples."""
+    """Best-of-n: the distribution of the first best draw, over all n-tuples."""
     for n in (1, 2, 3, 4):
-        law_Y = best_of_n_law(torch.tensor(DRAWN, dtype=torch.float64), torch.tensor(PAID), n)
-        worst = max(abs(a - b) for a, b in zip(law_Y.tolist(), first_best(DRAWN, PAID, n), strict=True))
+        probs_Y = best_of_n_distribution(torch.tensor(DRAWN, dtype=torch.float64), torch.tensor(PAID), n)
+        worst = max(abs(a - b) for a, b in zip(probs_Y.tolist(), first_best(DRAWN, PAID, n), strict=True))
         yield Gap(worst, 1e-14, f"n = {n}")
 
 
@@ -57,8 +57,8 @@ def check_enumeration() -> Iterator[Gap]:
     """Enumeration: brute force over all 121 completions, depth first."""
     policy, found, reward = table(0, 4, 4), tree(0, 4, 4), rewards(7, 4, 4)
     prefixes, completions = grow(4, 4)
-    laws = {prefix: policy.weight[policy.row((*PROMPT, *prefix))].softmax(0).tolist() for prefix in prefixes}
-    probs = {y: math.prod(laws[y[:t]][token] for t, token in enumerate(y)) for y in completions}
+    distributions = {prefix: policy.weight[policy.row((*PROMPT, *prefix))].softmax(0).tolist() for prefix in prefixes}
+    probs = {y: math.prod(distributions[y[:t]][token] for t, token in enumerate(y)) for y in completions}
     best, mean = {}, {}
     for prefix in prefixes:
         below = [y for y in completions if y[: len(prefix)] == prefix]
@@ -150,7 +150,7 @@ def slow_beam(found: SequenceTree, horizon: int, width: int, power: float) -> li
     for _ in range(horizon):
         longer: list[Tokens] = []
         for prefix in live:
-            for v, step in enumerate(found.laws[prefix].tolist()):
+            for v, step in enumerate(found.distributions[prefix].tolist()):
                 logprob[(*prefix, v)] = logprob[prefix] + step
                 (ended if (*prefix, v) in found.sequences else longer).append((*prefix, v))
         live = sorted(longer, key=lambda y: -logprob[y])[:width]

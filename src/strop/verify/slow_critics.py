@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from strop.actor_critic import Critic
 from strop.functional.corrections import Correction
 from strop.functional.divergences import KL, KLController
+from strop.learners.actor_critic import Critic
 from strop.streams import stream
-from strop.verify.awkward import LAW, Story
+from strop.verify.awkward import SAMPLING, Story
 from strop.verify.chunked import REFERENCE, START
 from strop.verify.slow_gradients import (
     Flag,
@@ -98,8 +98,8 @@ class Slow:
         for i, story in enumerate(some):
             if weights[i] == 0.0 or not story.acts:
                 continue
-            law_TV = self.own.laws(prefixes(story), LAW)
-            new_T, entropy_T = taken(law_TV, story).log(), -(law_TV * law_TV.log()).sum(dim=1)
+            probs_TV = self.own.distributions(prefixes(story), SAMPLING)
+            new_T, entropy_T = taken(probs_TV, story).log(), -(probs_TV * probs_TV.log()).sum(dim=1)
             loss_T, ratio_T = actor.term(new_T, tensor(old[i]), tensor(seen.advantages[i]))
             error_T = self.value_loss(story, seen.values[i], seen.targets[i])
             weight_T = tensor(shares[i]) * tensor(factors[i])

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from strop.functional.corrections import Correction
 from strop.functional.divergences import KL
-from strop.verify.awkward import LAW, Story
+from strop.verify.awkward import SAMPLING, Story
 from strop.verify.chunked import Numbers
 from strop.verify.slowly import Told, descend, mean, prefixes, taken
 
@@ -70,11 +70,11 @@ def slow_updates(
             for i, story in enumerate(some):
                 if opinion.weights[i] == 0.0 or not story.acts:
                     continue
-                law_TV = own.laws(prefixes(story), LAW)
-                new_T, entropy_T = taken(law_TV, story).log(), -(law_TV * law_TV.log()).sum(dim=1)
+                probs_TV = own.distributions(prefixes(story), SAMPLING)
+                new_T, entropy_T = taken(probs_TV, story).log(), -(probs_TV * probs_TV.log()).sum(dim=1)
                 advantage_T = tensor(opinion.advantages[i])
                 loss_T, ratio_T = term(new_T, tensor(old[i]), advantage_T)
-                pulled_T = kl_loss(rules.kl, new_T, tensor(old[i]), tensor(ref[i]), law_TV, reference, story)
+                pulled_T = kl_loss(rules.kl, new_T, tensor(old[i]), tensor(ref[i]), probs_TV, reference, story)
                 weight_T = tensor(opinion.shares[i]) * tensor(factors[i])
                 loss = loss + (weight_T * (loss_T + pulled_T - rules.entropy * entropy_T)).sum()
                 ratios += [] if ratio_T is None else zip(ratio_T.tolist(), opinion.advantages[i], strict=True)
@@ -98,8 +98,8 @@ def tensor(numbers: Sequence[float]) -> Tensor:
 
 
 def logprobs(numbers: Numbers, some: Sequence[Story]) -> Lists:
-    """log pi of every act of every story under LAW."""
-    return [taken(numbers.laws(prefixes(s), LAW), s).log().tolist() if s.acts else [] for s in some]
+    """log pi of every act of every story under SAMPLING."""
+    return [taken(numbers.distributions(prefixes(s), SAMPLING), s).log().tolist() if s.acts else [] for s in some]
 
 
 def of_sampler(gaps: list[float], entropies: list[float]) -> dict[str, float]:
@@ -116,7 +116,7 @@ def of_sampler(gaps: list[float], entropies: list[float]) -> dict[str, float]:
 
 
 def penalties(own: Numbers, reference: Numbers, some: Sequence[Story], ref: Lists, kl: KL) -> Lists:
-    """weight * estimate of every act where KL is in the reward: of the recorded log-probs, or of the whole law."""
+    """weight * estimate of every act where KL is in the reward: of the recorded log-probs, or in full."""
     found = [[0.0] * len(story.acts) for story in some]
     if not kl.weight or kl.placement != "reward":
         return found
@@ -124,7 +124,7 @@ def penalties(own: Numbers, reference: Numbers, some: Sequence[Story], ref: List
         for t, act in enumerate(story.acts):
             ratio = act.acted - ref[i][t]
             if kl.estimator == "full":
-                p, q = (numbers.laws([act.prefix], LAW)[0].tolist() for numbers in (own, reference))
+                p, q = (numbers.distributions([act.prefix], SAMPLING)[0].tolist() for numbers in (own, reference))
                 one = sum(a * math.log(a / b) for a, b in zip(p, q, strict=True))
             else:
                 one = {"k1": ratio, "k2": ratio**2 / 2, "k3": math.exp(-ratio) - 1 + ratio}[kl.estimator]
@@ -133,14 +133,14 @@ def penalties(own: Numbers, reference: Numbers, some: Sequence[Story], ref: List
 
 
 def kl_loss(
-    kl: KL, new_T: Tensor, old_T: Tensor, ref_T: Tensor, law_TV: Tensor, reference: Numbers, story: Story
+    kl: KL, new_T: Tensor, old_T: Tensor, ref_T: Tensor, probs_TV: Tensor, reference: Numbers, story: Story
 ) -> Tensor:
     """weight * estimate of every act where KL is in the loss, with gradient."""
     if not kl.weight or kl.placement != "loss":
         return torch.zeros_like(new_T)
     if kl.estimator == "full":
-        ref_TV = reference.laws(prefixes(story), LAW).detach()
-        return kl.weight * (law_TV * (law_TV / ref_TV).log()).sum(dim=1)
+        ref_TV = reference.distributions(prefixes(story), SAMPLING).detach()
+        return kl.weight * (probs_TV * (probs_TV / ref_TV).log()).sum(dim=1)
     ratio_T = new_T - ref_T
     k3_T = torch.exp(-ratio_T) - 1 + ratio_T
     return kl.weight * {"k2": ratio_T**2 / 2, "k3": k3_T, "k3_ratio": torch.exp(new_T - old_T) * k3_T}[kl.estimator]

@@ -18,17 +18,19 @@ from strop.types import Batch, Sampling, Tokens
 from strop.verify.checks import Gap
 from strop.verify.episodes import batch_of, episode, turn
 from strop.verify.learning import TASKS, WORDS, share_right
-from strop.verify.tree import PROMPT, Laws, Tree, random_weights, set_weights, table_tree
+from strop.verify.tree import PROMPT, Distributions, Tree, random_weights, set_weights, table_tree
 from strop.verify.worlds import EXPLORE, learn
 
 BETA = 0.3
 Reward = Callable[[Tokens], float]
 
 
-def soft_solution(tree: Tree, ref: Laws, reward: Reward, discount: float) -> tuple[dict[Tokens, float], Laws]:
+def soft_solution(
+    tree: Tree, ref: Distributions, reward: Reward, discount: float
+) -> tuple[dict[Tokens, float], Distributions]:
     """V* and log pi* of every state: V = beta log sum ref exp(Q / beta), Q = reward of the end, or discount V(next)."""
     value: dict[Tokens, float] = {}
-    law: Laws = {}
+    distribution: Distributions = {}
     for state in sorted(tree.states, key=len, reverse=True):
         q = [
             discount * value[(*state, a)] if (*state, a) in value else reward((*state, a))
@@ -36,8 +38,8 @@ def soft_solution(tree: Tree, ref: Laws, reward: Reward, discount: float) -> tup
         ]
         tilted = ref[state].detach() + torch.tensor(q, dtype=torch.float64) / BETA
         value[state] = BETA * tilted.logsumexp(-1).item()
-        law[state] = tilted - tilted.logsumexp(-1)
-    return value, law
+        distribution[state] = tilted - tilted.logsumexp(-1)
+    return value, distribution
 
 
 def paths(tree: Tree, reward: Reward) -> Batch:
@@ -50,12 +52,12 @@ def score(y: Tokens) -> float:
     return math.sin(3.0 * sum((k + 2) * (a + 1) for k, a in enumerate(y)))
 
 
-def write(policy: Any, value: dict[Tokens, float], law: Laws, shift: float) -> None:
+def write(policy: Any, value: dict[Tokens, float], distribution: Distributions, shift: float) -> None:
     """log pi* + V*/beta where the logits hold the value (shift 0); else logits shifted at will, and V* in the head."""
     with torch.no_grad():
-        for k, state in enumerate(law):
+        for k, state in enumerate(distribution):
             row = policy.row(PROMPT + state)
-            policy.weight[row] = law[state] + (shift * k if shift else value[state] / BETA)
+            policy.weight[row] = distribution[state] + (shift * k if shift else value[state] / BETA)
             policy.value[row] = value[state]
 
 
@@ -76,9 +78,9 @@ def residual_at_optimum(n_step: int | None, unified: bool, discount: float, rewa
         optimizer=SGD(lr=1e-9), beta=BETA, discount=discount, n_step=n_step, unified=unified, target_share=1.0
     )
     algorithm = config.build(tree.policy, Sampling(), 4096)
-    value, law = soft_solution(tree, tree.laws(), score, discount)
+    value, distribution = soft_solution(tree, tree.distributions(), score, discount)
     for policy in (tree.policy, algorithm.target):
-        write(policy, value, law, 0.0 if unified else 0.37)
+        write(policy, value, distribution, 0.0 if unified else 0.37)
     update = algorithm.update(paths(tree, lambda y: rewards * score(y)))
     return float(update.per_token["residual"].abs().max())
 
@@ -94,18 +96,18 @@ def check_path_consistency() -> Iterator[Gap]:
 def learnt_from_anybody(unified: bool, n_step: int | None, lr: float, steps: int) -> float:
     """The largest distance of log pi from log pi*, and of the first state's V, after learning from uniform data."""
     tree = soft_tree(2)
-    ref = tree.laws()
+    ref = tree.distributions()
     config = PathConsistency.Config(
         optimizer=SGD(lr=lr), beta=BETA, discount=1.0, n_step=n_step, unified=unified, target_share=1.0
     )
     policy, algorithm = tree.policy, config.build(tree.policy, Sampling(), 4096)
-    value, law = soft_solution(tree, ref, score, 1.0)
+    value, distribution = soft_solution(tree, ref, score, 1.0)
     batch = paths(tree, score)
     for _ in range(steps):
         algorithm.update(batch)
     gaps = [
         float((torch.log_softmax(policy.weight[policy.row(PROMPT + state)].detach(), -1) - expected).abs().max())
-        for state, expected in law.items()
+        for state, expected in distribution.items()
     ]
     row = policy.row(PROMPT)
     start = BETA * policy.weight[row].detach().logsumexp(-1) if unified else policy.value[row]
@@ -132,5 +134,5 @@ def learn_path_consistency(seed: int) -> Gap:
         config.build(policy, EXPLORE, 4096), policy, codec, memory, SingleTurn, TASKS, 40, seed,
         rewards={"right": (share_right, 1.0)},
     )  # fmt: skip
-    law = torch.softmax(policy.weight[policy.row(codec.encode("x"))].detach(), -1)
-    return Gap(abs(law[codec.encode("red")[0]].item() - math.exp(2) / (math.exp(2) + 4)), 0.02)
+    distribution = torch.softmax(policy.weight[policy.row(codec.encode("x"))].detach(), -1)
+    return Gap(abs(distribution[codec.encode("red")[0]].item() - math.exp(2) / (math.exp(2) + 4)), 0.02)

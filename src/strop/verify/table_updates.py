@@ -16,14 +16,14 @@ from strop.algorithms.sarsa import SARSA
 from strop.policies.table import Table
 from strop.schedules import Linear
 from strop.types import Sampling, Tokens
-from strop.verify.awkward import LAW, Story, parts, stories
+from strop.verify.awkward import SAMPLING, Story, parts, stories
 from strop.verify.checks import Gap
 from strop.verify.chunked import CONTEXTS, START, VOCABULARY, Numbers, place
 from strop.verify.slowly import Told, agree, mean
 
 RATES: dict[str, Any] = {"rate": 0.5, "rate_decay": 0.6, "discount": 0.9}
 FADING = Sampling(temperature=0.7, epsilon=Linear(start=0.8, end=0.1, steps=8))
-"""A law that depends on the version that acted."""
+"""A distribution that depends on the version that acted."""
 
 Row = list[float]
 Target = Callable[[list[Row], Story, int], float | None]
@@ -66,7 +66,7 @@ def slow_sweeps(some: Sequence[Story], target: Target) -> Iterator[Told]:
         yield told(rows, some, errors)
 
 
-def compare(config: Any, slow: Iterator[Told], name: str, sampling: Sampling = LAW) -> Gap:
+def compare(config: Any, slow: Iterator[Told], name: str, sampling: Sampling = SAMPLING) -> Gap:
     """A config beside its slow reference."""
     policy = table()
     return agree(config.build(policy, sampling, 64), policy.parameters(), parts(), slow, name)
@@ -98,7 +98,10 @@ def check_sarsa_updates() -> Gap:
 
 def check_expected_sarsa_updates() -> Iterator[Gap]:
     """Expected SARSA: its slow reference through awkward parts of episodes."""
-    aims = {"a law that fades with the version": None, "a law of its own": Sampling(temperature=0.4, epsilon=0.3)}
+    aims = {
+        "a distribution that fades with the version": None,
+        "a distribution of its own": Sampling(temperature=0.4, epsilon=0.3),
+    }
     for name, own in aims.items():
 
         def target(rows: list[Row], story: Story, t: int, own: Sampling | None = own) -> float:
@@ -110,12 +113,12 @@ def check_expected_sarsa_updates() -> Iterator[Gap]:
         yield compare(config, slow_sweeps(stories(parts()), target), name, FADING)
 
 
-def expected(rows: list[Row], after: Tokens, law: Sampling) -> float:
+def expected(rows: list[Row], after: Tokens, distribution: Sampling) -> float:
     """sum_b pi(b) Q(b); 0 where nothing follows."""
     if not after:
         return 0.0
     table_TV: Tensor = torch.tensor(rows, dtype=torch.float64)
-    probs: Row = Numbers(table_TV, table_TV[:, 0]).laws([after], law)[0].tolist()
+    probs: Row = Numbers(table_TV, table_TV[:, 0]).distributions([after], distribution)[0].tolist()
     return sum(p * q for p, q in zip(probs, rows[place(after)], strict=True))
 
 

@@ -12,7 +12,7 @@ from strop.batch import collate
 from strop.codec import WordCodec
 from strop.environments.guess_word import GuessWord
 from strop.policies.table import Table
-from strop.rollout import Scene, play
+from strop.rollout.play import Scene, play
 from strop.samplers.scripted import ScriptedSampler
 from strop.types import Algorithm, End, Environment, Episode, Pick, Sampling, Step, Task
 from strop.verify.checks import Gap

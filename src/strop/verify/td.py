@@ -20,13 +20,13 @@ from strop.policies.table import Table
 from strop.types import Batch, End, Sampling, Step, Task
 from strop.verify.checks import Gap
 from strop.verify.episodes import batch_of, episode, turn
-from strop.verify.sampling import slow_law
+from strop.verify.sampling import slow_distribution
 from strop.verify.worlds import DISCOUNT, PAID, ROOMS, WORDS, PaidWords, corridor_gap, corridor_optimum, learn, walk
 
 GREEDY = Sampling(temperature=0.0)
 X, Y = 2, 3
 HALF = 0.5
-LAWS = (
+SAMPLINGS = (
     # V = mean reward / (1 - discount), Q = r + discount V; words 0 and 1 pay 1 and 2 in both contexts
     ("at random", Sampling(epsilon=1.0), 3.0),  # mean 1.5
     ("epsilon .3", Sampling(temperature=0.0, epsilon=0.3), 3.7),  # mean .85 * 2 + .15 * 1
@@ -64,7 +64,7 @@ def expected_correction(policy: Table, algorithm: Any, sampling: Sampling) -> Te
     """What SARSA adds to the table in expectation over the next word, from every context and word."""
     before, total = policy.weight.clone(), torch.zeros_like(policy.weight)
     for context, word in product((X, Y), (0, 1)):
-        chances = slow_law(before[policy.row((X + Y - context,))].tolist(), sampling)
+        chances = slow_distribution(before[policy.row((X + Y - context,))].tolist(), sampling)
         for following, chance in enumerate(chances):
             if chance:
                 algorithm.update(transition(context, word, following))
@@ -74,8 +74,8 @@ def expected_correction(policy: Table, algorithm: Any, sampling: Sampling) -> Te
 
 
 def check_sarsa() -> Iterator[Gap]:
-    """SARSA: the closed-form values of the law that acts, by its expected correction."""
-    for name, sampling, value in LAWS:
+    """SARSA: the closed-form values of the distribution that acts, by its expected correction."""
+    for name, sampling, value in SAMPLINGS:
         policy, algorithm = two_words(SARSA, sampling)
         for _ in range(45):  # .5^45 < 1e-13
             moved = expected_correction(policy, algorithm, sampling)
@@ -92,8 +92,8 @@ def check_sarsa_of_a_cut() -> Gap:
 
 
 def check_expected_sarsa() -> Iterator[Gap]:
-    """Expected SARSA: the closed-form values of the law that acts."""
-    for name, sampling, value in LAWS:
+    """Expected SARSA: the closed-form values of the distribution that acts."""
+    for name, sampling, value in SAMPLINGS:
         yield Gap(_swept(ExpectedSARSA, sampling, value), 1e-10, name)
 
 
@@ -202,12 +202,14 @@ def learn_double_q(seed: int) -> Gap:
 def share_of_left(kind: Any, seed: int) -> float:
     """How often the first word is "left" in the first 300 episodes of 4 learners, epsilon .1 and rate .1."""
     words, count = ["left", "right", *"abcdefgh", "x", "y"], 0
-    law = Sampling(temperature=0.0, epsilon=0.1, max_tokens=1)
+    sampling = Sampling(temperature=0.0, epsilon=0.1, max_tokens=1)
     for learner in range(4):
         policy, codec = Table.Config(words=words, order=1).build(0)
-        algorithm = kind.Config(rate=0.1, discount=1.0).build(policy, law, 4096)
+        algorithm = kind.Config(rate=0.1, discount=1.0).build(policy, sampling, 4096)
         memory = _Counting()
-        learn(algorithm, policy, codec, memory, Temptation, [Task("0", "")], 75, 100 * seed + learner, law, group=4)
+        learn(
+            algorithm, policy, codec, memory, Temptation, [Task("0", "")], 75, 100 * seed + learner, sampling, group=4
+        )
         count += memory.left
     return count / (4 * 300)
 

@@ -1,7 +1,8 @@
-"""A language model small enough to write down: all its sequences, their exact laws, and exact expectations.
+"""A language model small enough to write down: all its sequences, their exact distributions, and exact expectations.
 
-Nothing here calls the code under test to get a number: laws are read off the table's rows, or off a plain forward pass
-of the transformer without padding, cache or chunks; gradients of expectations come from autograd over the enumeration.
+Nothing here calls the code under test to get a number: distributions are read off the table's rows, or off a plain
+forward pass of the transformer without padding, cache or chunks; gradients of expectations come from autograd over the
+enumeration.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from strop.types import Episode, Pick, Policy, Tokens, Unscored
 from strop.verify.episodes import episode, turn
 
 PROMPT = (1,)
-Laws = dict[Tokens, Tensor]
+Distributions = dict[Tokens, Tensor]
 
 
 class Tree:
@@ -44,33 +45,35 @@ class Tree:
         for token in range(self.policy.vocabulary):
             self._grow((*prefix, token))
 
-    # ------------------------------------------------------------ the law, with gradient
+    # ------------------------------------------------------------ the distribution, with gradient
 
-    def laws(self, policy: Any = None) -> Laws:
+    def distributions(self, policy: Any = None) -> Distributions:
         """log pi(. | state) of every state, under the tree's temperature."""
         policy = self.policy if policy is None else policy
         return {s: torch.log_softmax(_logits(policy, PROMPT + s) / self.temperature, -1) for s in self.states}
 
-    def logprobs(self, laws: Laws) -> list[Tensor]:
+    def logprobs(self, distributions: Distributions) -> list[Tensor]:
         """Per-token log-probs of every sequence."""
-        return [torch.stack([laws[y[:t]][y[t]] for t in range(len(y))]) for y in self.sequences]
+        return [torch.stack([distributions[y[:t]][y[t]] for t in range(len(y))]) for y in self.sequences]
 
-    def probabilities(self, laws: Laws) -> Tensor:
+    def probabilities(self, distributions: Distributions) -> Tensor:
         """The probability of every sequence; they sum to 1."""
-        return torch.stack([logprobs.sum() for logprobs in self.logprobs(laws)]).exp()
+        return torch.stack([logprobs.sum() for logprobs in self.logprobs(distributions)]).exp()
 
-    def visits(self, laws: Laws) -> dict[Tokens, Tensor]:
+    def visits(self, distributions: Distributions) -> dict[Tokens, Tensor]:
         """The probability that a sequence passes through each state."""
         return {
-            s: torch.stack([*(laws[s[:t]][s[t]] for t in range(len(s))), torch.zeros(())]).sum().exp()
+            s: torch.stack([*(distributions[s[:t]][s[t]] for t in range(len(s))), torch.zeros(())]).sum().exp()
             for s in self.states
         }
 
     # ------------------------------------------------------------ episodes
 
-    def episodes(self, rewards: Sequence[float | Unscored], group: int = 0, laws: Laws | None = None) -> list[Episode]:
-        """One episode a sequence, with the exact log-probs of the law that it is drawn from."""
-        logprobs = self.logprobs(self.laws() if laws is None else laws)
+    def episodes(
+        self, rewards: Sequence[float | Unscored], group: int = 0, distributions: Distributions | None = None
+    ) -> list[Episode]:
+        """One episode a sequence, with the exact log-probs of the distribution that it is drawn from."""
+        logprobs = self.logprobs(self.distributions() if distributions is None else distributions)
         return [
             episode(turn(PROMPT, y, logprob.tolist()), reward=reward, group=group, id=str(y))
             for y, logprob, reward in zip(self.sequences, logprobs, rewards, strict=True)
@@ -78,7 +81,7 @@ class Tree:
 
     def tuples(self, size: int) -> Iterator[tuple[float, tuple[int, ...]]]:
         """(probability, members) of every unordered group of `size` sequences; the order of a group does not matter."""
-        probs = self.probabilities(self.laws()).tolist()
+        probs = self.probabilities(self.distributions()).tolist()
         for members in combinations_with_replacement(range(len(probs)), size):
             orders = math.factorial(size) // math.prod(math.factorial(n) for n in Counter(members).values())
             yield orders * math.prod(probs[i] for i in members), members
@@ -95,11 +98,13 @@ class Tree:
 
     def true_gradient(self, rewards: Sequence[float]) -> Tensor:
         """The gradient of J = sum_y pi(y) r(y)."""
-        return self.gradient((self.probabilities(self.laws()) * torch.tensor(rewards, dtype=torch.float64)).sum())
+        return self.gradient(
+            (self.probabilities(self.distributions()) * torch.tensor(rewards, dtype=torch.float64)).sum()
+        )
 
     def score(self) -> list[Tensor]:
         """grad log pi(y) of every sequence."""
-        return [self.gradient(logprobs.sum()) for logprobs in self.logprobs(self.laws())]
+        return [self.gradient(logprobs.sum()) for logprobs in self.logprobs(self.distributions())]
 
 
 def table_tree(

@@ -13,7 +13,7 @@ from strop.algorithms.dqn import DQN
 from strop.algorithms.ilql import ILQL, add_noise
 from strop.algorithms.path_consistency import PathConsistency
 from strop.types import Sampling, Tokens
-from strop.verify.awkward import LAW, Story, parts, stories
+from strop.verify.awkward import SAMPLING, Story, parts, stories
 from strop.verify.checks import Gap
 from strop.verify.chunked import REFERENCE, START, Chunked, Numbers
 from strop.verify.slow_opinions import token_mean, weights_of
@@ -25,7 +25,7 @@ PLAIN = Sampling()
 def build(config: Any, has_values: bool = True) -> tuple[Any, Chunked]:
     """The algorithm, made at REFERENCE, where its copies stay; then the policy stands at START."""
     policy = REFERENCE.policy(has_values)
-    algorithm = config.build(policy, LAW, MICRO)
+    algorithm = config.build(policy, SAMPLING, MICRO)
     with torch.no_grad():
         for number, start in zip(policy.parameters(), (START.weight, START.value), strict=False):
             number.copy_(start)
@@ -209,7 +209,8 @@ def slow_paths(some: Sequence[Story], config: PathConsistency.Config) -> Iterato
         for story, share in counting(some):
             places = prefixes(story)
             ratio_T = (
-                taken(own.laws(places, PLAIN), story).log() - taken(start.laws(places, PLAIN), story).log().detach()
+                taken(own.distributions(places, PLAIN), story).log()
+                - taken(start.distributions(places, PLAIN), story).log().detach()
             )
             terms = [act.reward - config.beta * ratio for act, ratio in zip(story.acts, ratio_T, strict=True)]
             found = []

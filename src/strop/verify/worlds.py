@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from strop.batch import collate
-from strop.engine import EmbeddedEngine
 from strop.environments.corridor import Corridor
-from strop.rollout import Scene
+from strop.rollout.engine import EmbeddedEngine
+from strop.rollout.play import Scene
 from strop.samplers.local import LocalSampler
 from strop.types import Batch, End, Memory, Sampling, State, Step, Task
 from strop.verify.episodes import batch_of, episode, turn

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 import tiny_hf
-from strop.policies.card import without_folders
-from strop.policies.models import MANIFEST
-from strop.policies.origin import origin_of
+from strop.hub.card import without_folders
+from strop.hub.models import MANIFEST
+from strop.hub.origin import origin_of
 from strop.run import Run
 from strop.runs.directory import RunDirectory
 

@@ -6,8 +6,8 @@ import pytest
 
 from strop.cli.output import number
 from strop.evaluate import Interval
+from strop.reports.verdicts import Verdict
 from strop.runs.progress import facts
-from strop.verdicts import Verdict
 
 HUGE = Interval(1e300, -1e300, 2e300)
 

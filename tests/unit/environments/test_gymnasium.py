@@ -6,7 +6,6 @@ import sys
 import numpy as np
 import pytest
 
-from strop import spec
 from strop.batch import collate
 from strop.codec import VectorCodec
 from strop.environments import as_gymnasium, from_gymnasium
@@ -14,7 +13,8 @@ from strop.environments.corridor import Corridor, examples
 from strop.environments.guess_word import GuessWord
 from strop.environments.gymnasium import FromGymnasium, _TextGame
 from strop.functional.returns import next_value
-from strop.rollout import Scene, play
+from strop.rollout.play import Scene, play
+from strop.runs import spec
 from strop.types import Completion, End, Episode, Pick, Sampling, Step, Task
 from unit.environments.toy_gym import Hops
 

@@ -1,4 +1,4 @@
-"""The sum tree and prioritised replay: the law that turns are drawn from, the weights that take it back, the resume."""
+"""The sum tree and prioritised replay: how turns are drawn, the weights that take it back, the resume."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_a_leaf_of_zero_is_never_found() -> None:
     assert {tree.find(mass) for mass in np.linspace(0.0, 3.0, 50)} == {1, 3}  # also past the end, by rounding
 
 
-# ------------------------------------------------------------ the law
+# ------------------------------------------------------------ the distribution
 
 
 @pytest.mark.parametrize("alpha", [0.0, 0.5, 1.0])
@@ -99,14 +99,14 @@ def test_weights_by_hand() -> None:
 
 
 def test_weights_take_the_uneven_draw_back() -> None:
-    # beta 1, all turns in one draw: the exact mean of w f over the law P, over that of w, is the uniform mean of f
+    # beta 1, all turns in one draw: the exact mean of w f over P, over that of w, is the uniform mean of f
     errors, f = np.array([3.0, 0.1, 7.0, 1.0, 0.5]), np.array([2.0, -1.0, 5.0, 11.0, 0.3])
     memory = held(list(errors), size=600, beta=1.0)
     (draw,) = memory.draws(np.random.default_rng(0))  # the rarest turn has 5 of 600 picks
     weight = {int(pick.episode.id[1]): pick.weight for pick in draw}
-    w, law = np.array([weight[i] for i in range(5)]), errors / errors.sum()
-    assert (law * w * f).sum() / (law * w).sum() == pytest.approx(f.mean())
-    assert (law * w * 3.0).sum() / (law * w).sum() == pytest.approx(3.0)
+    w, distribution = np.array([weight[i] for i in range(5)]), errors / errors.sum()
+    assert (distribution * w * f).sum() / (distribution * w).sum() == pytest.approx(f.mean())
+    assert (distribution * w * 3.0).sum() / (distribution * w).sum() == pytest.approx(3.0)
 
 
 def test_beta_reaches_one_with_the_draws() -> None:

@@ -13,7 +13,7 @@ import strop.planning
 from strop import loader
 from strop.planning.annealing import Edits, Geometric, acceptance, anneal
 from strop.planning.beam import beam_search
-from strop.planning.best_of_n import best_of_n_bound, best_of_n_law, sample_best
+from strop.planning.best_of_n import best_of_n_bound, best_of_n_distribution, sample_best
 from strop.planning.boltzmann import frontier_point, regularised_optimum
 from strop.planning.evaluation import policy_values
 from strop.planning.mcts import Problem, TreeSearch
@@ -106,7 +106,7 @@ def test_a_discount_outside_0_to_1_is_refused(discount: float) -> None:
             use()
 
 
-def test_policies_that_are_no_laws_are_refused() -> None:
+def test_policies_that_are_no_distributions_are_refused() -> None:
     mdp, rng = FiniteMDP(**GOOD), np.random.default_rng(0)
     with pytest.raises(ValueError, match=r"the policy has shape \(1, 1\)"):
         policy_values(mdp, [[1.0]], 0.9)
@@ -167,7 +167,7 @@ def test_searches_refuse_what_they_cannot_do() -> None:
         with pytest.raises(ValueError, match=words):
             TreeSearch.Config(**fields)
     with pytest.raises(ValueError, match="n=0"):
-        best_of_n_law(one, one, 0)
+        best_of_n_distribution(one, one, 0)
     with pytest.raises(ValueError, match="n=0"):
         best_of_n_bound(0)
     with pytest.raises(ValueError, match="n=0"):

@@ -11,7 +11,7 @@ import torch
 
 from strop.planning.annealing import Edits, Move, anneal
 from strop.planning.beam import beam_search
-from strop.planning.best_of_n import best_of_n_law, sample_best
+from strop.planning.best_of_n import best_of_n_distribution, sample_best
 from strop.planning.boltzmann import regularised_optimum
 from strop.planning.enumeration import enumerate_sequences, mean_values, optimal_values, text_mdp
 from strop.planning.evaluation import policy_values
@@ -117,7 +117,7 @@ def test_without_a_discount_every_state_has_to_reach_the_end() -> None:
         policy_values(mdp, [[1.0]] * 3, 1.0)
 
 
-# ------------------------------------------------------------ laws
+# ------------------------------------------------------------ distributions
 
 
 def test_the_kl_of_an_optimum_leaves_out_what_cannot_be_written() -> None:
@@ -129,10 +129,10 @@ def test_the_kl_of_an_optimum_leaves_out_what_cannot_be_written() -> None:
 
 def test_best_of_n_knows_levels_that_nobody_reaches() -> None:
     probs_Y = torch.tensor([0.0, 0.5, 0.5], dtype=torch.float64)
-    assert best_of_n_law(probs_Y, torch.tensor([-1.0, 0.0, 1.0]), 2).tolist() == [0.0, 0.25, 0.75]
+    assert best_of_n_distribution(probs_Y, torch.tensor([-1.0, 0.0, 1.0]), 2).tolist() == [0.0, 0.25, 0.75]
 
 
-def test_a_draw_is_scaled_by_the_total_of_its_law() -> None:
+def test_a_draw_is_scaled_by_the_total_of_its_distribution() -> None:
     rng = np.random.default_rng(0)
     drawn = [_draw(np.array([0.25, 0.25]), rng) for _ in range(200)]
     assert set(drawn) == {0, 1}
@@ -294,9 +294,9 @@ def test_a_text_problem_starts_at_the_empty_completion() -> None:
 
 
 def test_a_path_without_a_step_is_worth_nothing() -> None:
-    law_SA = np.full((2, 2), 0.5)
+    probs_SA = np.full((2, 2), 0.5)
     paths = [Path((), (), ()), Path((0,), (1,), (4.0,))]
-    assert ordinary_importance(paths, law_SA, law_SA, 1.0) == 2.0
+    assert ordinary_importance(paths, probs_SA, probs_SA, 1.0) == 2.0
 
 
 # ------------------------------------------------------------ tables that are none
@@ -311,7 +311,7 @@ def test_tables_of_a_wrong_shape_are_refused(P: Any, words: str) -> None:
         FiniteMDP(P, np.zeros(P.shape[:2]), np.ones(len(P)) / len(P), np.zeros(len(P), dtype=bool))
 
 
-def test_of_wrong_laws_the_first_state_is_named() -> None:
+def test_of_wrong_distributions_the_first_state_is_named() -> None:
     fine, negative = [0.5, 0.5], [1.5, -0.5]
     with pytest.raises(ValueError, match=r"P\[1, 1\] sums to 1 with minimum -0.5"):
         FiniteMDP([[fine, fine], [fine, negative]], np.zeros((2, 2)), [1, 0], [False, False])
@@ -321,7 +321,7 @@ def test_of_wrong_laws_the_first_state_is_named() -> None:
         policy_values(mdp, [fine, negative], 0.5)
 
 
-def test_a_law_of_the_start_below_0_is_refused() -> None:
+def test_a_distribution_of_the_start_below_0_is_refused() -> None:
     with pytest.raises(ValueError, match="start sums to 1: it must be >= 0"):
         FiniteMDP([[[0.5, 0.5]]] * 2, np.zeros((2, 1)), [1.5, -0.5], [False, False])
 

@@ -7,13 +7,14 @@ import pytest
 import torch
 
 from exact.build import batch_of, episode, llama, turn
+from strop.compute import packed_linear as packed
+from strop.compute.decoder import Rows
+from strop.compute.lora_linear import AdaptedProduct
+from strop.compute.padded_decoder import Padded
 from strop.optimizer import AdamW
-from strop.policies import eight_bit, packed
-from strop.policies.adapted import AdaptedProduct
+from strop.policies import eight_bit
 from strop.policies.adapters import LoRA
 from strop.policies.eight_bit import BLOCK, INPUT, WEIGHT, EightBitDecoder, EightBitProduct, hadamard
-from strop.policies.padded import Padded
-from strop.policies.step import Rows
 from strop.policies.table import Table
 from strop.policies.transformer import Transformer, adapt
 from strop.samplers import EightBit

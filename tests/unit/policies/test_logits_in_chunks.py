@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from strop.policies import reading
-from strop.policies.reading import Reading, equal_chunks
+from strop.compute import output_head as reading
+from strop.compute.output_head import Reading, equal_chunks
 from strop.types import Heads
 
 NUM, WIDTH, WORDS = 37, 5, 7

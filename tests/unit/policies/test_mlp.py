@@ -10,7 +10,7 @@ import torch
 
 from strop.batch import collate
 from strop.codec import VectorCodec
-from strop.functional.distributions import gather, log_law
+from strop.functional.distributions import gather, logprobs_of
 from strop.functional.returns import next_value
 from strop.optimizer import AdamW, trail
 from strop.policies.mlp import MLP
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.matrix
 ACTIONS = ("left", "right", "stay")
 CODEC = VectorCodec(ACTIONS, 2)
 WANT = frozenset({"logits", "value", "q"})
-LAW = Sampling(temperature=0.7, epsilon=0.1, max_tokens=1)
+SAMPLING = Sampling(temperature=0.7, epsilon=0.1, max_tokens=1)
 
 
 def policy(value_head: bool = True, shared: bool = False, activation: str = "tanh") -> MLP:
@@ -137,14 +137,16 @@ def test_the_start_is_orthogonal_with_a_nearly_uniform_policy():
     assert all(torch.equal(a, b) for a, b in zip(one.parameters(), again.parameters(), strict=True))
 
 
-def test_the_law_that_samples_is_the_law_that_is_scored():
+def test_the_distribution_that_samples_is_the_distribution_that_is_scored():
     one = policy()
     prompts = [turn.prompt for episode in EPISODES for turn in episode.turns] * 20
     rngs = [np.random.default_rng(i) for i in range(len(prompts))]
-    completions = LocalSampler(one, CODEC.stop).sample(prompts, LAW, rngs)
+    completions = LocalSampler(one, CODEC.stop).sample(prompts, SAMPLING, rngs)
     turns = [Turn(prompt, done, "") for prompt, done in zip(prompts, completions, strict=True)]
     batch = collate(tuple(Pick(Episode("e", Task("t", ""), 0, (t,), (), End.TERMINATED)) for t in turns), "per_turn")
-    scored_BT = one.heads(batch, lambda heads: {"x": gather(log_law(heads.logits_NV, LAW), heads.tokens_N)})["x"]
+    scored_BT = one.heads(batch, lambda heads: {"x": gather(logprobs_of(heads.logits_NV, SAMPLING), heads.tokens_N)})[
+        "x"
+    ]
     gap_N = scored_BT[batch.action_BT].double() - batch.logprobs_BT[batch.action_BT]
     assert gap_N.abs().max() < 1e-6
     assert {done.tokens[0] for done in completions} == {0, 1, 2}

@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import tiny_hf
-from strop.policies import pretrained
+from strop.hub import pretrained
 from strop.policies.perplexity import Perplexity
 from strop.policies.transformer import Transformer
 

@@ -10,12 +10,12 @@ import torch
 
 from exact.build import batch_of, episode, flat, turn
 from strop.algorithms.ilql import ILQL
+from strop.learners.policy_gradient import score
 from strop.optimizer import SGD
 from strop.policies.scratch import Scratch
 from strop.policies.steered import Steered
 from strop.policies.table import Table
 from strop.samplers.local import LocalSampler
-from strop.scoring import score
 from strop.types import End, Sampling
 
 WORDS = ["a", "b", "c"]
@@ -36,20 +36,20 @@ def steered(kind: str, strength: float = 2.0) -> Steered:
     return policy
 
 
-def law(logits_V: torch.Tensor) -> list[float]:
+def probs_of(logits_V: torch.Tensor) -> list[float]:
     return torch.softmax(logits_V.double(), -1).tolist()
 
 
-def test_the_law_by_hand() -> None:
+def test_the_distribution_by_hand() -> None:
     # base .5 .25 .25 and Q = (0, ln 2, ln 3) at strength 2: .5 * 1, .25 * 4, .25 * 9 over 3.75
     base, critic = Table(3), Table(3)
     with torch.no_grad():
         base.weight[base.row((1,))] = torch.tensor([0.5, 0.25, 0.25]).log()
         critic.weight[critic.row((1,))] = torch.tensor([1.0, 2.0, 3.0]).log() + 5.0  # any V shifts all alike
     logits_BV, _ = Steered(base, critic, 2.0).prefill([(1,)])
-    assert law(logits_BV[0]) == pytest.approx([0.5 / 3.75, 1 / 3.75, 2.25 / 3.75], abs=1e-7)
+    assert probs_of(logits_BV[0]) == pytest.approx([0.5 / 3.75, 1 / 3.75, 2.25 / 3.75], abs=1e-7)
     logits_BV, _ = Steered(base, critic, 0.0).prefill([(1,)])
-    assert law(logits_BV[0]) == pytest.approx([0.5, 0.25, 0.25], abs=1e-7)
+    assert probs_of(logits_BV[0]) == pytest.approx([0.5, 0.25, 0.25], abs=1e-7)
 
 
 @pytest.mark.parametrize("kind", ["table", "scratch"])
@@ -67,7 +67,7 @@ def test_what_is_sampled_is_what_is_scored(kind: str) -> None:
     for prompt in prompts:  # and it is the two parts together, read one by one
         base, q = policy.base.prefill([prompt])[0][0], policy.critic.prefill([prompt])[0][0]
         tilted = torch.log_softmax(base.double(), -1) + 2.0 * q.double()
-        assert law(policy.prefill([prompt])[0][0]) == pytest.approx(law(tilted), abs=1e-5)
+        assert probs_of(policy.prefill([prompt])[0][0]) == pytest.approx(probs_of(tilted), abs=1e-5)
 
 
 @pytest.mark.parametrize("kind", ["table", "scratch"])

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 import strop
-from strop import spec
 from strop.environments.gymnasium import from_gymnasium
-from strop.plan import make_plan
+from strop.reports.plan import make_plan
+from strop.runs import spec
 from strop.runs.progress import Progress
 from strop.types import End, Task
 from unit.environments.toy_gym import Hops

@@ -8,7 +8,7 @@ import pytest
 from tiny_run import make_episode
 
 import strop
-from strop import spec
+from strop.runs import spec
 from strop.runs.directory import RunDirectory
 from strop.runs.progress import Progress
 from strop.runs.records import Event

@@ -1,4 +1,4 @@
-"""The OpenVINO sampler draws from the policy's law, records its log-probs, and follows what is published."""
+"""The OpenVINO sampler draws from the policy's sampling, records its log-probs, and follows what is published."""
 
 from collections import Counter
 from dataclasses import dataclass, replace
@@ -10,7 +10,7 @@ import torch
 import strop
 from exact.build import transformer
 from strop.codec import WordCodec
-from strop.functional.distributions import log_law
+from strop.functional.distributions import logprobs_of
 from strop.policies.transformer import Transformer
 from strop.recipes import copy_word
 from strop.runs.progress import Progress
@@ -23,7 +23,7 @@ from strop.types import Sampling
 pytest.importorskip("openvino_genai")
 
 PROMPTS = [(1, 2), (5,), (3, 3, 4, 6, 2)]
-LAW = Sampling(max_tokens=6)
+SAMPLING = Sampling(max_tokens=6)
 EITHER = pytest.mark.parametrize("lora", [False, True], ids=["all weights", "lora"])
 
 
@@ -49,7 +49,7 @@ def move(policy: Transformer, seed: int = 0) -> None:
 def own_logprobs(policy: Transformer, prompt, tokens, sampling: Sampling) -> list[float]:
     """Each token's log-prob by one plain forward pass over the whole sequence."""
     logits_TV = policy.model(torch.tensor([prompt + tokens])).logits[0, len(prompt) - 1 : -1]
-    return [law_V[token].item() for law_V, token in zip(log_law(logits_TV, sampling), tokens, strict=True)]
+    return [probs_V[token].item() for probs_V, token in zip(logprobs_of(logits_TV, sampling), tokens, strict=True)]
 
 
 def largest_gap(policy: Transformer, sampling: Sampling, completions, prompts=PROMPTS) -> float:
@@ -62,42 +62,42 @@ def largest_gap(policy: Transformer, sampling: Sampling, completions, prompts=PR
 
 
 @EITHER
-def test_the_recorded_logprobs_are_those_of_the_law_at_every_temperature(lora):
+def test_the_recorded_logprobs_are_those_of_the_distribution_at_every_temperature(lora):
     policy = policy_of(lora)
     sampler = OpenVINO(policy, frozenset())
     for temperature in (1.0, 0.7, 1.3):
-        law = replace(LAW, temperature=temperature)
-        assert largest_gap(policy, law, sampler.sample(PROMPTS, law, rngs())) < 1e-4
+        sampling = replace(SAMPLING, temperature=temperature)
+        assert largest_gap(policy, sampling, sampler.sample(PROMPTS, sampling, rngs())) < 1e-4
 
 
 @EITHER
 def test_what_is_published_is_what_acts(lora):
     policy = policy_of(lora)
     sampler = OpenVINO(policy, frozenset())
-    before = sampler.sample(PROMPTS, LAW, rngs())
+    before = sampler.sample(PROMPTS, SAMPLING, rngs())
     move(policy, seed=1)
-    assert largest_gap(policy, LAW, before) > 0.05
-    assert sampler.sample(PROMPTS, LAW, rngs()) == before  # nothing was published
+    assert largest_gap(policy, SAMPLING, before) > 0.05
+    assert sampler.sample(PROMPTS, SAMPLING, rngs()) == before  # nothing was published
     sampler.publish(policy)
-    assert largest_gap(policy, LAW, sampler.sample(PROMPTS, LAW, rngs())) < 1e-4
+    assert largest_gap(policy, SAMPLING, sampler.sample(PROMPTS, SAMPLING, rngs())) < 1e-4
 
 
 @EITHER
 def test_greedy_completions_are_the_policys_own_and_certain(lora):
-    policy, greedy = policy_of(lora), replace(LAW, temperature=0.0)
+    policy, greedy = policy_of(lora), replace(SAMPLING, temperature=0.0)
     sampler = OpenVINO(policy, frozenset({3}))
-    sampler.sample(PROMPTS, replace(LAW, temperature=0.7), rngs())
+    sampler.sample(PROMPTS, replace(SAMPLING, temperature=0.7), rngs())
     assert sampler.sample(PROMPTS, greedy, rngs()) == LocalSampler(policy, frozenset({3})).sample(
         PROMPTS, greedy, rngs()
     )
 
 
-def test_tokens_come_as_often_as_the_law_says():
-    policy, law, n = policy_of(False), Sampling(temperature=0.7, max_tokens=1), 4000
-    completions = OpenVINO(policy, frozenset()).sample([(1, 2)] * n, law, rngs(n))
+def test_tokens_come_as_often_as_the_distribution_says():
+    policy, sampling, n = policy_of(False), Sampling(temperature=0.7, max_tokens=1), 4000
+    completions = OpenVINO(policy, frozenset()).sample([(1, 2)] * n, sampling, rngs(n))
     drawn = Counter(one.tokens[0] for one in completions)
     with torch.no_grad():
-        probs_V = log_law(policy.model(torch.tensor([(1, 2)])).logits[0, -1:], law)[0].exp().tolist()
+        probs_V = logprobs_of(policy.model(torch.tensor([(1, 2)])).logits[0, -1:], sampling)[0].exp().tolist()
     for token, prob in enumerate(probs_V):
         assert abs(drawn[token] / n - prob) < 4.5 * (prob * (1 - prob) / n) ** 0.5 + 1 / n
     assert all(abs(exp(one.logprobs[0]) - probs_V[one.tokens[0]]) < 1e-5 for one in completions[:50])
@@ -105,31 +105,31 @@ def test_tokens_come_as_often_as_the_law_says():
 
 def test_rows_differ_and_the_same_streams_give_the_same_rows():
     policy = policy_of(False)
-    group = OpenVINO(policy, frozenset()).sample([(1, 2)] * 8, LAW, rngs(8))
+    group = OpenVINO(policy, frozenset()).sample([(1, 2)] * 8, SAMPLING, rngs(8))
     assert len({one.tokens for one in group}) > 4
-    assert OpenVINO(policy, frozenset()).sample([(1, 2)] * 8, LAW, rngs(8)) == group
-    assert OpenVINO(policy, frozenset()).sample([(1, 2)] * 8, LAW, rngs(8, seed=1)) != group
+    assert OpenVINO(policy, frozenset()).sample([(1, 2)] * 8, SAMPLING, rngs(8)) == group
+    assert OpenVINO(policy, frozenset()).sample([(1, 2)] * 8, SAMPLING, rngs(8, seed=1)) != group
 
 
 def test_a_prompt_that_was_read_before_gives_the_same_rows():
     long = tuple(i % 7 for i in range(70))  # more than two blocks of the engine's cache
     prompts = [long, long, (1, 2), long]
     alone, together = (OpenVINO(policy_of(lora=False), frozenset()) for _ in range(2))
-    expected = [alone.sample([prompt], LAW, [rng])[0] for prompt, rng in zip(prompts, rngs(4), strict=True)]
-    for got, wanted in zip(together.sample(prompts, LAW, rngs(4)), expected, strict=True):
+    expected = [alone.sample([prompt], SAMPLING, [rng])[0] for prompt, rng in zip(prompts, rngs(4), strict=True)]
+    for got, wanted in zip(together.sample(prompts, SAMPLING, rngs(4)), expected, strict=True):
         assert got.tokens == wanted.tokens
         assert got.logprobs == pytest.approx(wanted.logprobs, abs=1e-4)
 
 
 def test_a_stop_token_ends_a_completion_and_belongs_to_it():
     stop = frozenset({2, 5})
-    completions = OpenVINO(policy_of(False), stop).sample([(1, 2)] * 32, LAW, rngs(32))
+    completions = OpenVINO(policy_of(False), stop).sample([(1, 2)] * 32, SAMPLING, rngs(32))
     assert {one.finish for one in completions} == {"stop", "length"}
     for one in completions:
         assert (one.finish == "stop") == (one.tokens[-1] in stop)
         assert not stop & set(one.tokens[:-1])
         assert len(one.logprobs) == len(one.tokens)
-        assert one.finish == "stop" or len(one.tokens) == LAW.max_tokens
+        assert one.finish == "stop" or len(one.tokens) == SAMPLING.max_tokens
 
 
 def test_grouped_heads_untied_outputs_and_long_rotary_positions():
@@ -142,8 +142,8 @@ def test_grouped_heads_untied_outputs_and_long_rotary_positions():
     ends = {"bos_token_id": None, "eos_token_id": None, "pad_token_id": None}
     model = LlamaForCausalLM(LlamaConfig(**shape, **heads, **ends, rope_parameters=rope, initializer_range=0.3))
     policy, prompts = Transformer(model), [tuple(i % 40 for i in range(700)), (4,)]
-    completions = OpenVINO(policy, frozenset()).sample(prompts, LAW, rngs(2))
-    assert largest_gap(policy, LAW, completions, prompts) < 1e-3
+    completions = OpenVINO(policy, frozenset()).sample(prompts, SAMPLING, rngs(2))
+    assert largest_gap(policy, SAMPLING, completions, prompts) < 1e-3
 
 
 def test_an_adapter_that_would_be_ignored_is_an_error(monkeypatch):
@@ -154,13 +154,13 @@ def test_an_adapter_that_would_be_ignored_is_an_error(monkeypatch):
     monkeypatch.setattr(_llama_graph, "_Llama", Nameless)
     policy = transformer("llama", lora=True)  # its B is 0: ignoring it shows nowhere yet
     with pytest.raises(RuntimeError, match="it computes another model"):
-        OpenVINO(policy, frozenset()).sample(PROMPTS, LAW, rngs())
+        OpenVINO(policy, frozenset()).sample(PROMPTS, SAMPLING, rngs())
 
 
 def test_the_check_leaves_the_adapter_as_it_was():
     policy = policy_of(True)
     before = [parameter.detach().clone() for parameter in policy.parameters()]
-    OpenVINO(policy, frozenset()).sample(PROMPTS, LAW, rngs())
+    OpenVINO(policy, frozenset()).sample(PROMPTS, SAMPLING, rngs())
     assert all(torch.equal(a, b) for a, b in zip(before, policy.parameters(), strict=True))
 
 

@@ -8,14 +8,14 @@ import pytest
 
 import strop
 from exact.build import transformer
-from strop import spec
-from strop.engine import EmbeddedEngine
+from strop.cli.overrides import apply
 from strop.functional.corrections import Correction
-from strop.overrides import apply
-from strop.plan import make_plan
 from strop.policies.table import Table
 from strop.recipes import copy_word
+from strop.reports.plan import make_plan
+from strop.rollout.engine import EmbeddedEngine
 from strop.run import _gap_tolerance
+from strop.runs import spec
 from strop.runs.progress import Progress
 from strop.samplers import EightBit, LocalSampler, OpenVINO, _openvino_engine, openvino
 from strop.streams import stream
@@ -145,7 +145,7 @@ def test_policies_that_the_engine_cannot_run_are_refused():
 
 @pytest.mark.usefixtures("without_package")
 @pytest.mark.parametrize(("name", "value"), [("epsilon", 0.1), ("top_p", 0.9), ("top_k", 5)])
-def test_laws_whose_logprobs_the_engine_does_not_report_are_refused(name, value):
+def test_distributions_whose_logprobs_the_engine_does_not_report_are_refused(name, value):
     sampler = OpenVINO(transformer("llama"), frozenset())
     with pytest.raises(ValueError, match=f"sampling.{name}={value}"):
         sampler.sample([(1, 2)], Sampling(**{name: value}), [stream(0, "t", 0)])
@@ -169,7 +169,7 @@ def test_a_run_with_another_engine_publishes_every_step_and_weighs_what_it_drew(
 
 
 def test_a_run_that_samples_in_eight_bits_corrects_for_it(tmp_path, monkeypatch):
-    from strop.policies import packed
+    from strop.compute import packed_linear as packed
 
     monkeypatch.setattr(packed, "FEWEST", 1)
     chosen = config(sampler=EightBit.Config(), sampling=Sampling(max_tokens=4), steps=3)
@@ -180,13 +180,13 @@ def test_a_run_that_samples_in_eight_bits_corrects_for_it(tmp_path, monkeypatch)
         assert 1e-4 < row["policy/sampler_gap_mean"] < 0.2
         assert 0.9 < row["correction/ess"] < 1.0
     plan = make_plan(run.config, run.config.build())
-    assert "drawn by EightBit" in plan.law
+    assert "drawn by EightBit" in plan.distribution
 
 
 def test_the_plan_names_another_engine():
     chosen = config(sampler=Remote.Config()).resolve()
-    assert "drawn by Remote" in make_plan(chosen, chosen.build()).law
-    assert "drawn by" not in make_plan(config().resolve(), config().resolve().build()).law
+    assert "drawn by Remote" in make_plan(chosen, chosen.build()).distribution
+    assert "drawn by" not in make_plan(config().resolve(), config().resolve().build()).distribution
 
 
 def test_a_sampler_that_nobody_asks_is_refused():

@@ -55,7 +55,7 @@ PLANTS = {
         "strop.policies.transformer.hidden_at_decisions", peeking, "invariances.check_environment_tokens"
     ),
     "a turn that stores its text's ids (I8)": Plant(
-        "strop.rollout.Turn",
+        "strop.rollout.play.Turn",
         lambda f: lambda p, c, t, *more: f(p, replace(c, tokens=tuple(t.encode()) or c.tokens), t, *more),
         "rollouts.check_ids_of_the_model",
     ),
@@ -78,9 +78,9 @@ PLANTS = {
 }
 
 
-def without_epsilon(log_law: Any) -> Any:
-    """What is scored leaves the uniform part of the sampler's law out."""
-    return lambda logits_NV, sampling: log_law(logits_NV, replace(sampling, epsilon=0.0))
+def without_epsilon(logprobs_of: Any) -> Any:
+    """What is scored leaves the uniform part of the sampler's distribution out."""
+    return lambda logits_NV, sampling: logprobs_of(logits_NV, replace(sampling, epsilon=0.0))
 
 
 def by_row(num_actions_E: Any) -> Any:
@@ -128,10 +128,10 @@ AWAY_FROM_THE_FIXED_POINT = {
         "strop.functional.ratios.num_actions_E", by_row, "gradient_updates.check_gspo_updates"
     ),
     "epsilon that is not scored": Plant(
-        "strop.scoring.log_law", without_epsilon, "gradient_updates.check_rloo_updates"
+        "strop.learners.policy_gradient.logprobs_of", without_epsilon, "gradient_updates.check_rloo_updates"
     ),
     "no KL for groups without signal": Plant(
-        "strop.scoring.Scorer._by_signal", by_signal, "gradient_updates.check_grpo_updates"
+        "strop.learners.policy_gradient.Scorer._by_signal", by_signal, "gradient_updates.check_grpo_updates"
     ),
     "Unscored as 0 in held-out means": Plant(
         "strop.evaluate._mean",
@@ -139,7 +139,7 @@ AWAY_FROM_THE_FIXED_POINT = {
         "judging.check_held_out",
     ),
     "a greedy answer that explores": Plant(
-        "strop.engine.replace",
+        "strop.rollout.engine.replace",
         lambda f: lambda one, **given: f(one, **({"temperature": 0.0} if "epsilon" in given else given)),
         "baselines.check_remax_plays_greedily",
     ),
@@ -162,7 +162,7 @@ LONGER = {
         "probes.check_vtrace_probes",
     ),
     "dice of the clock (I11)": Plant(
-        "strop.rollout.stream", lambda f: lambda *key: np.random.default_rng(), "repeats.check_same_seed"
+        "strop.rollout.play.stream", lambda f: lambda *key: np.random.default_rng(), "repeats.check_same_seed"
     ),
     "global dice that are not restored (I11)": Plant(
         "strop.runs.randomness.restore", lambda f: lambda state: None, "repeats.check_resume"

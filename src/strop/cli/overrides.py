@@ -1,0 +1,177 @@
+"""`path.to.field=value` on the command line: typed by the field it names, and an error where there is no such field."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import json
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias, TypeVar
+
+from strop import loader
+from strop.reports.hints import LISTS, ROOMS, hint_of, is_component, room_of, words_for
+
+T = TypeVar("T")
+Tree: TypeAlias = "dict[str, Any]"
+WHOLE = ""
+"""The key under which a tree holds the text for the field itself; the other keys are fields inside it."""
+NONE = ("none", "null")
+WORDS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
+
+
+def apply(config: T, overrides: Sequence[str]) -> T:
+    """The config with every `path=value` set at once. Raises ValueError naming the nearest field for an unknown one."""
+    tree: Tree = {}
+    for override in overrides:
+        path, equals, text = override.partition("=")
+        if not equals or not path:
+            raise ValueError(f"{override!r} is not of the form path.to.field=value, for example steps=20.")
+        at = tree
+        for name in path.split("."):
+            at = at.setdefault(name, {})
+        at[WHOLE] = text
+    changed: T = _set(config, tree, "")
+    return changed
+
+
+def _set(record: Any, tree: Tree, path: str) -> Any:
+    """The record with the tree's values. They are set together, because one alone may contradict what stands."""
+    if not dataclasses.is_dataclass(record) or isinstance(record, type):
+        raise ValueError(
+            f"{path}{next(iter(tree))}: {path[:-1]} is {record!r}, which has no fields; set it as a whole."
+        )
+    names = [f.name for f in dataclasses.fields(record)]
+    new: dict[str, Any] = {}
+    for name, below in tree.items():
+        whole = f"{path}{name}"
+        if name not in names:
+            near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+            hint = f"did you mean {near[0]}?" if near else f"allowed are {', '.join(names)}."
+            raise ValueError(f"{whole}: {_name(record)} has no field {name!r}; {hint}")
+        value, inner = getattr(record, name), {key: item for key, item in below.items() if key != WHOLE}
+        if WHOLE in below:
+            value = _parse(below[WHOLE], record, name, value, whole)
+        new[name] = _set_inside(name, value, inner, f"{whole}.") if inner else value
+    if "data" in new:  # a file of tasks replaces the recipe's own
+        new = {"tasks": (), "held_out": ()} | new
+    return dataclasses.replace(record, **new)
+
+
+def _set_inside(name: str, value: Any, tree: Tree, path: str) -> Any:
+    """Fields of a field. A model's name has those of the transformer that it stands for; a reward has its weight."""
+    if name == "policy" and isinstance(value, str):
+        value = loader.load("policies", "Transformer").Config(model=value)
+    if name in ("rewards", "gold") and isinstance(value, Mapping | list | tuple):
+        return _reweighted(name, value, tree, path)
+    return _set(value, tree, path)
+
+
+def _reweighted(what: str, rewards: Any, tree: Tree, path: str) -> Any:
+    """`rewards.length=0.5` sets a weight."""
+    from strop.rewards._naming import named_rewards
+
+    named = dict(named_rewards(rewards, what))
+    for name, below in tree.items():
+        if name not in named:
+            near = difflib.get_close_matches(name, named, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(named)}."
+            raise ValueError(f"{path}{name}: there is no reward {name!r}; {hint}")
+        try:
+            named[name] = (named[name][0], float(below[WHOLE]))
+        except (KeyError, ValueError):
+            raise ValueError(f"{path}{name}: its weight is a number, for example {path}{name}=0.5.") from None
+    return named
+
+
+def _parse(text: str, record: Any, name: str, old: Any, whole: str) -> Any:
+    hint = hint_of(record, name, old)
+    if room_of(name, hint) and not (name == "memory" and text.lower() in NONE):
+        return _component(name, text)
+    try:
+        return _value(text, hint)
+    except ValueError:
+        allowed = words_for(hint)
+        if not allowed:
+            raise ValueError(f"{whole}={text}: this cannot be set from the command line; set it in a recipe.") from None
+        raise ValueError(f"{whole}={text}: allowed is {allowed}{_now(old)}.") from None
+
+
+def _value(text: str, hint: Any) -> Any:
+    """The text as the first type of the hint that takes it."""
+    origin, options = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (typing.Union, types.UnionType):
+        return _first(text, options)
+    if origin is typing.Literal:
+        return next(option for option in options if str(option) == text) if text in map(str, options) else _refuse()
+    if hint in (None, type(None)):
+        return None if text.lower() in NONE else _refuse()
+    if hint is bool:
+        return WORDS[text.lower()] if text.lower() in WORDS else _refuse()
+    if hint is int:
+        return _whole(text)
+    if hint is float:
+        return float(text)
+    if hint is str:
+        return text
+    if is_component(hint):
+        return hint() if text.lower() == hint.__name__.lower() else _refuse()
+    if origin in LISTS or hint in (tuple, list):
+        items = json.loads(text) if text.startswith("[") else text.split(",")
+        kind = options[0] if options else str
+        values = [_value(str(item), kind) for item in items]
+        return tuple(values) if (origin or hint) is tuple else values
+    return _refuse()
+
+
+def _whole(text: str) -> int:
+    """A whole number, also as 1e3."""
+    if "e" not in text.lower():
+        return int(text)
+    number = float(text)
+    return int(number) if number.is_integer() else _refuse()
+
+
+def _first(text: str, options: tuple[Any, ...]) -> Any:
+    """Numbers and none before plain text, whatever order the union is written in; a list before it only where it is
+    written as one."""
+    is_written_as_list = "," in text or text.startswith("[")
+
+    def rank(option: Any) -> int:
+        if option is str:
+            return 1
+        return 0 if is_written_as_list or typing.get_origin(option) not in LISTS else 2
+
+    for option in sorted(options, key=rank):
+        try:
+            return _value(text, option)
+        except ValueError:
+            continue
+    return _refuse()
+
+
+def _refuse() -> Any:
+    raise ValueError
+
+
+def _component(field: str, text: str) -> Any:
+    """`algorithm=rloo`, `sampler=openvino`: a class of a room by its name or its file's, with its own defaults."""
+    modules = loader.modules(ROOMS[field])
+    found = {module.name: name for module in modules for name in module.configured}
+    found |= {name.lower(): name for module in modules for name in module.configured}
+    if text.lower() not in found:
+        near = difflib.get_close_matches(text.lower(), found, n=1)
+        hint = f"did you mean {found[near[0]]}?" if near else f"allowed are {', '.join(sorted(set(found.values())))}."
+        raise ValueError(f"{field}={text}: there is no such {field}; {hint}")
+    return loader.load(ROOMS[field], found[text.lower()]).Config()
+
+
+def _name(record: Any) -> str:
+    return type(record).__qualname__.removesuffix(".Config")
+
+
+def _now(old: Any) -> str:
+    """What stands there, if it is short enough to be shown."""
+    text = "none" if old is None else str(old)
+    return f"; it is {text} now" if len(text) < 40 else ""

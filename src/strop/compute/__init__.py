@@ -1,0 +1,1 @@
+"""How a transformer runs on a processor. Only `policies/` uses it, and gives on what others ask for."""

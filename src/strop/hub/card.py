@@ -1,0 +1,156 @@
+"""The model card of an exported run: where it comes from, how it is used as it was trained, and its scores."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from strop.codec import HFCodec, as_lines, as_words
+from strop.hub.origin import TAG, Origin
+from strop.intervals import METHOD
+from strop.types import Codec, Prompt, Sampling, Tokens
+
+FOLDERS = re.compile(r"^([\w.]+=|)(?:~|\.\.?)?/(?:.*/)?(?=[^/]+/*$)")
+"""Of a path on the author's machine, what stands before its last name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """How the policy was spoken to.
+
+    prompt    one that it was trained on; the tokens of one where only an environment knows its text
+    systems   the different system prompts of its tasks
+    sampling  the distribution that its tokens were drawn from in the last step
+    """
+
+    prompt: Prompt | Tokens
+    systems: Sequence[str]
+    sampling: Sampling
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Card:
+    """What the model card says. A verdict is (name, before, after, change)."""
+
+    title: str
+    origin: Origin
+    algorithm: str
+    command: str
+    steps: int
+    verdicts: Sequence[tuple[str, str, str, str]]
+    strop: str
+    usage: Usage
+
+
+def written(card: Card, codec: Codec, tokenizer: Any) -> str:
+    """The card as Markdown, its fields above it; `tokenizer` is what the folder holds of the codec."""
+    parts = [_fields(card), f"# {card.title}", _made(card), "## How to use it", _code(card, codec)]
+    parts += [*_notes(card.usage, codec, tokenizer), "## Held-out scores", _scores(card.verdicts)]
+    if licence := card.origin.licence:
+        parts += ["## Licence", f"The base model's: {licence.get('license_name', licence.get('license'))}."]
+    return "\n\n".join(parts) + "\n"
+
+
+def _fields(card: Card) -> str:
+    from huggingface_hub import ModelCardData
+
+    fields: dict[str, Any] = {
+        "library_name": "transformers",
+        "pipeline_tag": "text-generation",
+        "tags": [TAG, card.algorithm.lower()] if card.algorithm else [TAG],
+        "base_model": card.origin.hub_id or None,
+        **card.origin.licence,
+    }
+    return f"---\n{ModelCardData(**fields).to_yaml()}\n---"
+
+
+def _made(card: Card) -> str:
+    by = f"{card.algorithm}, " if card.algorithm else ""
+    steps = f"{card.steps} step{'' if card.steps == 1 else 's'}"
+    text = f"Trained from {card.origin.words}, with strop {card.strop} ({by}{steps})."
+    return f"{text}\n\n    {without_folders(card.command)}" if card.command else text
+
+
+def without_folders(command: str) -> str:
+    """A command as everybody may read it: folders on its author's machine are left out of its paths."""
+    try:
+        words = shlex.split(command)
+    except ValueError:  # who calls strop.train may write what they like
+        words = command.split()
+    return shlex.join(FOLDERS.sub(r"\1", word) for word in words)
+
+
+def _code(card: Card, codec: Codec) -> str:
+    sampling = card.usage.sampling
+    assert not callable(sampling.temperature)
+    temperature = round(float(sampling.temperature), 6)
+    distribution = f"do_sample=True, temperature={temperature}, top_p={float(sampling.top_p)}, top_k={sampling.top_k}"
+    distribution = distribution if temperature else "do_sample=False"
+    return f"""```python
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+name = {_literal(card.title)}  # this folder, or where it is on the Hub
+tokenizer = AutoTokenizer.from_pretrained(name)
+model = AutoModelForCausalLM.from_pretrained(name)
+{_inputs(card.usage.prompt, codec)}
+output = model.generate(**inputs, {distribution}, max_new_tokens={sampling.max_tokens})
+print(tokenizer.decode(output[0, inputs["input_ids"].shape[1]:], skip_special_tokens=True))
+```"""
+
+
+def _inputs(prompt: Prompt | Tokens, codec: Codec) -> str:
+    """The lines that make the inputs that the policy has of this prompt."""
+    if isinstance(prompt, tuple):
+        text, call = codec.decode(prompt), 'tokenizer(prompt, add_special_tokens=False, return_tensors="pt")'
+    elif isinstance(codec, HFCodec) and codec.has_template:
+        turns = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
+        lines = "".join(f"    {_literal(turn)},\n" for turn in turns)
+        how = 'add_generation_prompt=True, return_dict=True, return_tensors="pt"'
+        return f"messages = [\n{lines}]\ninputs = tokenizer.apply_chat_template(messages, {how})"
+    else:
+        text = as_lines(prompt) if isinstance(codec, HFCodec) else as_words(prompt)
+        call = 'tokenizer(prompt, return_tensors="pt")'
+    return f"prompt = {_literal(text)}\ninputs = {call}"
+
+
+def _literal(value: object) -> str:
+    """JSON of texts is Python too."""
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _notes(usage: Usage, codec: Codec, tokenizer: Any) -> list[str]:
+    sampling = usage.sampling
+    distribution = (
+        f"temperature {sampling.temperature:g}" if sampling.temperature else "the likeliest token (temperature 0)"
+    )
+    explored = f", and {sampling.epsilon:.0%} of the tokens drawn from all alike" if sampling.epsilon else ""
+    cut = "" if sampling.top_p < 1 or sampling.top_k else ", with nothing cut off by top-p or top-k"
+    stops = ", ".join(f"`{token}`" for token in tokenizer.convert_ids_to_tokens(sorted(codec.stop)))
+    notes = [f"- Sampled at {distribution}{cut}{explored}; at most {sampling.max_tokens} tokens an answer."]
+    notes += [f"- An answer ends with {stops}." if stops else "- Nothing ends an answer but its length."]
+    if not isinstance(codec, HFCodec) or not codec.has_template or isinstance(usage.prompt, tuple):
+        return ["\n".join(notes)]
+    read = textwrap.indent(codec.decode(codec.start(usage.prompt)), "    ", lambda line: True)
+    notes += [f"- {_system(usage.systems)}"]
+    return ["\n".join(notes), "The chat template makes of these messages:", read.rstrip("\n")]
+
+
+def _system(systems: Sequence[str]) -> str:
+    if not systems:
+        return "Trained without a system prompt."
+    others = f", one of {len(systems)}" if len(systems) > 1 else ""
+    return f"Trained with the system prompt above{others}."
+
+
+def _scores(verdicts: Sequence[tuple[str, str, str, str]]) -> str:
+    if not verdicts:
+        return "This checkpoint was not judged on held-out prompts."
+    rows = ["| | before | after | difference |", "|---|---|---|---|"]
+    rows += [f"| {' | '.join(row)} |" for row in verdicts]
+    rows += ["", f"Means over held-out prompts; the difference is paired by prompt. {METHOD}."]
+    return "\n".join(rows)

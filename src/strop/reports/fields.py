@@ -1,0 +1,147 @@
+"""Every field of a config: its path as it is typed, its type, what it is, its default, and what it means."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import MISSING, dataclass
+from typing import Any
+
+from strop import loader
+from strop.policies.transformer import Transformer
+from strop.reports.hints import hint_of, is_component, room_of, words_for
+from strop.rewards._naming import named_rewards
+from strop.rewards.group import GroupReward
+
+IN_FILE = "set in a recipe file"
+_ROW = re.compile(r"(\w+(?:, \w+)*)(?:  +(\S.*))?")
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field. `default` is empty where the value is it; `choices` may be typed in the place of a component."""
+
+    path: str
+    type: str
+    value: str
+    default: str
+    meaning: str
+    choices: tuple[str, ...] = ()
+
+    @property
+    def line(self) -> str:
+        """`steps=60` where that can be typed."""
+        return f"{self.path}{': ' if self.type in ('', IN_FILE) else '='}{self.value}"
+
+
+def fields_of(config: Any) -> list[Field]:
+    """The fields of a config and of its components, in the order of their classes."""
+    return list(_walk(config, _made(type(config)), ""))
+
+
+def meanings(kind: type) -> dict[str, str]:
+    """What a class says of its fields in the table of its docstring: `name  what it means`, further lines indented."""
+    names = {f.name for f in dataclasses.fields(kind)}
+    found: dict[str, str] = {}
+    last: list[str] = []
+    for line in inspect.cleandoc(kind.__doc__ or "").split("\n"):
+        row = _ROW.fullmatch(line)
+        if row and set(row[1].split(", ")) <= names:
+            last = row[1].split(", ")
+            found |= dict.fromkeys(last, row[2] or "")
+        elif line.startswith(" ") and last:
+            found |= {name: f"{found[name]} {line.strip()}".strip() for name in last}
+        else:
+            last = []
+    return found
+
+
+def _walk(record: Any, defaults: Any, path: str) -> Iterator[Field]:
+    """The fields of a record; `defaults` is one of its class that nobody has changed, None where none can be made."""
+    told = meanings(type(record))
+    for f in dataclasses.fields(record):
+        value, usual = getattr(record, f.name), _usual(f, defaults)
+        hint = hint_of(record, f.name, value)
+        yield Field(
+            path=f"{path}{f.name}",
+            type=_type(f.name, hint, value),
+            value=_shown(value),
+            default=_default(value, usual),
+            meaning=told.get(f.name, ""),
+            choices=_choices(f.name, hint),
+        )
+        yield from _inside(f.name, value, usual, f"{path}{f.name}.")
+
+
+def _inside(name: str, value: Any, usual: Any, path: str) -> Iterator[Field]:
+    """The weights of rewards, and the fields of a component; a model's name stands for a transformer."""
+    if name == "policy" and isinstance(value, str):
+        value = Transformer.Config(model=value)
+    if name in ("rewards", "gold"):
+        for key, (reward, weight) in named_rewards(value, name).items():
+            yield Field(f"{path}{key}", "a number", f"{weight:g}", "", f"weight of this reward: {_first_line(reward)}")
+    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
+        yield from _walk(value, usual if type(usual) is type(value) else _made(type(value)), path)
+
+
+def _usual(f: dataclasses.Field[Any], defaults: Any) -> Any:
+    if defaults is not None:
+        return getattr(defaults, f.name)
+    if f.default_factory is not MISSING:
+        return f.default_factory()
+    return f.default
+
+
+def _default(value: Any, usual: Any) -> str:
+    """Where it says something: not of a list that has to be filled."""
+    if usual is MISSING or (isinstance(usual, Sequence | Mapping) and not usual) or _shown(usual) == _shown(value):
+        return ""
+    return _shown(usual)
+
+
+def _made(kind: type) -> Any:
+    """One with nothing set; None where something has to be."""
+    needs = [f for f in dataclasses.fields(kind) if f.default is MISSING and f.default_factory is MISSING]
+    return None if needs else kind()
+
+
+def _type(name: str, hint: Any, value: Any) -> str:
+    """What may be typed for it; nothing of a record whose fields are typed one by one."""
+    if room_of(name, hint):
+        return "a name"
+    if name == "policy" and not isinstance(value, str):
+        return IN_FILE
+    return "" if is_component(hint) else words_for(hint) or IN_FILE
+
+
+def _choices(name: str, hint: Any) -> tuple[str, ...]:
+    """What may stand there: the names of a room, and of policies the classes that a recipe file can make."""
+    if name == "policy" and hint is not str:
+        return tuple(f"strop.policies.{one}" for one in loader.configured("policies"))
+    room = room_of(name, hint)
+    return tuple(one.name for one in loader.modules(room) if one.configured) if room else ()
+
+
+def _shown(value: Any) -> str:
+    """A value as it is typed, or in short what only a recipe file can say."""
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return f"{value:g}"
+    if isinstance(value, int | str):
+        return str(value)
+    if isinstance(value, Sequence | Mapping):
+        plain = isinstance(value, Sequence) and len(value) <= 4 and all(isinstance(v, int | float | str) for v in value)
+        return ",".join(map(_shown, value)) if plain and value else f"{len(value)} of them"
+    kind = value if isinstance(value, type) or inspect.isfunction(value) else type(value)
+    return str(kind.__qualname__).removesuffix(".Config")
+
+
+def _first_line(reward: Any) -> str:
+    inner = reward.score if isinstance(reward, GroupReward) else reward
+    kind = inner if inspect.isfunction(inner) else type(inner)
+    return (inspect.getdoc(kind) or str(kind.__qualname__)).split("\n")[0]

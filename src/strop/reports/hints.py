@@ -1,0 +1,54 @@
+"""What may be typed for a field: its type as Python has it, and in the words of a person."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import types
+import typing
+from collections.abc import Sequence
+from typing import Any
+
+ROOMS = {"algorithm": "algorithms", "sampler": "samplers", "memory": "memory"}
+"""Fields that hold one class of a room, and may be set by its name."""
+LISTS = (tuple, list, Sequence)
+
+
+def hint_of(record: Any, name: str, old: Any) -> Any:
+    """The type of one field; where its annotation uses what only type checkers import, the type of its value."""
+    kind = type(record)
+    annotation = next(f.type for f in dataclasses.fields(kind) if f.name == name)
+    alone = type(kind.__name__, (), {"__annotations__": {name: annotation}})
+    try:
+        return typing.get_type_hints(alone, dict(vars(importlib.import_module(kind.__module__))))[name]
+    except NameError:
+        return type(old)
+
+
+def words_for(hint: Any) -> str:
+    """What a person may type for this type."""
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        typed = [words_for(option) for option in typing.get_args(hint)]
+        return " or ".join(word for word in dict.fromkeys(typed) if word)
+    if typing.get_origin(hint) is typing.Literal:
+        return " or ".join(map(str, typing.get_args(hint)))
+    if hint in (None, type(None)):
+        return "none"
+    if is_component(hint):
+        return str(hint.__name__).lower()
+    if typing.get_origin(hint) in LISTS:
+        return "a list such as a,b" if words_for(typing.get_args(hint)[0]) else ""
+    named = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
+    return named.get(hint, "") if isinstance(hint, type) else ""
+
+
+def room_of(name: str, hint: Any) -> str:
+    """The room whose classes a field holds; none where it is a plain text (Stable-Baselines3's algorithm)."""
+    return ROOMS.get(name, "") if hint is not str else ""
+
+
+def is_component(hint: Any) -> bool:
+    """Whether it is a record that is made from nothing, such as AdamW: its name may be typed."""
+    if not (isinstance(hint, type) and dataclasses.is_dataclass(hint)):
+        return False
+    return all(f.default is not f.default_factory for f in dataclasses.fields(hint))

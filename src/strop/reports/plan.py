@@ -1,0 +1,176 @@
+"""What a run is going to do, in words and numbers, before it spends time."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from strop.reports.settings import changed_settings, every_setting
+from strop.runs.spec import encode
+from strop.types import Parts, Policy, Schedule, Task, Tokens
+from strop.words import plural
+
+if TYPE_CHECKING:
+    from strop.config import TrainConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One prompt as text and as the ids that the policy reads."""
+
+    task: str
+    text: str
+    tokens: Tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The resolved plan of a run. `changed` are the fields that differ from their defaults, `fields` are all."""
+
+    work: str
+    distribution: str
+    policy: str
+    algorithm: str
+    environment: str
+    memory: str
+    rewards: str
+    tasks: str
+    schedule: str
+    seed: str
+    changed: list[str]
+    fields: list[str]
+    samples: tuple[Sample, ...]
+    warnings: tuple[str, ...] = ()
+
+    def lines(self) -> list[tuple[str, str]]:
+        """(name, sentence) for a person."""
+        rows = [
+            ("policy", self.policy),
+            ("algorithm", self.algorithm),
+            ("environment", self.environment),
+            ("a step", self.work),
+            ("memory", self.memory),
+            ("sampling", self.distribution),
+            ("rewards", self.rewards),
+            ("tasks", self.tasks),
+            ("run", self.schedule),
+            ("seed", self.seed),
+            ("changed", " ".join(self.changed)),
+            *(("warning", text) for text in self.warnings),
+        ]
+        return [(name, text) for name, text in rows if text]
+
+    def to_json(self) -> str:
+        """What a run keeps of it: who looks at the run later loads no model."""
+        return json.dumps(dict(self.lines()), indent=2, ensure_ascii=False)
+
+
+def make_plan(
+    config: TrainConfig, parts: Parts, threads_from: str = "", warnings: tuple[str, ...] = (), num_samples: int = 2
+) -> Plan:
+    """The plan of a resolved config and the parts that it built. A task without a prompt leaves the first word to its
+    environment, and shows nothing. `threads_from` says who chose their number, where the config left it open."""
+    memory = title(encode(config.memory))
+    return Plan(
+        work=_work(config),
+        distribution=_distribution(config),
+        policy=f"{title(encode(config.policy))}: {_parameters(parts.policy)}",
+        algorithm=title(encode(config.algorithm)),
+        environment=title(encode(config.environment)),
+        memory="" if memory == "Fresh" else memory,
+        rewards=_rewards(config),
+        tasks=f"{len(config.tasks)} to train on, {len(config.held_out)} held out",
+        schedule=_schedule(config),
+        seed=f"{config.seed}; {config.dtype}, {_threads(config, threads_from)}",
+        changed=changed_settings(config),
+        fields=every_setting(encode(config)),
+        samples=tuple(_sample(task, parts) for task in config.tasks[:num_samples] if task.prompt),
+        warnings=warnings,
+    )
+
+
+def title(spec: object) -> str:
+    """`GRPO`, or `Steered (base Table)`: what a component is, from what `encode` wrote of it."""
+    if not isinstance(spec, dict):
+        return str(spec)
+    if "class" not in spec:
+        return str(spec.get("name", spec.get("object", ""))).rpartition(":")[2]
+    name = str(spec["class"]).partition(":")[2].removesuffix(".Config")
+    of = [title(spec[field]) for field in ("model", "make") if field in spec]
+    of += [f"{field} {title(spec[field])}" for field in ("base", "teacher") if field in spec]
+    return f"{name} ({', '.join(of)})" if of else name
+
+
+def _plays(config: TrainConfig) -> bool:
+    """Whether the policy acts in training."""
+    return config.reads in ("tasks", "teacher")
+
+
+def _work(config: TrainConfig) -> str:
+    if not _plays(config):
+        return f"learns from {len(config.tasks)} {config.reads}; nothing is sampled"
+    prompts, samples = config.prompts_per_step, config.group_size
+    return (
+        f"{plural(prompts, 'prompt')} x {plural(samples, 'sample')} = {plural(prompts * samples, 'episode')} of at "
+        f"most {plural(config.sampling.max_tokens, 'token')} a turn"
+    )
+
+
+def _distribution(config: TrainConfig) -> str:
+    first, last = config.sampling.at(0), config.sampling.at(max(config.steps - 1, 0))
+    words = [f"temperature {_moving(first.temperature, last.temperature)}"]
+    words += [f"epsilon {_moving(first.epsilon, last.epsilon)}"] if first.epsilon or last.epsilon else []
+    words += [f"top-p {first.top_p:g}"] if first.top_p < 1 else []
+    words += [f"top-k {first.top_k}"] if first.top_k else []
+    if not _plays(config):
+        return f"{', '.join(words)}, where held-out tasks are played" if config.held_out else ""
+    drawer = title(encode(config.sampler))
+    engine = "" if config.sampler.shares_weights else f"; drawn by {drawer}, and corrected for its gap"
+    return f"{', '.join(words)}, in sampling and scoring alike{engine}"
+
+
+def _moving(first: float | Schedule, last: float | Schedule) -> str:
+    return f"{first:g}" if first == last else f"{first:g} at first, {last:g} at the end"
+
+
+def _threads(config: TrainConfig, threads_from: str) -> str:
+    return plural(config.threads or 1, "thread") + (f" ({threads_from})" if threads_from else "")
+
+
+def _parameters(policy: Policy) -> str:
+    from strop.policies.transformer import Transformer
+
+    trained = sum(parameter.numel() for parameter in policy.parameters())
+    frozen = 0
+    if isinstance(policy, Transformer):
+        frozen = sum(parameter.numel() for parameter in policy.model.parameters() if not parameter.requires_grad)
+    return f"{trained:,} trainable parameters" + (f" of {trained + frozen:,}" if frozen else "")
+
+
+def _rewards(config: TrainConfig) -> str:
+    assert isinstance(config.rewards, dict)
+    assert isinstance(config.gold, dict)
+    named = ", ".join(f"{name} x {weight:g}" for name, (_, weight) in config.rewards.items())
+    gold = [f"judged beside them: {', '.join(config.gold)}"] if config.gold else []
+    if config.reads == "tasks":
+        return "; ".join([named or "the environment's own", *gold])
+    source = f"none in training: it learns from the {config.reads}"
+    if config.reads == "played episodes":
+        source = "those that the played episodes hold"
+    return "; ".join([source, *([f"held-out tasks: {named}"] if named else []), *gold])
+
+
+def _schedule(config: TrainConfig) -> str:
+    judged = (
+        f"judged every {plural(config.eval_every, 'step')}" if config.eval_every else "judged at the start and the end"
+    )
+    if not config.held_out:
+        judged = "never judged (no held-out tasks)"
+    return f"{plural(config.steps, 'step')}; {judged}; a checkpoint every {plural(config.checkpoint_every, 'step')}"
+
+
+def _sample(task: Task, parts: Parts) -> Sample:
+    """As the policy reads it: with what a chat template adds."""
+    tokens = parts.codec.start(task.prompt)
+    return Sample(task.id, parts.codec.decode(tokens), tokens)

@@ -1,0 +1,78 @@
+"""A config's fields as they are typed: `algorithm.kl.weight=0.02` can be pasted behind `strop train RECIPE`.
+
+What no command line can set (a function, a long list) stands as `policy.words (40 values)`, without the equals sign.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+from strop.runs.spec import encode
+
+MOST_VALUES = 8
+UNTYPED = ("tasks", "data", "held_out", "environment", "rewards", "gold")
+"""Fields of a TrainConfig that the plan tells in sentences of its own."""
+NAMES = ("model",)
+"""Fields that say what a component is: told even where they are the default."""
+
+
+def every_setting(spec: Mapping[str, Any], path: str = "") -> list[str]:
+    """All fields of what `encode` wrote, such as a run's config.json, in order."""
+    lines = []
+    for name, value in spec.items():
+        if name == "class" or (not path and name in UNTYPED and not isinstance(value, str)):
+            continue
+        inner = isinstance(value, Mapping) and "class" in value
+        lines += every_setting(value, f"{path}{name}.") if inner else [_typed(f"{path}{name}", value)]
+    return lines
+
+
+def changed_settings(config: Any) -> list[str]:
+    """The fields of a TrainConfig that differ from the defaults of the component that they belong to.
+
+    The computing type and the threads are left out: a resolved config always has them, given or not.
+    """
+    return _changed(config, None, "", (*UNTYPED, "dtype", "threads"))
+
+
+def _changed(record: Any, usual: Any, path: str, skipped: tuple[str, ...] = ()) -> list[str]:
+    """`usual` is the record that stands here by default; where it is of another class, the own defaults count."""
+    lines = []
+    for one in dataclasses.fields(record):
+        if one.name in skipped or not one.init:
+            continue
+        value, place = getattr(record, one.name), f"{path}{one.name}"
+        default = getattr(usual, one.name) if type(usual) is type(record) else _default(one)
+        if dataclasses.is_dataclass(value) and not isinstance(value, type):
+            lines += _changed(value, default, f"{place}.")
+        elif one.name in NAMES or encode(value) != encode(default):
+            lines.append(_typed(place, encode(value)))
+    return lines
+
+
+def _default(field: dataclasses.Field[Any]) -> Any:
+    return field.default_factory() if callable(field.default_factory) else field.default
+
+
+def _typed(path: str, value: Any) -> str:
+    if isinstance(value, Mapping):
+        held = ", ".join(value["map"]) if "map" in value else str(value.get("name", value.get("object", "")))
+        return f"{path} ({held.rpartition(':')[2] or 'none'})"
+    if isinstance(value, list) and (len(value) > MOST_VALUES or any(isinstance(item, list | dict) for item in value)):
+        return f"{path} ({len(value)} values)"
+    return shlex.quote(f"{path}={_text(value)}")
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, list):
+        plain = value and not any(
+            isinstance(item, str) and (not item or "," in item or item[0] == "[") for item in value
+        )
+        return ",".join(map(_text, value)) if plain else json.dumps(value, ensure_ascii=False)
+    if value is None or isinstance(value, bool):
+        return {None: "none", True: "true", False: "false"}[value]
+    return str(value)

@@ -1,0 +1,1 @@
+"""Environment x Sampler -> episodes, scored, under time limits."""

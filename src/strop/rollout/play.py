@@ -1,0 +1,223 @@
+"""Environment x Sampler -> episodes, in lock-step: every live episode acts once a round.
+
+Lock-step keeps a round's prompts in one batch for the sampler; the environments of a round run side by side under a
+time limit. What a user's environment raises becomes data (End.FAILED with the text), what a user's reward raises
+becomes Unscored with the traceback, and a reward that is NaN stops the run. An episode that was played to its end and
+could not be closed stays as it is, and says so in its `error`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from strop.rewards._naming import Rewards
+from strop.rollout.rewards import score, trace
+from strop.rollout.waiting import side_by_side
+from strop.streams import stream
+from strop.types import (
+    Codec,
+    Completion,
+    End,
+    Env,
+    Environment,
+    Episode,
+    NonFinite,
+    Sampler,
+    Sampling,
+    Source,
+    Step,
+    Task,
+    Tokens,
+    Turn,
+    prompt_flaw,
+    returned,
+)
+
+GOLD = "gold/"
+"""Names of gold parts begin with this: they are reported beside the reward and never trained on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """Where tasks are played: the environment, what judges its episodes, and how text becomes tokens."""
+
+    environment: Environment
+    rewards: Rewards
+    codec: Codec
+    context: int | None
+    seed: int
+    environment_seconds: float = 60.0
+    reward_seconds: float = 600.0
+
+
+@dataclass(slots=True)
+class _Play:
+    """One episode while it is played."""
+
+    id: str
+    task: Task
+    group: int
+    seed: tuple[int, ...]
+    env: Env | None = None
+    prompt: Tokens = ()
+    turns: list[Turn] = field(default_factory=list)
+    end: End | None = None
+    error: str = ""
+
+
+def play(
+    scene: Scene,
+    tasks: Sequence[Task],
+    group_size: int,
+    sampler: Sampler,
+    sampling: Sampling,
+    purpose: str,
+    step: int,
+    played: int = 0,
+    slots: int | None = None,
+) -> list[Episode]:
+    """Play every task `group_size` times and score the episodes, in order of tasks.
+
+    The randomness of episode i of a step depends on (seed, purpose, step, i) alone. `played` tasks came before in this
+    step, of at most `slots` (by default, these are all). `version` is the step: the policy that acts at step k has seen
+    k steps of learning.
+    """
+    # judgements of different steps face the same dice: their difference is the policy's
+    step_key = 0 if purpose == "evaluate" else step
+    first_group, first = step * (slots or len(tasks)) + played, played * group_size
+    members = [(first_group + g, task) for g, task in enumerate(tasks) for _ in range(group_size)]
+    plays = [
+        _Play(f"{purpose}-{step:06d}-{i:04d}", task, group, (scene.seed, step_key, i))
+        for i, (group, task) in enumerate(members, first)
+    ]
+    _start(scene, plays, purpose, sampling.max_tokens)
+    samples = [stream(scene.seed, f"sample/{purpose}", *play.seed[1:]) for play in plays]
+    while live := [i for i, play in enumerate(plays) if play.end is None]:
+        prompts = [plays[i].prompt for i in live]
+        completions = sampler.sample(prompts, sampling, [samples[i] for i in live])
+        _act(scene, [plays[i] for i in live], completions, sampling)
+    _close(scene, plays)
+    source = Source.GREEDY if sampling.temperature == 0.0 and sampling.epsilon == 0.0 else Source.POLICY
+    episodes = [_episode(one, step, source) for one in plays]
+    groups = [episodes[i : i + group_size] for i in range(0, len(episodes), group_size)]
+    return score(scene.rewards, groups, scene.reward_seconds)
+
+
+def _start(scene: Scene, plays: list[_Play], purpose: str, max_tokens: int) -> None:
+    """Make the environments and read their first text. A task that cannot start FAILS its episode."""
+
+    def begin(one: _Play) -> tuple[Any, Any]:
+        env = scene.environment(one.task, stream(scene.seed, f"environment/{purpose}", *one.seed[1:]))
+        return env, env.start() if isinstance(env, Env) else None
+
+    results = side_by_side(
+        [partial(begin, one) for one in plays], scene.environment_seconds, "the start of the environment"
+    )
+    for one, result in zip(plays, results, strict=True):
+        if isinstance(result, BaseException):
+            _fail(one, trace(result))
+            continue
+        env, text = result
+        if not isinstance(env, Env):
+            _fail(one, f"the environment made {returned(env)}: an episode has start(), step(text) and close()")
+            continue
+        one.env = env
+        if flaw := prompt_flaw(text):
+            _fail(one, f"{_name(env)}.start returned {flaw}")
+            continue
+        _read(one, partial(scene.codec.start, text))
+        if one.end is None:
+            _check_context(scene, one, max_tokens)
+
+
+def try_start(scene: Scene, tasks: Sequence[Task], max_tokens: int) -> dict[str, str]:
+    """By task, why its episode could not begin; those that can are closed again. They have dice of their own."""
+    plays = [_Play("", task, 0, (scene.seed, 0, i)) for i, task in enumerate(tasks)]
+    _start(scene, plays, "trial", max_tokens)
+    failures = {one.task.id: one.error for one in plays if one.error}
+    _close(scene, plays)
+    return failures
+
+
+def _act(scene: Scene, plays: list[_Play], completions: list[Completion], sampling: Sampling) -> None:
+    """Give each live episode its completion, and take the environment's answer."""
+    texts = [scene.codec.decode(completion.tokens) for completion in completions]
+    envs = [one.env for one in plays if one.env is not None]
+    calls = [partial(env.step, text) for env, text in zip(envs, texts, strict=True)]
+    results = side_by_side(calls, scene.environment_seconds, "environment.step")
+    for one, completion, text, result in zip(plays, completions, texts, results, strict=True):
+        if not isinstance(result, Step):
+            one.turns.append(Turn(one.prompt, completion, text))
+            _fail(one, trace(result) if isinstance(result, BaseException) else _no_step(one, result))
+            continue
+        one.turns.append(Turn(one.prompt, completion, text, result.reward, result.data))
+        if not math.isfinite(result.reward):
+            raise NonFinite(
+                f"the environment's reward of task {one.task.id}: {result.reward}",
+                text,
+                "Let it pay a finite number, then go on.",
+            )
+        one.end = result.end
+        if one.end is not End.TERMINATED:
+            _read(one, partial(scene.codec.extend, one.prompt, completion.tokens, result.text))
+        if one.end is None:
+            _check_context(scene, one, sampling.max_tokens)
+
+
+def _close(scene: Scene, plays: list[_Play]) -> None:
+    """Let every environment free what it holds. What goes wrong there changes nothing that was played."""
+    opened = [(one, one.env) for one in plays if one.env is not None]
+    results = side_by_side([env.close for _, env in opened], scene.environment_seconds, "environment.close")
+    for (one, _), result in zip(opened, results, strict=True):
+        if isinstance(result, BaseException) and one.end is not End.FAILED:
+            one.error = trace(result)
+
+
+def _read(one: _Play, encode: Callable[[], Tokens]) -> None:
+    """Take the next prompt; a text that the policy cannot read FAILs the episode."""
+    try:
+        one.prompt = encode()
+    except Exception as error:  # the boundary to what a user's environment says
+        _fail(one, trace(error))
+
+
+def _no_step(one: _Play, result: object) -> str:
+    return f"{_name(one.env)}.step returned {returned(result)}: it returns strop.Step(text, reward, end)"
+
+
+def _name(env: object) -> str:
+    return type(env).__qualname__
+
+
+def _check_context(scene: Scene, one: _Play, max_tokens: int) -> None:
+    """FAIL the episode whose next completion might not fit into what the policy reads."""
+    if scene.context is not None and len(one.prompt) + max_tokens > scene.context:
+        _fail(
+            one,
+            f"the context is full after {len(one.turns)} turns: {len(one.prompt)} tokens stand and {max_tokens} more "
+            f"may follow, but the policy reads {scene.context}. Shorten the prompt or lower sampling.max_tokens.",
+        )
+
+
+def _fail(one: _Play, error: str) -> None:
+    one.end, one.error = End.FAILED, error
+
+
+def _episode(one: _Play, version: int, source: Source) -> Episode:
+    assert one.end is not None
+    return Episode(
+        id=one.id,
+        task=one.task,
+        group=one.group,
+        turns=tuple(one.turns),
+        final=one.prompt if one.end is End.TRUNCATED else (),
+        end=one.end,
+        error=one.error,
+        version=version,
+        seed=one.seed,
+        source=source,
+    )
