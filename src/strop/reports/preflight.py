@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import strop
 from strop.environments.single_turn import SingleTurn
 from strop.rollout.play import Scene, try_start
 from strop.runs import randomness
@@ -24,7 +23,7 @@ TRIED = 3
 """Tasks that an environment is started on, where it fails on the first."""
 MOST_READ = 1000
 """Prompts that are turned into tokens, from the longest on: more would take seconds."""
-NOT_OWN = (str(Path(strop.__file__).parent), "site-packages", "<frozen")
+NOT_OWN = (str(Path(__file__).parents[1]), "site-packages", "<frozen")
 
 
 def warnings(config: TrainConfig, parts: Parts) -> tuple[str, ...]:
