@@ -19,9 +19,9 @@ from strop.data.written import demonstrations
 from strop.environments.single_turn import SingleTurn
 from strop.evaluate import judge
 from strop.kinds import check_kinds, check_numbers
-from strop.learners.policy_gradient import corrected
 from strop.learners.preference import judge_pairs
 from strop.memory import Dataset, Fresh
+from strop.policies.demands import require_values
 from strop.policies.transformer import Transformer
 from strop.rewards._naming import RewardSet, named_rewards
 from strop.rollout.engine import EmbeddedEngine, OfflineEngine
@@ -142,10 +142,20 @@ class TrainConfig:
             suits = Dataset.Config if resolved.reads == playing.EPISODES else self.algorithm.memory
             resolved = replace(resolved, memory=suits())
         if not self.sampler.shares_weights and resolved.is_on_policy:
-            algorithm = corrected(self.algorithm, name_of(self.algorithm), name_of(self.sampler))
-            resolved = replace(resolved, algorithm=algorithm)
+            resolved = replace(resolved, algorithm=resolved._corrected())
         refuse_contradictions(resolved)
         return resolved
+
+    def _corrected(self) -> AlgorithmConfig:
+        """The algorithm as it learns from another engine's samples."""
+        algorithm = self.algorithm.corrected()
+        if algorithm is None:
+            raise ValueError(
+                f"sampler={name_of(self.sampler)} is another engine than the policy's own, so its log-probs differ a "
+                f"little, and {name_of(self.algorithm)} has no correction for that. Take an algorithm that has one, such "
+                "as GRPO, or leave sampler out."
+            )
+        return algorithm
 
     @property
     def reads(self) -> str:
@@ -175,12 +185,12 @@ class TrainConfig:
     @property
     def extras(self) -> Extras:
         """What the algorithm asks of a step's episodes."""
-        return getattr(self.algorithm, "extras", None) or Extras()
+        return self.algorithm.extras
 
     @property
     def is_on_policy(self) -> bool:
         """Whether it learns only from what its policy has just played."""
-        return self.algorithm.memory is Fresh.Config and not getattr(self.algorithm, "off_policy", False)
+        return self.algorithm.memory is Fresh.Config and not self.algorithm.off_policy
 
     # ------------------------------------------------------------ building
 
@@ -190,6 +200,8 @@ class TrainConfig:
         assert not isinstance(self.policy, str)
         assert self.dtype is not None
         policy, codec = self.policy.build(self.seed, self.dtype)
+        if "value" in self.algorithm.heads:
+            require_values(policy)
         memory = self.memory.build()
         engine: RolloutEngine
         if self.is_offline:
@@ -204,7 +216,7 @@ class TrainConfig:
             engine=engine,
             tasks=Shuffled(self.tasks, self.seed),
             memory=memory,
-            algorithm=self.algorithm.build(policy, self.sampling, self.micro_tokens),
+            algorithm=self.algorithm.build(policy, self.sampling, self.micro_tokens, self.seed),
             codec=codec,
         )
 

@@ -72,7 +72,8 @@ def _refuse_wrong_rewards(config: TrainConfig) -> None:
 
 def _refuse_steps_out_of_reach(config: TrainConfig) -> None:
     """A pick holds memory.n_step turns: an n-step target that looks further would be cut short in silence."""
-    wanted, turns = getattr(config.algorithm, "n_step", None), getattr(config.memory, "n_step", None)
+    assert config.memory is not None
+    wanted, turns = config.algorithm.n_step, config.memory.n_step
     if wanted is None or turns is None or wanted <= turns * config.sampling.max_tokens:
         return
     needed = math.ceil(wanted / config.sampling.max_tokens)

@@ -12,7 +12,19 @@ from torch.autograd.graph import increment_version
 from torch.nn import Parameter
 
 from strop.functional.bounds import check_at_least, check_below, check_not_negative, check_positive
-from strop.types import Batch, Last, Metrics, NonFinite, Policy, Schedule, State, check_fields, merge_metrics
+from strop.types import (
+    Batch,
+    Last,
+    Metrics,
+    NonFinite,
+    Policy,
+    Schedule,
+    State,
+    Term,
+    Update,
+    check_fields,
+    merge_metrics,
+)
 
 CALMER = (
     "Before it goes on, change what let it grow: a smaller algorithm.optimizer.lr, "
@@ -100,19 +112,24 @@ class Optimizer:
         self.parameters: list[Tensor] = [p for group in inner.param_groups for p in group["params"]]
         self.num_steps = 0
 
-    def step(self, batch: Batch, terms: Iterable[tuple[Tensor, Metrics]]) -> Metrics:
-        """Sum the gradients of `(loss, metrics)` terms, then step; raises NonFinite with the batch before it moves."""
+    def step(self, batch: Batch, terms: Iterable[Term]) -> Update:
+        """Sum the gradients of the terms, then step; raises NonFinite with the batch before it moves.
+
+        Their metrics are merged, and their notes put together [B, T], in float64 and 0 where no term says anything.
+        """
         rate = self._rate()
         self.inner.zero_grad(set_to_none=True)
         collected: list[Metrics] = []
+        notes_BT: dict[str, Tensor] = {}
         total = 0.0
-        for loss, metrics in terms:
-            if not math.isfinite(loss.item()):
-                raise NonFinite(f"the loss ({loss.item()})", batch, CALMER)
-            if loss.requires_grad:
-                loss.backward()  # type: ignore[no-untyped-call]
-            collected.append(metrics)
-            total += loss.item()
+        for term in terms:
+            if not math.isfinite(term.loss.item()):
+                raise NonFinite(f"the loss ({term.loss.item()})", batch, CALMER)
+            if term.loss.requires_grad:
+                term.loss.backward()  # type: ignore[no-untyped-call]
+            collected.append(term.metrics)
+            _put(term, notes_BT, batch)
+            total += term.loss.item()
         norm = self._gradient_norm(batch)
         for group in self.inner.param_groups:
             group["lr"] = rate
@@ -121,11 +138,12 @@ class Optimizer:
             increment_version(parameter)  # a fused step changes numbers without saying so to those who watch
         self.inner.zero_grad(set_to_none=True)
         self.num_steps += 1
-        return merge_metrics(collected) | {
+        own: Metrics = {
             "optimizer/loss": Last(total),
             "optimizer/gradient_norm": Last(norm),
             "optimizer/learning_rate": Last(rate),
         }
+        return Update(merge_metrics(collected) | own, notes_BT)
 
     def _gradient_norm(self, batch: Batch) -> float:
         """The norm before clipping; clips in place."""
@@ -153,6 +171,14 @@ class Optimizer:
         self.num_steps = state["num_steps"]
         inner = self.inner.state_dict()
         self.inner.load_state_dict({**inner, "state": {int(i): dict(s) for i, s in state["state"].items()}})
+
+
+def _put(term: Term, notes_BT: dict[str, Tensor], batch: Batch) -> None:
+    """Write a term's notes to their places in the whole batch."""
+    for name, note_bt in term.notes.items():
+        assert term.slots_bt is not None
+        whole_BT = notes_BT.setdefault(name, torch.zeros(batch.tokens_BT.shape, dtype=torch.float64))
+        whole_BT.view(-1)[term.slots_bt.flatten()] = note_bt.flatten().to(whole_BT.dtype)
 
 
 @torch.no_grad()

@@ -284,7 +284,7 @@ def _config_of(given: object) -> str:
 
 def _gap_tolerance(config: TrainConfig) -> GapTolerance:
     """What the coarser of sampler and trainer explains."""
-    found = (config.dtype, getattr(config.sampler, "precision", None))
+    found = (config.dtype, config.sampler.precision)
     coarse = next((kind for kind in ("int8", "bfloat16") if kind in found), "float32")
     return GapTolerance.of(coarse) if config.sampler.shares_weights else GapTolerance.of_engine(coarse)
 

@@ -17,7 +17,7 @@ from strop.algorithms.rloo import RLOO
 from strop.functional.divergences import KL
 from strop.optimizer import SGD, AdamW
 from strop.schedules import Linear
-from strop.types import NonFinite, Sampling
+from strop.types import NonFinite, Sampling, Term
 
 
 @pytest.mark.parametrize("kind", every(GRADIENT))
@@ -121,7 +121,7 @@ def test_moments_are_there_from_the_start_and_are_not_saved_before_they_say_some
     plain = torch.nn.Parameter(own.detach().clone())
     theirs = torch.optim.AdamW([plain], lr=0.1, weight_decay=0.0)
     for _ in range(3):
-        optimizer.step(batch_of(episode(turn((1,), (2,)), reward=1.0)), [((own**3).sum() / 10, {})])
+        optimizer.step(batch_of(episode(turn((1,), (2,)), reward=1.0)), [Term((own**3).sum() / 10, {})])
         theirs.zero_grad()
         ((plain**3).sum() / 10).backward()
         theirs.step()

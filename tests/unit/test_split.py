@@ -47,7 +47,7 @@ def test_split_keeps_units_whole_and_loses_nothing(keep: str, budget: int) -> No
     batch = ragged()
     slot_BT = torch.arange(batch.tokens_BT.numel()).view_as(batch.tokens_BT)
     seen, links, owners = [], set(), []
-    for micro, slot_bt in batch.split(budget, keep, slot_BT):
+    for micro, slot_bt in batch.split(budget, keep):
         rows, width = micro.tokens_BT.shape
         units = {
             "row": range(rows),
@@ -74,10 +74,10 @@ def test_split_keeps_units_whole_and_loses_nothing(keep: str, budget: int) -> No
 
 def test_split_cuts_padding_but_no_decision() -> None:
     batch = batch_of(episode(turn((1,), (5,))), episode(turn((1,), (6, 7, 8, 9, 10))))
-    widths = sorted(micro.tokens_BT.shape[1] for (micro,) in batch.split(1, "row"))
+    widths = sorted(micro.tokens_BT.shape[1] for micro, _ in batch.split(1, "row"))
     assert widths == [2, 6]
     truncated = batch_of(episode(turn((1,), (5,)), end=End.TRUNCATED, final=(1, 5, 2, 3)))
-    ((micro,),) = truncated.split(1, "row")
+    ((micro, _),) = truncated.split(1, "row")
     assert micro.tokens_BT.shape[1] == 5  # the bootstrap slot behind 1 5 2 3 stays
 
 

@@ -9,14 +9,14 @@ import numpy as np
 from torch import Tensor
 
 from strop.functional.bounds import check_at_least, check_at_most
-from strop.types import Draw, Episode, Pick, State, check_fields
+from strop.types import Draw, Episode, MemoryConfig, Pick, State, check_fields
 
 
 class Dataset:
     """Offline: fixed episodes (demonstrations, preferences) in an order shuffled anew each epoch, `size` a draw."""
 
     @dataclass(frozen=True, slots=True, kw_only=True)
-    class Config:
+    class Config(MemoryConfig):
         """Groups (pairs) stay together.
 
         size       episodes a draw

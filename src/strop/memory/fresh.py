@@ -8,14 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
-from strop.types import Draw, Episode, Pick, State
+from strop.types import Draw, Episode, MemoryConfig, Pick, State
 
 
 class Fresh:
     """On-policy: the episodes of this step, all in one draw; then they are forgotten."""
 
     @dataclass(frozen=True, slots=True, kw_only=True)
-    class Config:
+    class Config(MemoryConfig):
         """Nothing to choose: how often the same episodes are used is the algorithm's `epochs`."""
 
         def build(self) -> Fresh:

@@ -22,7 +22,7 @@ from strop.functional.bounds import check_at_least, check_at_most, check_not_neg
 from strop.memory.outdated import num_outdated
 from strop.memory.sum_tree import Numbers, SumTree
 from strop.schedules import Linear
-from strop.types import Draw, Episode, Pick, Schedule, State, check_fields
+from strop.types import Draw, Episode, MemoryConfig, Pick, Schedule, State, check_fields
 
 
 class Prioritised:
@@ -30,7 +30,7 @@ class Prioritised:
     of the mass, with replacement."""
 
     @dataclass(frozen=True, slots=True, kw_only=True)
-    class Config:
+    class Config(MemoryConfig):
         """Its fields.
 
         capacity       turns that are remembered

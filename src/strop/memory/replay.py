@@ -10,14 +10,14 @@ from torch import Tensor
 
 from strop.functional.bounds import check_at_least, check_at_most
 from strop.memory.outdated import num_outdated
-from strop.types import Draw, Episode, Pick, State, check_fields
+from strop.types import Draw, Episode, MemoryConfig, Pick, State, check_fields
 
 
 class Replay:
     """Off-policy: the newest `capacity` turns; each draw takes `size` of them uniformly, with replacement."""
 
     @dataclass(frozen=True, slots=True, kw_only=True)
-    class Config:
+    class Config(MemoryConfig):
         """Its fields.
 
         Differs from CleanRL's DQN in classic control: `size` 64 (128) and `warmup` 1 (10,000), for shorter runs.

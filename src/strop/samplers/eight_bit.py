@@ -14,7 +14,7 @@ from strop.functional.bounds import check_at_least
 from strop.policies.eight_bit import EightBitDecoder
 from strop.policies.transformer import require_transformer
 from strop.samplers.local import LocalSampler
-from strop.types import Codec, Completion, Policy, Sampling, Tokens, check_fields
+from strop.types import Codec, Completion, Policy, SamplerConfig, Sampling, Tokens, check_fields
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,7 +30,7 @@ class EightBit:
     """
 
     @dataclass(frozen=True, slots=True, kw_only=True)
-    class Config:
+    class Config(SamplerConfig):
         """Its fields.
 
         batch  the most rows that are decoded together

@@ -13,7 +13,7 @@ from torch.nn.functional import pad
 from strop.functional.bounds import check_at_least
 from strop.functional.distributions import gather, probs_of
 from strop.functional.order import closed_up
-from strop.types import Codec, Completion, Decoder, Policy, Sampling, Tokens, check_fields
+from strop.types import Codec, Completion, Decoder, Policy, SamplerConfig, Sampling, Tokens, check_fields
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,7 +29,7 @@ class LocalSampler:
     """
 
     @dataclass(frozen=True, slots=True, kw_only=True)
-    class Config:
+    class Config(SamplerConfig):
         """Its fields.
 
         batch  the most rows that are decoded together

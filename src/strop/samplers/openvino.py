@@ -17,7 +17,7 @@ from strop.policies.adapters import adapter_tensors, base_state_dict, stirred
 from strop.policies.transformer import Transformer, require_transformer
 from strop.samplers._llama_graph import require_llama
 from strop.samplers._openvino_engine import Engine, Precision, Request, require_processor
-from strop.types import Codec, Completion, Policy, Sampling, Tokens, check_fields
+from strop.types import Codec, Completion, Policy, SamplerConfig, Sampling, Tokens, check_fields
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,7 +36,7 @@ class OpenVINO:
     """
 
     @dataclass(frozen=True, slots=True, kw_only=True)
-    class Config:
+    class Config(SamplerConfig):
         """Its fields.
 
         precision  of the engine: float32, or bfloat16 where the processor has it; none takes the policy's own

@@ -70,6 +70,7 @@ from strop.types.updates import (
     Metrics,
     NonFinite,
     Stopped,
+    Term,
     Update,
     merge_metrics,
 )
@@ -121,6 +122,7 @@ __all__ = [
     "Stopped",
     "Task",
     "TaskSource",
+    "Term",
     "Tokens",
     "Turn",
     "Unscored",

@@ -57,6 +57,11 @@ class Batch:
         return decision_N.view_as(self.action_BT)
 
     @property
+    def slots_BT(self) -> Tensor:
+        """The flat index of each slot."""
+        return (self.tokens_BT.new_ones(self.tokens_BT.numel()).cumsum(0) - 1).view(self.tokens_BT.shape)
+
+    @property
     def weight_B(self) -> Tensor:
         """The weight of each row's pick."""
         return self.weight_E[self.episode_B]
@@ -70,20 +75,21 @@ class Batch:
         return _take(self, rows, self.tokens_BT.shape[1])
 
     def split(self, budget: int, keep: Keep, *opinions_BT: Tensor) -> Iterator[tuple[Any, ...]]:
-        """Yield `(micro, *opinions)` so that each micro-batch holds at most `budget` padded tokens.
+        """Yield `(micro, slots_bt, *opinions)` so that each micro-batch holds at most `budget` padded tokens.
 
-        Rows are taken longest first, so that little is padded. `keep` names what must not be torn apart: a row, an
+        `slots_bt` says where each of its slots stands in this batch: flat indices, as those of `next_BT`. Rows are taken longest first, so that little is padded. `keep` names what must not be torn apart: a row, an
         episode (sequence losses) or a group (pairs); an oversize unit goes alone. `next_BT` is re-based and points
         inside the micro-batch; with keep="row" a pointer to another row becomes -1, so a loss that bootstraps keeps
         episodes. The E fields stay whole: `episode_B` still indexes them.
         """
         lengths_B = _lengths(self)
+        slots_BT = self.slots_BT
         if set(lengths_B) == {self.tokens_BT.shape[1]} and self.tokens_BT.numel() <= budget:
-            yield (self, *opinions_BT)  # all of it, as it stands: nothing to cut or to sort
+            yield (self, slots_BT, *opinions_BT)  # all of it, as it stands: nothing to cut or to sort
             return
         for rows in _pack(self, lengths_B, budget, keep):
             width = max(lengths_B[row] for row in rows)
-            yield (_take(self, rows, width), *(opinion_BT[rows, :width] for opinion_BT in opinions_BT))
+            yield (_take(self, rows, width), *(whole_BT[rows, :width] for whole_BT in (slots_BT, *opinions_BT)))
 
 
 def _lengths(batch: Batch) -> list[int]:

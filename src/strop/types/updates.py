@@ -64,6 +64,19 @@ def merge_metrics(many: Iterable[Mapping[str, Metric]]) -> Metrics:
 
 
 @dataclass(frozen=True, slots=True)
+class Term:
+    """What one micro-batch adds to an update: a loss with gradient, metrics, and what it says of its slots.
+
+    `notes` are numbers [b, t] by name, without gradient; `slots_bt` says where they stand in the whole batch.
+    """
+
+    loss: Tensor
+    metrics: Metrics
+    notes: Mapping[str, Tensor] = field(default_factory=dict)
+    slots_bt: Tensor | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Update:
     """What an algorithm says of one update: metrics, opinions per token, and a priority per pick (or None)."""
 

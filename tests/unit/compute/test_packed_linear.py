@@ -24,6 +24,7 @@ from strop.compute.padded_decoder import Padded
 from strop.optimizer import AdamW
 from strop.policies.adapters import LoRA
 from strop.policies.transformer import Transformer, adapt
+from strop.types import Term
 
 PROMPTS = [(1, 2, 0), (2, 1)]
 
@@ -71,7 +72,7 @@ def alike(found: torch.Tensor, expected: torch.Tensor) -> bool:
 def move(policy: Transformer) -> None:
     """One step of the optimiser that changes the logits."""
     total = sum((parameter.sum() for parameter in policy.parameters()), start=torch.zeros(()))
-    AdamW(lr=0.1).build(policy.parameters()).step(batch_of(episode(turn((1,), (2,)))), [(total, {})])
+    AdamW(lr=0.1).build(policy.parameters()).step(batch_of(episode(turn((1,), (2,)))), [Term(total, {})])
 
 
 @FULL_OR_LORA

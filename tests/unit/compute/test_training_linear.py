@@ -18,7 +18,7 @@ from strop.functional.distributions import PLAIN, gather, logprobs_of
 from strop.optimizer import AdamW
 from strop.policies.adapters import LoRA
 from strop.policies.transformer import Transformer, adapt
-from strop.types import Batch, Heads
+from strop.types import Batch, Heads, Term
 
 needs_onednn = pytest.mark.skipif(not can_pack(torch.float32), reason="this torch has no oneDNN")
 FULL_OR_LORA = pytest.mark.parametrize("lora", [None, LoRA(rank=2, alpha=4)], ids=["full", "lora"])
@@ -118,7 +118,7 @@ def test_in_bfloat16_the_head_adds_no_rounding_of_its_own() -> None:
 def test_after_a_step_it_reads_the_new_weights(dtype: str, lora: LoRA | None) -> None:
     one = policy(lora, dtype)
     before_N = ours(one)
-    AdamW(lr=0.05).build(one.parameters()).step(batch(), [(-before_N.sum(), {})])
+    AdamW(lr=0.05).build(one.parameters()).step(batch(), [Term(-before_N.sum(), {})])
     with torch.no_grad():
         after_N, true_N = ours(one), theirs(one)
     assert (after_N - before_N).abs().max() > 0.2

@@ -18,6 +18,7 @@ from strop.policies.eight_bit import BLOCK, INPUT, WEIGHT, EightBitDecoder, Eigh
 from strop.policies.table import Table
 from strop.policies.transformer import Transformer, adapt
 from strop.samplers import EightBit
+from strop.types import Term
 
 pytestmark = pytest.mark.skipif(
     eight_bit.ENGINE not in torch.backends.quantized.supported_engines, reason="this torch has no products in 8 bits"
@@ -127,7 +128,7 @@ def test_the_process_keeps_its_own_engine(monkeypatch: pytest.MonkeyPatch) -> No
 
 def move(policy: Transformer) -> None:
     total = sum((parameter.sum() for parameter in policy.parameters()), start=torch.zeros(()))
-    AdamW(lr=0.1).build(policy.parameters()).step(batch_of(episode(turn((1,), (2,)))), [(total, {})])
+    AdamW(lr=0.1).build(policy.parameters()).step(batch_of(episode(turn((1,), (2,)))), [Term(total, {})])
 
 
 @pytest.mark.parametrize("lora", [None, LoRA(rank=2, alpha=4)], ids=["full", "lora"])

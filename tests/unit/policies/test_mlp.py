@@ -15,7 +15,7 @@ from strop.functional.returns import next_value
 from strop.optimizer import AdamW, trail
 from strop.policies.mlp import MLP
 from strop.samplers.local import LocalSampler
-from strop.types import Completion, End, Episode, Mean, Pick, Sampling, Task, Turn
+from strop.types import Completion, End, Episode, Mean, Pick, Sampling, Task, Term, Turn
 
 pytestmark = pytest.mark.matrix
 
@@ -227,7 +227,7 @@ def test_temporal_differences_reach_the_value_of_a_probe(name, shared):
         value_BT = one.heads(batch, lambda heads: {"v": heads.value_N}, frozenset({"value"}))["v"]
         target_BT = batch.rewards_BT + discount * next_value(value_BT.detach().double(), batch.next_BT)
         loss = ((value_BT - target_BT)[batch.action_BT] ** 2).sum()
-        optimizer.step(batch, [(loss, {"loss": Mean(loss.item(), 1)})])
+        optimizer.step(batch, [Term(loss, {"loss": Mean(loss.item(), 1)})])
     for observation, value in wanted.items():
         (seen,) = [
             v

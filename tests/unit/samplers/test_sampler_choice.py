@@ -36,7 +36,7 @@ class Remote:
     """A stand-in for another engine: it records log-probs that are a little off."""
 
     @dataclass(frozen=True, slots=True, kw_only=True)
-    class Config:
+    class Config(SamplerConfig):
         shares_weights: ClassVar[bool] = False
         made: list["Remote"] = field(default_factory=list)
 
