@@ -151,9 +151,9 @@ class TrainConfig:
         algorithm = self.algorithm.corrected()
         if algorithm is None:
             raise ValueError(
-                f"sampler={name_of(self.sampler)} is another engine than the policy's own, so its log-probs differ a "
-                f"little, and {name_of(self.algorithm)} has no correction for that. Take an algorithm that has one, such "
-                "as GRPO, or leave sampler out."
+                f"sampler={name_of(self.sampler)} is another engine than the policy's own, so its log-probs differ "
+                f"a little, and {name_of(self.algorithm)} has no correction for that. Take an algorithm that has one, "
+                "such as GRPO, or leave sampler out."
             )
         return algorithm
 

@@ -25,7 +25,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from torch import Tensor
 
@@ -33,14 +33,13 @@ from strop.functional.advantages import group_normalised, has_signal
 from strop.functional.aggregation import num_actions_E, spread, token_mean
 from strop.functional.bounds import check_at_least, check_not_negative
 from strop.functional.corrections import Correction
-from strop.functional.divergences import KL
 from strop.functional.lengths import soft_overlong
 from strop.functional.objectives import token_objective
 from strop.functional.ratios import check_clip
-from strop.learners.policy_gradient import Scorer
+from strop.learners.policy_gradient import PolicyGradient, RatioConfig
 from strop.memory import Fresh
 from strop.optimizer import SGD, AdamW
-from strop.types import Batch, Extras, Last, Mean, Metrics, Policy, Sampling, State, Update, check_fields
+from strop.types import AlgorithmConfig, Batch, Extras, Last, Mean, Metrics, Policy, Sampling, check_fields
 
 
 def returns_differ(returns: Sequence[float]) -> bool:
@@ -48,11 +47,29 @@ def returns_differ(returns: Sequence[float]) -> bool:
     return len(set(returns)) > 1
 
 
+def with_signal(batch: Batch, mask_truncated: bool) -> tuple[Batch, Metrics]:
+    """Groups of equal returns have no loss, nor, with `mask_truncated`, have answers that were cut."""
+    signal_E = has_signal(batch.return_E, batch.group_E)
+    kept_E = signal_E & ~batch.cut_E if mask_truncated else signal_E
+    num_groups, num_accepted = len(set(batch.group_E.tolist())), len(set(batch.group_E[signal_E].tolist()))
+    return replace(batch, weight_E=batch.weight_E.masked_fill(~kept_E, 0.0)), {
+        "dapo/rejected_groups": Last(num_groups - num_accepted),
+        "dapo/truncated": Mean(int(batch.cut_E.sum()), len(batch.cut_E)),
+    }
+
+
+def penalised_for_length(batch: Batch, penalty_BT: Tensor, max_tokens: int, overlong_tokens: int) -> Tensor:
+    """[B, T]: the group-normalised return less the overlong penalty; 0 for what has no loss. There is no KL."""
+    penalty_E = soft_overlong(num_actions_E(batch), max_tokens, overlong_tokens)
+    advantage_E = group_normalised(batch.return_E + penalty_E, batch.group_E)
+    return spread(advantage_E.masked_fill(batch.weight_E == 0, 0.0), batch)
+
+
 class DAPO:
     """`epochs` gradient steps a batch on the group-normalised advantages of groups with signal."""
 
     @dataclass(frozen=True, slots=True, kw_only=True)
-    class Config:
+    class Config(AlgorithmConfig):
         """Its fields.
 
         optimizer        AdamW or SGD, with the learning rate
@@ -65,7 +82,6 @@ class DAPO:
         correction       how samples of another policy are weighed; none trusts them
         """
 
-        reads: ClassVar[str] = "tasks"
         memory: ClassVar[type] = Fresh.Config
         optimizer: AdamW | SGD = field(default_factory=lambda: AdamW(lr=1e-6))
         clip_low: float = 0.2
@@ -88,51 +104,25 @@ class DAPO:
             """Play on until enough groups have signal."""
             return Extras(accepts=returns_differ, oversampling=self.oversampling, least=2)
 
-        def build(self, policy: Policy, sampling: Sampling, micro_tokens: int) -> DAPO:
+        def corrected(self) -> Self:
+            return replace(self, correction=self.correction or Correction())
+
+        def build(self, policy: Policy, sampling: Sampling, micro_tokens: int, seed: int = 0) -> PolicyGradient:
             if self.overlong_tokens > sampling.max_tokens:
                 raise ValueError(
                     f"algorithm.overlong_tokens={self.overlong_tokens} is more than "
                     f"sampling.max_tokens={sampling.max_tokens}: the penalty begins so many tokens before that end."
                 )
-            return DAPO(self, policy, sampling, micro_tokens)
-
-    def __init__(self, config: DAPO.Config, policy: Policy, sampling: Sampling, micro_tokens: int) -> None:
-        self.config, self.max_tokens = config, sampling.max_tokens
-        self.scorer = Scorer(policy, sampling, KL(), micro_tokens, "DAPO", correction=config.correction)
-        self.optimizer = config.optimizer.build(policy.parameters())
-        self.loss = partial(token_objective, low=config.clip_low, high=config.clip_high)
-
-    def update(self, batch: Batch) -> Update:
-        """The optimiser steps of one batch; raises NonFinite before a step whose loss or gradient is not finite."""
-        reference_BT = self.scorer.reference_logprobs(batch)
-        signal_E = has_signal(batch.return_E, batch.group_E)
-        kept_E = signal_E & ~batch.cut_E if self.config.mask_truncated else signal_E
-        learned = replace(batch, weight_E=batch.weight_E.masked_fill(~kept_E, 0.0))
-        penalty_E = soft_overlong(num_actions_E(batch), self.max_tokens, self.config.overlong_tokens)
-        advantage_E = group_normalised(batch.return_E + penalty_E, batch.group_E).masked_fill(~kept_E, 0.0)
-        advantage_BT = spread(advantage_E, batch)
-        metrics = self.scorer.learn(
-            self.optimizer,
-            learned,
-            advantage_BT,
-            token_mean(learned),
-            reference_BT,
-            self.loss,
-            epochs=self.config.epochs,
-        )
-        return Update(metrics | _selection(batch, signal_E), per_token={"advantage": advantage_BT})
-
-    def state_dict(self) -> State:
-        return {"optimizer": self.optimizer.state_dict()}
-
-    def load_state_dict(self, state: State) -> None:
-        self.optimizer.load_state_dict(state["optimizer"])
-
-
-def _selection(batch: Batch, signal_E: Tensor) -> Metrics:
-    """How many groups were dropped for want of signal, and the share of answers that were cut."""
-    num_groups, num_accepted = len(set(batch.group_E.tolist())), len(set(batch.group_E[signal_E].tolist()))
-    return {
-        "dapo/rejected_groups": Last(num_groups - num_accepted),
-        "dapo/truncated": Mean(int(batch.cut_E.sum()), len(batch.cut_E)),
-    }
+            return PolicyGradient(
+                "DAPO",
+                RatioConfig(optimizer=self.optimizer, epochs=self.epochs, correction=self.correction),
+                policy,
+                sampling,
+                micro_tokens,
+                advantage=partial(
+                    penalised_for_length, max_tokens=sampling.max_tokens, overlong_tokens=self.overlong_tokens
+                ),
+                weight=token_mean,
+                loss=partial(token_objective, low=self.clip_low, high=self.clip_high),
+                prepare=partial(with_signal, mask_truncated=self.mask_truncated),
+            )

@@ -20,13 +20,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
+from torch import Tensor
+
 from strop.functional.aggregation import token_mean
 from strop.functional.divergences import KL
 from strop.functional.objectives import policy_gradient
-from strop.learners.policy_gradient import Scorer
+from strop.learners.policy_gradient import PolicyGradient, PolicyGradientConfig
 from strop.memory import Fresh
 from strop.optimizer import SGD, AdamW
-from strop.types import Batch, Policy, Sampling, State, Update, check_fields
+from strop.types import AlgorithmConfig, Batch, Policy, Sampling, check_fields
 
 
 @runtime_checkable
@@ -36,11 +38,16 @@ class TeacherConfig(Protocol):
     def build(self, seed: int, dtype: str) -> tuple[Policy, Any]: ...
 
 
+def nearness(batch: Batch, penalty_BT: Tensor) -> Tensor:
+    """[B, T]: log teacher - log pi. The KL to the teacher is all that pays."""
+    return -penalty_BT
+
+
 class Distillation:
     """One gradient step a batch of the student's samples. Needs no reward."""
 
     @dataclass(frozen=True, slots=True, kw_only=True)
-    class Config:
+    class Config(AlgorithmConfig):
         """Its fields.
 
         optimizer  AdamW or SGD, with the learning rate
@@ -57,7 +64,7 @@ class Distillation:
         def __post_init__(self) -> None:
             check_fields(self)
 
-        def build(self, policy: Policy, sampling: Sampling, micro_tokens: int) -> Distillation:
+        def build(self, policy: Policy, sampling: Sampling, micro_tokens: int, seed: int = 0) -> PolicyGradient:
             if self.teacher is None:
                 raise ValueError(
                     "distillation needs a teacher: set algorithm.teacher to the Config of a policy, such as "
@@ -69,25 +76,14 @@ class Distillation:
                     f"the teacher has {teacher.vocabulary} tokens and the student {policy.vocabulary}: distillation "
                     "compares the same token ids. Take models that share a tokenizer."
                 )
-            return Distillation(self, policy, teacher, sampling, micro_tokens)
-
-    def __init__(
-        self, config: Distillation.Config, policy: Policy, teacher: Policy, sampling: Sampling, micro_tokens: int
-    ) -> None:
-        self.config = config
-        self.scorer = Scorer(policy, sampling, KL(), micro_tokens, "distillation")
-        self.scorer.reference = teacher  # what KL is measured to: no penalty, but a number to watch (policy/kl)
-        self.optimizer = config.optimizer.build(policy.parameters())
-
-    def update(self, batch: Batch) -> Update:
-        """One optimiser step; raises NonFinite before it if the loss or the gradient is not finite."""
-        teacher_BT = self.scorer.reference_logprobs(batch)
-        advantage_BT = teacher_BT - batch.logprobs_BT.nan_to_num(0.0)  # both are 0 off the actions
-        metrics = self.scorer.learn(self.optimizer, batch, advantage_BT, token_mean(batch), teacher_BT, policy_gradient)
-        return Update(metrics, per_token={"advantage": advantage_BT})
-
-    def state_dict(self) -> State:
-        return {"optimizer": self.optimizer.state_dict()}
-
-    def load_state_dict(self, state: State) -> None:
-        self.optimizer.load_state_dict(state["optimizer"])
+            return PolicyGradient(
+                "distillation",
+                PolicyGradientConfig(optimizer=self.optimizer, kl=KL(weight=1.0)),
+                policy,
+                sampling,
+                micro_tokens,
+                advantage=nearness,
+                weight=token_mean,
+                loss=policy_gradient,
+                reference=teacher,
+            )

@@ -17,23 +17,18 @@ the estimate is biased as soon as the policy moves.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar
 
 from torch import Tensor
 
-from strop.functional.advantages import penalised
-from strop.functional.aggregation import sequence_mean, spread, sum_per_pick
-from strop.functional.bounds import check_at_least, check_not_negative
-from strop.functional.corrections import Correction
-from strop.functional.divergences import KL
+from strop.functional.advantages import group_relative
+from strop.functional.aggregation import sequence_mean
 from strop.functional.objectives import clip_metrics
 from strop.functional.ratios import check_clip, clipped_loss, log_ratio, mean_log_ratio
-from strop.learners.policy_gradient import Scorer
-from strop.memory import Fresh
-from strop.optimizer import SGD, AdamW
-from strop.types import Batch, Extras, Metrics, Policy, Sampling, State, Update, check_fields
+from strop.learners.policy_gradient import PolicyGradient, RatioConfig
+from strop.types import Batch, Extras, Metrics, Policy, Sampling
 
 
 def gspo_loss(
@@ -55,63 +50,30 @@ class GSPO:
     """`epochs` gradient steps a batch on group-normalised advantages and one ratio a sequence."""
 
     @dataclass(frozen=True, slots=True, kw_only=True)
-    class Config:
+    class Config(RatioConfig):
         """Its fields.
 
-        optimizer   AdamW or SGD, with the learning rate
-        kl          the pull towards the policy at the start: weight, placement and estimator
-        clip_low    a sequence's ratio counts down to 1 - clip_low
-        clip_high   a sequence's ratio counts up to 1 + clip_high
-        epochs      optimiser steps on the same batch
-        entropy     weight of the distribution's entropy, which is taken off the loss
-        correction  how samples of another policy are weighed; none trusts them
+        clip_low   a sequence's ratio counts down to 1 - clip_low
+        clip_high  a sequence's ratio counts up to 1 + clip_high
         """
 
-        reads: ClassVar[str] = "tasks"
-        memory: ClassVar[type] = Fresh.Config
         extras: ClassVar[Extras] = Extras(least=2)
-        optimizer: AdamW | SGD = field(default_factory=lambda: AdamW(lr=1e-6))
-        kl: KL = field(default_factory=KL)
         clip_low: float = 3e-4
         clip_high: float = 4e-4
-        epochs: int = 1
-        entropy: float = 0.0
-        correction: Correction | None = None
 
         def __post_init__(self) -> None:
-            check_fields(self)
+            RatioConfig.__post_init__(self)
             check_clip(self.clip_low, self.clip_high)
-            check_at_least("algorithm.epochs", self.epochs, 1)
-            check_not_negative("algorithm.entropy", self.entropy)
 
-        def build(self, policy: Policy, sampling: Sampling, micro_tokens: int) -> GSPO:
-            return GSPO(self, policy, sampling, micro_tokens)
-
-    def __init__(self, config: GSPO.Config, policy: Policy, sampling: Sampling, micro_tokens: int) -> None:
-        self.config = config
-        self.scorer = Scorer(policy, sampling, config.kl, micro_tokens, "GSPO", config.entropy, config.correction)
-        self.optimizer = config.optimizer.build(policy.parameters())
-        self.loss = partial(gspo_loss, low=config.clip_low, high=config.clip_high)
-
-    def update(self, batch: Batch) -> Update:
-        """The optimiser steps of one batch; raises NonFinite before a step whose loss or gradient is not finite."""
-        reference_BT = self.scorer.reference_logprobs(batch)
-        penalty_E = sum_per_pick(self.scorer.kl_reward(batch, reference_BT), batch)
-        advantage_BT = spread(penalised(batch.return_E, penalty_E, batch.group_E), batch)
-        metrics = self.scorer.learn(
-            self.optimizer,
-            batch,
-            advantage_BT,
-            sequence_mean(batch),
-            reference_BT,
-            self.loss,
-            keep="episode",
-            epochs=self.config.epochs,
-        )
-        return Update(metrics, per_token={"advantage": advantage_BT})
-
-    def state_dict(self) -> State:
-        return {"optimizer": self.optimizer.state_dict()}
-
-    def load_state_dict(self, state: State) -> None:
-        self.optimizer.load_state_dict(state["optimizer"])
+        def build(self, policy: Policy, sampling: Sampling, micro_tokens: int, seed: int = 0) -> PolicyGradient:
+            return PolicyGradient(
+                "GSPO",
+                self,
+                policy,
+                sampling,
+                micro_tokens,
+                advantage=group_relative,
+                weight=sequence_mean,
+                loss=partial(gspo_loss, low=self.clip_low, high=self.clip_high),
+                keep="episode",
+            )

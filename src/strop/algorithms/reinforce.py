@@ -15,89 +15,81 @@ constant. Truncated episodes bootstrap nothing: what would have followed counts 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import ClassVar
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from strop.functional.aggregation import scored_actions, sequence_sum
-from strop.functional.bounds import check_below, check_not_negative, check_share
-from strop.functional.corrections import Correction
-from strop.functional.divergences import KL
+from strop.functional.bounds import check_below, check_share
 from strop.functional.objectives import policy_gradient
 from strop.functional.returns import position_in_chain, returns_to_go
-from strop.learners.policy_gradient import Scorer
-from strop.memory import Fresh
-from strop.optimizer import SGD, AdamW
-from strop.types import Batch, Last, Policy, Sampling, State, Update, check_fields
+from strop.learners.policy_gradient import PolicyGradient, PolicyGradientConfig
+from strop.types import Batch, Last, Metrics, Policy, Sampling, State
+
+
+class RunningBaseline:
+    """Returns to go minus the running mean of those of earlier batches."""
+
+    def __init__(self, config: REINFORCE.Config) -> None:
+        self.config, self.value = config, 0.0
+
+    def logged(self, batch: Batch) -> tuple[Batch, Metrics]:
+        """All of the batch is learned from; the baseline that it meets is logged."""
+        return batch, {"policy/baseline": Last(self.value)}
+
+    def advantage(self, batch: Batch, penalty_BT: Tensor) -> Tensor:
+        """[B, T]; then the baseline moves towards the mean of the returns just seen."""
+        config = self.config
+        return_BT = returns_to_go(batch.rewards_BT - penalty_BT, batch.next_BT, config.discount)
+        advantage_BT = torch.where(batch.action_BT, return_BT - self.value, 0.0)
+        if config.discount_state:
+            time_BT = position_in_chain(batch.next_BT, batch.decision_BT).to(advantage_BT.dtype)
+            advantage_BT = advantage_BT * config.discount**time_BT
+        return_N = return_BT[scored_actions(batch)]
+        if config.baseline_decay is not None and len(return_N):
+            self.value = config.baseline_decay * self.value + (1.0 - config.baseline_decay) * return_N.mean().item()
+        return advantage_BT
+
+    def state_dict(self) -> State:
+        return {"value": self.value}
+
+    def load_state_dict(self, state: State) -> None:
+        self.value = state["value"]
 
 
 class REINFORCE:
     """One gradient step a batch, on returns to go minus a running-mean baseline."""
 
     @dataclass(frozen=True, slots=True, kw_only=True)
-    class Config:
+    class Config(PolicyGradientConfig):
         """Its fields.
 
-        optimizer       AdamW or SGD, with the learning rate
-        kl              the pull towards the policy at the start: weight, placement and estimator
         discount        what a reward counts for one decision earlier; 1 counts all alike
         discount_state  late decisions count less too, as the discounted objective has it
         baseline_decay  share of the old mean return that stays in the baseline; none has no baseline
-        entropy         weight of the distribution's entropy, which is taken off the loss
-        correction      how samples of another policy are weighed; none trusts them
         """
 
-        reads: ClassVar[str] = "tasks"
-        memory: ClassVar[type] = Fresh.Config
-        optimizer: AdamW | SGD = field(default_factory=AdamW)
-        kl: KL = field(default_factory=KL)
         discount: float = 1.0
         discount_state: bool = False
         baseline_decay: float | None = 0.9
-        entropy: float = 0.0
-        correction: Correction | None = None
 
         def __post_init__(self) -> None:
-            check_fields(self)
+            PolicyGradientConfig.__post_init__(self)
             check_share("algorithm.discount", self.discount)
             check_below("algorithm.baseline_decay", self.baseline_decay, 1.0, none="takes no baseline")
-            check_not_negative("algorithm.entropy", self.entropy)
 
-        def build(self, policy: Policy, sampling: Sampling, micro_tokens: int) -> REINFORCE:
-            return REINFORCE(self, policy, sampling, micro_tokens)
-
-    def __init__(self, config: REINFORCE.Config, policy: Policy, sampling: Sampling, micro_tokens: int) -> None:
-        self.config = config
-        self.scorer = Scorer(policy, sampling, config.kl, micro_tokens, "REINFORCE", config.entropy, config.correction)
-        self.optimizer = config.optimizer.build(policy.parameters())
-        self.baseline = 0.0
-
-    def update(self, batch: Batch) -> Update:
-        """One optimiser step; raises NonFinite before it if the loss or the gradient is not finite."""
-        reference_BT = self.scorer.reference_logprobs(batch)
-        rewards_BT = batch.rewards_BT - self.scorer.kl_reward(batch, reference_BT)
-        return_BT = returns_to_go(rewards_BT, batch.next_BT, self.config.discount)
-        advantage_BT = torch.where(batch.action_BT, return_BT - self.baseline, 0.0)
-        if self.config.discount_state:
-            time_BT = position_in_chain(batch.next_BT, batch.decision_BT).to(advantage_BT.dtype)
-            advantage_BT = advantage_BT * self.config.discount**time_BT
-        metrics = self.scorer.learn(
-            self.optimizer, batch, advantage_BT, sequence_sum(batch), reference_BT, policy_gradient
-        ) | {"policy/baseline": Last(self.baseline)}
-        self._follow(return_BT[scored_actions(batch)])
-        return Update(metrics, per_token={"advantage": advantage_BT})
-
-    def _follow(self, return_N: Tensor) -> None:
-        """Move the baseline towards the mean of the returns just seen."""
-        if self.config.baseline_decay is not None and len(return_N):
-            decay = self.config.baseline_decay
-            self.baseline = decay * self.baseline + (1.0 - decay) * return_N.mean().item()
-
-    def state_dict(self) -> State:
-        return {"optimizer": self.optimizer.state_dict(), "baseline": self.baseline}
-
-    def load_state_dict(self, state: State) -> None:
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.baseline = state["baseline"]
+        def build(self, policy: Policy, sampling: Sampling, micro_tokens: int, seed: int = 0) -> PolicyGradient:
+            baseline = RunningBaseline(self)
+            return PolicyGradient(
+                "REINFORCE",
+                self,
+                policy,
+                sampling,
+                micro_tokens,
+                advantage=baseline.advantage,
+                weight=sequence_sum,
+                loss=policy_gradient,
+                prepare=baseline.logged,
+                state=baseline,
+            )

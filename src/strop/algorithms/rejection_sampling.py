@@ -16,38 +16,34 @@ the policy already does and loses variety (watch policy/entropy).
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from strop.functional.aggregation import token_mean
+from strop.functional.aggregation import spread, token_mean
 from strop.functional.bounds import check_at_least, check_finite
-from strop.functional.divergences import KL
-from strop.learners.policy_gradient import Scorer
+from strop.functional.objectives import policy_gradient
+from strop.learners.policy_gradient import PolicyGradient, PolicyGradientConfig
 from strop.memory import Fresh
 from strop.optimizer import SGD, AdamW
-from strop.types import Batch, Extras, Mean, Metrics, Policy, Sampling, State, Update, check_fields
+from strop.types import AlgorithmConfig, Batch, Extras, Mean, Metrics, Policy, Sampling, check_fields
 
 
-def kept(return_E: Tensor, group_E: Tensor, best: int, threshold: float | None) -> Tensor:
+def kept(batch: Batch, best: int, threshold: float | None) -> Tensor:
     """bool [E]: scored, with fewer than `best` of its group paid more, and above the threshold where there is one."""
+    return_E, group_E = batch.return_E, batch.group_E
     better_EE = (return_E > return_E.unsqueeze(1)) & (group_E == group_E.unsqueeze(1))  # [e, f]: f is paid more
     kept_E = ~return_E.isnan() & (better_EE.sum(dim=1) < best)
     return kept_E if threshold is None else kept_E & (return_E > threshold)
-
-
-def _loss(
-    micro: Batch, logprobs_BT: Tensor, old_BT: Tensor, advantage_BT: Tensor, weight_BT: Tensor
-) -> tuple[Tensor, Metrics]:
-    return -(weight_BT * logprobs_BT).sum(), {}
 
 
 class RejectionSampling:
     """One gradient step a batch, on the answers that are kept."""
 
     @dataclass(frozen=True, slots=True, kw_only=True)
-    class Config:
+    class Config(AlgorithmConfig):
         """Its fields.
 
         optimizer  AdamW or SGD, with the learning rate
@@ -55,7 +51,6 @@ class RejectionSampling:
         threshold  they are, if their return is above; none takes them whatever it is
         """
 
-        reads: ClassVar[str] = "tasks"
         memory: ClassVar[type] = Fresh.Config
         optimizer: AdamW | SGD = field(default_factory=lambda: AdamW(lr=1e-5))
         best: int = 1
@@ -71,26 +66,27 @@ class RejectionSampling:
             """Without a threshold, a group that is no larger than `best` is kept whole whatever it is paid."""
             return Extras(least=self.best + 1 if self.threshold is None else 1)
 
-        def build(self, policy: Policy, sampling: Sampling, micro_tokens: int) -> RejectionSampling:
-            return RejectionSampling(self, policy, sampling, micro_tokens)
+        def build(self, policy: Policy, sampling: Sampling, micro_tokens: int, seed: int = 0) -> PolicyGradient:
+            chosen = partial(kept, best=self.best, threshold=self.threshold)
 
-    def __init__(self, config: RejectionSampling.Config, policy: Policy, sampling: Sampling, micro_tokens: int) -> None:
-        self.config = config
-        self.scorer = Scorer(policy, sampling, KL(), micro_tokens, "rejection sampling")
-        self.optimizer = config.optimizer.build(policy.parameters())
+            def advantage(batch: Batch, penalty_BT: Tensor) -> Tensor:
+                return spread(chosen(batch).double(), batch)
 
-    def update(self, batch: Batch) -> Update:
-        """One optimiser step; raises NonFinite before it if the loss or the gradient is not finite."""
-        own_BT = self.scorer.reference_logprobs(batch)
-        kept_E = kept(batch.return_E, batch.group_E, self.config.best, self.config.threshold)
-        chosen = replace(batch, weight_E=torch.where(kept_E, batch.weight_E, 0.0))
-        weight_BT = token_mean(chosen)
-        metrics = self.scorer.learn(self.optimizer, batch, torch.ones_like(own_BT), weight_BT, own_BT, _loss)
-        share = Mean(int((chosen.weight_E > 0).sum()), int((batch.weight_E > 0).sum()))
-        return Update(metrics | {"policy/kept": share}, per_token={"weight": weight_BT})
+            def weight(batch: Batch) -> Tensor:
+                return token_mean(replace(batch, weight_E=torch.where(chosen(batch), batch.weight_E, 0.0)))
 
-    def state_dict(self) -> State:
-        return {"optimizer": self.optimizer.state_dict()}
+            def logged(batch: Batch) -> tuple[Batch, Metrics]:
+                scored_E = batch.weight_E > 0
+                return batch, {"policy/kept": Mean(int((chosen(batch) & scored_E).sum()), int(scored_E.sum()))}
 
-    def load_state_dict(self, state: State) -> None:
-        self.optimizer.load_state_dict(state["optimizer"])
+            return PolicyGradient(
+                "rejection sampling",
+                PolicyGradientConfig(optimizer=self.optimizer),
+                policy,
+                sampling,
+                micro_tokens,
+                advantage=advantage,
+                weight=weight,
+                loss=policy_gradient,
+                prepare=logged,
+            )

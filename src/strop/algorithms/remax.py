@@ -23,14 +23,10 @@ import torch
 from torch import Tensor
 
 from strop.functional.aggregation import sequence_sum, spread, sum_per_pick
-from strop.functional.bounds import check_not_negative
-from strop.functional.corrections import Correction
-from strop.functional.divergences import KL
 from strop.functional.objectives import policy_gradient
-from strop.learners.policy_gradient import Scorer
-from strop.memory import Fresh
+from strop.learners.policy_gradient import PolicyGradient, PolicyGradientConfig
 from strop.optimizer import SGD, AdamW
-from strop.types import Batch, Extras, Mean, Policy, Sampling, Source, State, Update, check_fields
+from strop.types import Batch, Extras, Mean, Metrics, Policy, Sampling, Source
 
 GREEDY = tuple(Source).index(Source.GREEDY)
 
@@ -43,61 +39,45 @@ def greedy_baseline(return_E: Tensor, group_E: Tensor, is_greedy_E: Tensor) -> T
     return baseline_G[member_E]
 
 
+def sampled_with_baseline(batch: Batch) -> tuple[Batch, Metrics]:
+    """The greedy episodes have no loss, nor has a group without a baseline."""
+    is_greedy_E = batch.source_E == GREEDY
+    _require_greedy(batch.group_E, is_greedy_E)
+    baseline_E = greedy_baseline(batch.return_E, batch.group_E, is_greedy_E)
+    learned = replace(batch, weight_E=batch.weight_E.masked_fill(is_greedy_E | baseline_E.isnan(), 0.0))
+    scored_E = baseline_E[is_greedy_E & ~baseline_E.isnan()]
+    return learned, {"policy/baseline": Mean(scored_E.sum().item(), len(scored_E))}
+
+
+def above_greedy(batch: Batch, penalty_BT: Tensor) -> Tensor:
+    """[B, T]: the return less its KL, minus the greedy one's."""
+    baseline_E = greedy_baseline(batch.return_E, batch.group_E, batch.source_E == GREEDY)
+    advantage_E = batch.return_E - sum_per_pick(penalty_BT, batch) - baseline_E
+    return spread(advantage_E.masked_fill(batch.weight_E == 0, 0.0), batch)
+
+
 class ReMax:
     """One gradient step a batch, on returns minus the greedy return."""
 
     @dataclass(frozen=True, slots=True, kw_only=True)
-    class Config:
-        """Its fields.
+    class Config(PolicyGradientConfig):
+        """Its fields are those of every policy gradient."""
 
-        optimizer   AdamW or SGD, with the learning rate
-        kl          the pull towards the policy at the start: weight, placement and estimator
-        entropy     weight of the distribution's entropy, which is taken off the loss
-        correction  how samples of another policy are weighed; none trusts them
-        """
-
-        reads: ClassVar[str] = "tasks"
-        memory: ClassVar[type] = Fresh.Config
         extras: ClassVar[Extras] = Extras(greedy=True)
         optimizer: AdamW | SGD = field(default_factory=lambda: AdamW(lr=1e-6))
-        kl: KL = field(default_factory=KL)
-        entropy: float = 0.0
-        correction: Correction | None = None
 
-        def __post_init__(self) -> None:
-            check_fields(self)
-            check_not_negative("algorithm.entropy", self.entropy)
-
-        def build(self, policy: Policy, sampling: Sampling, micro_tokens: int) -> ReMax:
-            return ReMax(self, policy, sampling, micro_tokens)
-
-    def __init__(self, config: ReMax.Config, policy: Policy, sampling: Sampling, micro_tokens: int) -> None:
-        self.config = config
-        self.scorer = Scorer(policy, sampling, config.kl, micro_tokens, "ReMax", config.entropy, config.correction)
-        self.optimizer = config.optimizer.build(policy.parameters())
-
-    def update(self, batch: Batch) -> Update:
-        """One optimiser step; raises NonFinite before it if the loss or the gradient is not finite."""
-        is_greedy_E = batch.source_E == GREEDY
-        baseline_E = greedy_baseline(batch.return_E, batch.group_E, is_greedy_E)
-        learned = replace(batch, weight_E=batch.weight_E.masked_fill(is_greedy_E | baseline_E.isnan(), 0.0))
-        reference_BT = self.scorer.reference_logprobs(batch)
-        _require_greedy(batch.group_E, is_greedy_E)
-        penalty_E = sum_per_pick(self.scorer.kl_reward(learned, reference_BT), learned)
-        advantage_E = (batch.return_E - penalty_E - baseline_E).masked_fill(learned.weight_E == 0, 0.0)
-        advantage_BT = spread(advantage_E, batch)
-        metrics = self.scorer.learn(
-            self.optimizer, learned, advantage_BT, sequence_sum(learned), reference_BT, policy_gradient
-        )
-        scored_E = baseline_E[is_greedy_E & ~baseline_E.isnan()]
-        baseline = Mean(scored_E.sum().item(), len(scored_E))
-        return Update(metrics | {"policy/baseline": baseline}, per_token={"advantage": advantage_BT})
-
-    def state_dict(self) -> State:
-        return {"optimizer": self.optimizer.state_dict()}
-
-    def load_state_dict(self, state: State) -> None:
-        self.optimizer.load_state_dict(state["optimizer"])
+        def build(self, policy: Policy, sampling: Sampling, micro_tokens: int, seed: int = 0) -> PolicyGradient:
+            return PolicyGradient(
+                "ReMax",
+                self,
+                policy,
+                sampling,
+                micro_tokens,
+                advantage=above_greedy,
+                weight=sequence_sum,
+                loss=policy_gradient,
+                prepare=sampled_with_baseline,
+            )
 
 
 def _require_greedy(group_E: Tensor, is_greedy_E: Tensor) -> None:

@@ -15,24 +15,20 @@ the sign of A; it means nothing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from strop.functional.advantages import penalised
-from strop.functional.aggregation import sequence_mean, spread, sum_per_pick
-from strop.functional.bounds import check_at_least, check_not_negative, check_positive
-from strop.functional.corrections import Correction
-from strop.functional.divergences import KL
+from strop.functional.advantages import group_relative
+from strop.functional.aggregation import sequence_mean
+from strop.functional.bounds import check_positive
 from strop.functional.objectives import ratio_metrics
 from strop.functional.ratios import log_ratio
-from strop.learners.policy_gradient import Scorer
-from strop.memory import Fresh
-from strop.optimizer import SGD, AdamW
-from strop.types import Batch, Extras, Metrics, Policy, Sampling, State, Update, check_fields
+from strop.learners.policy_gradient import PolicyGradient, RatioConfig
+from strop.types import Batch, Extras, Metrics, Policy, Sampling
 
 
 def sapo_loss(
@@ -55,63 +51,30 @@ class SAPO:
     """`epochs` gradient steps a batch on group-normalised advantages and softly gated ratios."""
 
     @dataclass(frozen=True, slots=True, kw_only=True)
-    class Config:
+    class Config(RatioConfig):
         """Its fields.
 
-        optimizer     AdamW or SGD, with the learning rate
-        kl            the pull towards the policy at the start: weight, placement and estimator
         tau_positive  how fast a token of a good answer fades away from ratio 1
         tau_negative  how fast a token of another answer does
-        epochs        optimiser steps on the same batch
-        entropy       weight of the distribution's entropy, which is taken off the loss
-        correction    how samples of another policy are weighed; none trusts them
         """
 
-        reads: ClassVar[str] = "tasks"
-        memory: ClassVar[type] = Fresh.Config
         extras: ClassVar[Extras] = Extras(least=2)
-        optimizer: AdamW | SGD = field(default_factory=lambda: AdamW(lr=1e-6))
-        kl: KL = field(default_factory=KL)
         tau_positive: float = 1.0
         tau_negative: float = 1.05
-        epochs: int = 1
-        entropy: float = 0.0
-        correction: Correction | None = None
 
         def __post_init__(self) -> None:
-            check_fields(self)
+            RatioConfig.__post_init__(self)
             check_positive("algorithm.tau_positive", self.tau_positive)
             check_positive("algorithm.tau_negative", self.tau_negative)
-            check_at_least("algorithm.epochs", self.epochs, 1)
-            check_not_negative("algorithm.entropy", self.entropy)
 
-        def build(self, policy: Policy, sampling: Sampling, micro_tokens: int) -> SAPO:
-            return SAPO(self, policy, sampling, micro_tokens)
-
-    def __init__(self, config: SAPO.Config, policy: Policy, sampling: Sampling, micro_tokens: int) -> None:
-        self.config = config
-        self.scorer = Scorer(policy, sampling, config.kl, micro_tokens, "SAPO", config.entropy, config.correction)
-        self.optimizer = config.optimizer.build(policy.parameters())
-        self.loss = partial(sapo_loss, tau_positive=config.tau_positive, tau_negative=config.tau_negative)
-
-    def update(self, batch: Batch) -> Update:
-        """The optimiser steps of one batch; raises NonFinite before a step whose loss or gradient is not finite."""
-        reference_BT = self.scorer.reference_logprobs(batch)
-        penalty_E = sum_per_pick(self.scorer.kl_reward(batch, reference_BT), batch)
-        advantage_BT = spread(penalised(batch.return_E, penalty_E, batch.group_E), batch)
-        metrics = self.scorer.learn(
-            self.optimizer,
-            batch,
-            advantage_BT,
-            sequence_mean(batch),
-            reference_BT,
-            self.loss,
-            epochs=self.config.epochs,
-        )
-        return Update(metrics, per_token={"advantage": advantage_BT})
-
-    def state_dict(self) -> State:
-        return {"optimizer": self.optimizer.state_dict()}
-
-    def load_state_dict(self, state: State) -> None:
-        self.optimizer.load_state_dict(state["optimizer"])
+        def build(self, policy: Policy, sampling: Sampling, micro_tokens: int, seed: int = 0) -> PolicyGradient:
+            return PolicyGradient(
+                "SAPO",
+                self,
+                policy,
+                sampling,
+                micro_tokens,
+                advantage=group_relative,
+                weight=sequence_mean,
+                loss=partial(sapo_loss, tau_positive=self.tau_positive, tau_negative=self.tau_negative),
+            )

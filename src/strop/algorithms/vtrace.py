@@ -18,30 +18,44 @@ value of a policy between mu and pi, not of pi.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import ClassVar
 
-import torch
 from torch import Tensor
 
-from strop.functional.aggregation import scored_actions, token_mean
+from strop.functional.aggregation import scored_actions
 from strop.functional.bounds import check_not_negative, check_share
-from strop.functional.divergences import KL
+from strop.functional.corrections import off_policy_log_ratio
 from strop.functional.objectives import policy_gradient
-from strop.functional.ratios import log_ratio
 from strop.functional.values import vtrace
-from strop.learners.actor_critic import ActorCritic, Critic, Opinions, critic_metrics
+from strop.learners.actor_critic import BOTH, ActorCritic, ActorCriticConfig, Critic, Estimate
 from strop.memory import Replay
 from strop.optimizer import SGD, AdamW
-from strop.types import Batch, Mean, Metrics, Policy, Sampling, Source, State, Update, check_fields, merge_metrics
+from strop.types import AlgorithmConfig, Batch, Mean, Metrics, Policy, Sampling, Want, check_fields
 
-DATA = tuple(Source).index(Source.DATA)
+
+def replayed_estimate(
+    batch: Batch,
+    rewards_BT: Tensor,
+    value_BT: Tensor,
+    logprobs_BT: Tensor,
+    discount: float,
+    ratio_cap: float,
+    trace_cap: float,
+) -> Estimate:
+    """V-trace's targets and advantages, which hold the ratio."""
+    ratio_BT = off_policy_log_ratio(batch, logprobs_BT).exp()
+    target_BT, advantage_BT = vtrace(
+        rewards_BT, value_BT, batch.next_BT, ratio_BT, batch.action_BT, discount, ratio_cap, trace_cap
+    )
+    return Estimate(advantage_BT, target_BT, _ratio_metrics(batch, ratio_BT, ratio_cap))
 
 
 class VTrace:
     """One gradient step a draw of replayed picks; needs a policy with a value head."""
 
     @dataclass(frozen=True, slots=True, kw_only=True)
-    class Config:
+    class Config(AlgorithmConfig):
         """Its fields.
 
         optimizer  AdamW or SGD, with the learning rate
@@ -52,8 +66,8 @@ class VTrace:
         entropy    weight of the distribution's entropy, which is taken off the loss
         """
 
-        reads: ClassVar[str] = "tasks"
         memory: ClassVar[type] = Replay.Config
+        heads: ClassVar[frozenset[Want]] = BOTH
         optimizer: AdamW | SGD = field(default_factory=lambda: AdamW(lr=7e-4, max_grad_norm=0.5))
         discount: float = 1.0
         ratio_cap: float = 1.0
@@ -71,49 +85,20 @@ class VTrace:
                 )
             check_not_negative("algorithm.entropy", self.entropy)
 
-        def build(self, policy: Policy, sampling: Sampling, micro_tokens: int) -> VTrace:
-            return VTrace(self, policy, sampling, micro_tokens)
-
-    def __init__(self, config: VTrace.Config, policy: Policy, sampling: Sampling, micro_tokens: int) -> None:
-        self.config = config
-        self.actor_critic = ActorCritic(policy, sampling, KL(), micro_tokens, config.critic, "V-trace")
-        self.optimizer = config.optimizer.build(self.actor_critic.parameters())
-        self.num_updates = 0
-
-    def update(self, batch: Batch) -> Update:
-        """One optimiser step; raises NonFinite before it if the loss or the gradient is not finite."""
-        config, scorer = self.config, self.actor_critic.scorer
-        acted_BT = scorer.reference_logprobs(batch)  # without a KL: the log-probs of the distribution that acted
-        ratio_BT = log_ratio(scorer.whole(batch), acted_BT, scored_actions(batch)).exp()
-        value_BT = self.actor_critic.values(batch)
-        target_BT, advantage_BT = vtrace(
-            batch.rewards_BT,
-            value_BT,
-            batch.next_BT,
-            ratio_BT,
-            batch.action_BT,
-            config.discount,
-            config.ratio_cap,
-            config.trace_cap,
-        )
-        no_ratio_BT = torch.zeros_like(value_BT)  # it stands in the advantage
-        opinions = Opinions(advantage_BT, token_mean(batch), no_ratio_BT, value_BT, target_BT)
-        # Only the very first draw is sure to come from the weights of now, and only if it was played here.
-        is_own = self.num_updates == 0 and not bool((batch.source_E == DATA).any())
-        terms = self.actor_critic.terms(batch, opinions, policy_gradient, config.entropy, is_own)
-        metrics = [critic_metrics(batch, opinions), _ratio_metrics(batch, ratio_BT, config.ratio_cap)]
-        metrics.append(self.optimizer.step(batch, terms))
-        self.num_updates += 1
-        return Update(merge_metrics(metrics), per_token={"advantage": advantage_BT, "value": value_BT})
-
-    def state_dict(self) -> State:
-        own = {"optimizer": self.optimizer.state_dict(), "num_updates": self.num_updates}
-        return own | self.actor_critic.state_dict()
-
-    def load_state_dict(self, state: State) -> None:
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.num_updates = state["num_updates"]
-        self.actor_critic.load_state_dict(state)
+        def build(self, policy: Policy, sampling: Sampling, micro_tokens: int, seed: int = 0) -> ActorCritic:
+            return ActorCritic(
+                "V-trace",
+                ActorCriticConfig(optimizer=self.optimizer, critic=self.critic, entropy=self.entropy),
+                policy,
+                sampling,
+                micro_tokens,
+                seed,
+                estimate=partial(
+                    replayed_estimate, discount=self.discount, ratio_cap=self.ratio_cap, trace_cap=self.trace_cap
+                ),
+                loss=policy_gradient,
+                replays=True,
+            )
 
 
 def _ratio_metrics(batch: Batch, ratio_BT: Tensor, cap: float) -> Metrics:

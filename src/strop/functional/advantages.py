@@ -8,6 +8,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from strop.functional.aggregation import spread, sum_per_pick
+from strop.types import Batch
+
 
 def _group_sum(value_E: Tensor, group_E: Tensor) -> Tensor:
     """Each group's sum, given back to every member."""
@@ -57,6 +60,11 @@ def penalised(return_E: Tensor, penalty_E: Tensor, group_E: Tensor) -> Tensor:
     """
     scored_penalty_E = penalty_E.masked_fill(return_E.isnan(), torch.nan)
     return group_normalised(return_E, group_E) - group_mean(scored_penalty_E, group_E)
+
+
+def group_relative(batch: Batch, penalty_BT: Tensor) -> Tensor:
+    """`penalised` of each episode, on all its actions [B, T]: the advantage of GRPO and its kin."""
+    return spread(penalised(batch.return_E, sum_per_pick(penalty_BT, batch), batch.group_E), batch)
 
 
 def leave_one_out(return_E: Tensor, group_E: Tensor) -> Tensor:

@@ -23,6 +23,7 @@ from torch import Tensor
 
 from strop.functional.aggregation import num_actions_E, scored_actions, spread, sum_per_pick
 from strop.functional.bounds import check_at_least, check_share
+from strop.functional.ratios import log_ratio
 from strop.types import Batch, Last, Mean, Metrics, check_fields
 
 Level = Literal["token", "sequence"]
@@ -89,6 +90,22 @@ def correction_weight(correction: Correction, log_ratio_BT: Tensor, batch: Batch
     else:
         weight_BT = masked(ratio_BT, correction.floor, correction.cap)
     return weight_BT * is_recent(batch, correction.max_staleness).unsqueeze(1)
+
+
+def off_policy_log_ratio(batch: Batch, old_BT: Tensor) -> Tensor:
+    """log pi_old - log mu [B, T] of the scored actions, 0 elsewhere."""
+    return log_ratio(old_BT, batch.logprobs_BT, scored_actions(batch))
+
+
+def correct(
+    correction: Correction | None, batch: Batch, old_BT: Tensor, advantage_BT: Tensor
+) -> tuple[Tensor, Metrics]:
+    """The factor [B, T] on each action's loss, and its metrics; 1 and none without a correction."""
+    if correction is None:
+        return torch.ones_like(old_BT), {}
+    log_ratio_BT = off_policy_log_ratio(batch, old_BT)
+    factor_BT = correction_weight(correction, log_ratio_BT, batch)
+    return factor_BT, correction_metrics(correction, log_ratio_BT, factor_BT, batch)
 
 
 def is_recent(batch: Batch, max_staleness: int | None) -> Tensor:

@@ -19,7 +19,7 @@ from strop.runs import spec
 from strop.runs.progress import Progress
 from strop.samplers import EightBit, LocalSampler, OpenVINO, _openvino_engine, openvino
 from strop.streams import stream
-from strop.types import Sampling
+from strop.types import SamplerConfig, Sampling
 
 
 @pytest.fixture
