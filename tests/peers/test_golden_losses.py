@@ -17,7 +17,7 @@ from strop.algorithms.sapo import sapo_loss
 from strop.functional.aggregation import constant, sequence_mean, sequence_sum, token_mean
 from strop.functional.divergences import KL
 from strop.functional.objectives import sequence_objective, token_objective
-from strop.learners.policy_gradient import Scorer
+from strop.learners.reference import Reference
 from strop.policies.table import Table
 from strop.types import Batch, Sampling
 
@@ -52,8 +52,8 @@ def loss_and_gradient(mean: Any, objective: Any, *bounds: float, kl: KL | None =
     weight_BT = mean(batch)
     loss, _ = objective(batch, new_BT, old_BT, advantage_BT, weight_BT, *bounds)
     if kl is not None:
-        scorer = Scorer(Table(8), Sampling(), kl, 4096, "test")
-        loss = loss + (weight_BT * scorer.kl_loss(batch, {"logprobs": new_BT}, old_BT, ref_BT)).sum()
+        reference = Reference(kl, Table(8), Sampling(), 4096, "test")
+        loss = loss + (weight_BT * reference.loss(batch, {"logprobs": new_BT}, old_BT, ref_BT)).sum()
     loss.backward()
     gradient = new_BT.grad
     assert gradient is not None

@@ -16,7 +16,7 @@ from exact.build import batch_of, episode, turn
 from strop.functional.aggregation import constant, sequence_mean, token_mean
 from strop.functional.divergences import KL
 from strop.functional.objectives import token_objective
-from strop.learners.policy_gradient import Scorer
+from strop.learners.reference import Reference
 from strop.policies.table import Table
 from strop.types import Sampling
 
@@ -114,8 +114,8 @@ def test_loss_and_gradient_equal_trl(name: str, seed: int, trl_loss: Any) -> Non
     loss, _ = token_objective(batch, ours, wide(old), advantage.unsqueeze(1).expand_as(ours), weight_BT, low, high)
     if estimator is not None:
         kl: Any = KL(weight=BETA, placement="loss", estimator=estimator)  # type: ignore[arg-type]
-        scorer = Scorer(Table(8), Sampling(), kl, 4096, "test")
-        loss = loss + (weight_BT * scorer.kl_loss(batch, {"logprobs": ours}, wide(old), wide(ref))).sum()
+        reference = Reference(kl, Table(8), Sampling(), 4096, "test")
+        loss = loss + (weight_BT * reference.loss(batch, {"logprobs": ours}, wide(old), wide(ref))).sum()
     loss.backward()
     assert loss.item() == pytest.approx(expected.item(), abs=1e-12)
     assert torch.allclose(ours.grad[:, 1:], theirs.grad, atol=1e-13)

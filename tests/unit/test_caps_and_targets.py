@@ -120,7 +120,7 @@ def test_what_a_critic_says_by_hand(kind: Any, fields: dict[str, Any], separate:
     # loss = (4 + 1 + 0)/2/3, and V moves by .7 of the mean error. The lost episode counts nowhere.
     policy = coin()
     algorithm = built_on(kind, policy, entropy=0.0, critic=Critic(weight=0.7, separate=separate), **fields)
-    reader = algorithm.actor_critic.critic if separate else policy
+    reader = algorithm.critic if separate else policy
     with torch.no_grad():
         reader.value[:2] = torch.tensor([1.0, 2.0])
     update = algorithm.update(valued_pair())

@@ -129,3 +129,15 @@ def test_a_small_run_starts_without_torchs_compiler() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert done.stdout.strip() == "set()", done.stderr
+
+
+def test_the_algorithm_draws_from_the_seed_of_the_run():
+    ppo = strop.algorithms.PPO.Config(minibatches=2)
+    policy = strop.policies.Table.Config(words=copy_word.WORDS, value_head=True)
+    assert config(policy=policy, algorithm=ppo, seed=7).resolve().build().algorithm.seed == 7
+
+
+def test_a_policy_without_the_head_that_an_algorithm_reads_is_refused_before_a_step():
+    policy = strop.policies.Table.Config(words=copy_word.WORDS)
+    with pytest.raises(ValueError, match=r"value head.*policy.value_head=true"):
+        config(policy=policy, algorithm=strop.algorithms.A2C.Config()).resolve().build()

@@ -53,7 +53,7 @@ def test_opinions_are_given_for_every_slot(kind: Any) -> None:
 def test_distillation_says_how_much_likelier_the_teacher_finds_each_token() -> None:
     batch = pair()
     algorithm = learner(Distillation, table())
-    teacher, temperature = algorithm.scorer.reference, algorithm.scorer.sampling.temperature
+    teacher, temperature = algorithm.reference.policy, algorithm.sampling.temperature
     taken = [((1,), 2), ((1, 2), 0), ((1,), 1)]  # (context, token) of the three actions
     rows = [teacher.weight[teacher.row(context)] / temperature for context, _ in taken]
     distributions = [row.log_softmax(-1)[token].item() for row, (_, token) in zip(rows, taken, strict=True)]

@@ -45,7 +45,6 @@ def test_whole_batch_has_every_link() -> None:
 @pytest.mark.parametrize("keep", ["row", "episode", "group"])
 def test_split_keeps_units_whole_and_loses_nothing(keep: str, budget: int) -> None:
     batch = ragged()
-    slot_BT = torch.arange(batch.tokens_BT.numel()).view_as(batch.tokens_BT)
     seen, links, owners = [], set(), []
     for micro, slot_bt in batch.split(budget, keep):
         rows, width = micro.tokens_BT.shape
@@ -55,7 +54,7 @@ def test_split_keeps_units_whole_and_loses_nothing(keep: str, budget: int) -> No
             "group": micro.group_E[micro.episode_B].tolist(),
         }
         assert rows * width <= budget or len(set(units[keep])) == 1  # only an oversize unit goes over, alone
-        assert slot_bt.shape == micro.tokens_BT.shape
+        assert torch.equal(batch.tokens_BT.flatten()[slot_bt], micro.tokens_BT)
         assert torch.equal(batch.tokens_BT.flatten()[slot_bt], micro.tokens_BT)
         seen.extend(micro.tokens_BT[micro.action_BT].tolist())
         links |= chain(micro)

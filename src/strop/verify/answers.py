@@ -36,8 +36,7 @@ def engaged(
     sampling = Sampling(max_tokens=3)
     algorithm = config.build(policy, sampling, 4096)
     scene = Scene(environment=SingleTurn, rewards={"r": (reward, 1.0)}, codec=codec, context=policy.context, seed=seed)
-    extras = getattr(config, "extras", None)
-    engine = EmbeddedEngine(scene, LocalSampler(policy, codec.stop), sampling, 16, len(TASKS), extras)
+    engine = EmbeddedEngine(scene, LocalSampler(policy, codec.stop), sampling, 16, len(TASKS), config.extras)
     for step in range(steps):
         try:
             episodes = engine.rollout(_Tasks(), step)

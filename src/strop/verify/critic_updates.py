@@ -29,7 +29,7 @@ def one_case(config: Any, slow: Iterator[Told], name: str, chosen: Sequence[Pick
     with torch.no_grad():
         for number, start in zip(policy.parameters(), (START.weight, START.value), strict=True):
             number.copy_(start)
-    return agree(algorithm, algorithm.actor_critic.parameters(), chosen, slow, name)
+    return agree(algorithm, algorithm.parameters(), chosen, slow, name)
 
 
 def check_a2c_updates() -> Iterator[Gap]:

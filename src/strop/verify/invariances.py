@@ -17,7 +17,8 @@ from strop.algorithms.sft import SFT
 from strop.batch import collate
 from strop.functional.distributions import logprobs_of
 from strop.functional.divergences import KL
-from strop.learners.policy_gradient import Scorer, score
+from strop.learners.logprobs import read_actions
+from strop.learners.reference import Reference
 from strop.optimizer import SGD
 from strop.policies.adapters import LoRA
 from strop.policies.transformer import Transformer
@@ -194,7 +195,7 @@ def check_environment_tokens() -> Gap:
     """transformer: the same log-probs before a token of the environment, whatever it is (I7)."""
     told = (episode(turn((1, 2), (5, 4)), turn((1, 2, 5, 4, x, 6), (3, 0))) for x in (6, 1))
     batch = batch_of(*told)
-    one_T, other_T = score(tiny_transformer(), batch, SAMPLING)["logprobs"]
+    one_T, other_T = read_actions(tiny_transformer(), batch, SAMPLING)["logprobs"]
     before, behind = slice(2, 4), slice(6, 8)
     is_read = bool((one_T[behind] != other_T[behind]).all())
     return Gap(float((one_T[before] - other_T[before]).abs().max()) if is_read else torch.inf, 1e-6)
@@ -207,9 +208,9 @@ def check_dropout() -> Gap:
         lambda module, _, out: torch.nn.functional.dropout(out, 0.5, module.training)
     )
     policy, batch = Transformer(model), batch_of(*episodes())
-    before_BT = score(policy, batch, SAMPLING)["logprobs"].detach()
+    before_BT = read_actions(policy, batch, SAMPLING)["logprobs"].detach()
     GRPO.Config(optimizer=SGD(lr=1e-30)).build(policy, SAMPLING, 13).update(batch)
-    after_BT = score(policy, batch, SAMPLING)["logprobs"].detach()
+    after_BT = read_actions(policy, batch, SAMPLING)["logprobs"].detach()
     ratio_N = (after_BT - before_BT)[batch.action_BT].exp()
     return Gap(float((ratio_N - 1).abs().max()), 1e-6)
 
@@ -219,7 +220,7 @@ def check_no_reference() -> Gap:
     made = 0
     for config in (REINFORCE, RLOO, DrGRPO, GRPO):
         algorithm = config.Config(kl=KL(weight=0.0)).build(tiny_transformer(), SAMPLING, 4096)
-        made += algorithm.scorer.reference is not None
+        made += algorithm.reference.policy is not None
     return Gap(float(made), 0.0)
 
 
@@ -227,13 +228,13 @@ def check_no_reference() -> Gap:
 def check_adapter() -> Iterator[Gap]:
     """LoRA: the base model's log-probs, bit for bit (I14)."""
     batch = batch_of(*episodes())
-    base = score(tiny_transformer(), batch, SAMPLING)["logprobs"]
+    base = read_actions(tiny_transformer(), batch, SAMPLING)["logprobs"]
     policy = tiny_transformer(LoRA(rank=2, alpha=4))
-    yield Gap(float((score(policy, batch, SAMPLING)["logprobs"] - base).abs().max()), 0.0, "before a step")
-    reference = Scorer(policy, SAMPLING, PULL, 4096, "LoRA").reference
+    yield Gap(float((read_actions(policy, batch, SAMPLING)["logprobs"] - base).abs().max()), 0.0, "before a step")
+    reference = Reference(PULL, policy, SAMPLING, 4096, "LoRA").policy
     assert reference is not None
     set_weights(policy, flat(policy.parameters()) + 0.1)
-    moved = score(policy, batch, SAMPLING)["logprobs"]
-    off = score(reference, batch, SAMPLING)["logprobs"]
+    moved = read_actions(policy, batch, SAMPLING)["logprobs"]
+    off = read_actions(reference, batch, SAMPLING)["logprobs"]
     is_stuck = bool((moved == base).all())
     yield Gap(torch.inf if is_stuck else float((off - base).abs().max()), 0.0, "as the reference of what has moved")

@@ -12,15 +12,18 @@ import torch
 
 from exact.build import batch_of, episode, flat, turn
 from exact.learners import ON_POLICY, as_baseline, every, learner
+from strop.algorithms.dapo import DAPO
 from strop.algorithms.dqn import DQN
 from strop.algorithms.grpo import GRPO
 from strop.functional.corrections import Correction
 from strop.functional.divergences import KL
-from strop.learners.policy_gradient import Scorer, corrected
+from strop.learners.policy_gradient import PolicyGradient
 from strop.policies.table import Table
 from strop.types import Batch, Metrics, Unscored
 
-SCORED = [kind for kind in ON_POLICY if hasattr(learner(kind, Table(4, capacity=16, value_head=True)), "scorer")]
+SCORED = [
+    kind for kind in ON_POLICY if isinstance(learner(kind, Table(4, capacity=16, value_head=True)), PolicyGradient)
+]
 
 
 def batch(*groups: tuple[float | Unscored, ...]) -> Batch:
@@ -46,7 +49,7 @@ def after(kind: Any, data: Batch, steps: int = 2) -> tuple[torch.Tensor, list[Me
     return flat(policy.parameters()), metrics
 
 
-def whole(self: Scorer, batch: Batch, signal_BT: torch.Tensor) -> Iterator[tuple[Batch, bool, list[int]]]:
+def whole(self: PolicyGradient, batch: Batch, signal_BT: torch.Tensor) -> Iterator[tuple[Batch, bool, list[int]]]:
     yield batch, True, list(range(len(batch.tokens_BT)))
 
 
@@ -54,7 +57,7 @@ def whole(self: Scorer, batch: Batch, signal_BT: torch.Tensor) -> Iterator[tuple
 def test_leaving_out_what_has_no_signal_changes_nothing(kind: Any, monkeypatch: Any) -> None:
     data = batch((1.0, 0.0, 1.0), (1.0, 1.0, 1.0), (0.0, Unscored("lost"), 0.0))
     moved, metrics = after(kind, data)
-    monkeypatch.setattr(Scorer, "_by_signal", whole)
+    monkeypatch.setattr(PolicyGradient, "_by_signal", whole)
     expected, expected_metrics = after(kind, data)
     assert torch.allclose(moved, expected, rtol=0, atol=1e-13)
     for got, wanted in zip(metrics, expected_metrics, strict=True):
@@ -106,11 +109,12 @@ def test_only_rows_with_a_signal_have_a_gradient(groups: Any, config: Any, expec
 
 
 def test_samples_of_another_engine_are_corrected_unless_the_config_says_how() -> None:
-    assert corrected(GRPO.Config(epochs=3), "GRPO", "openvino") == GRPO.Config(epochs=3, correction=Correction())
-    chosen = GRPO.Config(correction=Correction(level="sequence", kind="mask"))
-    assert corrected(chosen, "GRPO", "openvino") is chosen
-    with pytest.raises(ValueError, match=r"sampler=openvino is another engine.* DQN has no correction"):
-        corrected(DQN.Config(), "DQN", "openvino")
+    assert GRPO.Config(epochs=3).corrected() == GRPO.Config(epochs=3, correction=Correction())
+    assert DAPO.Config(epochs=3).corrected() == DAPO.Config(epochs=3, correction=Correction())
+    for kind in GRPO, DAPO:
+        chosen = kind.Config(correction=Correction(level="sequence", kind="mask"))
+        assert chosen.corrected() == chosen
+    assert DQN.Config().corrected() is None
 
 
 @pytest.mark.parametrize("micro_tokens", [4096, 6])

@@ -128,10 +128,10 @@ AWAY_FROM_THE_FIXED_POINT = {
         "strop.functional.ratios.num_actions_E", by_row, "gradient_updates.check_gspo_updates"
     ),
     "epsilon that is not scored": Plant(
-        "strop.learners.policy_gradient.logprobs_of", without_epsilon, "gradient_updates.check_rloo_updates"
+        "strop.learners.logprobs.logprobs_of", without_epsilon, "gradient_updates.check_rloo_updates"
     ),
     "no KL for groups without signal": Plant(
-        "strop.learners.policy_gradient.Scorer._by_signal", by_signal, "gradient_updates.check_grpo_updates"
+        "strop.learners.policy_gradient.PolicyGradient._by_signal", by_signal, "gradient_updates.check_grpo_updates"
     ),
     "Unscored as 0 in held-out means": Plant(
         "strop.evaluate._mean",
