@@ -14,6 +14,7 @@ from itertools import chain, islice
 from typing import Literal, TypeVar
 
 import torch
+from torch import Tensor
 
 from strop.types import Batch, Draw, End, Episode, Pick, Source, Tokens, Turn, Unscored
 
@@ -169,6 +170,7 @@ def _tensors(draw: Draw, returns: Sequence[float | Unscored], rows: list[_Row], 
         from_N, to_N = torch.tensor(links).unbind(1)
         next_BT.view(-1)[from_N] = to_N
     sources = tuple(Source)
+    parts_EK, part_weight_K = _parts([pick.episode for pick in draw])
     return Batch(
         tokens_BT=tokens_BT,
         action_BT=action_BT,
@@ -187,7 +189,35 @@ def _tensors(draw: Draw, returns: Sequence[float | Unscored], rows: list[_Row], 
             dtype=torch.float64,
         ),
         cut_E=torch.tensor([pick.episode.is_cut for pick in draw]),
+        parts_EK=parts_EK,
+        part_weight_K=part_weight_K,
     )
+
+
+def _parts(episodes: Sequence[Episode]) -> tuple[Tensor, Tensor]:
+    """What each reward gave each episode [E, K], and their weights [K]: the environment's own first, which weighs 1.
+
+    A name that has two weights, as in the logs of several runs, is two rewards.
+    """
+    gave_E = [_gave(episode) for episode in episodes]
+    named = sorted({reward for gave in gave_E for reward in gave})
+    rows = [
+        [math.nan if one.end is End.FAILED else one.turn_reward, *(gave.get(reward, math.nan) for reward in named)]
+        for one, gave in zip(episodes, gave_E, strict=True)
+    ]
+    weights = [1.0, *(weight for _, weight in named)]
+    return torch.tensor(rows, dtype=torch.float64), torch.tensor(weights, dtype=torch.float64)
+
+
+def _gave(episode: Episode) -> dict[tuple[str, float], float]:
+    """What the named rewards that are trained on gave, by name and weight; nothing where it is Unscored or FAILED."""
+    if episode.end is End.FAILED:
+        return {}
+    return {
+        (name, part.weight): part.total
+        for name, part in episode.parts.items()
+        if part.weight != 0.0 and not isinstance(part.total, Unscored)
+    }
 
 
 def _flat(lists: Iterable[list[T]]) -> list[T]:

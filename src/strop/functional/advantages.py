@@ -53,18 +53,18 @@ def group_normalised(return_E: Tensor, group_E: Tensor, epsilon: float = 1e-4) -
     return advantage_E / (std_E + epsilon)
 
 
-def penalised(return_E: Tensor, penalty_E: Tensor, group_E: Tensor) -> Tensor:
-    """The normalised return, minus the centred KL penalty; 0 for an Unscored episode.
-
-    The penalty is taken off after the return is normalised, or its weight would change from group to group with 1/std.
-    """
-    scored_penalty_E = penalty_E.masked_fill(return_E.isnan(), torch.nan)
-    return group_normalised(return_E, group_E) - group_mean(scored_penalty_E, group_E)
+def centred_penalty(batch: Batch, penalty_BT: Tensor) -> Tensor:
+    """The KL penalty of each episode [E], minus its mean over the group; 0 for an Unscored episode."""
+    penalty_E = sum_per_pick(penalty_BT, batch)
+    return group_mean(penalty_E.masked_fill(batch.return_E.isnan(), torch.nan), batch.group_E)
 
 
 def group_relative(batch: Batch, penalty_BT: Tensor) -> Tensor:
-    """`penalised` of each episode, on all its actions [B, T]: the advantage of GRPO and its kin."""
-    return spread(penalised(batch.return_E, sum_per_pick(penalty_BT, batch), batch.group_E), batch)
+    """The normalised return minus the centred KL penalty, on all actions [B, T]: the advantage of GRPO and its kin.
+
+    The penalty is taken off after the return is normalised, or its weight would change from group to group with 1/std.
+    """
+    return spread(group_normalised(batch.return_E, batch.group_E) - centred_penalty(batch, penalty_BT), batch)
 
 
 def leave_one_out(return_E: Tensor, group_E: Tensor) -> Tensor:

@@ -7,6 +7,11 @@ learner's log-probs before it moves over those that the sampler recorded), each 
             sequence   w_t = prod of rho      over the episode: alone unbiased for a reward at the end; large variance
     kind    truncate   min(w, cap)            TIS; free of bias while nothing is cut
             mask       w in [floor, cap], else 0    MIS; at token level IcePop
+            drop_negative   0 where A < 0 and the mean of -log rho over the sequence is above max_drift, else 1
+
+The last one is the off-policy sequence mask of DeepSeek-V3.2 (2512.02556, eq. 9): an answer that the learner would
+hardly give any more teaches little by being a bad one, and can do harm. It weighs nothing, so its bias stays. In the
+paper rho is taken to the policy as it moves through the epochs; here it is read once, before the first.
 
 The ratio of several epochs stays pi / pi_old, so nothing is counted twice (the decoupled form). Denominators stay: a
 token that is masked shrinks the step. Degenerates: where the learner itself samples, every weight is 1.
@@ -22,14 +27,15 @@ import torch
 from torch import Tensor
 
 from strop.functional.aggregation import num_actions_E, scored_actions, spread, sum_per_pick
-from strop.functional.bounds import check_at_least, check_share
-from strop.functional.ratios import log_ratio
+from strop.functional.bounds import check_at_least, check_not_negative, check_share
+from strop.functional.ratios import log_ratio, mean_log_ratio
 from strop.types import Batch, Last, Mean, Metrics, check_fields
 
 Level = Literal["token", "sequence"]
-Kind = Literal["truncate", "mask"]
+Kind = Literal["truncate", "mask", "drop_negative"]
 LEVELS = ("token", "sequence")
-KINDS = ("truncate", "mask")
+KINDS = ("truncate", "mask", "drop_negative")
+CAP = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,16 +44,20 @@ class Correction:
     many, and has a `max_staleness` of its own.
 
     level          what has one weight: a token, or a whole sequence
-    kind           what happens beyond the bounds: the weight is cut (truncate), or its token left out (mask)
-    cap            the largest weight
+    kind           what happens beyond the bounds: the weight is cut (truncate), its token left out (mask), or a whole
+                   sequence of negative advantage left out that drifted too far (drop_negative)
+    cap            the largest weight; with kinds "truncate" and "mask"
     floor          the least weight; with kind "mask" only
+    max_drift      nats a token that the sampler found a sequence likelier than the learner does, on average; with kind
+                   "drop_negative" only
     max_staleness  versions behind the newest of the batch that still count; none counts all
     """
 
     level: Level = "token"
     kind: Kind = "truncate"
-    cap: float = 2.0
+    cap: float = CAP
     floor: float = 0.0
+    max_drift: float | None = None
     max_staleness: int | None = None
 
     def __post_init__(self) -> None:
@@ -58,9 +68,25 @@ class Correction:
             raise ValueError(f"correction.kind={self.kind!r}: allowed are {', '.join(KINDS)}.")
         check_at_least("correction.cap", self.cap, 1, hint="1 is the weight of a sample that fits")
         check_share("correction.floor", self.floor)
-        if self.floor > 0.0 and self.kind == "truncate":
-            raise ValueError("correction.floor acts with kind='mask' only: a truncated weight has no lower bound.")
+        check_not_negative("correction.max_drift", self.max_drift, none="is for the other kinds")
         check_at_least("correction.max_staleness", self.max_staleness, 0, none="keeps all")
+        self._refuse_what_has_no_effect()
+
+    def _refuse_what_has_no_effect(self) -> None:
+        if self.floor > 0.0 and self.kind != "mask":
+            raise ValueError("correction.floor acts with kind='mask' only: the other kinds have no least weight.")
+        if self.kind != "drop_negative":
+            if self.max_drift is not None:
+                raise ValueError("correction.max_drift acts with kind='drop_negative' only: cap bounds the others.")
+            return
+        if self.level != "sequence":
+            raise ValueError(
+                "correction.kind='drop_negative' leaves whole sequences out: set correction.level=sequence."
+            )
+        if self.max_drift is None:
+            raise ValueError("correction.kind='drop_negative' needs a correction.max_drift, such as 0.5 nats a token.")
+        if self.cap != CAP:
+            raise ValueError("correction.cap has no effect with kind='drop_negative': what stays has the weight 1.")
 
     @property
     def is_local(self) -> bool:
@@ -78,18 +104,25 @@ def masked(ratio: Tensor, floor: float, cap: float) -> Tensor:
     return torch.where((ratio >= floor) & (ratio <= cap), ratio, 0.0)
 
 
-def correction_weight(correction: Correction, log_ratio_BT: Tensor, batch: Batch) -> Tensor:
+def undrifted(log_ratio_BT: Tensor, advantage_BT: Tensor, max_drift: float, batch: Batch) -> Tensor:
+    """1 on the actions, but 0 on those of negative advantage in a sequence whose mean log mu - log pi_old is larger."""
+    drift_BT = -mean_log_ratio(log_ratio_BT, batch)
+    return (batch.action_BT & ~((advantage_BT < 0) & (drift_BT > max_drift))).to(log_ratio_BT.dtype)
+
+
+def correction_weight(correction: Correction, log_ratio_BT: Tensor, advantage_BT: Tensor, batch: Batch) -> Tensor:
     """The factor [B, T] on each action's loss. `log_ratio_BT` is log pi_old - log mu, 0 off the actions:
     of a whole batch, or of any part of it where the correction `is_local`."""
+    recent_B1 = is_recent(batch, correction.max_staleness).unsqueeze(1)
+    if correction.max_drift is not None:
+        return recent_B1 * undrifted(log_ratio_BT, advantage_BT, correction.max_drift, batch)
     if correction.level == "token":
         ratio_BT = torch.where(batch.action_BT, log_ratio_BT.exp(), 0.0)
     else:
         ratio_BT = spread(sum_per_pick(log_ratio_BT, batch).exp(), batch)
     if correction.kind == "truncate":
-        weight_BT = truncated(ratio_BT, correction.cap)
-    else:
-        weight_BT = masked(ratio_BT, correction.floor, correction.cap)
-    return weight_BT * is_recent(batch, correction.max_staleness).unsqueeze(1)
+        return recent_B1 * truncated(ratio_BT, correction.cap)
+    return recent_B1 * masked(ratio_BT, correction.floor, correction.cap)
 
 
 def off_policy_log_ratio(batch: Batch, old_BT: Tensor) -> Tensor:
@@ -104,7 +137,7 @@ def correct(
     if correction is None:
         return torch.ones_like(old_BT), {}
     log_ratio_BT = off_policy_log_ratio(batch, old_BT)
-    factor_BT = correction_weight(correction, log_ratio_BT, batch)
+    factor_BT = correction_weight(correction, log_ratio_BT, advantage_BT, batch)
     return factor_BT, correction_metrics(correction, log_ratio_BT, factor_BT, batch)
 
 

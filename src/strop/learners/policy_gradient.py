@@ -185,7 +185,8 @@ class PolicyGradient:
             yield update.metrics
         if correction is not None and opinions.old_BT is None:
             off_BT = update.per_token["off_policy"]
-            yield correction_metrics(correction, off_BT, correction_weight(correction, off_BT, batch), batch)
+            factor_BT = correction_weight(correction, off_BT, opinions.advantage_BT, batch)
+            yield correction_metrics(correction, off_BT, factor_BT, batch)
 
     def _terms(self, batch: Batch, opinions: Opinions, is_first: bool) -> Iterator[Term]:
         """The loss of every micro-batch. The loss vanishes with the advantage and with the weight: picks where all of
@@ -207,7 +208,8 @@ class PolicyGradient:
         correction = self.config.correction
         if correction is not None and opinions.old_BT is None:
             notes = {"off_policy": off_policy_log_ratio(micro, old_bt)}
-            weight_bt = weight_bt * correction_weight(correction, notes["off_policy"], micro).to(dtype)
+            factor_bt = correction_weight(correction, notes["off_policy"], opinions.advantage_BT, micro)
+            weight_bt = weight_bt * factor_bt.to(dtype)
         loss, metrics = self.loss(micro, logprobs_bt, old_bt, opinions.advantage_BT.to(dtype), weight_bt)
         loss = loss + (weight_bt * self.reference.loss(micro, read, old_bt, opinions.reference_BT)).sum()
         if self.config.entropy:

@@ -31,6 +31,9 @@ class Batch:
     return_E     float64; undiscounted return of the whole episode, NaN if Unscored
     weight_E     float64; the pick's weight, 0 if Unscored
     cut_E        bool; a completion of the episode was cut at `max_tokens`
+    parts_EK     float64; what each reward gave the episode, NaN where it gave none: first the environment's own of all
+                 turns, then the named parts that are trained on, in the order of their names
+    part_weight_K  float64; what each of them weighs in the return
     """
 
     tokens_BT: Tensor
@@ -47,6 +50,8 @@ class Batch:
     return_E: Tensor
     weight_E: Tensor
     cut_E: Tensor
+    parts_EK: Tensor
+    part_weight_K: Tensor
 
     @cached_property
     def decision_BT(self) -> Tensor:

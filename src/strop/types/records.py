@@ -191,7 +191,7 @@ class Episode:
         """The sum of turn rewards and weighted parts, undiscounted; Unscored if a part that counts is, or if FAILED."""
         if self.end is End.FAILED:
             return Unscored(self.error or "the episode failed")
-        summed = total([turn.reward for turn in self.turns])
+        summed = self.turn_reward
         for name, part in self.parts.items():
             if part.weight == 0.0:
                 continue
@@ -199,6 +199,11 @@ class Episode:
                 return Unscored(f"{name}: {part.total.reason}")
             summed += part.weight * part.total
         return summed
+
+    @cached_property
+    def turn_reward(self) -> float:
+        """The sum of what the environment itself gave, turn by turn."""
+        return total([turn.reward for turn in self.turns])
 
     @property
     def text(self) -> str:

@@ -83,6 +83,8 @@ def make_batch(draw: Draw) -> Batch:
         return_E=torch.tensor([0.0 if isinstance(r, Unscored) else r for r in returns], dtype=torch.float64),
         weight_E=torch.ones(B, dtype=torch.float64),
         cut_E=torch.zeros(B, dtype=torch.bool),
+        parts_EK=torch.zeros(B, 1, dtype=torch.float64),
+        part_weight_K=torch.ones(1, dtype=torch.float64),
     )
 
 
