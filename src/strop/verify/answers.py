@@ -15,6 +15,8 @@ from strop.types import Episode, Pick, Sampling, State, Stopped, Task
 from strop.verify.checks import Gap
 from strop.verify.learning import TASKS, WANTED, WORDS, chance_of, share_right
 
+Reward = Callable[[Task, Episode], float]
+
 
 class _Tasks:
     """The two tasks, again and again."""
@@ -29,13 +31,12 @@ class _Tasks:
         """Nothing is held."""
 
 
-def engaged(
-    config: Any, policy: Any, codec: Any, steps: int, seed: int, reward: Callable[[Task, Episode], float] = share_right
-) -> None:
+def engaged(config: Any, policy: Any, codec: Any, steps: int, seed: int, *rewards: Reward) -> None:
     """`steps` rounds of 16 answers to each task, of at most 3 words; or fewer, where no group can teach any more."""
+    named = {f"r{i}": (reward, 1.0) for i, reward in enumerate(rewards or (share_right,))}
     sampling = Sampling(max_tokens=3)
     algorithm = config.build(policy, sampling, 4096)
-    scene = Scene(environment=SingleTurn, rewards={"r": (reward, 1.0)}, codec=codec, context=policy.context, seed=seed)
+    scene = Scene(environment=SingleTurn, rewards=named, codec=codec, context=policy.context, seed=seed)
     engine = EmbeddedEngine(scene, LocalSampler(policy, codec.stop), sampling, 16, len(TASKS), config.extras)
     for step in range(steps):
         try:
@@ -45,8 +46,8 @@ def engaged(
         algorithm.update(collate(tuple(Pick(one) for one in episodes), policy.layout))
 
 
-def answered(config: Any, steps: int, seed: int) -> Gap:
+def answered(config: Any, steps: int, seed: int, *rewards: Reward) -> Gap:
     """How far the worse of two answers, each to be said and ended with probability 1, stays from it; 35/36 at first."""
     policy, codec = Table.Config(words=WORDS, has_end=True).build(seed)
-    engaged(config, policy, codec, steps, seed)
+    engaged(config, policy, codec, steps, seed, *rewards)
     return Gap(1.0 - min(chance_of(policy, codec, prompt, answer) for prompt, answer in WANTED.items()), 0.1)

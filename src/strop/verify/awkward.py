@@ -38,7 +38,8 @@ class Act:
 @dataclass(frozen=True, slots=True)
 class Story:
     """A pick, read slowly: its acts in order, and `behind`, where a value stands for what follows (empty: nothing
-    does). `total` is the whole episode's reward, None where it is Unscored; then the weight is 0."""
+    does). `total` is the whole episode's reward, None where it is Unscored; then the weight is 0. `gave` is what each
+    reward gave and weighs, by name; the environment's own stands without a name."""
 
     acts: list[Act]
     behind: Tokens
@@ -48,6 +49,7 @@ class Story:
     version: int
     is_cut: bool
     source: Source
+    gave: dict[str, tuple[float, float]]
 
     @property
     def after(self) -> list[Tokens]:
@@ -150,7 +152,18 @@ def read(pick: Pick) -> Story:
     behind = following[0] if following else one.final if one.end is End.TRUNCATED else ()
     weight = pick.weight if is_scored else 0.0
     known_total = None if isinstance(total, Unscored) else total
-    return Story(acts, behind, known_total, weight, one.group, one.version, one.is_cut, one.source)
+    return Story(acts, behind, known_total, weight, one.group, one.version, one.is_cut, one.source, gave(one))
+
+
+def gave(one: Episode) -> dict[str, tuple[float, float]]:
+    """Number and weight of every reward of an episode that could be judged and that counts."""
+    if one.end is End.FAILED:
+        return {}
+    told = {"": (sum(turn.reward for turn in one.turns), 1.0)}
+    for name, part in one.parts.items():
+        if part.weight and not isinstance(part.total, Unscored):
+            told[name] = (part.total, part.weight)
+    return told
 
 
 def rewards(one: Episode, first: int, last: int) -> list[float]:

@@ -95,6 +95,20 @@ def check_correction_kinds() -> Iterator[Gap]:
         yield Gap(relative(expected(tree, mu, rewards, correction), slow[name]), EXACT, name)
 
 
+def check_correction_drop_negative() -> Iterator[Gap]:
+    """Correction: without the bad answers that the learner would hardly give any more, by hand."""
+    tree, mu, rewards = mismatched(NOISE["large"])
+    own, acted = tree.logprobs(tree.distributions()), tree.logprobs(mu)
+    drifts = [(old_T - new_T).mean().item() for new_T, old_T in zip(own, acted, strict=True)]
+    score, probs = tree.score(), tree.probabilities(mu).tolist()
+    for max_drift in (0.0, 0.3, 5.0):
+        slow = torch.zeros_like(score[0])
+        for p, reward, drift, s in zip(probs, rewards, drifts, score, strict=True):
+            slow += 0.0 if reward < 0 and drift > max_drift else p * reward * s
+        correction = Correction(level="sequence", kind="drop_negative", max_drift=max_drift)
+        yield Gap(relative(expected(tree, mu, rewards, correction), slow), EXACT, f"above {max_drift:g} nats a token")
+
+
 def check_effective_sample_size() -> Iterator[Gap]:
     """Correction: the effective sample size (sum w)^2 / (N sum w^2), by hand."""
     # ratios 3, 1 and .5: 4.5^2 / (3 * 10.25) = 27 / 41; e^800 is no float, and leaves one sample of two

@@ -12,6 +12,7 @@ from torch import Tensor
 from strop.algorithms.cispo import CISPO
 from strop.algorithms.dapo import DAPO
 from strop.algorithms.distillation import Distillation
+from strop.algorithms.dppo import DPPO
 from strop.algorithms.dr_grpo import DrGRPO
 from strop.algorithms.grpo import GRPO
 from strop.algorithms.gspo import GSPO
@@ -29,7 +30,7 @@ from strop.verify.awkward import SAMPLING, Story, picks, stories
 from strop.verify.checks import Gap
 from strop.verify.chunked import REFERENCE, START, Chunked
 from strop.verify.slow_gradients import Flag, Lists, Opinion, Opinions, Rules, Term, kl_of, logprobs, slow_updates
-from strop.verify.slow_terms import by_answer, by_token, plain, stopped
+from strop.verify.slow_terms import by_answer, by_token, plain, stopped, within
 from strop.verify.slowly import MICRO, OPTIMIZER, agree
 
 FRESH = {
@@ -42,6 +43,9 @@ FRESH = {
     "nothing": Rules(),
     "tokens masked": Rules(correction=Correction(kind="mask", floor=0.5, cap=1.6)),
     "whole answers": Rules(correction=Correction(level="sequence", cap=1.3)),
+    "bad answers that drifted dropped": Rules(
+        correction=Correction(level="sequence", kind="drop_negative", max_drift=0.2)
+    ),
 }
 """Options of methods of one step a batch."""
 AGAIN = {
@@ -138,6 +142,20 @@ def check_cispo_updates() -> Iterator[Gap]:
     opinions = slow_opinions.of_groups(slow_opinions.token_mean)
     cases = flagged({"nothing": Rules()} | AGAIN, ("policy/ratio_outside", lambda r, a: r < 0.9 or r > 1.05))
     yield from against(CISPO, opinions, term, cases, floor=0.9, cap=1.05)
+
+
+def check_dppo_updates() -> Iterator[Gap]:
+    """DPPO: its slow reference through awkward episodes that another policy sampled."""
+    opinions = slow_opinions.of_groups(slow_opinions.token_mean)
+    for name, rules in ({"nothing": Rules()} | AGAIN).items():
+        divergence, delta = ("kl", 0.03) if rules.entropy or rules.epochs == 1 else ("tv", 0.1)
+        config = DPPO.Config(
+            optimizer=OPTIMIZER, kl=rules.kl, entropy=rules.entropy, epochs=rules.epochs,
+            divergence=divergence, delta=delta,
+        )  # fmt: skip
+        term, also = within(divergence, delta)
+        anchored = replace(rules, correction=None, to_sampler=True)
+        yield one_case(config, opinions, term, anchored, f"{name}, {divergence}", also=also)
 
 
 def check_sapo_updates() -> Iterator[Gap]:

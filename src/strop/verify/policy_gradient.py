@@ -6,7 +6,7 @@ import math
 import statistics
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -23,6 +23,8 @@ from strop.verify.tree import Tree, ascent, cosine, expected_ascent, relative, t
 
 EXACT = 1e-10
 MAX_TOKENS = 5
+R = TypeVar("R")
+"""What a sequence is paid: a number, or one for each of several rewards."""
 
 
 def build(kind: Any, tree: Tree, **fields: Any) -> Any:
@@ -39,7 +41,7 @@ def rewards_of(tree: Tree, seed: int = 7) -> list[float]:
 
 
 def slow_reference(
-    tree: Tree, rewards: Sequence[float], size: int, advantages: Callable[[list[float]], list[float]], by_length: bool
+    tree: Tree, rewards: Sequence[R], size: int, advantages: Callable[[list[R]], list[float]], by_length: bool
 ) -> Tensor:
     """sum over groups of P(group) * (1/G) sum_i A_i grad log pi(y_i), in plain loops; `by_length` divides by L_i."""
     score = tree.score()

@@ -1,4 +1,4 @@
-"""DAPO, GSPO, CISPO and SAPO: their formulas in plain loops, over all groups and through several epochs.
+"""DAPO, GSPO, CISPO, SAPO and DPPO: their formulas in plain loops, over all groups and through several epochs.
 
 With one epoch every ratio is 1 and only advantages and means are seen; the epochs after it see the ratios and clips.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -14,6 +15,7 @@ from torch import Tensor
 
 from strop.algorithms.cispo import CISPO
 from strop.algorithms.dapo import DAPO
+from strop.algorithms.dppo import DPPO
 from strop.algorithms.gspo import GSPO
 from strop.algorithms.sapo import SAPO
 from strop.optimizer import SGD, AdamW
@@ -21,7 +23,9 @@ from strop.types import Pick, Sampling
 from strop.verify.answers import answered
 from strop.verify.checks import Gap
 from strop.verify.clipping import PPO, RATIOS, against
+from strop.verify.episodes import batch_of, episode, turn
 from strop.verify.policy_gradient import EXACT, MAX_TOKENS, normalised, rewards_of, slow_reference
+from strop.verify.slow_terms import kept
 from strop.verify.tree import Tree, ascent, expected_ascent, flat, relative, set_weights, table_tree
 
 HIGHER = {1.0: (0.25, 0.5, 0.79, 0.81, 1.0, 1.19, 1.21, 0.0, 0.0, 0.0), -1.0: PPO[-1.0]}
@@ -184,6 +188,48 @@ def check_sapo_epochs() -> Gap:
     return _over_epochs(SAPO, term, by_token=False, tau_positive=1.0, tau_negative=2.0)
 
 
+def check_dppo() -> Iterator[Gap]:
+    """DPPO: normalised returns under a mean over tokens, over every group."""
+    yield from _expected(DPPO)
+
+
+MOVES = ((0.01, 0.02), (0.5, 0.69), (0.5, 0.71), (0.5, 0.29), (0.99, 0.8), (0.99, 0.7), (0.2, 1.0), (1.0, 0.75))
+"""From which probability to which a token has moved."""
+
+
+def check_dppo_region() -> Iterator[Gap]:
+    """DPPO: its weight is the ratio to the sampler, and 0 outside of the region."""
+    batch = batch_of(*(episode(turn((1,), (2,), (math.log(mu),)), id=f"{mu}-{pi}") for mu, pi in MOVES))
+    to_B1 = torch.tensor([[math.log(pi)] for _, pi in MOVES], dtype=torch.float64)
+    for divergence, delta in (("tv", 0.2), ("tv", 1.0), ("kl", 0.05)):
+        loss = moving(DPPO, table_tree(3, 2), divergence=divergence, delta=delta).loss
+        for advantage in (1.0, -1.0):
+            logprobs_BT = torch.where(batch.action_BT, to_B1, 0.0)
+            logprobs_BT.requires_grad_()
+            ones_BT = batch.action_BT.double()
+            value, _ = loss(batch, logprobs_BT, torch.zeros_like(ones_BT), advantage * ones_BT, ones_BT)
+            (gradient_BT,) = torch.autograd.grad(value, logprobs_BT)
+            got = (-gradient_BT[batch.action_BT] / advantage).tolist()
+            wanted = [pi / mu * kept(mu, pi, advantage, divergence, delta) for mu, pi in MOVES]
+            worst = max(abs(a - b) for a, b in zip(got, wanted, strict=True))
+            yield Gap(worst, 1e-12, f"{divergence}, delta {delta:g}, A = {advantage:+g}")
+
+
+def check_dppo_epochs() -> Iterator[Gap]:
+    """DPPO: four epochs of its formula in plain loops."""
+    for divergence, delta in (("tv", 0.05), ("kl", 0.005)):
+
+        def term(
+            new: Tensor, old: Tensor, advantage: float, divergence: str = divergence, delta: float = delta
+        ) -> Tensor:
+            moved = zip(old.exp().tolist(), new.detach().exp().tolist(), strict=True)
+            stays = torch.tensor([float(kept(mu, pi, advantage, divergence, delta)) for mu, pi in moved]).double()
+            return -advantage * (stays * (new - old).exp()).sum()
+
+        gap = _over_epochs(DPPO, term, by_token=True, divergence=divergence, delta=delta)
+        yield replace(gap, case=divergence)
+
+
 def _expected_as_grpo(kind: Any) -> Iterator[Gap]:
     tree = table_tree(3, 2, seed=6)
     rewards = rewards_of(tree)
@@ -206,6 +252,11 @@ def learn_gspo(seed: int) -> Gap:
 def learn_cispo(seed: int) -> Gap:
     """CISPO: both answers, and the end behind them, with probability 1, through four epochs a batch."""
     return answered(CISPO.Config(optimizer=AdamW(lr=0.05), epochs=4), 40, seed)
+
+
+def learn_dppo(seed: int) -> Gap:
+    """DPPO: both answers, and the end behind them, with probability 1, through four epochs a batch."""
+    return answered(DPPO.Config(optimizer=AdamW(lr=0.05), epochs=4), 40, seed)
 
 
 def learn_sapo(seed: int) -> Gap:

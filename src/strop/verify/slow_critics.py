@@ -166,7 +166,7 @@ def slow_updates(
             white = [[(a - middle) / (spread + 1e-8) for a in one] for one in seen.advantages]
             seen = Seen(seen.values, white, seen.targets)
             metrics["policy/kl_weight"] = slow.weight
-        factors, said = corrected(some, old, weights_of(some), actor.correction)
+        factors, said = corrected(some, old, weights_of(some), seen.advantages, actor.correction)
         metrics |= said
         if actor.kl.weight:
             metrics["policy/kl"] = kl_of(some, ref, weights_of(some))

@@ -41,7 +41,8 @@ Flag = Callable[[float, float], bool]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """What a method is configured with beside its own fields; `flag` is a metric over its ratios and advantages."""
+    """What a method is configured with beside its own fields; `flag` is a metric over its ratios and advantages, and
+    `to_sampler` takes the ratios to what was recorded in place of the learner's own."""
 
     kl: KL = NO_KL
     entropy: float = 0.0
@@ -49,6 +50,7 @@ class Rules:
     epochs: int = 1
     flag: tuple[str, Flag] | None = None
     opinion: str = "advantage"
+    to_sampler: bool = False
 
 
 def slow_updates(
@@ -60,7 +62,7 @@ def slow_updates(
         old = logprobs(own, some)
         ref = logprobs(reference, some)
         opinion = opinions(some, penalties(own, reference, some, ref, rules.kl))
-        factors, metrics = corrected(some, old, opinion.weights, rules.correction)
+        factors, metrics = corrected(some, old, opinion.weights, opinion.advantages, rules.correction)
         if rules.kl.weight:
             metrics["policy/kl"] = kl_of(some, ref, opinion.weights)
         ratios: list[tuple[float, float]] = []
@@ -73,7 +75,8 @@ def slow_updates(
                 probs_TV = own.distributions(prefixes(story), SAMPLING)
                 new_T, entropy_T = taken(probs_TV, story).log(), -(probs_TV * probs_TV.log()).sum(dim=1)
                 advantage_T = tensor(opinion.advantages[i])
-                loss_T, ratio_T = term(new_T, tensor(old[i]), advantage_T)
+                before = [act.acted for act in story.acts] if rules.to_sampler else old[i]
+                loss_T, ratio_T = term(new_T, tensor(before), advantage_T)
                 pulled_T = kl_loss(rules.kl, new_T, tensor(old[i]), tensor(ref[i]), probs_TV, reference, story)
                 weight_T = tensor(opinion.shares[i]) * tensor(factors[i])
                 loss = loss + (weight_T * (loss_T + pulled_T - rules.entropy * entropy_T)).sum()
@@ -158,7 +161,7 @@ def kl_of(some: Sequence[Story], ref: Lists, weights: list[float]) -> float:
 
 
 def corrected(
-    some: Sequence[Story], old: Lists, weights: list[float], correction: Correction | None
+    some: Sequence[Story], old: Lists, weights: list[float], advantages: Lists, correction: Correction | None
 ) -> tuple[Lists, dict[str, float]]:
     """The factor on every act's loss, and what is said of it."""
     if correction is None:
@@ -167,10 +170,12 @@ def corrected(
     factors, whole = [], []
     for i, story in enumerate(some):
         ratios = [math.exp(own - act.acted) for own, act in zip(old[i], story.acts, strict=True)]
+        drift = mean([-math.log(ratio) for ratio in ratios])
         if correction.level == "sequence":
             ratios = [math.prod(ratios)] * len(ratios)
         is_old = correction.max_staleness is not None and story.version < newest - correction.max_staleness
-        factors.append([0.0 if is_old else bounded(ratio, correction) for ratio in ratios])
+        found = [bounded(ratio, drift, a, correction) for ratio, a in zip(ratios, advantages[i], strict=True)]
+        factors.append([0.0] * len(found) if is_old else found)
         if weights[i] > 0 and ratios:
             whole += ratios if correction.level == "token" else ratios[:1]
     effective = math.fsum(whole) ** 2 / (len(whole) * math.fsum(ratio**2 for ratio in whole))
@@ -178,8 +183,10 @@ def corrected(
     return factors, {"correction/ess": effective, "correction/weight": mean(said)}
 
 
-def bounded(ratio: float, correction: Correction) -> float:
-    """Truncated at the cap, or masked outside of floor and cap."""
+def bounded(ratio: float, drift: float, advantage: float, correction: Correction) -> float:
+    """Truncated at the cap, masked outside of floor and cap, or dropped where a bad answer has drifted."""
+    if correction.max_drift is not None:
+        return 0.0 if advantage < 0 and drift > correction.max_drift else 1.0
     if correction.kind == "truncate":
         return min(ratio, correction.cap)
     return ratio if correction.floor <= ratio <= correction.cap else 0.0

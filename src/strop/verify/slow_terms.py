@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -53,3 +54,33 @@ def stopped(low: float, high: float, dual: float | None = None) -> tuple[str, Fl
     """The acts whose gradient the clip takes away."""
     top = math.inf if dual is None else dual
     return "policy/clip_active", lambda r, a: (r > 1 + high and a > 0) or ((r < 1 - low or r > top) and a < 0)
+
+
+def kept(mu: float, pi: float, advantage: float, divergence: str, delta: float) -> bool:
+    """Whether DPPO still learns from a token, case by case."""
+    if divergence == "tv":
+        far = abs(pi - mu)
+    elif mu < 1.0 and pi == 1.0:
+        far = math.inf
+    else:
+        far = mu * math.log(mu / pi) + ((1 - mu) * math.log((1 - mu) / (1 - pi)) if mu < 1.0 else 0.0)
+    return far <= delta or (pi < mu if advantage > 0 else pi > mu)
+
+
+def within(divergence: str, delta: float) -> tuple[Term, Callable[[], dict[str, float]]]:
+    """DPPO's loss, and the share of acts that it left out since this was last asked."""
+    seen: list[bool] = []
+
+    def term(new_T: Tensor, mu_T: Tensor, advantage_T: Tensor) -> tuple[Tensor, Tensor]:
+        moved = zip(mu_T.exp().tolist(), new_T.detach().exp().tolist(), advantage_T.tolist(), strict=True)
+        stays = [kept(mu, pi, advantage, divergence, delta) or advantage == 0.0 for mu, pi, advantage in moved]
+        seen.extend(not one for one in stays)
+        ratio_T = (new_T - mu_T).exp()
+        return -advantage_T * ratio_T * torch.tensor(stays, dtype=torch.float64), ratio_T
+
+    def masked() -> dict[str, float]:
+        share = sum(seen) / len(seen)
+        seen.clear()
+        return {"policy/masked": share}
+
+    return term, masked
