@@ -120,8 +120,8 @@ class TrainConfig:
     # ------------------------------------------------------------ resolving
 
     def resolve(self) -> TrainConfig:
-        """The config of the same run with nothing left open: data read, policy a Config, rewards named and weighted, threads counted,
-        the computing type chosen.
+        """The config of the same run with nothing left open: data read, policy a Config, rewards named and weighted,
+        threads counted, the computing type chosen.
 
         Raises ValueError for what cannot run: no task, no reward, a contradiction.
         """
