@@ -36,7 +36,7 @@ def is_tabular(kind: Any) -> bool:
 
 def is_off_policy(kind: Any) -> bool:
     """It bootstraps from action values, learns from anybody's actions and needs no log-probs of them."""
-    return getattr(kind.Config(), "off_policy", False)
+    return bool(kind.Config().off_policy)
 
 
 GRADIENT = [kind for kind in algorithms() if not is_tabular(kind)]

@@ -46,8 +46,8 @@ def whole(batch: Batch, micro_tokens: int, read: Callable[[Batch], Tensor], keep
     Where episodes stay whole, the slot where a truncated one is bootstrapped is read even in a row of its own.
     """
     whole_N = torch.zeros(batch.tokens_BT.numel(), dtype=torch.float64)
-    for micro, slots_bt in batch.split(micro_tokens, keep):
-        whole_N[slots_bt.flatten()] = read(micro).double().flatten()
+    for micro, slot_bt in batch.split(micro_tokens, keep):
+        whole_N[slot_bt.flatten()] = read(micro).double().flatten()
     return whole_N.view_as(batch.tokens_BT)
 
 

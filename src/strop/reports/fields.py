@@ -42,20 +42,19 @@ def fields_of(config: Any) -> list[Field]:
 
 
 def meanings(kind: type) -> dict[str, str]:
-    """What a class and those that it inherits from say of its fields in the tables of their docstrings:
-    `name  what it means`, further lines indented."""
+    """What a class says of its fields in the table of its docstring, after what those say whose fields it inherits."""
     names = {f.name for f in dataclasses.fields(kind)}
     found: dict[str, str] = {}
-    for base in reversed(kind.__mro__):
-        found |= _table(base.__doc__ or "", names)
+    for one in reversed(kind.__mro__):
+        found |= _table(one.__doc__ or "", names)
     return found
 
 
-def _table(docstring: str, names: set[str]) -> dict[str, str]:
-    """The rows of these names."""
+def _table(text: str, names: set[str]) -> dict[str, str]:
+    """Rows of `name  what it means`, further lines indented."""
     found: dict[str, str] = {}
     last: list[str] = []
-    for line in inspect.cleandoc(docstring).split("\n"):
+    for line in inspect.cleandoc(text).split("\n"):
         row = _ROW.fullmatch(line)
         if row and set(row[1].split(", ")) <= names:
             last = row[1].split(", ")
