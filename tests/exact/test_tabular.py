@@ -126,7 +126,7 @@ def test_sarsa_leaves_a_decision_without_a_next_action_alone() -> None:
     policy, algorithm = learner(SARSA)
     update = algorithm.update(walk(next_action=0, end=End.TRUNCATED))
     assert policy.weight[policy.row(NEXT), 0].item() == 3.0
-    assert algorithm.book.visits_RV.sum().item() == 1
+    assert algorithm.tables[0].visits_RV.sum().item() == 1
     assert update.metrics["q/error_mean"].count == 1
     for kind in (ExpectedSARSA, QLearning):  # these need none: r + .5 max Q(S) with Q(S, 1) = 6 by now
         policy, algorithm = learner(kind)
@@ -180,9 +180,9 @@ def test_the_maximum_of_noisy_means_is_biased_and_double_q_is_not() -> None:
 def test_double_q_corrects_both_tables_equally_often() -> None:
     policy, algorithm = learner(DoubleQ)
     algorithm.update(batch_of(*(episode(turn(S, (1,), reward=float(r))) for r in range(6)), layout="per_turn"))
-    first, second = algorithm.books
+    first, second = algorithm.tables
     assert first.visits_RV.sum().item() == second.visits_RV.sum().item() == 3
-    assert [book.number_RV[policy.row(S), 1].item() for book in algorithm.books] == [4.0, 5.0]  # rate 1: the last
+    assert [table.q_RV[policy.row(S), 1].item() for table in algorithm.tables] == [4.0, 5.0]  # rate 1: the last
     assert policy.weight[policy.row(S), 1].item() == 4.5
 
 
