@@ -12,7 +12,7 @@ WORKERS ?= 2
 CODE := src tests benchmarks tools docs/methods/examples
 FAST := not slow and not model and not crash and not learning and not matrix
 
-.PHONY: demo test test-ci test-slow test-lowest mutants check check-static format docs bench bench-peers bench-control bench-frontier clean
+.PHONY: demo test test-ci test-slow test-lowest mutants check check-static hooks format docs bench bench-peers bench-control bench-frontier clean
 
 demo: $(VENV)/demo.done ## the main job: a real language model gets better at writing tiny stories
 	$(BIN)/strop models get smollm2
@@ -43,6 +43,9 @@ check-static: $(VENV)/dev.done
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python tools/method_pages.py --check
+
+hooks: $(VENV)/dev.done ## from now on `make check-static` runs before each commit
+	$(BIN)/pre-commit install
 
 format: $(VENV)/dev.done
 	$(BIN)/ruff format $(CODE)

@@ -1,4 +1,4 @@
-"""How often the intervals of strop.evaluate hold the true mean: the tables of docs/decisions/0015-intervals.md.
+"""How often the intervals of strop.evaluate hold the true mean; docs/decisions/0015-intervals.md quotes it.
 
 python tools/interval_coverage.py
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 EVERY = "from exact.learners import"
 """What a test file says that takes every algorithm of the folder."""
+SHARED = ("strop.batch", "strop.learners.")
+"""What algorithms import: a test of one of them may tell something of it."""
 BY_FOLDER = ("strop.planning.", "strop.memory.")
 """Folders small enough that a test of one file may tell something of all others."""
 OTHERWISE = ("tests/faults", "tests/learning", "tests/unit/cli", "tests/unit/verify")
@@ -36,7 +38,7 @@ def tests_of(module: str) -> list[str]:
     """The test files that fit a module: those that name it, its class or an algorithm that needs it, and those that
     take every algorithm."""
     stem, files = module.rpartition(".")[2], set()
-    names = {module} | (users(module) if module.count(".") == 1 else set())
+    names = {module} | (users(module) if module.startswith(SHARED) else set())
     if module.startswith(BY_FOLDER):
         names.add(module.rpartition(".")[0])
     named = re.compile("|".join(rf"\balgorithms\.{name}\b" for name in classes(module)) or "(?!)")

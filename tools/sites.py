@@ -16,8 +16,8 @@ from plant import Mutant, plant
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src"
-ROOMS = ("algorithms", "functional", "planning", "memory")
-ALONE = ("actor_critic", "batch", "readings", "scoring", "tabular")
+ROOMS = ("algorithms", "learners", "functional", "planning", "memory")
+ALONE = ("batch",)
 """What several algorithms share and no folder holds."""
 EQUIVALENT = Path(__file__).with_name("equivalent_mutants.toml")
 

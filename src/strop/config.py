@@ -120,8 +120,8 @@ class TrainConfig:
     # ------------------------------------------------------------ resolving
 
     def resolve(self) -> TrainConfig:
-        """The same run with nothing left open: data read, policy a Config, rewards named and weighted, threads counted,
-        the computing type chosen.
+        """The config of the same run with nothing left open: data read, policy a Config, rewards named and weighted,
+        threads counted, the computing type chosen.
 
         Raises ValueError for what cannot run: no task, no reward, a contradiction.
         """
@@ -159,7 +159,7 @@ class TrainConfig:
 
     @property
     def reads(self) -> str:
-        """From what this run learns: as its algorithm says, but played episodes where the tasks hold them."""
+        """What this run learns from: what its algorithm says, or played episodes where the tasks hold them."""
         is_played = self.algorithm.reads == "tasks" and any(map(playing.is_played, self.tasks))
         return playing.EPISODES if is_played else self.algorithm.reads
 

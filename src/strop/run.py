@@ -18,9 +18,9 @@ from strop.batch import collate
 from strop.compute.allocator import kept_memory
 from strop.config import TrainConfig
 from strop.data.written import written
-from strop.functional.reading import read_after_last
+from strop.functional.value_slots import add_last_value_slots
 from strop.home import opened_home, removed_if_never_saved
-from strop.learners.preference import text_scores
+from strop.learners.values import text_scores
 from strop.loop import loop
 from strop.reports import preflight
 from strop.reports.plan import Plan, make_plan
@@ -113,7 +113,7 @@ class Run:
             return []
         batch = collate(tuple(Pick(episode) for episode in episodes), policy.layout)
         with torch.no_grad():
-            return text_scores(policy, read_after_last(batch)).tolist()
+            return text_scores(policy, add_last_value_slots(batch)).tolist()
 
     def _read_only(self) -> tuple[Policy, Codec]:
         """The policy and its codec, loaded beside a run that may be training: its threads and recipe stay."""

@@ -19,7 +19,7 @@ def __dir__() -> list[str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Linear:
-    """From `start` at step 0 in a straight line to `end` at step `steps`; then it stays.
+    """A straight line from `start` at step 0 to `end` at step `steps`; then it stays.
 
     start  the number at step 0
     end    the number at step `steps`

@@ -30,20 +30,17 @@ from strop.rollout.play import Scene, play
 from strop.samplers.local import LocalSampler
 from strop.types import Pick, Sampling, Task
 from strop.verify.actor_critic import random_rewards, valued_tree
-from strop.verify.corrections import KINDS, NOISE, by_hand, expected, mismatched
+from strop.verify.corrections import NOISE, by_hand, mismatched
 
 pytestmark = pytest.mark.matrix
 
 
 @pytest.mark.parametrize("noise", NOISE)
-def test_each_correction_is_what_it_says_and_only_the_sequence_ratio_is_unbiased(noise: str) -> None:
+def test_by_hand_only_the_sequence_ratio_is_unbiased(noise: str) -> None:
+    # of the slow references; that each correction equals its own is a row of strop verify
     tree, mu, rewards = mismatched(NOISE[noise])
     true = tree.true_gradient(rewards)
-    bias = {}
-    for name, slow in by_hand(tree, mu, rewards).items():
-        bias[name] = relative(slow, true)
-        if name in KINDS:
-            assert relative(expected(tree, mu, rewards, KINDS[name]), slow) < 1e-12, name
+    bias = {name: relative(slow, true) for name, slow in by_hand(tree, mu, rewards).items()}
     assert bias["sequence"] < 1e-12
     for name in ("none", "token", "token TIS 2", "token IcePop .5 to 5", "prefix", "length-normalised"):
         assert bias[name] > 5e-3, name

@@ -1,4 +1,4 @@
-"""Where exact-gradient training ends: the optimum of KL-regularised RL, and what other KL choices reach instead."""
+"""Where exact-gradient training of a bandit ends: at the Boltzmann policy, and what other KL choices reach instead."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from exact.tree import Tree, ascent, built_at, expected_ascent, random_weights, set_weights, table_tree
+from exact.tree import Tree, ascent, expected_ascent, set_weights
 from strop.algorithms.grpo import GRPO
 from strop.algorithms.reinforce import REINFORCE
 from strop.algorithms.rloo import RLOO
@@ -15,7 +15,7 @@ from strop.functional.divergences import KL
 from strop.optimizer import SGD
 from strop.policies.table import Table
 from strop.types import Pick, Sampling
-from strop.verify.optimum import natural_step, optimum
+from strop.verify.optimum import natural_step
 
 REF, REWARD = (0.5, 0.3, 0.2), (1.0, 0.0, 0.5)
 
@@ -109,40 +109,3 @@ def test_bandit_grpo_in_a_large_group_stands_still_at_the_point_of_the_populatio
         group = [Pick(one) for one, n in zip(episodes, counts, strict=True) for _ in range(n)]
         still[counts] = float(ascent(tree, algorithm, group).norm())
     assert still[842, 73, 85] < 2e-3 < 50 * 2e-3 < still[684, 151, 165]
-
-
-def test_the_gradient_is_zero_at_the_kl_regularised_optimum() -> None:
-    tree, beta = table_tree(3, 2, seed=0), 0.5
-    reference = random_weights(tree.policy, seed=1)
-    rewards = random_weights(tree.policy, seed=2)[: len(tree.sequences)].tolist()
-    best, _ = optimum(tree, reference, rewards, beta)
-    plain = REINFORCE.Config(optimizer=SGD(lr=1.0), kl=KL(weight=beta), baseline_decay=None)
-    group = RLOO.Config(optimizer=SGD(lr=1.0), kl=KL(weight=beta))
-    forward = RLOO.Config(optimizer=SGD(lr=1.0), kl=KL(weight=beta, placement="loss", estimator="k3"))
-    for config, size, is_zero in ((plain, 1, True), (group, 2, True), (forward, 2, False)):
-        algorithm = built_at(tree, reference, lambda c=config: c.build(tree.policy, Sampling(), 4096))
-        set_weights(tree.policy, best)
-        norm = float(expected_ascent(tree, algorithm, rewards, size).norm())
-        assert norm < 1e-14 if is_zero else norm > 1e-2
-
-
-def test_exact_steps_reach_the_kl_regularised_optimum() -> None:
-    # every sequence once, weighted by its probability: one update is one exact gradient step on J = E r - beta KL
-    tree, beta = table_tree(3, 3, seed=0), 0.5
-    reference = random_weights(tree.policy, seed=1)
-    rewards = random_weights(tree.policy, seed=2)[: len(tree.sequences)].tolist()
-    best, value = optimum(tree, reference, rewards, beta)
-    config = REINFORCE.Config(optimizer=SGD(lr=1.0), kl=KL(weight=beta), baseline_decay=None)
-    algorithm = built_at(tree, reference, lambda: config.build(tree.policy, Sampling(), 4096))
-    set_weights(tree.policy, best)
-    target = tree.probabilities(tree.distributions()).detach()
-    set_weights(tree.policy, reference)
-    ref = tree.probabilities(tree.distributions()).detach()
-    for _ in range(50):
-        probs = tree.probabilities(tree.distributions()).tolist()
-        picks = [Pick(one, weight=len(probs) * p) for one, p in zip(tree.episodes(rewards), probs, strict=True)]
-        natural_step(tree, ascent(tree, algorithm, picks), 1.0)
-    probs_ = tree.probabilities(tree.distributions()).detach()
-    kl = float((probs_ * (probs_ / ref).log()).sum())
-    assert float((probs_ * (probs_ / target).log()).sum()) < 1e-12
-    assert -1e-12 <= value - (float(probs_ @ torch.tensor(rewards, dtype=torch.float64)) - beta * kl) < 1e-12

@@ -43,28 +43,6 @@ def test_a_few_simulations_by_hand() -> None:
     assert root.q_V(0.0).tolist() == [0.0, 1.0, 2.0]
 
 
-@pytest.mark.parametrize("seed", range(10))
-def test_mean_backup_of_exact_leaves_chooses_the_best_token(seed: int) -> None:
-    task, policy = problem(horizon=3, seed=seed), table(seed, scale=0.3)
-    best = optimal_values(tree(seed, scale=0.3), task.reward)
-    search = TreeSearch(TreeSearch.Config(num_simulations=300), policy, task, best.value.__getitem__)
-    root = search.search()
-    assert root.visits_V.sum() == 300
-    assert int(root.visits_V.argmax()) == int(best.q[()].argmax())
-    assert task.reward(search.decode()) == best.value[()]
-
-
-@pytest.mark.parametrize("seed", range(10))
-def test_maximum_backup_of_exact_leaves_has_the_exact_values(seed: int) -> None:
-    task, policy = problem(seed=seed), table(seed, 3, 4)
-    best = optimal_values(tree(seed, 3, 4), task.reward)
-    config = TreeSearch.Config(num_simulations=100, max_weight=1.0)
-    root = TreeSearch(config, policy, task, best.value.__getitem__).search()
-    assert int(root.visits_V.argmax()) == int(best.q[()].argmax())
-    tried_V = root.visits_V > 0
-    assert np.abs(root.q_V(1.0) - best.q[()].numpy())[tried_V].max() == 0.0
-
-
 @pytest.mark.parametrize("seed", range(3))
 def test_rollouts_reach_the_optimal_value(seed: int) -> None:
     task, policy = problem(seed=seed), table(seed, 3, 4, scale=0.3)
@@ -91,15 +69,6 @@ def test_a_critic_is_read_behind_the_prefix() -> None:
     assert {prefix: leaf(prefix) for prefix in value} == value
     with pytest.raises(ValueError, match=r"policy.value_head=true"):
         critic_values(table(0, 3, 4), task)
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_a_critic_of_exact_values_finds_the_best_completion(seed: int) -> None:
-    task, policy = problem(horizon=3, seed=seed), table(seed, scale=0.3)
-    best = optimal_values(tree(seed, scale=0.3), task.reward)
-    leaf = critic_values(valued(policy, best.value), task)
-    search = TreeSearch(TreeSearch.Config(num_simulations=300), policy, task, leaf)
-    assert task.reward(search.decode()) == best.value[()]
 
 
 @pytest.mark.parametrize("kind", ["gpt2", "llama"])

@@ -18,18 +18,13 @@ from strop.planning.enumeration import enumerate_sequences, mean_values, optimal
 from strop.planning.evaluation import policy_values
 from strop.planning.value_iteration import iterate_values
 from strop.samplers.local import LocalSampler
-from strop.types import Sampling, Tokens
+from strop.types import Sampling
 from strop.verify.planned import PROMPT, STOP, grow, rewards, table, tree
-from strop.verify.searching import DRAWN, PAID, first_best, rarely_ending, slow_beam
+from strop.verify.searching import rarely_ending, slow_beam
 
 pytestmark = pytest.mark.matrix
 
 J_STAR = 0.6854339889623545  # beta ln Z of reference seed 1, reward seed 7, beta .5, computed apart from this library
-
-
-def below(found: dict[Tokens, float], prefix: Tokens) -> dict[Tokens, float]:
-    """The completions that begin so."""
-    return {y: value for y, value in found.items() if y[: len(prefix)] == prefix}
 
 
 # ------------------------------------------------------------ enumeration
@@ -68,26 +63,6 @@ def test_too_many_completions_are_refused() -> None:
 
 
 # ------------------------------------------------------------ values of prefixes
-
-
-def test_optimal_values_are_the_best_that_can_be_written() -> None:
-    reward = rewards(7, 4, 4)
-    values = optimal_values(tree(0, 4, 4), reward.__getitem__)
-    assert len(values.value) == 40
-    for prefix, value in values.value.items():
-        assert value == max(below(reward, prefix).values())
-        assert values.q[prefix].tolist() == [max(below(reward, (*prefix, v)).values()) for v in range(4)]
-
-
-def test_mean_values_are_conditional_expectations() -> None:
-    reward, found = rewards(7, 4, 4), tree(0, 4, 4)
-    values = mean_values(found, reward.__getitem__)
-    probs = {y: math.exp(logprob) for y, logprob in found.sequences.items()}
-    for prefix, value in values.value.items():
-        mass = math.fsum(below(probs, prefix).values())
-        assert value == pytest.approx(
-            math.fsum(p * reward[y] for y, p in below(probs, prefix).items()) / mass, abs=1e-13
-        )
 
 
 def test_the_tables_of_a_text_problem_have_the_same_values() -> None:
@@ -172,12 +147,6 @@ def test_the_bound_is_an_equality_only_without_atoms() -> None:
     assert best_of_n_kl(uniform, order, 4) == pytest.approx(best_of_n_bound(4), abs=1e-4)
 
 
-@pytest.mark.parametrize("n", [1, 2, 3, 4])
-def test_best_of_n_is_the_distribution_of_the_first_best_of_n_draws(n: int) -> None:
-    distribution = best_of_n_distribution(torch.tensor(DRAWN, dtype=torch.float64), torch.tensor(PAID), n).tolist()
-    assert distribution == pytest.approx(first_best(DRAWN, PAID, n), abs=1e-15)
-
-
 def test_sampled_best_of_n_follows_the_distribution() -> None:
     policy, reward, found = table(1), rewards(7), tree(1)
     probs_Y = best_of_n_distribution(found.logprobs_Y.exp(), found.rewards_Y(reward.__getitem__), 3).tolist()
@@ -212,11 +181,9 @@ def test_best_of_n_keeps_the_first_of_equals() -> None:
 
 
 @pytest.mark.parametrize("power", [0.0, 0.5, 1.0])
-def test_a_wide_beam_is_exact(power: float) -> None:
+def test_a_beam_tells_its_logprob_and_score(power: float) -> None:
     found = tree(0, 4, 4)
     beams = beam_search(table(0, 4, 4), PROMPT, Sampling(max_tokens=4), STOP, 121, power)
-    expected = sorted(found.sequences, key=lambda y: -found.sequences[y] / len(y) ** power)
-    assert [beam.tokens for beam in beams] == expected
     for beam in beams:
         assert beam.logprob == pytest.approx(found.sequences[beam.tokens], abs=1e-14)
         assert beam.score == pytest.approx(beam.logprob / len(beam.tokens) ** power, abs=1e-15)

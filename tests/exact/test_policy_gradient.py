@@ -1,9 +1,11 @@
-"""The expected gradient of every policy-gradient algorithm, summed over every group that the policy can sample."""
+"""Expected gradients over every group that the policy can sample, beside the rows of `strop verify`.
+
+What that enumeration itself is worth, factors in closed form, biases, variances, and a real transformer.
+"""
 
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,8 +18,8 @@ from strop.algorithms.grpo import GRPO
 from strop.algorithms.reinforce import REINFORCE
 from strop.algorithms.rloo import RLOO
 from strop.policies.table import Table
-from strop.types import Episode, Part, Pick, Unscored
-from strop.verify.policy_gradient import MAX_TOKENS, build, normalised, rewards_of, slow_reference
+from strop.types import Pick, Unscored
+from strop.verify.policy_gradient import MAX_TOKENS, build, rewards_of
 
 
 def test_tree_probabilities_sum_to_one_and_the_score_has_mean_zero() -> None:
@@ -50,14 +52,6 @@ def test_true_gradient_equals_finite_differences_and_the_score_form() -> None:
         assert abs((ends[0] - ends[1]) / (2 * step) - float(gradient[index])) < 1e-8
 
 
-@pytest.mark.parametrize("temperature", [1.0, 0.7])
-def test_reinforce_without_baseline_is_the_policy_gradient(temperature: float) -> None:
-    tree = table_tree(3, 3, temperature=temperature)
-    rewards = rewards_of(tree)
-    got = expected_ascent(tree, build(REINFORCE, tree, baseline_decay=None), rewards, 1)
-    assert relative(got, tree.true_gradient(rewards)) < 1e-12
-
-
 def test_reinforce_baseline_does_not_move_the_expectation_but_its_variance() -> None:
     tree = table_tree(3, 3)
     rewards = [r + 5.0 for r in rewards_of(tree)]
@@ -81,24 +75,6 @@ def test_a_baseline_that_depends_on_the_action_is_biased() -> None:
     got = expected_ascent(tree, algorithm, [r - r / 2 for r in rewards], 1)
     assert relative(got, tree.true_gradient(rewards)) > 0.4
     assert float(expected_ascent(tree, algorithm, [0.0] * len(rewards), 1).abs().max()) == 0.0
-
-
-@pytest.mark.parametrize(("size", "vocabulary", "horizon"), [(2, 3, 2), (3, 3, 2), (2, 3, 3), (2, 2, 5)])
-def test_rloo_is_the_policy_gradient(size: int, vocabulary: int, horizon: int) -> None:
-    tree = table_tree(vocabulary, horizon, seed=2)
-    rewards = rewards_of(tree)
-    assert relative(expected_ascent(tree, build(RLOO, tree), rewards, size), tree.true_gradient(rewards)) < 1e-12
-
-
-@pytest.mark.parametrize("size", [2, 3])
-def test_dr_grpo_is_the_policy_gradient_times_a_known_factor(size: int) -> None:
-    # a sample stands in its own mean: the factor is (G - 1) / G, over the constant length
-    tree = table_tree(3, 2, seed=3)
-    rewards = rewards_of(tree)
-    got = expected_ascent(tree, build(DrGRPO, tree), rewards, size)
-    assert relative(got, (size - 1) / size * tree.true_gradient(rewards) / MAX_TOKENS) < 1e-12
-    given = expected_ascent(tree, build(DrGRPO, tree, max_tokens=2), rewards, size)
-    assert relative(given, (size - 1) / size * tree.true_gradient(rewards) / 2) < 1e-12
 
 
 @pytest.mark.parametrize("size", [2, 3, 4])
@@ -125,17 +101,6 @@ def test_grpo_on_equal_lengths_and_binary_rewards_points_along_the_gradient(size
     assert relative(got, factor * true / 2) < 1e-12
     if size < 4:  # 1/sqrt(2) and 2/sqrt(3) whatever q is, up to the 1e-4 in the denominator
         assert abs(factor - {2: 1 / math.sqrt(2), 3: 2 / math.sqrt(3)}[size]) < 4e-4
-
-
-@pytest.mark.parametrize("size", [2, 3])
-def test_grpo_equals_the_slow_reference_and_is_biased_by_length(size: int) -> None:
-    tree = table_tree(3, 3 if size == 2 else 2, seed=5)
-    rewards = rewards_of(tree)
-    got = expected_ascent(tree, build(GRPO, tree), rewards, size)
-    assert relative(got, slow_reference(tree, rewards, size, normalised, by_length=True)) < 1e-12
-    assert cosine(got, tree.true_gradient(rewards)) < 1 - 1e-6
-    binary = [float(r > 0) for r in rewards]
-    assert cosine(expected_ascent(tree, build(GRPO, tree), binary, size), tree.true_gradient(binary)) < 1 - 1e-6
 
 
 def test_grpo_favours_long_wrong_answers_and_dr_grpo_does_not() -> None:
@@ -186,36 +151,6 @@ def test_equal_rewards_give_exactly_no_gradient_despite_float_noise(kind: Any) -
     episodes = tree.episodes([0.1] * len(tree.sequences))
     moved = ascent(tree, build(kind, tree), [Pick(episodes[i % 7]) for i in range(8)])
     assert float(moved.abs().max()) == 0.0
-
-
-@pytest.mark.parametrize("discount_state", [False, True])
-def test_discount_state_is_the_factor_that_the_discounted_gradient_needs(discount_state: bool) -> None:
-    # J = E[sum_t .5^t r_t] with a reward a token. grad J needs discount^t before grad log pi (W11); without it the
-    # expectation is sum_t E[grad log pi_t G_t], which differs.
-    tree = table_tree(3, 3, seed=8)
-    generator = torch.Generator().manual_seed(3)
-    reward = {(*s, a): float(torch.randn((), generator=generator)) for s in tree.states for a in range(3)}
-
-    def with_rewards(one: Episode) -> Episode:
-        y = one.turns[0].completion.tokens
-        per_token = tuple(reward[y[: t + 1]] for t in range(len(y)))
-        return replace(one, parts={"r": Part(1.0, math.fsum(per_token), tokens=per_token)})
-
-    episodes = [with_rewards(one) for one in tree.episodes([0.0] * len(tree.sequences))]
-    algorithm = build(REINFORCE, tree, baseline_decay=None, discount=0.5, discount_state=discount_state)
-    got = sum(p * ascent(tree, algorithm, [Pick(episodes[i])]) for p, (i,) in tree.tuples(1))
-    discounted = [sum(0.5**t * reward[y[: t + 1]] for t in range(len(y))) for y in tree.sequences]
-    true = tree.true_gradient(discounted)
-    distributions = tree.distributions()
-    probs = tree.probabilities(distributions).detach()
-    usual = torch.zeros(())
-    for p, y in zip(probs, tree.sequences, strict=True):
-        for t in range(len(y)):
-            to_go = sum(0.5 ** (k - t) * reward[y[: k + 1]] for k in range(t, len(y)))
-            usual = usual + p * distributions[y[:t]][y[t]] * to_go
-    expected, other = (true, tree.gradient(usual)) if discount_state else (tree.gradient(usual), true)
-    assert relative(got, expected) < 1e-12
-    assert relative(got, other) > 1e-2
 
 
 @pytest.mark.parametrize("kind", ["gpt2", "llama"])

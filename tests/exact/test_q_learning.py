@@ -39,7 +39,7 @@ def test_the_misprinted_rule_goes_elsewhere() -> None:
     assert abs(two - 0.21978) < 1e-5
     assert abs(one - 0.11978) < 1e-5
     policy = Table(4, order=1)
-    algorithm = QLearning(QLearning.Config(rate=0.1, discount=0.9), policy)
+    algorithm = QLearning.Config(rate=0.1, discount=0.9).build(policy, Sampling(), 4096)
     algorithm.update(
         batch_of(episode(turn((2,), (1,), reward=2.0), turn((2, 1, 2), (1,), reward=2.0)), layout="per_turn")
     )
@@ -53,7 +53,7 @@ def test_a_random_reward_converges_under_a_decaying_rate_and_not_under_rate_one(
     results = {}
     for decay in (0.8, 0.0):
         policy = Table(2, order=1)
-        algorithm = QLearning(QLearning.Config(rate=1.0, rate_decay=decay, discount=0.9), policy)
+        algorithm = QLearning.Config(rate=1.0, rate_decay=decay, discount=0.9).build(policy, Sampling(), 4096)
         batch = batch_of(*(episode(turn((1,), (0,), reward=float(r))) for r in rewards), layout="per_turn")
         algorithm.update(batch)
         results[decay] = policy.weight[policy.row((1,)), 0].item()
@@ -115,7 +115,7 @@ def test_q_learning_of_several_tokens_and_a_rewritten_history() -> None:
     # tokens 3 4 in one turn: Q(9 3, 4) = r + g max Q(8), Q(9, 3) = g max Q(9 3); at rate 1 three passes carry it back
     one = episode(turn((9,), (3, 4), reward=1.0), turn((8,), (2,), reward=10.0))
     policy = Table(10)
-    algorithm = QLearning(QLearning.Config(rate=1.0, discount=0.5), policy)
+    algorithm = QLearning.Config(rate=1.0, discount=0.5).build(policy, Sampling(), 4096)
     for _ in range(3):
         algorithm.update(batch_of(one, layout="per_turn"))
     assert policy.weight[policy.row((8,)), 2].item() == 10.0
@@ -125,7 +125,7 @@ def test_q_learning_of_several_tokens_and_a_rewritten_history() -> None:
 
 def test_q_learning_leaves_unscored_episodes_alone() -> None:
     policy = Table(10)
-    QLearning(QLearning.Config(), policy).update(
+    QLearning.Config().build(policy, Sampling(), 4096).update(
         batch_of(episode(turn((9,), (3,), reward=5.0), reward=Unscored("x")), layout="per_turn")
     )
     assert float(policy.weight.detach().abs().sum()) == 0.0

@@ -1,8 +1,6 @@
-"""The sampler draws from exactly the distribution that the losses score: chi-square over all sequences."""
+"""What the sampler says of its draws; that they follow the distribution is a row of `strop verify` (sampler)."""
 
 from __future__ import annotations
-
-from collections import Counter
 
 import numpy as np
 import pytest
@@ -11,30 +9,24 @@ import torch
 from exact.tree import PROMPT, table_tree
 from strop.samplers.local import LocalSampler, draw
 from strop.types import Sampling
-from strop.verify.sampling import SAMPLINGS, chi_square_z, slow_distribution
+from strop.verify.sampling import SAMPLINGS, slow_distribution
 
 
 @pytest.mark.parametrize("distribution", SAMPLINGS.values(), ids=str)
-def test_sequences_follow_the_exact_distribution_and_carry_its_logprobs(distribution: Sampling) -> None:
+def test_sequences_carry_the_logprobs_of_the_exact_distribution(distribution: Sampling) -> None:
     tree = table_tree(3, 3, seed=0, scale=0.7)
     rows = {s: tree.policy.weight[tree.policy.contexts[PROMPT + s]].tolist() for s in tree.states}
     distributions = {s: slow_distribution(row, distribution) for s, row in rows.items()}
-    exact = {y: float(np.prod([distributions[y[:t]][y[t]] for t in range(len(y))])) for y in tree.sequences}
-    assert abs(sum(exact.values()) - 1) < 1e-12
 
-    n, rng = 4000, np.random.default_rng(1)
+    n, rng = 200, np.random.default_rng(1)
     sampling = Sampling(
         **{name: getattr(distribution, name) for name in ("temperature", "epsilon", "top_p", "top_k")}, max_tokens=3
     )
     drawn = LocalSampler(tree.policy, frozenset({0}), batch=n).sample([PROMPT] * n, sampling, [rng] * n)
-    for one in drawn[:200]:
+    for one in drawn:
         expected = [distributions[one.tokens[:t]][token] for t, token in enumerate(one.tokens)]
         assert np.exp(one.logprobs) == pytest.approx(expected, abs=1e-12)
         assert one.finish == ("stop" if one.tokens[-1] == 0 else "length")
-
-    counts = Counter(one.tokens for one in drawn)
-    assert all(exact[y] > 0 for y in counts)  # nothing outside the nucleus
-    assert chi_square_z(counts, exact, n) < 3.7
 
 
 def test_draw_inverts_the_cumulated_distribution() -> None:

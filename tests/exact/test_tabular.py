@@ -19,8 +19,6 @@ from strop.batch import collate
 from strop.policies.table import Table
 from strop.schedules import Linear
 from strop.types import Batch, End, Pick, Sampling, Task
-from strop.verify import td
-from strop.verify.checks import Gap
 
 pytestmark = pytest.mark.matrix
 
@@ -54,14 +52,6 @@ def test_expected_sarsa_of_a_target_learns_its_values_whoever_acts(target: Sampl
     got = two_words(ExpectedSARSA, 8, uniform, rate=1.0, discount=0.5, target=target)
     for place, number in got.items():
         assert number == pytest.approx((1 if "one" in place else 2) + 0.5 * value, abs=1e-6)
-
-
-def test_sarsa_reaches_the_same_values_from_samples() -> None:
-    # rate (n + 1)^-.8 after about 12 * 160 / 8 = 240 visits a pair; the spread of .5 Q(s', a') is below .5, which the
-    # last rates average to below .5 * sqrt(240^-.8 / (2 * .5)) = .056; the band is less than three of these
-    got = two_words(SARSA, 12, Sampling(epsilon=1.0, max_tokens=1), rate=1.0, rate_decay=0.8, discount=0.5)
-    for place, number in got.items():
-        assert number == pytest.approx((1 if "one" in place else 2) + 0.5 * 1.5, abs=0.15)
 
 
 def test_exploration_that_dies_out_leaves_the_optimum() -> None:
@@ -136,7 +126,7 @@ def test_sarsa_leaves_a_decision_without_a_next_action_alone() -> None:
     policy, algorithm = learner(SARSA)
     update = algorithm.update(walk(next_action=0, end=End.TRUNCATED))
     assert policy.weight[policy.row(NEXT), 0].item() == 3.0
-    assert algorithm.book.visits_RV.sum().item() == 1
+    assert algorithm.tables[0].visits_RV.sum().item() == 1
     assert update.metrics["q/error_mean"].count == 1
     for kind in (ExpectedSARSA, QLearning):  # these need none: r + .5 max Q(S) with Q(S, 1) = 6 by now
         policy, algorithm = learner(kind)
@@ -190,9 +180,9 @@ def test_the_maximum_of_noisy_means_is_biased_and_double_q_is_not() -> None:
 def test_double_q_corrects_both_tables_equally_often() -> None:
     policy, algorithm = learner(DoubleQ)
     algorithm.update(batch_of(*(episode(turn(S, (1,), reward=float(r))) for r in range(6)), layout="per_turn"))
-    first, second = algorithm.books
+    first, second = algorithm.tables
     assert first.visits_RV.sum().item() == second.visits_RV.sum().item() == 3
-    assert [book.number_RV[policy.row(S), 1].item() for book in algorithm.books] == [4.0, 5.0]  # rate 1: the last
+    assert [table.q_RV[policy.row(S), 1].item() for table in algorithm.tables] == [4.0, 5.0]  # rate 1: the last
     assert policy.weight[policy.row(S), 1].item() == 4.5
 
 
@@ -210,20 +200,3 @@ def test_a_pick_of_some_turns_bootstraps_where_it_ends() -> None:
     one = episode(turn(S, (1,), reward=2.0), turn(NEXT, (0,), reward=7.0))
     algorithm.update(collate((Pick(one, turn=0, length=1),), "per_turn"))
     assert policy.weight[policy.row(S), 1].item() == 2 + 0.5 * 8
-
-
-ROWS = (
-    td.check_sarsa,
-    td.check_sarsa_of_a_cut,
-    td.check_expected_sarsa,
-    td.check_double_q,
-    td.check_double_q_bias,
-    td.check_q_learning_bias,
-)
-
-
-@pytest.mark.parametrize("check", ROWS, ids=lambda check: check.__name__)
-def test_rows_hold(check: Any) -> None:
-    found = check()
-    for gap in [found] if isinstance(found, Gap) else found:
-        assert gap.value <= gap.tolerance, gap.case

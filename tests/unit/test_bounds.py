@@ -24,8 +24,8 @@ from strop.functional.corrections import Correction, correction_metrics, masked
 from strop.functional.distributions import logprobs_of, require_full_support
 from strop.functional.preferences import ordered_pairs
 from strop.functional.ratios import clip_active
-from strop.functional.reading import read_after
 from strop.functional.returns import position_in_chain
+from strop.functional.value_slots import add_value_slots
 from strop.functional.values import explained_variance, vtrace
 from strop.policies.table import Table
 from strop.types import End, Part, Pick, Sampling, Turn, Unscored
@@ -55,7 +55,7 @@ def test_a_ratio_on_the_cap_of_vtrace_is_not_cut() -> None:
 
 def test_reading_behind_actions_widens_every_tensor_by_a_slot() -> None:
     batch = batch_of(episode(turn((1,), (2, 3), (-1.0, -2.0)), reward=1.0))
-    wide = read_after(batch, batch.action_BT)
+    wide = add_value_slots(batch, batch.action_BT)
     for name in ("tokens_BT", "action_BT", "logprobs_BT", "rewards_BT", "next_BT"):
         assert getattr(wide, name).shape == (1, 4), name
     assert wide.logprobs_BT[0, 1:3].tolist() == [-1.0, -2.0]

@@ -76,9 +76,7 @@ def test_episodes_from_a_file_say_nothing_about_the_sampler() -> None:
 
 def copies(algorithm: Any) -> list[tuple[Any, Any]]:
     """(the copy, the network it trails) of an algorithm that has them."""
-    if hasattr(algorithm, "targets") and isinstance(algorithm.targets, tuple):
-        return list(zip(algorithm.targets, (algorithm.policy, algorithm.second), strict=True))
-    return [(algorithm.target, algorithm.policy)]
+    return list(zip(algorithm.method.copies, algorithm.method.networks, strict=True))
 
 
 @pytest.mark.parametrize("kind", VALUE_BASED)

@@ -11,7 +11,7 @@ import torch
 
 import strop
 from exact.build import batch_of
-from exact.learners import algorithms, configured
+from exact.learners import algorithms, configured, learner
 from strop.cli.main import main
 from strop.codec import WordCodec
 from strop.data.preferences import preferences
@@ -29,7 +29,11 @@ def pair(prompt: str, chosen: str, rejected: str) -> Task:
 
 
 PAIRS = [pair("fruit", "apple", "hammer"), pair("tool", "hammer", "apple"), pair("tool", "apple", "hammer")]
-COMPARERS = [kind for kind in algorithms() if hasattr(kind, "compare")]
+COMPARERS = [
+    kind
+    for kind in algorithms()
+    if isinstance(learner(kind, Table(CODEC.size, capacity=64, value_head=True)), Comparer)
+]
 
 
 def moved(kind: Any) -> tuple[Any, Table]:

@@ -16,8 +16,8 @@ from exact.learners import learner
 from strop.algorithms.process_reward_model import ProcessRewardModel
 from strop.algorithms.reward_model import RewardModel
 from strop.batch import collate
-from strop.functional.reading import read_after_last
-from strop.learners.preference import text_scores
+from strop.functional.value_slots import add_last_value_slots
+from strop.learners.values import text_scores
 from strop.optimizer import SGD, AdamW
 from strop.policies.scratch import Scratch
 from strop.policies.table import Table
@@ -190,9 +190,9 @@ def test_the_score_is_read_behind_the_last_token_whatever_stands_around(kind):
     for tokens in read:
         hidden = policy.model.base_model(input_ids=torch.tensor([tokens])).last_hidden_state[0, -1]
         expected.append(policy.value_head(hidden).item())
-    wide = read_after_last(batch_of(*episodes))
+    wide = add_last_value_slots(batch_of(*episodes))
     assert text_scores(policy, wide).tolist() == pytest.approx([*expected, 0.0], abs=1e-5)
-    got = torch.stack([text_scores(policy, micro) for (micro,) in wide.split(6, "episode")]).sum(dim=0)
+    got = torch.stack([text_scores(policy, micro) for micro, _ in wide.split(6, "episode")]).sum(dim=0)
     assert got.tolist() == pytest.approx([*expected, 0.0], abs=1e-5)
 
 

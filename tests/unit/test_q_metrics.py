@@ -18,7 +18,7 @@ from strop.types import Sampling, Unscored
 def test_q_learning_reports_its_errors() -> None:
     # rate 1/2: errors 0.5 - 0, then -0.2 - 0 elsewhere
     policy = Table(3)
-    algorithm = QLearning(QLearning.Config(rate=0.5), policy)
+    algorithm = QLearning.Config(rate=0.5).build(policy, Sampling(), 4096)
     batch = batch_of(
         episode(turn((1,), (0,), reward=0.5), id="a"), episode(turn((2,), (0,), reward=-0.2), id="b"), layout="per_turn"
     )
@@ -60,6 +60,5 @@ def test_an_episode_that_was_lost_is_no_visit(kind: Any) -> None:
     algorithm = kind.Config(rate=1.0).build(policy, Sampling(temperature=0.0), 4096)
     lost, paid = (episode(turn((1,), (0,)), reward=r, id=str(r)) for r in (Unscored("lost"), 4.0))
     metrics = algorithm.update(batch_of(lost, paid)).metrics
-    books = algorithm.books if kind is DoubleQ else [algorithm.book]
-    assert sum(int(book.visits_RV.sum()) for book in books) == 1
+    assert sum(int(table.visits_RV.sum()) for table in algorithm.tables) == 1
     assert (metrics["q/error_mean"].total, metrics["q/error_mean"].count) == (4.0, 1)

@@ -42,7 +42,7 @@ def row(policy: Table, prefix: tuple[int, ...]) -> list[float]:
     return policy.weight[policy.row(prefix)].tolist()
 
 
-def dqn(policy: Table, **fields: Any) -> DQN:
+def dqn(policy: Table, **fields: Any) -> Any:
     given = {"discount": 0.5, "huber": None, "double": False} | fields
     return DQN.Config(optimizer=SGD(lr=1.0), **given).build(policy, Sampling(), 4096)
 
@@ -61,9 +61,9 @@ def two_tokens(reward: float = 5.0, **more: Any) -> Batch:
 def test_dqn_targets_and_step_by_hand(double: bool, first: float) -> None:
     policy = table({S0: [4, 0, 0], S1: [1, 3, 2]})
     algorithm = dqn(policy, double=double)
-    fill(algorithm.target, {S1: [10, 20, 30]})
+    fill(algorithm.method.copy, {S1: [10, 20, 30]})
     batch = two_tokens()
-    assert algorithm.targets(batch)[batch.action_BT].tolist() == [first, 5.0]
+    assert algorithm.method.opinions(batch)[0][batch.action_BT].tolist() == [first, 5.0]
     update = algorithm.update(batch)
     assert update.per_token["td_error"][batch.action_BT].tolist() == [first - 4, 2.0]
     assert update.priority_K is not None
@@ -72,7 +72,7 @@ def test_dqn_targets_and_step_by_hand(double: bool, first: float) -> None:
     # each of two decisions carries 1/2 of its error; nothing else moves, so no gradient passed through y
     assert row(policy, S0) == [4 + (first - 4) / 2, 0, 0]
     assert row(policy, S1) == [1, 3 + 2 / 2, 2]
-    assert row(algorithm.target, S1) == [10, 20, 30]
+    assert row(algorithm.method.copy, S1) == [10, 20, 30]
 
 
 def test_huber_bounds_the_step() -> None:
@@ -99,7 +99,7 @@ def test_the_copy_trails_as_told(every: int, share: float, after: list[float]) -
     for expected in after:
         fill(policy, {S0: [1, 0]})
         algorithm.update(batch_of(episode(turn(S0, (0,)), reward=1.0), layout="per_turn"))  # no error: stays at 1
-        assert row(algorithm.target, S0)[0] == expected
+        assert row(algorithm.method.copy, S0)[0] == expected
 
 
 # rewards 1, 2, 4 in a row; v = 16 and 32 before the second and third token, 8 where time ran out; discount .5
@@ -116,15 +116,15 @@ def test_n_step_targets_by_hand(num_steps: int, end: End, expected: list[float])
     parts = {"r": Part(1.0, 7.0, tokens=(1.0, 2.0, 4.0))}
     batch = batch_of(episode(turn(S0, (0, 1, 2)), parts=parts, end=end, final=final), layout="per_turn")
     algorithm = dqn(table({S0: [0, 0, 0]}), n_step=num_steps)
-    fill(algorithm.target, {S1: [16, 0, 0], (9, 0, 1): [0, 32, 0], (9, 0, 1, 2, 0): [0, 0, 8]})
-    assert algorithm.targets(batch)[batch.action_BT].tolist() == expected
+    fill(algorithm.method.copy, {S1: [16, 0, 0], (9, 0, 1): [0, 32, 0], (9, 0, 1, 2, 0): [0, 0, 8]})
+    assert algorithm.method.opinions(batch)[0][batch.action_BT].tolist() == expected
 
 
 def test_n_step_picks_of_a_replay_end_at_the_next_decision() -> None:
     # three turns paying 1, 2, 4; picks of two turns, v = 16 before the third: 1 + .5 * 2 + .25 * 16, 2 + .5 * 16
     one = episode(turn((1,), (0,), reward=1), turn((2,), (0,), reward=2), turn((3,), (0,), reward=4), id="e")
     algorithm = dqn(table({(3,): [0, 0]}), n_step=2)
-    fill(algorithm.target, {(3,): [16, 0]})
+    fill(algorithm.method.copy, {(3,): [16, 0]})
     memory = Replay.Config(size=40, n_step=2).build()
     memory.add([one])
     (draw,) = memory.draws(np.random.default_rng(0))
@@ -132,7 +132,7 @@ def test_n_step_picks_of_a_replay_end_at_the_next_decision() -> None:
     expected = {0: [6.0, 10.0], 1: [4.0, 4.0], 2: [4.0]}
     wanted = [target for pick in draw for target in expected[pick.turn or 0]]
     assert {pick.turn for pick in draw} == {0, 1, 2}
-    assert algorithm.targets(batch)[batch.action_BT].tolist() == wanted
+    assert algorithm.method.opinions(batch)[0][batch.action_BT].tolist() == wanted
 
 
 def test_a_picks_weight_scales_its_step_and_not_its_priority() -> None:
@@ -196,7 +196,7 @@ def test_the_expectile_of_three_numbers(level: float, expected: float) -> None:
     assert low == pytest.approx(expected, abs=5e-7)
 
 
-def ilql(policy: Table, **fields: Any) -> ILQL:
+def ilql(policy: Table, **fields: Any) -> Any:
     given = {"discount": 0.5, "conservative": 0.0, "jitter": 0.0, "level": 0.9} | fields
     return ILQL.Config(optimizer=SGD(lr=1.0), **given).build(policy, Sampling(), 4096)
 
@@ -204,27 +204,27 @@ def ilql(policy: Table, **fields: Any) -> ILQL:
 def test_ilql_step_by_hand() -> None:
     policy = table({S0: [3, 1], S1: [0, 4]}, {S0: 2, S1: 6})
     algorithm = ilql(policy, target_share=0.5)
-    fill(algorithm.targets[0], {S0: [5, 99], S1: [99, 3]})
-    fill(algorithm.targets[1], {S0: [7, 99], S1: [99, 1]})
+    fill(algorithm.method.copies[0], {S0: [5, 99], S1: [99, 3]})
+    fill(algorithm.method.copies[1], {S0: [7, 99], S1: [99, 1]})
     update = algorithm.update(two_tokens(reward=2.0))
     # q = min(5, 7) = 5 over V = 2: V0 += (1/2) 2 * .9 * 3 = 2.7;   q = 1 under V = 6: V1 -= (1/2) 2 * .1 * 5 = .5
     assert policy.value is not None
     assert policy.value[:2].tolist() == pytest.approx([4.7, 5.5])
     # y0 = 0 + .5 * V1 = 3, Q = 3: stays;   y1 = 2 (terminated), Q = 4: moves by (1/2) 2 (2 - 4) = -2
-    for network in (policy, algorithm.second):
+    for network in (policy, algorithm.method.second):
         assert row(network, S0) == [3, 1]
         assert row(network, S1) == [0, 2]
     loss = (0.9 * 9 + 0.1 * 25 + 2 * (0 + 4)) / 2
     assert update.metrics["optimizer/loss"].value == pytest.approx(loss)
-    assert row(algorithm.targets[0], S1) == [49.5, 2.5]  # halfway to (0, 2)
-    assert row(algorithm.targets[1], S0) == [5.0, 50.0]
+    assert row(algorithm.method.copies[0], S1) == [49.5, 2.5]  # halfway to (0, 2)
+    assert row(algorithm.method.copies[1], S0) == [5.0, 50.0]
 
 
 def test_ilql_reads_v_of_the_policy_and_q_of_both_copies() -> None:
     # the copy's V is no one's target: y0 = .5 * V1 = 3 with the policy's V1 = 6, whatever the copy says
     policy = table({S0: [1, 0], S1: [0, 2]}, {S0: 0, S1: 6})
     algorithm = ilql(policy)
-    fill(algorithm.targets[0], {}, {S0: 50, S1: 70})
+    fill(algorithm.method.copies[0], {}, {S0: 50, S1: 70})
     batch = two_tokens(reward=2.0)
     update = algorithm.update(batch)
     assert update.per_token["td_error"][batch.action_BT].tolist() == [3 - 1, 0.0]
@@ -270,7 +270,7 @@ def test_paths_weigh_picks_and_not_their_priorities() -> None:
 
 def test_each_copy_of_ilql_starts_as_the_network_it_trails() -> None:
     algorithm = ilql(table({S0: [3, 1]}), jitter=0.1)
-    for slow, fast in zip(algorithm.targets, (algorithm.policy, algorithm.second), strict=True):
+    for slow, fast in zip(algorithm.method.copies, algorithm.method.networks, strict=True):
         assert torch.equal(slow.weight, fast.weight)
 
 
@@ -288,15 +288,15 @@ def test_errors_and_action_values_are_reported_under_their_own_names(build: Any)
 
 def test_the_second_network_starts_elsewhere_and_always_at_the_same_place() -> None:
     first, again = (ilql(table({S0: [3, 1]}), jitter=0.1) for _ in range(2))
-    assert not torch.equal(first.second.weight, first.policy.weight)
-    assert torch.equal(first.second.weight, again.second.weight)
-    assert torch.equal(ilql(Table(2, value_head=True), jitter=0.1).second.weight, Table(2).weight)  # no spread
+    assert not torch.equal(first.method.second.weight, first.method.policy.weight)
+    assert torch.equal(first.method.second.weight, again.method.second.weight)
+    assert torch.equal(ilql(Table(2, value_head=True), jitter=0.1).method.second.weight, Table(2).weight)  # no spread
 
 
 # ------------------------------------------------------------ path consistency
 
 
-def coin(**fields: Any) -> tuple[Table, PathConsistency]:
+def coin(**fields: Any) -> tuple[Table, Any]:
     """ref is a fair coin everywhere; then pi(0 | S0) = 3/4, V(S0) = 0.7 in the head. The copy still is the coin."""
     policy = table({S0: [0, 0], S1: [0, 0]})
     given = {"beta": 0.5, "discount": 0.5} | fields
@@ -329,7 +329,7 @@ def test_path_residuals_by_hand(n_step: int | None, unified: bool, first: float,
 def test_a_path_ends_in_the_copy_and_begins_in_the_reference() -> None:
     # the copy says (0, ln 7) of S1: .5 ln 8 there; what it says of S0 is no one's start
     _, algorithm = coin(n_step=1)
-    fill(algorithm.target, {S0: [5, 0], S1: [0, math.log(7)]})
+    fill(algorithm.method.copy, {S0: [5, 0], S1: [0, math.log(7)]})
     batch = two_tokens(reward=2.0)
     residual = algorithm.update(batch).per_token["residual"][batch.action_BT].tolist()
     assert residual == pytest.approx([-V0 - RATIO + 0.5 * 0.5 * math.log(8), -V1 + 2], abs=1e-14)

@@ -15,64 +15,30 @@ Degenerates: where rewards and transitions are deterministic nothing is gained, 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
-from strop.learners.tabular import Book, Decision, check_rates, require_table, sweep
-from strop.memory import Fresh
-from strop.policies.table import Table
-from strop.types import Batch, Policy, Sampling, State, Update, check_fields
+from strop.learners.tabular import ActionValues, Decision, Tabular, TabularConfig
+from strop.types import Policy, Sampling
+
+
+def double_q_target(decision: Decision, own: ActionValues, other: ActionValues, discount: float) -> float:
+    """r + discount * Q2(s', argmax_b Q1(s', b)); only r where nothing follows."""
+    if decision.after is None:
+        return decision.reward
+    best = own.q_RV[decision.after].argmax()
+    return decision.reward + discount * other.q_RV[decision.after, best].item()
 
 
 class DoubleQ:
     """One pass over the batch's decisions in order, each correcting one of the two tables."""
 
     @dataclass(frozen=True, slots=True, kw_only=True)
-    class Config:
-        """Its fields.
+    class Config(TabularConfig):
+        """The fields that every method of tables has."""
 
-        rate        learning rate of a correction (alpha)
-        rate_decay  power by which visits shrink the rate; 0 keeps it
-        discount    what a reward counts for one decision earlier; 1 counts all alike
-        """
-
-        reads: ClassVar[str] = "tasks"
-        memory: ClassVar[type] = Fresh.Config
         off_policy: ClassVar[bool] = True
-        rate: float = 0.1
-        rate_decay: float = 0.0
-        discount: float = 0.99
 
-        def __post_init__(self) -> None:
-            check_fields(self)
-            check_rates(self.rate, self.rate_decay, self.discount)
-
-        def build(self, policy: Policy, sampling: Sampling, micro_tokens: int) -> DoubleQ:
-            return DoubleQ(self, require_table(policy, "double Q-learning"))
-
-    def __init__(self, config: DoubleQ.Config, policy: Table) -> None:
-        self.config, self.policy = config, policy
-        self.books = [Book(policy.weight.detach().clone(), config.rate, config.rate_decay) for _ in range(2)]
-
-    def update(self, batch: Batch) -> Update:
-        """Correct one of the tables at each decision, and the policy's mean of them."""
-        return sweep(batch, self.policy, self._correct)
-
-    def _correct(self, decision: Decision) -> float:
-        place = decision.row, decision.action
-        own, other = sorted(self.books, key=lambda book: int(book.visits_RV[place]))
-        target = decision.reward
-        if decision.after is not None:
-            best = own.number_RV[decision.after].argmax()
-            target += self.config.discount * other.number_RV[decision.after, best].item()
-        error = own.correct(decision, target)
-        self.policy.weight[place] = (own.number_RV[place] + other.number_RV[place]) / 2
-        return error
-
-    def state_dict(self) -> State:
-        first, second = ({"number": b.number_RV.clone(), "visits": b.visits_RV.clone()} for b in self.books)
-        return {"first": first, "second": second}
-
-    def load_state_dict(self, state: State) -> None:
-        for book, name in zip(self.books, ("first", "second"), strict=True):
-            book.number_RV.copy_(state[name]["number"])
-            book.visits_RV.copy_(state[name]["visits"])
+        def build(self, policy: Policy, sampling: Sampling, micro_tokens: int, seed: int = 0) -> Tabular:
+            target = partial(double_q_target, discount=self.discount)
+            return Tabular("double Q-learning", self, policy, target, num_tables=2)

@@ -19,69 +19,42 @@ smoothing); the loss sees the difference alone, so both log-probs may fall (watc
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import ClassVar
+from dataclasses import dataclass
+from functools import partial
 
 from torch import Tensor
 
 from strop.functional.bounds import check_below, check_positive
 from strop.functional.preferences import smoothed_sigmoid_loss
-from strop.learners.preference import PairScorer, Side
-from strop.memory import Dataset
-from strop.optimizer import SGD, AdamW
-from strop.types import Batch, Metrics, Policy, Sampling, State, Update, check_fields
+from strop.learners.preference import Answers, LogprobLoss, Preference, PreferenceConfig
+from strop.types import Policy, Sampling
 
 
-def dpo_loss(chosen_ratio_P: Tensor, rejected_ratio_P: Tensor, beta: float, smoothing: float = 0.0) -> Tensor:
-    """[P]: -log sigmoid(beta * difference of log pi(y) - log ref(y))."""
-    return smoothed_sigmoid_loss(beta * (chosen_ratio_P - rejected_ratio_P), smoothing)
+def dpo_loss(chosen: Answers, rejected: Answers, beta: float, smoothing: float = 0.0) -> tuple[Tensor, Tensor]:
+    """-log sigmoid(h), and h [P]."""
+    logit_P = beta * (chosen.ratio_P - rejected.ratio_P)
+    return smoothed_sigmoid_loss(logit_P, smoothing), logit_P
 
 
 class DPO:
     """One gradient step a draw of pairs."""
 
     @dataclass(frozen=True, slots=True, kw_only=True)
-    class Config:
+    class Config(PreferenceConfig):
         """Its fields.
 
-        optimizer  AdamW or SGD, with the learning rate
         beta       weight of the KL to the start: the larger, the closer the policy stays
         smoothing  share of the labels that is believed to be flipped
         """
 
-        reads: ClassVar[str] = "preferences"
-        memory: ClassVar[type] = Dataset.Config
-        optimizer: AdamW | SGD = field(default_factory=lambda: AdamW(lr=1e-6))
         beta: float = 0.1
         smoothing: float = 0.0
 
         def __post_init__(self) -> None:
-            check_fields(self)
+            PreferenceConfig.__post_init__(self)
             check_positive("algorithm.beta", self.beta)
             check_below("algorithm.smoothing", self.smoothing, 0.5, hint="fewer than half of the labels are flipped")
 
-        def build(self, policy: Policy, sampling: Sampling, micro_tokens: int) -> DPO:
-            return DPO(self, policy, micro_tokens)
-
-    def __init__(self, config: DPO.Config, policy: Policy, micro_tokens: int) -> None:
-        self.config = config
-        self.scorer = PairScorer(policy, Sampling(), micro_tokens, "DPO", has_reference=True)
-        self.optimizer = config.optimizer.build(policy.parameters())
-
-    def update(self, batch: Batch) -> Update:
-        """One optimiser step; raises NonFinite before it if the loss or the gradient is not finite."""
-        return Update(self.scorer.learn(self.optimizer, batch, self._loss))
-
-    def compare(self, batch: Batch) -> Metrics:
-        """How the policy as it stands compares these pairs."""
-        return self.scorer.compare(batch, self._loss)
-
-    def _loss(self, chosen: Side, rejected: Side) -> tuple[Tensor, Tensor]:
-        loss_P = dpo_loss(chosen.ratio_P, rejected.ratio_P, self.config.beta, self.config.smoothing)
-        return loss_P, self.config.beta * (chosen.ratio_P - rejected.ratio_P)
-
-    def state_dict(self) -> State:
-        return {"optimizer": self.optimizer.state_dict()}
-
-    def load_state_dict(self, state: State) -> None:
-        self.optimizer.load_state_dict(state["optimizer"])
+        def build(self, policy: Policy, sampling: Sampling, micro_tokens: int, seed: int = 0) -> Preference:
+            loss = LogprobLoss(partial(dpo_loss, beta=self.beta, smoothing=self.smoothing), policy.reference())
+            return Preference("DPO", self.optimizer, policy, micro_tokens, loss)

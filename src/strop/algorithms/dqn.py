@@ -23,22 +23,17 @@ rate lr.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import ClassVar
 
-import torch
 from torch import Tensor
 
-from strop.functional.aggregation import largest_per_pick, scored_actions, token_mean
-from strop.functional.bounds import check_at_least, check_positive, check_positive_share, check_share
+from strop.functional.bounds import check_at_least, check_positive
 from strop.functional.distributions import gather
 from strop.functional.errors import huber
 from strop.functional.windows import window
-from strop.learners.values import error_metrics, whole
-from strop.memory import Replay
-from strop.optimizer import SGD, AdamW, trail
-from strop.types import Batch, Heads, Metrics, Policy, Sampling, State, Update, Want, check_fields
+from strop.learners.values import ValueBased, ValueConfig, error_metrics, whole
+from strop.optimizer import SGD, AdamW
+from strop.types import Batch, Heads, Metrics, Policy, Sampling, Want
 
 
 def duel(advantage_NV: Tensor, value_N: Tensor) -> Tensor:
@@ -47,93 +42,75 @@ def duel(advantage_NV: Tensor, value_N: Tensor) -> Tensor:
 
 
 class DQN:
-    """One gradient step a draw towards targets of a copy that trails behind."""
+    """The action values of a policy, and the targets that a copy of it gives."""
 
     @dataclass(frozen=True, slots=True, kw_only=True)
-    class Config:
+    class Config(ValueConfig):
         """Its fields.
 
-        optimizer     AdamW or SGD, with the learning rate
-        discount      what a reward counts for one decision earlier; 1 counts all alike
         n_step        decisions (tokens) until a target reads the copy
         double        the policy chooses the best action and the copy says what it is worth
         dueling       Q is V plus an advantage; it needs policy.value_head=true
         huber         the largest slope of an error; none squares every error
         target_every  updates between two moves of the copy towards the policy
-        target_share  how far the copy moves; 1 makes it equal
         """
 
-        reads: ClassVar[str] = "tasks"
-        memory: ClassVar[type] = Replay.Config
-        off_policy: ClassVar[bool] = True
         optimizer: AdamW | SGD = field(default_factory=lambda: AdamW(lr=2.5e-4))
-        discount: float = 0.99
+        target_share: float = 1.0
         n_step: int = 1
         double: bool = True
         dueling: bool = False
         huber: float | None = 1.0
         target_every: int = 100
-        target_share: float = 1.0
 
         def __post_init__(self) -> None:
-            check_fields(self)
-            check_share("algorithm.discount", self.discount)
+            ValueConfig.__post_init__(self)
             check_at_least("algorithm.n_step", self.n_step, 1)
             check_positive("algorithm.huber", self.huber, none="takes the square of every error")
             check_at_least("algorithm.target_every", self.target_every, 1)
-            check_positive_share("algorithm.target_share", self.target_share, hint="1 copies")
 
-        def build(self, policy: Policy, sampling: Sampling, micro_tokens: int) -> DQN:
-            return DQN(self, policy, micro_tokens)
+        @property
+        def heads(self) -> frozenset[Want]:
+            """The value head too where it duels."""
+            return frozenset({"q", "value"}) if self.dueling else frozenset({"q"})
+
+        def build(self, policy: Policy, sampling: Sampling, micro_tokens: int, seed: int = 0) -> ValueBased:
+            return ValueBased(self, DQN(self, policy, micro_tokens), micro_tokens, self.target_every)
 
     def __init__(self, config: DQN.Config, policy: Policy, micro_tokens: int) -> None:
         self.config, self.policy, self.micro_tokens = config, policy, micro_tokens
-        self.target = policy.twin()
-        self.optimizer = config.optimizer.build(policy.parameters())
-        self.want: frozenset[Want] = frozenset({"q", "value"}) if config.dueling else frozenset({"q"})
+        self.copy = policy.twin()
+        self.networks, self.copies = (policy,), (self.copy,)
 
-    def update(self, batch: Batch) -> Update:
-        """One optimiser step; raises NonFinite before it if the loss or the gradient is not finite."""
-        target_BT, error_BT = self.targets(batch), torch.zeros_like(batch.rewards_BT)
-        metrics = self.optimizer.step(batch, self._terms(batch, target_BT, error_BT))
-        if self.optimizer.num_steps % self.config.target_every == 0:
-            trail(self.target, self.policy, self.config.target_share)
-        return Update(metrics, {"td_error": error_BT}, largest_per_pick(error_BT.abs(), batch))
-
-    def targets(self, batch: Batch) -> Tensor:
+    def opinions(self, batch: Batch) -> tuple[Tensor]:
         """y [B, T] of every action, in float64; what stands in other slots is no target."""
-        value_BT = whole(batch, self.micro_tokens, self._value)
-        return window(batch.rewards_BT, batch, self.config.discount, self.config.n_step).bootstrapped(value_BT)
+        value_BT = whole(batch, self.micro_tokens, self._best_value)
+        ahead = window(batch.rewards_BT, batch, self.config.discount, self.config.n_step)
+        return (ahead.bootstrapped(value_BT),)
 
-    def _value(self, micro: Batch) -> Tensor:
+    def loss(self, micro: Batch, target_bt: Tensor) -> tuple[Tensor, Tensor, Metrics]:
+        """huber(y - Q(s, a)), and y - Q(s, a)."""
+        q_bt = self.policy.heads(micro, self._q_of_action, self.config.heads)["q"]
+        error_bt = target_bt - q_bt
+        metrics = error_metrics(error_bt.detach(), q_bt.detach(), micro)
+        return huber(error_bt, self.config.huber), error_bt, metrics
+
+    def _best_value(self, micro: Batch) -> Tensor:
         """v [B, T] at every decision: the copy's value of the action that the policy (or the copy) takes for best."""
 
         def best(heads: Heads) -> dict[str, Tensor]:
             return {"best": self._q(heads).argmax(dim=-1)}
 
-        chosen_BT = (self.policy if self.config.double else self.target).heads(micro, best, self.want)["best"]
-        chosen_N = chosen_BT[micro.decision_BT]
+        chooser = self.policy if self.config.double else self.copy
+        best_N = chooser.heads(micro, best, self.config.heads)["best"][micro.decision_BT]
 
         def judged(heads: Heads) -> dict[str, Tensor]:
             q_NV = self._q(heads)
-            return {"value": gather(q_NV, chosen_N[heads.first : heads.first + len(q_NV)])}
+            return {"value": gather(q_NV, best_N[heads.first : heads.first + len(q_NV)])}
 
-        return self.target.heads(micro, judged, self.want)["value"]
+        return self.copy.heads(micro, judged, self.config.heads)["value"]
 
-    def _terms(self, batch: Batch, target_BT: Tensor, error_BT: Tensor) -> Iterator[tuple[Tensor, Metrics]]:
-        """The loss of each micro-batch; writes the errors of the scored actions down."""
-        slot_BT = torch.arange(error_BT.numel()).view_as(error_BT)
-        for micro, target_bt, weight_bt, slot_bt in batch.split(
-            self.micro_tokens, "row", target_BT, token_mean(batch), slot_BT
-        ):
-            q_bt = self.policy.heads(micro, self._taken, self.want)["q"]
-            loss = (weight_bt * huber(target_bt - q_bt, self.config.huber)).sum()
-            scored_bt = scored_actions(micro)
-            error_bt = torch.where(scored_bt, target_bt - q_bt.detach(), 0.0)
-            error_BT.view(-1)[slot_bt.flatten()] = error_bt.flatten()
-            yield loss, error_metrics(error_bt, q_bt.detach(), micro)
-
-    def _taken(self, heads: Heads) -> dict[str, Tensor]:
+    def _q_of_action(self, heads: Heads) -> dict[str, Tensor]:
         return {"q": gather(self._q(heads), heads.tokens_N)}
 
     def _q(self, heads: Heads) -> Tensor:
@@ -142,10 +119,3 @@ class DQN:
             return heads.q_NV
         assert heads.value_N is not None
         return duel(heads.q_NV, heads.value_N)
-
-    def state_dict(self) -> State:
-        return {"optimizer": self.optimizer.state_dict(), "target": self.target.state_dict()}
-
-    def load_state_dict(self, state: State) -> None:
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.target.load_state_dict(state["target"])

@@ -17,15 +17,13 @@ Degenerates: at temperature 0 without epsilon it is Q-learning, and so it is wit
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from functools import partial
 
 from torch import Tensor
 
 from strop.functional.distributions import probs_of
-from strop.learners.tabular import Book, Decision, check_rates, require_table, sweep
-from strop.memory import Fresh
-from strop.policies.table import Table
-from strop.types import Batch, Policy, Sampling, State, Update, check_fields
+from strop.learners.tabular import ActionValues, Decision, Tabular, TabularConfig
+from strop.types import Policy, Sampling
 
 
 def expected_value(q_V: Tensor, sampling: Sampling) -> float:
@@ -34,24 +32,25 @@ def expected_value(q_V: Tensor, sampling: Sampling) -> float:
     return (probs_V * q_V).sum().item()
 
 
+def expected_sarsa_target(
+    decision: Decision, values: ActionValues, _: ActionValues, discount: float, sampling: Sampling
+) -> float:
+    """r + discount * sum_b pi(b | s') Q(s', b); only r where nothing follows."""
+    if decision.after is None:
+        return decision.reward
+    return decision.reward + discount * expected_value(values.q_RV[decision.after], sampling.at(decision.version))
+
+
 class ExpectedSARSA:
     """One pass over the batch's decisions in order."""
 
     @dataclass(frozen=True, slots=True, kw_only=True)
-    class Config:
+    class Config(TabularConfig):
         """Its fields.
 
-        rate        learning rate of a correction (alpha)
-        rate_decay  power by which visits shrink the rate; 0 keeps it
-        discount    what a reward counts for one decision earlier; 1 counts all alike
-        target      the distribution whose values are learnt; none takes the one that acts
+        target  the distribution whose values are learnt; none takes the one that acts
         """
 
-        reads: ClassVar[str] = "tasks"
-        memory: ClassVar[type] = Fresh.Config
-        rate: float = 0.1
-        rate_decay: float = 0.0
-        discount: float = 0.99
         target: Sampling | None = None
 
         @property
@@ -59,30 +58,6 @@ class ExpectedSARSA:
             """Whether the distribution that acts may be another one."""
             return self.target is not None
 
-        def __post_init__(self) -> None:
-            check_fields(self)
-            check_rates(self.rate, self.rate_decay, self.discount)
-
-        def build(self, policy: Policy, sampling: Sampling, micro_tokens: int) -> ExpectedSARSA:
-            return ExpectedSARSA(self, require_table(policy, "expected SARSA"), sampling)
-
-    def __init__(self, config: ExpectedSARSA.Config, policy: Table, sampling: Sampling) -> None:
-        self.config, self.policy, self.sampling = config, policy, config.target or sampling
-        self.book = Book(policy.weight, config.rate, config.rate_decay)
-
-    def update(self, batch: Batch) -> Update:
-        """Correct the table in place."""
-        return sweep(batch, self.policy, self._correct)
-
-    def _correct(self, decision: Decision) -> float:
-        target = decision.reward
-        if decision.after is not None:
-            sampling = self.sampling.at(decision.version)
-            target += self.config.discount * expected_value(self.policy.weight[decision.after], sampling)
-        return self.book.correct(decision, target)
-
-    def state_dict(self) -> State:
-        return {"visits": self.book.visits_RV.clone()}
-
-    def load_state_dict(self, state: State) -> None:
-        self.book.visits_RV.copy_(state["visits"])
+        def build(self, policy: Policy, sampling: Sampling, micro_tokens: int, seed: int = 0) -> Tabular:
+            target = partial(expected_sarsa_target, discount=self.discount, sampling=self.target or sampling)
+            return Tabular("expected SARSA", self, policy, target)

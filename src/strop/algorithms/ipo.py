@@ -15,64 +15,38 @@ Degenerates: a single pair ends at d = 1 / (2 tau), whatever the label's certain
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import ClassVar
+from dataclasses import dataclass
+from functools import partial
 
 from torch import Tensor
 
 from strop.functional.bounds import check_positive
-from strop.learners.preference import PairScorer, Side
-from strop.memory import Dataset
-from strop.optimizer import SGD, AdamW
-from strop.types import Batch, Metrics, Policy, Sampling, State, Update, check_fields
+from strop.learners.preference import Answers, LogprobLoss, Preference, PreferenceConfig
+from strop.types import Policy, Sampling
 
 
-def ipo_loss(chosen_ratio_P: Tensor, rejected_ratio_P: Tensor, tau: float) -> Tensor:
-    """[P]: the squared distance of the log-ratios' difference from 1 / (2 tau)."""
-    return (chosen_ratio_P - rejected_ratio_P - 1.0 / (2.0 * tau)).square()
+def ipo_loss(chosen: Answers, rejected: Answers, tau: float) -> tuple[Tensor, Tensor]:
+    """The squared distance of d from 1 / (2 tau), and d [P]."""
+    difference_P = chosen.ratio_P - rejected.ratio_P
+    return (difference_P - 1.0 / (2.0 * tau)).square(), difference_P
 
 
 class IPO:
     """One gradient step a draw of pairs."""
 
     @dataclass(frozen=True, slots=True, kw_only=True)
-    class Config:
+    class Config(PreferenceConfig):
         """Its fields.
 
-        optimizer  AdamW or SGD, with the learning rate
-        tau        weight of the KL to the start: the larger, the closer the policy stays
+        tau  weight of the KL to the start: the larger, the closer the policy stays
         """
 
-        reads: ClassVar[str] = "preferences"
-        memory: ClassVar[type] = Dataset.Config
-        optimizer: AdamW | SGD = field(default_factory=lambda: AdamW(lr=1e-6))
         tau: float = 0.1
 
         def __post_init__(self) -> None:
-            check_fields(self)
+            PreferenceConfig.__post_init__(self)
             check_positive("algorithm.tau", self.tau)
 
-        def build(self, policy: Policy, sampling: Sampling, micro_tokens: int) -> IPO:
-            return IPO(self, policy, micro_tokens)
-
-    def __init__(self, config: IPO.Config, policy: Policy, micro_tokens: int) -> None:
-        self.config = config
-        self.scorer = PairScorer(policy, Sampling(), micro_tokens, "IPO", has_reference=True)
-        self.optimizer = config.optimizer.build(policy.parameters())
-
-    def update(self, batch: Batch) -> Update:
-        """One optimiser step; raises NonFinite before it if the loss or the gradient is not finite."""
-        return Update(self.scorer.learn(self.optimizer, batch, self._loss))
-
-    def compare(self, batch: Batch) -> Metrics:
-        """How the policy as it stands compares these pairs."""
-        return self.scorer.compare(batch, self._loss)
-
-    def _loss(self, chosen: Side, rejected: Side) -> tuple[Tensor, Tensor]:
-        return ipo_loss(chosen.ratio_P, rejected.ratio_P, self.config.tau), chosen.ratio_P - rejected.ratio_P
-
-    def state_dict(self) -> State:
-        return {"optimizer": self.optimizer.state_dict()}
-
-    def load_state_dict(self, state: State) -> None:
-        self.optimizer.load_state_dict(state["optimizer"])
+        def build(self, policy: Policy, sampling: Sampling, micro_tokens: int, seed: int = 0) -> Preference:
+            loss = LogprobLoss(partial(ipo_loss, tau=self.tau), policy.reference())
+            return Preference("IPO", self.optimizer, policy, micro_tokens, loss)

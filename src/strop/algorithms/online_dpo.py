@@ -16,31 +16,38 @@ Degenerates: a group whose returns are all equal gives exactly 0; only the order
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import ClassVar
 
 from torch import Tensor
 
 from strop.functional.bounds import check_positive
+from strop.functional.distributions import require_full_support
 from strop.functional.preferences import smoothed_sigmoid_loss
 from strop.learners.policy_gradient import require_on_policy
-from strop.learners.preference import PairScorer, Side
+from strop.learners.preference import Answers, LogprobLoss, Preference
 from strop.memory import Fresh
 from strop.optimizer import SGD, AdamW
-from strop.types import Batch, Extras, Policy, Sampling, State, Update, check_fields
+from strop.types import AlgorithmConfig, Batch, Extras, Policy, Sampling, State, Update, check_fields
+
+
+def online_dpo_loss(chosen: Answers, rejected: Answers, beta: float) -> tuple[Tensor, Tensor]:
+    """DPO's loss, and its logit [P]."""
+    logit_P = beta * (chosen.ratio_P - rejected.ratio_P)
+    return smoothed_sigmoid_loss(logit_P), logit_P
 
 
 class OnlineDPO:
-    """One gradient step a batch of groups."""
+    """One gradient step a batch of groups; what the policy did not sample is refused."""
 
     @dataclass(frozen=True, slots=True, kw_only=True)
-    class Config:
+    class Config(AlgorithmConfig):
         """Its fields.
 
         optimizer  AdamW or SGD, with the learning rate
         beta       weight of the KL to the start: the larger, the closer the policy stays
         """
 
-        reads: ClassVar[str] = "tasks"
         memory: ClassVar[type] = Fresh.Config
         extras: ClassVar[Extras] = Extras(least=2)
         optimizer: AdamW | SGD = field(default_factory=lambda: AdamW(lr=5e-7))
@@ -50,25 +57,21 @@ class OnlineDPO:
             check_fields(self)
             check_positive("algorithm.beta", self.beta)
 
-        def build(self, policy: Policy, sampling: Sampling, micro_tokens: int) -> OnlineDPO:
-            return OnlineDPO(self, policy, sampling, micro_tokens)
+        def build(self, policy: Policy, sampling: Sampling, micro_tokens: int, seed: int = 0) -> OnlineDPO:
+            require_full_support(sampling, "online DPO")
+            loss = LogprobLoss(partial(online_dpo_loss, beta=self.beta), policy.reference(), sampling)
+            return OnlineDPO(Preference("online DPO", self.optimizer, policy, micro_tokens, loss))
 
-    def __init__(self, config: OnlineDPO.Config, policy: Policy, sampling: Sampling, micro_tokens: int) -> None:
-        self.config = config
-        self.scorer = PairScorer(policy, sampling, micro_tokens, "online DPO", has_reference=True)
-        self.optimizer = config.optimizer.build(policy.parameters())
+    def __init__(self, pairs: Preference) -> None:
+        self.pairs = pairs
 
     def update(self, batch: Batch) -> Update:
         """One optimiser step; raises NonFinite before it if the loss or the gradient is not finite."""
         require_on_policy(batch, "online DPO")
-        return Update(self.scorer.learn(self.optimizer, batch, self._loss))
-
-    def _loss(self, chosen: Side, rejected: Side) -> tuple[Tensor, Tensor]:
-        logit_P = self.config.beta * (chosen.ratio_P - rejected.ratio_P)
-        return smoothed_sigmoid_loss(logit_P), logit_P
+        return self.pairs.update(batch)
 
     def state_dict(self) -> State:
-        return {"optimizer": self.optimizer.state_dict()}
+        return self.pairs.state_dict()
 
     def load_state_dict(self, state: State) -> None:
-        self.optimizer.load_state_dict(state["optimizer"])
+        self.pairs.load_state_dict(state)

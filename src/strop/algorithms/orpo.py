@@ -14,66 +14,41 @@ Degenerates: `weight` 0 is SFT on the chosen answers, each counted once.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import ClassVar
+from functools import partial
 
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from strop.functional.bounds import check_not_negative
 from strop.functional.preferences import log_odds
-from strop.learners.preference import PairScorer, Side
-from strop.memory import Dataset
+from strop.learners.preference import Answers, LogprobLoss, Preference, PreferenceConfig
 from strop.optimizer import SGD, AdamW
-from strop.types import Batch, Metrics, Policy, Sampling, State, Update, check_fields
+from strop.types import Policy, Sampling
 
 
-def orpo_loss(chosen_mean_P: Tensor, rejected_mean_P: Tensor, weight: float) -> Tensor:
-    """[P]: of both answers' mean log-probs a token."""
-    return -chosen_mean_P - weight * logsigmoid(log_odds(chosen_mean_P) - log_odds(rejected_mean_P))
+def orpo_loss(chosen: Answers, rejected: Answers, weight: float) -> tuple[Tensor, Tensor]:
+    """The loss, and the logarithm of the odds' ratio [P]."""
+    logit_P = log_odds(chosen.mean_P) - log_odds(rejected.mean_P)
+    return -chosen.mean_P - weight * logsigmoid(logit_P), logit_P
 
 
 class ORPO:
     """One gradient step a draw of pairs."""
 
     @dataclass(frozen=True, slots=True, kw_only=True)
-    class Config:
+    class Config(PreferenceConfig):
         """Its fields.
 
-        optimizer  AdamW or SGD, with the learning rate
-        weight     multiplies the odds-ratio term (the paper's lambda)
+        weight  multiplies the odds-ratio term (the paper's lambda)
         """
 
-        reads: ClassVar[str] = "preferences"
-        memory: ClassVar[type] = Dataset.Config
         optimizer: AdamW | SGD = field(default_factory=lambda: AdamW(lr=8e-6))
         weight: float = 0.1
 
         def __post_init__(self) -> None:
-            check_fields(self)
+            PreferenceConfig.__post_init__(self)
             check_not_negative("algorithm.weight", self.weight, hint="0 is SFT")
 
-        def build(self, policy: Policy, sampling: Sampling, micro_tokens: int) -> ORPO:
-            return ORPO(self, policy, micro_tokens)
-
-    def __init__(self, config: ORPO.Config, policy: Policy, micro_tokens: int) -> None:
-        self.config = config
-        self.scorer = PairScorer(policy, Sampling(), micro_tokens, "ORPO", has_reference=False)
-        self.optimizer = config.optimizer.build(policy.parameters())
-
-    def update(self, batch: Batch) -> Update:
-        """One optimiser step; raises NonFinite before it if the loss or the gradient is not finite."""
-        return Update(self.scorer.learn(self.optimizer, batch, self._loss))
-
-    def compare(self, batch: Batch) -> Metrics:
-        """How the policy as it stands compares these pairs."""
-        return self.scorer.compare(batch, self._loss)
-
-    def _loss(self, chosen: Side, rejected: Side) -> tuple[Tensor, Tensor]:
-        logit_P = log_odds(chosen.mean_P) - log_odds(rejected.mean_P)
-        return orpo_loss(chosen.mean_P, rejected.mean_P, self.config.weight), logit_P
-
-    def state_dict(self) -> State:
-        return {"optimizer": self.optimizer.state_dict()}
-
-    def load_state_dict(self, state: State) -> None:
-        self.optimizer.load_state_dict(state["optimizer"])
+        def build(self, policy: Policy, sampling: Sampling, micro_tokens: int, seed: int = 0) -> Preference:
+            loss = LogprobLoss(partial(orpo_loss, weight=self.weight))
+            return Preference("ORPO", self.optimizer, policy, micro_tokens, loss)

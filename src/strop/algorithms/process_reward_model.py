@@ -23,11 +23,12 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from strop.functional.aggregation import scored_actions
-from strop.functional.reading import read_after
-from strop.learners.preference import values_after
-from strop.memory import Dataset
+from strop.functional.value_slots import add_value_slots
+from strop.learners.preference import PreferenceConfig
+from strop.learners.supervised import Supervised
+from strop.learners.values import VALUE, values_after
 from strop.optimizer import SGD, AdamW
-from strop.types import Batch, Mean, Metrics, Policy, Sampling, State, Update, check_fields
+from strop.types import Batch, Mean, Policy, Sampling, Term, Want
 
 
 def step_loss(value_N: Tensor, is_good_N: Tensor) -> Tensor:
@@ -39,44 +40,25 @@ class ProcessRewardModel:
     """One gradient step a draw of labelled steps, on a policy with a value head."""
 
     @dataclass(frozen=True, slots=True, kw_only=True)
-    class Config:
-        """Its fields.
+    class Config(PreferenceConfig):
+        """Nothing but the optimiser to choose."""
 
-        optimizer  AdamW or SGD, with the learning rate
-        """
-
-        reads: ClassVar[str] = "preferences"
-        memory: ClassVar[type] = Dataset.Config
+        heads: ClassVar[frozenset[Want]] = VALUE
         optimizer: AdamW | SGD = field(default_factory=lambda: AdamW(lr=1e-4))
 
-        def __post_init__(self) -> None:
-            check_fields(self)
+        def build(self, policy: Policy, sampling: Sampling, micro_tokens: int, seed: int = 0) -> Supervised:
+            return Supervised(self.optimizer, policy, micro_tokens, _terms)
 
-        def build(self, policy: Policy, sampling: Sampling, micro_tokens: int) -> ProcessRewardModel:
-            return ProcessRewardModel(self, policy, micro_tokens)
 
-    def __init__(self, config: ProcessRewardModel.Config, policy: Policy, micro_tokens: int) -> None:
-        self.config, self.policy, self.micro_tokens = config, policy, micro_tokens
-        self.optimizer = config.optimizer.build(policy.parameters())
-
-    def update(self, batch: Batch) -> Update:
-        """One optimiser step; raises NonFinite before it if the loss or the gradient is not finite."""
-        return Update(self.optimizer.step(batch, self._terms(batch)))
-
-    def _terms(self, batch: Batch) -> Iterator[tuple[Tensor, Metrics]]:
-        wide = read_after(batch, scored_actions(batch) & (batch.rewards_BT != 0.0))
-        num_steps = (wide.next_BT >= 0).sum()
-        weight_BT = wide.weight_B.unsqueeze(1).expand_as(wide.rewards_BT) / num_steps
-        for micro, weight_bt in wide.split(self.micro_tokens, "row", weight_BT):
-            labelled_bt = micro.next_BT >= 0
-            value_N = values_after(self.policy, micro)[labelled_bt]
-            is_good_N = micro.rewards_BT[labelled_bt] > 0.0
-            loss = (weight_bt[labelled_bt].to(value_N.dtype) * step_loss(value_N, is_good_N)).sum()
-            num_right = int(((value_N > 0) == is_good_N).sum())
-            yield loss, {"preference/accuracy": Mean(num_right, len(value_N))}
-
-    def state_dict(self) -> State:
-        return {"optimizer": self.optimizer.state_dict()}
-
-    def load_state_dict(self, state: State) -> None:
-        self.optimizer.load_state_dict(state["optimizer"])
+def _terms(policy: Policy, batch: Batch, micro_tokens: int) -> Iterator[Term]:
+    """The loss of the labelled steps of each micro-batch, and how many of them are judged right."""
+    wide = add_value_slots(batch, scored_actions(batch) & (batch.rewards_BT != 0.0))
+    num_steps = (wide.next_BT >= 0).sum()
+    weight_BT = wide.weight_B.unsqueeze(1).expand_as(wide.rewards_BT) / num_steps
+    for micro, _, weight_bt in wide.split(micro_tokens, "row", weight_BT):
+        labelled_bt = micro.next_BT >= 0
+        value_N = values_after(policy, micro)[labelled_bt]
+        is_good_N = micro.rewards_BT[labelled_bt] > 0.0
+        loss = (weight_bt[labelled_bt].to(value_N.dtype) * step_loss(value_N, is_good_N)).sum()
+        num_right = int(((value_N > 0) == is_good_N).sum())
+        yield Term(loss, {"preference/accuracy": Mean(num_right, len(value_N))})

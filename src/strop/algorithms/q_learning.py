@@ -16,59 +16,26 @@ Degenerates: without exploration (sampling.epsilon = 0) unseen actions keep thei
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
-from strop.learners.tabular import Book, Decision, check_rates, require_table, sweep
-from strop.memory import Fresh
-from strop.policies.table import Table
-from strop.types import Batch, Policy, Sampling, State, Update, check_fields
+from strop.learners.tabular import ActionValues, Decision, Tabular, TabularConfig
+from strop.types import Policy, Sampling
 
 
-def q_target(reward: float, next_best: float | None, discount: float) -> float:
+def q_target(decision: Decision, values: ActionValues, _: ActionValues, discount: float) -> float:
     """r + discount * max_b Q(s', b); only r where nothing follows."""
-    return reward if next_best is None else reward + discount * next_best
+    return decision.reward + (0.0 if decision.after is None else discount * values.best(decision.after))
 
 
 class QLearning:
     """One pass over the batch's decisions in order; the batch's other decisions see each correction at once."""
 
     @dataclass(frozen=True, slots=True, kw_only=True)
-    class Config:
-        """Its fields.
+    class Config(TabularConfig):
+        """The fields that every method of tables has."""
 
-        rate        learning rate of a correction (alpha)
-        rate_decay  power by which visits shrink the rate; 0 keeps it
-        discount    what a reward counts for one decision earlier; 1 counts all alike
-        """
-
-        reads: ClassVar[str] = "tasks"
-        memory: ClassVar[type] = Fresh.Config
         off_policy: ClassVar[bool] = True
-        rate: float = 0.1
-        rate_decay: float = 0.0
-        discount: float = 0.99
 
-        def __post_init__(self) -> None:
-            check_fields(self)
-            check_rates(self.rate, self.rate_decay, self.discount)
-
-        def build(self, policy: Policy, sampling: Sampling, micro_tokens: int) -> QLearning:
-            return QLearning(self, require_table(policy, "Q-learning"))
-
-    def __init__(self, config: QLearning.Config, policy: Table) -> None:
-        self.config, self.policy = config, policy
-        self.book = Book(policy.weight, config.rate, config.rate_decay)
-
-    def update(self, batch: Batch) -> Update:
-        """Correct the table in place."""
-        return sweep(batch, self.policy, self._correct)
-
-    def _correct(self, decision: Decision) -> float:
-        next_best = None if decision.after is None else self.book.best(decision.after)
-        return self.book.correct(decision, q_target(decision.reward, next_best, self.config.discount))
-
-    def state_dict(self) -> State:
-        return {"visits": self.book.visits_RV.clone()}
-
-    def load_state_dict(self, state: State) -> None:
-        self.book.visits_RV.copy_(state["visits"])
+        def build(self, policy: Policy, sampling: Sampling, micro_tokens: int, seed: int = 0) -> Tabular:
+            return Tabular("Q-learning", self, policy, partial(q_target, discount=self.discount))

@@ -17,21 +17,20 @@ it. Labels that never contradict each other drive the scores apart without end.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import ClassVar
 
-import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from strop.functional.bounds import check_not_negative
-from strop.functional.preferences import Pairs, ordered_pairs, require_pairs
-from strop.functional.reading import read_after_last
-from strop.learners.preference import text_scores
-from strop.memory import Dataset
+from strop.functional.preferences import Pairs
+from strop.functional.value_slots import add_last_value_slots
+from strop.learners.preference import Preference, PreferenceConfig, preference_metrics
+from strop.learners.values import VALUE, text_scores
 from strop.optimizer import SGD, AdamW
-from strop.types import Batch, Last, Mean, Metrics, Policy, Sampling, State, Update, check_fields, merge_metrics
+from strop.types import Batch, Mean, Metrics, Policy, Sampling, Want
 
 
 def bradley_terry_loss(
@@ -45,66 +44,34 @@ class RewardModel:
     """One gradient step a draw of pairs, on a policy with a value head."""
 
     @dataclass(frozen=True, slots=True, kw_only=True)
-    class Config:
+    class Config(PreferenceConfig):
         """Its fields.
 
-        optimizer  AdamW or SGD, with the learning rate
-        margin     what is asked of a pair for each unit by which its returns differ
-        centring   pulls the scores to mean 0
+        margin    what is asked of a pair for each unit by which its returns differ
+        centring  pulls the scores to mean 0
         """
 
-        reads: ClassVar[str] = "preferences"
-        memory: ClassVar[type] = Dataset.Config
+        heads: ClassVar[frozenset[Want]] = VALUE
         optimizer: AdamW | SGD = field(default_factory=lambda: AdamW(lr=1e-4))
         margin: float = 0.0
         centring: float = 0.01
 
         def __post_init__(self) -> None:
-            check_fields(self)
+            PreferenceConfig.__post_init__(self)
             check_not_negative("algorithm.margin", self.margin)
             check_not_negative("algorithm.centring", self.centring)
 
-        def build(self, policy: Policy, sampling: Sampling, micro_tokens: int) -> RewardModel:
-            return RewardModel(self, policy, micro_tokens)
-
-    def __init__(self, config: RewardModel.Config, policy: Policy, micro_tokens: int) -> None:
-        self.config, self.policy, self.micro_tokens = config, policy, micro_tokens
-        self.optimizer = config.optimizer.build(policy.parameters())
-
-    def update(self, batch: Batch) -> Update:
-        """One optimiser step; raises NonFinite before it if the loss or the gradient is not finite."""
-        pairs = ordered_pairs(batch)
-        require_pairs(pairs, batch, "a reward model")
-        metrics = self.optimizer.step(batch, self._terms(batch, pairs))
-        return Update(metrics | {"preference/pairs": Last(len(pairs.weight_P))})
-
-    @torch.no_grad()
-    def compare(self, batch: Batch) -> Metrics:
-        """How the policy as it stands compares these pairs."""
-        return merge_metrics(metrics for _, metrics in self._terms(batch, ordered_pairs(batch)))
-
-    def _terms(self, batch: Batch, pairs: Pairs) -> Iterator[tuple[Tensor, Metrics]]:
-        for (micro,) in read_after_last(batch).split(self.micro_tokens, "group"):
-            here = pairs.within(micro)
-            score_E = text_scores(self.policy, micro)
-            chosen_P, rejected_P = score_E[here.chosen_P], score_E[here.rejected_P]
-            difference_P = batch.return_E[here.chosen_P] - batch.return_E[here.rejected_P]
-            margin_P = self.config.margin * difference_P.to(score_E.dtype)
-            loss_P = bradley_terry_loss(chosen_P, rejected_P, margin_P, self.config.centring)
-            yield (here.weight_P.to(loss_P.dtype) * loss_P).sum(), _metrics(chosen_P.detach(), rejected_P.detach())
-
-    def state_dict(self) -> State:
-        return {"optimizer": self.optimizer.state_dict()}
-
-    def load_state_dict(self, state: State) -> None:
-        self.optimizer.load_state_dict(state["optimizer"])
+        def build(self, policy: Policy, sampling: Sampling, micro_tokens: int, seed: int = 0) -> Preference:
+            loss = partial(_score_loss, margin=self.margin, centring=self.centring)
+            return Preference("a reward model", self.optimizer, policy, micro_tokens, loss, add_last_value_slots)
 
 
-def _metrics(chosen_P: Tensor, rejected_P: Tensor) -> Metrics:
-    """How often and by how much the chosen answer is scored higher, and the level of all scores."""
-    num_pairs, chosen_P, rejected_P = len(chosen_P), chosen_P.double(), rejected_P.double()
-    return {
-        "preference/accuracy": Mean((chosen_P > rejected_P).sum().item(), num_pairs),
-        "preference/logit": Mean((chosen_P - rejected_P).sum().item(), num_pairs),
-        "preference/score": Mean((chosen_P + rejected_P).sum().item(), 2 * num_pairs),
-    }
+def _score_loss(policy: Policy, micro: Batch, pairs: Pairs, margin: float, centring: float) -> tuple[Tensor, Metrics]:
+    """The loss [P] of the pairs' scores, and how they compare."""
+    score_E = text_scores(policy, micro)
+    chosen_P, rejected_P = score_E[pairs.chosen_P], score_E[pairs.rejected_P]
+    difference_P = micro.return_E[pairs.chosen_P] - micro.return_E[pairs.rejected_P]
+    loss_P = bradley_terry_loss(chosen_P, rejected_P, margin * difference_P.to(score_E.dtype), centring)
+    chosen_P, rejected_P = chosen_P.detach().double(), rejected_P.detach().double()
+    level = Mean((chosen_P + rejected_P).sum().item(), 2 * len(chosen_P))
+    return loss_P, preference_metrics(chosen_P - rejected_P) | {"preference/score": level}

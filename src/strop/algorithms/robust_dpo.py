@@ -15,69 +15,43 @@ end: keep the epochs few.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import ClassVar
+from dataclasses import dataclass
+from functools import partial
 
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from strop.functional.bounds import check_below, check_positive
-from strop.learners.preference import PairScorer, Side
-from strop.memory import Dataset
-from strop.optimizer import SGD, AdamW
-from strop.types import Batch, Metrics, Policy, Sampling, State, Update, check_fields
+from strop.learners.preference import Answers, LogprobLoss, Preference, PreferenceConfig
+from strop.types import Policy, Sampling
 
 
-def robust_dpo_loss(logit_P: Tensor, flipped: float) -> Tensor:
-    """[P]: the unbiased loss of the logit h."""
-    return (-(1.0 - flipped) * logsigmoid(logit_P) + flipped * logsigmoid(-logit_P)) / (1.0 - 2.0 * flipped)
+def robust_dpo_loss(chosen: Answers, rejected: Answers, beta: float, flipped: float) -> tuple[Tensor, Tensor]:
+    """The unbiased loss, and h [P]."""
+    logit_P = beta * (chosen.ratio_P - rejected.ratio_P)
+    loss_P = (-(1.0 - flipped) * logsigmoid(logit_P) + flipped * logsigmoid(-logit_P)) / (1.0 - 2.0 * flipped)
+    return loss_P, logit_P
 
 
 class RobustDPO:
     """One gradient step a draw of pairs."""
 
     @dataclass(frozen=True, slots=True, kw_only=True)
-    class Config:
+    class Config(PreferenceConfig):
         """Its fields.
 
-        optimizer  AdamW or SGD, with the learning rate
-        beta       weight of the KL to the start: the larger, the closer the policy stays
-        flipped    probability that a label is wrong
+        beta     weight of the KL to the start: the larger, the closer the policy stays
+        flipped  probability that a label is wrong
         """
 
-        reads: ClassVar[str] = "preferences"
-        memory: ClassVar[type] = Dataset.Config
-        optimizer: AdamW | SGD = field(default_factory=lambda: AdamW(lr=1e-6))
         beta: float = 0.1
         flipped: float = 0.1
 
         def __post_init__(self) -> None:
-            check_fields(self)
+            PreferenceConfig.__post_init__(self)
             check_positive("algorithm.beta", self.beta)
             check_below("algorithm.flipped", self.flipped, 0.5, hint="fewer than half of the labels are flipped")
 
-        def build(self, policy: Policy, sampling: Sampling, micro_tokens: int) -> RobustDPO:
-            return RobustDPO(self, policy, micro_tokens)
-
-    def __init__(self, config: RobustDPO.Config, policy: Policy, micro_tokens: int) -> None:
-        self.config = config
-        self.scorer = PairScorer(policy, Sampling(), micro_tokens, "robust DPO", has_reference=True)
-        self.optimizer = config.optimizer.build(policy.parameters())
-
-    def update(self, batch: Batch) -> Update:
-        """One optimiser step; raises NonFinite before it if the loss or the gradient is not finite."""
-        return Update(self.scorer.learn(self.optimizer, batch, self._loss))
-
-    def compare(self, batch: Batch) -> Metrics:
-        """How the policy as it stands compares these pairs."""
-        return self.scorer.compare(batch, self._loss)
-
-    def _loss(self, chosen: Side, rejected: Side) -> tuple[Tensor, Tensor]:
-        logit_P = self.config.beta * (chosen.ratio_P - rejected.ratio_P)
-        return robust_dpo_loss(logit_P, self.config.flipped), logit_P
-
-    def state_dict(self) -> State:
-        return {"optimizer": self.optimizer.state_dict()}
-
-    def load_state_dict(self, state: State) -> None:
-        self.optimizer.load_state_dict(state["optimizer"])
+        def build(self, policy: Policy, sampling: Sampling, micro_tokens: int, seed: int = 0) -> Preference:
+            loss = LogprobLoss(partial(robust_dpo_loss, beta=self.beta, flipped=self.flipped), policy.reference())
+            return Preference("robust DPO", self.optimizer, policy, micro_tokens, loss)

@@ -15,57 +15,27 @@ Degenerates: with a constant epsilon the values are those of the exploring polic
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from functools import partial
 
-from strop.learners.tabular import Book, Decision, check_rates, require_table, sweep
-from strop.memory import Fresh
-from strop.policies.table import Table
-from strop.types import Batch, Policy, Sampling, State, Update, check_fields
+from strop.learners.tabular import ActionValues, Decision, Tabular, TabularConfig
+from strop.types import Policy, Sampling
+
+
+def sarsa_target(decision: Decision, values: ActionValues, _: ActionValues, discount: float) -> float | None:
+    """r + discount * Q(s', a'); only r where the episode terminated, and nothing where it was cut before a'."""
+    if decision.after is None:
+        return decision.reward
+    if decision.next_action is None:
+        return None
+    return decision.reward + discount * values.q_RV[decision.after, decision.next_action].item()
 
 
 class SARSA:
     """One pass over the batch's decisions in order."""
 
     @dataclass(frozen=True, slots=True, kw_only=True)
-    class Config:
-        """Its fields.
+    class Config(TabularConfig):
+        """The fields that every method of tables has."""
 
-        rate        learning rate of a correction (alpha)
-        rate_decay  power by which visits shrink the rate; 0 keeps it
-        discount    what a reward counts for one decision earlier; 1 counts all alike
-        """
-
-        reads: ClassVar[str] = "tasks"
-        memory: ClassVar[type] = Fresh.Config
-        rate: float = 0.1
-        rate_decay: float = 0.0
-        discount: float = 0.99
-
-        def __post_init__(self) -> None:
-            check_fields(self)
-            check_rates(self.rate, self.rate_decay, self.discount)
-
-        def build(self, policy: Policy, sampling: Sampling, micro_tokens: int) -> SARSA:
-            return SARSA(self, require_table(policy, "SARSA"))
-
-    def __init__(self, config: SARSA.Config, policy: Table) -> None:
-        self.config, self.policy = config, policy
-        self.book = Book(policy.weight, config.rate, config.rate_decay)
-
-    def update(self, batch: Batch) -> Update:
-        """Correct the table in place."""
-        return sweep(batch, self.policy, self._correct)
-
-    def _correct(self, decision: Decision) -> float | None:
-        if decision.after is None:
-            return self.book.correct(decision, decision.reward)
-        if decision.next_action is None:
-            return None
-        following = self.policy.weight[decision.after, decision.next_action].item()
-        return self.book.correct(decision, decision.reward + self.config.discount * following)
-
-    def state_dict(self) -> State:
-        return {"visits": self.book.visits_RV.clone()}
-
-    def load_state_dict(self, state: State) -> None:
-        self.book.visits_RV.copy_(state["visits"])
+        def build(self, policy: Policy, sampling: Sampling, micro_tokens: int, seed: int = 0) -> Tabular:
+            return Tabular("SARSA", self, policy, partial(sarsa_target, discount=self.discount))

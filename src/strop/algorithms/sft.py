@@ -22,9 +22,10 @@ from torch import Tensor
 from strop.functional.aggregation import scored_actions, token_mean
 from strop.functional.distributions import PLAIN
 from strop.learners.policy_gradient import score
+from strop.learners.supervised import Supervised
 from strop.memory import Dataset
 from strop.optimizer import SGD, AdamW
-from strop.types import Batch, Mean, Metrics, Policy, Sampling, State, Update, check_fields
+from strop.types import AlgorithmConfig, Batch, Mean, Policy, Sampling, Term, check_fields
 
 
 def sft_loss(logprobs_BT: Tensor, weight_BT: Tensor) -> Tensor:
@@ -36,7 +37,7 @@ class SFT:
     """One gradient step a draw of demonstrations."""
 
     @dataclass(frozen=True, slots=True, kw_only=True)
-    class Config:
+    class Config(AlgorithmConfig):
         """Its fields.
 
         optimizer  AdamW or SGD, with the learning rate
@@ -49,29 +50,17 @@ class SFT:
         def __post_init__(self) -> None:
             check_fields(self)
 
-        def build(self, policy: Policy, sampling: Sampling, micro_tokens: int) -> SFT:
-            return SFT(self, policy, micro_tokens)
+        def build(self, policy: Policy, sampling: Sampling, micro_tokens: int, seed: int = 0) -> Supervised:
+            return Supervised(self.optimizer, policy, micro_tokens, _terms)
 
-    def __init__(self, config: SFT.Config, policy: Policy, micro_tokens: int) -> None:
-        self.config, self.policy, self.micro_tokens = config, policy, micro_tokens
-        self.optimizer = config.optimizer.build(policy.parameters())
 
-    def update(self, batch: Batch) -> Update:
-        """One optimiser step; raises NonFinite before it if the loss or the gradient is not finite."""
-        return Update(self.optimizer.step(batch, self._terms(batch)))
-
-    def _terms(self, batch: Batch) -> Iterator[tuple[Tensor, Metrics]]:
-        for micro, weight_BT in batch.split(self.micro_tokens, "row", token_mean(batch)):
-            scores = score(self.policy, micro, PLAIN)
-            mask_BT = scored_actions(micro)
-            num_tokens = int(mask_BT.sum())
-            nll = -scores["logprobs"].detach().double()[mask_BT].sum().item()
-            entropy = scores["entropy"].double()[mask_BT].sum().item()
-            loss = sft_loss(scores["logprobs"], weight_BT.to(scores["logprobs"].dtype))
-            yield loss, {"policy/nll": Mean(nll, num_tokens), "policy/entropy": Mean(entropy, num_tokens)}
-
-    def state_dict(self) -> State:
-        return {"optimizer": self.optimizer.state_dict()}
-
-    def load_state_dict(self, state: State) -> None:
-        self.optimizer.load_state_dict(state["optimizer"])
+def _terms(policy: Policy, batch: Batch, micro_tokens: int) -> Iterator[Term]:
+    """The loss of each micro-batch, and the negative log-likelihood and the entropy a token."""
+    for micro, _, weight_bt in batch.split(micro_tokens, "row", token_mean(batch)):
+        scores = score(policy, micro, PLAIN)
+        mask_bt = scored_actions(micro)
+        num_tokens = int(mask_bt.sum())
+        nll = -scores["logprobs"].detach().double()[mask_bt].sum().item()
+        entropy = scores["entropy"].double()[mask_bt].sum().item()
+        loss = sft_loss(scores["logprobs"], weight_bt.to(scores["logprobs"].dtype))
+        yield Term(loss, {"policy/nll": Mean(nll, num_tokens), "policy/entropy": Mean(entropy, num_tokens)})

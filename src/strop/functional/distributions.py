@@ -52,23 +52,23 @@ def is_truncated(sampling: Sampling) -> bool:
     return sampling.top_p < 1.0 or sampling.top_k > 0
 
 
-def require_full_support(sampling: Sampling, who: str) -> None:
+def require_full_support(sampling: Sampling, name: str) -> None:
     """Refuse a distribution that policy gradients cannot be taken under, in the words a user needs."""
     if is_truncated(sampling):
         raise ValueError(
-            f"{who} cannot train with sampling.top_p={sampling.top_p}, sampling.top_k={sampling.top_k}: tokens outside "
+            f"{name} cannot train with sampling.top_p={sampling.top_p}, sampling.top_k={sampling.top_k}: tokens outside "
             "the nucleus have probability 0 when sampled and not when scored. Set top_p=1.0 and top_k=0; lower the "
             "temperature instead."
         )
     if sampling.temperature == 0.0 or sampling.epsilon == 1.0:
         raise ValueError(
-            f"{who} has no gradient under sampling.temperature={sampling.temperature}, "
+            f"{name} has no gradient under sampling.temperature={sampling.temperature}, "
             f"sampling.epsilon={sampling.epsilon}: the logits do not move the distribution. Set temperature above 0 "
             "and epsilon below 1."
         )
     if callable(sampling.temperature) or callable(sampling.epsilon):
         raise ValueError(
-            f"{who} scores under one distribution: sampling.temperature and epsilon must be numbers, not schedules."
+            f"{name} scores under one distribution: sampling.temperature and epsilon must be numbers, not schedules."
         )
 
 

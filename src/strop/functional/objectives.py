@@ -50,7 +50,7 @@ def sequence_objective(
     low: float,
     high: float,
 ) -> tuple[Tensor, Metrics]:
-    """The same with one ratio a sequence, exp(sum_t log pi - log pi_old); needs whole episodes.
+    """The clipped objective with one ratio a sequence, exp(sum_t log pi - log pi_old); needs whole episodes.
 
     The sequence's term counts once: each of its L actions carries 1/L of it, under the weights of `sequence_sum`.
     """

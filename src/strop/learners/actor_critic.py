@@ -117,7 +117,7 @@ class Opinions:
 
     @property
     def tensors(self) -> tuple[Tensor, ...]:
-        """All of them, in order."""
+        """The five tensors, in the order of the fields."""
         return (self.advantage_BT, self.weight_BT, self.old_BT, self.value_BT, self.target_BT)
 
 

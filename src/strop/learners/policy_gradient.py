@@ -77,7 +77,7 @@ class PolicyGradientConfig(AlgorithmConfig):
         check_not_negative("algorithm.entropy", self.entropy)
 
     def corrected(self) -> Self:
-        """By default the tokens of another engine's samples are truncated."""
+        """The config for samples of another engine: unless a correction is set, their tokens are truncated."""
         return self if self.correction is not None else replace(self, correction=Correction())
 
     def build(self, policy: Policy, sampling: Sampling, micro_tokens: int, seed: int = 0) -> Algorithm:

@@ -1,22 +1,26 @@
-"""What the methods that compare answers share: scores of whole texts, and losses of pairs under one distribution."""
+"""Learning from pairs of answers of which one is preferred: DPO and its siblings, and reward models.
+
+A method is then the loss of a pair: of the log-probs of both answers (`LogprobLoss`), or of what else it reads.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
 
 from strop.batch import collate
 from strop.functional.aggregation import num_actions_E, sum_per_pick
-from strop.functional.distributions import require_full_support
+from strop.functional.distributions import PLAIN
 from strop.functional.preferences import Pairs, ordered_pairs, require_pairs
 from strop.learners.policy_gradient import score
-from strop.learners.values import VALUE, state_value
-from strop.optimizer import Optimizer
+from strop.memory import Dataset
+from strop.optimizer import SGD, AdamW
 from strop.types import (
+    AlgorithmConfig,
     Batch,
     Comparer,
     Episode,
@@ -26,24 +30,79 @@ from strop.types import (
     Pick,
     Policy,
     Sampling,
+    State,
+    Term,
+    Update,
+    check_fields,
     merge_metrics,
 )
 
-
-def values_after(policy: Policy, wide: Batch) -> Tensor:
-    """[B, T]: the value behind each marked action of `read_after`, at that action; 0 elsewhere."""
-    value_BT = policy.heads(wide, state_value, VALUE)["value"]
-    return torch.where(wide.next_BT >= 0, value_BT.roll(-1, dims=1), 0.0)
+PairLoss = Callable[[Policy, Batch, Pairs], tuple[Tensor, Metrics]]
+"""(policy, micro, its pairs) -> loss_P, and the metrics of these pairs."""
 
 
-def text_scores(policy: Policy, wide: Batch) -> Tensor:
-    """[E]: the value behind the last token of each pick of `read_after_last`; 0 for picks that are not there."""
-    return sum_per_pick(values_after(policy, wide), wide)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreferenceConfig(AlgorithmConfig):
+    """What every method has that learns from answers that people judged.
+
+    optimizer  AdamW or SGD, with the learning rate
+    """
+
+    reads: ClassVar[str] = "preferences"
+    memory: ClassVar[type] = Dataset.Config
+    optimizer: AdamW | SGD = field(default_factory=lambda: AdamW(lr=1e-6))
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+
+class Preference:
+    """One optimiser step a draw, on the mean over prompts of the mean over their strictly ordered pairs.
+
+    `prepare` makes of the whole batch what the loss reads, before it is cut into micro-batches.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        optimizer: AdamW | SGD,
+        policy: Policy,
+        micro_tokens: int,
+        loss: PairLoss,
+        prepare: Callable[[Batch], Batch] = lambda batch: batch,
+    ) -> None:
+        self.name, self.policy, self.micro_tokens = name, policy, micro_tokens
+        self.loss, self.prepare = loss, prepare
+        self.optimizer = optimizer.build(policy.parameters())
+
+    def update(self, batch: Batch) -> Update:
+        """One optimiser step; raises NonFinite before it if the loss or the gradient is not finite."""
+        pairs = ordered_pairs(batch)
+        require_pairs(pairs, batch, self.name)
+        update = self.optimizer.step(batch, self._terms(batch, pairs))
+        return Update(update.metrics | {"preference/pairs": Last(len(pairs.weight_P))})
+
+    @torch.no_grad()
+    def compare(self, batch: Batch) -> Metrics:
+        """How the policy as it stands compares these pairs: what `update` would say, without a step."""
+        return merge_metrics(term.metrics for term in self._terms(batch, ordered_pairs(batch)))
+
+    def _terms(self, batch: Batch, pairs: Pairs) -> Iterator[Term]:
+        for micro, _ in self.prepare(batch).split(self.micro_tokens, "group"):
+            here = pairs.within(micro)
+            loss_P, metrics = self.loss(self.policy, micro, here)
+            yield Term((here.weight_P.to(loss_P.dtype) * loss_P).sum(), metrics)
+
+    def state_dict(self) -> State:
+        return {"optimizer": self.optimizer.state_dict()}
+
+    def load_state_dict(self, state: State) -> None:
+        self.optimizer.load_state_dict(state["optimizer"])
 
 
 @dataclass(frozen=True, slots=True)
-class Side:
-    """One side of P pairs: the log-prob of each whole answer, the reference's (0 without one), and its tokens."""
+class Answers:
+    """P answers, one of each pair: the log-prob of each whole answer, the reference's (0 without one), its tokens."""
 
     logprob_P: Tensor
     reference_P: Tensor
@@ -60,62 +119,49 @@ class Side:
         return self.logprob_P / self.length_P
 
 
-PairLoss = Callable[[Side, Side], tuple[Tensor, Tensor]]
-"""(chosen, rejected) -> loss_P and logit_P, how strongly the policy prefers the chosen answer (0: not at all)."""
+@dataclass(frozen=True, slots=True)
+class LogprobLoss:
+    """A pair's loss that reads the log-probs of both answers, under the distribution of `sampling`.
 
-
-class PairScorer:
-    """Steps on the strictly ordered pairs of a batch, scored under one distribution.
-
-    The reference is the policy as it stands when the scorer is made; a loss that does not read it makes none.
+    `loss` makes of (chosen, rejected) the loss_P and the logit_P: how strongly the policy prefers the chosen answer (0:
+    not at all). A loss that reads no reference has none.
     """
 
-    def __init__(self, policy: Policy, sampling: Sampling, micro_tokens: int, who: str, has_reference: bool) -> None:
-        require_full_support(sampling, who)
-        self.policy, self.sampling, self.micro_tokens, self.who = policy, sampling, micro_tokens, who
-        self.reference = policy.reference() if has_reference else None
+    loss: Callable[[Answers, Answers], tuple[Tensor, Tensor]]
+    reference: Policy | None = None
+    sampling: Sampling = PLAIN
 
-    def learn(self, optimizer: Optimizer, batch: Batch, loss: PairLoss) -> Metrics:
-        """One optimiser step on the mean over prompts of the mean over their pairs."""
-        pairs = ordered_pairs(batch)
-        require_pairs(pairs, batch, self.who)
-        metrics = optimizer.step(batch, self._terms(batch, pairs, loss))
-        return metrics | {"preference/pairs": Last(len(pairs.weight_P))}
-
-    @torch.no_grad()
-    def compare(self, batch: Batch, loss: PairLoss) -> Metrics:
-        """What `learn` would say of these pairs, without a step."""
-        return merge_metrics(metrics for _, metrics in self._terms(batch, ordered_pairs(batch), loss))
-
-    def _terms(self, batch: Batch, pairs: Pairs, loss: PairLoss) -> Iterator[tuple[Tensor, Metrics]]:
-        for (micro,) in batch.split(self.micro_tokens, "group"):
-            here = pairs.within(micro)
-            chosen, rejected = self._sides(micro, here)
-            loss_P, logit_P = loss(chosen, rejected)
-            value = (here.weight_P.to(loss_P.dtype) * loss_P).sum()
-            yield value, _pair_metrics(chosen, rejected, logit_P)
-
-    def _sides(self, micro: Batch, pairs: Pairs) -> tuple[Side, Side]:
-        logprob_E = sum_per_pick(score(self.policy, micro, self.sampling)["logprobs"], micro)
+    def __call__(self, policy: Policy, micro: Batch, pairs: Pairs) -> tuple[Tensor, Metrics]:
+        logprob_E, length_E = self._logprobs(policy, micro), num_actions_E(micro)
         reference_E = torch.zeros_like(logprob_E)
         if self.reference is not None:
             with torch.no_grad():
-                reference_E = sum_per_pick(score(self.reference, micro, self.sampling)["logprobs"], micro)
-        length_E = num_actions_E(micro)
+                reference_E = self._logprobs(self.reference, micro)
         chosen, rejected = (
-            Side(logprob_E[side], reference_E[side], length_E[side]) for side in (pairs.chosen_P, pairs.rejected_P)
+            Answers(logprob_E[side_P], reference_E[side_P], length_E[side_P])
+            for side_P in (pairs.chosen_P, pairs.rejected_P)
         )
-        return chosen, rejected
+        loss_P, logit_P = self.loss(chosen, rejected)
+        return loss_P, preference_metrics(logit_P) | _likelihoods(chosen, rejected)
+
+    def _logprobs(self, policy: Policy, micro: Batch) -> Tensor:
+        return sum_per_pick(score(policy, micro, self.sampling)["logprobs"], micro)
 
 
-def _pair_metrics(chosen: Side, rejected: Side, logit_P: Tensor) -> Metrics:
-    """How often and how strongly the chosen answer is preferred, and where both log-probs go (they may both fall)."""
-    num_pairs, logit_P = len(logit_P), logit_P.detach().double()
+def preference_metrics(logit_P: Tensor) -> Metrics:
+    """How often and how strongly the chosen answer is preferred."""
+    logit_P = logit_P.detach().double()
     return {
-        "preference/accuracy": Mean((logit_P > 0).sum().item(), num_pairs),
-        "preference/logit": Mean(logit_P.sum().item(), num_pairs),
-        "preference/chosen_logprob": Mean(chosen.logprob_P.detach().double().sum().item(), num_pairs),
-        "preference/rejected_logprob": Mean(rejected.logprob_P.detach().double().sum().item(), num_pairs),
+        "preference/accuracy": Mean((logit_P > 0).sum().item(), len(logit_P)),
+        "preference/logit": Mean(logit_P.sum().item(), len(logit_P)),
+    }
+
+
+def _likelihoods(chosen: Answers, rejected: Answers) -> Metrics:
+    """Where the log-probs of both answers go: they may both fall."""
+    return {
+        f"preference/{name}_logprob": Mean(side.logprob_P.detach().double().sum().item(), len(side.logprob_P))
+        for name, side in (("chosen", chosen), ("rejected", rejected))
     }
 
 

@@ -1,4 +1,4 @@
-"""What the tabular temporal-difference methods share: decisions in order, the rate that visits shrink, the metrics.
+"""Tabular temporal differences: a table of action values is corrected decision by decision.
 
 A method is then its target: what Q(s, a) is moved towards.
 """
@@ -7,14 +7,37 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from strop.functional.aggregation import largest_per_pick
 from strop.functional.bounds import check_positive_share, check_share
+from strop.memory import Fresh
 from strop.policies.table import Table
-from strop.types import Batch, Max, Mean, Metrics, Policy, Update
+from strop.types import AlgorithmConfig, Batch, Max, Mean, Metrics, Policy, State, Update, check_fields
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TabularConfig(AlgorithmConfig):
+    """What every method of tables has.
+
+    rate        learning rate of a correction (alpha)
+    rate_decay  power by which visits shrink the rate; 0 keeps it
+    discount    what a reward counts for one decision earlier; 1 counts all alike
+    """
+
+    memory: ClassVar[type] = Fresh.Config
+    rate: float = 0.1
+    rate_decay: float = 0.0
+    discount: float = 0.99
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        check_positive_share("algorithm.rate", self.rate)
+        check_share("algorithm.rate_decay", self.rate_decay, hint="0 keeps the rate")
+        check_share("algorithm.discount", self.discount)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,31 +57,96 @@ class Decision:
     version: int
 
 
-class Book:
-    """Numbers [rows, V] that are corrected one at a time, and how often each of them was.
+class ActionValues:
+    """Q [rows, V], corrected one number at a time, and how often each of them was.
 
     The rate of the correction number n of a pair, counted from 0, is rate / (n + 1)^rate_decay. With a decay in
     (0.5, 1] the Robbins-Monro conditions hold; rate 1 and decay 1 make each number the mean of its targets.
     """
 
-    def __init__(self, number_RV: Tensor, rate: float, rate_decay: float) -> None:
-        self.number_RV, self.rate, self.rate_decay = number_RV, rate, rate_decay
-        self.visits_RV = torch.zeros(number_RV.shape, dtype=torch.int64)
+    def __init__(self, q_RV: Tensor, rate: float, rate_decay: float) -> None:
+        self.q_RV, self.rate, self.rate_decay = q_RV, rate, rate_decay
+        self.visits_RV = torch.zeros(q_RV.shape, dtype=torch.int64)
         # the same memory through numpy, which reads and writes a single number several times as fast
-        self._numbers, self._visits = number_RV.detach().numpy(), self.visits_RV.numpy()
+        self._q, self._visits = q_RV.detach().numpy(), self.visits_RV.numpy()
 
     def best(self, row: int) -> float:
         """max_b Q(s, b)."""
-        return float(self._numbers[row].max())
+        return float(self._q[row].max())
+
+    def visits(self, decision: Decision) -> int:
+        """How often Q(s, a) was corrected."""
+        return int(self._visits[decision.row, decision.action])
 
     def correct(self, decision: Decision, target: float) -> float:
         """Move Q(s, a) towards the target; returns the temporal-difference error."""
-        place = decision.row, decision.action
-        error = target - float(self._numbers[place])
-        rate = self.rate / (1 + int(self._visits[place])) ** self.rate_decay
-        self._numbers[place] += decision.weight * rate * error
-        self._visits[place] += 1
+        pair = decision.row, decision.action
+        error = target - float(self._q[pair])
+        rate = self.rate / (1 + int(self._visits[pair])) ** self.rate_decay
+        self._q[pair] += decision.weight * rate * error
+        self._visits[pair] += 1
         return error
+
+
+Target = Callable[[Decision, ActionValues, ActionValues], float | None]
+"""(decision, the values that are corrected, the others) -> what Q(s, a) is moved towards; None leaves it alone."""
+
+
+class Tabular:
+    """One pass over the batch's decisions in order: later ones see the earlier corrections.
+
+    The policy's table is corrected itself, and is both arguments of the target; or with `num_tables` 2 it holds the
+    mean of two tables, of which the one that saw the pair less often is corrected.
+    """
+
+    def __init__(self, name: str, config: TabularConfig, policy: Policy, target: Target, num_tables: int = 1) -> None:
+        self.policy, self.target = require_table(policy, name), target
+        weight_RV = self.policy.weight
+        numbers = [weight_RV] if num_tables == 1 else [weight_RV.detach().clone() for _ in range(num_tables)]
+        self.tables = [ActionValues(q_RV, config.rate, config.rate_decay) for q_RV in numbers]
+
+    @torch.no_grad()
+    def update(self, batch: Batch) -> Update:
+        """Correct the table in place."""
+        error_BT = torch.zeros_like(batch.rewards_BT)
+        written_BT = error_BT.numpy()  # the same memory
+        largest, total, count = 0.0, 0.0, 0
+        for b, t, decision in decisions(batch, self.policy):
+            error = self._correct(decision)
+            if error is None:
+                continue
+            written_BT[b, t] = error
+            largest, total, count = max(largest, abs(error)), total + abs(error), count + 1
+        metrics: Metrics = {"q/error_mean": Mean(total, count), "q/error_max": Max(largest)}
+        return Update(metrics, per_token={"td_error": error_BT}, priority_K=largest_per_pick(error_BT.abs(), batch))
+
+    def _correct(self, decision: Decision) -> float | None:
+        """The temporal-difference error, or None where the decision was left alone."""
+        own, other = self.tables[0], self.tables[-1]
+        if other.visits(decision) < own.visits(decision):
+            own, other = other, own
+        target = self.target(decision, own, other)
+        if target is None:
+            return None
+        error = own.correct(decision, target)
+        if own is not other:
+            pair = decision.row, decision.action
+            self.policy.weight[pair] = (own.q_RV[pair] + other.q_RV[pair]) / 2
+        return error
+
+    def state_dict(self) -> State:
+        return {name: number_RV.clone() for name, number_RV in self._kept().items()}
+
+    def load_state_dict(self, state: State) -> None:
+        for name, number_RV in self._kept().items():
+            number_RV.copy_(state[name])
+
+    def _kept(self) -> dict[str, Tensor]:
+        """What is saved, by its name; the policy's own table is kept by the run."""
+        kept = {f"visits_{i}": table.visits_RV for i, table in enumerate(self.tables)}
+        if len(self.tables) > 1:
+            kept |= {f"values_{i}": table.q_RV for i, table in enumerate(self.tables)}
+        return kept
 
 
 def decisions(batch: Batch, table: Table) -> Iterator[tuple[int, int, Decision]]:
@@ -84,32 +172,8 @@ def decisions(batch: Batch, table: Table) -> Iterator[tuple[int, int, Decision]]
         yield b, t, Decision(row, action, reward, after, next_action, weights[b], versions[b])
 
 
-@torch.no_grad()
-def sweep(batch: Batch, table: Table, correct: Callable[[Decision], float | None]) -> Update:
-    """Correct every decision in turn; later ones see the earlier corrections. `correct` returns its error, or None
-    where it left the decision alone."""
-    error_BT = torch.zeros_like(batch.rewards_BT)
-    written_BT = error_BT.numpy()  # the same memory
-    largest, total, count = 0.0, 0.0, 0
-    for b, t, decision in decisions(batch, table):
-        error = correct(decision)
-        if error is None:
-            continue
-        written_BT[b, t] = error
-        largest, total, count = max(largest, abs(error)), total + abs(error), count + 1
-    metrics: Metrics = {"q/error_mean": Mean(total, count), "q/error_max": Max(largest)}
-    return Update(metrics, per_token={"td_error": error_BT}, priority_K=largest_per_pick(error_BT.abs(), batch))
-
-
 def require_table(policy: Policy, who: str) -> Table:
     """The policy, if it is a table."""
     if not isinstance(policy, Table):
         raise ValueError(f"{who} here is tabular: set policy=strop.policies.Table.Config(words=[...]).")
     return policy
-
-
-def check_rates(rate: float, rate_decay: float, discount: float) -> None:
-    """Refuse numbers that no temporal-difference method can use."""
-    check_positive_share("algorithm.rate", rate)
-    check_share("algorithm.rate_decay", rate_decay, hint="0 keeps the rate")
-    check_share("algorithm.discount", discount)

@@ -1,17 +1,42 @@
-"""A policy's numbers at every decision of a batch, and what value-based algorithms say of their errors."""
+"""Learning action values from whatever was done: networks, copies that trail behind them, and targets made of both.
+
+Before the learner stands what is read off a policy's heads at every decision of a batch.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import ClassVar, Protocol
 
 import torch
 from torch import Tensor
 
-from strop.functional.aggregation import scored_actions
-from strop.types import Batch, Heads, Keep, Max, Mean, Metrics, Want
+from strop.functional.aggregation import largest_per_pick, scored_actions, sum_per_pick, token_mean
+from strop.functional.bounds import check_positive_share, check_share
+from strop.memory import Replay
+from strop.optimizer import SGD, AdamW, trail
+from strop.types import (
+    AlgorithmConfig,
+    Batch,
+    Heads,
+    Keep,
+    Max,
+    Mean,
+    Metrics,
+    Policy,
+    State,
+    Term,
+    Update,
+    Want,
+    check_fields,
+)
 
 VALUE: frozenset[Want] = frozenset({"value"})
 """What a policy is asked for where only `state_value` reads it."""
+
+
+# ------------------------------------------------------------ reading heads
 
 
 @torch.no_grad()
@@ -32,11 +57,120 @@ def state_value(heads: Heads) -> dict[str, Tensor]:
     return {"value": heads.value_N}
 
 
-def error_metrics(error_BT: Tensor, q_BT: Tensor, micro: Batch) -> Metrics:
+def values_after(policy: Policy, wide: Batch) -> Tensor:
+    """[B, T]: the value behind each marked action of `add_value_slots`, at that action; 0 elsewhere."""
+    value_BT = policy.heads(wide, state_value, VALUE)["value"]
+    return torch.where(wide.next_BT >= 0, value_BT.roll(-1, dims=1), 0.0)
+
+
+def text_scores(policy: Policy, wide: Batch) -> Tensor:
+    """[E]: the value behind the last token of each pick of `add_last_value_slots`; 0 for picks that are not there."""
+    return sum_per_pick(values_after(policy, wide), wide)
+
+
+# ------------------------------------------------------------ the learner
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ValueConfig(AlgorithmConfig):
+    """What every method of this family has.
+
+    optimizer     AdamW or SGD, with the learning rate
+    discount      what a reward counts for one decision earlier; 1 counts all alike
+    target_share  how far a copy moves towards its network; 1 makes them equal
+    """
+
+    memory: ClassVar[type] = Replay.Config
+    off_policy: ClassVar[bool] = True
+    optimizer: AdamW | SGD = field(default_factory=lambda: AdamW(lr=1e-4))
+    discount: float = 0.99
+    target_share: float = 0.01
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        check_share("algorithm.discount", self.discount)
+        check_positive_share("algorithm.target_share", self.target_share, hint="1 copies")
+
+
+class ValueMethod(Protocol):
+    """What makes a method what it is: its networks, what it thinks of a batch, and its loss."""
+
+    @property
+    def networks(self) -> tuple[Policy, ...]:
+        """Those that train, the policy first."""
+
+    @property
+    def copies(self) -> tuple[Policy, ...]:
+        """One of each network, which trails behind and gives the targets."""
+
+    def opinions(self, batch: Batch) -> tuple[Tensor, ...]:
+        """Numbers [B, T] of the whole batch that the loss reads, such as targets; without gradient."""
+
+    @property
+    def loss(self) -> Callable[..., tuple[Tensor, Tensor, Metrics]]:
+        """(micro, *its opinions) -> (loss_bt, error_bt, metrics); the error is how far an action is from its target.
+
+        What stands in slots that are no action counts for nothing.
+        """
+
+
+class ValueBased:
+    """One optimiser step a draw, on the mean over its actions; then the copies trail behind.
+
+    `error` names what the method's errors are called, `keep` what a micro-batch must not cut.
+    """
+
+    def __init__(
+        self,
+        config: ValueConfig,
+        method: ValueMethod,
+        micro_tokens: int,
+        target_every: int = 1,
+        keep: Keep = "row",
+        error: str = "td_error",
+    ) -> None:
+        self.method, self.micro_tokens, self.keep, self.error = method, micro_tokens, keep, error
+        self.target_share, self.target_every = config.target_share, target_every
+        self.optimizer = config.optimizer.build([p for network in method.networks for p in network.parameters()])
+
+    def update(self, batch: Batch) -> Update:
+        """One optimiser step; raises NonFinite before it if the loss or the gradient is not finite."""
+        update = self.optimizer.step(batch, self._terms(batch, self.method.opinions(batch)))
+        if self.optimizer.num_steps % self.target_every == 0:
+            for copy, network in zip(self.method.copies, self.method.networks, strict=True):
+                trail(copy, network, self.target_share)
+        error_BT = update.per_token[self.error]
+        return replace(update, priority_K=largest_per_pick(error_BT.abs(), batch))
+
+    def _terms(self, batch: Batch, opinions: tuple[Tensor, ...]) -> Iterator[Term]:
+        """The loss of each micro-batch, and the errors of its scored actions."""
+        for micro, slots_bt, weight_bt, *parts in batch.split(
+            self.micro_tokens, self.keep, token_mean(batch), *opinions
+        ):
+            loss_bt, error_bt, metrics = self.method.loss(micro, *parts)
+            error_bt = torch.where(scored_actions(micro), error_bt.detach(), 0.0)
+            yield Term((weight_bt * loss_bt).sum(), metrics, {self.error: error_bt}, slots_bt)
+
+    def state_dict(self) -> State:
+        """Moments, copies and further networks; the policy is kept by the run."""
+        return {"optimizer": self.optimizer.state_dict()} | {n: p.state_dict() for n, p in self._kept().items()}
+
+    def load_state_dict(self, state: State) -> None:
+        self.optimizer.load_state_dict(state["optimizer"])
+        for name, network in self._kept().items():
+            network.load_state_dict(state[name])
+
+    def _kept(self) -> dict[str, Policy]:
+        """What is saved, by its name."""
+        further = {f"network_{i}": network for i, network in enumerate(self.method.networks) if i}
+        return further | {f"copy_{i}": copy for i, copy in enumerate(self.method.copies)}
+
+
+def error_metrics(error_bt: Tensor, q_bt: Tensor, micro: Batch) -> Metrics:
     """The size of the temporal-difference errors, and of the action values of what was done: values far beyond
     reward / (1 - discount) are overestimated."""
-    mask_BT = scored_actions(micro)
-    error_N, q_N = error_BT[mask_BT].abs(), q_BT[mask_BT].double()
+    mask_bt = scored_actions(micro)
+    error_N, q_N = error_bt[mask_bt].abs(), q_bt[mask_bt].double()
     if not len(error_N):
         return {}
     return {

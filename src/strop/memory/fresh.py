@@ -16,7 +16,7 @@ class Fresh:
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config(MemoryConfig):
-        """Nothing to choose: how often the same episodes are used is the algorithm's `epochs`."""
+        """It has no fields: how often the same episodes are used is the algorithm's `epochs`."""
 
         def build(self) -> Fresh:
             return Fresh()
@@ -37,7 +37,7 @@ class Fresh:
         """Fresh episodes have no priorities."""
 
     def held(self) -> list[str]:
-        """Nothing outlives its step."""
+        """No episode is kept: nothing outlives its step."""
         return []
 
     def state_dict(self) -> State:

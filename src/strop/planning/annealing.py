@@ -77,7 +77,7 @@ class Edits:
 
     @property
     def weights(self) -> tuple[float, float, float]:
-        """Of a substitution, an insertion and a deletion."""
+        """The weights of a substitution, an insertion and a deletion."""
         return self.substitute, self.insert, self.delete
 
     def propose(self, sequence: Tokens, rng: np.random.Generator) -> Move:

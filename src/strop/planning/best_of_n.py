@@ -44,8 +44,8 @@ def best_of_n_distribution(probs_Y: Tensor, rewards_Y: Tensor, n: int) -> Tensor
 
 def best_of_n_kl(probs_Y: Tensor, rewards_Y: Tensor, n: int) -> float:
     """KL(P_n || p), exactly."""
-    probs_Y = best_of_n_distribution(probs_Y, rewards_Y, n)
-    return float(torch.where(probs_Y > 0, probs_Y * (probs_Y / probs_Y).log(), 0.0).sum())
+    best_Y = best_of_n_distribution(probs_Y, rewards_Y, n)
+    return float(torch.where(best_Y > 0, best_Y * (best_Y / probs_Y).log(), 0.0).sum())
 
 
 def best_of_n_bound(n: int) -> float:

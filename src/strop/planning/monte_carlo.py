@@ -138,7 +138,7 @@ def ordinary_importance(paths: Sequence[Path], target_SA: Floats, behaviour_SA: 
 
 
 def weighted_importance(paths: Sequence[Path], target_SA: Floats, behaviour_SA: Floats, discount: float) -> float:
-    """The same by sum(rho G) / sum(rho); NaN where the target could have taken none of the paths."""
+    """The target's return as sum(rho G) / sum(rho); NaN where it could have taken none of the paths."""
     ratio_N, return_N = _ratios_and_returns(paths, target_SA, behaviour_SA, discount)
     return float((ratio_N * return_N).sum() / ratio_N.sum()) if ratio_N.sum() > 0.0 else float("nan")
 

@@ -33,7 +33,7 @@ from strop.planning.mdp import FiniteMDP, Floats, action_values, check_discount,
 from strop.planning.monte_carlo import epsilon_greedy, first_visit_action_values, play
 from strop.policies.table import Table
 from strop.streams import stream
-from strop.types import Batch, Max, Policy, Sampling, State, Update, check_fields
+from strop.types import AlgorithmConfig, Batch, Max, Policy, Sampling, State, Update, check_fields
 
 Round: TypeAlias = "Callable[[FiniteMDP, Floats, float, np.random.Generator], Floats]"
 
@@ -79,7 +79,7 @@ class Planner:
     """One round an update, written into the table."""
 
     @dataclass(frozen=True, slots=True, kw_only=True)
-    class Config:
+    class Config(AlgorithmConfig):
         """Its fields.
 
         mdp       the problem, by its tables
@@ -89,7 +89,6 @@ class Planner:
         seed      of a round's dice
         """
 
-        reads: ClassVar[str] = "tasks"
         memory: ClassVar[type] = Fresh.Config
         off_policy: ClassVar[bool] = True
         mdp: FiniteMDP
@@ -107,7 +106,7 @@ class Planner:
                     f"algorithm.states names {len(self.states)} of {self.mdp.num_states} states: name all."
                 )
 
-        def build(self, policy: Policy, sampling: Sampling, micro_tokens: int) -> Planner:
+        def build(self, policy: Policy, sampling: Sampling, micro_tokens: int, seed: int = 0) -> Planner:
             return Planner(self, require_table(policy, "planning"))
 
     def __init__(self, config: Planner.Config, policy: Table) -> None:

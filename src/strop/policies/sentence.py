@@ -59,9 +59,9 @@ class Sentence:
 
         folder = self.model or _packaged()
         with quiet():
-            tokenizer = AutoTokenizer.from_pretrained(folder)
+            tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
             model, found = AutoModel.from_pretrained(
-                folder, dtype=torch.float32, add_pooling_layer=False, output_loading_info=True
+                folder, dtype=torch.float32, trust_remote_code=False, add_pooling_layer=False, output_loading_info=True
             )
         check_weights(Path(folder), model, found | {"unexpected_keys": ()})  # a pooler and heads are not read
         return tokenizer, model.eval()

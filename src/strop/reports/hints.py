@@ -9,6 +9,8 @@ import typing
 from collections.abc import Sequence
 from typing import Any
 
+from strop.types.fields import declaring
+
 ROOMS = {"algorithm": "algorithms", "sampler": "samplers", "memory": "memory"}
 """Fields that hold one class of a room, and may be set by its name."""
 LISTS = (tuple, list, Sequence)
@@ -20,7 +22,8 @@ def hint_of(record: Any, name: str, old: Any) -> Any:
     annotation = next(f.type for f in dataclasses.fields(kind) if f.name == name)
     alone = type(kind.__name__, (), {"__annotations__": {name: annotation}})
     try:
-        return typing.get_type_hints(alone, dict(vars(importlib.import_module(kind.__module__))))[name]
+        module = importlib.import_module(declaring(kind, name).__module__)
+        return typing.get_type_hints(alone, dict(vars(module)))[name]
     except NameError:
         return type(old)
 

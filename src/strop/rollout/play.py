@@ -135,7 +135,7 @@ def _start(scene: Scene, plays: list[_Play], purpose: str, max_tokens: int) -> N
 
 
 def try_start(scene: Scene, tasks: Sequence[Task], max_tokens: int) -> dict[str, str]:
-    """By task, why its episode could not begin; those that can are closed again. They have dice of their own."""
+    """Why episodes of these tasks could not begin, by task id; those that can are closed. Their dice are their own."""
     plays = [_Play("", task, 0, (scene.seed, 0, i)) for i, task in enumerate(tasks)]
     _start(scene, plays, "trial", max_tokens)
     failures = {one.task.id: one.error for one in plays if one.error}

@@ -160,7 +160,7 @@ def side_by_side(calls: Sequence[Callable[[], T]], seconds: float, what: str) ->
 
 
 def in_order(calls: Sequence[Callable[[], T]], seconds: float, names: Sequence[str]) -> list[T | BaseException]:
-    """The same for calls that run one at a time, each in its turn and each with `seconds` of its own.
+    """What each call gives, one at a time in their order, each with `seconds` of its own.
 
     They run in a thread that stays the same, until one hangs: those behind it run in another.
     """

@@ -67,7 +67,7 @@ class RunDirectory:
 
     @classmethod
     def create_new(cls, path: Path, config: Mapping[str, Any], files: Mapping[str, str]) -> RunDirectory:
-        """The same in `path`, or path-2, path-3 ... where that is taken."""
+        """Make a run in `path`, or in path-2, path-3 ... where that is taken."""
         path = claim(path)
         try:
             return cls.create(path, config, files)

@@ -45,7 +45,7 @@ class GapTolerance:
 
     @classmethod
     def of_engine(cls, dtype: str) -> GapTolerance:
-        """The same for a sampler with other kernels than the trainer's, whose gap the algorithm corrects."""
+        """What is tolerated of a sampler with other kernels than the trainer's, whose gap the algorithm corrects."""
         mean, bias = {"int8": (0.5, 0.1), "bfloat16": (0.1, 0.02), "float32": (1e-3, 5e-4)}[dtype]
         return cls(max=None, mean=mean, bias=bias)
 

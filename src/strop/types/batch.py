@@ -72,7 +72,7 @@ class Batch:
         return self.weight_E[self.episode_B]
 
     def to(self, device: str) -> Batch:
-        """The same batch on another device."""
+        """This batch on another device."""
         return replace(self, **{f.name: getattr(self, f.name).to(device) for f in fields(self)})
 
     def rows(self, rows: list[int]) -> Batch:

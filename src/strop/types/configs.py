@@ -87,7 +87,7 @@ class AlgorithmConfig(Protocol):
         return None
 
     def corrected(self) -> Self | None:
-        """The same for samples of another engine, whose log-probs differ a little; None where it has no correction."""
+        """The config for samples of another engine, whose log-probs differ a little; None where there is none."""
         return None
 
     def build(self, policy: Policy, sampling: Sampling, micro_tokens: int, seed: int = 0) -> Algorithm:

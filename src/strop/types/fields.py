@@ -34,10 +34,15 @@ def _hints(kind: Any) -> tuple[tuple[str, Any], ...]:
     return tuple((f.name, hint) for f in dataclasses.fields(kind) if (hint := _hint(kind, f)) is not None)
 
 
+def declaring(kind: type, name: str) -> type:
+    """The class that declares this field, itself or one that it inherits from: the field's type is in its words."""
+    return next(base for base in kind.__mro__ if name in vars(base).get("__annotations__", {}))
+
+
 def _hint(kind: type, field: dataclasses.Field[Any]) -> Any:
     alone = type(kind.__name__, (), {"__annotations__": {field.name: field.type}})
     try:
-        return typing.get_type_hints(alone, vars(sys.modules[kind.__module__]))[field.name]
+        return typing.get_type_hints(alone, vars(sys.modules[declaring(kind, field.name).__module__]))[field.name]
     except NameError:
         return None
 

@@ -90,7 +90,7 @@ class Sampler(Protocol):
     """Turns prompts into completions. Order is kept; completion i draws from `rngs[i]` only."""
 
     def publish(self, policy: Policy) -> None:
-        """From now on act with this policy's weights as they stand; one that shares them has nothing to do."""
+        """Act with this policy's weights as they stand now; a sampler that shares them has nothing to do."""
 
     def sample(
         self, prompts: Sequence[Tokens], sampling: Sampling, rngs: Sequence[np.random.Generator]

@@ -77,9 +77,9 @@ def residual_at_optimum(n_step: int | None, unified: bool, discount: float, rewa
     config = PathConsistency.Config(
         optimizer=SGD(lr=1e-9), beta=BETA, discount=discount, n_step=n_step, unified=unified, target_share=1.0
     )
-    algorithm = config.build(tree.policy, Sampling(), 4096)
+    algorithm: Any = config.build(tree.policy, Sampling(), 4096)
     value, distribution = soft_solution(tree, tree.distributions(), score, discount)
-    for policy in (tree.policy, algorithm.target):
+    for policy in (tree.policy, algorithm.method.copy):
         write(policy, value, distribution, 0.0 if unified else 0.37)
     update = algorithm.update(paths(tree, lambda y: rewards * score(y)))
     return float(update.per_token["residual"].abs().max())

@@ -173,9 +173,9 @@ def check_ilql_updates() -> Iterator[Gap]:
             optimizer=OPTIMIZER, discount=0.9, level=level, conservative=conservative, target_share=0.3, jitter=0.5
         )
         algorithm, policy = build(config)
-        second = Numbers(*algorithm.second.parameters())
+        second = Numbers(*algorithm.method.second.parameters())
         slow = slow_ilql(stories(parts()), config, second)
-        own = [*policy.parameters(), *algorithm.second.parameters()]
+        own = [*policy.parameters(), *algorithm.method.second.parameters()]
         yield agree(algorithm, own, parts(), slow, f"level {level:g}, conservative {conservative:g}")
 
 

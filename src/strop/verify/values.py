@@ -84,8 +84,8 @@ def check_dqn_double() -> Iterator[Gap]:
         algorithm: Any = config.build(policy, Sampling(), 64)
         with torch.no_grad():
             policy.weight[policy.row(after)] = torch.tensor([1.0, 3.0, 2.0], dtype=torch.float64)
-            algorithm.target.weight[policy.row(after)] = torch.tensor([10.0, 20.0, 30.0], dtype=torch.float64)
-        got = algorithm.targets(batch)[batch.action_BT].tolist()
+            algorithm.method.copy.weight[policy.row(after)] = torch.tensor([10.0, 20.0, 30.0], dtype=torch.float64)
+        got = algorithm.method.opinions(batch)[0][batch.action_BT].tolist()
         yield Gap(max(abs(got[0] - first), abs(got[1] - 5.0)), 1e-12, "double" if double else "max of the copy")
 
 

@@ -1,4 +1,4 @@
-"""Where values are read besides before each action: behind the last token of a turn, or of a whole text."""
+"""Slots where a value is read besides before each action: behind the last token of a turn, or of a whole text."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 from strop.types import Batch
 
 
-def read_after(batch: Batch, marked_BT: Tensor) -> Batch:
+def add_value_slots(batch: Batch, marked_BT: Tensor) -> Batch:
     """The same rows, one slot wider, whose value is also read in the slot behind each marked action."""
     rows, width = batch.tokens_BT.shape
 
@@ -29,9 +29,9 @@ def read_after(batch: Batch, marked_BT: Tensor) -> Batch:
     )
 
 
-def read_after_last(batch: Batch) -> Batch:
-    """`read_after` the last action of every pick."""
-    slot_BT = torch.arange(batch.tokens_BT.numel()).view_as(batch.tokens_BT)
-    last_B = torch.where(batch.action_BT, slot_BT, -1).amax(dim=1)
+def add_last_value_slots(batch: Batch) -> Batch:
+    """`add_value_slots` behind the last action of every pick."""
+    slots_BT = batch.slots_BT
+    last_B = torch.where(batch.action_BT, slots_BT, -1).amax(dim=1)
     last_E = torch.full_like(batch.group_E, -1).scatter_reduce(0, batch.episode_B, last_B, "amax")
-    return read_after(batch, slot_BT == last_E[batch.episode_B].unsqueeze(1))
+    return add_value_slots(batch, slots_BT == last_E[batch.episode_B].unsqueeze(1))

@@ -1,0 +1,29 @@
+"""Learning from single texts that are given or labelled: SFT, KTO and process reward models."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from strop.optimizer import SGD, AdamW
+from strop.types import Batch, Policy, State, Term, Update
+
+Terms = Callable[[Policy, Batch, int], Iterable[Term]]
+"""(policy, batch, micro_tokens) -> what each micro-batch adds to the step, under weights of the whole batch."""
+
+
+class Supervised:
+    """One optimiser step a draw, on the terms that an algorithm makes of it."""
+
+    def __init__(self, optimizer: AdamW | SGD, policy: Policy, micro_tokens: int, terms: Terms) -> None:
+        self.policy, self.micro_tokens, self.terms = policy, micro_tokens, terms
+        self.optimizer = optimizer.build(policy.parameters())
+
+    def update(self, batch: Batch) -> Update:
+        """One optimiser step; raises NonFinite before it if the loss or the gradient is not finite."""
+        return self.optimizer.step(batch, self.terms(self.policy, batch, self.micro_tokens))
+
+    def state_dict(self) -> State:
+        return {"optimizer": self.optimizer.state_dict()}
+
+    def load_state_dict(self, state: State) -> None:
+        self.optimizer.load_state_dict(state["optimizer"])
