@@ -13,9 +13,11 @@ import pytest
 import torch
 
 import strop.algorithms
+from strop.algorithms.maxrl import MaxRL
+from strop.functional.advantages import group_mean
 from strop.functional.divergences import KL
 from strop.optimizer import SGD
-from strop.types import Episode, Sampling, Source
+from strop.types import Batch, Episode, Sampling, Source
 
 
 def algorithms() -> list[Any]:
@@ -56,6 +58,14 @@ def every(kinds: Sequence[Any]) -> list[Any]:
 def as_baseline(episode: Episode) -> Episode:
     """The same episode played greedily: ReMax takes its return off the others'; other algorithms see no difference."""
     return replace(episode, source=Source.GREEDY)
+
+
+def suited(kind: Any, batch: Batch) -> Batch:
+    """The batch as the algorithm takes it. MaxRL knows right and wrong alone: right is what beats its group's mean."""
+    if kind is not MaxRL:
+        return batch
+    right_E = (group_mean(batch.return_E, batch.group_E) > 0).double()
+    return replace(batch, return_E=torch.where(batch.return_E.isnan(), batch.return_E, right_E))
 
 
 def configured(kind: Any, **given: Any) -> Any:

@@ -133,7 +133,7 @@ def test_what_is_too_old_is_masked() -> None:
     assert is_recent(batch, None).tolist() == [True] * 4
     assert is_recent(batch, 1).tolist() == [False, True, False, True]
     zero_BT = torch.zeros(batch.tokens_BT.shape, dtype=torch.float64)
-    weight_BT = correction_weight(Correction(max_staleness=2), zero_BT, batch)
+    weight_BT = correction_weight(Correction(max_staleness=2), zero_BT, zero_BT, batch)
     assert weight_BT.tolist() == [[0, 0, 0], [0, 1, 1], [0, 1, 1], [0, 1, 0]]
 
 
@@ -143,7 +143,7 @@ def test_an_unscored_episode_without_logprobs_has_no_weight_to_give() -> None:
     batch = batch_of(one, lost)
     off_BT = torch.where(batch.logprobs_BT.isnan(), 0.0, 0.5)
     for level in ("token", "sequence"):
-        weight_BT = correction_weight(Correction(level=level), off_BT, batch)  # type: ignore[arg-type]
+        weight_BT = correction_weight(Correction(level=level), off_BT, off_BT, batch)  # type: ignore[arg-type]
         assert not bool(weight_BT.isnan().any())
 
 
@@ -172,9 +172,35 @@ def test_the_embedded_sampler_needs_no_correction(level: Any) -> None:
     torch.testing.assert_close(weights[2], weights[0], rtol=0.0, atol=1e-12)
 
 
+def test_a_bad_answer_that_drifted_is_dropped_by_hand() -> None:
+    # drifts log mu - log pi: (.2 + .6) / 2 = .4, .3 of one token in each of two rows, (1 - .5) / 2 = .25, -1
+    drop = Correction(level="sequence", kind="drop_negative", max_drift=0.26)
+    batch = batch_of(
+        episode(turn((0,), (1, 2), (-1.0, -1.0))),
+        episode(turn((0,), (1,), (-1.0,)), turn((5,), (2,), (-1.0,))),
+        episode(turn((0,), (1, 2), (-1.0, -1.0))),
+        episode(turn((0,), (1,), (-1.0,))),
+    )
+    drift_BT = torch.tensor([[0.0, 0.2, 0.6], [0.0, 0.3, 0.0], [0.0, 0.3, 0.0], [0.0, 1.0, -0.5], [0.0, -1.0, 0.0]])
+    for sign, weights in ((-1.0, [0, 0, 0, 1, 1]), (1.0, [1, 1, 1, 1, 1]), (0.0, [1, 1, 1, 1, 1])):
+        factor_BT = correction_weight(drop, -drift_BT.double(), torch.full(drift_BT.shape, sign), batch)
+        assert factor_BT.tolist() == (torch.tensor(weights).unsqueeze(1) * batch.action_BT).double().tolist()
+
+
+def test_each_action_of_negative_advantage_is_dropped_and_the_others_of_its_answer_stay() -> None:
+    drop = Correction(level="sequence", kind="drop_negative", max_drift=0.1)
+    batch = batch_of(episode(turn((0,), (1, 2, 3), (-1.0,) * 3)))
+    drift_BT = torch.tensor([[0.0, 0.5, 0.5, 0.5]], dtype=torch.float64)
+    advantage_BT = torch.tensor([[0.0, -1.0, 2.0, 0.0]], dtype=torch.float64)
+    assert correction_weight(drop, -drift_BT, advantage_BT, batch).tolist() == [[0.0, 0.0, 1.0, 1.0]]
+
+
 @pytest.mark.parametrize("fields", [
     {"level": "word"}, {"kind": "clip"}, {"cap": 0.5}, {"floor": -1.0, "kind": "mask"}, {"floor": 0.5},
-    {"max_staleness": -1},
+    {"max_staleness": -1}, {"max_drift": 0.5}, {"kind": "mask", "max_drift": 0.5},
+    {"kind": "drop_negative", "max_drift": 0.5}, {"kind": "drop_negative", "level": "sequence"},
+    *({"kind": "drop_negative", "level": "sequence", "max_drift": 0.5} | wrong
+      for wrong in ({"cap": 3.0}, {"floor": 0.1}, {"max_drift": -0.1}, {"max_drift": math.inf})),
 ])  # fmt: skip
 def test_what_means_nothing_is_refused(fields: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="correction"):

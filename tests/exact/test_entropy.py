@@ -12,7 +12,7 @@ import torch
 from exact.build import batch_of, episode, turn
 from exact.coin import HALF
 from exact.coin import build as build_on
-from exact.learners import GRADIENT, as_baseline
+from exact.learners import GRADIENT, as_baseline, suited
 from exact.test_ratio_family import build
 from exact.tree import expected_ascent, relative, table_tree
 from strop.algorithms.dr_grpo import DrGRPO
@@ -63,13 +63,16 @@ def test_the_bonus_has_the_gradient_of_the_full_entropy(kind: Any, size: int) ->
 WEIGHTS = {
     "REINFORCE": (1 / 2, 1 / 2),
     "RLOO": (1 / 2, 1 / 2),
+    "MaxRL": (1 / 2, 1 / 2),
     "ReMax": (1.0, 0.0),
     "DrGRPO": (1 / 2 / 4, 1 / 2 / 4),
     "GRPO": (1 / 2 / 2, 1 / 2),
     "GSPO": (1 / 2 / 2, 1 / 2),
+    "GDPO": (1 / 2 / 2, 1 / 2),
     "SAPO": (1 / 2 / 2, 1 / 2),
     "REINFORCEPlusPlus": (1 / 3, 1 / 3),
     "CISPO": (1 / 3, 1 / 3),
+    "DPPO": (1 / 3, 1 / 3),
     "A2C": (1 / 3, 1 / 3),
     "PPO": (1 / 3, 1 / 3),
     "VTrace": (1 / 3, 1 / 3),
@@ -94,7 +97,7 @@ def test_the_bonus_adds_its_weight_times_the_slope_of_the_entropy(kind: Any, bon
         rows = [policy.row((9,)), policy.row((9, 0))]
         with torch.no_grad():
             policy.weight[rows] = torch.tensor(logits, dtype=torch.float64)
-        build_on(kind, policy, entropy=weight, epochs=1).update(batch)
+        build_on(kind, policy, entropy=weight, epochs=1).update(suited(kind, batch))
         moved.append(policy.weight[rows].detach().clone())
     first, second = WEIGHTS[kind.__name__]
     for row, seen in ((0, first + second), (1, first)):

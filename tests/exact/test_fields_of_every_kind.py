@@ -11,7 +11,7 @@ import torch
 
 from exact.build import batch_of, episode, turn
 from exact.coin import HALF, build, coin, pair
-from exact.learners import ACTOR_CRITIC, GRADIENT, as_baseline, configured
+from exact.learners import ACTOR_CRITIC, GRADIENT, as_baseline, configured, suited
 from exact.test_entropy import WEIGHTS
 from strop.algorithms.cispo import CISPO
 from strop.algorithms.dapo import DAPO
@@ -52,7 +52,7 @@ def test_samples_that_were_twice_as_likely_elsewhere_count_half(kind: Any) -> No
     moved = []
     for correction in (None, Correction(level="token", cap=2.0)):
         policy = coin()
-        build(kind, policy, correction=correction, epochs=1).update(certain)
+        build(kind, policy, correction=correction, epochs=1).update(suited(kind, certain))
         moved.append(policy.weight[:2].detach().clone())
     assert float(moved[0].abs().max()) > 0.01
     assert torch.allclose(moved[1], moved[0] / 2, rtol=0, atol=1e-15)
@@ -68,7 +68,7 @@ def test_kl_in_the_loss_pulls_every_kind_by_its_weight(kind: Any) -> None:
         algorithm = build(kind, policy, kl=KL(weight=weight, placement="loss", estimator="k2"), epochs=1)
         with torch.no_grad():
             policy.weight[0] = torch.tensor([math.log(3), 0.0], dtype=torch.float64)
-        algorithm.update(pair())
+        algorithm.update(suited(kind, pair()))
         moved.append(policy.weight[:2].detach().clone())
     first, second = WEIGHTS[kind.__name__]
     # grad log pi(0) = (1/4, -1/4), grad log pi(1) = (-3/4, 3/4)
@@ -91,14 +91,18 @@ PENALISED = {
     "REINFORCEPlusPlus": WHITE,
     "RLOO": [2 - 2 * C, 2 - 2 * C, -2 + 2 * C],
     "DrGRPO": [1 - C, 1 - C, -1 + C],
+    "MaxRL": [1 - C, 1 - C, -1 + C],  # right and wrong: (1 - 1/2) / (1/2) and -1, the KL off afterwards, centred
+    "GDPO": [1 / (1 + 1e-8 / A) - C] * 2 + [-1 / (1 + 1e-8 / A) + C],  # A is whitened first
     "ReMax": [2 - 2 * C, 2 - 2 * C, 0.0],  # the baseline is what the greedy answer was paid
-    **{name: [A - C, A - C, -A + C] for name in ("GRPO", "GSPO", "CISPO", "SAPO")},  # off after normalising, centred
+    **{
+        name: [A - C, A - C, -A + C] for name in ("GRPO", "GSPO", "CISPO", "SAPO", "DPPO")
+    },  # off after normalising, centred
 }
 
 
 @pytest.mark.parametrize("kind", having("kl"))
 def test_kl_in_the_reward_is_taken_off_by_hand(kind: Any) -> None:
-    batch = biased(math.log(0.8))
+    batch = suited(kind, biased(math.log(0.8)))
     more = {"baseline_decay": None, "n_step": None, "trace": 1.0, "epochs": 1, "entropy": 0.0}
     update = build(kind, coin(), kl=KL(weight=0.5), **more).update(batch)
     assert update.per_token["advantage"][batch.action_BT].tolist() == pytest.approx(PENALISED[kind.__name__], abs=1e-14)

@@ -10,7 +10,7 @@ import torch
 
 from exact.build import batch_of, episode, transformer, turn
 from exact.coin import identical
-from exact.learners import ACTOR_CRITIC, CORE, GRADIENT, VALUE_BASED, algorithms, as_baseline, learner
+from exact.learners import ACTOR_CRITIC, CORE, GRADIENT, VALUE_BASED, algorithms, as_baseline, learner, suited
 from strop.algorithms.ppo import PPO
 from strop.functional.divergences import KL, KLController
 from strop.learners.actor_critic import Critic
@@ -62,13 +62,13 @@ def test_save_load_continue_is_bitwise_the_uninterrupted_run(
 
     policy, algorithm = start()
     for step in range(2):
-        algorithm.update(lesson(step))
+        algorithm.update(suited(kind, lesson(step)))
     saved = copy.deepcopy((policy.state_dict(), algorithm.state_dict()))
-    metrics = [algorithm.update(lesson(step)).metrics for step in (2, 3)]
+    metrics = [algorithm.update(suited(kind, lesson(step))).metrics for step in (2, 3)]
     resumed, again = start()
     resumed.load_state_dict(saved[0])
     again.load_state_dict(saved[1])
-    assert [again.update(lesson(step)).metrics for step in (2, 3)] == metrics
+    assert [again.update(suited(kind, lesson(step))).metrics for step in (2, 3)] == metrics
     assert identical(resumed.state_dict(), policy.state_dict())
     assert identical(again.state_dict(), algorithm.state_dict())
 
@@ -87,5 +87,5 @@ def test_a_state_is_made_of_strings_numbers_and_tensors() -> None:
 
     for kind in algorithms():
         algorithm = learner(kind, Table(5, capacity=256, value_head=True), optimizer=AdamW(lr=0.1))
-        algorithm.update(lesson(0))
+        algorithm.update(suited(kind, lesson(0)))
         check(algorithm.state_dict())

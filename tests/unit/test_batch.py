@@ -230,3 +230,32 @@ def test_picked_turns_have_the_rewards_that_fall_on_their_actions(
     )
     batch = collate((Pick(one, first, length),), "per_turn")
     assert batch.rewards_BT[batch.action_BT].tolist() == pytest.approx(expected)
+
+
+def test_a_batch_holds_what_each_reward_gave_and_weighs() -> None:
+    # the environment's own first, then the named ones by name; gold is reported only, and FAILED gave nothing
+    many = [
+        episode(turn((5,), (7,), reward=0.5), turn((5, 7), (8,), reward=1.0), parts={"b": Part(2.0, 3.0)}),
+        episode(turn((5,), (7,)), parts={"b": Part(2.0, Unscored("judge")), "a": Part(-1.0, 4.0)}),
+        episode(turn((5,), (7,)), parts={"a": Part(-1.0, 6.0), "gold/x": Part(0.0, 9.0)}),
+        episode(turn((5,), (7,), reward=2.0), parts={"a": Part(-1.0, 6.0)}, end=End.FAILED),
+    ]
+    batch = batch_of(*many)
+    assert same(batch.parts_EK.tolist(), [[1.5, NAN, 3.0], [0.0, 4.0, NAN], [0.0, 6.0, NAN], [NAN, NAN, NAN]])
+    assert batch.part_weight_K.tolist() == [1.0, -1.0, 2.0]
+    told_E = (batch.parts_EK * batch.part_weight_K).nansum(dim=1)
+    assert [told_E[e].item() for e in (0, 2)] == [batch.return_E[e].item() for e in (0, 2)] == [7.5, -6.0]
+
+
+def test_one_name_with_two_weights_is_two_rewards() -> None:
+    many = [episode(turn((5,), (7,)), parts={"r": Part(weight, 1.0)}) for weight in (0.5, 2.0)]
+    batch = batch_of(*many)
+    assert same(batch.parts_EK.tolist(), [[0.0, 1.0, NAN], [0.0, NAN, 1.0]])
+    assert batch.part_weight_K.tolist() == [1.0, 0.5, 2.0]
+
+
+def test_some_rows_of_a_batch_keep_what_the_rewards_gave() -> None:
+    batch = batch_of(*(episode(turn((5,), (7,)), parts={"r": Part(2.0, float(i))}, id=str(i)) for i in range(3)))
+    for some in (batch.rows([2, 0]), *(micro for micro, *_ in batch.split(2, "row")), batch.to("cpu")):
+        assert some.parts_EK.tolist() == [[0.0, 0.0], [0.0, 1.0], [0.0, 2.0]]
+        assert some.part_weight_K.tolist() == [1.0, 2.0]

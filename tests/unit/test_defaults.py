@@ -26,14 +26,17 @@ from strop.algorithms.dapo import DAPO
 from strop.algorithms.distillation import Distillation
 from strop.algorithms.double_q import DoubleQ
 from strop.algorithms.dpo import DPO
+from strop.algorithms.dppo import DPPO
 from strop.algorithms.dqn import DQN
 from strop.algorithms.dr_grpo import DrGRPO
 from strop.algorithms.expected_sarsa import ExpectedSARSA
+from strop.algorithms.gdpo import GDPO
 from strop.algorithms.grpo import GRPO
 from strop.algorithms.gspo import GSPO
 from strop.algorithms.ilql import ILQL
 from strop.algorithms.ipo import IPO
 from strop.algorithms.kto import KTO
+from strop.algorithms.maxrl import MaxRL
 from strop.algorithms.online_dpo import OnlineDPO
 from strop.algorithms.orpo import ORPO
 from strop.algorithms.path_consistency import PathConsistency
@@ -68,7 +71,7 @@ from strop.schedules import Exponential, Linear
 from strop.types import Sampling
 
 TABLES = [QLearning, SARSA, ExpectedSARSA, DoubleQ]
-RATIOS = [GRPO, DrGRPO, RLOO, REINFORCEPlusPlus, GSPO, CISPO, SAPO]
+RATIOS = [GRPO, DrGRPO, RLOO, REINFORCEPlusPlus, GSPO, CISPO, SAPO, GDPO]
 PARTS = [KL, KLController, Correction, Critic, AdamW, SGD, Linear, Exponential, Logarithmic, Geometric, Edits,
          MonteCarloRound, Sampling]  # fmt: skip
 """Records that stand in fields of Configs."""
@@ -150,9 +153,10 @@ DEFAULTS: dict[tuple[Any, str], Any] = {
     # 1.4 (4) and (7): target 6 nats, horizon 10,000 episodes
     (KLController, "target"): 6.0, (KLController, "horizon"): 10_000,
     # 1.5: the ratio family; beta 0 is TRL's default (the paper of GRPO: .04), and so is one step a batch
-    **{(kind.Config, "epochs"): 1 for kind in (*RATIOS, DAPO)},
-    **{(kind.Config, "kl"): KL(weight=0.0) for kind in (GRPO, DrGRPO, GSPO, CISPO, SAPO)},
-    **{(kind.Config, "optimizer"): AdamW(lr=1e-6) for kind in (GRPO, DrGRPO, DAPO, GSPO, CISPO, SAPO)},
+    **{(kind.Config, "epochs"): 1 for kind in (*RATIOS, DAPO, DPPO)},
+    **{(kind.Config, "kl"): KL(weight=0.0) for kind in (GRPO, DrGRPO, GSPO, CISPO, SAPO, MaxRL, GDPO, DPPO)},
+    **{(kind.Config, "optimizer"): AdamW(lr=1e-6)
+       for kind in (GRPO, DrGRPO, DAPO, GSPO, CISPO, SAPO, MaxRL, GDPO, DPPO)},
     (GRPO.Config, "clip"): 0.2, (GRPO.Config, "dual_clip"): None,
     (DrGRPO.Config, "clip"): 0.2, (DrGRPO.Config, "dual_clip"): None, (DrGRPO.Config, "max_tokens"): None,
     (DAPO.Config, "clip_low"): 0.2, (DAPO.Config, "clip_high"): 0.28, (DAPO.Config, "mask_truncated"): True,
@@ -160,9 +164,11 @@ DEFAULTS: dict[tuple[Any, str], Any] = {
     (DAPO.Config, "oversampling"): 10,
     (GSPO.Config, "clip_low"): 3e-4, (GSPO.Config, "clip_high"): 4e-4,
     (CISPO.Config, "floor"): 0.0, (CISPO.Config, "cap"): 5.0,
+    (GDPO.Config, "clip"): 0.2,
+    (DPPO.Config, "divergence"): "tv", (DPPO.Config, "delta"): 0.2,  # as in the authors' code
     (SAPO.Config, "tau_positive"): 1.0, (SAPO.Config, "tau_negative"): 1.05,
     # 1.3, entropy regularisation: off but in the actor-critics of 1.3
-    **{(kind.Config, "entropy"): 0.0 for kind in (*RATIOS, REINFORCE, ReMax)},
+    **{(kind.Config, "entropy"): 0.0 for kind in (*RATIOS, REINFORCE, ReMax, MaxRL, DPPO)},
     # 1.6: k1 in the reward is the exact gradient; weight 0 makes no reference
     (KL, "weight"): 0.0, (KL, "placement"): "reward", (KL, "estimator"): "k1",
     # 1.7: SFT 2e-5; reward model 1e-4 and .01; DPO .1 and 1e-6; robust .1; IPO .1; KTO .1; ORPO .1; SimPO 2 and .5 of
@@ -181,9 +187,9 @@ DEFAULTS: dict[tuple[Any, str], Any] = {
     (SimPO.Config, "optimizer"): AdamW(lr=1e-6), (SimPO.Config, "beta"): 2.0, (SimPO.Config, "gamma"): 1.0,
     (OnlineDPO.Config, "optimizer"): AdamW(lr=5e-7), (OnlineDPO.Config, "beta"): 0.1,
     # 1.8: TIS with C = 2; no correction unless the sampler is another engine
-    **{(kind.Config, "correction"): None for kind in (*RATIOS, DAPO, REINFORCE, ReMax, A2C, PPO)},
+    **{(kind.Config, "correction"): None for kind in (*RATIOS, DAPO, REINFORCE, ReMax, MaxRL, A2C, PPO)},
     (Correction, "level"): "token", (Correction, "kind"): "truncate", (Correction, "cap"): 2.0,
-    (Correction, "floor"): 0.0, (Correction, "max_staleness"): None,
+    (Correction, "floor"): 0.0, (Correction, "max_drift"): None, (Correction, "max_staleness"): None,
     # the specification prints nothing for these
     (Distillation.Config, "optimizer"): AdamW(lr=1e-5), (Distillation.Config, "teacher"): None,
     (Distillation.Config, "dtype"): "float32",

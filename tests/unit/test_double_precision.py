@@ -15,7 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from exact.build import batch_of, episode, turn
-from exact.learners import ACTOR_CRITIC, algorithms, configured, every, is_tabular, learner
+from exact.learners import ACTOR_CRITIC, algorithms, configured, every, is_tabular, learner, suited
 from strop.algorithms.reinforce import REINFORCE
 from strop.algorithms.remax import ReMax
 from strop.batch import collate
@@ -53,7 +53,7 @@ def test_an_update_in_float64_makes_no_number_of_fewer_digits(kind: Any) -> None
             algorithm = configured(kind).build(table(), SAMPLING, 17)
         else:
             algorithm = learner(kind, START.policy(has_values=True), 17, **options)
-        batch = collate(tuple(with_greedy() if kind is ReMax else picks()), "joined")
+        batch = suited(kind, collate(tuple(with_greedy() if kind is ReMax else picks()), "joined"))
         with Float64():
             algorithm.update(batch)
 

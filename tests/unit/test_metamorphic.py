@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from exact.build import episode, flat, transformer, turn
-from exact.learners import GRADIENT, ON_POLICY, VALUE_BASED, as_baseline, every, learner
+from exact.learners import GRADIENT, ON_POLICY, VALUE_BASED, as_baseline, every, learner, suited
 from exact.tree import relative, set_weights
 from strop.batch import collate
 from strop.functional.divergences import KL
@@ -59,7 +59,7 @@ def gradient(
         set_weights(policy, start + 0.1 * noise)
         algorithm = learner(kind, policy, micro, **more)
         set_weights(policy, start)
-    batch = collate(tuple(draw), policy.layout)
+    batch = suited(kind, collate(tuple(draw), policy.layout))
     algorithm.update(batch if change is None else change(batch))
     moved = start - flat(policy.parameters())
     set_weights(policy, start)

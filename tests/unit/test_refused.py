@@ -17,14 +17,17 @@ from strop.algorithms.cispo import CISPO
 from strop.algorithms.dapo import DAPO
 from strop.algorithms.double_q import DoubleQ
 from strop.algorithms.dpo import DPO
+from strop.algorithms.dppo import DPPO
 from strop.algorithms.dqn import DQN
 from strop.algorithms.dr_grpo import DrGRPO
 from strop.algorithms.expected_sarsa import ExpectedSARSA
+from strop.algorithms.gdpo import GDPO
 from strop.algorithms.grpo import GRPO
 from strop.algorithms.gspo import GSPO
 from strop.algorithms.ilql import ILQL
 from strop.algorithms.ipo import IPO
 from strop.algorithms.kto import KTO
+from strop.algorithms.maxrl import MaxRL
 from strop.algorithms.online_dpo import OnlineDPO
 from strop.algorithms.orpo import ORPO
 from strop.algorithms.path_consistency import PathConsistency
@@ -83,7 +86,7 @@ def or_none(bounds: tuple[list[Any], list[Any]]) -> tuple[list[Any], list[Any]]:
 
 
 TABLES = [QLearning, SARSA, ExpectedSARSA, DoubleQ]
-RATIOS = [GRPO, DrGRPO, RLOO, REINFORCEPlusPlus, GSPO, CISPO, SAPO]
+RATIOS = [GRPO, DrGRPO, RLOO, REINFORCEPlusPlus, GSPO, CISPO, SAPO, GDPO]
 REPLAYS = [Replay, Prioritised]
 
 BOUNDS: dict[tuple[Any, str], tuple[list[Any], list[Any]]] = {
@@ -91,15 +94,16 @@ BOUNDS: dict[tuple[Any, str], tuple[list[Any], list[Any]]] = {
        for name, bounds in (("rate", SOME), ("rate_decay", SHARE), ("discount", SHARE))},
     **{(kind.Config, "discount"): SHARE
        for kind in (A2C, PPO, VTrace, REINFORCE, REINFORCEPlusPlus, DQN, ILQL, PathConsistency, Planner)},
-    **{(kind.Config, "epochs"): COUNT for kind in (*RATIOS, DAPO, PPO)},
-    **{(kind.Config, "entropy"): WEIGHT for kind in (*RATIOS, REINFORCE, ReMax, A2C, PPO, VTrace)},
-    **{(kind.Config, "clip"): SHARE for kind in (GRPO, DrGRPO, RLOO, REINFORCEPlusPlus, PPO)},
+    **{(kind.Config, "epochs"): COUNT for kind in (*RATIOS, DAPO, DPPO, PPO)},
+    **{(kind.Config, "entropy"): WEIGHT for kind in (*RATIOS, DPPO, REINFORCE, ReMax, MaxRL, A2C, PPO, VTrace)},
+    **{(kind.Config, "clip"): SHARE for kind in (GRPO, DrGRPO, RLOO, REINFORCEPlusPlus, GDPO, PPO)},
     **{(kind.Config, "clip_low"): SHARE for kind in (DAPO, GSPO)},
     **{(kind.Config, "clip_high"): ([-TINY], [0.0, INFINITE]) for kind in (DAPO, GSPO)},
     **{(kind.Config, "dual_clip"): DUAL for kind in (GRPO, DrGRPO, PPO)},
     (DrGRPO.Config, "max_tokens"): ([0, -5], [1, None]),
     (DAPO.Config, "overlong_tokens"): AMOUNT, (DAPO.Config, "oversampling"): COUNT,
     (CISPO.Config, "floor"): SHARE, (CISPO.Config, "cap"): ([UNDER_1], [1.0, INFINITE]),
+    (DPPO.Config, "delta"): POSITIVE,
     (SAPO.Config, "tau_positive"): POSITIVE, (SAPO.Config, "tau_negative"): POSITIVE,
     (REINFORCE.Config, "baseline_decay"): or_none(PART),
     (A2C.Config, "n_step"): or_none(COUNT),
@@ -155,7 +159,7 @@ BESIDE: dict[Any, dict[str, Any]] = {
     Correction: {"kind": "mask"},
 }  # fmt: skip
 """The other fields, where the defaults do not do."""
-TOGETHER = {(Edits, "insert"), (Edits, "delete"), (AdamW, "betas")}
+TOGETHER = {(Edits, "insert"), (Edits, "delete"), (AdamW, "betas"), (Correction, "max_drift")}
 """Numbers that mean something in pairs only: they have a test of their own."""
 
 REFUSED = [(kind, name, value) for (kind, name), bounds in BOUNDS.items() for value in [*bounds[0], NAN]]
@@ -215,6 +219,7 @@ def test_edits_that_go_both_ways_have_weights(name: str) -> None:
 
 @pytest.mark.parametrize(("kind", "name", "value"), [
     (KL, "placement", "both"), (KL, "estimator", "k4"), (Correction, "level", "word"), (Correction, "kind", "clip"),
+    (DPPO.Config, "divergence", "js"),
 ])  # fmt: skip
 def test_a_word_that_is_no_choice_is_refused_with_the_choices(kind: Any, name: str, value: str) -> None:
     with pytest.raises(ValueError, match=rf"{name}='{value}': allowed are "):

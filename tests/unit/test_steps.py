@@ -10,19 +10,22 @@ import torch
 
 from exact.build import batch_of, episode, transformer, turn
 from exact.coin import HALF, build, coin, pair
-from exact.learners import GRADIENT, as_baseline, every, learner
+from exact.learners import GRADIENT, as_baseline, every, learner, suited
 from strop.algorithms.a2c import A2C
 from strop.algorithms.cispo import CISPO
 from strop.algorithms.dapo import DAPO
 from strop.algorithms.distillation import Distillation
 from strop.algorithms.dpo import DPO
+from strop.algorithms.dppo import DPPO
 from strop.algorithms.dqn import DQN
 from strop.algorithms.dr_grpo import DrGRPO
+from strop.algorithms.gdpo import GDPO
 from strop.algorithms.grpo import GRPO
 from strop.algorithms.gspo import GSPO
 from strop.algorithms.ilql import ILQL
 from strop.algorithms.ipo import IPO
 from strop.algorithms.kto import KTO
+from strop.algorithms.maxrl import MaxRL
 from strop.algorithms.online_dpo import OnlineDPO
 from strop.algorithms.orpo import ORPO
 from strop.algorithms.path_consistency import PathConsistency
@@ -81,11 +84,14 @@ class Biased:
 #   distillation   teacher (4/5, 1/5) everywhere: A = ln 1.6 for 0, ln .4 for 1, over 3 tokens
 #                  row 0: (.5 ln 1.6 - .5 ln .4)/3 = ln 4/6, row 1: -.5 ln .4/3
 #   GSPO, SAPO     as GRPO: at ratio 1 they weigh every token by 1
-#   DAPO, CISPO    A = +-a, 1/3 a token      row 0: (.5 + .5) a/3 = a/3           row 1: -.5 a/3 = -a/6
+#   MaxRL          right and wrong: A = 1, -1, share 1: row 0: (.5 + .5)/2 = .5  row 1: -.5/2 = -.25
+#   GDPO           GRPO's A = +-a over its std: +-u, u = a/(a + 1e-8)
+#   DAPO, CISPO, DPPO  A = +-a, 1/3 a token  row 0: (.5 + .5) a/3 = a/3           row 1: -.5 a/3 = -a/6
 #   ReMax          A = 2 of one sequence     row 0: 2*.5 = 1                      row 1: -1; the second is the baseline
 #   REINFORCE++    returns to go 3, 3, 1: mean 7/3, std sqrt(8)/3; A = w, w, -2w, 1/3 a token
 #                                            row 0: (.5 w + .5 * 2w)/3 = w/2      row 1: -.5 w/3 = -w/6
 A = 1 / (math.sqrt(2) + 1e-4)
+U = A / (A + 1e-8)
 MEAN = (2.85 + 3 + 1) / 3
 STD = math.sqrt(((2.85 - MEAN) ** 2 + (3 - MEAN) ** 2 + (1 - MEAN) ** 2) / 3) + 1e-8
 W = (2 / 3) / (math.sqrt(8) / 3 + 1e-8)
@@ -102,6 +108,9 @@ BY_HAND = [
     (SAPO, {}, 0.375 * A, -0.125 * A),
     (DAPO, {}, A / 3, -A / 6),
     (CISPO, {}, A / 3, -A / 6),
+    (DPPO, {}, A / 3, -A / 6),
+    (MaxRL, {}, 0.5, -0.25),
+    (GDPO, {}, 0.375 * U, -0.125 * U),
     (ReMax, {}, 1.0, -1.0),
     (REINFORCEPlusPlus, {}, W / 2, -W / 6),
     (REINFORCEPlusPlus, {"group_baseline": True}, W / 2, -W / 6),  # one group: its mean leaves with that of the tokens
@@ -128,7 +137,7 @@ VALUES_BY_HAND = {DQN, ILQL, PathConsistency}
 @pytest.mark.parametrize(("kind", "fields", "first", "second"), BY_HAND)
 def test_one_step_by_hand(kind: Any, fields: dict[str, Any], first: float, second: float) -> None:
     policy = coin()
-    build(kind, policy, **fields).update(pair())
+    build(kind, policy, **fields).update(suited(kind, pair()))
     assert policy.weight[:2].flatten().tolist() == pytest.approx([first, -first, second, -second], abs=1e-15)
 
 
@@ -159,6 +168,9 @@ def test_every_gradient_algorithm_has_a_hand_computed_step() -> None:
     (SAPO, {}, A * (1 / 1.05 - 1)),  # (1/2) (-(4 / 1) / 2 + (4 / 1.05) / 2) a
     (DAPO, {}, -A / 3),  # -(2 - 1) a / 3
     (CISPO, {}, -A / 3 * HALF),  # the same under log pi
+    (DPPO, {}, -A / 3),
+    (MaxRL, {}, -(2 - 1) * HALF / 2),  # under log pi
+    (GDPO, {}, 0.0),
     (ReMax, {}, -2 * 2 * HALF),
     (REINFORCEPlusPlus, {}, 0.0),
     (RejectionSampling, {}, -HALF),
@@ -173,7 +185,7 @@ def test_every_gradient_algorithm_has_a_hand_computed_step() -> None:
     (Distillation, {"teacher": Biased()}, -HALF * (math.log(1.6) + 2 * math.log(0.4)) / 3),
 ])  # fmt: skip
 def test_loss_value_by_hand(kind: Any, fields: dict[str, Any], loss: float) -> None:
-    update = build(kind, coin(), **fields).update(pair())
+    update = build(kind, coin(), **fields).update(suited(kind, pair()))
     assert update.metrics["optimizer/loss"].value == pytest.approx(loss, abs=1e-15)
 
 
