@@ -242,6 +242,3 @@ class PolicyGradient:
         self.optimizer.load_state_dict(state["optimizer"])
         if self.state is not None:
             self.state.load_state_dict(state["state"])
-
-
-from strop.learners.logprobs import read_actions as score, require_on_policy  # noqa

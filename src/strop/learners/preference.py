@@ -16,7 +16,7 @@ from strop.batch import collate
 from strop.functional.aggregation import num_actions_E, sum_per_pick
 from strop.functional.distributions import PLAIN
 from strop.functional.preferences import Pairs, ordered_pairs, require_pairs
-from strop.learners.policy_gradient import score
+from strop.learners.logprobs import read_actions
 from strop.memory import Dataset
 from strop.optimizer import SGD, AdamW
 from strop.types import (
@@ -145,7 +145,7 @@ class LogprobLoss:
         return loss_P, preference_metrics(logit_P) | _likelihoods(chosen, rejected)
 
     def _logprobs(self, policy: Policy, micro: Batch) -> Tensor:
-        return sum_per_pick(score(policy, micro, self.sampling)["logprobs"], micro)
+        return sum_per_pick(read_actions(policy, micro, self.sampling)["logprobs"], micro)
 
 
 def preference_metrics(logit_P: Tensor) -> Metrics:
