@@ -57,8 +57,8 @@ def require_full_support(sampling: Sampling, name: str) -> None:
     if is_truncated(sampling):
         raise ValueError(
             f"{name} cannot train with sampling.top_p={sampling.top_p}, sampling.top_k={sampling.top_k}: tokens "
-            "outside the nucleus have probability 0 when sampled and not when scored. Set top_p=1.0 and top_k=0; lower the "
-            "temperature instead."
+            "outside the nucleus have probability 0 when sampled and not when scored. Set top_p=1.0 and top_k=0; "
+            "lower the temperature instead."
         )
     if sampling.temperature == 0.0 or sampling.epsilon == 1.0:
         raise ValueError(
