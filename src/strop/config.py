@@ -9,7 +9,6 @@ from pathlib import Path
 import torch
 
 from strop.algorithms.grpo import GRPO
-from strop.compute.precision import has_bfloat16
 from strop.contradictions import name_of, refuse_contradictions
 from strop.data import played as playing
 from strop.data.preferences import is_pair, preferences, preferences_from_jsonl
@@ -22,6 +21,7 @@ from strop.kinds import check_kinds, check_numbers
 from strop.learners.policy_gradient import corrected
 from strop.learners.preference import judge_pairs
 from strop.memory import Dataset, Fresh
+from strop.policies.computing import has_bfloat16
 from strop.policies.transformer import Transformer
 from strop.rewards._naming import RewardSet, named_rewards
 from strop.rollout.engine import EmbeddedEngine, OfflineEngine
