@@ -27,6 +27,7 @@ from strop.hub.card import Card
 from strop.hub.export import export
 from strop.hub.pretrained import load
 from strop.policies._heads import LOGITS, scatter
+from strop.policies.adapter_off import AdapterOff
 from strop.policies.adapters import LoRA, adapters_off, add_lora, merged_state_dict
 from strop.policies.demands import require_values
 from strop.types import Batch, Codec, Policy, Reduce, State, Tokens, Want, check_fields
@@ -250,47 +251,6 @@ def require_transformer(policy: Policy, sampler: str) -> Transformer:
             f"{type(policy).__name__}. Sample with strop.samplers.LocalSampler.Config()."
         )
     return policy
-
-
-class AdapterOff:
-    """The base model behind an adapter: a policy that only reads."""
-
-    layout: Literal["joined", "per_turn"] = "joined"
-    has_values = False
-
-    def __init__(self, policy: Transformer) -> None:
-        self._policy = policy
-        self.vocabulary, self.context = policy.vocabulary, policy.context
-
-    def prefill(self, prompts: Sequence[Tokens]) -> tuple[Tensor, PaddedState]:
-        with self._policy.without_adapter():
-            return PaddedState.prefill(self._policy.training_model(), prompts, self._policy.dtype)
-
-    def decode(self, state: PaddedState, tokens_B: Tensor) -> tuple[Tensor, PaddedState]:
-        with self._policy.without_adapter():
-            return state.step(tokens_B), state
-
-    def keep(self, state: PaddedState, rows: Sequence[int]) -> PaddedState:
-        return state.keep(rows)
-
-    def heads(self, batch: Batch, reduce: Reduce, want: frozenset[Want] = LOGITS) -> dict[str, Tensor]:
-        with self._policy.without_adapter(), torch.no_grad():
-            return self._policy.heads(batch, reduce, want)
-
-    def reference(self) -> AdapterOff:
-        return self
-
-    def twin(self) -> AdapterOff:
-        return self
-
-    def parameters(self) -> list[Parameter]:
-        return []
-
-    def state_dict(self) -> State:
-        return {}
-
-    def load_state_dict(self, state: State) -> None:
-        """Nothing to restore: the base is what the config names."""
 
 
 def _difference(own: Mapping[str, object], saved: Mapping[str, object]) -> str:

@@ -7,7 +7,6 @@ import torch
 from transformers.cache_utils import DynamicLayer
 
 from strop.compute.kv_cache import GROWTH, PreallocatedLayer
-from strop.compute.row_order import compact_order
 
 HEADS, WIDTH = 2, 3
 
@@ -67,14 +66,6 @@ def test_the_prompt_is_not_written_over_by_the_rows_that_share_it():
     layer.keep([0, 0, 0])
     layer.update(torch.zeros(3, HEADS, 1, WIDTH), torch.zeros(3, HEADS, 1, WIDTH))
     assert torch.equal(key, before)
-
-
-@pytest.mark.parametrize(
-    ("going", "order"), [([0, 1, 2], [0, 1, 2]), ([1, 3, 4], [3, 1, 4]), ([4], [4]), ([0, 2, 3], [0, 3, 2]), ([], [])]
-)
-def test_gaps_are_closed_from_behind(going, order):
-    # 1 3 4: places 0 and 2 are free and 3, 4 stand behind
-    assert compact_order(going) == order
 
 
 def test_keys_are_kept_as_every_attention_reads_them():
