@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
@@ -29,11 +29,6 @@ def can_share_prompts(model: Any) -> bool:
     """Whether this module computes what this model does: in float32, and without an attention window."""
     is_known = model.config.model_type in MODEL_TYPES
     return is_known and attention_window(model.config) is None and model.dtype is torch.float32
-
-
-def decoding_state(read: PaddedState, model: Any) -> PaddedState | SharedPromptState:
-    """The state that `model` decodes with after prompts were read: prompts are shared where that can be done."""
-    return SharedPromptState.after(read, model) if can_share_prompts(model) else replace(read, model=model)
 
 
 @dataclass(slots=True)
@@ -122,6 +117,14 @@ class SharedPromptState:
         seen_KBRD = groups.ungroup(seen, heads)
         seen_KBRD.flatten(0, 1).baddbmm_(weight[..., length:].flatten(0, 1), generated[1].flatten(0, 1))
         return seen_KBRD
+
+
+DecodingState: TypeAlias = PaddedState | SharedPromptState
+
+
+def decoding_state(read: PaddedState, model: Any) -> DecodingState:
+    """The state that `model` decodes with after prompts were read: prompts are shared where that can be done."""
+    return SharedPromptState.after(read, model) if can_share_prompts(model) else replace(read, model=model)
 
 
 def _heads_first(key_PKTD: Tensor, value_PKTD: Tensor) -> tuple[Tensor, Tensor]:

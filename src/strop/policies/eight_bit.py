@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from strop.compute.decoder import SharedPromptState, decoding_state
+from strop.compute.decoder import DecodingState, decoding_state
 from strop.compute.fused_model import FusedModel, fuse_exactly, fuse_in_bfloat16
 from strop.compute.lora_linear import fuse_lora
 from strop.compute.packed_linear import FEWEST, FusedLinear, is_large, stacked
@@ -125,15 +125,13 @@ class EightBitDecoder:
                 "float32 here. Sample with strop.samplers.LocalSampler.Config(), which is exact."
             )
 
-    def prefill(self, prompts: Sequence[Tokens]) -> tuple[Tensor, PaddedState | SharedPromptState]:
+    def prefill(self, prompts: Sequence[Tokens]) -> tuple[Tensor, DecodingState]:
         self.copy.refresh()
         logits_BV, state = PaddedState.prefill(self.policy.training_model(), prompts, self.policy.dtype)
         return logits_BV, decoding_state(state, self.copy.model)
 
-    def decode(
-        self, state: PaddedState | SharedPromptState, tokens_B: Tensor
-    ) -> tuple[Tensor, PaddedState | SharedPromptState]:
+    def decode(self, state: DecodingState, tokens_B: Tensor) -> tuple[Tensor, DecodingState]:
         return state.step(tokens_B), state
 
-    def keep(self, state: PaddedState | SharedPromptState, rows: Sequence[int]) -> PaddedState | SharedPromptState:
+    def keep(self, state: DecodingState, rows: Sequence[int]) -> DecodingState:
         return state.keep(rows)

@@ -9,14 +9,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 from torch.nn import Parameter
 
 from strop.codec import HFCodec
-from strop.compute.decoder import SharedPromptState, decoding_state
+from strop.compute.decoder import DecodingState, decoding_state
 from strop.compute.fused_model import FusedModel, fuse_exactly, fuse_in_bfloat16
 from strop.compute.lora_linear import fuse_lora
 from strop.compute.output_head import ChunkedHeads
@@ -33,7 +33,6 @@ from strop.policies.demands import require_values
 from strop.types import Batch, Codec, Policy, Reduce, State, Tokens, Want, check_fields
 
 VALUE_HEAD = "value_head"
-DecodingState: TypeAlias = PaddedState | SharedPromptState
 
 
 class Transformer:
