@@ -16,7 +16,6 @@ from strop.algorithms.sft import SFT
 from strop.batch import collate
 from strop.functional.aggregation import sum_per_pick
 from strop.hub.card import Card, Usage
-from strop.hub.export import export
 from strop.hub.origin import FROM_SCRATCH
 from strop.learners.logprobs import read_actions
 from strop.memory import Dataset
@@ -115,7 +114,8 @@ def pretrain(home: Path, sizes: Sizes) -> Path:
         strop=strop.__version__,
         usage=Usage(prompt=PROMPT, systems=(), sampling=SAMPLING),
     )
-    export(policy, codec, folder, card)
+    assert isinstance(policy, Transformer)
+    policy.export(codec, folder, card)
     return folder
 
 

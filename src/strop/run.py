@@ -15,13 +15,13 @@ import torch
 
 from strop import loader
 from strop.batch import collate
-from strop.compute.allocator import kept_memory
 from strop.config import TrainConfig
 from strop.data.written import written
 from strop.functional.value_slots import add_last_value_slots
 from strop.home import opened_home, removed_if_never_saved
 from strop.learners.values import text_scores
 from strop.loop import loop
+from strop.policies.computing import kept_memory
 from strop.reports import preflight
 from strop.reports.plan import Plan, make_plan
 from strop.reports.verdicts import Verdict, verdicts_of

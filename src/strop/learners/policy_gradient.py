@@ -103,6 +103,9 @@ class RatioConfig(PolicyGradientConfig):
 class Stateful(Protocol):
     """What an algorithm remembers from batch to batch, such as a running baseline."""
 
+    def advance(self) -> None:
+        """Move on to the next batch: the steps of this one are done."""
+
     def state_dict(self) -> State: ...
     def load_state_dict(self, state: State) -> None: ...
 
@@ -166,6 +169,8 @@ class PolicyGradient:
         advantage_BT = self.advantage(batch, self.reference.penalty(batch, reference_BT))
         opinions = Opinions(advantage_BT, self.weight(batch), reference_BT)
         metrics = [self.reference.metrics(batch, reference_BT), *self._steps(batch, opinions), found]
+        if self.state is not None:
+            self.state.advance()
         return Update(merge_metrics(metrics), per_token={"advantage": advantage_BT})
 
     def _steps(self, batch: Batch, opinions: Opinions) -> Iterator[Metrics]:
