@@ -207,7 +207,7 @@ def test_one_labelled_answer_is_a_whole_batch_of_kto_whatever_stands_beside_it()
             algorithm.policy.weight[algorithm.policy.row((1,))] = torch.tensor([0.0, 0.0, 1.0, 1.0, 0.0])
         ratio = 1.0 - math.log((3 + 2 * math.e) / 5)
         metrics = algorithm.update(batch_of(good, lost, layout="per_turn")).metrics
-        loss = 1.0 - 1.0 / (1.0 + math.exp(-algorithm.config.beta * ratio))
+        loss = 1.0 - 1.0 / (1.0 + math.exp(-KTO.Config().beta * ratio))
         assert metrics["optimizer/loss"].value == pytest.approx(loss)
         assert metrics["preference/desirable_ratio"].value == pytest.approx(ratio)
         assert (metrics["preference/desirable_ratio"].count, metrics["preference/undesirable_ratio"].count) == (1, 0)
