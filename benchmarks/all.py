@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pages
 
-from strop.compute.precision import has_bfloat16
+from strop.policies.computing import has_bfloat16
 
 HERE = Path(__file__).parent
 PLAIN = (

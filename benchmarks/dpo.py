@@ -17,7 +17,7 @@ from side_by_side import Measured, compare
 from training import episodes, flags, num_tokens, reward, sequences, updates
 
 import strop
-from strop.compute.allocator import kept_memory
+from strop.policies.computing import kept_memory
 
 BETA = 0.1
 

@@ -16,9 +16,8 @@ from strop.algorithms.sft import SFT
 from strop.batch import collate
 from strop.functional.aggregation import sum_per_pick
 from strop.hub.card import Card, Usage
-from strop.hub.export import export
 from strop.hub.origin import FROM_SCRATCH
-from strop.learners.policy_gradient import score
+from strop.learners.logprobs import read_actions
 from strop.memory import Dataset
 from strop.planning.best_of_n import best_of_n_bound
 from strop.policies.transformer import Transformer
@@ -115,7 +114,8 @@ def pretrain(home: Path, sizes: Sizes) -> Path:
         strop=strop.__version__,
         usage=Usage(prompt=PROMPT, systems=(), sampling=SAMPLING),
     )
-    export(policy, codec, folder, card)
+    assert isinstance(policy, Transformer)
+    policy.export(codec, folder, card)
     return folder
 
 
@@ -235,7 +235,7 @@ def measured(job: Job, policy: Policy, codec: Codec, folder: Path, proxy: Judge,
             for i, (completion, text) in enumerate(some)
         )
         batch = collate(picks, reference.layout)
-        reference_BT = score(reference, batch, SAMPLING)["logprobs"].double()
+        reference_BT = read_actions(reference, batch, SAMPLING)["logprobs"].double()
         gap_BT = torch.where(batch.action_BT, batch.logprobs_BT - reference_BT, 0.0)
         log_ratio += sum_per_pick(gap_BT, batch).tolist()
     texts = [text for _, text in drawn]

@@ -25,7 +25,7 @@ from training import episodes, timed
 
 import strop
 from strop.batch import collate
-from strop.compute.allocator import kept_memory
+from strop.policies.computing import kept_memory
 from strop.policies.transformer import Transformer
 from strop.samplers.local import LocalSampler
 from strop.streams import stream

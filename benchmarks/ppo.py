@@ -22,7 +22,7 @@ from trainers import LR
 from training import episodes, flags, num_tokens, padded, reward, sequences, timed, updates
 
 import strop
-from strop.compute.allocator import kept_memory
+from strop.policies.computing import kept_memory
 from strop.policies.transformer import Transformer
 
 CLIP, TRACE, KL_WEIGHT, VALUE_WEIGHT = 0.2, 0.95, 0.05, 0.1

@@ -21,8 +21,8 @@ from typing import Any
 import torch
 from side_by_side import Measured, compare
 
-from strop.compute.allocator import kept_memory
 from strop.hub.models import resolve
+from strop.policies.computing import kept_memory
 from strop.policies.transformer import Transformer
 from strop.recipes.story import story_tasks
 from strop.samplers.eight_bit import EightBit

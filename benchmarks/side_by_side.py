@@ -181,7 +181,7 @@ def machine() -> str:
     """The processor in words, its cores, and whether it multiplies bfloat16 in hardware."""
     import torch
 
-    from strop.compute.precision import HARDWARE
+    from strop.policies.computing import HARDWARE
 
     name = platform.processor() or platform.machine()
     try:

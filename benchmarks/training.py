@@ -21,7 +21,7 @@ from side_by_side import Measured, compare
 
 import strop
 from strop.batch import collate
-from strop.compute.allocator import kept_memory
+from strop.policies.computing import kept_memory
 from strop.policies.transformer import Transformer
 from strop.types import AlgorithmConfig, Completion, Episode, Part, Tokens, Turn
 

@@ -17,7 +17,9 @@ TEMPLATE = (
 SPECIAL = ["<pad>", "<|im_start|>", "<|im_end|>"]
 
 
-def make(folder: Path, template: bool = True, pad_is_end: bool = False, words: Sequence[str] = ()) -> Path:
+def make(
+    folder: Path, template: bool = True, pad_is_end: bool = False, words: Sequence[str] = (), width: int = 32
+) -> Path:
     """Write one. `pad_is_end`: the padding token is the end token, as in many models. `words`: these are its tokens."""
     tokenizer = _of_words(words) if words else _of_bytes()
     pad = "<|im_end|>" if pad_is_end else "<pad>"
@@ -28,8 +30,8 @@ def make(folder: Path, template: bool = True, pad_is_end: bool = False, words: S
         fast.chat_template = TEMPLATE
     config = LlamaConfig(
         vocab_size=len(fast),
-        hidden_size=32,
-        intermediate_size=64,
+        hidden_size=width,
+        intermediate_size=2 * width,
         num_hidden_layers=2,
         num_attention_heads=2,
         num_key_value_heads=2,

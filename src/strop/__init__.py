@@ -8,15 +8,20 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from strop.public import HOME, ROOMS
+
 if TYPE_CHECKING:
     from strop import (
         algorithms,
+        control,
         environments,
         functional,
+        learners,
         memory,
         optimizer,
         planning,
         policies,
+        recipes,
         rewards,
         samplers,
         schedules,
@@ -42,43 +47,6 @@ if TYPE_CHECKING:
 
     __version__: str
 
-_HOME = {
-    "Run": "strop.run",
-    "TrainConfig": "strop.config",
-    "TrainedScore": "strop.run",
-    "load": "strop.opening",
-    "train": "strop.run",
-} | dict.fromkeys(
-    (
-        "Completion",
-        "End",
-        "Episode",
-        "Part",
-        "PerToken",
-        "PerTurn",
-        "Pick",
-        "Sampling",
-        "Source",
-        "Step",
-        "Task",
-        "Turn",
-        "Unscored",
-    ),
-    "strop.types",
-)
-_ROOMS = (
-    "algorithms",
-    "environments",
-    "functional",
-    "memory",
-    "optimizer",
-    "planning",
-    "policies",
-    "rewards",
-    "samplers",
-    "schedules",
-)
-
 __all__ = [
     "Completion",
     "End",
@@ -97,13 +65,16 @@ __all__ = [
     "Turn",
     "Unscored",
     "algorithms",
+    "control",
     "environments",
     "functional",
+    "learners",
     "load",
     "memory",
     "optimizer",
     "planning",
     "policies",
+    "recipes",
     "rewards",
     "samplers",
     "schedules",
@@ -112,10 +83,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name in _ROOMS:
+    if name in ROOMS:
         return importlib.import_module(f"strop.{name}")
-    if name in _HOME:
-        return getattr(importlib.import_module(_HOME[name]), name)
+    if name in HOME:
+        return getattr(importlib.import_module(HOME[name]), name)
     if name == "__version__":
         from importlib.metadata import version  # slow to load, and seldom asked for
 

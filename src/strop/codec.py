@@ -49,7 +49,7 @@ class WordCodec:
         return tokens
 
     def extend(self, prompt: Tokens, completion: Tokens, reply: Prompt) -> Tokens:
-        """What stood, what was sampled, and the reply's words."""
+        """The next prompt: what stood, what was sampled, and the reply's words."""
         return prompt + completion + self.encode(as_words(reply))
 
     def encode(self, text: str) -> Tokens:
@@ -79,7 +79,7 @@ class ByteCodec:
         return tokens
 
     def extend(self, prompt: Tokens, completion: Tokens, reply: Prompt) -> Tokens:
-        """What stood, what was sampled, and the reply's bytes."""
+        """The next prompt: what stood, what was sampled, and the reply's bytes."""
         return prompt + completion + self.encode(as_lines(reply))
 
     def encode(self, text: str) -> Tokens:

@@ -9,7 +9,6 @@ from pathlib import Path
 import torch
 
 from strop.algorithms.grpo import GRPO
-from strop.compute.precision import has_bfloat16
 from strop.contradictions import name_of, refuse_contradictions
 from strop.data import played as playing
 from strop.data.preferences import is_pair, preferences, preferences_from_jsonl
@@ -21,6 +20,7 @@ from strop.evaluate import judge
 from strop.kinds import check_kinds, check_numbers
 from strop.learners.preference import judge_pairs
 from strop.memory import Dataset, Fresh
+from strop.policies.computing import has_bfloat16
 from strop.policies.demands import require_values
 from strop.policies.transformer import Transformer
 from strop.rewards._naming import RewardSet, named_rewards

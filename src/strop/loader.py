@@ -1,7 +1,7 @@
 """Find what a room holds by reading its files: no registry, no decorator, and no import until something is used.
 
-A room is a folder of strop (`algorithms`, `environments`, `policies`, `recipes`, `rewards`, `samplers`, `verify`).
-Third parties add to it by an entry point in the group `strop.<room>` that names a module; it is found the same way.
+A room is a folder of strop. Third parties add to it by an entry point in the group `strop.<room>` that names a module;
+it is found the same way. A name stands in one file of a room, whoever wrote it: two are an error that names both.
 """
 
 from __future__ import annotations
@@ -14,9 +14,28 @@ import importlib.util
 import pkgutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
+
+OWN = "strop."
+NAMED = (
+    "algorithms",
+    "control",
+    "environments",
+    "functional",
+    "learners",
+    "memory",
+    "planning",
+    "policies",
+    "rewards",
+    "samplers",
+)
+"""Rooms whose classes and functions have public names: `strop.<room>.<name>`."""
+FILES = ("recipes",)
+"""Rooms whose files have public names: `strop.<room>.<file>`, and `strop.<room>.<file>.<name>` for what is in them."""
+OF_A_FILE = ("examples",)
+"""What every file of a room may define for itself: no name of the room."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,20 +52,44 @@ class Module:
     summaries: Mapping[str, str] = field(default_factory=dict)
     """The first line of documentation of each function and class."""
 
+    @property
+    def public(self) -> list[str]:
+        """The names that it gives to its room."""
+        return [name for name in (*self.classes, *self.functions) if name not in OF_A_FILE]
+
 
 def modules(room: str) -> list[Module]:
     """The room's files in order of their names, strop's own before third parties'."""
-    return list(_modules(room))
+    found = [*_own_modules(room), *map(_module_of, (entry for entry in plug_ins() if entry.group == OWN + room))]
+    _refuse_twice(room, [(module.name, module.place) for module in found])
+    return found
+
+
+def plug_ins() -> list[EntryPoint]:
+    """The entry points of third parties in all rooms, in order of their names."""
+    found = entry_points()
+    groups = [group for group in found.groups if group.startswith(OWN)]
+    return sorted((entry for group in groups for entry in found.select(group=group)), key=lambda entry: entry.name)
 
 
 def load(room: str, name: str) -> Any:
     """A public class or function of a room by its name. Raises AttributeError naming the nearest one."""
-    known = _known(room)
-    if name in known:
-        return getattr(importlib.import_module(known[name]), name)
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean {near[0]}?" if near else f"it has {', '.join(sorted(known))}."
-    raise AttributeError(f"strop.{room} has no {name!r}; {hint}")
+    return getattr(importlib.import_module(_looked_up(room, name, _known(room))), name)
+
+
+def load_file(room: str, name: str) -> Any:
+    """The module of a room's file by its name. Raises AttributeError naming the nearest one."""
+    return importlib.import_module(_looked_up(room, name, {module.name: module.place for module in modules(room)}))
+
+
+def home(place: str, name: str) -> str:
+    """Where a class or function of the module `place` is public: `strop.algorithms`; empty where it is not."""
+    for room, module in _rooms_of(place):
+        if room in FILES:
+            return f"{OWN}{room}.{module.name}"
+        if room in NAMED and name in module.public:
+            return f"{OWN}{room}"
+    return ""
 
 
 def nearest(room: str, given: object) -> str:
@@ -66,27 +109,58 @@ def names(room: str) -> list[str]:
 
 def configured(room: str) -> list[str]:
     """The classes of a room that hold a `Config`, in order: what a recipe puts together."""
-    return sorted(name for module in _modules(room) for name in module.configured)
+    return sorted(name for module in modules(room) for name in module.configured)
 
 
 def _known(room: str) -> dict[str, str]:
     """Every public name of a room, and the module that defines it."""
-    return {public: module.place for module in _modules(room) for public in (*module.classes, *module.functions)}
+    found = [(public, module.place) for module in modules(room) for public in module.public]
+    _refuse_twice(room, found)
+    return dict(found)
 
 
-def _modules(room: str) -> Iterator[Module]:
+def _refuse_twice(room: str, found: list[tuple[str, str]]) -> None:
+    """Raise ImportError where two modules give a room the same name: which one is meant would depend on their order."""
+    places: dict[str, str] = {}
+    for name, place in found:
+        if name in places:
+            raise ImportError(f"{OWN}{room} has {name} twice, in {places[name]} and in {place}: rename one of them.")
+        places[name] = place
+
+
+def _looked_up(room: str, name: str, known: Mapping[str, str]) -> str:
+    if name in known:
+        return known[name]
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"it has {', '.join(sorted(known))}."
+    raise AttributeError(f"{OWN}{room} has no {name!r}; {hint}")
+
+
+def _rooms_of(place: str) -> Iterator[tuple[str, Module]]:
+    """The rooms that hold a module: one for a file of strop, and for a third party's one for each entry point."""
+    if place.startswith(OWN):
+        room = place.removeprefix(OWN).partition(".")[0]
+        yield from ((room, module) for module in _own_modules(room) if module.place == place)
+    else:
+        named = [entry for entry in plug_ins() if entry.module == place]
+        yield from ((entry.group.removeprefix(OWN), _module_of(entry)) for entry in named)
+
+
+def _own_modules(room: str) -> Iterator[Module]:
     folder = Path(__file__).parent / room
     for info in pkgutil.iter_modules([str(folder)]):
         if not info.name.startswith("_"):
-            yield _read(info.name, f"strop.{room}.{info.name}", folder / f"{info.name}.py")
-    for entry in sorted(entry_points(group=f"strop.{room}"), key=lambda entry: entry.name):
-        try:
-            found = importlib.util.find_spec(entry.module)
-        except ImportError:  # the package that it should be in is not there either
-            found = None
-        if found is None or found.origin is None:
-            raise ImportError(f"the entry point {entry.name} of strop.{room} names {entry.module}, which is not there.")
-        yield _read(entry.name, entry.module, Path(found.origin))
+            yield _read(info.name, f"{OWN}{room}.{info.name}", folder / f"{info.name}.py")
+
+
+def _module_of(entry: EntryPoint) -> Module:
+    try:
+        found = importlib.util.find_spec(entry.module)
+    except ImportError:  # the package that it should be in is not there either
+        found = None
+    if found is None or found.origin is None:
+        raise ImportError(f"the entry point {entry.name} of {entry.group} names {entry.module}, which is not there.")
+    return _read(entry.name, entry.module, Path(found.origin))
 
 
 @functools.cache

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import json
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,18 +14,18 @@ import torch
 
 from strop import loader
 from strop.batch import collate
-from strop.compute.allocator import kept_memory
 from strop.config import TrainConfig
 from strop.data.written import written
 from strop.functional.value_slots import add_last_value_slots
 from strop.home import opened_home, removed_if_never_saved
 from strop.learners.values import text_scores
 from strop.loop import loop
+from strop.policies.computing import kept_memory
 from strop.reports import preflight
 from strop.reports.plan import Plan, make_plan
 from strop.reports.verdicts import Verdict, verdicts_of
 from strop.runs import randomness, spec
-from strop.runs.directory import CONFIG, PLAN, RunDirectory, Selector, parse_run
+from strop.runs.directory import CONFIG, PLAN, RunDirectory, Selector, config_text, parse_run
 from strop.runs.global_state import global_state_kept
 from strop.runs.guards import GapTolerance
 from strop.runs.progress import Progress
@@ -235,7 +234,7 @@ def train(
         return warnings
 
     def adopt(parts: Parts) -> None:
-        changed = {CONFIG: json.dumps(spec_of_run, indent=2, ensure_ascii=False), **files} if forks else {}
+        changed = {CONFIG: config_text(spec_of_run), **files} if forks else {}
         for name, text in {**changed, PLAN: make_plan(config, parts, source, num_samples=0).to_json()}.items():
             home.write(name, text)
 

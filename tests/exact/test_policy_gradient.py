@@ -58,7 +58,7 @@ def test_reinforce_baseline_does_not_move_the_expectation_but_its_variance() -> 
     spread = {}
     for baseline in (0.0, 5.0):
         algorithm = build(REINFORCE, tree, baseline_decay=None)
-        algorithm.baseline = baseline
+        algorithm.state.value = baseline
         assert relative(expected_ascent(tree, algorithm, rewards, 1), tree.true_gradient(rewards)) < 1e-12
         episodes = tree.episodes(rewards)
         spread[baseline] = sum(

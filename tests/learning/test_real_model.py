@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 import strop
-from strop.compute.precision import has_bfloat16
 from strop.hub.models import local_models
+from strop.policies.computing import has_bfloat16
 from strop.recipes.story import story_tasks
 from strop.runs.guards import GapTolerance
 

@@ -76,7 +76,7 @@ def test_reinforce_keeps_its_baseline_where_nothing_was_scored() -> None:
     algorithm = learner(REINFORCE, Table(5, capacity=16), baseline_decay=0.5)
     algorithm.update(batch_of(episode(turn((1,), (2,)), reward=1.0)))
     algorithm.update(batch_of(episode(turn((1,), (2,)), reward=Unscored("lost"))))
-    assert algorithm.baseline == 0.5
+    assert algorithm.state.value == 0.5
 
 
 def test_kto_does_not_count_an_empty_answer() -> None:
@@ -207,7 +207,7 @@ def test_one_labelled_answer_is_a_whole_batch_of_kto_whatever_stands_beside_it()
             algorithm.policy.weight[algorithm.policy.row((1,))] = torch.tensor([0.0, 0.0, 1.0, 1.0, 0.0])
         ratio = 1.0 - math.log((3 + 2 * math.e) / 5)
         metrics = algorithm.update(batch_of(good, lost, layout="per_turn")).metrics
-        loss = 1.0 - 1.0 / (1.0 + math.exp(-algorithm.config.beta * ratio))
+        loss = 1.0 - 1.0 / (1.0 + math.exp(-KTO.Config().beta * ratio))
         assert metrics["optimizer/loss"].value == pytest.approx(loss)
         assert metrics["preference/desirable_ratio"].value == pytest.approx(ratio)
         assert (metrics["preference/desirable_ratio"].count, metrics["preference/undesirable_ratio"].count) == (1, 0)

@@ -13,6 +13,7 @@ from strop.cli.overrides import apply
 from strop.recipes import copy_word, two_words
 from strop.rewards import WordLimit
 from strop.runs import spec
+from strop.runs.directory import config_text
 from strop.types import Task
 
 ROOT = Path(strop.__file__).parent
@@ -79,7 +80,7 @@ def test_top_p_is_refused_for_policy_gradients():
 def test_config_json_gives_the_config_back(tmp_path):
     before = config(rewards={"short": (WordLimit(most=3), 0.5), "copied": copy_word.copied}).resolve()
     written, files = spec.to_files(before)
-    for name, text in {"config.json": json.dumps(written), **files}.items():
+    for name, text in {"config.json": config_text(written), **files}.items():
         (tmp_path / name).write_text(text)
     after = spec.from_files(tmp_path).resolve()
     assert spec.to_files(after) == (written, files)

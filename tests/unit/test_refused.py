@@ -235,7 +235,8 @@ def test_none_is_no_number_where_it_says_nothing() -> None:
 
 def test_no_tokens_of_dr_grpo_are_not_those_of_the_sampling() -> None:
     own, sampled = (learner(DrGRPO, Table(3), max_tokens=given) for given in (5, None))
-    assert (own.max_tokens, sampled.max_tokens) == (5, 8)
+    one_token = batch_of(episode(turn((1,), (2,)), reward=1.0))
+    assert (float(own.weight(one_token).sum()), float(sampled.weight(one_token).sum())) == (1 / 5, 1 / 8)
 
 
 def test_a_schedule_of_beta_is_refused_at_the_draw_that_it_leaves_the_bounds_in() -> None:

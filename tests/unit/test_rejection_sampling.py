@@ -41,6 +41,8 @@ def test_what_is_kept_depends_on_both_settings_and_its_share_on_what_is_scored()
         ({"best": 3, "threshold": 1.0}, [0.5, 0.5, 0, 0]),  # on the threshold is not above it
         ({"best": 1, "threshold": 5.0}, [0, 0, 0, 0]),
     ):
-        update = learner(RejectionSampling, Table(5, capacity=16), **fields).update(batch)
-        assert update.per_token["weight"][batch.action_BT].tolist() == expected
+        algorithm = learner(RejectionSampling, Table(5, capacity=16), **fields)
+        update = algorithm.update(batch)
+        assert algorithm.weight(batch)[batch.action_BT].tolist() == expected
+        assert update.per_token["advantage"][batch.action_BT].tolist() == [float(w > 0) for w in expected]
         assert update.metrics["policy/kept"].value == pytest.approx(sum(w > 0 for w in expected) / 3)

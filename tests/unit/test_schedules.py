@@ -46,7 +46,7 @@ def test_a_config_file_gives_the_schedules_back() -> None:
     written = json.loads(json.dumps(spec.encode(faded().sampling)))
     assert spec.decode(written) == faded().sampling
     assert spec.decode(written).at(3).epsilon == pytest.approx(0.4)
-    assert written["epsilon"] == {"class": "strop.schedules:Linear", "start": 1, "end": 0, "steps": 5}
+    assert written["epsilon"] == {"class": "strop.schedules.Linear", "start": 1, "end": 0, "steps": 5}
 
 
 def test_the_command_line_reaches_into_a_schedule_and_replaces_it() -> None:

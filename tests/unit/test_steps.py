@@ -237,8 +237,8 @@ def test_dual_clip_holds_a_bad_answer_whose_ratio_grew_by_hand(dual: float | Non
 def test_reinforce_baseline_is_a_running_mean_of_past_returns() -> None:
     algorithm = build(REINFORCE, coin(), baseline_decay=0.9)
     algorithm.update(pair())
-    assert algorithm.baseline == pytest.approx(0.1 * (3 + 3 + 1) / 3)  # the mean return over the three actions
-    first = algorithm.baseline
+    assert algorithm.state.value == pytest.approx(0.1 * (3 + 3 + 1) / 3)  # the mean return over the three actions
+    first = algorithm.state.value
     update = algorithm.update(pair())
     assert update.per_token["advantage"][0, 1].item() == pytest.approx(3 - first)
     assert update.metrics["policy/baseline"].value == first  # what this update took off, not what it learnt from it

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from exact.build import batch_of, episode, flat, gpt2, llama, transformer, turn
-from strop.learners.policy_gradient import score
+from strop.learners.logprobs import read_actions
 from strop.policies.adapters import merged_state_dict
 from strop.policies.transformer import Transformer
 from strop.samplers.local import LocalSampler
@@ -52,7 +52,7 @@ def test_scored_logprobs_are_the_sampled_ones(kind: str) -> None:
     sampler = LocalSampler(policy, frozenset({0}))
     completions = sampler.sample(RAGGED, HOT, [stream(1, "test", i) for i in range(len(RAGGED))])
     batch = batch_of(*(episode(turn(p, c.tokens, c.logprobs)) for p, c in zip(RAGGED, completions, strict=True)))
-    gap = score(policy, batch, HOT)["logprobs"].detach().double() - batch.logprobs_BT
+    gap = read_actions(policy, batch, HOT)["logprobs"].detach().double() - batch.logprobs_BT
     assert float(gap[batch.action_BT].abs().max()) < 1e-4
 
 
@@ -93,8 +93,8 @@ def test_a_later_token_changes_no_earlier_logit() -> None:
     policy, batch = transformer("gpt2"), ragged_batch()
     changed_BT = batch.tokens_BT.clone()
     changed_BT[0, 3] = 0  # the second action of row 0; it is predicted at slot 3 and read from slot 4 on
-    before = score(policy, batch, Sampling())["logprobs"]
-    after = score(policy, replace(batch, tokens_BT=changed_BT), Sampling())["logprobs"]
+    before = read_actions(policy, batch, Sampling())["logprobs"]
+    after = read_actions(policy, replace(batch, tokens_BT=changed_BT), Sampling())["logprobs"]
     assert torch.equal(before[0, :3], after[0, :3])
     assert not torch.allclose(before[0, 6:8], after[0, 6:8])
     assert torch.equal(before[1:], after[1:])
@@ -129,7 +129,7 @@ def test_chunks_of_logits_change_neither_values_nor_gradients(
 
     def values_and_gradient() -> tuple[torch.Tensor, torch.Tensor, list[int]]:
         calls: list[int] = []
-        scores = score(policy, batch, HOT)
+        scores = read_actions(policy, batch, HOT)
         policy.heads(batch, lambda heads: calls.append(heads.first) or {"x": heads.tokens_N})
         total = torch.where(batch.action_BT, scores["logprobs"], 0.0).sum()
         gradient = torch.autograd.grad(total, policy.parameters(), allow_unused=True)
@@ -148,7 +148,7 @@ def test_dropout_is_off() -> None:
     model.train()
     policy, batch = Transformer(model), ragged_batch()
     assert not policy.model.training
-    assert torch.equal(score(policy, batch, HOT)["logprobs"], score(policy, batch, HOT)["logprobs"])
+    assert torch.equal(read_actions(policy, batch, HOT)["logprobs"], read_actions(policy, batch, HOT)["logprobs"])
 
 
 # ------------------------------------------------------------ adapters and references
@@ -165,7 +165,7 @@ def stepped(policy: Any) -> None:
 def test_a_fresh_adapter_is_the_base_bitwise() -> None:
     batch = ragged_batch()
     base, adapted = transformer("llama"), transformer("llama", lora=True)
-    assert torch.equal(score(base, batch, HOT)["logprobs"], score(adapted, batch, HOT)["logprobs"])
+    assert torch.equal(read_actions(base, batch, HOT)["logprobs"], read_actions(adapted, batch, HOT)["logprobs"])
     assert 0 < len(adapted.parameters()) < len(base.parameters()) * 3
 
 
@@ -174,9 +174,9 @@ def test_the_adapter_switched_off_is_the_base_bitwise_after_training() -> None:
     base, adapted = transformer("llama"), transformer("llama", lora=True)
     reference = adapted.reference()
     stepped(adapted)
-    expected = score(base, batch, HOT)["logprobs"].detach()
-    assert torch.equal(score(reference, batch, HOT)["logprobs"], expected)
-    moved = score(adapted, batch, HOT)["logprobs"]
+    expected = read_actions(base, batch, HOT)["logprobs"].detach()
+    assert torch.equal(read_actions(reference, batch, HOT)["logprobs"], expected)
+    moved = read_actions(adapted, batch, HOT)["logprobs"]
     assert not torch.allclose(moved, expected, atol=1e-3)  # and it is on again afterwards
     assert moved.requires_grad
     rngs = [stream(0, "t", i) for i in range(2)]
@@ -188,10 +188,10 @@ def test_the_adapter_switched_off_is_the_base_bitwise_after_training() -> None:
 
 def test_a_full_reference_stays_where_the_run_began() -> None:
     policy, batch = transformer("llama"), ragged_batch()
-    expected = score(policy, batch, HOT)["logprobs"].detach()
+    expected = read_actions(policy, batch, HOT)["logprobs"].detach()
     reference = policy.reference()
     stepped(policy)
-    got = score(reference, batch, HOT)["logprobs"]
+    got = read_actions(reference, batch, HOT)["logprobs"]
     assert torch.equal(got, expected)
     assert not got.requires_grad
     assert reference.parameters() == []
@@ -200,7 +200,7 @@ def test_a_full_reference_stays_where_the_run_began() -> None:
 def test_the_adapter_trains_and_the_base_does_not() -> None:
     policy, batch = transformer("llama", lora=True), ragged_batch()
     frozen = {name: p.clone() for name, p in policy.model.named_parameters() if not p.requires_grad}
-    torch.where(batch.action_BT, score(policy, batch, HOT)["logprobs"], 0.0).sum().backward()
+    torch.where(batch.action_BT, read_actions(policy, batch, HOT)["logprobs"], 0.0).sum().backward()
     touched = [
         name for name, p in policy.model.named_parameters() if p.grad is not None and float(p.grad.abs().sum()) > 0
     ]
@@ -229,13 +229,13 @@ def test_merging_the_adapter_gives_the_same_logits_under_plain_names() -> None:
     plain = llama()
     plain.load_state_dict(merged_state_dict(adapted.model))
     batch = ragged_batch()
-    merged = score(Transformer(plain), batch, HOT)["logprobs"]
-    assert torch.allclose(merged, score(adapted, batch, HOT)["logprobs"], atol=1e-5)
+    merged = read_actions(Transformer(plain), batch, HOT)["logprobs"]
+    assert torch.allclose(merged, read_actions(adapted, batch, HOT)["logprobs"], atol=1e-5)
 
 
 def test_bfloat16_computes_low_and_scores_in_float32() -> None:
     policy, batch = Transformer(llama(), dtype="bfloat16"), ragged_batch()
-    low, high = score(policy, batch, HOT)["logprobs"], score(transformer("llama"), batch, HOT)["logprobs"]
+    low, high = read_actions(policy, batch, HOT)["logprobs"], read_actions(transformer("llama"), batch, HOT)["logprobs"]
     assert low.dtype == torch.float32
     assert 0 < float((low - high).detach().abs().max()) < 0.2
     completion = LocalSampler(policy, frozenset({0})).sample([(1, 2)], HOT, [np.random.default_rng(0)])[0]
@@ -266,7 +266,7 @@ def test_a_shared_prompt_gives_what_rows_alone_give(kind: str) -> None:
         episode(turn((1, 2), (6, 6)), turn((1, 2, 6, 6, 5), (4, 0))),
         episode(turn((1, 2), ())),
     ]
-    together = score(policy, batch_of(*many), HOT)["logprobs"].detach()
+    together = read_actions(policy, batch_of(*many), HOT)["logprobs"].detach()
     for row, one in enumerate(many[:3]):
-        alone = score(policy, batch_of(one), HOT)["logprobs"].detach()[0]
+        alone = read_actions(policy, batch_of(one), HOT)["logprobs"].detach()[0]
         assert torch.allclose(together[row, : len(alone)], alone, atol=1e-12 if kind == "gpt2" else 1e-5)

@@ -29,7 +29,7 @@ from strop.functional.aggregation import num_actions_E, sum_per_pick
 from strop.functional.bounds import check_finite, check_not_negative, check_positive
 from strop.functional.distributions import PLAIN
 from strop.functional.preferences import mismatched, present
-from strop.learners.policy_gradient import score
+from strop.learners.logprobs import read_actions
 from strop.learners.preference import PreferenceConfig
 from strop.learners.supervised import Supervised
 from strop.types import Batch, Last, Mean, Metrics, Policy, Sampling, Term
@@ -103,8 +103,8 @@ def _baseline(ratio: Callable[[Batch], Tensor], batch: Batch, labelled_E: Tensor
 def _ratio(policy: Policy, reference: Policy, micro: Batch) -> Tensor:
     """log pi(y) - log ref(y) [E] of the answers in a micro-batch; 0 for those that are not."""
     with torch.no_grad():
-        reference_BT = score(reference, micro, PLAIN)["logprobs"]
-    return sum_per_pick(score(policy, micro, PLAIN)["logprobs"] - reference_BT, micro)
+        reference_BT = read_actions(reference, micro, PLAIN)["logprobs"]
+    return sum_per_pick(read_actions(policy, micro, PLAIN)["logprobs"] - reference_BT, micro)
 
 
 def _metrics(ratio_E: Tensor, good_E: Tensor, bad_E: Tensor) -> Metrics:

@@ -24,7 +24,7 @@ from torch import Tensor
 from strop.functional.bounds import check_positive
 from strop.functional.distributions import require_full_support
 from strop.functional.preferences import smoothed_sigmoid_loss
-from strop.learners.policy_gradient import require_on_policy
+from strop.learners.logprobs import require_on_policy
 from strop.learners.preference import Answers, LogprobLoss, Preference
 from strop.memory import Fresh
 from strop.optimizer import SGD, AdamW

@@ -32,24 +32,28 @@ class RunningBaseline:
     """Returns to go minus the running mean of those of earlier batches."""
 
     def __init__(self, config: REINFORCE.Config) -> None:
-        self.config, self.value = config, 0.0
+        self.config, self.value, self.following = config, 0.0, 0.0
 
     def logged(self, batch: Batch) -> tuple[Batch, Metrics]:
         """All of the batch is learned from; the baseline that it meets is logged."""
         return batch, {"policy/baseline": Last(self.value)}
 
     def advantage(self, batch: Batch, penalty_BT: Tensor) -> Tensor:
-        """[B, T]; then the baseline moves towards the mean of the returns just seen."""
+        """[B, T]; the baseline of the next batch moves towards the mean of the returns just seen."""
         config = self.config
         return_BT = returns_to_go(batch.rewards_BT - penalty_BT, batch.next_BT, config.discount)
         advantage_BT = torch.where(batch.action_BT, return_BT - self.value, 0.0)
         if config.discount_state:
             time_BT = position_in_chain(batch.next_BT, batch.decision_BT).to(advantage_BT.dtype)
             advantage_BT = advantage_BT * config.discount**time_BT
-        return_N = return_BT[scored_actions(batch)]
-        if config.baseline_decay is not None and len(return_N):
-            self.value = config.baseline_decay * self.value + (1.0 - config.baseline_decay) * return_N.mean().item()
+        return_N, decay, self.following = return_BT[scored_actions(batch)], config.baseline_decay, self.value
+        if decay is not None and len(return_N):
+            self.following = decay * self.value + (1.0 - decay) * return_N.mean().item()
         return advantage_BT
+
+    def advance(self) -> None:
+        """Take the baseline of the next batch."""
+        self.value = self.following
 
     def state_dict(self) -> State:
         return {"value": self.value}

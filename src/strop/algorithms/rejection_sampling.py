@@ -16,7 +16,6 @@ the policy already does and loses variety (watch policy/entropy).
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import ClassVar
 
 import torch
@@ -31,9 +30,8 @@ from strop.optimizer import SGD, AdamW
 from strop.types import AlgorithmConfig, Batch, Extras, Mean, Metrics, Policy, Sampling, check_fields
 
 
-def kept(batch: Batch, best: int, threshold: float | None) -> Tensor:
+def kept(return_E: Tensor, group_E: Tensor, best: int, threshold: float | None) -> Tensor:
     """bool [E]: scored, with fewer than `best` of its group paid more, and above the threshold where there is one."""
-    return_E, group_E = batch.return_E, batch.group_E
     better_EE = (return_E > return_E.unsqueeze(1)) & (group_E == group_E.unsqueeze(1))  # [e, f]: f is paid more
     kept_E = ~return_E.isnan() & (better_EE.sum(dim=1) < best)
     return kept_E if threshold is None else kept_E & (return_E > threshold)
@@ -67,7 +65,8 @@ class RejectionSampling:
             return Extras(least=self.best + 1 if self.threshold is None else 1)
 
         def build(self, policy: Policy, sampling: Sampling, micro_tokens: int, seed: int = 0) -> PolicyGradient:
-            chosen = partial(kept, best=self.best, threshold=self.threshold)
+            def chosen(batch: Batch) -> Tensor:
+                return kept(batch.return_E, batch.group_E, self.best, self.threshold)
 
             def advantage(batch: Batch, penalty_BT: Tensor) -> Tensor:
                 return spread(chosen(batch).double(), batch)

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from strop.functional.aggregation import scored_actions, token_mean
 from strop.functional.distributions import PLAIN
-from strop.learners.policy_gradient import score
+from strop.learners.logprobs import read_actions
 from strop.learners.supervised import Supervised
 from strop.memory import Dataset
 from strop.optimizer import SGD, AdamW
@@ -57,10 +57,10 @@ class SFT:
 def _terms(policy: Policy, batch: Batch, micro_tokens: int) -> Iterator[Term]:
     """The loss of each micro-batch, and the negative log-likelihood and the entropy a token."""
     for micro, _, weight_bt in batch.split(micro_tokens, "row", token_mean(batch)):
-        scores = score(policy, micro, PLAIN)
+        read = read_actions(policy, micro, PLAIN)
         mask_bt = scored_actions(micro)
         num_tokens = int(mask_bt.sum())
-        nll = -scores["logprobs"].detach().double()[mask_bt].sum().item()
-        entropy = scores["entropy"].double()[mask_bt].sum().item()
-        loss = sft_loss(scores["logprobs"], weight_bt.to(scores["logprobs"].dtype))
+        nll = -read["logprobs"].detach().double()[mask_bt].sum().item()
+        entropy = read["entropy"].double()[mask_bt].sum().item()
+        loss = sft_loss(read["logprobs"], weight_bt.to(read["logprobs"].dtype))
         yield Term(loss, {"policy/nll": Mean(nll, num_tokens), "policy/entropy": Mean(entropy, num_tokens)})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-SCORERS = ("RewardModel.Config", "ProcessRewardModel.Config")
+SCORERS = ("strop.algorithms.RewardModel.Config", "strop.algorithms.ProcessRewardModel.Config")
 """Algorithms that teach a policy to score texts, not to write them."""
 
 
@@ -21,10 +21,10 @@ def why_mute(config: Mapping[str, Any], name: str) -> str:
         policy = policy["base"]
     if is_scorer(config):
         return f"{name} is a reward model: it scores texts and writes none."
-    if _class(policy) == "MLP.Config":
+    if _class(policy) == "strop.policies.MLP.Config":
         return f"{name} acts on {policy['size']} numbers of an environment: it reads no text."
     return ""
 
 
 def _class(spec: Any) -> str:
-    return str(spec.get("class", "")).partition(":")[2] if isinstance(spec, Mapping) else ""
+    return str(spec.get("class", "")) if isinstance(spec, Mapping) else ""

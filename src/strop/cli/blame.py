@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import sysconfig
 import traceback
-from importlib.metadata import entry_points
 from pathlib import Path
 
 import strop
+from strop import loader
 
 _OWN = Path(strop.__file__).parent
 _STANDARD = tuple({Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib")})
-_ROOMS = ("algorithms", "environments", "policies", "recipes", "rewards", "samplers", "verify")
 _INSTALLED = ("site-packages", "dist-packages")
 
 
@@ -52,4 +51,4 @@ def _is_known(file: str) -> bool:
 
 def _plug_ins() -> set[str]:
     """The packages that add to strop's rooms."""
-    return {entry.module.split(".")[0] for room in _ROOMS for entry in entry_points(group=f"strop.{room}")}
+    return {entry.module.split(".")[0] for entry in loader.plug_ins()}

@@ -12,6 +12,7 @@ from strop.cli.output import say
 from strop.data.played import is_played, played_episode
 from strop.reports.verdicts import Verdict, verdicts_of
 from strop.runs.directory import RunDirectory, Selector
+from strop.runs.names import short
 from strop.runs.spec import read_tasks
 from strop.types import Codec, Prompt, Sampling, Task, Tokens
 
@@ -63,7 +64,7 @@ def _base(policy: Any) -> str:
 
 
 def _algorithm(config: Mapping[str, Any]) -> str:
-    return str(config["algorithm"]["class"]).partition(":")[2].removesuffix(".Config")
+    return short(config["algorithm"]["class"])
 
 
 def _refuse_scores(directory: RunDirectory, algorithm: str) -> None:
@@ -79,7 +80,7 @@ def _usage(directory: RunDirectory, config: Mapping[str, Any], codec: Codec, sam
     from strop.hub.card import Usage
 
     tasks = read_tasks(directory.path / "tasks.jsonl")
-    is_told = config["environment"].get("name", "").endswith(":SingleTurn")
+    is_told = config["environment"].get("name") == "strop.environments.SingleTurn"
     prompts = [task.prompt for task in tasks if task.prompt and is_told]
     systems = list(dict.fromkeys(filter(None, map(_system, prompts))))
     shortest = min(prompts, key=lambda prompt: (not _system(prompt), len(str(prompt))), default=None)

@@ -11,7 +11,7 @@ from strop.cli.output import console, pairs, print_rich
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One thing that can be named, and where it lives."""
+    """One thing that can be named: its public name, and of a model the folder."""
 
     name: str
     summary: str
@@ -26,16 +26,16 @@ def entries(room: str) -> list[Entry]:
         return [Entry(model.name, model.origin, str(model.path or "")) for model in local_models()]
     modules = loader.modules(room)
     if room == "recipes":
-        return [Entry(one.name, one.summary, one.place) for one in modules if "recipe" in one.functions]
+        return [
+            Entry(one.name, one.summary, f"strop.recipes.{one.name}") for one in modules if "recipe" in one.functions
+        ]
     if room == "rewards":
-        return [Entry(name, one.summaries[name], one.place) for one in modules for name in _names(one)]
+        return [Entry(name, one.summaries[name], f"strop.rewards.{name}") for one in modules for name in one.public]
     return [
-        Entry(name, _told(name, one.summary), one.place) for one in modules for name in one.configured or one.classes
+        Entry(name, _told(name, one.summary), f"strop.{room}.{name}")
+        for one in modules
+        for name in one.configured or one.classes
     ]
-
-
-def _names(module: loader.Module) -> list[str]:
-    return [*module.classes, *module.functions]
 
 
 def show(found: Mapping[str, Sequence[Entry]]) -> None:

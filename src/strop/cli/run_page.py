@@ -195,7 +195,7 @@ def _event(event: Event, count: int) -> tuple[str, str, str]:
 def _learnt(directory: RunDirectory, config: Mapping[str, Any]) -> dict[str, dict[str, float]]:
     """The numbers of a table policy by context and word; of any other policy nothing, and no torch is loaded."""
     policy = config["policy"]
-    if not (isinstance(policy, Mapping) and str(policy.get("class", "")).endswith(":Table.Config")):
+    if not (isinstance(policy, Mapping) and policy.get("class") == "strop.policies.Table.Config"):
         return {}
     if not directory.checkpoints.steps():
         return {}

@@ -15,17 +15,17 @@ from contextlib import contextmanager
 from typing import Any
 
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
-"""Of glibc's malloc.h: free bytes at the top of the heap before they are given back, and the number of blocks that may
-come straight from the kernel."""
+"""From glibc's malloc.h: how many bytes may be free at the top of the heap before they are given back, and how many
+blocks may come straight from the kernel."""
 DEFAULTS = {M_TRIM_THRESHOLD: 128 * 1024, M_MMAP_MAX: 65536}
 MADV_HUGEPAGE = 14
-HUGE = 2**21
-"""Bytes of a huge page."""
+HUGE_PAGE = 2**21
+"""Bytes."""
 
 
 @contextmanager
 def kept_memory() -> Iterator[None]:
-    """Large blocks come from the heap, which never shrinks in the block; after it, what is free is given back.
+    """Within this context the heap serves large blocks too and never shrinks; at its end, free memory is given back.
 
     Nothing is changed where the C library is not glibc.
     """
@@ -55,6 +55,6 @@ def _ask_for_huge_pages(libc: Any) -> None:
     size = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
     begin = libc.malloc(size)
     if begin is not None:
-        first = -(-begin // HUGE) * HUGE
-        libc.madvise(first, (begin + size - first) // HUGE * HUGE, MADV_HUGEPAGE)
+        first = -(-begin // HUGE_PAGE) * HUGE_PAGE
+        libc.madvise(first, (begin + size - first) // HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE)
         libc.free(begin)

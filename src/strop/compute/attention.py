@@ -1,8 +1,9 @@
 """Attention of a training pass.
 
 torch's own goes through keys in small blocks, forward and backward, which saves memory where there are thousands of
-them. For a few hundred, in bfloat16, whole products of matrices are three times as fast; as there, nothing of the size
-of the scores is kept for the backward pass. Scores are rounded once, as everything that a product gives in bfloat16.
+them. For a few hundred, in bfloat16, whole matrix multiplications are three times as fast; as there, nothing of the
+size of the scores is kept for the backward pass. Scores are rounded once, as every result of a multiplication in
+bfloat16.
 """
 
 from __future__ import annotations
@@ -16,25 +17,25 @@ from torch.autograd.function import once_differentiable
 from torch.nn.functional import scaled_dot_product_attention
 
 BLOCK_BYTES = 32 * 2**20
-"""The most of a block of rows' scores in float32. A single row with more than this is left to torch."""
+"""The size of the largest block of scores in float32. A single row with more than this is left to torch."""
 
 
 def attention(query_BHWD: Tensor, key_BKSD: Tensor, value_BKSD: Tensor, mask: Tensor | None, scaling: float) -> Tensor:
-    """What each query reads [B, H, W, D]: of the keys where `mask` [B, 1, H/K * W, S] is true, or up to its own place.
+    """Attention [B, H, W, D] to the keys where `mask` [B, 1, H/K * W, S] is true; without a mask it is causal.
 
     H/K query heads share a key head, and stand behind each other in the mask.
     """
     num, heads, width, size = query_BHWD.shape
     key_heads, length = key_BKSD.shape[1:3]
     scores = heads * width * length * 4
-    in_whole = query_BHWD.dtype is torch.bfloat16 and query_BHWD.is_cpu and 0 < scores <= BLOCK_BYTES
-    if mask is None and not in_whole:
+    as_matmuls = query_BHWD.dtype is torch.bfloat16 and query_BHWD.is_cpu and 0 < scores <= BLOCK_BYTES
+    if mask is None and not as_matmuls:
         return scaled_dot_product_attention(
             query_BHWD, key_BKSD, value_BKSD, is_causal=True, scale=scaling, enable_gqa=heads != key_heads
         )
     repeats = heads // key_heads
     query = query_BHWD.reshape(num, key_heads, repeats * width, size)  # so that no key is repeated
-    if not in_whole:
+    if not as_matmuls:
         out = scaled_dot_product_attention(query, key_BKSD, value_BKSD, attn_mask=mask, scale=scaling)
     else:
         rows = BLOCK_BYTES // scores
@@ -45,7 +46,7 @@ def attention(query_BHWD: Tensor, key_BKSD: Tensor, value_BKSD: Tensor, mask: Te
 
 
 class _Attention(torch.autograd.Function):
-    """Products of bfloat16 and the softmax between them in float32, `rows` sequences at a time."""
+    """Multiplications in bfloat16 and the softmax between them in float32, `rows` sequences at a time."""
 
     @staticmethod
     def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor, mask: Tensor, scaling: float, rows: int) -> Tensor:
@@ -76,5 +77,5 @@ def _blocks(num: int, rows: int) -> Iterator[slice]:
 
 
 def _weights(query: Tensor, key: Tensor, mask: Tensor, scaling: float) -> Tensor:
-    """softmax(scaling * query key), in float32 but for the product."""
+    """softmax(scaling * query key), in float32 but for the multiplication."""
     return (query @ key.mT).float().mul_(scaling).masked_fill_(~mask, -torch.inf).softmax(dim=-1)

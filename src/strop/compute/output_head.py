@@ -1,7 +1,7 @@
-"""What is read off hidden states through an output head, some rows at a time.
+"""Logits and values of hidden states, computed and reduced some rows at a time.
 
-All logits of a batch would be its largest tensor by far. A chunk of them is made, reduced and forgotten, and made anew
-in the backward pass; but for the last one, with which that pass begins.
+All logits of a batch would be its largest tensor by far. A chunk of them is computed, reduced and forgotten, and
+computed anew in the backward pass; but for the last one, with which that pass begins.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 from torch.utils.checkpoint import checkpoint
 
-from strop.compute.ragged_attention import round_number
+from strop.compute.ragged_attention import rounded_size
 from strop.types import Heads, Reduce, Want
 
 CHUNK_BYTES = 192 * 2**20
-"""The most of a chunk of logits in float32: a thousand rows of 49152 tokens. A smaller batch is read in one chunk, and
-made once."""
+"""Of the largest chunk of logits in float32: a thousand rows of 49152 tokens. A smaller batch is one chunk, and its
+logits are computed once."""
 BLOCK_BYTES = 4 * 2**20
-"""The most of the logits that are reduced together: what is made of them on the way stays in the processor's cache."""
+"""Of the largest block of logits that is reduced at once: intermediate results stay in the processor's cache."""
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """`head` makes the logits, `value_head` the values; `reduce` says what is kept of those that are wanted."""
+class ChunkedHeads:
+    """`head` computes the logits, `value_head` the values; `reduce` says what is kept of those that are wanted."""
 
     head: Callable[[Tensor], Tensor]
     value_head: nn.Linear | None
@@ -35,8 +35,8 @@ class Reading:
     want: frozenset[Want]
     reduce: Reduce
 
-    def read(self, hidden_NH: Tensor, tokens_N: Tensor) -> dict[str, Tensor]:
-        """Of every decision, in order; the largest tensor is one chunk's [n, V]."""
+    def apply(self, hidden_NH: Tensor, tokens_N: Tensor) -> dict[str, Tensor]:
+        """What is kept of every decision, in order; the largest tensor is one chunk's [n, V]."""
         parts: list[Mapping[str, Tensor]] = []
         num = len(tokens_N)
         chunk = equal_chunks(num, self._rows(CHUNK_BYTES))
@@ -46,15 +46,15 @@ class Reading:
                 parts.append(checkpoint(self._chunk, hidden_nH, tokens_n, first, use_reentrant=False))
             else:
                 parts.append(self._chunk(hidden_nH, tokens_n, first))
-        return _joined(parts)
+        return _concatenated(parts)
 
     def _chunk(self, hidden_nH: Tensor, tokens_n: Tensor, first: int) -> Mapping[str, Tensor]:
-        """One product, of a round number of rows; then block by block."""
+        """One multiplication by the head, of a round number of rows; then block by block."""
         blocks = torch.split(tokens_n, self._rows(BLOCK_BYTES))
         logits: Sequence[Tensor | None] = [None] * len(blocks)
         value: Sequence[Tensor | None] = logits
         if "logits" in self.want or "q" in self.want:
-            extra = round_number(len(hidden_nH)) - len(hidden_nH)
+            extra = rounded_size(len(hidden_nH)) - len(hidden_nH)
             logits = _in_blocks(self.head(pad(hidden_nH, (0, 0, 0, extra))), blocks)
         if self.value_head is not None and "value" in self.want:
             value = _in_blocks(self.value_head(hidden_nH.to(self.value_head.weight.dtype)).squeeze(-1), blocks)
@@ -63,7 +63,7 @@ class Reading:
             logits_bV, q_bV = (logits[at] if name in self.want else None for name in ("logits", "q"))
             parts.append(self.reduce(Heads(tokens_b, first, logits_NV=logits_bV, value_N=value[at], q_NV=q_bV)))
             first += len(tokens_b)
-        return _joined(parts)
+        return _concatenated(parts)
 
     def _rows(self, size: int) -> int:
         """How many rows of logits take so many bytes."""
@@ -71,16 +71,16 @@ class Reading:
 
 
 def equal_chunks(num: int, most: int) -> int:
-    """The size of chunks that are as equal as can be, each a round number of rows and `most` of them or fewer."""
-    return max(1, min(most, round_number(math.ceil(num / max(1, math.ceil(num / most))))))
+    """The size of chunks that are as equal as can be: a round number of rows, and `most` of them or fewer."""
+    return max(1, min(most, rounded_size(math.ceil(num / max(1, math.ceil(num / most))))))
 
 
 def _in_blocks(rows: Tensor, blocks: Sequence[Tensor]) -> Sequence[Tensor]:
-    """As long as the blocks are, without the rows behind them. Their gradients come back in one piece."""
+    """Rows split as the blocks are, without those behind the last. Their gradients come back in one piece."""
     sizes = [len(block) for block in blocks]
     return torch.split(rows, [*sizes, len(rows) - sum(sizes)])[: len(sizes)]
 
 
-def _joined(parts: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
-    """What was read in parts, one behind the other."""
+def _concatenated(parts: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """The parts' results, one behind the other."""
     return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}

@@ -1,4 +1,4 @@
-"""Decoding with transformers' own forward pass: left-padded prompts, a key-value cache, one more token a row."""
+"""Decoding by transformers' own forward pass: left-padded prompts, a key-value cache, one more token a row."""
 
 from __future__ import annotations
 
@@ -10,13 +10,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from strop.compute import kv_cache as cache
+from strop.compute.kv_cache import keep_rows, preallocated_cache
 from strop.types import Tokens
 
 
 @dataclass(slots=True)
-class Padded:
-    """Who reads and in which type, the cache, which slots of it hold tokens, each row's next position."""
+class PaddedState:
+    """The state of decoding a batch of rows.
+
+    model       computes the next token, in the type `dtype`
+    cache       keys and values of all tokens so far
+    mask_BT     1 where a slot of the cache holds a token, 0 where it is padding
+    position_B  each row's next position
+    """
 
     model: Any
     dtype: str
@@ -25,8 +31,8 @@ class Padded:
     position_B: Tensor
 
     @classmethod
-    def read(cls, model: Any, prompts: Sequence[Tokens], dtype: str) -> tuple[Tensor, Padded]:
-        """Logits [B, V] behind the prompts; no other position's are computed."""
+    def prefill(cls, model: Any, prompts: Sequence[Tokens], dtype: str) -> tuple[Tensor, PaddedState]:
+        """Read the prompts: logits [B, V] at the last position, the only ones that are computed, and the state."""
         width = max(len(prompt) for prompt in prompts)
         tokens_BT = torch.zeros(len(prompts), width, dtype=torch.long)
         mask_BT = torch.zeros(len(prompts), width, dtype=torch.long)
@@ -34,7 +40,7 @@ class Padded:
             tokens_BT[b, width - len(prompt) :] = torch.tensor(prompt)
             mask_BT[b, width - len(prompt) :] = 1
         position_BT = (mask_BT.cumsum(dim=1) - 1).clamp(min=0)
-        state = cls(model, dtype, cache.roomy(model.config), mask_BT, position_BT[:, -1] + 1)
+        state = cls(model, dtype, preallocated_cache(model.config), mask_BT, position_BT[:, -1] + 1)
         return state._forward(tokens_BT, position_BT), state
 
     def step(self, tokens_B: Tensor) -> Tensor:
@@ -44,15 +50,15 @@ class Padded:
         self.position_B = self.position_B + 1
         return logits_BV
 
-    def keep(self, rows: Sequence[int]) -> Padded:
+    def keep(self, rows: Sequence[int]) -> PaddedState:
         """These rows, in this order; a row may be named several times. This state is used up."""
-        cache.keep(self.cache, rows)
+        keep_rows(self.cache, rows)
         index = torch.tensor(rows)
-        return Padded(self.model, self.dtype, self.cache, self.mask_BT[index], self.position_B[index])
+        return PaddedState(self.model, self.dtype, self.cache, self.mask_BT[index], self.position_B[index])
 
     @torch.no_grad()
     def _forward(self, tokens_BT: Tensor, position_BT: Tensor) -> Tensor:
-        with computing(self.dtype):
+        with autocast(self.dtype):
             out = self.model(
                 input_ids=tokens_BT,
                 attention_mask=None if bool(self.mask_BT.all()) else self.mask_BT,
@@ -66,6 +72,6 @@ class Padded:
         return logits_BV
 
 
-def computing(dtype: str) -> AbstractContextManager[Any]:
-    """Autocast for bfloat16, nothing for float32."""
+def autocast(dtype: str) -> AbstractContextManager[Any]:
+    """torch's autocast for bfloat16, nothing for float32."""
     return torch.autocast("cpu", dtype=torch.bfloat16) if dtype == "bfloat16" else nullcontext()

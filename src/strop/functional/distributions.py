@@ -56,9 +56,9 @@ def require_full_support(sampling: Sampling, name: str) -> None:
     """Refuse a distribution that policy gradients cannot be taken under, in the words a user needs."""
     if is_truncated(sampling):
         raise ValueError(
-            f"{name} cannot train with sampling.top_p={sampling.top_p}, sampling.top_k={sampling.top_k}: tokens outside "
-            "the nucleus have probability 0 when sampled and not when scored. Set top_p=1.0 and top_k=0; lower the "
-            "temperature instead."
+            f"{name} cannot train with sampling.top_p={sampling.top_p}, sampling.top_k={sampling.top_k}: tokens "
+            "outside the nucleus have probability 0 when sampled and not when scored. Set top_p=1.0 and top_k=0; "
+            "lower the temperature instead."
         )
     if sampling.temperature == 0.0 or sampling.epsilon == 1.0:
         raise ValueError(

@@ -58,13 +58,13 @@ def ordered_pairs(batch: Batch) -> Pairs:
     return Pairs(chosen_P, rejected_P, lighter_P / (size_G[prompt_P] * len(size_G)))
 
 
-def require_pairs(pairs: Pairs, batch: Batch, who: str) -> None:
+def require_pairs(pairs: Pairs, batch: Batch, name: str) -> None:
     """Refuse a batch that could never hold a pair: sampled answers may all tie, but data says which is better."""
     alone = len(set(batch.group_E.tolist())) == len(batch.group_E)
     written = bool((batch.source_E == tuple(Source).index(Source.DATA)).all())
     if len(pairs.weight_P) == 0 and (alone or written):
         raise ValueError(
-            f"{who} learns from pairs, and here no two answers to one prompt can be compared. Data needs lines with a "
+            f"{name} learns from pairs, and here no two answers to one prompt can be compared. Data needs lines with a "
             "prompt, chosen and rejected (KTO learns from single answers with a label); sampled answers need "
             "group_size=2 or more."
         )

@@ -47,9 +47,9 @@ class Card:
     usage: Usage
 
 
-def written(card: Card, codec: Codec, tokenizer: Any) -> str:
-    """The card as Markdown, its fields above it; `tokenizer` is what the folder holds of the codec."""
-    parts = [_fields(card), f"# {card.title}", _made(card), "## How to use it", _code(card, codec)]
+def as_markdown(card: Card, codec: Codec, tokenizer: Any) -> str:
+    """The card as Markdown, its fields above it; `tokenizer` is the codec's as the folder holds it."""
+    parts = [_fields(card), f"# {card.title}", _origin(card), "## How to use it", _code(card, codec)]
     parts += [*_notes(card.usage, codec, tokenizer), "## Held-out scores", _scores(card.verdicts)]
     if licence := card.origin.licence:
         parts += ["## Licence", f"The base model's: {licence.get('license_name', licence.get('license'))}."]
@@ -69,7 +69,7 @@ def _fields(card: Card) -> str:
     return f"---\n{ModelCardData(**fields).to_yaml()}\n---"
 
 
-def _made(card: Card) -> str:
+def _origin(card: Card) -> str:
     by = f"{card.algorithm}, " if card.algorithm else ""
     steps = f"{card.steps} step{'' if card.steps == 1 else 's'}"
     text = f"Trained from {card.origin.words}, with strop {card.strop} ({by}{steps})."

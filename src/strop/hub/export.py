@@ -1,4 +1,4 @@
-"""A trained policy as a Hugging Face folder that needs no strop: merged weights, tokenizer, template and model card."""
+"""A trained model as a Hugging Face folder that needs no strop: weights, tokenizer, template and model card."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from strop.codec import HFCodec, WordCodec
-from strop.hub.card import Card, written
+from strop.hub.card import Card, as_markdown
 from strop.hub.models import quiet
 from strop.hub.origin import CARD
 from strop.types import Codec, Sampling
@@ -22,10 +22,10 @@ TOLERANCE = 1e-4
 
 
 def export(model: Any, weights: Mapping[str, Tensor], codec: Codec, folder: Path, card: Card) -> float:
-    """Write `folder`, which must not exist or be empty; the largest difference of logits after reading it back.
+    """Write `folder`, which must not exist or be empty, and return how far its logits lie from the model's, read back.
 
-    `model` may hold adapters: `weights` are those of the plain model that acts as it does. The folder is written beside
-    and renamed, so that a failure leaves nothing that looks like a model.
+    `model` may hold adapters: `weights` are those of a plain model that computes the same. They are written to a folder
+    beside this one, which is then renamed, so that a failure leaves nothing that looks like a model.
     """
     folder = folder.resolve()
     beside = folder.with_name(f".writing-{folder.name}")
@@ -58,7 +58,7 @@ def _write(model: Any, weights: Mapping[str, Tensor], codec: Codec, folder: Path
         plain.generation_config = _generation(model, codec, card.usage.sampling)
         plain.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
-    (folder / CARD).write_text(written(card, codec, tokenizer), encoding="utf-8")
+    (folder / CARD).write_text(as_markdown(card, codec, tokenizer), encoding="utf-8")
 
 
 def _generation(model: Any, codec: Codec, sampling: Sampling) -> Any:

@@ -1,4 +1,4 @@
-"""Whether a loaded model is whole: all its weights from its files, all of them numbers, and a tokenizer that fits.
+"""Whether a loaded model is complete: all its weights from its files, all of them finite, and a tokenizer that fits.
 
 transformers fills weights that it does not find with random numbers, and leaves out those that it has no place for.
 """

@@ -82,7 +82,7 @@ def home() -> Path:
 def local_models() -> list[LocalModel]:
     """The models that can be named, and where they lie."""
     known = [
-        LocalModel(name, _folder(name) if _is_whole(_folder(name)) else None, f"{source.package}=={source.version}")
+        LocalModel(name, _folder(name) if _is_complete(_folder(name)) else None, f"{source.package}=={source.version}")
         for name, source in sorted(SOURCES.items())
     ]
     others = sorted(
@@ -121,7 +121,7 @@ def get(name: str, progress: Callable[[str], object] = _say) -> Path:
     if name not in SOURCES:
         raise ValueError(f"no model {name!r} to get. Available: {_names()}.")
     folder = _folder(name)
-    if _is_whole(folder):
+    if _is_complete(folder):
         return folder
     from filelock import FileLock, Timeout  # torch and transformers both require it
 
@@ -137,7 +137,7 @@ def get(name: str, progress: Callable[[str], object] = _say) -> Path:
             "If none is, remove that file."
         ) from None
     with held:
-        if not _is_whole(folder):
+        if not _is_complete(folder):
             _check_space(folder.parent, source)
             partial = folder.with_name(f".{name}.partial")
             shutil.rmtree(partial, ignore_errors=True)  # left by a killed process
@@ -159,7 +159,7 @@ def _names() -> str:
     return ", ".join(sorted(SOURCES))
 
 
-def _is_whole(folder: Path) -> bool:
+def _is_complete(folder: Path) -> bool:
     """Whether every file that was written is there at its full length."""
     try:
         files: dict[str, int] = json.loads((folder / MANIFEST).read_text())["files"]

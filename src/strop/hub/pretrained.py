@@ -22,7 +22,7 @@ HUB_SECONDS = 10.0
 def load(name: str) -> tuple[Any, HFCodec]:
     """The model in float32 (master weights), and its codec. `name`: a local model's name, a folder, or a Hub id.
 
-    Raises ValueError, naming the file, for what is no whole model.
+    Raises ValueError, naming the file, for a model that is incomplete or damaged.
     """
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
     from transformers.utils import logging as transformers_logging

@@ -99,7 +99,7 @@ Estimator = Callable[[Batch, Tensor, Tensor, Tensor], Estimate]
 
 
 @dataclass(frozen=True, slots=True)
-class Opinions:
+class _Opinions:
     """What an update thinks of each slot [B, T]: all are numbers, none carries a gradient.
 
     `old` are the log-probs that ratios are taken to, `value` is V before the update, `target` what V learns.
@@ -111,9 +111,9 @@ class Opinions:
     value_BT: Tensor
     target_BT: Tensor
 
-    def rows(self, rows: list[int]) -> Opinions:
+    def rows(self, rows: list[int]) -> _Opinions:
         """The opinions on these rows."""
-        return Opinions(*(tensor_BT[rows] for tensor_BT in self.tensors))
+        return _Opinions(*(tensor_BT[rows] for tensor_BT in self.tensors))
 
     @property
     def tensors(self) -> tuple[Tensor, ...]:
@@ -179,7 +179,7 @@ class ActorCritic:
         opinion = {"advantage": opinions.advantage_BT, "value": opinions.value_BT}
         return Update(merge_metrics(all_metrics), per_token=opinion)
 
-    def _opinions(self, batch: Batch, rewards_BT: Tensor) -> tuple[Opinions, Metrics]:
+    def _opinions(self, batch: Batch, rewards_BT: Tensor) -> tuple[_Opinions, Metrics]:
         """Of the whole batch; the factors of the correction are the weights."""
         value_BT = self._values(batch)
         old_BT = torch.zeros_like(value_BT)
@@ -187,7 +187,7 @@ class ActorCritic:
             old_BT = logprobs_of_batch(self.policy, batch, self.sampling, self.micro_tokens)
         estimate = self.estimate(batch, rewards_BT, value_BT, old_BT)
         factor_BT, metrics = correct(self.config.correction, batch, old_BT, estimate.advantage_BT)
-        opinions = Opinions(estimate.advantage_BT, factor_BT, old_BT, value_BT, estimate.target_BT)
+        opinions = _Opinions(estimate.advantage_BT, factor_BT, old_BT, value_BT, estimate.target_BT)
         return opinions, estimate.metrics | metrics
 
     def _steered(self, batch: Batch, kl: Metrics) -> Metrics:
@@ -217,14 +217,14 @@ class ActorCritic:
                 if rows:
                     yield rows
 
-    def _step(self, batch: Batch, opinions: Opinions, rows: list[int], has_acted: bool) -> Metrics:
+    def _step(self, batch: Batch, opinions: _Opinions, rows: list[int], has_acted: bool) -> Metrics:
         some, own = batch.rows(rows), opinions.rows(rows)
         if not bool(scored_actions(some).any()):
             return {}
         own = replace(own, weight_BT=token_mean(some) * own.weight_BT)
         return self.optimizer.step(batch, self._terms(some, own, has_acted)).metrics
 
-    def _terms(self, batch: Batch, opinions: Opinions, has_acted: bool) -> Iterator[Term]:
+    def _terms(self, batch: Batch, opinions: _Opinions, has_acted: bool) -> Iterator[Term]:
         """The loss of each micro-batch: policy + critic.weight * value - entropy * the distribution's entropy."""
         critic, entropy_weight = self.config.critic, self.config.entropy
         for micro, _, *parts in batch.split(self.micro_tokens, "row", *opinions.tensors):
@@ -269,7 +269,7 @@ class ActorCritic:
             self.critic.load_state_dict(state["critic"])
 
 
-def _critic_metrics(batch: Batch, opinions: Opinions) -> Metrics:
+def _critic_metrics(batch: Batch, opinions: _Opinions) -> Metrics:
     """How well the critic knew the targets before it learnt from them."""
     mask_BT = scored_actions(batch)
     known = explained_variance(opinions.value_BT[mask_BT], opinions.target_BT[mask_BT])

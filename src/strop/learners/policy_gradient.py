@@ -103,12 +103,15 @@ class RatioConfig(PolicyGradientConfig):
 class Stateful(Protocol):
     """What an algorithm remembers from batch to batch, such as a running baseline."""
 
+    def advance(self) -> None:
+        """Move on to the next batch: the steps of this one are done."""
+
     def state_dict(self) -> State: ...
     def load_state_dict(self, state: State) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
-class Opinions:
+class _Opinions:
     """What an update thinks of each slot [B, T], without gradient.
 
     `old_BT` are the log-probs that ratios are taken to; None takes the learner's own as it reads them.
@@ -164,11 +167,13 @@ class PolicyGradient:
         batch, found = self.prepare(batch)
         reference_BT = self.reference.logprobs(batch)
         advantage_BT = self.advantage(batch, self.reference.penalty(batch, reference_BT))
-        opinions = Opinions(advantage_BT, self.weight(batch), reference_BT)
+        opinions = _Opinions(advantage_BT, self.weight(batch), reference_BT)
         metrics = [self.reference.metrics(batch, reference_BT), *self._steps(batch, opinions), found]
+        if self.state is not None:
+            self.state.advance()
         return Update(merge_metrics(metrics), per_token={"advantage": advantage_BT})
 
-    def _steps(self, batch: Batch, opinions: Opinions) -> Iterator[Metrics]:
+    def _steps(self, batch: Batch, opinions: _Opinions) -> Iterator[Metrics]:
         """Step, and yield the metrics. With one epoch the old log-probs are the new ones without gradient, so every
         ratio is exactly 1; with more they are the learner's own, read once before anything moves.
 
@@ -188,7 +193,7 @@ class PolicyGradient:
             factor_BT = correction_weight(correction, off_BT, opinions.advantage_BT, batch)
             yield correction_metrics(correction, off_BT, factor_BT, batch)
 
-    def _terms(self, batch: Batch, opinions: Opinions, is_first: bool) -> Iterator[Term]:
+    def _terms(self, batch: Batch, opinions: _Opinions, is_first: bool) -> Iterator[Term]:
         """The loss of every micro-batch. The loss vanishes with the advantage and with the weight: picks where all of
         them are 0 (a group of equal rewards) are read for the metrics, and not back-propagated."""
         old = [] if opinions.old_BT is None else [opinions.old_BT]
@@ -197,10 +202,10 @@ class PolicyGradient:
             chosen = [thought_BT[rows] for thought_BT in (batch.slots_BT, *thoughts)]
             for micro, _, slots_bt, *own in part.split(self.micro_tokens, self.keep, *chosen):
                 with torch.set_grad_enabled(teaches):
-                    term = self._term(micro, Opinions(*own), slots_bt, is_first)
+                    term = self._term(micro, _Opinions(*own), slots_bt, is_first)
                 yield term
 
-    def _term(self, micro: Batch, opinions: Opinions, slots_bt: Tensor, is_first: bool) -> Term:
+    def _term(self, micro: Batch, opinions: _Opinions, slots_bt: Tensor, is_first: bool) -> Term:
         read = self._read(micro)
         logprobs_bt, dtype = read["logprobs"], read["logprobs"].dtype
         old_bt = logprobs_bt.detach() if opinions.old_BT is None else opinions.old_BT.to(dtype)
@@ -244,6 +249,3 @@ class PolicyGradient:
         self.optimizer.load_state_dict(state["optimizer"])
         if self.state is not None:
             self.state.load_state_dict(state["state"])
-
-
-from strop.learners.logprobs import read_actions as score, require_on_policy  # noqa

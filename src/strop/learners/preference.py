@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, final
 
 import torch
 from torch import Tensor
@@ -16,7 +16,7 @@ from strop.batch import collate
 from strop.functional.aggregation import num_actions_E, sum_per_pick
 from strop.functional.distributions import PLAIN
 from strop.functional.preferences import Pairs, ordered_pairs, require_pairs
-from strop.learners.policy_gradient import score
+from strop.learners.logprobs import read_actions
 from strop.memory import Dataset
 from strop.optimizer import SGD, AdamW
 from strop.types import (
@@ -56,10 +56,11 @@ class PreferenceConfig(AlgorithmConfig):
         check_fields(self)
 
 
+@final
 class Preference:
     """One optimiser step a draw, on the mean over prompts of the mean over their strictly ordered pairs.
 
-    `prepare` makes of the whole batch what the loss reads, before it is cut into micro-batches.
+    `widen` adds the slots that the loss reads to the whole batch, before it is cut into micro-batches.
     """
 
     def __init__(
@@ -69,10 +70,10 @@ class Preference:
         policy: Policy,
         micro_tokens: int,
         loss: PairLoss,
-        prepare: Callable[[Batch], Batch] = lambda batch: batch,
+        widen: Callable[[Batch], Batch] = lambda batch: batch,
     ) -> None:
         self.name, self.policy, self.micro_tokens = name, policy, micro_tokens
-        self.loss, self.prepare = loss, prepare
+        self.loss, self.widen = loss, widen
         self.optimizer = optimizer.build(policy.parameters())
 
     def update(self, batch: Batch) -> Update:
@@ -88,7 +89,7 @@ class Preference:
         return merge_metrics(term.metrics for term in self._terms(batch, ordered_pairs(batch)))
 
     def _terms(self, batch: Batch, pairs: Pairs) -> Iterator[Term]:
-        for micro, _ in self.prepare(batch).split(self.micro_tokens, "group"):
+        for micro, _ in self.widen(batch).split(self.micro_tokens, "group"):
             here = pairs.within(micro)
             loss_P, metrics = self.loss(self.policy, micro, here)
             yield Term((here.weight_P.to(loss_P.dtype) * loss_P).sum(), metrics)
@@ -145,7 +146,7 @@ class LogprobLoss:
         return loss_P, preference_metrics(logit_P) | _likelihoods(chosen, rejected)
 
     def _logprobs(self, policy: Policy, micro: Batch) -> Tensor:
-        return sum_per_pick(score(policy, micro, self.sampling)["logprobs"], micro)
+        return sum_per_pick(read_actions(policy, micro, self.sampling)["logprobs"], micro)
 
 
 def preference_metrics(logit_P: Tensor) -> Metrics:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import final
 
 from strop.optimizer import SGD, AdamW
 from strop.types import Batch, Policy, State, Term, Update
@@ -11,6 +12,7 @@ Terms = Callable[[Policy, Batch, int], Iterable[Term]]
 """(policy, batch, micro_tokens) -> what each micro-batch adds to the step, under weights of the whole batch."""
 
 
+@final
 class Supervised:
     """One optimiser step a draw, on the terms that an algorithm makes of it."""
 

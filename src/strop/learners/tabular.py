@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, final
 
 import torch
 from torch import Tensor
@@ -92,6 +92,7 @@ Target = Callable[[Decision, ActionValues, ActionValues], float | None]
 """(decision, the values that are corrected, the others) -> what Q(s, a) is moved towards; None leaves it alone."""
 
 
+@final
 class Tabular:
     """One pass over the batch's decisions in order: later ones see the earlier corrections.
 
@@ -172,8 +173,8 @@ def decisions(batch: Batch, table: Table) -> Iterator[tuple[int, int, Decision]]
         yield b, t, Decision(row, action, reward, after, next_action, weights[b], versions[b])
 
 
-def require_table(policy: Policy, who: str) -> Table:
+def require_table(policy: Policy, name: str) -> Table:
     """The policy, if it is a table."""
     if not isinstance(policy, Table):
-        raise ValueError(f"{who} here is tabular: set policy=strop.policies.Table.Config(words=[...]).")
+        raise ValueError(f"{name} here is tabular: set policy=strop.policies.Table.Config(words=[...]).")
     return policy

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, final
 
 import torch
 from torch import Tensor
@@ -114,6 +114,7 @@ class ValueMethod(Protocol):
         """
 
 
+@final
 class ValueBased:
     """One optimiser step a draw, on the mean over its actions; then the copies trail behind.
 

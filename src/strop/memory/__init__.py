@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from strop import loader
 from strop.memory.dataset import Dataset
 from strop.memory.fresh import Fresh
 from strop.memory.prioritised import Prioritised
@@ -10,5 +13,9 @@ from strop.memory.replay import Replay
 __all__ = ["Dataset", "Fresh", "Prioritised", "Replay"]
 
 
+def __getattr__(name: str) -> Any:
+    return loader.load("memory", name)  # third parties'; ours are imported, so that the inside knows their types
+
+
 def __dir__() -> list[str]:
-    return __all__
+    return loader.configured("memory")

@@ -1,4 +1,7 @@
-"""Models that act and learn: each owns its parameters and obeys `strop.types.Policy`."""
+"""Models that act and learn, one file a policy: each owns its parameters and obeys `strop.types.Policy`.
+
+`Perplexity` and `Sentence` stand here for rewards: frozen models that score texts, and never act.
+"""
 
 from __future__ import annotations
 
@@ -12,4 +15,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted([*loader.configured("policies"), "LoRA", "Scratch"])
+    return sorted([*loader.configured("policies"), "LoRA", "Perplexity", "Scratch", "Sentence"])

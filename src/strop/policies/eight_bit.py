@@ -20,10 +20,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from strop.compute.decoder import Rows, continued
-from strop.compute.lora_linear import adapted
-from strop.compute.packed_linear import FEWEST, Packed, Product, exact, is_large, one_below_another, rounded
-from strop.compute.padded_decoder import Padded
+from strop.compute.decoder import DecodingState, decoding_state
+from strop.compute.fused_model import FusedModel, fuse_exactly, fuse_in_bfloat16
+from strop.compute.lora_linear import fuse_lora
+from strop.compute.packed_linear import FEWEST, FusedLinear, is_large, stacked
+from strop.compute.padded_decoder import PaddedState
 from strop.policies.transformer import Transformer
 from strop.types import Tokens
 
@@ -57,7 +58,7 @@ def hadamard(size: int) -> Tensor:
     return matrix / math.sqrt(size)
 
 
-class EightBitProduct(Product):
+class EightBitLinear(FusedLinear):
     """Turned, rounded, multiplied as whole numbers, and scaled back to float32."""
 
     def __init__(self, layers: Sequence[nn.Linear]) -> None:
@@ -68,8 +69,8 @@ class EightBitProduct(Product):
         """[N, in] times the block-diagonal orthogonal matrix."""
         return (rows_NI.reshape(-1, len(self.turn)) @ self.turn).view(rows_NI.shape)
 
-    def copied(self, weights: Sequence[Tensor]) -> Any:
-        turned_OI = self.turned(one_below_another(weights, torch.float32))
+    def copy_weights(self, weights: Sequence[Tensor]) -> Any:
+        turned_OI = self.turned(stacked(weights, torch.float32))
         largest_O1 = turned_OI.abs().amax(dim=1, keepdim=True).clamp_(min=TINY)
         turned_OI *= WEIGHT / largest_O1
         self.scale_O = largest_O1.squeeze(1) / WEIGHT
@@ -99,12 +100,12 @@ def _engine() -> Iterator[None]:
         torch.backends.quantized.engine = before
 
 
-def in_eight_bits(layers: Sequence[nn.Linear], head: nn.Linear, dtype: torch.dtype) -> list[Product]:
+def in_eight_bits(layers: Sequence[nn.Linear], head: nn.Linear, dtype: torch.dtype) -> list[FusedLinear]:
     """Large products of float32; the others as they are without 8 bits."""
     is_float32 = dtype is torch.float32 or layers[0].weight is head.weight
     if is_float32 and is_large(layers):
-        return [EightBitProduct(layers)]
-    return exact(layers) if dtype is torch.float32 else rounded(layers, head)
+        return [EightBitLinear(layers)]
+    return fuse_exactly(layers) if dtype is torch.float32 else fuse_in_bfloat16(layers, head)
 
 
 class EightBitDecoder:
@@ -113,22 +114,24 @@ class EightBitDecoder:
     def __init__(self, policy: Transformer) -> None:
         require_eight_bits()
         head, dtype = policy.model.get_output_embeddings(), policy.torch_dtype
-        make, adapt = partial(in_eight_bits, head=head, dtype=dtype), partial(adapted, head=head, dtype=dtype)
+        fuse = partial(in_eight_bits, head=head, dtype=dtype)
+        is_rounded = policy.has_adapter and dtype is torch.bfloat16
+        lora = partial(fuse_lora, head=head, dtype=dtype) if is_rounded else None
         self.policy = policy
-        self.copy = Packed(policy.model, make, None if dtype is torch.float32 else adapt)
-        if not any(isinstance(product, EightBitProduct) for product in self.copy.products):
+        self.copy = FusedModel(policy.model, fuse, lora)
+        if not any(isinstance(product, EightBitLinear) for product in self.copy.linears):
             raise ValueError(
                 f"sampler=EightBit would change nothing: no linear layer of {FEWEST} weights or more is multiplied in "
                 "float32 here. Sample with strop.samplers.LocalSampler.Config(), which is exact."
             )
 
-    def prefill(self, prompts: Sequence[Tokens]) -> tuple[Tensor, Padded | Rows]:
+    def prefill(self, prompts: Sequence[Tokens]) -> tuple[Tensor, DecodingState]:
         self.copy.refresh()
-        logits_BV, state = Padded.read(self.policy.learning(), prompts, self.policy.dtype)
-        return logits_BV, continued(state, self.copy.model)
+        logits_BV, state = PaddedState.prefill(self.policy.training_model(), prompts, self.policy.dtype)
+        return logits_BV, decoding_state(state, self.copy.model)
 
-    def decode(self, state: Padded | Rows, tokens_B: Tensor) -> tuple[Tensor, Padded | Rows]:
+    def decode(self, state: DecodingState, tokens_B: Tensor) -> tuple[Tensor, DecodingState]:
         return state.step(tokens_B), state
 
-    def keep(self, state: Padded | Rows, rows: Sequence[int]) -> Padded | Rows:
+    def keep(self, state: DecodingState, rows: Sequence[int]) -> DecodingState:
         return state.keep(rows)

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torch.nn import Parameter
 
 from strop.codec import VectorCodec
+from strop.policies._heads import LOGITS, scatter
 from strop.policies.demands import require_values
-from strop.policies.table import LOGITS, scatter
 from strop.types import Batch, Heads, Reduce, State, Tokens, Want, check_fields
 
 HIDDEN_GAIN, POLICY_GAIN, VALUE_GAIN = math.sqrt(2.0), 0.01, 1.0

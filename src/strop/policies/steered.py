@@ -18,7 +18,7 @@ from torch.nn import Parameter
 
 from strop.functional.bounds import check_not_negative
 from strop.functional.distributions import PLAIN, logprobs_of
-from strop.policies.table import LOGITS
+from strop.policies._heads import LOGITS
 from strop.types import Batch, Codec, Heads, Policy, Reduce, State, Tokens, Want, check_fields
 
 

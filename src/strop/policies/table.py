@@ -11,10 +11,9 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from strop.codec import WordCodec
+from strop.policies._heads import LOGITS, scatter
 from strop.policies.demands import require_values
 from strop.types import Batch, Heads, Reduce, State, Tokens, Want, check_fields
-
-LOGITS: frozenset[Want] = frozenset({"logits"})
 
 
 class Table:
@@ -160,9 +159,3 @@ class Table:
         if free == self.weight.shape[0]:
             return self.weight.detach()[[self.row(prefix) for prefix in prefixes]]
         return self.weight.detach()[[self._row.get(self._context(prefix), free) for prefix in prefixes]]
-
-
-def scatter(value_N: Tensor, decision_BT: Tensor) -> Tensor:
-    """Per-decision numbers back into [B, T], 0 elsewhere; differentiable."""
-    empty_BT = torch.zeros(decision_BT.shape, dtype=value_N.dtype, device=value_N.device)
-    return empty_BT.masked_scatter(decision_BT, value_N)

@@ -16,19 +16,20 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from strop.codec import HFCodec
-from strop.compute.decoder import Rows, continued
-from strop.compute.lora_linear import adapted
-from strop.compute.output_head import Reading
-from strop.compute.packed_linear import Packed, exact, rounded
-from strop.compute.padded_decoder import Padded, computing
+from strop.compute.decoder import DecodingState, decoding_state
+from strop.compute.fused_model import FusedModel, fuse_exactly, fuse_in_bfloat16
+from strop.compute.lora_linear import fuse_lora
+from strop.compute.output_head import ChunkedHeads
+from strop.compute.padded_decoder import PaddedState, autocast
 from strop.compute.ragged_attention import hidden_at_decisions
-from strop.compute.training_linear import learnt
+from strop.compute.training_linear import fuse_for_training
 from strop.hub.card import Card
 from strop.hub.export import export
 from strop.hub.pretrained import load
+from strop.policies._heads import LOGITS, scatter
+from strop.policies.adapter_off import AdapterOff
 from strop.policies.adapters import LoRA, adapters_off, add_lora, merged_state_dict
 from strop.policies.demands import require_values
-from strop.policies.table import LOGITS, scatter
 from strop.types import Batch, Codec, Policy, Reduce, State, Tokens, Want, check_fields
 
 VALUE_HEAD = "value_head"
@@ -63,7 +64,7 @@ class Transformer:
             """Load it and put the adapter in; the seed draws the adapter's start."""
             model, codec = load(self.model)
             if self.lora is None:
-                off_the_file(model)
+                move_off_file(model)
             return adapt(model, self.lora, seed, dtype, self.value_head), codec
 
     def __init__(self, model: Any, has_adapter: bool = False, dtype: str = "float32", value_head: bool = False) -> None:
@@ -79,38 +80,39 @@ class Transformer:
         self.value_head = _zero_head(self._head.weight) if value_head else None
         self.has_values = value_head
         self._base_hash: str | None = None
-        self._packed: Packed | None = None
-        self._learnt: Packed | None = None
+        self._decoding: FusedModel | None = None
+        self._training: FusedModel | None = None
         self._check_head()
 
     # ------------------------------------------------------------ acting
 
-    def prefill(self, prompts: Sequence[Tokens]) -> tuple[Tensor, Padded | Rows]:
+    def prefill(self, prompts: Sequence[Tokens]) -> tuple[Tensor, DecodingState]:
         """Read left-padded prompts; only the last position's logits are computed.
 
         Frees what a training pass holds of weights that train: what `heads` gave is back-propagated before.
         """
-        if self._learnt is not None:
-            self._learnt.release()
-        model = self.decoding()
-        logits_BV, state = Padded.read(model, prompts, self.dtype)
-        return logits_BV, continued(state, model)
+        if self._training is not None:
+            self._training.release()
+        model = self.decoding_model()
+        logits_BV, state = PaddedState.prefill(model, prompts, self.dtype)
+        return logits_BV, decoding_state(state, model)
 
-    def decode(self, state: Padded | Rows, tokens_B: Tensor) -> tuple[Tensor, Padded | Rows]:
+    def decode(self, state: DecodingState, tokens_B: Tensor) -> tuple[Tensor, DecodingState]:
         """One more token a row."""
         return state.step(tokens_B), state
 
-    def keep(self, state: Padded | Rows, rows: Sequence[int]) -> Padded | Rows:
+    def keep(self, state: DecodingState, rows: Sequence[int]) -> DecodingState:
         """Rows leave, or a group's rows share one prefill. The state that it was made of is used up."""
         return state.keep(rows)
 
-    def decoding(self) -> Any:
-        """The model that decoding reads: it shares its tensors, and multiplies by copies made for few rows."""
-        if self._packed is None:
-            make = partial(rounded, head=self._head) if self.dtype == "bfloat16" else exact
-            self._packed = Packed(self.model, make, partial(adapted, dtype=self.torch_dtype, head=self._head))
-        self._packed.refresh()
-        return self._packed.model
+    def decoding_model(self) -> Any:
+        """The model that decodes: it shares the tensors of `model`, and multiplies by copies made for few rows."""
+        if self._decoding is None:
+            fuse = partial(fuse_in_bfloat16, head=self._head) if self.dtype == "bfloat16" else fuse_exactly
+            lora = partial(fuse_lora, dtype=self.torch_dtype, head=self._head) if self.has_adapter else None
+            self._decoding = FusedModel(self.model, fuse, lora)
+        self._decoding.refresh()
+        return self._decoding.model
 
     # ------------------------------------------------------------ learning
 
@@ -121,27 +123,28 @@ class Transformer:
         """
         if "value" in want:
             require_values(self)
-        if torch.is_grad_enabled() and self._packed is not None:
-            self._packed.release()  # a step follows that changes the weights, and it needs the memory first
+        if torch.is_grad_enabled() and self._decoding is not None:
+            self._decoding.release()  # a step follows that changes the weights, and it needs the memory first
         decision_BT = batch.decision_BT
-        model = self.learning()
-        with computing(self.dtype):
+        model = self.training_model()
+        with autocast(self.dtype):
             hidden_NH = hidden_at_decisions(model.base_model, batch.tokens_BT, decision_BT)
-        reading = Reading(model.get_output_embeddings(), self.value_head, self.vocabulary, want, reduce)
-        found = reading.read(hidden_NH, batch.tokens_BT[decision_BT])
+        heads = ChunkedHeads(model.get_output_embeddings(), self.value_head, self.vocabulary, want, reduce)
+        found = heads.apply(hidden_NH, batch.tokens_BT[decision_BT])
         return {name: scatter(found_N, decision_BT) for name, found_N in found.items()}
 
-    def learning(self) -> Any:
-        """The model that a training pass reads: it shares its tensors, and multiplies in ways of its own."""
-        if self._learnt is None:
-            self._learnt = Packed(self.model, partial(learnt, dtype=self.torch_dtype, head=self._head))
-        self._learnt.refresh()
-        return self._learnt.model
+    def training_model(self) -> Any:
+        """The model of a training pass: it shares the tensors of `model`, and multiplies in ways of its own."""
+        if self._training is None:
+            fuse = partial(fuse_for_training, dtype=self.torch_dtype, head=self._head)
+            self._training = FusedModel(self.model, fuse)
+        self._training.refresh()
+        return self._training.model
 
     @contextmanager
     def without_adapter(self) -> Iterator[None]:
-        """The base alone, for whoever reads `learning()` in the block."""
-        with adapters_off(self.learning()):
+        """The base alone, for whoever reads `training_model()` in the block."""
+        with adapters_off(self.training_model()):
             yield
 
     def reference(self) -> Transformer | AdapterOff:
@@ -160,7 +163,7 @@ class Transformer:
         """A copy with trainable tensors of its own; those that never train (the base under an adapter) are shared."""
         trains = {id(parameter) for parameter in self.parameters()}
         shared: dict[int, Any] = {id(p): p for p in self.model.parameters() if id(p) not in trains}
-        return copy.deepcopy(self, shared | {id(self._packed): None, id(self._learnt): None})
+        return copy.deepcopy(self, shared | {id(self._decoding): None, id(self._training): None})
 
     def parameters(self) -> list[Parameter]:
         """The tensors that train, in the model's own order; the value head comes last."""
@@ -232,8 +235,8 @@ def adapt(model: Any, lora: LoRA | None, seed: int, dtype: str, value_head: bool
 
 
 @torch.no_grad()
-def off_the_file(model: Any) -> None:
-    """Weights that train get memory of their own. Changed where they lie, in the file's memory, they would be copied
+def move_off_file(model: Any) -> None:
+    """Give weights that train memory of their own. Changed where they are, in the mapped file, they would be copied
     page by page in the first step, into small pages that stay."""
     for parameter in model.parameters():
         parameter.data = parameter.data.clone()
@@ -247,47 +250,6 @@ def require_transformer(policy: Policy, sampler: str) -> Transformer:
             f"{type(policy).__name__}. Sample with strop.samplers.LocalSampler.Config()."
         )
     return policy
-
-
-class AdapterOff:
-    """The base model behind an adapter: a policy that only reads."""
-
-    layout: Literal["joined", "per_turn"] = "joined"
-    has_values = False
-
-    def __init__(self, policy: Transformer) -> None:
-        self._policy = policy
-        self.vocabulary, self.context = policy.vocabulary, policy.context
-
-    def prefill(self, prompts: Sequence[Tokens]) -> tuple[Tensor, Padded]:
-        with self._policy.without_adapter():
-            return Padded.read(self._policy.learning(), prompts, self._policy.dtype)
-
-    def decode(self, state: Padded, tokens_B: Tensor) -> tuple[Tensor, Padded]:
-        with self._policy.without_adapter():
-            return state.step(tokens_B), state
-
-    def keep(self, state: Padded, rows: Sequence[int]) -> Padded:
-        return state.keep(rows)
-
-    def heads(self, batch: Batch, reduce: Reduce, want: frozenset[Want] = LOGITS) -> dict[str, Tensor]:
-        with self._policy.without_adapter(), torch.no_grad():
-            return self._policy.heads(batch, reduce, want)
-
-    def reference(self) -> AdapterOff:
-        return self
-
-    def twin(self) -> AdapterOff:
-        return self
-
-    def parameters(self) -> list[Parameter]:
-        return []
-
-    def state_dict(self) -> State:
-        return {}
-
-    def load_state_dict(self, state: State) -> None:
-        """Nothing to restore: the base is what the config names."""
 
 
 def _difference(own: Mapping[str, object], saved: Mapping[str, object]) -> str:

@@ -8,8 +8,8 @@ from strop import loader
 
 
 def __getattr__(name: str) -> Any:
-    return loader.load("recipes", name)
+    return loader.load_file("recipes", name)
 
 
 def __dir__() -> list[str]:
-    return loader.names("recipes")
+    return [module.name for module in loader.modules("recipes")]

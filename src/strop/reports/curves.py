@@ -18,6 +18,7 @@ from matplotlib.ticker import MaxNLocator
 
 from strop.reports.series import Line, Series, lines
 from strop.runs.directory import RunDirectory
+from strop.runs.names import short
 
 ENDINGS = ("png", "svg", "pdf")
 COLUMNS = 3
@@ -187,7 +188,7 @@ def _title(runs: Sequence[RunDirectory], drawn: Sequence[Line]) -> str:
 
 def _algorithm(config: Any) -> str:
     """Its name in a config.json: that of the class, or of Stable-Baselines3."""
-    return config if isinstance(config, str) else str(config["class"]).rpartition(":")[2].removesuffix(".Config")
+    return config if isinstance(config, str) else short(config["class"])
 
 
 def _color(number: int, drawn: Sequence[Line]) -> Any:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from strop.reports.settings import changed_settings, every_setting
+from strop.runs.names import short
 from strop.runs.spec import encode
 from strop.types import Parts, Policy, Schedule, Task, Tokens
 from strop.words import plural
@@ -95,8 +96,8 @@ def title(spec: object) -> str:
     if not isinstance(spec, dict):
         return str(spec)
     if "class" not in spec:
-        return str(spec.get("name", spec.get("object", ""))).rpartition(":")[2]
-    name = str(spec["class"]).partition(":")[2].removesuffix(".Config")
+        return short(spec["name"]) if "name" in spec else str(spec.get("object", ""))
+    name = short(spec["class"])
     of = [title(spec[field]) for field in ("model", "make") if field in spec]
     of += [f"{field} {title(spec[field])}" for field in ("base", "teacher") if field in spec]
     return f"{name} ({', '.join(of)})" if of else name

@@ -11,6 +11,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
+from strop.runs.names import short
 from strop.runs.spec import encode
 
 MOST_VALUES = 8
@@ -60,11 +61,17 @@ def _default(field: dataclasses.Field[Any]) -> Any:
 
 def _typed(path: str, value: Any) -> str:
     if isinstance(value, Mapping):
-        held = ", ".join(value["map"]) if "map" in value else str(value.get("name", value.get("object", "")))
-        return f"{path} ({held.rpartition(':')[2] or 'none'})"
+        return f"{path} ({_told(value) or 'none'})"
     if isinstance(value, list) and (len(value) > MOST_VALUES or any(isinstance(item, list | dict) for item in value)):
         return f"{path} ({len(value)} values)"
     return shlex.quote(f"{path}={_text(value)}")
+
+
+def _told(value: Mapping[str, Any]) -> str:
+    """What `encode` wrote of a mapping, of a function or class, or of an object that has no name."""
+    if "map" in value:
+        return ", ".join(value["map"])
+    return short(value["name"]) if "name" in value else str(value.get("object", ""))
 
 
 def _text(value: Any) -> str:

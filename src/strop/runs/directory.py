@@ -30,6 +30,8 @@ Selector: TypeAlias = int | Literal["latest", "best"]
 
 CONFIG, PROVENANCE, PLAN, DATABASE, LOCK = "config.json", "provenance.json", "plan.json", "run.sqlite", "lock"
 SWEEP = "sweep.json"
+FORMAT = 1
+"""Of config.json. It grows when an older one would be read wrongly; `config()` then brings that up to date."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,7 @@ class RunDirectory:
         with writing("a new run", path), removed_on_failure(beside):
             shutil.rmtree(beside, ignore_errors=True)
             beside.mkdir(parents=True)
-            for name, text in {CONFIG: json.dumps(config, indent=2, ensure_ascii=False), **files}.items():
+            for name, text in {CONFIG: config_text(config), **files}.items():
                 write_text(beside / name, text)
             (beside / "checkpoints").mkdir()
             Store.create(beside / DATABASE)
@@ -90,13 +92,14 @@ class RunDirectory:
         return Checkpoints(self.path / "checkpoints")
 
     def config(self) -> dict[str, Any]:
-        """The resolved config."""
+        """The resolved config. Raises ValueError where another version of strop wrote it in a format of its own."""
         try:
             config: dict[str, Any] = json.loads((self.path / CONFIG).read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise ValueError(f"{self.path / CONFIG} cannot be read: {error}.") from error
         if not isinstance(config, dict):
             raise ValueError(f"{self.path / CONFIG} is damaged: it holds no config.")
+        _refuse_other_formats(self.path, config.pop("format", 0))
         return config
 
     def provenance(self) -> dict[str, Any]:
@@ -183,6 +186,11 @@ class RunDirectory:
         return step, self.checkpoints.load(step)
 
 
+def config_text(config: Mapping[str, Any]) -> str:
+    """What config.json holds."""
+    return json.dumps({"format": FORMAT, **config}, indent=2, ensure_ascii=False)
+
+
 def claim(path: Path) -> Path:
     """An empty folder that no other process is given: `path`, or path-2, path-3 ... where that is taken."""
     names = (path if number == 1 else path.with_name(f"{path.name}-{number}") for number in count(1))
@@ -203,6 +211,18 @@ def _is_made(path: Path) -> bool:
     except FileExistsError:
         return False
     return True
+
+
+def _refuse_other_formats(path: Path, found: object) -> None:
+    if found == FORMAT:
+        return
+    why = f"its config.json has format {found}, and this one reads {FORMAT}"
+    if not found:
+        why = "its config.json names things by modules that have moved since"
+    raise ValueError(
+        f"{path} was written by another version of strop: {why}; only that version, which {PROVENANCE} names, can "
+        f"show, judge or continue it ({DATABASE} is whole: its metrics can be read as SQLite)."
+    )
 
 
 def _taken(path: Path) -> ValueError:

@@ -1,14 +1,13 @@
 """A config as JSON and back: what `config.json` holds, so that a run can go on, be judged and be compared.
 
-Dataclasses are written as {"class": "module:Name", fields...}, functions and classes as {"name": "module:Name",
-"source": hash of the source}. A function of a recipe file has the module `recipe`: the run keeps a copy of that file.
+Dataclasses are written as {"class": public name, fields...}, functions and classes as {"name": public name, "source":
+hash of the source}; `names` says what those are. A recipe file is the module `recipe`: the run keeps a copy of it.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
-import importlib
 import inspect
 import json
 import linecache
@@ -21,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from strop.runs.directory import RunDirectory
+from strop.runs.names import find, public_name
 from strop.types import Task, storable
 
 RECIPE = "recipe"
@@ -31,11 +31,10 @@ TASK_FILES = ("tasks", "held_out")
 def encode(value: Any) -> Any:
     """JSON of a config, or of a part of it."""
     if isinstance(value, type) or inspect.isfunction(value):
-        return {"name": f"{value.__module__}:{value.__qualname__}", "source": _source_hash(value)}
+        return {"name": public_name(value), "source": _source_hash(value)}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        kind = type(value)
         fields = {f.name: encode(getattr(value, f.name)) for f in dataclasses.fields(value) if f.init}
-        return {"class": f"{kind.__module__}:{kind.__qualname__}", **fields}
+        return {"class": public_name(type(value)), **fields}
     if isinstance(value, Mapping):
         return {"map": {str(key): encode(item) for key, item in value.items()}}
     if isinstance(value, tuple | list):
@@ -55,14 +54,14 @@ def decode(value: Any) -> Any:
         return [decode(item) for item in value]
     if not isinstance(value, Mapping):
         return value
+    if "class" in value:  # first: a class may have a field of any name
+        kind = find(value["class"])
+        fields = {f.name: decode(value[f.name]) for f in dataclasses.fields(kind) if f.name in value}
+        return kind(**{name: _tuple_where_asked(kind, name, item) for name, item in fields.items()})
     if "map" in value:
         return {key: decode(item) for key, item in value["map"].items()}
     if "name" in value:
-        return _find(value["name"])
-    if "class" in value:
-        kind = _find(value["class"])
-        fields = {f.name: decode(value[f.name]) for f in dataclasses.fields(kind) if f.name in value}
-        return kind(**{name: _tuple_where_asked(kind, name, item) for name, item in fields.items()})
+        return find(value["name"])
     raise ValueError(f"{value.get('object', value)} cannot be made again from config.json.")
 
 
@@ -78,7 +77,7 @@ def to_files(config: Any) -> tuple[dict[str, Any], dict[str, str]]:
 
 def is_control(spec: Mapping[str, Any]) -> bool:
     """Whether this is the config of a run that Stable-Baselines3 made."""
-    return spec.get("class") == "strop.control:ControlConfig"
+    return spec.get("class") == "strop.control.ControlConfig"
 
 
 def _spec_of(run: Path) -> dict[str, Any]:
@@ -95,7 +94,7 @@ def _spec_of(run: Path) -> dict[str, Any]:
 def from_files(run: Path) -> Any:
     """The config of a run directory. Its recipe copy is loaded first, so that its functions are found."""
     spec = _spec_of(run)
-    kind = _find(spec["class"])
+    kind = find(spec["class"])
     names = [f.name for f in dataclasses.fields(kind) if f.name in spec and f.name not in TASK_FILES]
     return kind(**some_of(run, names), **{name: read_tasks(run / f"{name}.jsonl") for name in TASK_FILES})
 
@@ -157,17 +156,6 @@ def load_module(path: Path) -> ModuleType:
     linecache.checkcache(str(path))  # the source that is hashed is the one that runs
     exec(compile(path.read_bytes(), str(path), "exec"), module.__dict__)
     return module
-
-
-def _find(place: str) -> Any:
-    """`module:Qual.Name`. A local function or a program's own (`__main__`) cannot be found again."""
-    module, _, path = place.partition(":")
-    if "<" in path or module == "__main__":
-        raise ValueError(f"{place} lives inside a program.")
-    found: Any = sys.modules.get(module) or importlib.import_module(module)
-    for name in path.split("."):
-        found = getattr(found, name)
-    return found
 
 
 def _tuple_where_asked(kind: type, name: str, value: Any) -> Any:

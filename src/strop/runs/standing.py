@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from strop.runs.directory import RunDirectory
+from strop.runs.names import short
 from strop.runs.records import HELD_OUT
 from strop.types.display import line, table
 
@@ -102,4 +103,4 @@ def _status(directory: RunDirectory, done: int, steps: int, is_stopped: bool) ->
 
 def _algorithm(spec: Mapping[str, str] | str) -> str:
     """Its name: Stable-Baselines3's stand as they are, ours as the class that holds a Config."""
-    return spec if isinstance(spec, str) else spec["class"].rpartition(":")[2].removesuffix(".Config")
+    return spec if isinstance(spec, str) else short(spec["class"])

@@ -37,7 +37,7 @@ class EightBit:
         """
 
         shares_weights: ClassVar[bool] = False
-        precision: ClassVar[str] = "int8"
+        precision: ClassVar[str | None] = "int8"
         batch: int = 64
 
         def __post_init__(self) -> None:

@@ -12,7 +12,7 @@ from torch.nn.functional import pad
 
 from strop.functional.bounds import check_at_least
 from strop.functional.distributions import gather, probs_of
-from strop.functional.order import closed_up
+from strop.policies.computing import compact_order
 from strop.types import Codec, Completion, Decoder, Policy, SamplerConfig, Sampling, Tokens, check_fields
 
 if TYPE_CHECKING:
@@ -67,8 +67,8 @@ class LocalSampler:
     ) -> list[Completion]:
         distinct = list(dict.fromkeys(prompts))
         logits_BV, state = self.policy.prefill(distinct)
-        owner_B = [distinct.index(prompt) for prompt in prompts]
-        logits_BV, state = logits_BV[owner_B], self.policy.keep(state, owner_B)
+        prompt_B = [distinct.index(prompt) for prompt in prompts]
+        logits_BV, state = logits_BV[prompt_B], self.policy.keep(state, prompt_B)
         tokens: list[list[int]] = [[] for _ in prompts]
         logprobs: list[list[float]] = [[] for _ in prompts]
         live = list(range(len(prompts)))
@@ -83,7 +83,7 @@ class LocalSampler:
             if not going or position == sampling.max_tokens - 1:
                 break
             if len(going) < len(live):
-                order = closed_up(going)
+                order = compact_order(going)
                 state, tokens_B = self.policy.keep(state, order), tokens_B[order]
                 live = [live[i] for i in order]
             logits_BV, state = self.policy.decode(state, tokens_B)

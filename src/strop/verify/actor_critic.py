@@ -18,7 +18,7 @@ from strop.algorithms.vtrace import VTrace
 from strop.functional.corrections import Correction
 from strop.functional.divergences import KL
 from strop.functional.values import gae, n_step_advantage, td_errors
-from strop.learners.actor_critic import Critic
+from strop.learners.actor_critic import ActorCritic, Critic
 from strop.optimizer import SGD, AdamW
 from strop.policies.table import Table
 from strop.types import Pick, Sampling, Tokens
@@ -81,15 +81,15 @@ def of_logits(tree: Tree, step: Tensor) -> Tensor:
     return step[: tree.policy.weight.numel()]
 
 
-def a2c(tree: Tree, **fields: Any) -> A2C:
+def a2c(tree: Tree, **fields: Any) -> ActorCritic:
     """A2C that moves by its gradient alone, without entropy, and unless it is given without a value loss."""
     given: dict[str, Any] = {"optimizer": SGD(lr=1.0), "entropy": 0.0, "critic": SILENT} | fields
     config = A2C.Config(**given)
     return config.build(tree.policy, Sampling(), 4096)
 
 
-def vtrace(tree: Tree, **fields: Any) -> VTrace:
-    """The same for V-trace."""
+def vtrace(tree: Tree, **fields: Any) -> ActorCritic:
+    """V-trace that moves by its gradient alone, without entropy, and unless it is given without a value loss."""
     given: dict[str, Any] = {"optimizer": SGD(lr=1.0), "entropy": 0.0, "critic": SILENT} | fields
     config = VTrace.Config(**given)
     return config.build(tree.policy, Sampling(), 4096)
@@ -209,7 +209,7 @@ def check_ppo_of_another_sampler() -> Gap:
     )
 
 
-def _ppo(tree: Tree, **fields: Any) -> PPO:
+def _ppo(tree: Tree, **fields: Any) -> ActorCritic:
     config = PPO.Config(optimizer=SGD(lr=1.0), kl=KL(), critic=Critic(), epochs=3, minibatches=2, **fields)
     return config.build(tree.policy, Sampling(), 4096)
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from strop.algorithms.distillation import Distillation
 from strop.algorithms.rejection_sampling import RejectionSampling
+from strop.learners.policy_gradient import PolicyGradient
 from strop.optimizer import SGD, AdamW
 from strop.policies.table import Table
 from strop.types import Pick, Sampling
@@ -47,7 +48,7 @@ def best_of(tree: Tree, rewards: Sequence[float], size: int) -> list[float]:
     return [(f + p) ** size - f**size for f, p in zip(below, probs, strict=True)]
 
 
-def rejection(tree: Tree, **fields: Any) -> RejectionSampling:
+def rejection(tree: Tree, **fields: Any) -> PolicyGradient:
     """The algorithm on the tree's policy, moving by its gradient alone."""
     return RejectionSampling.Config(optimizer=SGD(lr=1.0), **fields).build(tree.policy, Sampling(), 4096)
 
@@ -97,7 +98,7 @@ def _taught() -> tuple[Tree, Table]:
     return tree, teacher
 
 
-def _distillation(tree: Tree, teacher: Table) -> Distillation:
+def _distillation(tree: Tree, teacher: Table) -> PolicyGradient:
     config = Distillation.Config(optimizer=SGD(lr=1.0), teacher=Given(teacher))
     return config.build(tree.policy, Sampling(), 4096)
 

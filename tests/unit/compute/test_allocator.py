@@ -100,14 +100,14 @@ def test_a_kernel_that_promises_no_memory_leaves_the_heap_as_it_is(monkeypatch: 
 
 
 def test_advice_is_for_whole_huge_pages_inside_the_block(monkeypatch: pytest.MonkeyPatch) -> None:
-    libc = Libc(begin=3 * allocator.HUGE + 16)
+    libc = Libc(begin=3 * allocator.HUGE_PAGE + 16)
     monkeypatch.setattr(allocator.ctypes, "CDLL", lambda name: libc)
     monkeypatch.setattr(allocator.os, "sysconf", {"SC_PHYS_PAGES": 2**11, "SC_PAGE_SIZE": 2**12}.__getitem__)
     with kept_memory():
         pass
-    assert libc.named("malloc") == [(2 * allocator.HUGE,)]  # half of 8 MB
-    assert libc.named("madvise") == [(4 * allocator.HUGE, allocator.HUGE, allocator.MADV_HUGEPAGE)]
-    assert libc.named("free") == [(3 * allocator.HUGE + 16,)]
+    assert libc.named("malloc") == [(2 * allocator.HUGE_PAGE,)]  # half of 8 MB
+    assert libc.named("madvise") == [(4 * allocator.HUGE_PAGE, allocator.HUGE_PAGE, allocator.MADV_HUGEPAGE)]
+    assert libc.named("free") == [(3 * allocator.HUGE_PAGE + 16,)]
 
 
 @pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="the C library is not glibc")

@@ -10,9 +10,11 @@ from torch import Tensor
 
 from exact.build import gpt2, language_model
 from strop.compute import packed_linear as packed
-from strop.compute.decoder import KINDS, Norm, Rows, Sharing, continued, fits
-from strop.compute.kv_cache import ROOM
-from strop.compute.padded_decoder import Padded
+from strop.compute.decoder import MODEL_TYPES, SharedPromptState, can_share_prompts, decoding_state
+from strop.compute.decoder_layer import RMSNorm
+from strop.compute.kv_cache import GROWTH
+from strop.compute.padded_decoder import PaddedState
+from strop.compute.prompt_groups import PromptGroups
 from strop.policies.adapters import LoRA
 from strop.policies.transformer import Transformer, adapt
 
@@ -50,16 +52,16 @@ def logits(state: Any, history: list[list[int]], tokens: int = 2) -> list[Tensor
 def both(policy: Transformer, prompts: list[tuple[int, ...]], history: list[list[int]], tokens: int = 2) -> float:
     """The largest gap between our operations and transformers' own."""
     policy.prefill(prompts)
-    assert policy._packed is not None
-    read = [Padded.read(policy._packed.model, prompts, policy.dtype)[1] for _ in range(2)]
-    ours, theirs = continued(read[0], policy._packed.model), read[1]
-    assert isinstance(ours, Rows)
+    assert policy._decoding is not None
+    read = [PaddedState.prefill(policy._decoding.model, prompts, policy.dtype)[1] for _ in range(2)]
+    ours, theirs = decoding_state(read[0], policy._decoding.model), read[1]
+    assert isinstance(ours, SharedPromptState)
     pairs = zip(logits(ours, history, tokens), logits(theirs, history, tokens), strict=True)
     return max((own_BV - their_BV).abs().max().item() for own_BV, their_BV in pairs)
 
 
 @pytest.mark.parametrize("history", HISTORIES.values(), ids=HISTORIES.keys())
-@pytest.mark.parametrize("kind", sorted(KINDS))
+@pytest.mark.parametrize("kind", sorted(MODEL_TYPES))
 def test_a_token_is_the_one_that_transformers_computes(kind: str, history: list[list[int]]) -> None:
     more = {"sliding_window": None} if kind == "mistral" else {}
     assert both(Transformer(model(kind, **more)), PROMPTS, history) < 2e-5
@@ -73,7 +75,7 @@ def test_however_many_heads_share_keys_and_with_no_padding(heads: int, prompts: 
 
 
 def test_it_goes_on_past_the_caches_room() -> None:
-    assert both(Transformer(model("llama")), PROMPTS, [[0, 0, 1]], tokens=ROOM + 3) < 2e-5
+    assert both(Transformer(model("llama")), PROMPTS, [[0, 0, 1]], tokens=GROWTH + 3) < 2e-5
 
 
 def test_adapters_and_biases_are_multiplied_too() -> None:
@@ -91,7 +93,7 @@ def test_numbers_are_divided_by_their_root_mean_square_and_epsilon(scale: float)
     x = scale * torch.randn(3, 2, 12)
     square = x.double().square().mean(dim=-1, keepdim=True)
     expected = x.double() / (square + 1e-5).sqrt() * source.weight.double()
-    torch.testing.assert_close(Norm(source)(x).double(), expected, rtol=1e-5, atol=0)
+    torch.testing.assert_close(RMSNorm(source)(x).double(), expected, rtol=1e-5, atol=0)
 
 
 def test_scaled_positions_are_turned_as_the_model_turns_them() -> None:
@@ -115,7 +117,7 @@ def test_in_bfloat16_the_gap_is_rounding(lora: LoRA | None) -> None:
 def test_a_model_of_another_type_decodes_as_transformers_does(dtype: torch.dtype) -> None:
     policy = Transformer(model("llama").to(dtype))
     state = policy.prefill(PROMPTS)[1]
-    assert isinstance(state, Padded)
+    assert isinstance(state, PaddedState)
     logits_BV = policy.decode(policy.keep(state, [0, 0, 2]), torch.tensor([1, 2, 3]))[0]
     exact_BV = Transformer(model("llama")).prefill(PROMPTS)[1].keep([0, 0, 2]).step(torch.tensor([1, 2, 3]))
     assert (logits_BV.float() - exact_BV).abs().max() < 0.1 * exact_BV.abs().max()
@@ -124,43 +126,43 @@ def test_a_model_of_another_type_decodes_as_transformers_does(dtype: torch.dtype
 def test_a_prompt_is_held_once_for_all_its_rows_and_leaves_with_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(packed, "FEWEST", 1)  # joined products give keys and values as parts of what they make
     state = Transformer(model("llama")).prefill(PROMPTS)[1]
-    assert isinstance(state, Rows)
+    assert isinstance(state, SharedPromptState)
     for states in state.prompts[0]:  # read as they stand: neither joined anew nor part of something larger
         assert states.flatten(0, 1).data_ptr() == states.data_ptr()
         assert states.untyped_storage().nbytes() == states.nbytes
     state = state.keep([0] * 4 + [1] * 4)
     key_KPTD = state.prompts[0][0]
     assert key_KPTD.shape[1] == 2
-    assert state.own[0].length == 0
+    assert state.generated[0].length == 0
     state.step(torch.zeros(8, dtype=torch.long))
     assert state.prompts[0][0] is key_KPTD  # nothing is copied
     assert state.keep([4]).prompts[0][0].shape[1] == 1
 
 
 def test_places_and_rows_are_each_others_inverse() -> None:
-    for owner_B, prompts in ([0, 0, 1, 1], 2), ([1, 0, 1], 2), ([2, 0, 1, 0], 3), ([0], 1):
-        sharing = Sharing.of(owner_B, prompts)
-        rows_KBRX = torch.arange(len(owner_B) * 2 * 3 * 5).view(2, len(owner_B), 3, 5)
-        places = sharing.to_places(rows_KBRX)
-        assert places.shape == (2 * prompts, sharing.size * 3, 5)
-        assert torch.equal(sharing.to_rows(places, 2), rows_KBRX)
-        for row, owner in enumerate(owner_B):  # each row stands with its prompt, whole
-            mine = places.view(2, prompts, sharing.size, 3, 5)[:, owner]
-            assert any(torch.equal(mine[:, g], rows_KBRX[:, row]) for g in range(sharing.size))
+    for prompt_B, prompts in ([0, 0, 1, 1], 2), ([1, 0, 1], 2), ([2, 0, 1, 0], 3), ([0], 1):
+        groups = PromptGroups.of(prompt_B, prompts)
+        rows_KBRX = torch.arange(len(prompt_B) * 2 * 3 * 5).view(2, len(prompt_B), 3, 5)
+        places = groups.group(rows_KBRX)
+        assert places.shape == (2 * prompts, groups.group_size * 3, 5)
+        assert torch.equal(groups.ungroup(places, 2), rows_KBRX)
+        for row, owner in enumerate(prompt_B):  # each row stands with its prompt, whole
+            mine = places.view(2, prompts, groups.group_size, 3, 5)[:, owner]
+            assert any(torch.equal(mine[:, g], rows_KBRX[:, row]) for g in range(groups.group_size))
 
 
 def test_rows_in_order_are_read_as_they_stand() -> None:
-    sharing = Sharing.of([0, 0, 1, 1], 2)
+    groups = PromptGroups.of([0, 0, 1, 1], 2)
     rows_KBRX = torch.arange(2 * 4 * 3 * 5).view(2, 4, 3, 5)
-    assert sharing.to_places(rows_KBRX).data_ptr() == rows_KBRX.data_ptr()
-    assert sharing.to_places(rows_KBRX[..., :3]).data_ptr() == rows_KBRX.data_ptr()
+    assert groups.group(rows_KBRX).data_ptr() == rows_KBRX.data_ptr()
+    assert groups.group(rows_KBRX[..., :3]).data_ptr() == rows_KBRX.data_ptr()
 
 
 def test_other_models_decode_as_transformers_does() -> None:
-    assert not fits(gpt2())
-    assert isinstance(Transformer(gpt2(vocabulary=VOCABULARY)).prefill(PROMPTS)[1], Padded)
+    assert not can_share_prompts(gpt2())
+    assert isinstance(Transformer(gpt2(vocabulary=VOCABULARY)).prefill(PROMPTS)[1], PaddedState)
     windowed = model("mistral", sliding_window=4)
-    assert not fits(windowed)
-    assert isinstance(Transformer(windowed).prefill(PROMPTS)[1], Padded)
-    assert not fits(model("qwen2", use_sliding_window=True, sliding_window=4))
-    assert fits(model("qwen2", use_sliding_window=False, sliding_window=4))
+    assert not can_share_prompts(windowed)
+    assert isinstance(Transformer(windowed).prefill(PROMPTS)[1], PaddedState)
+    assert not can_share_prompts(model("qwen2", use_sliding_window=True, sliding_window=4))
+    assert can_share_prompts(model("qwen2", use_sliding_window=False, sliding_window=4))

@@ -6,8 +6,7 @@ import pytest
 import torch
 from transformers.cache_utils import DynamicLayer
 
-from strop.compute.kv_cache import ROOM, RoomyLayer
-from strop.functional.order import closed_up
+from strop.compute.kv_cache import GROWTH, PreallocatedLayer
 
 HEADS, WIDTH = 2, 3
 
@@ -16,7 +15,7 @@ class Both:
     """The same calls on ours and on theirs."""
 
     def __init__(self, rows: int, tokens: int) -> None:
-        self.ours, self.theirs = RoomyLayer(), DynamicLayer()
+        self.ours, self.theirs = PreallocatedLayer(), DynamicLayer()
         self.generator = torch.Generator().manual_seed(0)
         self.write(rows, tokens)
 
@@ -47,7 +46,7 @@ def test_rows_are_kept_in_their_order_before_and_after_tokens(rows):
 
 def test_it_grows_past_its_room():
     both = Both(rows=2, tokens=3)
-    for _ in range(2 * ROOM + 5):
+    for _ in range(2 * GROWTH + 5):
         both.write(rows=2, tokens=1)
 
 
@@ -62,24 +61,16 @@ def test_a_token_is_written_without_moving_the_others():
 
 def test_the_prompt_is_not_written_over_by_the_rows_that_share_it():
     key = torch.randn(1, HEADS, 4, WIDTH)
-    layer, before = RoomyLayer(), key.clone()
+    layer, before = PreallocatedLayer(), key.clone()
     layer.update(key, key)
     layer.keep([0, 0, 0])
     layer.update(torch.zeros(3, HEADS, 1, WIDTH), torch.zeros(3, HEADS, 1, WIDTH))
     assert torch.equal(key, before)
 
 
-@pytest.mark.parametrize(
-    ("going", "order"), [([0, 1, 2], [0, 1, 2]), ([1, 3, 4], [3, 1, 4]), ([4], [4]), ([0, 2, 3], [0, 3, 2]), ([], [])]
-)
-def test_gaps_are_closed_from_behind(going, order):
-    # 1 3 4: places 0 and 2 are free and 3, 4 stand behind
-    assert closed_up(going) == order
-
-
 def test_keys_are_kept_as_every_attention_reads_them():
     """Under autocast keys come in float32 and values in bfloat16."""
-    layer, other = RoomyLayer(), DynamicLayer()
+    layer, other = PreallocatedLayer(), DynamicLayer()
     torch.manual_seed(0)
     for tokens in (4, 1):
         key, value = torch.randn(2, HEADS, tokens, WIDTH), torch.randn(2, HEADS, tokens, WIDTH).bfloat16()

@@ -1,4 +1,4 @@
-"""Layers and their adapters in two products compute what peft computes."""
+"""Layers and their adapters in two multiplications compute what peft computes."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from torch import Tensor
 
 from exact.build import language_model
 from strop.compute import packed_linear as packed
-from strop.compute.lora_linear import AdaptedProduct, adapted
-from strop.compute.packed_linear import PackedLinear, can_pack
-from strop.compute.padded_decoder import Padded
+from strop.compute.lora_linear import LoRALinear, fuse_lora
+from strop.compute.packed_linear import FusedPart, can_pack
+from strop.compute.padded_decoder import PaddedState
 from strop.policies.adapters import LoRA
 from strop.policies.transformer import Transformer, adapt
 
@@ -40,37 +40,37 @@ def stir(one: Transformer) -> None:
 
 def logits(model: object, dtype: str = "float32") -> Tensor:
     """Of two tokens, by transformers' own pass."""
-    logits_BV, state = Padded.read(model, PROMPTS, dtype)
+    logits_BV, state = PaddedState.prefill(model, PROMPTS, dtype)
     return torch.stack([logits_BV, state.step(torch.tensor([1, 2]))])
 
 
-def products(one: Transformer) -> list[AdaptedProduct]:
-    assert one._packed is not None
-    return [product for product in one._packed.products if isinstance(product, AdaptedProduct)]
+def linears(one: Transformer) -> list[LoRALinear]:
+    assert one._decoding is not None
+    return [fused for fused in one._decoding.linears if isinstance(fused, LoRALinear)]
 
 
 @pytest.mark.parametrize("bias", [True, False], ids=["bias", "no bias"])
 def test_they_compute_what_peft_computes_after_every_change(bias: bool) -> None:
     one = policy(bias=bias)
     for _ in range(2):
-        torch.testing.assert_close(logits(one.decoding()), logits(one.model), rtol=0, atol=2e-5)
+        torch.testing.assert_close(logits(one.decoding_model()), logits(one.model), rtol=0, atol=2e-5)
         stir(one)
-    assert [len(product.widths) for product in products(one)] == [3, 1, 2, 1] * 2
-    assert all(product.trains for product in products(one))
+    assert [len(fused.widths) for fused in linears(one)] == [3, 1, 2, 1] * 2
+    assert all(fused.is_trainable for fused in linears(one))
 
 
 def test_layers_without_an_adapter_stand_for_themselves() -> None:
     one = policy(targets=("q_proj", "v_proj", "down_proj"))
-    torch.testing.assert_close(logits(one.decoding()), logits(one.model), rtol=0, atol=2e-5)
-    assert [len(product.widths) for product in products(one)] == [2, 1] * 2
-    left = [module for module in one.decoding().modules() if type(module) is torch.nn.Linear]
+    torch.testing.assert_close(logits(one.decoding_model()), logits(one.model), rtol=0, atol=2e-5)
+    assert [len(fused.widths) for fused in linears(one)] == [2, 1] * 2
+    left = [module for module in one.decoding_model().modules() if type(module) is torch.nn.Linear]
     assert left == []
 
 
 def test_in_bfloat16_the_gap_is_rounding() -> None:
     one = policy(dtype="bfloat16")
     exact = logits(one.model)
-    found = logits(one.decoding(), "bfloat16")
+    found = logits(one.decoding_model(), "bfloat16")
     assert 1e-3 < (found - exact).abs().max() < 0.05 * exact.abs().max()
 
 
@@ -78,27 +78,27 @@ def test_the_parts_of_an_adapter_are_scaled_and_do_not_mix() -> None:
     one = policy()
     layer = one.model.model.layers[0].self_attn
     peft = [layer.q_proj, layer.k_proj, layer.v_proj]
-    (product,) = adapted(peft, torch.float32, one.model.lm_head)
-    product.refresh()
+    (fused,) = fuse_lora(peft, torch.float32, one.model.lm_head)
+    fused.refresh()
     given = torch.randn(5, 16)
     for index, alone in enumerate(peft):
-        torch.testing.assert_close(PackedLinear(product, index)(given), alone(given), rtol=0, atol=1e-5)
-    product.release()
-    assert product.weight is None
-    assert product.up_RO is None
+        torch.testing.assert_close(FusedPart(fused, index)(given), alone(given), rtol=0, atol=1e-5)
+    fused.release()
+    assert fused.weight is None
+    assert fused.scaled_b_RO is None
 
 
 def test_other_types_and_an_adapted_head_are_left_to_peft() -> None:
     one = policy()
     layers, head = [one.model.model.layers[0].mlp.down_proj], one.model.lm_head
-    assert len(adapted(layers, torch.float32, head)) == 1
-    assert adapted(layers, torch.float32, layers[0].get_base_layer()) == []
+    assert len(fuse_lora(layers, torch.float32, head)) == 1
+    assert fuse_lora(layers, torch.float32, layers[0].get_base_layer()) == []
     layers[0].double()
-    assert adapted(layers, torch.float32, head) == []
+    assert fuse_lora(layers, torch.float32, head) == []
 
 
 def test_small_ones_stay_with_peft(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(packed, "FEWEST", 2**18)
     one = policy()
-    torch.testing.assert_close(logits(one.decoding()), logits(one.model), rtol=0, atol=2e-5)
-    assert products(one) == []
+    torch.testing.assert_close(logits(one.decoding_model()), logits(one.model), rtol=0, atol=2e-5)
+    assert linears(one) == []

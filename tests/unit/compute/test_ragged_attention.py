@@ -11,7 +11,7 @@ from transformers import AutoConfig
 
 from exact.build import language_model
 from strop.compute import ragged_attention as ragged
-from strop.compute.ragged_attention import PLAIN, hidden_at_decisions, reads_one_row, round_number
+from strop.compute.ragged_attention import MODEL_TYPES, can_read_ragged, hidden_at_decisions, rounded_size
 
 
 def backbone(kind: str, **more: Any) -> Any:
@@ -51,10 +51,10 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
-@pytest.mark.parametrize("kind", sorted(PLAIN))
+@pytest.mark.parametrize("kind", sorted(MODEL_TYPES))
 def test_states_and_gradients_are_those_of_padded_rows(kind: str, case: tuple[Tensor, Tensor]) -> None:
     model = backbone(kind)
-    assert reads_one_row(model.config, case[0].shape[1])
+    assert can_read_ragged(model.config, case[0].shape[1])
     found = []
     for read in (hidden_at_decisions, padded):
         model.zero_grad()
@@ -104,7 +104,7 @@ def test_rows_are_rounded_up_by_a_sixteenth_at_most() -> None:
     hidden_at_decisions(model, *CASES["35 tokens, read as 36"])
     hidden_at_decisions(model, *CASES["35 tokens alone"])
     assert seen == [(1, 36), (1, 36)]
-    rounded = [round_number(num) for num in range(5000)]
+    rounded = [rounded_size(num) for num in range(5000)]
     assert rounded[:33] == [*range(33)]
     assert all(num <= found <= num * 17 / 16 for num, found in enumerate(rounded))
     assert {num for num in rounded if 1024 < num <= 2048} == {*range(1088, 2049, 64)}
@@ -118,7 +118,7 @@ def test_the_model_keeps_its_own_attention(monkeypatch: pytest.MonkeyPatch) -> N
     def breaks(*_: Any) -> Tensor:
         raise RuntimeError("no memory")
 
-    monkeypatch.setattr(ragged, "_whole", breaks)
+    monkeypatch.setattr(ragged, "_from_the_start", breaks)
     with pytest.raises(RuntimeError, match="no memory"):
         hidden_at_decisions(model, *CASES["shared"])
     assert model.config._attn_implementation == "sdpa"
@@ -127,9 +127,9 @@ def test_the_model_keeps_its_own_attention(monkeypatch: pytest.MonkeyPatch) -> N
 def test_other_attention_is_read_as_padded_rows() -> None:
     case = CASES["shared"]
     windowed = backbone("mistral", sliding_window=4)
-    assert not reads_one_row(windowed.config, 5)
-    assert reads_one_row(windowed.config, 4)
+    assert not can_read_ragged(windowed.config, 5)
+    assert can_read_ragged(windowed.config, 4)
     torch.testing.assert_close(hidden_at_decisions(windowed, *case), padded(windowed, *case), rtol=0, atol=0)
     eager = backbone("llama", attn_implementation="eager")
-    assert not reads_one_row(eager.config, 5)
-    assert not reads_one_row(AutoConfig.for_model("gpt2"), 5)
+    assert not can_read_ragged(eager.config, 5)
+    assert not can_read_ragged(AutoConfig.for_model("gpt2"), 5)

@@ -1,4 +1,4 @@
-"""The learner's products are those of the model: numbers and gradients beside transformers' own pass."""
+"""A training pass computes what the model computes: numbers and gradients beside transformers' own pass."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 
 from exact.build import batch_of, episode, language_model, llama, turn
+from strop.compute import fused_model
 from strop.compute import packed_linear as packed
 from strop.compute import training_linear as module
 from strop.compute.packed_linear import can_pack
-from strop.compute.training_linear import LearntProduct, learnt, times
+from strop.compute.training_linear import TrainingLinear, fuse_for_training, multiply
 from strop.functional.distributions import PLAIN, gather, logprobs_of
 from strop.optimizer import AdamW
 from strop.policies.adapters import LoRA
@@ -86,9 +87,9 @@ def test_numbers_and_gradients_are_those_of_the_model(lora: LoRA | None, bias: b
     true_N, true = gradients(one, theirs)
     torch.testing.assert_close(found_N, true_N, rtol=0, atol=1e-5)
     assert max(map(relative, found, true)) < 1e-5
-    assert one._learnt is not None
-    assert len(one._learnt.products) == 2 * 7 + 1 + (2 * 7 * 2 if lora else 0)
-    assert all(isinstance(product, LearntProduct) for product in one._learnt.products)
+    assert one._training is not None
+    assert len(one._training.linears) == 2 * 7 + 1 + (2 * 7 * 2 if lora else 0)
+    assert all(isinstance(fused, TrainingLinear) for fused in one._training.linears)
 
 
 @FULL_OR_LORA
@@ -104,8 +105,8 @@ def test_in_bfloat16_gradients_are_rounded_and_logits_hardly(lora: LoRA | None) 
 def test_in_bfloat16_the_head_adds_no_rounding_of_its_own() -> None:
     one = policy(dtype="bfloat16", tie_word_embeddings=False)
     seen: list[Tensor] = []
-    head = one.learning().get_output_embeddings()
-    hidden_NH = torch.randn(6, head.product.own[0][0].shape[1])
+    head = one.training_model().get_output_embeddings()
+    hidden_NH = torch.randn(6, head.fused.originals[0][0].shape[1])
     seen.append(head(hidden_NH))
     with torch.autocast("cpu", torch.bfloat16):
         seen.append(head(hidden_NH))
@@ -141,9 +142,9 @@ def test_what_trains_is_held_once_at_a_time(lora: LoRA | None) -> None:
     one = policy(lora, "bfloat16")
     ours(one)
     one.prefill([(1, 2)])
-    assert one._learnt is not None
-    held = [product.trains for product in one._learnt.products if product.weight is not None]
-    assert held == [False] * sum(not product.trains for product in one._learnt.products)
+    assert one._training is not None
+    held = [fused.is_trainable for fused in one._training.linears if fused.weight is not None]
+    assert held == [False] * sum(not fused.is_trainable for fused in one._training.linears)
 
 
 @pytest.mark.parametrize("widths", [(3,), (3, 2)], ids=str)
@@ -152,9 +153,9 @@ def test_a_model_may_write_into_what_a_layer_gives(widths: tuple[int, ...]) -> N
     layers = [torch.nn.Linear(7, width) for width in widths]
     given, found = torch.randn(5, 7), []
     for joined in (True, False):
-        product = LearntProduct(layers, torch.float32, torch.float32)
-        product.refresh()
-        outs = [product.read(i, given) if joined else layer(given) for i, layer in enumerate(layers)]
+        fused = TrainingLinear(layers, torch.float32, torch.float32)
+        fused.refresh()
+        outs = [fused.output(i, given) if joined else layer(given) for i, layer in enumerate(layers)]
         for out in outs:
             out *= 2
         total = sum((out.square().sum() for out in outs), start=torch.zeros(()))
@@ -169,7 +170,7 @@ def test_layers_that_compute_something_else_stay_as_they_are() -> None:
             return 2 * super().forward(input)
 
     holder = torch.nn.ModuleDict({"plain": torch.nn.Linear(4, 5), "doubled": Doubled(4, 5)})
-    assert [name for places in packed.side_by_side(holder) for _, name in places] == ["plain"]
+    assert [one.name for group in fused_model.linear_groups(holder) for one in group] == ["plain"]
 
 
 def test_under_an_adapter_inputs_are_not_kept_for_frozen_weights() -> None:
@@ -177,10 +178,10 @@ def test_under_an_adapter_inputs_are_not_kept_for_frozen_weights() -> None:
     layer = torch.nn.Linear(7, 3, bias=False)
     for trains in (True, False):
         layer.requires_grad_(trains)
-        product = LearntProduct([layer], torch.float32, torch.float32)
-        product.refresh()
+        fused = TrainingLinear([layer], torch.float32, torch.float32)
+        fused.refresh()
         with torch.autograd.graph.saved_tensors_hooks(lambda x: kept.append(tuple(x.shape)) or x, lambda x: x):
-            product.multiply(torch.randn(5, 7, requires_grad=True)).sum().backward()
+            fused.multiply(torch.randn(5, 7, requires_grad=True)).sum().backward()
         assert (layer.weight.grad is not None) is trains
         layer.weight.grad = None
     assert kept == [(5, 7), (3, 7), (3, 7)]
@@ -206,25 +207,25 @@ def test_small_matrices_and_other_types_stay_as_they_are(monkeypatch: pytest.Mon
     head = torch.nn.Linear(2, 3)
     layers = [torch.nn.Linear(4, 5), torch.nn.Linear(4, 5)]
     doubles = [torch.nn.Linear(4, 5).double()]
-    assert learnt(doubles, torch.float32, head) == []
+    assert fuse_for_training(doubles, torch.float32, head) == []
     monkeypatch.setattr(packed, "FEWEST", 41)
-    assert learnt(layers, torch.float32, head) == []
-    assert [product.dtype for product in learnt([head], torch.bfloat16, head)] == [torch.float32]
-    assert learnt([head], torch.float32, head) == []
+    assert fuse_for_training(layers, torch.float32, head) == []
+    assert [fused.dtype for fused in fuse_for_training([head], torch.bfloat16, head)] == [torch.float32]
+    assert fuse_for_training([head], torch.float32, head) == []
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
 @pytest.mark.parametrize("rows", [0, 1, 4])
-def test_products_of_any_order_in_memory(rows: int, dtype: torch.dtype) -> None:
+def test_matrices_of_any_order_in_memory(rows: int, dtype: torch.dtype) -> None:
     torch.manual_seed(0)
     wide, tall, bias = torch.randn(rows, 6).to(dtype), torch.randn(5, 6).to(dtype), torch.randn(5).to(dtype)
     true = wide.double() @ tall.double().T
     near = 1e-5 if dtype is torch.float32 else 0.1
     for left in (wide, wide.t().contiguous().t()):
         for right in (tall, tall.t().contiguous().t()):
-            assert times(left, right).dtype is dtype
-            torch.testing.assert_close(times(left, right).double(), true, rtol=0, atol=near)
-            torch.testing.assert_close(times(left, right, bias).double(), true + bias, rtol=0, atol=near)
+            assert multiply(left, right).dtype is dtype
+            torch.testing.assert_close(multiply(left, right).double(), true, rtol=0, atol=near)
+            torch.testing.assert_close(multiply(left, right, bias).double(), true + bias, rtol=0, atol=near)
 
 
 def test_a_tiny_policy_learns_in_bfloat16_too(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -232,5 +233,5 @@ def test_a_tiny_policy_learns_in_bfloat16_too(monkeypatch: pytest.MonkeyPatch) -
     one = adapt(llama(), None, 0, "bfloat16")
     part = batch_of(episode(turn((1,), (2, 3))))
     before = one.heads(part, logprobs)["logprobs"].sum()
-    AdamW(lr=0.01).build(one.parameters()).step(part, [(-before, {})])
+    AdamW(lr=0.01).build(one.parameters()).step(part, [Term(-before, {})])
     assert one.heads(part, logprobs)["logprobs"].sum() > before + 0.01

@@ -8,13 +8,13 @@ import torch
 
 from exact.build import batch_of, episode, llama, turn
 from strop.compute import packed_linear as packed
-from strop.compute.decoder import Rows
-from strop.compute.lora_linear import AdaptedProduct
-from strop.compute.padded_decoder import Padded
+from strop.compute.decoder import SharedPromptState
+from strop.compute.lora_linear import LoRALinear
+from strop.compute.padded_decoder import PaddedState
 from strop.optimizer import AdamW
 from strop.policies import eight_bit
 from strop.policies.adapters import LoRA
-from strop.policies.eight_bit import BLOCK, INPUT, WEIGHT, EightBitDecoder, EightBitProduct, hadamard
+from strop.policies.eight_bit import BLOCK, INPUT, WEIGHT, EightBitDecoder, EightBitLinear, hadamard
 from strop.policies.table import Table
 from strop.policies.transformer import Transformer, adapt
 from strop.samplers import EightBit
@@ -37,8 +37,8 @@ def layers(width: int, *outs: int, bias: bool = False) -> list[torch.nn.Linear]:
     return [torch.nn.Linear(width, out, bias=bias).requires_grad_(False) for out in outs]
 
 
-def product(*own: torch.nn.Linear) -> EightBitProduct:
-    made = EightBitProduct(own)
+def product(*own: torch.nn.Linear) -> EightBitLinear:
+    made = EightBitLinear(own)
     made.refresh()
     return made
 
@@ -137,9 +137,9 @@ def test_prompts_are_read_exactly_and_tokens_follow_every_change(lora: LoRA | No
     decoder = EightBitDecoder(policy)
     for _ in range(2):
         logits_BV, state = decoder.prefill(PROMPTS)
-        expected_BV, own = Padded.read(policy.model, PROMPTS, "float32")
+        expected_BV, own = PaddedState.prefill(policy.model, PROMPTS, "float32")
         torch.testing.assert_close(logits_BV, expected_BV, rtol=0, atol=1e-5)
-        assert isinstance(state, Rows)
+        assert isinstance(state, SharedPromptState)
         tokens_B = torch.tensor([1, 2])
         found_BV, exact_BV = decoder.decode(state, tokens_B)[0], own.step(tokens_B)
         gap = (found_BV - exact_BV).abs().max() / exact_BV.abs().max()
@@ -152,7 +152,7 @@ def test_what_an_adapter_leaves_alone_is_rounded_once(however_small: None) -> No
     policy = adapt(llama(width=64), LoRA(rank=2, alpha=4), 0, "float32")
     decoder = EightBitDecoder(policy)
     decoder.prefill(PROMPTS)
-    base = [one for one in decoder.copy.products if not one.trains]
+    base = [one for one in decoder.copy.linears if not one.is_trainable]
     before = [one.weight for one in base]
     move(policy)
     decoder.prefill(PROMPTS)
@@ -164,9 +164,9 @@ def test_what_an_adapter_leaves_alone_is_rounded_once(however_small: None) -> No
 def test_in_bfloat16_only_the_head_is_in_eight_bits(lora: LoRA | None, however_small: None) -> None:
     policy = adapt(llama(width=64), lora, 0, "bfloat16")
     decoder = EightBitDecoder(policy)
-    (head,) = [one for one in decoder.copy.products if isinstance(one, EightBitProduct)]
-    assert head.own[0][0] is policy.model.get_output_embeddings().weight
-    assert any(isinstance(one, AdaptedProduct) for one in decoder.copy.products) == (lora is not None)
+    (head,) = [one for one in decoder.copy.linears if isinstance(one, EightBitLinear)]
+    assert head.originals[0][0] is policy.model.get_output_embeddings().weight
+    assert any(isinstance(one, LoRALinear) for one in decoder.copy.linears) == (lora is not None)
     tokens_B = torch.tensor([1, 2])
     found_BV = decoder.decode(decoder.prefill(PROMPTS)[1], tokens_B)[0]
     exact_BV = policy.decode(policy.prefill(PROMPTS)[1], tokens_B)[0]  # the same but for the head
@@ -182,9 +182,9 @@ def test_another_model_decodes_with_transformers_own_pass(dtype: str, however_sm
     model = GPTNeoXForCausalLM(GPTNeoXConfig(**sizes, num_attention_heads=2, max_position_embeddings=32))
     decoder, tokens_B = EightBitDecoder(Transformer(model, dtype=dtype)), torch.tensor([1, 2])
     state = decoder.prefill(PROMPTS)[1]
-    assert isinstance(state, Padded)
+    assert isinstance(state, PaddedState)
     found_BV = decoder.decode(decoder.keep(state, [1, 0]), tokens_B)[0]
-    own = Padded.read(model, PROMPTS, "float32")[1].keep([1, 0])
+    own = PaddedState.prefill(model, PROMPTS, "float32")[1].keep([1, 0])
     exact_BV = own.step(tokens_B)
     assert 0 < (found_BV - exact_BV).abs().max() < 0.1 * exact_BV.abs().max()
 

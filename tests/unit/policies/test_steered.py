@@ -10,7 +10,7 @@ import torch
 
 from exact.build import batch_of, episode, flat, turn
 from strop.algorithms.ilql import ILQL
-from strop.learners.policy_gradient import score
+from strop.learners.logprobs import read_actions
 from strop.optimizer import SGD
 from strop.policies.scratch import Scratch
 from strop.policies.steered import Steered
@@ -28,7 +28,7 @@ def steered(kind: str, strength: float = 2.0) -> Steered:
         "scratch": Scratch(words=WORDS, width=16, num_heads=2, value_head=True),
     }[kind]
     policy, _ = Steered.Config(base=base, strength=strength).build(0, "float32")
-    score(policy, batch_of(episode(turn((0,), (1, 2, 0)))), Sampling())  # every context of one word has a row
+    read_actions(policy, batch_of(episode(turn((0,), (1, 2, 0)))), Sampling())  # every context of one word has a row
     generator = torch.Generator().manual_seed(3)
     with torch.no_grad():
         for parameter in policy.parameters():
@@ -62,7 +62,7 @@ def test_what_is_sampled_is_what_is_scored(kind: str) -> None:
         *(episode(turn(p, c.tokens, c.logprobs)) for p, c in zip(prompts, completions, strict=True)),
         layout=policy.layout,
     )
-    gap_BT = score(policy, batch, sampling)["logprobs"].detach() - batch.logprobs_BT
+    gap_BT = read_actions(policy, batch, sampling)["logprobs"].detach() - batch.logprobs_BT
     assert float(gap_BT[batch.action_BT].abs().max()) < 1e-5
     for prompt in prompts:  # and it is the two parts together, read one by one
         base, q = policy.base.prefill([prompt])[0][0], policy.critic.prefill([prompt])[0][0]

@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 
 from strop.evaluate import interval
 from strop.reports.curves import draw, picture
-from strop.runs.directory import RunDirectory
+from strop.runs.directory import RunDirectory, config_text
 from strop.types import End, Episode, Part, Task
 
 REWARDS = [0.0, 0.0, 1.0, 1.0]
@@ -35,7 +35,7 @@ def made(tmp_path: Path) -> Any:
         **config: Any,
     ) -> RunDirectory:
         weights = {} if gold is None else {"true": [{"name": "x"}, 1.0]}
-        spec = {"algorithm": {"class": "strop.algorithms.grpo:GRPO.Config"}, "gold": {"map": weights}, "seed": 0}
+        spec = {"algorithm": {"class": "strop.algorithms.GRPO.Config"}, "gold": {"map": weights}, "seed": 0}
         home = RunDirectory.create(tmp_path / name, spec | config, {})
         with home.writer() as store:
             for step, metrics in enumerate(history):
@@ -189,7 +189,7 @@ def test_pairs_that_are_compared_have_intervals_too(made: Any, tmp_path: Path) -
 
 def test_a_run_of_stable_baselines3_is_drawn_without_intervals(made: Any) -> None:
     run = made("sac", [{"reward/mean": 5.0, "train/critic_loss": 1.0}], algorithm="SAC")
-    (run.path / "config.json").write_text(json.dumps({"class": "strop.control:ControlConfig", "algorithm": "SAC"}))
+    (run.path / "config.json").write_text(config_text({"class": "strop.control.ControlConfig", "algorithm": "SAC"}))
     with run.writer() as store:
         store.write_evaluation(1, [], {"held_out/reward": 7.0})
     figure = picture([run])

@@ -57,6 +57,10 @@ def test_a_component_of_another_class_is_compared_with_its_own_defaults():
     ]
 
 
+def called():
+    """A function that a component holds."""
+
+
 @dataclass(frozen=True)
 class Odd:
     """Values of every kind that a component may hold."""
@@ -68,7 +72,7 @@ class Odd:
     commas: tuple = ("a,b", "c")
     empty: tuple = ()
     many: tuple = tuple(range(9))
-    call: object = plural
+    call: object = called
     table: object = None
 
 
@@ -81,7 +85,7 @@ def test_values_of_every_kind_have_a_text():
         """'x.commas=["a,b", "c"]'""",
         "'x.empty=[]'",
         "x.many (9 values)",
-        "x.call (plural)",
+        "x.call (called)",
         "x.table (gamma)",
     ]
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from strop.runs import provenance
-from strop.runs.directory import RunDirectory, claim, find_run, give_back, is_run, parse_run
+from strop.runs.directory import RunDirectory, claim, config_text, find_run, give_back, is_run, parse_run
 
 CONFIG = {"steps": 3}
 
@@ -22,7 +22,7 @@ def test_a_new_run_holds_what_it_was_given(tmp_path):
     assert directory.provenance() == {"seed": 0}
     assert (path / "recipe.py").read_text() == "x = 1\n"
     assert [entry.name for entry in path.parent.iterdir()] == ["run"]
-    directory.write("config.json", '{"steps": 4}')
+    directory.write("config.json", config_text({"steps": 4}))
     assert RunDirectory.open(path).config() == {"steps": 4}
 
 

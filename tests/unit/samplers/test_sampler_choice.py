@@ -38,6 +38,7 @@ class Remote:
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config(SamplerConfig):
         shares_weights: ClassVar[bool] = False
+        precision: ClassVar[str | None] = None
         made: list["Remote"] = field(default_factory=list)
 
         def build(self, policy, codec):

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from strop.compute.kv_cache import ROOM
-from strop.compute.kv_states import States
+from strop.compute.generated_kv import GeneratedKV
+from strop.compute.kv_cache import GROWTH
 
 HEADS, WIDTH = 2, 3
 
@@ -16,7 +16,7 @@ class Both:
     """The same calls on ours, and on a tensor that is made anew each time."""
 
     def __init__(self, rows: int) -> None:
-        self.ours, self.rows = States(), rows
+        self.ours, self.rows = GeneratedKV(), rows
         self.plain = [torch.zeros(HEADS, rows, 0, WIDTH) for _ in range(2)]
         self.dice = torch.Generator().manual_seed(0)
 
@@ -50,7 +50,7 @@ def test_rows_are_kept_in_their_order_before_and_after_tokens(rows: list[int]) -
 
 def test_it_grows_past_its_room() -> None:
     both = Both(2)
-    for _ in range(2 * ROOM + 5):
+    for _ in range(2 * GROWTH + 5):
         both.write()
     both.keep([1])
     both.write()

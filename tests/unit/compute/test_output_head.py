@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from strop.compute import output_head as reading
-from strop.compute.output_head import Reading, equal_chunks
+from strop.compute import output_head
+from strop.compute.output_head import ChunkedHeads, equal_chunks
 from strop.types import Heads
 
 NUM, WIDTH, WORDS = 37, 5, 7
@@ -51,9 +51,9 @@ def test_sizes_do_not_matter(
         picked_N = heads.logits_NV.log_softmax(dim=-1).gather(1, heads.tokens_N.unsqueeze(1)).squeeze(1)
         return {"picked": picked_N, "value": heads.value_N}
 
-    monkeypatch.setattr(reading, "CHUNK_BYTES", chunk * LOGITS)
-    monkeypatch.setattr(reading, "BLOCK_BYTES", block * LOGITS)
-    found = Reading(asks, values, WORDS, frozenset({"logits", "value"}), reduce).read(hidden_NH, tokens_N)
+    monkeypatch.setattr(output_head, "CHUNK_BYTES", chunk * LOGITS)
+    monkeypatch.setattr(output_head, "BLOCK_BYTES", block * LOGITS)
+    found = ChunkedHeads(asks, values, WORDS, frozenset({"logits", "value"}), reduce).apply(hidden_NH, tokens_N)
     assert (sizes, seen) == (asked, firsts)
     picked_N = head(hidden_NH).log_softmax(dim=-1)[torch.arange(NUM), tokens_N]
     direct = {"picked": picked_N, "value": values(hidden_NH).squeeze(1)}
@@ -73,14 +73,16 @@ def test_what_is_not_wanted_is_not_made() -> None:
         raise AssertionError("nobody asked for logits")
 
     values = nn.Linear(WIDTH, 1)
-    reads = Reading(never, values, WORDS, frozenset({"value"}), lambda heads: {"value": heads.value_N + heads.first})
-    assert reads.read(torch.zeros(3, WIDTH), torch.zeros(3, dtype=torch.long))["value"].shape == (3,)
+    heads = ChunkedHeads(
+        never, values, WORDS, frozenset({"value"}), lambda heads: {"value": heads.value_N + heads.first}
+    )
+    assert heads.apply(torch.zeros(3, WIDTH), torch.zeros(3, dtype=torch.long))["value"].shape == (3,)
 
 
 def test_nothing_to_read() -> None:
     head = nn.Linear(WIDTH, WORDS)
-    reads = Reading(head, None, WORDS, frozenset({"q"}), lambda heads: {"best": heads.q_NV.amax(dim=-1)})
-    assert reads.read(torch.zeros(0, WIDTH), torch.zeros(0, dtype=torch.long))["best"].shape == (0,)
+    heads = ChunkedHeads(head, None, WORDS, frozenset({"q"}), lambda heads: {"best": heads.q_NV.amax(dim=-1)})
+    assert heads.apply(torch.zeros(0, WIDTH), torch.zeros(0, dtype=torch.long))["best"].shape == (0,)
 
 
 @pytest.mark.parametrize(

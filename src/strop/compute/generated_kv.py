@@ -1,0 +1,46 @@
+"""Keys and values of the tokens that were generated behind the prompts, written in place.
+
+They are stored heads first, [K, B, T, D]: what all rows of a prompt and all rows of a head read is then one block of
+memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from strop.compute.kv_cache import GROWTH
+
+
+@dataclass(slots=True)
+class GeneratedKV:
+    """The keys and values of one layer: the first `length` tokens of a larger buffer, which is empty at the start."""
+
+    buffer_2KBTD: Tensor = field(default_factory=lambda: torch.empty(2, 0, 0, 0, 0))
+    length: int = 0
+
+    def write(self, new_2KBD: Tensor) -> tuple[Tensor, Tensor]:
+        """Add key and value of one more token a row: all keys and all values [K, B, length, D], without a copy."""
+        if self.length == self.buffer_2KBTD.shape[3]:
+            self.buffer_2KBTD = _enlarged(self.buffer_2KBTD, new_2KBD)
+        self.buffer_2KBTD[:, :, :, self.length] = new_2KBD
+        self.length += 1
+        key_KBTD, value_KBTD = self.buffer_2KBTD[:, :, :, : self.length]
+        return key_KBTD, value_KBTD
+
+    def keep(self, rows: Sequence[int]) -> None:
+        """Keep these rows, in this order, in one block again: copied once here, and not by every reader."""
+        if self.length:
+            self.buffer_2KBTD = self.buffer_2KBTD[:, :, rows]
+
+
+def _enlarged(old_2KBTD: Tensor, new_2KBD: Tensor) -> Tensor:
+    two, heads, rows, width = new_2KBD.shape
+    length = old_2KBTD.shape[3]
+    larger_2KBTD = new_2KBD.new_empty(two, heads, rows, length + GROWTH, width)
+    if length:
+        larger_2KBTD[:, :, :, :length] = old_2KBTD
+    return larger_2KBTD

@@ -1,0 +1,45 @@
+"""The public names of `strop` itself: what it gives, from where, and its rooms. Runs on disk use them too."""
+
+from __future__ import annotations
+
+HOME = {
+    "Run": "strop.run",
+    "TrainConfig": "strop.config",
+    "TrainedScore": "strop.run",
+    "load": "strop.opening",
+    "train": "strop.run",
+} | dict.fromkeys(
+    (
+        "Completion",
+        "End",
+        "Episode",
+        "Part",
+        "PerToken",
+        "PerTurn",
+        "Pick",
+        "Sampling",
+        "Source",
+        "Step",
+        "Task",
+        "Turn",
+        "Unscored",
+    ),
+    "strop.types",
+)
+"""The public names of strop itself, and where each is imported from."""
+ROOMS = (
+    "algorithms",
+    "control",
+    "environments",
+    "functional",
+    "learners",
+    "memory",
+    "optimizer",
+    "planning",
+    "policies",
+    "recipes",
+    "rewards",
+    "samplers",
+    "schedules",
+)
+"""The rooms whose names are public: `strop.algorithms.GRPO`."""

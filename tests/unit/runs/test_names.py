@@ -1,0 +1,212 @@
+"""Public names: everything that a config can hold is written so that it is found again, wherever its file has gone."""
+
+import importlib
+import inspect
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import strop
+from strop import loader
+from strop.public import HOME, ROOMS
+from strop.runs.names import find, public_name, short
+from strop.runs.spec import decode, encode
+
+PLUGGED = """
+from dataclasses import dataclass
+
+
+class Plugged:
+    @dataclass(frozen=True)
+    class Config:
+        rate: float = 1.0
+
+
+def plugged_reward(task, episode):
+    return 1.0
+
+
+def examples():
+    return []
+"""
+NUMBERS = {"start": 1.0, "end": 0.5, "steps": 3}
+TABLE = strop.policies.Table.Config(words=("a", "b"))
+MDP = strop.planning.FiniteMDP([[[1.0]]], [[1.0]], [1.0], [True])
+PARTS = [
+    strop.optimizer.AdamW(lr=strop.schedules.Linear(**NUMBERS)),
+    strop.optimizer.SGD(lr=strop.schedules.Exponential(start=1.0, end=0.5, factor=0.9)),
+    strop.functional.KL(weight=0.1),
+    strop.functional.KLController(),
+    strop.functional.Correction(),
+    strop.learners.Critic(),
+    strop.policies.LoRA(targets=("q_proj",)),
+    strop.policies.Scratch(words=("a", "b")),
+    strop.policies.Steered.Config(base=TABLE),
+    strop.policies.Perplexity(),
+    strop.Sampling(temperature=strop.schedules.Linear(**NUMBERS), max_tokens=3),
+    strop.environments.SingleTurn,
+    strop.rewards.correct_number,
+    strop.rewards.WordLimit(most=3),
+    strop.rewards.GroupReward(strop.rewards.Learned(score=strop.TrainedScore("judge"))),
+    strop.planning.Planner.Config(mdp=MDP, states=[[0]], round=strop.planning.MonteCarloRound()),
+    strop.planning.Planner.Config(mdp=MDP, states=[[0]], round=strop.planning.policy_round),
+    strop.control.ControlConfig(options={"gamma": 0.9}),
+]
+
+
+def public_things() -> Iterator[tuple[str, Any]]:
+    """Every class and function that has a public name."""
+    yield from ((f"strop.{name}", getattr(strop, name)) for name in HOME)
+    for room in ROOMS:
+        place = importlib.import_module(f"strop.{room}")
+        for name in loader.names(room) if room in loader.NAMED else dir(place):
+            yield f"strop.{room}.{name}", getattr(place, name)
+    for module in loader.modules("recipes"):
+        for name in module.public:
+            yield f"strop.recipes.{module.name}.{name}", getattr(importlib.import_module(module.place), name)
+
+
+THINGS = [(name, thing) for name, thing in public_things() if inspect.isclass(thing) or inspect.isfunction(thing)]
+
+
+def named_in(spec: Any) -> Iterator[str]:
+    """The names in what `encode` wrote."""
+    if isinstance(spec, dict):
+        yield from (spec[key] for key in ("class", "name") if isinstance(spec.get(key), str))
+        spec = list(spec.values())
+    if isinstance(spec, list):
+        for inner in spec:
+            yield from named_in(inner)
+
+
+def test_whatever_is_public_is_named_so_and_found_again():
+    assert len(THINGS) > 300
+    for name, thing in THINGS:
+        assert public_name(thing) == name
+        assert find(name) is thing
+        if hasattr(thing, "Config"):
+            assert public_name(thing.Config) == f"{name}.Config"
+            assert find(f"{name}.Config") is thing.Config
+
+
+@pytest.mark.parametrize("part", PARTS, ids=lambda part: getattr(part, "__qualname__", type(part).__qualname__))
+def test_every_part_of_a_config_is_read_back_from_public_names(part):
+    written = json.loads(json.dumps(encode(part)))
+    for name in named_in(written):
+        assert public_name(find(name)) == name
+        assert len(name.split(".")) <= 4  # strop.ROOM.NAME.Config: no file in between
+    again = decode(written)
+    assert type(again) is type(part)
+    assert encode(again) == encode(part)
+
+
+@pytest.mark.parametrize("module", loader.modules("recipes"), ids=lambda module: module.name)
+def test_every_recipe_is_written_in_names_that_are_found_again(module):
+    made = importlib.import_module(module.place).recipe()
+    names = list(named_in(encode(made)))
+    assert names
+    for name in names:
+        assert public_name(find(name)) == name
+
+
+def test_a_default_of_every_algorithm_is_read_back():
+    for name in loader.configured("algorithms"):
+        config = getattr(strop.algorithms, name).Config()
+        assert decode(json.loads(json.dumps(encode(config)))) == config
+
+
+def test_what_is_inside_of_strop_is_in_no_config():
+    from strop.words import plural
+
+    with pytest.raises(AssertionError, match=r"plural of strop\.words is part of a config, and has no public name"):
+        encode({"count": plural})
+
+
+@dataclass(frozen=True)
+class Odd:
+    """Fields that are called like what `encode` writes."""
+
+    name: str = "n"
+    map: int = 1
+    object: str = "o"
+
+
+def test_a_class_may_have_fields_of_any_name():
+    assert decode(encode(Odd())) == Odd()
+
+
+def test_a_persons_own_things_are_named_by_their_module():
+    assert public_name(Odd) == f"{__name__}.Odd"
+    assert find(f"{__name__}.Odd") is Odd
+    assert short("package.module.Odd") == short("package.module.Odd.Config") == short("Odd") == "Odd"
+
+
+@pytest.mark.parametrize("name", ["recipe.recipe.<locals>.reward", "recipe.<lambda>", "__main__.reward"])
+def test_what_lives_inside_a_program_is_not_found(name):
+    with pytest.raises(ValueError, match="lives inside a program"):
+        find(name)
+
+
+# ------------------------------------------------------------ third parties
+
+
+@pytest.fixture
+def installed(tmp_path, monkeypatch) -> Callable[..., None]:
+    """Install a package of one module; its entry points as (room, name)."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    def install(module: str, *points: tuple[str, str], text: str = PLUGGED) -> Path:
+        (tmp_path / f"{module}.py").write_text(text)
+        facts = tmp_path / f"{module}-1.dist-info"
+        facts.mkdir()
+        (facts / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {module}\nVersion: 1\n")
+        lines = [f"[strop.{room}]\n{name} = {module}\n" for room, name in points]
+        (facts / "entry_points.txt").write_text("".join(lines))
+        importlib.invalidate_caches()
+        return facts
+
+    return install
+
+
+def test_a_third_partys_class_has_the_name_of_its_room_and_may_move(installed):
+    facts = installed("plugged_one", ("verify", "plugged"), ("algorithms", "plugged"), ("rewards", "plugged"))
+    module = importlib.import_module("plugged_one")
+    written = encode(module.Plugged.Config(rate=2.0))
+    assert written == {"class": "strop.algorithms.Plugged.Config", "rate": 2.0}
+    assert decode(written) == module.Plugged.Config(rate=2.0)
+    assert public_name(module.examples) == "plugged_one.examples"  # a helper of a file is no name of a room
+    facts.rename(facts.with_name("gone"))
+    installed("plugged_two", ("algorithms", "elsewhere"))
+    assert decode(written) == importlib.import_module("plugged_two").Plugged.Config(rate=2.0)
+
+
+def test_a_third_partys_recipe_is_named_by_its_entry_point(installed):
+    installed("plugged_three", ("recipes", "theirs"))
+    module = importlib.import_module("plugged_three")
+    assert public_name(module.plugged_reward) == "strop.recipes.theirs.plugged_reward"
+    assert find("strop.recipes.theirs.plugged_reward") is module.plugged_reward
+    assert "theirs" in dir(strop.recipes)
+
+
+def test_a_name_that_stands_in_two_files_is_an_error_that_names_both(installed):
+    installed("plugged_four", ("algorithms", "one"), text="class GRPO:\n    class Config: ...\n")
+    with pytest.raises(
+        ImportError, match=r"strop\.algorithms has GRPO twice, in strop\.algorithms\.grpo and in plugged_four"
+    ):
+        strop.algorithms.RLOO  # noqa: B018
+    installed("plugged_five", ("rewards", "five"))
+    installed("plugged_six", ("rewards", "six"))
+    with pytest.raises(ImportError, match=r"strop\.rewards has Plugged twice, in plugged_five and in plugged_six"):
+        loader.names("rewards")
+
+
+def test_a_file_of_the_same_name_is_an_error_too(installed):
+    installed("plugged_seven", ("recipes", "two_words"))
+    with pytest.raises(
+        ImportError, match=r"strop\.recipes has two_words twice, in strop\.recipes\.two_words and in plu"
+    ):
+        loader.modules("recipes")
