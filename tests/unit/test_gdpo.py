@@ -75,6 +75,8 @@ def test_a_group_that_no_reward_tells_apart_gives_exactly_nothing() -> None:
     found = advantages(GDPO, some)
     assert found[:2] == [0.0, 0.0]
     assert found[2:] == pytest.approx([-math.sqrt(2), math.sqrt(2)], abs=1e-6)  # the dull group counts in the std
+    lost = batch(*[(0.1, 0.7)] * 3, (0.0, 0.0), (3.0, 1.0), (3.0, Unscored("judge")), size=3)
+    assert advantages(GDPO, lost)[:3] == [0.0, 0.0, 0.0]  # although the batch's mean is not 0 without the lost one
 
 
 def test_what_the_environment_pays_is_a_reward_of_its_own() -> None:

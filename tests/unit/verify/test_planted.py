@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from strop.functional.advantages import group_normalised, whitened
 from strop.functional.returns import next_value
 from strop.verify.checks import Planned, run
 
@@ -116,6 +117,26 @@ def by_signal(_: Any) -> Any:
     return changed
 
 
+REWARDS_AND_REGIONS = {
+    "MaxRL over the std": Plant(
+        "strop.algorithms.maxrl.over_the_mean", lambda _: group_normalised, "maxrl.check_maxrl"
+    ),
+    "GDPO that adds up first": Plant(
+        "strop.algorithms.gdpo.decoupled",
+        lambda _: lambda batch: whitened(group_normalised(batch.return_E, batch.group_E), batch.weight_E > 0),
+        "gdpo.check_gdpo_updates",
+    ),
+    "DPPO's region around the learner's own": Plant(
+        "strop.algorithms.dppo.dppo_loss",
+        lambda f: lambda micro, new, old, *rest, **more: f(replace(micro, logprobs_BT=old), new, old, *rest, **more),
+        "gradient_updates.check_dppo_updates",
+    ),
+    "good answers that drifted dropped too": Plant(
+        "strop.functional.corrections.undrifted",
+        lambda f: lambda ratio_BT, advantage_BT, *rest: f(ratio_BT, -advantage_BT.abs(), *rest),
+        "corrections.check_correction_drop_negative",
+    ),
+}
 AWAY_FROM_THE_FIXED_POINT = {
     "V-trace with its caps swapped": Plant(
         "strop.algorithms.vtrace.vtrace", lambda f: lambda *x: f(*x[:-2], x[-1], x[-2]),
@@ -181,7 +202,7 @@ def verdicts(row: str) -> Iterator[str]:
     return (one.verdict for one in run(Planned(family, f"strop.verify.{family}", function, "m", "it")))
 
 
-QUICK = PLANTS | AWAY_FROM_THE_FIXED_POINT
+QUICK = PLANTS | REWARDS_AND_REGIONS | AWAY_FROM_THE_FIXED_POINT
 
 
 @pytest.mark.parametrize(
