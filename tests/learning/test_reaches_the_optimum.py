@@ -99,7 +99,7 @@ def test_a_table_learns_to_answer_and_to_stop(kind: Any, seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-@pytest.mark.parametrize("kind", [kind for kind in ON_POLICY if hasattr(kind.Config(), "epochs")])
+@pytest.mark.parametrize("kind", [kind for kind in ON_POLICY if "epochs" in kind.Config.__dataclass_fields__])
 def test_several_epochs_learn_through_ratios_and_clips(kind: Any, seed: int) -> None:
     # four steps a batch move far from the policy that acted: what bounds the ratio must hold, and must let learn
     policy, codec = Table.Config(words=WORDS, has_end=True, value_head=True).build(seed)

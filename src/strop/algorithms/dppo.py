@@ -13,8 +13,8 @@ from 50 % to 100 %; here it counts how much probability has moved.
 mu is the policy that sampled, at all epochs: its recorded log-probs, and not the learner's own before the first step.
 The gap of another engine is inside of rho and of the region, so there is no `correction` to set.
 
-Differs from the paper: rho has no upper bound (the authors' code: 20). KL is off by default.
-Degenerates: tv with a delta of 1 never masks: a plain importance-weighted policy gradient. With one epoch on the
+Differs from the paper: the ratio has no upper bound (the authors' code: 20). KL is off by default.
+Degenerates: a delta of 1 never masks by tv: a plain importance-weighted policy gradient. With one epoch on the
 learner's own samples rho is 1, nothing is masked, and this is GRPO's gradient under a mean over tokens.
 """
 

@@ -8,7 +8,7 @@ Tajwar et al. 2026 (2602.02710) algorithm 1, for rewards of 0 and 1 over the G a
 The mean of A_i grad log pi(y_i) is the mean score of the right answers less that of all. With p the chance to be right,
 its expectation over all groups is exactly the gradient of the expansion of log p that ends at order G - 1:
 
-    - sum_{k=1..G-1} (1 - p)^k / k        (order 1 is p itself, and all of them are log p)
+    - sum_{k=1..G-1} (1 - p)^k / k        (order 1 is RLOO, all of them are log p)
 
 So a prompt that is solved once in a while pulls about 1/p times as hard as it does in RLOO. Without the baseline,
 averaging the score over the right answers alone is order G: the baseline costs one order, since groups in which nobody

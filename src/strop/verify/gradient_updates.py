@@ -155,7 +155,7 @@ def check_dppo_updates() -> Iterator[Gap]:
         )  # fmt: skip
         term, also = within(divergence, delta)
         anchored = replace(rules, correction=None, to_sampler=True)
-        yield one_case(config, opinions, term, anchored, f"{name}, {divergence}", also=also)
+        yield one_case(config, opinions, term, anchored, f"{name.partition(', whole')[0]}, {divergence}", also=also)
 
 
 def check_sapo_updates() -> Iterator[Gap]:
