@@ -11,8 +11,8 @@ from strop.cli.actors import as_run
 from strop.cli.errors import Problem, Usage
 from strop.cli.output import console, number, pairs, print_json, print_rich, table
 from strop.cli.show_verdicts import side_by_side, verdicts
-from strop.evaluate import Interval, gold_of, interval, rewards_of
-from strop.intervals import METHOD
+from strop.evaluate import gold_of, interval, rewards_of
+from strop.intervals import METHOD, Interval
 from strop.reports.verdicts import Verdict, compare
 from strop.types import Episode
 from strop.words import plural

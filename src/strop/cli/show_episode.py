@@ -8,7 +8,7 @@ from strop.cli.output import console, number, pairs, print_rich
 from strop.cli.show_verdicts import shortened
 from strop.runs.records import Summary
 from strop.types import Prompt, Unscored
-from strop.words import plural
+from strop.words import last_line, plural
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,7 +44,7 @@ def _lines(one: Summary) -> RenderableType:
         [
             *([("prompt", asked)] if (asked := shortened(_asked(one.task.prompt))) else []),
             ("text", _text(one) or "(nothing)"),
-            ("reward", number(one.reward) if one.reward is not None else f"unscored: {_last_line(one.reason)}"),
+            ("reward", number(one.reward) if one.reward is not None else f"unscored: {last_line(one.reason or '')}"),
             *((f"  {name}", _total(part.total)) for name, part in one.parts.items()),
         ]
     )
@@ -66,9 +66,4 @@ def _asked(prompt: Prompt) -> str:
 
 
 def _total(total: float | Unscored) -> str:
-    return f"unscored: {_last_line(total.reason)}" if isinstance(total, Unscored) else number(total)
-
-
-def _last_line(text: str | None) -> str:
-    lines = (text or "").strip().splitlines()
-    return lines[-1] if lines else ""
+    return f"unscored: {last_line(total.reason)}" if isinstance(total, Unscored) else number(total)

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from strop.cli.output import commands, console, number, print_json, print_rich, say, table
+from strop.intervals import Interval
+from strop.reports.seeds import Combination, Result, combinations, results
 from strop.runs.directory import RunDirectory
-from strop.runs.seeds import Combination, Result, SeedMean, combinations, results
 from strop.runs.standing import SCORES, Standing
 from strop.runs.sweep import SEED, Sweep
 from strop.types import decimals, digits_of
@@ -123,7 +124,7 @@ def _status(one: Result) -> str:
     return "not judged" if one.standing.status == "finished" and not one.is_complete else one.standing.status
 
 
-def _mean(one: SeedMean, sign: str = "") -> str:
+def _mean(one: Interval, sign: str = "") -> str:
     """`0.512 ± 0.030`."""
     if not math.isfinite(one.low):
         return number(one.mean, sign)

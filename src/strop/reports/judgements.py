@@ -9,7 +9,8 @@ import math
 from collections.abc import Mapping, Sequence
 
 from strop.data.preferences import is_pair
-from strop.evaluate import Interval, gold_of, interval, rewards_of
+from strop.evaluate import gold_of, interval, rewards_of
+from strop.intervals import Interval
 from strop.reports.verdicts import gold_weights
 from strop.runs.directory import RunDirectory
 from strop.runs.spec import read_tasks

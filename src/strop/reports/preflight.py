@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from strop.environments.single_turn import SingleTurn
 from strop.rollout.play import Scene, try_start
 from strop.runs import randomness
-from strop.runs.guards import last_line
 from strop.threads import num_cores
 from strop.types import Codec, Parts, Task
+from strop.words import last_line
 
 if TYPE_CHECKING:
     from strop.config import TrainConfig

@@ -15,7 +15,7 @@ from strop.rollout.waiting import LATE, hanging
 from strop.runs.measures import scored_groups
 from strop.runs.records import Event
 from strop.types import End, Episode, Mean, Metric, State, Stopped, Unscored
-from strop.words import plural
+from strop.words import last_line, plural
 
 LOST_SHARE, LOST_STEPS = 0.2, 3
 
@@ -199,9 +199,3 @@ def _verdict(score: float) -> str:
     if score >= 1.0:
         return "too easy"
     return "too hard" if score <= 0.0 else "the reward does not tell them apart"
-
-
-def last_line(reason: str) -> str:
-    """Of a traceback, the line that names the error."""
-    lines = reason.strip().splitlines()
-    return lines[-1].strip().rstrip(".") if lines else "no reason given"
