@@ -56,6 +56,12 @@ def results(sweep: Sweep, directory: Path, errors: Mapping[str, str]) -> list[Re
     return [_result(member, directory / member.name, errors.get(member.name, "")) for member in sweep.members()]
 
 
+def begun_runs(sweep: Sweep, directory: Path) -> list[RunDirectory]:
+    """The runs that have a step: what can be drawn."""
+    found = results(sweep, directory, {})
+    return [RunDirectory(Path(one.run)) for one in found if one.standing is not None and one.standing.done]
+
+
 def combinations(found: Sequence[Result]) -> list[Combination]:
     """The finished runs by what is swept beside the seed, in order."""
     groups: dict[tuple[tuple[str, str], ...], list[Standing]] = {}

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from strop.intervals import Interval
-from strop.reports.judgements import intervals_of
+from strop.reports.judgement import intervals_of
 from strop.runs.directory import RunDirectory
 
 SEED = re.compile(r"seed[-_=. ]?\d+")

@@ -57,14 +57,14 @@ class Watch:
     streak: int = 0
 
     def after(
-        self, step: int, episodes: Sequence[Episode], stop: frozenset[int], max_tokens: int
+        self, step: int, episodes: Sequence[Episode], stop: frozenset[int], max_tokens: int, pays: bool = True
     ) -> tuple[Watch, list[Event]]:
         """The watch after a step, and what there is to warn of."""
         lost = lost_warning(episodes)
         found = (
             lost,
             length_warning(episodes, stop, max_tokens),
-            signal_warning(episodes),
+            signal_warning(episodes) if pays else "",
             close_warning(episodes),
             late_warning(episodes),
         )

@@ -200,10 +200,10 @@ def test_chat_ends_at_end_of_file(strop, run, monkeypatch):
 
 
 def test_chat_extends_the_tokens_that_stand(tiny_model):
-    from strop.cli.actors import actor
-    from strop.cli.conversation import Conversation
+    from strop.serving.actor import find, load
+    from strop.serving.conversation import Conversation
 
-    talk = Conversation.begin(actor(str(tiny_model)), "be kind", {"max_tokens": 5}, seed=0)
+    talk = Conversation.begin(load(find(str(tiny_model))), "be kind", {"max_tokens": 5}, seed=0)
     talk.answer("the cat")
     stood = talk.prompt + talk.said
     talk.answer("and the dog")

@@ -1,6 +1,5 @@
 """What a sweep is made of."""
 
-
 import pytest
 
 from strop.runs import sweep as sweeps
