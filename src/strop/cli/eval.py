@@ -54,6 +54,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _run(who: Checkpoint, recipe: str | None) -> Judged:
     """A run, on its own held-out prompts or on a recipe's."""
+    from strop.cli import recipes
     from strop.reports.judgement import judge, judge_again
     from strop.run import Run
 
@@ -61,7 +62,8 @@ def _run(who: Checkpoint, recipe: str | None) -> Judged:
     run.directory.check()
     step = run.directory.checkpoint_step(run.selector)
     if recipe is not None:
-        return judge(str(run.path), step, _held_out_of(recipe), run.parts)
+        config = _with_held_out(recipes.trainable(recipe).resolve())
+        return judge(str(run.path), step, config, run.parts)
     if not run.config.held_out:
         raise Problem(f"{run.path} has no held-out tasks to judge on.", hint=f"strop eval {run.path} --recipe RECIPE")
     return judge_again(run.directory, step, run.config, run.parts)
@@ -69,21 +71,20 @@ def _run(who: Checkpoint, recipe: str | None) -> Judged:
 
 def _model(who: Model, recipe: str | None) -> Judged:
     """A model as it is, on a recipe's held-out prompts."""
+    from strop.cli import recipes
     from strop.policies.transformer import Transformer
     from strop.reports.judgement import judge
 
     if recipe is None:
         raise Usage(f"{who.name} is a model: on which prompts?", hint=f"strop eval {who.name} --recipe RECIPE")
-    config = replace(_held_out_of(recipe), policy=Transformer.Config(model=who.name, lora=None)).resolve()
+    policy = Transformer.Config(model=who.name, lora=None)
+    config = _with_held_out(replace(recipes.trainable(recipe), policy=policy).resolve())
     config.set_up_torch()
     return judge(who.name, None, config, config.build())
 
 
-def _held_out_of(recipe: str) -> TrainConfig:
-    """A recipe that has prompts to judge on."""
-    from strop.cli import recipes
-
-    config = recipes.trainable(recipe).resolve()
+def _with_held_out(config: TrainConfig) -> TrainConfig:
+    """Refuse a recipe without prompts to judge on, before any model is loaded."""
     if not config.held_out:
         raise Problem("the recipe has no held-out prompts to judge on.", hint="held_out=[strop.Task(...), ...]")
     return config
