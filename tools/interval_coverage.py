@@ -13,7 +13,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from strop.evaluate import Interval, interval, paired_difference
+from strop.evaluate import interval, paired_difference
+from strop.intervals import Interval
 
 SIZES = (8, 20, 48)
 CHANCES = np.linspace(0.02, 0.98, 49)

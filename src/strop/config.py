@@ -260,9 +260,14 @@ class TrainConfig:
         return pairs, [task for task in self.held_out if self._can_judge or task.id not in compared]
 
     @property
+    def pays(self) -> bool:
+        """Whether what is played can earn anything: rewards do pay, and so may the turns of an environment."""
+        return bool(self.rewards) or self.environment is not SingleTurn
+
+    @property
     def _can_judge(self) -> bool:
         """Whether what the policy writes can be given a score."""
-        return bool(self.rewards or self.gold) or self.environment is not SingleTurn
+        return self.pays or bool(self.gold)
 
     @property
     def gold_weights(self) -> dict[str, float]:

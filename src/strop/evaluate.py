@@ -6,43 +6,17 @@ policy's doing.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from strop import intervals
+from strop.intervals import ROUNDING, Interval, mean_interval
 from strop.rollout.play import GOLD, Scene, play
-from strop.types import Episode, Sampler, Sampling, Task, Unscored, decimals, digits_of
+from strop.types import Episode, Sampler, Sampling, Task, Unscored
 
 ENOUGH = 8
 """From so many prompts on, two values other than 0 and 1 are taken for the only ones that a score can have."""
-ROUNDING = 1e-9
-"""Scores that are closer than this share of the largest are equal: weighted sums are rounded."""
-
-
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """A mean and its 95 % interval. Where scores tell nothing of their spread, the limits are NaN; see `reason`."""
-
-    mean: float
-    low: float
-    high: float
-    reason: str = ""
-
-    def __str__(self) -> str:
-        return format(self)
-
-    def __format__(self, sign: str) -> str:
-        """`sign` may be "+": a difference. As many decimals as its size and its width ask for."""
-        if math.isnan(self.mean):
-            return f"({self.reason})"
-        if self.reason:
-            return f"{decimals(self.mean, digits_of(self.mean), sign)} (no interval: {self.reason})"
-        digits = max(digits_of(max(abs(self.low), abs(self.high))), _decimals_apart(self.high - self.low))
-        mean, low, high = (decimals(value, digits, sign) for value in (self.mean, self.low, self.high))
-        return f"{mean} [{low}, {high}]"
 
 
 def judge(
@@ -82,7 +56,7 @@ def interval(values: Sequence[float], beside: Sequence[float] = ()) -> Interval:
     scores, others = (np.array([value for value in some if not np.isnan(value)]) for some in (values, beside))
     scale = _scale(scores, others)
     if scale is None:
-        return _of_any(scores, "score", scores)
+        return mean_interval(scores, "score", scores)
     worst, best = scale
     low, high = intervals.proportion(_successes(scores, scale), len(scores))
     return Interval(float(scores.mean()), worst + (best - worst) * low, worst + (best - worst) * high)
@@ -96,7 +70,7 @@ def paired_difference(before: Sequence[float], after: Sequence[float]) -> Interv
     first, last = np.array(both).reshape(-1, 2).T
     scale = _scale(first, last)
     if scale is None:
-        return _of_any(last - first, "difference", np.concatenate([first, last]))
+        return mean_interval(last - first, "difference", np.concatenate([first, last]))
     width = scale[1] - scale[0]
     gains, losses = _successes(last - first, (0.0, width)), _successes(first - last, (0.0, width))
     low, high = intervals.change_of_proportion(gains, losses, len(both))
@@ -125,19 +99,6 @@ def _successes(scores: np.ndarray, scale: tuple[float, float]) -> int:
     return int((scores > sum(scale) / 2).sum())
 
 
-def _of_any(values: np.ndarray, what: str, scores: np.ndarray) -> Interval:
-    """Student's t, or why there is nothing to say; `scores` are what the values were made of."""
-    if not len(values):
-        return Interval(np.nan, np.nan, np.nan, "nothing was scored")
-    mean = float(values.mean())
-    if len(values) == 1:
-        return Interval(mean, np.nan, np.nan, f"a single {what}")
-    if np.ptp(values) <= ROUNDING * np.abs(scores).max():
-        all_of = "both" if len(values) == 2 else f"all {len(values)}"
-        return Interval(mean, np.nan, np.nan, f"{all_of} {what}s are equal")
-    return Interval(mean, *intervals.student(values))
-
-
 def _total(episode: Episode, name: str) -> float:
     part = episode.parts.get(name)
     return np.nan if part is None or isinstance(part.total, Unscored) else part.total
@@ -146,8 +107,3 @@ def _total(episode: Episode, name: str) -> float:
 def _mean(values: Sequence[float]) -> float:
     scored = [value for value in values if not np.isnan(value)]
     return float(np.mean(scored)) if scored else float("nan")
-
-
-def _decimals_apart(width: float) -> int:
-    """Enough to tell the ends of an interval apart."""
-    return 1 - math.floor(math.log10(width)) if 0 < width < 0.01 else 0

@@ -37,20 +37,31 @@ def opened_home(
         home = RunDirectory.open(directory)
         _refuse_fewer_steps(home, config.steps)
         return home, _forks(home, spec_of_run, origin)
-    facts = json.dumps({"command": command} | origin, indent=2, ensure_ascii=False)
+    return new_home(directory, spec_of_run, files, origin, command), []
+
+
+def new_home(
+    directory: Path | str | None,
+    spec_of_run: Mapping[str, Any],
+    files: Mapping[str, str],
+    origin: Mapping[str, Any],
+    command: str,
+) -> RunDirectory:
+    """The folder of a new run (default: runs/<date-time>), with what it is and where it comes from."""
+    facts = json.dumps({"command": command, **origin}, indent=2, ensure_ascii=False)
     make = RunDirectory.create if directory else RunDirectory.create_new
-    return make(Path(directory or _default_directory()), spec_of_run, {**files, PROVENANCE: facts}), []
+    return make(Path(directory or _default_directory()), spec_of_run, {**files, PROVENANCE: facts})
 
 
 @contextmanager
-def removed_if_never_saved(home: RunDirectory, resume: bool) -> Iterator[None]:
+def removed_if_never_saved(home: RunDirectory, resume: bool = False) -> Iterator[None]:
     """A new run that ends before its first checkpoint leaves nothing, unless another took its place."""
     try:
         yield
     except Gone:
         raise
     except BaseException:
-        if not resume and not home.checkpoints.steps():
+        if not (resume or home.checkpoints.steps() or home.checkpoints.files()):
             shutil.rmtree(home.path, ignore_errors=True)
         raise
 

@@ -1,4 +1,4 @@
-"""95 % limits of a mean.
+"""A mean and its 95 % limits.
 
 Right-or-wrong scores: Blaker's exact limits of a proportion (2000, Canadian Journal of Statistics 28, 783-798). Their
 change over the same prompts: MOVER, made of two of those (Newcombe 1998, Statistics in Medicine 17, 2635-2650, method
@@ -10,14 +10,42 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
+
+from strop.types import decimals, digits_of
 
 METHOD = "95 % intervals: Blaker's and MOVER for right-or-wrong scores, else Student's t"
 ALPHA = 0.05
 A_LITTLE = 0.1
 """Added to gains and to losses before they are correlated: where one of them is 0 they would pass for independent."""
+ROUNDING = 1e-9
+"""Scores that are closer than this share of the largest are equal: weighted sums are rounded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A mean and its 95 % interval. Where nothing tells of the spread, the limits are NaN; see `reason`."""
+
+    mean: float
+    low: float
+    high: float
+    reason: str = ""
+
+    def __str__(self) -> str:
+        return format(self)
+
+    def __format__(self, sign: str) -> str:
+        """`sign` may be "+": a difference. As many decimals as its size and its width ask for."""
+        if math.isnan(self.mean):
+            return f"({self.reason})"
+        if self.reason:
+            return f"{decimals(self.mean, digits_of(self.mean), sign)} (no interval: {self.reason})"
+        digits = max(digits_of(max(abs(self.low), abs(self.high))), _decimals_apart(self.high - self.low))
+        mean, low, high = (decimals(value, digits, sign) for value in (self.mean, self.low, self.high))
+        return f"{mean} [{low}, {high}]"
 
 
 def proportion(successes: int, n: int) -> tuple[float, float]:
@@ -28,6 +56,22 @@ def proportion(successes: int, n: int) -> tuple[float, float]:
 def change_of_proportion(gains: int, losses: int, n: int) -> tuple[float, float]:
     """Limits of the change of a proportion: of n prompts, `gains` became a success and `losses` ceased to be one."""
     return _change_low(gains, losses, n), -_change_low(losses, gains, n)
+
+
+def mean_interval(values: np.ndarray, what: str, scores: np.ndarray) -> Interval:
+    """The mean with Student's t limits, or the reason why there are none: `what` is the word for one value.
+
+    `scores` are what the values were made of: a difference of large ones is rounded as they are.
+    """
+    if not len(values):
+        return Interval(math.nan, math.nan, math.nan, "nothing was scored")
+    mean = float(values.mean())
+    if len(values) == 1:
+        return Interval(mean, math.nan, math.nan, f"a single {what}")
+    if np.ptp(values) <= ROUNDING * np.abs(scores).max():
+        all_of = "both" if len(values) == 2 else f"all {len(values)}"
+        return Interval(mean, math.nan, math.nan, f"{all_of} {what}s are equal")
+    return Interval(mean, *student(values))
 
 
 def student(values: np.ndarray) -> tuple[float, float]:
@@ -111,3 +155,8 @@ def _first(holds: Callable[[float], bool], low: float, high: float) -> float:
         middle = (low + high) / 2
         low, high = (low, middle) if holds(middle) else (middle, high)
     return high
+
+
+def _decimals_apart(width: float) -> int:
+    """Enough to tell the ends of an interval apart."""
+    return 1 - math.floor(math.log10(width)) if 0 < width < 0.01 else 0

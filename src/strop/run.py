@@ -246,6 +246,7 @@ def train(
             evaluate=config.judge if config.held_out else None,
             eval_every=config.eval_every,
             checkpoint_every=config.checkpoint_every,
+            pays=config.pays,
             tolerance=_gap_tolerance(config),
             progress=progress,
             resume=resume,

@@ -1,4 +1,4 @@
-"""Words that fit their number."""
+"""Words that fit their number, and the line of a long text that says most."""
 
 from __future__ import annotations
 
@@ -6,3 +6,9 @@ from __future__ import annotations
 def plural(number: int, noun: str, many: str = "") -> str:
     """`1 step`, `3 steps`; `many` is for nouns whose plural takes more than an s."""
     return f"{number} {noun if number == 1 else many or f'{noun}s'}"
+
+
+def last_line(reason: str) -> str:
+    """Of a traceback, the line that names the error."""
+    lines = reason.strip().splitlines()
+    return lines[-1].strip().rstrip(".") if lines else "no reason given"

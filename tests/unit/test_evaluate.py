@@ -5,7 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from strop.evaluate import Interval, gold_of, interval, paired_difference, rewards_of
+from strop.evaluate import gold_of, interval, paired_difference, rewards_of
+from strop.intervals import Interval
 from strop.types import End, Episode, Part, Task, Unscored
 
 

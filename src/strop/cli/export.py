@@ -7,8 +7,11 @@ was written is read back and compared with the policy before it appears.
 from __future__ import annotations
 
 import argparse
+import shlex
+from pathlib import Path
 
-from strop.cli.errors import DONE
+from strop.cli.errors import DONE, Problem
+from strop.cli.output import say
 
 EXAMPLES = """\
 examples:
@@ -24,9 +27,31 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write it."""
-    from strop.cli import exporting
+    """Write it; its folder on stdout."""
+    from strop.policies.transformer import Transformer
+    from strop.reports.abilities import is_scorer
+    from strop.reports.model_card import card_of
+    from strop.run import Run
     from strop.runs.directory import parse_run
 
-    exporting.export_run(*parse_run(args.run_name), args.folder)
+    directory, selector = parse_run(args.run_name)
+    into = Path(args.folder)
+    if into.exists() and (not into.is_dir() or any(into.iterdir())):
+        raise Problem(f"{into} exists and is not empty; it is left as it is.", hint="choose another DIR")
+    step = directory.checkpoint_step(selector)
+    if is_scorer(directory.config()):
+        raise Problem(
+            f"{directory.path} trained a reward model: its scores have no place in a causal language model's folder.",
+            hint=f"in Python: strop.TrainedScore({str(directory.path)!r})(prompt, texts)",
+        )
+    policy, codec, sampling = Run(directory, step).actor()
+    if not isinstance(policy, Transformer):
+        raise Problem(
+            f"a {type(policy).__name__} is no transformer, so there is no Hugging Face folder to make of it: only "
+            "transformers can be exported. strop show prints what a table has learnt."
+        )
+    gap = policy.export(codec, into, card_of(directory, step, codec, sampling, into.resolve().name))
+    print(into)
+    say(f"step {step} of {directory.path}; read back, its logits differ by at most {gap:.1g}")
+    say(f"\nnext:\n  strop chat {shlex.quote(str(into))}")
     return DONE

@@ -6,9 +6,13 @@ One line each, read from their files without importing them, third parties' incl
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
 from strop.cli.errors import DONE
-from strop.cli.output import print_json
+from strop.cli.output import console, pairs, print_json, print_rich
+
+if TYPE_CHECKING:
+    from strop.reports.inventory import Entry
 
 ROOMS = ("recipes", "algorithms", "environments", "rewards", "models")
 
@@ -28,11 +32,19 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print what there is."""
-    from strop.cli import inventory
+    from strop.reports import inventory
 
     found = {room: inventory.entries(room) for room in ([args.room] if args.room else ROOMS)}
     if args.json:
         print_json(found[args.room] if args.room else found)
-    else:
-        inventory.show(found)
+        return DONE
+    for number, (room, entries) in enumerate(found.items()):
+        console().print(("\n" if number else "") + room, style="bold underline")
+        print_rich(pairs((entry.name, _line(room, entry)) for entry in entries))
     return DONE
+
+
+def _line(room: str, entry: Entry) -> str:
+    if room != "models":
+        return entry.summary
+    return entry.place or f"not fetched yet: strop models get {entry.name}"

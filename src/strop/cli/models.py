@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 
 from strop.cli.errors import DONE, Usage
-from strop.cli.output import print_json
+from strop.cli.output import print_json, print_rich, table
 from strop.hub.models import SOURCES, get
 
 EXAMPLES = """\
@@ -27,15 +27,33 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """List or fetch."""
-    from strop.cli import model_shelf
+    from strop.reports.inventory import models
 
     if args.action == "get":
-        if args.name not in SOURCES:
-            what = f"there is no model {args.name!r} to get." if args.name else "which model?"
-            raise Usage(what, hint=f"strop models get NAME, where NAME is {', '.join(sorted(SOURCES))}")
-        model_shelf.got(get(args.name), as_json=args.json)
-    elif args.json:
-        print_json(model_shelf.shelf())
-    else:
-        model_shelf.show()
+        return _get(args.name, args.json)
+    if args.json:
+        print_json(models())
+        return DONE
+    rows = [
+        (
+            one.name,
+            f"{one.megabytes} MB" + ("" if one.path else " to download"),
+            one.licence,
+            one.path or f"not fetched yet: strop models get {one.name}",
+        )
+        for one in models()
+    ]
+    print_rich(table(["model", "size", "licence", "where"], rows))
+    return DONE
+
+
+def _get(name: str | None, as_json: bool) -> int:
+    """Fetch it, and print where it lies: the path alone, for scripts."""
+    from strop.reports.inventory import megabytes
+
+    if name not in SOURCES:
+        what = f"there is no model {name!r} to get." if name else "which model?"
+        raise Usage(what, hint=f"strop models get NAME, where NAME is {', '.join(sorted(SOURCES))}")
+    path = get(name)
+    print_json({"path": str(path), "megabytes": megabytes(path)}) if as_json else print(path)
     return DONE

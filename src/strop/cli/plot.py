@@ -39,9 +39,9 @@ def run(args: argparse.Namespace) -> int:
 
 def _runs(name: str) -> list[RunDirectory]:
     """One run, or those of a sweep."""
-    from strop.cli import show_sweep
+    from strop.reports.seeds import begun_runs
     from strop.runs import sweep
     from strop.runs.directory import find_run, find_sweep
 
     found = find_sweep(name)
-    return show_sweep.begun(sweep.read(found), found) if found else [find_run(name)]
+    return begun_runs(sweep.read(found), found) if found else [find_run(name)]

@@ -8,8 +8,11 @@ field=value is an override.
 from __future__ import annotations
 
 import argparse
+import difflib
+from collections.abc import Sequence
 
 from strop.cli.errors import DONE, Usage
+from strop.types import Task
 
 EXAMPLES = """\
 examples:
@@ -29,15 +32,31 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Score."""
-    from strop.cli import recipes, scoring
+    """Try it."""
+    from strop.cli import recipes, show_reward
+    from strop.reports import signal
 
     typed, overrides = recipes.split(args.words)
     if not 1 <= len(typed) <= 2:
         raise Usage("a recipe and at most one text are needed.", hint='strop score RECIPE "a text in quotes"')
     config = recipes.trainable(typed[0], overrides).resolve()
     if len(typed) == 2:
-        scoring.show_text(scoring.of_text(config, typed[1], args.task, args.gold), args.json)
+        task = _task((*config.tasks, *config.held_out), args.task)
+        show_reward.text(signal.reward_of_text(config, task, typed[1], args.gold), args.json)
     else:
-        scoring.show_start(scoring.of_start(config, args.groups, args.gold), args.json)
+        num_groups = config.prompts_per_step if args.groups is None else args.groups
+        if num_groups < 1:
+            raise Usage(f"--groups {num_groups}: at least 1 is needed.", hint="leave it out for as many as a step has")
+        show_reward.signal(signal.signal_of_start(config, num_groups, args.gold), args.json)
     return DONE
+
+
+def _task(tasks: Sequence[Task], id: str | None) -> Task:
+    """The task of this id; the first where none is named."""
+    known = {task.id: task for task in tasks}
+    if id is None:
+        return tasks[0]
+    if id not in known:
+        near = difflib.get_close_matches(id, known, n=1)
+        raise Usage(f"there is no task {id!r}" + (f"; did you mean {near[0]}?" if near else "."))
+    return known[id]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 
 from strop.cli.errors import DONE
+from strop.cli.output import print_json
 
 EXAMPLES = """\
 examples:
@@ -29,7 +30,8 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the page."""
-    from strop.cli import run_page, show_sweep
+    from strop.cli import show_episode, show_run, show_sweep
+    from strop.reports.page import episodes_of, page_of
     from strop.runs import sweep
     from strop.runs.directory import find_run, find_sweep
 
@@ -37,8 +39,12 @@ def run(args: argparse.Namespace) -> int:
         show_sweep.page(sweep.read(found), found, {}, as_json=args.json)
         return DONE
     directory = find_run(args.run_name)
-    if args.episodes is not None:
-        run_page.episodes(directory, args.episodes, as_json=args.json)
+    if args.episodes is None:
+        show_run.page(page_of(directory), as_json=args.json, verbose=args.verbose)
+        return DONE
+    episodes = episodes_of(directory, args.episodes)
+    if args.json:
+        print_json(episodes.episodes)
     else:
-        run_page.page(directory, as_json=args.json, verbose=args.verbose)
+        show_episode.listed(episodes)
     return DONE

@@ -5,24 +5,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from strop.cli.output import console, number, pairs, print_rich
-from strop.cli.show_verdicts import shortened
+from strop.reports.excerpts import asked, shortened
 from strop.runs.records import Summary
-from strop.types import Prompt, Unscored
-from strop.words import plural
+from strop.types import Unscored
+from strop.words import last_line, plural
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from rich.console import RenderableType
+
+    from strop.reports.page import StepEpisodes
 
 MOST_TURN_CHARS = 160
 
 
-def listed(found: Sequence[Summary], max_tokens: int) -> None:
+def listed(found: StepEpisodes) -> None:
     """Every episode, and how it ended."""
-    for one in found:
-        console().print(f"\n{one.id}, group {one.group}, {ending(one, max_tokens)}", style="bold")
-        print_rich(_lines(one))
+    for one in found.episodes:
+        console().print(f"\n{one.id}, group {one.group}, {ending(one, found.max_tokens)}", style="bold")
+        print_rich(_lines(one, found.pays))
 
 
 def named(name: str, one: Summary, max_tokens: int) -> None:
@@ -39,12 +39,13 @@ def ending(one: Summary, max_tokens: int) -> str:
     return "cut at max_tokens" if one.end == "terminated" and one.cut and max_tokens > 1 else one.end
 
 
-def _lines(one: Summary) -> RenderableType:
+def _lines(one: Summary, pays: bool = True) -> RenderableType:
+    reward = f"unscored: {last_line(one.reason or '')}" if one.reward is None else number(one.reward) if pays else ""
     return pairs(
         [
-            *([("prompt", asked)] if (asked := shortened(_asked(one.task.prompt))) else []),
+            *([("prompt", prompt)] if (prompt := asked(one.task.prompt)) else []),
             ("text", _text(one) or "(nothing)"),
-            ("reward", number(one.reward) if one.reward is not None else f"unscored: {_last_line(one.reason)}"),
+            *([("reward", reward)] if reward else []),
             *((f"  {name}", _total(part.total)) for name, part in one.parts.items()),
         ]
     )
@@ -61,14 +62,5 @@ def _text(one: Summary) -> str:
     return f"{beside[:MOST_TURN_CHARS].rpartition(' · ')[0]} · ... ({plural(one.num_turns, 'turn')})"
 
 
-def _asked(prompt: Prompt) -> str:
-    return prompt if isinstance(prompt, str) else prompt[-1]["content"] if prompt else ""
-
-
 def _total(total: float | Unscored) -> str:
-    return f"unscored: {_last_line(total.reason)}" if isinstance(total, Unscored) else number(total)
-
-
-def _last_line(text: str | None) -> str:
-    lines = (text or "").strip().splitlines()
-    return lines[-1] if lines else ""
+    return f"unscored: {last_line(total.reason)}" if isinstance(total, Unscored) else number(total)

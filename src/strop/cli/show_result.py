@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from strop.cli.abilities import is_scorer, why_mute
 from strop.cli.output import commands, console, print_json, say
-from strop.cli.show_verdicts import side_by_side, verdicts
+from strop.cli.show_verdicts import examples, verdicts
+from strop.reports.abilities import is_scorer, why_mute
+from strop.reports.outcome import outcome_of
 from strop.words import plural
 
 if TYPE_CHECKING:
@@ -19,26 +19,22 @@ if TYPE_CHECKING:
 
 def result(run: Run, seconds: float, as_json: bool) -> None:
     """Verdicts, two examples, time and speed."""
-    found, metrics = run.verdicts(), run.metrics()
-    speed = tokens_per_second(metrics)
+    found = outcome_of(run.directory)
     if as_json:
-        record = {"run": str(run.path), "interrupted": run.interrupted, "verdicts": found, "seconds": seconds}
-        print_json({**record, "tokens_per_second": speed})
+        record = {"run": str(run.path), "interrupted": run.interrupted, "verdicts": found.verdicts, "seconds": seconds}
+        print_json({**record, "tokens_per_second": found.tokens_per_second})
         return
     console().print()
-    if found:
-        with run.directory.reader() as store:
-            judged = [step for step, _ in store.series("held_out/reward")]
-        verdicts(found)
-        side_by_side(run.judged(judged[0]), run.judged(judged[-1]))
-    elif not run.config.held_out:
+    if found.verdicts:
+        verdicts(found.verdicts)
+        examples(found.before, found.after)
+    elif not found.num_held_out:
         console().print("not judged: the recipe has no held-out prompts (held_out=[...]).")
-    elif not any("held_out/reward" in one for one in metrics) and (texts := run.judged(run.config.steps)):
+    elif found.after:
         console().print("no held-out score: the recipe has no rewards. The answers, to read:")
-        side_by_side(run.judged(0), texts, is_scored=False)
-    steps = plural(sum("time/step_seconds" in one for one in metrics), "step")
-    acting = f"; {speed:.0f} tokens/s while acting" if speed else ""
-    console().print(f"\n{steps}; this took {timedelta(seconds=round(seconds))}{acting}")
+        examples(found.before, found.after, is_scored=False)
+    acting = f"; {found.tokens_per_second:.0f} tokens/s while acting" if found.tokens_per_second else ""
+    console().print(f"\n{plural(found.steps, 'step')}; this took {timedelta(seconds=round(seconds))}{acting}")
 
 
 def what_next(run: Run) -> None:
@@ -60,11 +56,3 @@ def what_next(run: Run) -> None:
 def how_to_resume(job: Job) -> None:
     """After Ctrl-C."""
     say(f"\ninterrupted; everything is saved. Continue with:\n  {job.resume_line}")
-
-
-def tokens_per_second(metrics: Sequence[Mapping[str, float]]) -> float:
-    """Tokens the policy wrote, over the time of the steps, learning included."""
-    timed = [one for one in metrics if "time/tokens_per_second" in one]
-    seconds = sum(one["time/step_seconds"] for one in timed)
-    tokens = sum(one["time/tokens_per_second"] * one["time/step_seconds"] for one in timed)
-    return tokens / seconds if seconds else 0.0

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from strop.cli.output import commands, console, number, print_json, print_rich, say, table
-from strop.runs.directory import RunDirectory
-from strop.runs.seeds import Combination, Result, SeedMean, combinations, results
+from strop.intervals import Interval
+from strop.reports.seeds import Combination, Result, begun_runs, combinations, results
 from strop.runs.standing import SCORES, Standing
 from strop.runs.sweep import SEED, Sweep
 from strop.types import decimals, digits_of
@@ -54,17 +54,11 @@ def members(sweep: Sweep, directory: Path, as_json: bool) -> None:
     console().print(f"\ndry run of {len(rows)} runs: nothing was trained or written")
 
 
-def begun(sweep: Sweep, directory: Path) -> list[RunDirectory]:
-    """The runs that have a step: what can be drawn."""
-    found = results(sweep, directory, {})
-    return [RunDirectory(Path(one.run)) for one in found if one.standing is not None and one.standing.done]
-
-
 def draw(sweep: Sweep, directory: Path) -> None:
     """The curves, where there are some."""
     from strop.reports.curves import draw as draw_curves
 
-    if runs := begun(sweep, directory):
+    if runs := begun_runs(sweep, directory):
         draw_curves(runs, directory / CURVES)
 
 
@@ -123,7 +117,7 @@ def _status(one: Result) -> str:
     return "not judged" if one.standing.status == "finished" and not one.is_complete else one.standing.status
 
 
-def _mean(one: SeedMean, sign: str = "") -> str:
+def _mean(one: Interval, sign: str = "") -> str:
     """`0.512 ± 0.030`."""
     if not math.isfinite(one.low):
         return number(one.mean, sign)

@@ -3,13 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from strop.cli.output import console, number, print_rich, table
+from strop.cli.output import console, number, pairs, print_rich, table
 from strop.intervals import METHOD
+from strop.reports.excerpts import asked, is_cut, said
 from strop.reports.verdicts import Verdict
 from strop.types import Episode, Unscored
+from strop.words import plural
 
-MOST_CHARS = 600
+if TYPE_CHECKING:
+    from strop.reports.judgement import Judged
+
+
+def judgement(judged: Judged) -> None:
+    """Scores with intervals; before and after where there are both."""
+    found = judged.judgement
+    at = "" if found.step is None else f" after {plural(found.step, 'step')}"
+    console().print(f"{found.who}{at}, judged on {plural(found.prompts, 'held-out prompt')}\n", style="bold")
+    if found.verdicts:
+        verdicts(found.verdicts)
+    elif found.scores:
+        print_rich(table(["held out", "mean, 95 % interval"], [(name, str(one)) for name, one in found.scores.items()]))
+        console().print(f"means over prompts\n{METHOD}", style="dim")
+    if found.verdicts or found.scores:
+        console().print()
+    told = {name: value for name, value in found.means.items() if value or name != "unscored"}
+    print_rich(pairs((name, number(value)) for name, value in told.items()))
+    examples(judged.before, judged.after, is_scored="reward" in found.scores)
 
 
 def verdicts(found: Sequence[Verdict]) -> None:
@@ -23,7 +44,7 @@ def verdicts(found: Sequence[Verdict]) -> None:
         out.print(("warning: " if warned else "") + verdict.sentence, style="bold red" if warned else "bold")
 
 
-def side_by_side(before: Sequence[Episode], after: Sequence[Episode], is_scored: bool = True, n: int = 2) -> None:
+def examples(before: Sequence[Episode], after: Sequence[Episode], is_scored: bool = True, n: int = 2) -> None:
     """The first n held-out prompts, not chosen, with what was said to them before and after, and what it earned where
     something pays."""
     from rich.box import ROUNDED
@@ -38,39 +59,14 @@ def side_by_side(before: Sequence[Episode], after: Sequence[Episode], is_scored:
     out.print(f"\nthe first {len(both)} held-out prompts (not chosen), before and after", style="bold")
     for old, new in both:
         columns = Table(box=ROUNDED, padding=(0, 1), expand=True, header_style="none")
-        columns.add_column(Text(f"before{_earned(old, is_scored)}{cut(old)}"), ratio=1, overflow="fold")
-        columns.add_column(Text(f"after{_earned(new, is_scored)}{cut(new)}"), ratio=1, overflow="fold")
+        columns.add_column(Text(f"before{_ending(old, is_scored)}"), ratio=1, overflow="fold")
+        columns.add_column(Text(f"after{_ending(new, is_scored)}"), ratio=1, overflow="fold")
         columns.add_row(Text(said(old)), Text(said(new)))
-        out.print(f"\n{asked(old)}", style="italic")
+        out.print(f"\n{asked(old.task.prompt)}", style="italic")
         out.print(columns)
 
 
-def asked(episode: Episode) -> str:
-    """The last message of the task's prompt."""
-    prompt = episode.task.prompt
-    return shortened(prompt if isinstance(prompt, str) else prompt[-1]["content"] if prompt else "")
-
-
-def said(episode: Episode) -> str:
-    """What the policy wrote, its turns in one line if they are words."""
-    texts = [turn.text for turn in episode.turns]
-    short = len(texts) > 1 and all(len(text) < 24 and "\n" not in text for text in texts)
-    return shortened((" · " if short else "\n").join(texts)) or "(nothing)"
-
-
-def cut(episode: Episode) -> str:
-    """Said of a text that did not end by itself. Where an action is one token there is nothing to cut."""
-    last = episode.turns[-1].completion if episode.turns else None
-    return ", cut at max_tokens" if last is not None and last.finish == "length" and len(last.tokens) > 1 else ""
-
-
-def shortened(text: str) -> str:
-    """The beginning of a long text, with nothing in it that moves a terminal's cursor."""
-    text = "".join(letter if letter.isprintable() or letter == "\n" else " " for letter in text)
-    return text if len(text) <= MOST_CHARS else f"{text[:MOST_CHARS]} ... ({len(text)} characters)"
-
-
-def _earned(episode: Episode, is_scored: bool) -> str:
-    if not is_scored:
-        return ""
-    return ", reward " + ("unscored" if isinstance(episode.reward, Unscored) else number(episode.reward))
+def _ending(episode: Episode, is_scored: bool) -> str:
+    """What a text earned, where something pays, and whether it was cut."""
+    reward = "unscored" if isinstance(episode.reward, Unscored) else number(episode.reward)
+    return (f", reward {reward}" if is_scored else "") + (", cut at max_tokens" if is_cut(episode) else "")

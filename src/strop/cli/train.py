@@ -43,16 +43,16 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train, and say whether it got better."""
-    from strop.cli import controlling, show_fields, show_plan, show_result, training
+    from strop.cli import show_fields, show_plan, show_result, train_control, training
 
     job = training.job(args.words, args.run, args.resume)
-    from strop.control import ControlConfig  # after what was typed has been understood: it loads torch
+    from strop.control import ControlConfig
 
     if args.fields:
         show_fields.page(job.config, as_json=args.json)
         return DONE
     if isinstance(job.config, ControlConfig):
-        return controlling.train(job, job.config, args.dry_run, args.json, args.verbose, args.keep_all)
+        return train_control.train(job, job.config, args.dry_run, args.json, args.verbose, args.keep_all)
     if args.dry_run:
         show_plan.dry_run(job.config, as_json=args.json, verbose=args.verbose)
         return DONE

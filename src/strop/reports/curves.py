@@ -18,7 +18,7 @@ from matplotlib.ticker import MaxNLocator
 
 from strop.reports.series import Line, Series, lines
 from strop.runs.directory import RunDirectory
-from strop.runs.names import short
+from strop.runs.standing import algorithm_name
 
 ENDINGS = ("png", "svg", "pdf")
 COLUMNS = 3
@@ -181,14 +181,9 @@ def _legend(drawn: Sequence[Line]) -> list[Line2D | Patch]:
 
 
 def _title(runs: Sequence[RunDirectory], drawn: Sequence[Line]) -> str:
-    algorithms = list(dict.fromkeys(_algorithm(run.config()["algorithm"]) for run in runs))
+    algorithms = list(dict.fromkeys(algorithm_name(run.config()["algorithm"]) for run in runs))
     what = _shortened(drawn[0].label) if len(drawn) == 1 else f"{len(runs)} runs"
     return f"{what}: {', '.join(algorithms) if len(algorithms) <= 3 else f'{len(algorithms)} algorithms'}"
-
-
-def _algorithm(config: Any) -> str:
-    """Its name in a config.json: that of the class, or of Stable-Baselines3."""
-    return config if isinstance(config, str) else short(config["class"])
 
 
 def _color(number: int, drawn: Sequence[Line]) -> Any:

@@ -10,7 +10,6 @@ from dataclasses import MISSING, dataclass
 from typing import Any
 
 from strop import loader
-from strop.policies.transformer import Transformer
 from strop.reports.hints import hint_of, is_component, room_of, words_for
 from strop.rewards._naming import named_rewards
 from strop.rewards.group import GroupReward
@@ -86,6 +85,8 @@ def _walk(record: Any, defaults: Any, path: str) -> Iterator[Field]:
 def _inside(name: str, value: Any, usual: Any, path: str) -> Iterator[Field]:
     """The weights of rewards, and the fields of a component; a model's name stands for a transformer."""
     if name == "policy" and isinstance(value, str):
+        from strop.policies.transformer import Transformer
+
         value = Transformer.Config(model=value)
     if name in ("rewards", "gold"):
         for key, (reward, weight) in named_rewards(value, name).items():

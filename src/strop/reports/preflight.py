@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from strop.environments.single_turn import SingleTurn
-from strop.rollout.play import Scene, try_start
-from strop.runs import randomness
-from strop.runs.guards import last_line
 from strop.threads import num_cores
 from strop.types import Codec, Parts, Task
+from strop.words import last_line
 
 if TYPE_CHECKING:
     from strop.config import TrainConfig
+    from strop.rollout.play import Scene
 
 TRIED = 3
 """Tasks that an environment is started on, where it fails on the first."""
@@ -96,6 +95,9 @@ def _prompt_length(task: Task, codec: Codec) -> int:
 
 def _unstartable(what: str, tasks: Sequence[Task], scene: Scene, max_tokens: int) -> list[str]:
     """Warns of a first task on which the environment does not start; where it starts on none of a few, that is all."""
+    from strop.rollout.play import try_start
+    from strop.runs import randomness
+
     others = tasks[1:TRIED]
     with randomness.undisturbed():
         failures = try_start(scene, tasks[:1], max_tokens)

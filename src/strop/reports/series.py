@@ -14,8 +14,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from strop.evaluate import Interval
-from strop.reports.judgements import intervals_of
+from strop.intervals import Interval
+from strop.reports.judgement import intervals_of
 from strop.runs.directory import RunDirectory
 
 SEED = re.compile(r"seed[-_=. ]?\d+")

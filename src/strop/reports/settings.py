@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from strop.runs.names import short
-from strop.runs.spec import encode
+from strop.runs.spec import TRAINED_BY, encode
 
 MOST_VALUES = 8
 UNTYPED = ("tasks", "data", "held_out", "environment", "rewards", "gold")
@@ -25,7 +25,7 @@ def every_setting(spec: Mapping[str, Any], path: str = "") -> list[str]:
     """All fields of what `encode` wrote, such as a run's config.json, in order."""
     lines = []
     for name, value in spec.items():
-        if name == "class" or (not path and name in UNTYPED and not isinstance(value, str)):
+        if name in ("class", TRAINED_BY) or (not path and name in UNTYPED and not isinstance(value, str)):
             continue
         inner = isinstance(value, Mapping) and "class" in value
         lines += every_setting(value, f"{path}{name}.") if inner else [_typed(f"{path}{name}", value)]

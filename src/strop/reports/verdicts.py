@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from strop.evaluate import Interval, gold_of, interval, paired_difference, rewards_of
+from strop.evaluate import gold_of, interval, paired_difference, rewards_of
+from strop.intervals import Interval
 from strop.runs.directory import RunDirectory
 from strop.types import Episode, decimals, digits_of
 

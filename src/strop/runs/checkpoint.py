@@ -39,6 +39,10 @@ class Checkpoints:
             return []
         return sorted(int(entry.name) for entry in self.path.iterdir() if entry.name.isdecimal() and entry.is_dir())
 
+    def files(self) -> list[Path]:
+        """The checkpoints of a run that another program trained, in files of its own, oldest first."""
+        return sorted(file for file in self.path.glob("[0-9]*") if file.is_file())
+
     def newest_first(self) -> list[int]:
         """The checkpoints to try, best one first: `LATEST` and what is older. None is newer than `LATEST` says."""
         steps = self.steps()[::-1]

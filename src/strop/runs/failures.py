@@ -10,9 +10,10 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from strop.runs.files import write_text, writing
-from strop.runs.guards import first_reason, last_line
+from strop.runs.guards import first_reason
 from strop.runs.state import pack
 from strop.types import Episode, NonFinite, Stopped
+from strop.words import last_line
 
 
 def keep_failure(run: Path, step: int, error: NonFinite) -> Path:

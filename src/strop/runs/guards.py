@@ -15,7 +15,7 @@ from strop.rollout.waiting import LATE, hanging
 from strop.runs.measures import scored_groups
 from strop.runs.records import Event
 from strop.types import End, Episode, Mean, Metric, State, Stopped, Unscored
-from strop.words import plural
+from strop.words import last_line, plural
 
 LOST_SHARE, LOST_STEPS = 0.2, 3
 
@@ -57,14 +57,14 @@ class Watch:
     streak: int = 0
 
     def after(
-        self, step: int, episodes: Sequence[Episode], stop: frozenset[int], max_tokens: int
+        self, step: int, episodes: Sequence[Episode], stop: frozenset[int], max_tokens: int, pays: bool = True
     ) -> tuple[Watch, list[Event]]:
         """The watch after a step, and what there is to warn of."""
         lost = lost_warning(episodes)
         found = (
             lost,
             length_warning(episodes, stop, max_tokens),
-            signal_warning(episodes),
+            signal_warning(episodes) if pays else "",
             close_warning(episodes),
             late_warning(episodes),
         )
@@ -199,9 +199,3 @@ def _verdict(score: float) -> str:
     if score >= 1.0:
         return "too easy"
     return "too hard" if score <= 0.0 else "the reward does not tell them apart"
-
-
-def last_line(reason: str) -> str:
-    """Of a traceback, the line that names the error."""
-    lines = reason.strip().splitlines()
-    return lines[-1].strip().rstrip(".") if lines else "no reason given"

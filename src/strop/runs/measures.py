@@ -16,8 +16,9 @@ from strop.types import Batch, Draw, End, Episode, Source, Unscored, total
 _TAKEN = ("mean", "std")
 
 
-def step_measures(episodes: Sequence[Episode]) -> dict[str, float]:
-    """Rewards, lengths, losses of episodes and signal. Nothing is measured where there is nothing to measure."""
+def step_measures(episodes: Sequence[Episode], pays: bool = True) -> dict[str, float]:
+    """Rewards and their signal where something `pays`, lengths, and losses of episodes. Nothing is measured where there
+    is nothing to measure."""
     # greedy episodes beside sampled ones are a baseline, and not how the policy acts
     episodes = [episode for episode in episodes if episode.source is not Source.GREEDY] or episodes
     if not episodes:
@@ -26,14 +27,14 @@ def step_measures(episodes: Sequence[Episode]) -> dict[str, float]:
     failed = [episode.end is End.FAILED for episode in episodes]
     lost = [isinstance(episode.reward, Unscored) for episode in episodes]
     measures = {
-        **_rewards(episodes),
+        **(_rewards(episodes) if pays else {}),
         "rollout/length": _mean([episode.num_actions for episode in episodes]),
         "rollout/failed": _mean(failed),
         "rollout/unscored": _mean([gone and not broke for gone, broke in zip(lost, failed, strict=True)]),
     }
     if completions:
         measures["rollout/stop_share"] = _mean([completion.finish == "stop" for completion in completions])
-    groups = scored_groups(episodes)
+    groups = scored_groups(episodes) if pays else {}
     if groups:
         measures["signal/groups"] = _mean([len(set(returns_G)) > 1 for returns_G in groups.values()])
     return measures

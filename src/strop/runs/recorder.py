@@ -50,6 +50,7 @@ class RunRecorder:
         keep_last: int = 2,
         keep_all: bool = False,
         keep_episode_steps: int = 200,
+        pays: bool = True,
         tolerance: GapTolerance | None = None,
         progress: Progress | None = None,
         resume: bool = False,
@@ -62,13 +63,14 @@ class RunRecorder:
 
         `resume` goes on from the checkpoint that `selector` names; without it the run must be a new one. `forks` says
         in words what has changed since: each becomes an event of the step where the run goes on. `announce` is shown
-        the parts once, before anything is judged or trained, and says of what to warn.
+        the parts once, before anything is judged or trained, and says of what to warn. Where nothing `pays`, episodes
+        have no reward to measure or to warn of.
         """
         self.directory = directory
         self._max_tokens = sampling.max_tokens
         self._evaluate, self._eval_every, self._checkpoint_every = evaluate, eval_every, checkpoint_every
         self._keep_last, self._keep_episode_steps = keep_last, keep_episode_steps
-        self._tolerance = tolerance or GapTolerance()
+        self._pays, self._tolerance = pays, tolerance or GapTolerance()
         self._progress = progress or Progress()
         self._resume, self._selector, self._forks = resume, selector, forks
         self._announce, self._adopt = announce, adopt
@@ -156,10 +158,10 @@ class RunRecorder:
         """Write the step in one transaction, show it, and stop the run where a guard says so."""
         metrics = {
             **{name: metric.value for name, metric in merge_metrics(self._pending).items()},
-            **step_measures(episodes),
+            **step_measures(episodes, self._pays),
             **cost_measures(episodes, time.perf_counter() - self._step_started),
         }
-        watch, events = self._watch.after(step, episodes, self._stop_tokens, self._max_tokens)
+        watch, events = self._watch.after(step, episodes, self._stop_tokens, self._max_tokens, self._pays)
         self._store.write_step(step, episodes, metrics, self._opinions, events)
         self._watch, self._pending, self._opinions = watch, [], {}
         self._done = step + 1

@@ -26,6 +26,8 @@ from strop.types import Task, storable
 RECIPE = "recipe"
 """The module name under which a recipe file is loaded."""
 TASK_FILES = ("tasks", "held_out")
+TRAINED_BY = "trained_by"
+"""Of a run that another program trained, its name stands under this key of config.json."""
 
 
 def encode(value: Any) -> Any:
@@ -75,18 +77,14 @@ def to_files(config: Any) -> tuple[dict[str, Any], dict[str, str]]:
     return spec, files
 
 
-def is_control(spec: Mapping[str, Any]) -> bool:
-    """Whether this is the config of a run that Stable-Baselines3 made."""
-    return spec.get("class") == "strop.control.ControlConfig"
-
-
 def _spec_of(run: Path) -> dict[str, Any]:
     """The config.json of a run that strop's own loop made."""
     spec = RunDirectory(run).config()
-    if is_control(spec):
+    if TRAINED_BY in spec:
+        trainer = spec[TRAINED_BY]
         raise ValueError(
-            f"{run} was trained by {spec['algorithm']} of Stable-Baselines3: strop shows and plots it, and only "
-            f"Stable-Baselines3 can load its policy, from {run / 'checkpoints'}."
+            f"{run} was trained by {spec['algorithm']} of {trainer}: strop shows and plots it, and only {trainer} can "
+            f"load its policy, from {run / 'checkpoints'}."
         )
     return spec
 

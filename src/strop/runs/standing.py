@@ -65,7 +65,7 @@ def standing(directory: RunDirectory) -> Standing:
     error = events[-1].text.strip() if events and events[-1].level == "error" else ""
     return Standing(
         status=_status(directory, done, steps, bool(error)),
-        algorithm=_algorithm(config["algorithm"]),
+        algorithm=algorithm_name(config["algorithm"]),
         done=done,
         steps=steps,
         judged=tuple(sorted({step for points in series.values() for step, _ in points})),
@@ -101,6 +101,6 @@ def _status(directory: RunDirectory, done: int, steps: int, is_stopped: bool) ->
     return STOPPED if is_stopped else INTERRUPTED
 
 
-def _algorithm(spec: Mapping[str, str] | str) -> str:
-    """Its name: Stable-Baselines3's stand as they are, ours as the class that holds a Config."""
+def algorithm_name(spec: Mapping[str, str] | str) -> str:
+    """What config.json's algorithm is called: Stable-Baselines3's by itself, ours by the class that holds a Config."""
     return spec if isinstance(spec, str) else short(spec["class"])

@@ -12,7 +12,7 @@ from torch import Tensor
 from strop.algorithms.cispo import CISPO
 from strop.algorithms.dapo import DAPO
 from strop.algorithms.distillation import Distillation
-from strop.algorithms.dppo import DPPO
+from strop.algorithms.dppo import DPPO, Divergence
 from strop.algorithms.dr_grpo import DrGRPO
 from strop.algorithms.grpo import GRPO
 from strop.algorithms.gspo import GSPO
@@ -148,7 +148,8 @@ def check_dppo_updates() -> Iterator[Gap]:
     """DPPO: its slow reference through awkward episodes that another policy sampled."""
     opinions = slow_opinions.of_groups(slow_opinions.token_mean)
     for name, rules in ({"nothing": Rules()} | AGAIN).items():
-        divergence, delta = ("kl", 0.03) if rules.entropy or rules.epochs == 1 else ("tv", 0.1)
+        divergence: Divergence = "kl" if rules.entropy or rules.epochs == 1 else "tv"
+        delta = {"kl": 0.03, "tv": 0.1}[divergence]
         config = DPPO.Config(
             optimizer=OPTIMIZER, kl=rules.kl, entropy=rules.entropy, epochs=rules.epochs,
             divergence=divergence, delta=delta,

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from strop.cli.output import number
-from strop.evaluate import Interval
+from strop.intervals import Interval
 from strop.reports.verdicts import Verdict
 from strop.runs.progress import facts
 

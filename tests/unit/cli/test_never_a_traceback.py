@@ -214,7 +214,7 @@ def test_a_run_that_another_process_writes(strop, run):
 
 
 def test_an_unexpected_error_is_called_a_bug(strop, monkeypatch):
-    monkeypatch.setattr("strop.cli.inventory.entries", {})  # not callable: the line that raises is strop's
+    monkeypatch.setattr("strop.reports.inventory.entries", {})  # not callable: the line that raises is strop's
     said = strop("list")
     assert said.code == 1
     assert "Traceback" in said.err

@@ -199,19 +199,6 @@ def test_chat_ends_at_end_of_file(strop, run, monkeypatch):
     assert strop("chat", "r").code == 0
 
 
-def test_chat_extends_the_tokens_that_stand(tiny_model):
-    from strop.cli.actors import actor
-    from strop.cli.conversation import Conversation
-
-    talk = Conversation.begin(actor(str(tiny_model)), "be kind", {"max_tokens": 5}, seed=0)
-    talk.answer("the cat")
-    stood = talk.prompt + talk.said
-    talk.answer("and the dog")
-    assert talk.prompt[: len(stood)] == stood
-    first = talk.actor.codec.decode(talk.prompt)
-    assert first.count("<|im_start|>") == 5  # system, user, assistant, user, assistant
-
-
 def test_chat_says_when_the_context_is_full(strop, tiny_model):
     said = strop("chat", tiny_model, "--once", "cat " * 300, "--max-tokens", 4)
     assert said.code == 1

@@ -161,7 +161,7 @@ def three(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(policy_gradient, "check_grpo", broken)
     monkeypatch.setattr(policy_gradient, "check_dr_grpo", lambda: Gap(0.0, 0.1))
     some = [planned("check_dr_grpo", "Dr. GRPO"), planned("check_rloo"), planned("check_grpo", "GRPO")]
-    monkeypatch.setattr("strop.cli.verifying.plan", lambda full, names: some[:1] if names else some)
+    monkeypatch.setattr("strop.verify.checks.plan", lambda full, names: some[:1] if names else some)
 
 
 @pytest.mark.usefixtures("three")

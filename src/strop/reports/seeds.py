@@ -9,28 +9,19 @@ from pathlib import Path
 
 import numpy as np
 
-from strop.intervals import student
+from strop.intervals import Interval, mean_interval
 from strop.runs.directory import RunDirectory, is_run
 from strop.runs.standing import SCORES, UNREADABLE, Standing, standing
 from strop.runs.sweep import SEED, Member, Sweep
 
 
 @dataclass(frozen=True, slots=True)
-class SeedMean:
-    """A mean over runs with its 95 % interval of Student's t; without one (NaN) for one run, or where all agree."""
-
-    mean: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True, slots=True)
 class Gain:
     """A held-out score before and after, and the difference of each run."""
 
-    before: SeedMean
-    after: SeedMean
-    difference: SeedMean
+    before: Interval
+    after: Interval
+    difference: Interval
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +56,12 @@ def results(sweep: Sweep, directory: Path, errors: Mapping[str, str]) -> list[Re
     return [_result(member, directory / member.name, errors.get(member.name, "")) for member in sweep.members()]
 
 
+def begun_runs(sweep: Sweep, directory: Path) -> list[RunDirectory]:
+    """The runs that have a step: what can be drawn."""
+    found = results(sweep, directory, {})
+    return [RunDirectory(Path(one.run)) for one in found if one.standing is not None and one.standing.done]
+
+
 def combinations(found: Sequence[Result]) -> list[Combination]:
     """The finished runs by what is swept beside the seed, in order."""
     groups: dict[tuple[tuple[str, str], ...], list[Standing]] = {}
@@ -76,12 +73,12 @@ def combinations(found: Sequence[Result]) -> list[Combination]:
     return [_combined(dict(apart), members) for apart, members in groups.items() if members]
 
 
-def seed_mean(values: Sequence[float]) -> SeedMean:
+def seed_mean(values: Sequence[float]) -> Interval:
     """Student's t over runs: their seeds are independent, and few."""
-    mean = math.fsum(values) / len(values)
-    if not math.isfinite(mean) or all(math.isclose(value, mean, rel_tol=1e-12) for value in values):
-        return SeedMean(mean, math.nan, math.nan)
-    return SeedMean(mean, *student(np.array(values)))
+    scores = np.array(values)
+    if not np.isfinite(scores).all():
+        return Interval(float(scores.mean()), math.nan, math.nan, "a run has no finite score")
+    return mean_interval(scores, "run", scores)
 
 
 def _result(member: Member, path: Path, error: str) -> Result:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from strop import loader
-from strop.cli.output import console, pairs, print_rich
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,12 +17,21 @@ class Entry:
     place: str
 
 
+@dataclass(frozen=True, slots=True)
+class ModelEntry:
+    """One model. `path` is empty until it is fetched; `megabytes` is then what the download takes."""
+
+    name: str
+    path: str
+    megabytes: int
+    origin: str
+    licence: str
+
+
 def entries(room: str) -> list[Entry]:
     """What a room holds, one line each."""
     if room == "models":
-        from strop.hub.models import local_models
-
-        return [Entry(model.name, model.origin, str(model.path or "")) for model in local_models()]
+        return [Entry(model.name, model.origin, model.path) for model in models()]
     modules = loader.modules(room)
     if room == "recipes":
         return [
@@ -38,17 +46,25 @@ def entries(room: str) -> list[Entry]:
     ]
 
 
-def show(found: Mapping[str, Sequence[Entry]]) -> None:
-    """One paragraph a room."""
-    for number, (room, some) in enumerate(found.items()):
-        console().print(("\n" if number else "") + room, style="bold underline")
-        print_rich(pairs((entry.name, _line(room, entry)) for entry in some))
+def models() -> list[ModelEntry]:
+    """Every model that can be named."""
+    from strop.hub.models import SOURCES, local_models
+
+    return [
+        ModelEntry(
+            name=model.name,
+            path=str(model.path or ""),
+            megabytes=megabytes(model.path) if model.path else SOURCES[model.name].download_mb,
+            origin=model.origin,
+            licence=SOURCES[model.name].licence if model.name in SOURCES else "",
+        )
+        for model in local_models()
+    ]
 
 
-def _line(room: str, entry: Entry) -> str:
-    if room != "models":
-        return entry.summary
-    return entry.place or f"not fetched yet: strop models get {entry.name}"
+def megabytes(folder: Path) -> int:
+    """What its files take."""
+    return round(sum(file.stat().st_size for file in folder.iterdir() if file.is_file()) / 1e6)
 
 
 def _told(name: str, summary: str) -> str:

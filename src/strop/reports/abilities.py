@@ -1,4 +1,4 @@
-"""What a run's policy can be asked to do, from its config.json alone: so that no line is printed that does not work."""
+"""What a run's policy can be asked to do, from its config.json alone: nobody is told to do what does not work."""
 
 from __future__ import annotations
 

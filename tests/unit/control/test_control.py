@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -124,10 +125,18 @@ def test_checkpoints_are_its_own_files_and_old_ones_go(toy, tmp_path):
 def test_the_run_says_what_it_was(toy, tmp_path):
     run = control.train(SMALL, tmp_path / "run", recipe="# mine\n", command="strop train x", progress=Progress.silent())
     assert spec.decode(run.directory.config()) == SMALL
+    assert run.directory.config()["trained_by"] == "Stable-Baselines3"
+    assert run.directory.plan() == control.plan_of(SMALL)
+    assert control.plan_of(SMALL)["run"] == "3 steps, seed 0; 2 episodes judged at the start and the end"
     assert run.directory.provenance()["command"] == "strop train x"
     assert (run.path / "recipe.py").read_text() == "# mine\n"
     with pytest.raises(ValueError, match="trained by DDPG of Stable-Baselines3"):
         spec.from_files(run.path)
+
+
+def test_a_recipe_costs_no_torch():
+    program = "import sys; from strop.control import ControlConfig; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
 
 def test_ctrl_c_ends_the_step_and_saves(toy, tmp_path):

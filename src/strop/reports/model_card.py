@@ -1,78 +1,43 @@
-"""A run's policy and what its model card says."""
+"""What the model card of a run says: read from its files, about a policy that was trained in it."""
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from strop.cli.errors import Problem
-from strop.cli.output import say
 from strop.data.played import is_played, played_episode
+from strop.reports.plan import title
 from strop.reports.verdicts import Verdict, verdicts_of
-from strop.runs.directory import RunDirectory, Selector
-from strop.runs.names import short
+from strop.runs.directory import RunDirectory
 from strop.runs.spec import read_tasks
 from strop.types import Codec, Prompt, Sampling, Task, Tokens
 
 if TYPE_CHECKING:
-    from strop.hub.card import Usage
-
-SCORING = ("RewardModel", "ProcessRewardModel")
+    from strop.hub.card import Card, Usage
 
 
-def export_run(directory: RunDirectory, selector: Selector, folder: str) -> None:
-    """Export a checkpoint; its folder on stdout."""
+def card_of(directory: RunDirectory, step: int, codec: Codec, sampling: Sampling, name: str) -> Card:
+    """The card of the checkpoint after `step` steps, under this name."""
     from strop.hub.card import Card
     from strop.hub.origin import FROM_SCRATCH, origin_of
-    from strop.policies.transformer import Transformer
-    from strop.run import Run
 
-    into = Path(folder)
-    if into.exists() and (not into.is_dir() or any(into.iterdir())):
-        raise Problem(f"{into} exists and is not empty; it is left as it is.", hint="choose another DIR")
-    step = directory.checkpoint_step(selector)
     config, made = directory.config(), directory.provenance()
-    _refuse_scores(directory, _algorithm(config))
-    policy, codec, sampling = Run(directory, step).actor()
     base = _base(config["policy"])
-    card = Card(
-        title=into.resolve().name,
+    return Card(
+        title=name,
         origin=origin_of(base) if base else FROM_SCRATCH,
-        algorithm=_algorithm(config),
+        algorithm=title(config["algorithm"]),
         command=str(made.get("command", "")),
         steps=step,
         verdicts=tuple(_row(verdict) for verdict in _verdicts(directory, step)),
         strop=str(made.get("versions", {}).get("strop", "")),
         usage=_usage(directory, config, codec, sampling),
     )
-    if not isinstance(policy, Transformer):
-        raise Problem(
-            f"a {type(policy).__name__} is no transformer, so there is no Hugging Face folder to make of it: only "
-            "transformers can be exported. strop show prints what a table has learnt."
-        )
-    gap = policy.export(codec, into, card)
-    print(into)
-    say(f"step {step} of {directory.path}; read back, its logits differ by at most {gap:.1g}")
-    say(f"\nnext:\n  strop chat {shlex.quote(str(into))}")
 
 
 def _base(policy: Any) -> str:
     """The base model's name; empty of a model from scratch."""
     return str(policy.get("model", "")) if isinstance(policy, dict) else str(policy)
-
-
-def _algorithm(config: Mapping[str, Any]) -> str:
-    return short(config["algorithm"]["class"])
-
-
-def _refuse_scores(directory: RunDirectory, algorithm: str) -> None:
-    if algorithm in SCORING:
-        raise Problem(
-            f"{directory.path} trained a reward model: its scores have no place in a causal language model's folder.",
-            hint=f"in Python: strop.TrainedScore({str(directory.path)!r})(prompt, texts)",
-        )
 
 
 def _usage(directory: RunDirectory, config: Mapping[str, Any], codec: Codec, sampling: Sampling) -> Usage:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from strop.cli.errors import DONE, Problem, exit_code
 from strop.cli.output import commands, console, pairs, print_json, print_rich, say
-from strop.cli.run_page import control_lines
 from strop.cli.show_verdicts import verdicts
 from strop.cli.training import claimed
 
@@ -29,7 +28,7 @@ def train(job: Job, config: ControlConfig, dry_run: bool, as_json: bool, verbose
             f"{job.directory} was trained by Stable-Baselines3, which owns its loop: it cannot go on as it was.",
             hint="start another run, with more steps=...",
         )
-    lines = control_lines(encode(config))
+    lines = control.plan_of(config)
     lines |= {"every field": " ".join(every_setting(encode(config)))} if verbose else {}
     if dry_run:
         _dry_run(lines, as_json)

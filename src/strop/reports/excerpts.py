@@ -1,0 +1,31 @@
+"""Texts of episodes, short enough to be shown, and with nothing in them that moves a terminal's cursor."""
+
+from __future__ import annotations
+
+from strop.types import Episode, Prompt
+
+MOST_CHARS = 600
+
+
+def shortened(text: str) -> str:
+    """The beginning of a long text."""
+    text = "".join(letter if letter.isprintable() or letter == "\n" else " " for letter in text)
+    return text if len(text) <= MOST_CHARS else f"{text[:MOST_CHARS]} ... ({len(text)} characters)"
+
+
+def asked(prompt: Prompt) -> str:
+    """The last message of a prompt."""
+    return shortened(prompt if isinstance(prompt, str) else prompt[-1]["content"] if prompt else "")
+
+
+def said(episode: Episode) -> str:
+    """What the policy wrote, its turns in one line if they are words."""
+    texts = [turn.text for turn in episode.turns]
+    short = len(texts) > 1 and all(len(text) < 24 and "\n" not in text for text in texts)
+    return shortened((" · " if short else "\n").join(texts)) or "(nothing)"
+
+
+def is_cut(episode: Episode) -> bool:
+    """Whether its last text did not end by itself. Where an action is one token there is nothing to cut."""
+    last = episode.turns[-1].completion if episode.turns else None
+    return last is not None and last.finish == "length" and len(last.tokens) > 1

@@ -1,0 +1,117 @@
+"""Held-out judgements: one that is made on demand, and how far those that a run has may be off.
+
+Reading a run's own loads no torch.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from strop.data.preferences import is_pair
+from strop.evaluate import gold_of, interval, rewards_of
+from strop.intervals import Interval
+from strop.reports.verdicts import Verdict, compare, gold_weights
+from strop.runs.directory import RunDirectory
+from strop.runs.records import HELD_OUT
+from strop.runs.spec import read_tasks
+from strop.runs.store import Store
+from strop.types import Episode, Parts
+
+if TYPE_CHECKING:
+    from strop.config import TrainConfig
+
+REWARD = "held_out/reward"
+"""Measured where something gives the answers a score."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What was judged, its scores, and how they differ from the start where that was judged too. `means` are of what
+    has no interval."""
+
+    who: str
+    step: int | None
+    prompts: int
+    scores: dict[str, Interval]
+    means: dict[str, float]
+    verdicts: list[Verdict]
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A judgement, and the episodes that were judged: the start's (none where there are none) and the new ones."""
+
+    judgement: Judgement
+    before: list[Episode]
+    after: list[Episode]
+
+
+def judge(who: str, step: int | None, config: TrainConfig, parts: Parts, start: Sequence[Episode] = ()) -> Judged:
+    """Judge the policy of `parts` on the held-out tasks of `config`, and compare it with the episodes of a start.
+
+    `who` and `step` name it: None is a model, which has no steps.
+    """
+    if not config.held_out:
+        raise ValueError("there are no held-out prompts to judge on: set held_out=[strop.Task(...), ...].")
+    after, means = config.judge(parts, step or 0)
+    ids = {task.id for task in config.held_out}
+    before = [episode for episode in start if episode.task.id in ids]
+    scores = _intervals(config, before, after, means)
+    others = {name: mean for key, mean in means.items() if (name := key.removeprefix(HELD_OUT)) not in scores}
+    verdicts = compare(before, after, config.gold_weights) if before and REWARD in means else []
+    judgement = Judgement(who, step, len(config.held_out), scores, others, verdicts)
+    return Judged(judgement, before, after)
+
+
+def judge_again(directory: RunDirectory, step: int, config: TrainConfig, parts: Parts) -> Judged:
+    """Judge a run's checkpoint against the judgement that the run has of its own start."""
+    with directory.reader() as store:
+        start = store.episodes("evaluate", 0) if step > 0 else []
+    return judge(str(directory.path), step, config, parts, start)
+
+
+def intervals_of(run: RunDirectory, store: Store) -> dict[str, dict[int, Interval]]:
+    """By metric and step. Nothing is known of a run that keeps no judged episodes (Stable-Baselines3's)."""
+    config = run.config()
+    gold = gold_weights(config) if config.get("gold") else {}
+    scores: dict[str, dict[int, Sequence[float]]] = {}
+    for step, _ in store.series("held_out/tokens"):
+        for name, values in _scores(store.episodes("evaluate", step), gold).items():
+            scores.setdefault(name, {})[step] = values
+    found = {name: _beside_each_other(by_step) for name, by_step in scores.items()}
+    return found | {"held_out/accuracy": _of_pairs(run, store)}
+
+
+def _scores(episodes: Sequence[Episode], gold: Mapping[str, float]) -> dict[str, list[float]]:
+    if not episodes:
+        return {}
+    scores = {"held_out/reward": rewards_of(episodes), "held_out/tokens": [float(one.num_actions) for one in episodes]}
+    return scores | ({"held_out/gold": gold_of(episodes, gold)} if gold else {})
+
+
+def _beside_each_other(by_step: Mapping[int, Sequence[float]]) -> dict[int, Interval]:
+    """Every judgement of a run shows what a score can be in the others."""
+    every = [value for values in by_step.values() for value in values]
+    return {step: interval(values, every) for step, values in by_step.items()}
+
+
+def _of_pairs(run: RunDirectory, store: Store) -> dict[int, Interval]:
+    """Each held-out pair is preferred as people do, or not."""
+    accuracies = store.series("held_out/accuracy")
+    if not accuracies:
+        return {}
+    n = sum(map(is_pair, read_tasks(run.path / "held_out.jsonl")))
+    right = {step: round(share * n) for step, share in accuracies if not math.isnan(share)}
+    return {step: interval([1.0] * num + [0.0] * (n - num)) for step, num in right.items()}
+
+
+def _intervals(
+    config: TrainConfig, before: Sequence[Episode], after: Sequence[Episode], means: Mapping[str, float]
+) -> dict[str, Interval]:
+    scores = {"reward": interval(rewards_of(after), rewards_of(before))} if REWARD in means else {}
+    if weights := config.gold_weights:
+        scores["gold"] = interval(gold_of(after, weights), gold_of(before, weights))
+    return scores

@@ -1,0 +1,152 @@
+"""What there is to see of a run, on one page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from strop.reports.plan import title
+from strop.reports.settings import every_setting
+from strop.reports.verdicts import Verdict, verdicts_of
+from strop.runs.directory import RunDirectory
+from strop.runs.records import Event, Summary
+from strop.runs.standing import standing
+from strop.runs.store import Store
+
+LOSS = "optimizer/loss"
+REWARD = "reward/mean"
+CURVES = (
+    REWARD,
+    "held_out/reward",
+    "held_out/gold",
+    LOSS,
+    "policy/nll",
+    "preference/accuracy",
+    "held_out/accuracy",
+    "held_out/logit",
+    "policy/kl",
+    "policy/entropy",
+    "rollout/length",
+    "signal/groups",
+    "time/tokens_per_second",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """The facts of the page.
+
+    `checkpoints` are steps, `best_checkpoint` is the best of them on held-out tasks; `files` are the checkpoints of a
+    run that another program trained. `config` is the plan in lines, `fields` is every field as it is typed. `last`
+    holds the metrics of the last step, `best` and `worst` are its scored episodes, of turns of at most `max_tokens` (0
+    where nothing is written in tokens); `table` is what a table has learnt.
+    """
+
+    run: str
+    status: str
+    done: int
+    steps: int
+    checkpoints: list[int]
+    best_checkpoint: int | None
+    files: list[str]
+    config: dict[str, str]
+    fields: list[str]
+    last: dict[str, float]
+    curves: dict[str, list[tuple[int, float]]]
+    verdicts: list[Verdict]
+    events: list[Event]
+    best: Summary | None
+    worst: Summary | None
+    max_tokens: int
+    table: dict[str, dict[str, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class StepEpisodes:
+    """The training episodes of one step. Where nothing `pays`, their rewards say nothing."""
+
+    episodes: list[Summary]
+    max_tokens: int
+    pays: bool
+
+
+def page_of(directory: RunDirectory) -> Page:
+    """Read from the run's files, beside the process that trains it; no model is loaded."""
+    config, found = directory.config(), standing(directory)
+    with directory.reader() as store:
+        events, metrics, best_checkpoint = store.events(), store.metrics(), store.best_step()
+        curves = {name: store.series(name) for name in CURVES}
+        scored = _scored(store) if curves[REWARD] else []
+    trained = [one for one in metrics if "time/step_seconds" in one]
+    return Page(
+        run=str(directory.path),
+        status=found.status,
+        done=found.done,
+        steps=found.steps,
+        checkpoints=directory.checkpoints.steps(),
+        best_checkpoint=best_checkpoint,
+        files=[file.name for file in directory.checkpoints.files()],
+        config=_config(directory, config),
+        fields=every_setting(config),
+        last=trained[-1] if trained else {},
+        curves={name: points for name, points in curves.items() if points and (name != LOSS or not _pays(curves))},
+        verdicts=verdicts_of(directory),
+        events=events,
+        best=max(scored, key=_reward, default=None),
+        worst=min(scored, key=_reward, default=None),
+        max_tokens=_max_tokens(config),
+        table=_learnt(directory, config),
+    )
+
+
+def episodes_of(directory: RunDirectory, step: int) -> StepEpisodes:
+    """Every training episode of a step (from 0). Raises ValueError where there is none."""
+    with directory.reader() as store:
+        found, latest, rewards = store.summaries("train", step), store.latest_step(), store.series(REWARD)
+    if not found:
+        there = "none is finished" if latest is None else f"there are 0 to {latest}"
+        raise ValueError(f"{directory.path} has no episodes of step {step}: {there}.")
+    return StepEpisodes(found, _max_tokens(directory.config()), pays=bool(rewards))
+
+
+def _max_tokens(config: Mapping[str, Any]) -> int:
+    return int(config["sampling"]["max_tokens"]) if "sampling" in config else 0
+
+
+def _scored(store: Store) -> list[Summary]:
+    """The episodes of the last step that have a reward."""
+    latest = store.latest_step()
+    return [] if latest is None else [one for one in store.summaries("train", latest) if one.reward is not None]
+
+
+def _pays(curves: Mapping[str, Sequence[tuple[int, float]]]) -> bool:
+    """Whether there are rewards to look at: then the loss says nothing."""
+    return any(value for _, value in curves[REWARD])
+
+
+def _config(directory: RunDirectory, config: Mapping[str, Any]) -> dict[str, str]:
+    """The config in a few lines: the plan, as it was told."""
+    told = directory.plan()  # a run that is still loading its model has none yet
+    return told or {name: title(config[name]) for name in ("policy", "algorithm", "environment")}
+
+
+def _learnt(directory: RunDirectory, config: Mapping[str, Any]) -> dict[str, dict[str, float]]:
+    """The numbers of a table policy by context and word; of any other policy nothing, and no torch is loaded."""
+    policy = config["policy"]
+    if not (isinstance(policy, Mapping) and policy.get("class") == "strop.policies.Table.Config"):
+        return {}
+    if not directory.checkpoints.steps():
+        return {}
+    _, state = directory.load()
+    words = [*policy["words"], *(["<end>"] if policy["has_end"] else [])]
+    weight = state["policy"]["weight"]
+    return {
+        " ".join(words[token] for token in context): dict(zip(words, weight[row].tolist(), strict=True))
+        for row, context in enumerate(state["policy"]["contexts"])
+    }
+
+
+def _reward(one: Summary) -> float:
+    assert one.reward is not None
+    return one.reward
