@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -41,6 +42,7 @@ def check_kinds(config: TrainConfig) -> None:
         if not is_open and (isinstance(value, type) or not isinstance(value, promise)):
             meant = loader.nearest(room, value) or usual
             raise ValueError(f"{name}={shown(value)}: it is a Config, such as strop.{room}.{meant}.Config(...).")
+    _check_build(config.algorithm)
     if not callable(config.environment):
         raise ValueError(
             f"environment={shown(config.environment)}: it is a class or a function that is called as "
@@ -51,6 +53,18 @@ def check_kinds(config: TrainConfig) -> None:
     named_rewards(config.rewards, "rewards")
     named_rewards(config.gold, "gold")
     check_fields(config)
+
+
+def _check_build(algorithm: AlgorithmConfig) -> None:
+    """A person's own algorithm is met before any step, not where it is built."""
+    signature = inspect.signature(algorithm.build)
+    try:
+        signature.bind("policy", "sampling", "micro_tokens", "seed")
+    except TypeError:
+        raise ValueError(
+            f"algorithm={type(algorithm).__qualname__} has build{signature}: it is called as build(policy, sampling, "
+            "micro_tokens, seed), with the seed of the run."
+        ) from None
 
 
 def _check_tasks(name: str, tasks: object) -> None:

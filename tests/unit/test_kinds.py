@@ -137,3 +137,12 @@ def test_a_run_is_opened_by_its_folder(tmp_path, monkeypatch):
         strop.Run(3)
     with pytest.raises(ValueError, match="selector='newest'"):
         strop.Run("mine", "newest")
+
+
+def test_an_algorithm_that_is_built_without_the_seed_is_refused():
+    class Mine(strop.algorithms.GRPO.Config):
+        def build(self, policy, sampling, micro_tokens):
+            raise AssertionError
+
+    with pytest.raises(ValueError, match=r"Mine has build\(policy, sampling, micro_tokens\).*micro_tokens, seed\)"):
+        strop.TrainConfig(algorithm=Mine())

@@ -10,7 +10,7 @@ from strop.cli.blame import passed_through, raised_in
 
 ALGORITHM = """
 class Mine(strop.algorithms.REINFORCE.Config):
-    def build(self, policy, sampling, micro_tokens):
+    def build(self, policy, sampling, micro_tokens, seed=0):
         BODY
 
 

@@ -177,7 +177,9 @@ def test_the_corridor_is_solved_from_a_random_runs_folder(tmp_path):
 
 def test_other_vocabularies_and_folders_are_refused(tmp_path):
     trained(replace(two_words.recipe(), steps=1), tmp_path / "weak")
-    other = config(str(tmp_path / "weak"), policy=strop.policies.Table.Config(words=["great", "good", "x", "y"]))
+    other = config(
+        str(tmp_path / "weak"), policy=strop.policies.Table.Config(words=["great", "good", "x", "y"], value_head=True)
+    )
     with pytest.raises(ValueError, match="another vocabulary"):
         other.resolve().build()
     with pytest.raises(ValueError, match="is not a run"):
