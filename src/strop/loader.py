@@ -21,7 +21,6 @@ from typing import Any
 OWN = "strop."
 NAMED = (
     "algorithms",
-    "control",
     "environments",
     "functional",
     "learners",
