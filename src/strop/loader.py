@@ -21,7 +21,6 @@ from typing import Any
 OWN = "strop."
 NAMED = (
     "algorithms",
-    "control",
     "environments",
     "functional",
     "learners",
@@ -59,17 +58,19 @@ class Module:
 
 
 def modules(room: str) -> list[Module]:
-    """The room's files in order of their names, strop's own before third parties'."""
-    found = [*_own_modules(room), *map(_module_of, (entry for entry in plug_ins() if entry.group == OWN + room))]
+    """The room's files in order of their names, strop's own first. Raises ValueError where a name stands in two."""
+    found = [*_own_modules(room), *(_module_of(entry) for entry in plug_ins() if entry.group == OWN + room)]
     _refuse_twice(room, [(module.name, module.place) for module in found])
+    if room in NAMED:
+        _refuse_twice(room, [(name, module.place) for module in found for name in module.public])
     return found
 
 
 def plug_ins() -> list[EntryPoint]:
-    """The entry points of third parties in all rooms, in order of their names."""
+    """The entry points of third parties, room by room in order of their names."""
     found = entry_points()
-    groups = [group for group in found.groups if group.startswith(OWN)]
-    return sorted((entry for group in groups for entry in found.select(group=group)), key=lambda entry: entry.name)
+    rooms = sorted(group for group in found.groups if group.startswith(OWN))
+    return [entry for room in rooms for entry in sorted(found.select(group=room), key=lambda entry: entry.name)]
 
 
 def load(room: str, name: str) -> Any:
@@ -114,17 +115,16 @@ def configured(room: str) -> list[str]:
 
 def _known(room: str) -> dict[str, str]:
     """Every public name of a room, and the module that defines it."""
-    found = [(public, module.place) for module in modules(room) for public in module.public]
-    _refuse_twice(room, found)
-    return dict(found)
+    return {public: module.place for module in modules(room) for public in module.public}
 
 
 def _refuse_twice(room: str, found: list[tuple[str, str]]) -> None:
-    """Raise ImportError where two modules give a room the same name: which one is meant would depend on their order."""
+    """Which one is meant would depend on the order of the files."""
     places: dict[str, str] = {}
     for name, place in found:
         if name in places:
-            raise ImportError(f"{OWN}{room} has {name} twice, in {places[name]} and in {place}: rename one of them.")
+            twice = f"{OWN}{room} has {name} twice, in {places[name]} and in {place}"
+            raise ValueError(f"{twice}: rename one, or remove its package.")
         places[name] = place
 
 

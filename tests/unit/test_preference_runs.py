@@ -148,7 +148,7 @@ def test_a_trained_reward_model_is_the_reward_of_another_run(tmp_path, monkeypat
         sampling=strop.Sampling(max_tokens=2), steps=3, threads=1,
     )  # fmt: skip
     learnt = strop.train(online, "runs/online")
-    assert "learned:Learned" in json.dumps(learnt.directory.config())
+    assert "strop.rewards.Learned" in json.dumps(learnt.directory.config())
     assert all(isinstance(one.reward, float) for one in learnt.episodes())
     assert strop.Run(learnt.directory).config.rewards["judge"][0].score.score == score  # made again from its files
 

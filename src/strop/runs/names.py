@@ -7,6 +7,7 @@ of the file; what a person imports from elsewhere is `package.module.name`.
 
 from __future__ import annotations
 
+import importlib
 import pkgutil
 from types import FunctionType
 from typing import Any
@@ -37,8 +38,10 @@ def _home(place: str, name: str) -> str:
     """Where a module's class or function is public. Everybody else's is where its module says."""
     if name in HOME and place.startswith(HOME[name]):
         return "strop"
-    if place in (f"strop.{room}" for room in ROOMS):
-        return place
     home = loader.home(place, name)
-    assert home or not place.startswith("strop."), f"{name} of {place} is part of a config, and has no public name"
-    return home or place
+    if home or not place.startswith(loader.OWN):
+        return home or place
+    room = place.split(".")[1]
+    is_public = room in ROOMS and name in dir(importlib.import_module(f"strop.{room}"))
+    assert is_public, f"{name} of {place} is part of a config, and has no public name"
+    return f"strop.{room}"

@@ -82,6 +82,7 @@ def test_steps_done_again_from_its_first_checkpoint_are_the_recorded_ones_and_it
     assert said.code == 0, said.err
     after = learnt(run, 6)
     assert len(after) == 6
+    assert Run(Path(run)).config.steps == 6  # what it is now is read as well
     assert all("reward/mean" in one for one in after)
     for old, new in zip(before[2:], after[2:4], strict=True):
         again = {name: new[name] for name in old}  # a later version may measure more

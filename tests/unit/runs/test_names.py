@@ -195,18 +195,18 @@ def test_a_third_partys_recipe_is_named_by_its_entry_point(installed):
 def test_a_name_that_stands_in_two_files_is_an_error_that_names_both(installed):
     installed("plugged_four", ("algorithms", "one"), text="class GRPO:\n    class Config: ...\n")
     with pytest.raises(
-        ImportError, match=r"strop\.algorithms has GRPO twice, in strop\.algorithms\.grpo and in plugged_four"
+        ValueError, match=r"strop\.algorithms has GRPO twice, in strop\.algorithms\.grpo and in plugged_four"
     ):
         strop.algorithms.RLOO  # noqa: B018
     installed("plugged_five", ("rewards", "five"))
     installed("plugged_six", ("rewards", "six"))
-    with pytest.raises(ImportError, match=r"strop\.rewards has Plugged twice, in plugged_five and in plugged_six"):
+    with pytest.raises(ValueError, match=r"strop\.rewards has Plugged twice, in plugged_five and in plugged_six"):
         loader.names("rewards")
 
 
 def test_a_file_of_the_same_name_is_an_error_too(installed):
     installed("plugged_seven", ("recipes", "two_words"))
     with pytest.raises(
-        ImportError, match=r"strop\.recipes has two_words twice, in strop\.recipes\.two_words and in plu"
+        ValueError, match=r"strop\.recipes has two_words twice, in strop\.recipes\.two_words and in plu"
     ):
         loader.modules("recipes")
