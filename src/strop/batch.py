@@ -200,18 +200,16 @@ def _parts(episodes: Sequence[Episode]) -> tuple[Tensor, Tensor]:
     A name that has two weights, as in the logs of several runs, is two rewards.
     """
     gave_E = [_gave(episode) for episode in episodes]
-    named = sorted({reward for gave in gave_E for reward in gave})
-    rows = [
-        [math.nan if one.end is End.FAILED else one.turn_reward, *(gave.get(reward, math.nan) for reward in named)]
-        for one, gave in zip(episodes, gave_E, strict=True)
-    ]
+    named = sorted(set().union(*gave_E))
+    own_E = [math.nan if one.end is End.FAILED else one.turn_reward for one in episodes]
+    columns = [own_E, *([gave.get(reward, math.nan) for gave in gave_E] for reward in named)]
     weights = [1.0, *(weight for _, weight in named)]
-    return torch.tensor(rows, dtype=torch.float64), torch.tensor(weights, dtype=torch.float64)
+    return torch.tensor(columns, dtype=torch.float64).T, torch.tensor(weights, dtype=torch.float64)
 
 
 def _gave(episode: Episode) -> dict[tuple[str, float], float]:
     """What the named rewards that are trained on gave, by name and weight; nothing where it is Unscored or FAILED."""
-    if episode.end is End.FAILED:
+    if episode.end is End.FAILED or not episode.parts:
         return {}
     return {
         (name, part.weight): part.total
