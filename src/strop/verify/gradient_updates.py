@@ -229,7 +229,7 @@ def check_rejection_sampling_updates() -> Iterator[Gap]:
     some = stories(picks())
     for best, threshold in ((1, None), (2, 0.0), (3, 1 / 3)):
         config = RejectionSampling.Config(optimizer=OPTIMIZER, best=best, threshold=threshold)
-        opinions, rules = slow_opinions.of_best(best, threshold), Rules(opinion="weight")
+        opinions, rules = slow_opinions.of_best(best, threshold), Rules()
         share = _share(some, slow_opinions.kept(some, best, threshold))
         also = {"policy/kept": share}
         yield one_case(config, opinions, plain, rules, f"best {best}, threshold {threshold}", also=also.copy)

@@ -34,9 +34,14 @@ WORDS = ("red", "blue", "green")
 STEPS, BREAK = 4, 2
 
 
-def dice(task: Task, episode: Episode) -> float:
+class NoisyCopy:
     """Pays the right word, and draws from the global generator as a user's reward may."""
-    return float(episode.text == task.answer) + 0.01 * random.random()
+
+    def __call__(self, task: Task, episode: Episode) -> float:
+        return float(episode.text == task.answer) + 0.01 * random.random()
+
+    def __repr__(self) -> str:
+        return "NoisyCopy()"
 
 
 def configs() -> dict[str, TrainConfig]:
@@ -44,7 +49,7 @@ def configs() -> dict[str, TrainConfig]:
     adam = AdamW(lr=0.01, warmup_steps=3)
     common: dict[str, Any] = {
         "tasks": [Task(word, word, answer=word) for word in WORDS],
-        "rewards": [dice],
+        "rewards": {"noisy": NoisyCopy()},
         "group_size": 4,
         "prompts_per_step": 2,
         "checkpoint_every": BREAK,

@@ -49,7 +49,6 @@ class Rules:
     correction: Correction | None = None
     epochs: int = 1
     flag: tuple[str, Flag] | None = None
-    opinion: str = "advantage"
     to_sampler: bool = False
 
 
@@ -90,9 +89,9 @@ def slow_updates(
             metrics["policy/ratio"] = mean([ratio for ratio, _ in ratios])
         if rules.flag is not None:
             metrics[rules.flag[0]] = mean([float(rules.flag[1](ratio, a)) for ratio, a in ratios])
-        said = opinion.advantages if rules.opinion == "advantage" else opinion.shares
+        said = opinion.advantages
         spoken = [number for one, story in zip(said, some, strict=True) if story.weight > 0 for number in one]
-        yield Told([own.weight], metrics, {rules.opinion: spoken})
+        yield Told([own.weight], metrics, {"advantage": spoken})
 
 
 def tensor(numbers: Sequence[float]) -> Tensor:

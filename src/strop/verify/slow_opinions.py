@@ -184,7 +184,7 @@ def of_best(best: int, threshold: float | None) -> Opinions:
     def opinion(some: Sequence[Story], penalty: Lists) -> Opinion:
         stay = kept(some, best, threshold)
         weights = [story.weight if one else 0.0 for story, one in zip(some, stay, strict=True)]
-        return Opinion(over_acts(some, [1.0] * len(some)), token_mean(some, weights), weights_of(some))
+        return Opinion(over_acts(some, [float(one) for one in stay]), token_mean(some, weights), weights_of(some))
 
     return opinion
 
