@@ -39,15 +39,14 @@ def collate(draw: Draw, layout: Literal["joined", "per_turn"]) -> Batch:
     """The batch of a draw. Raises ValueError for an empty draw, or one whose picks hold no turn at all."""
     if not draw:
         raise ValueError("an update needs at least one pick: the memory drew none.")
-    returns = [pick.episode.reward for pick in draw]
-    rows_E = [_rows_of(pick, layout, not isinstance(r, Unscored)) for pick, r in zip(draw, returns, strict=True)]
-    rows, episode_B = [], []
-    for e, pick_rows in enumerate(rows_E):
-        rows.extend(pick_rows)
-        episode_B.extend([e] * len(pick_rows))
+    rows_E = [_rows_of(pick, layout) for pick in draw]
+    rows, episode_B = _flat(rows_E), [e for e, its_rows in enumerate(rows_E) for _ in its_rows]
     if not rows:
         raise ValueError("no episode of this update has a turn: there is nothing to learn from.")
-    return _tensors(draw, returns, rows, episode_B)
+    width = max(len(row.tokens) + row.has_bootstrap for row in rows)
+    return Batch(
+        **_slots(rows, width), next_BT=_next(rows, episode_B, width), **_rows(draw, rows, episode_B), **_picks(draw)
+    )
 
 
 def scored_rewards(episode: Episode) -> list[float]:
@@ -95,9 +94,9 @@ def _falls(turns: Sequence[Turn], first: int, last: int) -> Iterator[tuple[int, 
             yield at, i
 
 
-def _rows_of(pick: Pick, layout: str, is_scored: bool) -> list[_Row]:
+def _rows_of(pick: Pick, layout: str) -> list[_Row]:
     """The rows of one pick, with its bootstrap slot."""
-    episode = pick.episode
+    episode, is_scored = pick.episode, not isinstance(pick.episode.reward, Unscored)
     first = 0 if pick.turn is None else pick.turn
     last = len(episode.turns) if pick.turn is None else first + pick.length
     if not 0 <= first <= last <= len(episode.turns):
@@ -150,48 +149,59 @@ def _append(row: _Row, turn: Turn, rewards: Iterable[float]) -> None:
     row.rewards.extend(rewards)
 
 
-def _tensors(draw: Draw, returns: Sequence[float | Unscored], rows: list[_Row], episode_B: list[int]) -> Batch:
-    """Flat lists of all rows go into each tensor at once: a draw of turns has many short rows."""
-    width = max(len(row.tokens) + row.has_bootstrap for row in rows)
-    shape = (len(rows), width)
-    tokens_BT = torch.zeros(shape, dtype=torch.long)
-    action_BT = torch.zeros(shape, dtype=torch.bool)
-    logprobs_BT = torch.full(shape, math.nan, dtype=torch.float64)
-    rewards_BT = torch.zeros(shape, dtype=torch.float64)
-    next_BT = torch.full(shape, NO_BOOTSTRAP)
-    length_B = torch.tensor([len(row.tokens) for row in rows])
-    stands_BT = torch.arange(width) < length_B.unsqueeze(1)
-    tokens_BT[stands_BT] = torch.tensor(_flat(row.tokens for row in rows), dtype=torch.long)
-    slot_N = torch.tensor([b * width + t for b, row in enumerate(rows) for t in row.actions], dtype=torch.long)
-    action_BT.view(-1)[slot_N] = True
-    logprobs_BT.view(-1)[slot_N] = torch.tensor(_flat(row.logprobs for row in rows), dtype=torch.float64)
-    rewards_BT.view(-1)[slot_N] = torch.tensor(_flat(row.rewards for row in rows), dtype=torch.float64)
+def _slots(rows: list[_Row], width: int) -> dict[str, Tensor]:
+    """The numbers of each slot [B, T]. Flat lists of all rows go in at once: a draw of turns has many short rows."""
+    stands_BT = torch.arange(width) < torch.tensor([len(row.tokens) for row in rows]).unsqueeze(1)
+    action_BT = torch.zeros(len(rows), width, dtype=torch.bool)
+    action_BT.view(-1)[[b * width + t for b, row in enumerate(rows) for t in row.actions]] = True
+    return {
+        "tokens_BT": _placed(stands_BT, [row.tokens for row in rows], 0, torch.long),
+        "action_BT": action_BT,
+        "logprobs_BT": _placed(action_BT, [row.logprobs for row in rows], math.nan, torch.float64),
+        "rewards_BT": _placed(action_BT, [row.rewards for row in rows], 0.0, torch.float64),
+    }
+
+
+def _placed(mask_BT: Tensor, lists: Iterable[list[T]], empty: float, dtype: torch.dtype) -> Tensor:
+    """The numbers of all rows, in order, where the mask is set; `empty` elsewhere."""
+    placed_BT = torch.full(mask_BT.shape, empty, dtype=dtype)
+    placed_BT[mask_BT] = torch.tensor(_flat(lists), dtype=dtype)
+    return placed_BT
+
+
+def _next(rows: list[_Row], episode_B: list[int], width: int) -> Tensor:
+    """The next decision of each slot [B, T], as a flat index."""
+    next_BT = torch.full((len(rows), width), NO_BOOTSTRAP)
     if links := list(_links(rows, episode_B, width)):
         from_N, to_N = torch.tensor(links).unbind(1)
         next_BT.view(-1)[from_N] = to_N
-    sources = tuple(Source)
+    return next_BT
+
+
+def _rows(draw: Draw, rows: list[_Row], episode_B: list[int]) -> dict[str, Tensor]:
+    """The numbers of each row [B]."""
+    return {
+        "version_B": torch.tensor([draw[e].episode.version for e in episode_B]),
+        "episode_B": torch.tensor(episode_B),
+        "turn_B": torch.tensor([row.turn for row in rows]),
+        "offset_B": torch.tensor([row.offset for row in rows]),
+    }
+
+
+def _picks(draw: Draw) -> dict[str, Tensor]:
+    """The numbers of each pick [E], and what each reward gave it [E, K]."""
+    sources, returns = tuple(Source), [pick.episode.reward for pick in draw]
+    weights = [0.0 if isinstance(r, Unscored) else pick.weight for r, pick in zip(returns, draw, strict=True)]
     parts_EK, part_weight_K = _parts([pick.episode for pick in draw])
-    return Batch(
-        tokens_BT=tokens_BT,
-        action_BT=action_BT,
-        logprobs_BT=logprobs_BT,
-        rewards_BT=rewards_BT,
-        next_BT=next_BT,
-        version_B=torch.tensor([draw[e].episode.version for e in episode_B]),
-        episode_B=torch.tensor(episode_B),
-        turn_B=torch.tensor([row.turn for row in rows]),
-        offset_B=torch.tensor([row.offset for row in rows]),
-        source_E=torch.tensor([sources.index(pick.episode.source) for pick in draw]),
-        group_E=torch.tensor([pick.episode.group for pick in draw]),
-        return_E=torch.tensor([math.nan if isinstance(r, Unscored) else r for r in returns], dtype=torch.float64),
-        weight_E=torch.tensor(
-            [0.0 if isinstance(r, Unscored) else pick.weight for r, pick in zip(returns, draw, strict=True)],
-            dtype=torch.float64,
-        ),
-        cut_E=torch.tensor([pick.episode.is_cut for pick in draw]),
-        parts_EK=parts_EK,
-        part_weight_K=part_weight_K,
-    )
+    return {
+        "source_E": torch.tensor([sources.index(pick.episode.source) for pick in draw]),
+        "group_E": torch.tensor([pick.episode.group for pick in draw]),
+        "return_E": torch.tensor([math.nan if isinstance(r, Unscored) else r for r in returns], dtype=torch.float64),
+        "weight_E": torch.tensor(weights, dtype=torch.float64),
+        "cut_E": torch.tensor([pick.episode.is_cut for pick in draw]),
+        "parts_EK": parts_EK,
+        "part_weight_K": part_weight_K,
+    }
 
 
 def _parts(episodes: Sequence[Episode]) -> tuple[Tensor, Tensor]:

@@ -138,12 +138,8 @@ class Optimizer:
             increment_version(parameter)  # a fused step changes numbers without saying so to those who watch
         self.inner.zero_grad(set_to_none=True)
         self.num_steps += 1
-        own: Metrics = {
-            "optimizer/loss": Last(total),
-            "optimizer/gradient_norm": Last(norm),
-            "optimizer/learning_rate": Last(rate),
-        }
-        return Update(merge_metrics(collected) | own, notes_BT)
+        own = {"loss": total, "gradient_norm": norm, "learning_rate": rate}
+        return Update(merge_metrics(collected) | {f"optimizer/{n}": Last(x) for n, x in own.items()}, notes_BT)
 
     def _gradient_norm(self, batch: Batch) -> float:
         """The norm before clipping; clips in place."""

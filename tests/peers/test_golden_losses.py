@@ -52,7 +52,7 @@ def loss_and_gradient(mean: Any, objective: Any, *bounds: float, kl: KL | None =
     weight_BT = mean(batch)
     loss, _ = objective(batch, new_BT, old_BT, advantage_BT, weight_BT, *bounds)
     if kl is not None:
-        reference = Reference(kl, Table(8), Sampling(), 4096, "test")
+        reference = Reference(kl, Table(8), Sampling(), 4096)
         loss = loss + (weight_BT * reference.loss(batch, {"logprobs": new_BT}, old_BT, ref_BT)).sum()
     loss.backward()
     gradient = new_BT.grad

@@ -114,7 +114,7 @@ def test_loss_and_gradient_equal_trl(name: str, seed: int, trl_loss: Any) -> Non
     loss, _ = token_objective(batch, ours, wide(old), advantage.unsqueeze(1).expand_as(ours), weight_BT, low, high)
     if estimator is not None:
         kl: Any = KL(weight=BETA, placement="loss", estimator=estimator)  # type: ignore[arg-type]
-        reference = Reference(kl, Table(8), Sampling(), 4096, "test")
+        reference = Reference(kl, Table(8), Sampling(), 4096)
         loss = loss + (weight_BT * reference.loss(batch, {"logprobs": ours}, wide(old), wide(ref))).sum()
     loss.backward()
     assert loss.item() == pytest.approx(expected.item(), abs=1e-12)

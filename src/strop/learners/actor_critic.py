@@ -19,7 +19,7 @@ from strop.functional.corrections import correct
 from strop.functional.distributions import entropy, gather, logprobs_of, require_full_support
 from strop.functional.divergences import KLController
 from strop.functional.values import explained_variance, value_loss
-from strop.learners.logprobs import Read, logprobs_of_batch, sampler_metrics
+from strop.learners.logprobs import Read, logprobs_of_batch, require_on_policy, sampler_metrics
 from strop.learners.policy_gradient import Loss, PolicyGradientConfig
 from strop.learners.reference import Reference
 from strop.learners.values import VALUE, state_value, whole
@@ -157,8 +157,8 @@ class ActorCritic:
         self.config, self.policy, self.sampling, self.micro_tokens = config, policy, sampling, micro_tokens
         self.estimate, self.loss, self.epochs, self.minibatches, self.seed = estimate, loss, epochs, minibatches, seed
         self.reads_old, self.replays = reads_old or config.correction is not None, replays
-        self.kl_controller = kl_controller
-        self.reference = Reference(config.kl, policy, sampling, micro_tokens, name)
+        self.name, self.kl_controller = name, kl_controller
+        self.reference = Reference(config.kl, policy, sampling, micro_tokens)
         self.critic: Policy | None = policy.twin() if config.critic.separate else None
         self.optimizer = config.optimizer.build(self.parameters())
         self.num_updates = 0
@@ -169,6 +169,7 @@ class ActorCritic:
 
     def update(self, batch: Batch) -> Update:
         """The optimiser steps of one batch; raises NonFinite before a step whose loss or gradient is not finite."""
+        require_on_policy(batch, self.name)
         reference_BT = self.reference.logprobs(batch)
         opinions, metrics = self._opinions(batch, batch.rewards_BT - self.reference.penalty(batch, reference_BT))
         kl = self.reference.metrics(batch, reference_BT)

@@ -22,7 +22,7 @@ from strop.functional.corrections import (
 )
 from strop.functional.distributions import require_full_support
 from strop.functional.divergences import KL
-from strop.learners.logprobs import Read, logprobs_of_batch, read_actions, sampler_metrics
+from strop.learners.logprobs import Read, logprobs_of_batch, read_actions, require_on_policy, sampler_metrics
 from strop.learners.reference import Reference
 from strop.memory import Fresh
 from strop.optimizer import SGD, AdamW
@@ -158,12 +158,13 @@ class PolicyGradient:
         require_full_support(sampling, name)
         self.config, self.policy, self.sampling, self.micro_tokens = config, policy, sampling, micro_tokens
         self.advantage, self.weight, self.loss, self.keep, self.prepare = advantage, weight, loss, keep, prepare
-        self.state = state
-        self.reference = Reference(config.kl, policy, sampling, micro_tokens, name, reference)
+        self.name, self.state = name, state
+        self.reference = Reference(config.kl, policy, sampling, micro_tokens, reference)
         self.optimizer = config.optimizer.build(policy.parameters())
 
     def update(self, batch: Batch) -> Update:
         """The optimiser steps of one batch; raises NonFinite before a step whose loss or gradient is not finite."""
+        require_on_policy(batch, self.name)
         batch, found = self.prepare(batch)
         reference_BT = self.reference.logprobs(batch)
         advantage_BT = self.advantage(batch, self.reference.penalty(batch, reference_BT))

@@ -10,7 +10,7 @@ from torch import Tensor
 from strop.functional.aggregation import num_scored, scored_actions
 from strop.functional.divergences import KL, estimate
 from strop.functional.ratios import log_ratio
-from strop.learners.logprobs import Read, full_logprobs, logprobs_of_batch, read_actions, require_on_policy
+from strop.learners.logprobs import Read, full_logprobs, logprobs_of_batch, read_actions
 from strop.learners.values import whole
 from strop.types import Batch, Mean, Metrics, Policy, Sampling
 
@@ -22,9 +22,9 @@ class Reference:
     """
 
     def __init__(
-        self, kl: KL, policy: Policy, sampling: Sampling, micro_tokens: int, name: str, given: Policy | None = None
+        self, kl: KL, policy: Policy, sampling: Sampling, micro_tokens: int, given: Policy | None = None
     ) -> None:
-        self.kl, self.learner, self.sampling, self.micro_tokens, self.name = kl, policy, sampling, micro_tokens, name
+        self.kl, self.learner, self.sampling, self.micro_tokens = kl, policy, sampling, micro_tokens
         self.policy = given or (policy.reference() if kl.weight else None)
 
     @property
@@ -38,7 +38,6 @@ class Reference:
 
     def logprobs(self, batch: Batch) -> Tensor:
         """The reference's log-probs [B, T]; the sampler's own where there is no reference, so that the KL is 0."""
-        require_on_policy(batch, self.name)
         if self.policy is None:
             return batch.logprobs_BT
         return logprobs_of_batch(self.policy, batch, self.sampling, self.micro_tokens)

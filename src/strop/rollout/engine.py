@@ -53,12 +53,7 @@ class EmbeddedEngine:
             played, accepted = played + len(chosen), accepted + sum(map(self._accepts, groups))
             if self.extras.accepts is None or accepted == self.prompts_per_step:
                 return episodes
-        raise Stopped(
-            f"step {step} played {played} tasks and found {accepted} of {self.prompts_per_step} groups that can teach: "
-            "in the others every answer has the same reward, because the task is solved or out of reach. If the tasks "
-            "are solved, training is done; else take other tasks, raise group_size or algorithm.oversampling, or use "
-            "GRPO, which learns from what there is."
-        )
+        raise self._too_few(step, played, accepted)
 
     @property
     def _most_tasks(self) -> int:
@@ -74,6 +69,14 @@ class EmbeddedEngine:
             alone = play(self.scene, tasks, 1, self.sampler, greedy, "greedy", step, played, self._most_tasks)
             groups = [[*group, one] for group, one in zip(groups, alone, strict=True)]
         return groups
+
+    def _too_few(self, step: int, played: int, accepted: int) -> Stopped:
+        return Stopped(
+            f"step {step} played {played} tasks and found {accepted} of {self.prompts_per_step} groups that can teach: "
+            "in the others every answer has the same reward, because the task is solved or out of reach. If the tasks "
+            "are solved, training is done; else take other tasks, raise group_size or algorithm.oversampling, or use "
+            "GRPO, which learns from what there is."
+        )
 
     def _accepts(self, group: Sequence[Episode]) -> bool:
         returns = [episode.reward for episode in group if episode.source is not Source.GREEDY]

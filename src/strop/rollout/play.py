@@ -97,8 +97,7 @@ def play(
     _start(scene, plays, purpose, sampling.max_tokens)
     samples = [stream(scene.seed, f"sample/{purpose}", *play.seed[1:]) for play in plays]
     while live := [i for i, play in enumerate(plays) if play.end is None]:
-        prompts = [plays[i].prompt for i in live]
-        completions = sampler.sample(prompts, sampling, [samples[i] for i in live])
+        completions = sampler.sample([plays[i].prompt for i in live], sampling, [samples[i] for i in live])
         _act(scene, [plays[i] for i in live], completions, sampling)
     _close(scene, plays)
     source = Source.GREEDY if sampling.temperature == 0.0 and sampling.epsilon == 0.0 else Source.POLICY

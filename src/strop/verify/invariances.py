@@ -231,7 +231,7 @@ def check_adapter() -> Iterator[Gap]:
     base = read_actions(tiny_transformer(), batch, SAMPLING)["logprobs"]
     policy = tiny_transformer(LoRA(rank=2, alpha=4))
     yield Gap(float((read_actions(policy, batch, SAMPLING)["logprobs"] - base).abs().max()), 0.0, "before a step")
-    reference = Reference(PULL, policy, SAMPLING, 4096, "LoRA").policy
+    reference = Reference(PULL, policy, SAMPLING, 4096).policy
     assert reference is not None
     set_weights(policy, flat(policy.parameters()) + 0.1)
     moved = read_actions(policy, batch, SAMPLING)["logprobs"]
