@@ -3,10 +3,11 @@
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "tools"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "tools"))
 
 import step_path
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_a_step_of_grpo_is_read_in_240_lines():

@@ -210,8 +210,7 @@ class PolicyGradient:
         read = self._read(micro)
         logprobs_bt, dtype = read["logprobs"], read["logprobs"].dtype
         old_bt = logprobs_bt.detach() if opinions.old_BT is None else opinions.old_BT.to(dtype)
-        weight_bt, notes = opinions.weight_BT.to(dtype), {}
-        correction = self.config.correction
+        weight_bt, notes, correction = opinions.weight_BT.to(dtype), {}, self.config.correction
         if correction is not None and opinions.old_BT is None:
             notes = {"off_policy": off_policy_log_ratio(micro, old_bt)}
             factor_bt = correction_weight(correction, notes["off_policy"], opinions.advantage_BT, micro)

@@ -42,9 +42,15 @@ def declaring(kind: type, name: str) -> type:
 def _hint(kind: type, field: dataclasses.Field[Any]) -> Any:
     alone = type(kind.__name__, (), {"__annotations__": {field.name: field.type}})
     try:
-        return typing.get_type_hints(alone, vars(sys.modules[declaring(kind, field.name).__module__]))[field.name]
+        return typing.get_type_hints(alone, _names_of(declaring(kind, field.name)))[field.name]
     except NameError:
         return None
+
+
+def _names_of(kind: type) -> dict[str, Any]:
+    """What the names of a class's module mean; code that is run from a text has no module."""
+    module = sys.modules.get(kind.__module__)
+    return vars(module) if module else {}
 
 
 def _flaw(place: str, value: object, hint: Any) -> str:
