@@ -1,4 +1,4 @@
-"""What is typed first in Python: a name and the tab key, a run by its name, a training without output."""
+"""First steps in Python: tab completion, a run by its name, training without output."""
 
 import subprocess
 import sys

@@ -18,7 +18,7 @@ HELD_OUT = "held_out/"
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A message for the user. A resume keeps errors, forks and resumes; the others are written again with their step."""
+    """A message for the user. A resume keeps errors, forks and resumes; others are written again with their step."""
 
     step: int
     level: Level
