@@ -33,7 +33,7 @@ def opened_home(
     tasks = {name: text for name, text in files.items() if name.endswith(".jsonl")}
     origin = provenance.collect(seed=config.seed, dtype=config.dtype, threads=config.threads or 1, data=tasks)
     if resume:
-        assert directory is not None, "strop.train asks which run goes on"
+        assert directory is not None, "strop.train refuses a resume without a directory"
         home = RunDirectory.open(directory)
         _refuse_fewer_steps(home, config.steps)
         return home, _forks(home, spec_of_run, origin)

@@ -266,7 +266,7 @@ def _check_arguments(config: object, directory: object, resume: object) -> None:
     if directory is not None and not isinstance(directory, str | Path):
         raise ValueError(f"directory={shown(directory)}: it is the folder of the run.")
     if resume and directory is None:
-        raise ValueError("resume=True: say which run goes on, directory='runs/mine'.")
+        raise ValueError("resume=True: say which run to resume, directory='runs/mine'.")
 
 
 def _config_of(given: object) -> str:

@@ -82,7 +82,7 @@ def _check_turn(turn: Any, where: str, may_end: bool) -> None:
     if isinstance(reward, bool) or not isinstance(reward, int | float) or not math.isfinite(reward):
         raise ValueError(f'{where}: "reward" is a finite number, not {reward!r}')
     if "reply" not in turn and not may_end:
-        raise ValueError(f'{where} has no "reply", and the episode goes on behind it: what did the environment answer?')
+        raise ValueError(f'{where} has no "reply", but the episode continues after it: give one.')
     if not isinstance(turn.get("reply", ""), str | list):
         raise ValueError(f'{where}: "reply" is a text, or a list of messages')
 

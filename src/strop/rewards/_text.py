@@ -37,7 +37,7 @@ def is_closed(text: str) -> bool:
 
 
 def prompt_text(prompt: Prompt) -> str:
-    """What a prompt says: itself, or the contents of its messages."""
+    """The text of a prompt: the prompt itself, or the contents of its messages."""
     if isinstance(prompt, str):
         return prompt
     return "\n".join(message["content"] for message in prompt)

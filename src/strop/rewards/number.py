@@ -13,7 +13,7 @@ _CHUNK = re.compile(r"(?:[A-Za-z0-9_.,%\u00b2\u00b3\u00b9\u00bc-\u00be\u2070-\u2
 _DIGIT = re.compile(r"[0-9\u00b2\u00b3\u00b9\u00bc-\u00be\u2070-\u218f]")
 _NUMBER = re.compile(r"(?:\d{1,3}(?:,\d{3})+|\d+)?(?:(?<=\d)\.\d+|(?<!\d)\.\d+)?(?:[eE][+-]?\d+)?", re.ASCII)
 _SIGN = re.compile(r"(?<![\w)\]])[+-]\Z|(?<=[=:])\s*[+-]\s*\Z")
-_LIST_WORDS = frozenset({"", "and", "to", "then"})  # what stands between two numbers of a list
+_LIST_WORDS = frozenset({"", "and", "to", "then"})  # the words between two numbers of a list
 _STATED = re.compile(r"[=:≈]|->|→")
 _HEDGE = re.compile(r"\b(?:or|either|maybe|perhaps|possibly|alternatively)\b", re.IGNORECASE)
 _DENIED = re.compile(r"(?:\bnot|n't|≠|!=)\W*\Z", re.IGNORECASE)

@@ -276,5 +276,5 @@ def parse_run(text: str, runs: Path = Path("runs")) -> tuple[RunDirectory, Selec
     if choice == "latest":
         return directory, "latest"
     if not choice.isdecimal():
-        raise ValueError(f"{text}: after @ stands a step ({name}@40), best or latest.")
+        raise ValueError(f"{text}: after @ give a step ({name}@40), best or latest.")
     return directory, int(choice)

@@ -56,7 +56,7 @@ def _version(package: str) -> str | None:
 
 
 def _git_revision(directory: Path) -> str | None:
-    """The commit that the directory stands on, with "+changes" if files differ from it; None outside a repository."""
+    """The commit of the directory's checkout, with "+changes" if files differ from it; None outside a repository."""
     if shutil.which("git") is None:
         return None
     head = _git(directory, "rev-parse", "HEAD")

@@ -120,6 +120,6 @@ def shown(value: object) -> str:
     """A value in one short line."""
     try:
         text = " ".join(repr(value).split())
-    except Exception as error:  # the boundary to a person's __repr__; Python itself refuses ints of 4300 digits
+    except Exception as error:  # the boundary to a user's __repr__; Python itself refuses ints of 4300 digits
         return f"<{type(value).__name__}, which cannot be shown: {error}>"
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."

@@ -207,7 +207,7 @@ class Episode:
 
     @property
     def text(self) -> str:
-        """What the policy wrote, its turns joined by new lines."""
+        """The text that the policy wrote, its turns joined by newlines."""
         return "\n".join(turn.text for turn in self.turns)
 
     @cached_property
