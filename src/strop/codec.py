@@ -1,7 +1,7 @@
 """Text to tokens and back.
 
-A codec never re-encodes what the policy sampled: `extend` appends to the ids that stand. `stop` tokens end a
-completion; they are actions, sampled, scored and trained like any other token.
+A codec never re-encodes what the policy sampled: `extend` appends to the existing ids. `stop` tokens end a completion;
+they are actions, sampled, scored and trained like any other token.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ END_WORD = "<end>"
 
 
 class WordCodec:
-    """One token a word, split at white space, over a fixed vocabulary; the last id is the end of a completion.
+    """One token per word, split at white space, over a fixed vocabulary; the last id is the end of a completion.
 
     With `has_end=False` there is no stop token: every completion is exactly `max_tokens` words.
     """
@@ -38,7 +38,7 @@ class WordCodec:
 
     @property
     def size(self) -> int:
-        """How many tokens there are, the end included."""
+        """The number of tokens, the end token included."""
         return len(self.words)
 
     def start(self, prompt: Prompt) -> Tokens:
@@ -49,7 +49,7 @@ class WordCodec:
         return tokens
 
     def extend(self, prompt: Tokens, completion: Tokens, reply: Prompt) -> Tokens:
-        """The next prompt: what stood, what was sampled, and the reply's words."""
+        """The next prompt: the old prompt, the sampled completion and the reply's words."""
         return prompt + completion + self.encode(as_words(reply))
 
     def encode(self, text: str) -> Tokens:
@@ -60,7 +60,7 @@ class WordCodec:
         return tuple(self._id[word] for word in text.split())
 
     def decode(self, tokens: Tokens) -> str:
-        """The words, without the end."""
+        """The words, without the end token."""
         return " ".join(self.words[token] for token in tokens if token != self.end)
 
 
@@ -79,7 +79,7 @@ class ByteCodec:
         return tokens
 
     def extend(self, prompt: Tokens, completion: Tokens, reply: Prompt) -> Tokens:
-        """The next prompt: what stood, what was sampled, and the reply's bytes."""
+        """The next prompt: the old prompt, the sampled completion and the reply's bytes."""
         return prompt + completion + self.encode(as_lines(reply))
 
     def encode(self, text: str) -> Tokens:
@@ -87,7 +87,7 @@ class ByteCodec:
         return tuple(text.encode())
 
     def decode(self, tokens: Tokens) -> str:
-        """The text, without the end."""
+        """The text, without the end token."""
         return bytes(token for token in tokens if token < 256).decode(errors="replace")
 
 
@@ -95,9 +95,9 @@ class VectorCodec:
     """Observations of `size` numbers as prompts, and one action word as completion.
 
     A prompt's text is a JSON list of numbers. Ids below the number of actions are actions; the id of a number is its
-    float32 bit pattern above them, so that a vector is stored, keyed and replayed like any prompt, to the bit. A new
-    vector replaces the old one: `extend` keeps nothing of what stood, and every turn is a row of its own. An action is
-    one token and nothing else ends a completion, so `sampling.max_tokens` is 1.
+    float32 bit pattern plus the number of actions, so that a vector is stored and replayed exactly, like any prompt. A
+    new observation replaces the old one: `extend` drops the old prompt, and every turn is its own row. An action is one
+    token and nothing else ends a completion, so `sampling.max_tokens` is 1.
     """
 
     end = None
@@ -120,7 +120,7 @@ class VectorCodec:
         return tuple((numbers.view(np.uint32).astype(np.int64) + len(self.actions)).tolist())
 
     def extend(self, prompt: Tokens, completion: Tokens, reply: Prompt) -> Tokens:
-        """The ids of the reply alone."""
+        """The ids of the reply only."""
         return self.start(reply)
 
     def encode(self, text: str) -> Tokens:
@@ -140,9 +140,9 @@ class VectorCodec:
 class HFCodec:
     """A Hugging Face tokenizer with its chat template; without a template, prompts are plain text.
 
-    A prompt that is a string becomes one user message where there is a template. `stop` holds every end-of-text id of
-    the tokenizer and the generation config. The text after a stop token that a template writes between turns (the
-    newline behind `<|im_end|>`) is part of the next prompt, as the template has it.
+    With a template, a prompt that is a string becomes one user message. `stop` holds every end-of-text id of the
+    tokenizer and the generation config. What the template writes between a stop token and the next turn (the newline
+    after `<|im_end|>`) is part of the next prompt.
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, stop: Sequence[int] = ()) -> None:
@@ -164,10 +164,10 @@ class HFCodec:
         return tokens
 
     def extend(self, prompt: Tokens, completion: Tokens, reply: Prompt) -> Tokens:
-        """What stood, what was sampled, and the reply as the template writes a further turn.
+        """The next prompt: the old prompt, the sampled completion, and the reply as the template's next turn.
 
-        A completion that was cut is closed by the end token in the next prompt (never as an action), because a chat
-        model has seen no turn without one.
+        If the completion was cut, the next prompt adds the end token (never as an action), because a chat model has
+        not seen turns without one.
         """
         if not self.has_template:
             return prompt + completion + self._encode(as_lines(reply))
@@ -179,14 +179,14 @@ class HFCodec:
         return self._encode(text)
 
     def decode(self, tokens: Tokens) -> str:
-        """The text; format tokens stay visible, only the stop token that ended it is left out."""
+        """The text with its special tokens, except the stop token that ended it."""
         ended = bool(tokens) and tokens[-1] in self.stop
         return str(self.tokenizer.decode(list(tokens[:-1] if ended else tokens), skip_special_tokens=False))
 
     def _encode(self, text: str, special: bool = False) -> Tokens:
         try:
             return tuple(self.tokenizer(text, add_special_tokens=special)["input_ids"])
-        except Exception as error:  # tokenizers raises nothing more precise, for a word that it has not for example
+        except Exception as error:  # tokenizers raises a bare Exception, for example for an unknown word
             raise ValueError(f"the tokenizer cannot encode {text[:60]!r}: {error}.") from error
 
     def _render(self, messages: list[Message], first: bool = True) -> str:
@@ -194,13 +194,13 @@ class HFCodec:
         if first:
             return self._apply(messages, generate=True)
         lead: list[Message] = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
-        stood, whole = self._apply(lead, generate=False), self._apply([*lead, *messages], generate=True)
-        if not whole.startswith(stood):
+        earlier, whole = self._apply(lead, generate=False), self._apply([*lead, *messages], generate=True)
+        if not whole.startswith(earlier):
             raise ValueError(
                 "this chat template rewrites earlier turns, so a second turn cannot be appended to what the policy "
                 "saw. Use a single-turn environment or a template that only appends."
             )
-        return whole[len(stood) :]
+        return whole[len(earlier) :]
 
     def _text_between_turns(self) -> str:
         """What the template writes between an assistant's end token and the next turn (ChatML: a newline)."""
@@ -211,7 +211,7 @@ class HFCodec:
     def _apply(self, messages: list[Message], generate: bool) -> str:
         try:
             return str(self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=generate))
-        except Exception as error:  # a template is a program, and raises what it likes
+        except Exception as error:  # a template is a program that may raise anything
             roles = ", ".join(message["role"] for message in messages)
             raise ValueError(
                 f"the chat template of {self.tokenizer.name_or_path} cannot write turns of {roles}: {error}."
@@ -235,7 +235,7 @@ def as_lines(prompt: Prompt) -> str:
 
 
 def _numbers(text: str) -> np.ndarray:
-    """A JSON list of numbers as float32 [size], infinite where one is too large; of anything else an empty one."""
+    """A JSON list of numbers as float32 [size], infinite where too large; empty if the text is anything else."""
     nothing = np.array((), dtype=np.float32)
     try:
         found = json.loads(text)

@@ -49,7 +49,7 @@ from strop.types import (
 
 HELD_OUT_SHARE = 0.1
 WRITTEN = {"demonstrations": demonstrations, "preferences": preferences, playing.EPISODES: playing.played}
-"""What an algorithm may read that is already there, and how it becomes episodes."""
+"""The kinds of data that need no sampling, and the function that turns each into episodes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,31 +57,32 @@ class TrainConfig:
     """One run.
 
     policy            a model's name, folder or Hub id, or the Config of any policy
-    tasks             what is trained on
-    held_out          what is judged; it should share no problem with the tasks
-    data              a JSON Lines file instead of `tasks`; without `held_out`, a tenth of its problems is held out
-                      where a reward can judge them or they are pairs. Or a run's folder: the episodes that it played
-                      (`data.played`)
-    environment       made as environment(task, rng) for every episode
+    tasks             the training tasks
+    held_out          the evaluation tasks; they should share no problem with the training tasks
+    data              a JSON Lines file instead of `tasks`; without `held_out`, a tenth of its problems is held out if
+                      they can be evaluated (there are rewards, or pairs). Or a run's folder, for the episodes that it
+                      played (`data.played`)
+    environment       called as environment(task, rng) for every episode
     rewards           a list of functions, or {name: function} or {name: (function, weight)}
-    gold              as rewards: judged on held-out tasks beside the reward, never trained on
+    gold              like rewards: scores of held-out episodes that are reported and never trained on
     algorithm         its Config, with its optimizer and kl
-    sampling          the distribution that tokens are drawn from, in training, scoring and judgement alike
-    sampler           its Config: what draws the tokens in training (held-out tasks are judged by the policy itself)
-    memory            its Config; none takes the one that suits the algorithm
-    group_size        episodes of one task in a step
-    prompts_per_step  tasks in a step
-    steps             of acting and learning
-    seed              of everything random
-    eval_every        steps between held-out judgements; 0 judges the start and the end
+    sampling          the distribution of the next token, the same in training, scoring and evaluation
+    sampler           its Config: what samples in training (in an evaluation the policy itself samples)
+    memory            its Config; none takes the algorithm's default
+    group_size        episodes per task in a step
+    prompts_per_step  tasks per step
+    steps             training steps of the run
+    seed              of all random draws
+    eval_every        steps between held-out evaluations; 0 evaluates at the start and the end only
     checkpoint_every  steps between checkpoints
     dtype             float32 or bfloat16 (a table always computes in float64); none takes bfloat16 for a pretrained
-                      model where the processor multiplies it itself, else float32
-    threads           of the processor; none takes OMP_NUM_THREADS, else every core that this process may use, within
-                      its container's quota
-    micro_tokens      padded tokens in one forward and backward pass: memory against speed, never the result
-    environment_seconds  that one call of an environment may take; what takes longer FAILS its episode
-    reward_seconds    that one call of a reward may take; what takes longer leaves its episode Unscored
+                      model if the processor supports it in hardware, else float32
+    threads           CPU threads; none takes OMP_NUM_THREADS, else every core that this process may use, within its
+                      container's quota
+    micro_tokens      most padded tokens in one forward and backward pass: more is faster, needs more memory, and never
+                      changes the result
+    environment_seconds  time limit for one call of an environment; after it the episode is FAILED
+    reward_seconds    time limit for one call of a reward; after it the episode is Unscored
     """
 
     policy: str | PolicyConfig = "smollm2"
@@ -120,10 +121,10 @@ class TrainConfig:
     # ------------------------------------------------------------ resolving
 
     def resolve(self) -> TrainConfig:
-        """The config of the same run with nothing left open: data read, policy a Config, rewards named and weighted,
-        threads counted, the computing type chosen.
+        """The same config with nothing left open: data read, policy a Config, rewards named and weighted, number of
+        threads and dtype chosen.
 
-        Raises ValueError for what cannot run: no task, no reward, a contradiction.
+        Raises ValueError for a config that cannot run: no task, no reward, a contradiction.
         """
         tasks, held_out = self._resolve_tasks()
         policy = Transformer.Config(model=self.policy) if isinstance(self.policy, str) else self.policy
@@ -135,19 +136,19 @@ class TrainConfig:
             held_out=held_out,
             rewards=named_rewards(self.rewards, "rewards"),
             gold=named_rewards(self.gold, "gold"),
-            dtype=self.dtype or _suits(policy),
+            dtype=self.dtype or _default_dtype(policy),
             threads=threads_of(self.threads).number,
         )
         if resolved.memory is None:
-            suits = Dataset.Config if resolved.reads == playing.EPISODES else self.algorithm.memory
-            resolved = replace(resolved, memory=suits())
+            default = Dataset.Config if resolved.reads == playing.EPISODES else self.algorithm.memory
+            resolved = replace(resolved, memory=default())
         if not self.sampler.shares_weights and resolved.is_on_policy:
             resolved = replace(resolved, algorithm=resolved._corrected())
         refuse_contradictions(resolved)
         return resolved
 
     def _corrected(self) -> AlgorithmConfig:
-        """The algorithm as it learns from another engine's samples."""
+        """The algorithm's config with a correction for samples of another engine."""
         algorithm = self.algorithm.corrected()
         if algorithm is None:
             raise ValueError(
@@ -159,13 +160,13 @@ class TrainConfig:
 
     @property
     def reads(self) -> str:
-        """What this run learns from: what its algorithm says, or played episodes where the tasks hold them."""
+        """The data that this run learns from: as its algorithm says, or played episodes if the tasks hold them."""
         is_played = self.algorithm.reads == "tasks" and any(map(playing.is_played, self.tasks))
         return playing.EPISODES if is_played else self.algorithm.reads
 
     @property
     def is_offline(self) -> bool:
-        """Whether it learns from what is already there, and plays nothing."""
+        """Whether it learns from given data and plays no episode."""
         return self.reads in WRITTEN
 
     def _resolve_tasks(self) -> tuple[list[Task], list[Task]]:
@@ -177,19 +178,19 @@ class TrainConfig:
             raise ValueError(f"data={str(self.data)!r}: there is no such file or run (looked from {Path.cwd()}).")
         reads_pairs = self.algorithm.reads == "preferences"
         tasks = preferences_from_jsonl(self.data) if reads_pairs else from_jsonl(self.data, check=playing.check)
-        is_judged = self._can_judge or (reads_pairs and all(map(is_pair, tasks)))
-        if self.held_out or len(tasks) < 2 or not is_judged or any(map(playing.is_played, tasks)):
+        is_scorable = self._can_judge or (reads_pairs and all(map(is_pair, tasks)))
+        if self.held_out or len(tasks) < 2 or not is_scorable or any(map(playing.is_played, tasks)):
             return tasks, list(self.held_out)
         return train_test_split(tasks, max(HELD_OUT_SHARE, 1 / len(tasks)), self.seed)
 
     @property
     def extras(self) -> Extras:
-        """What the algorithm asks of a step's episodes."""
+        """What the algorithm requires of a step's episodes."""
         return self.algorithm.extras
 
     @property
     def is_on_policy(self) -> bool:
-        """Whether it learns only from what its policy has just played."""
+        """Whether it learns only from episodes of the current policy."""
         return self.algorithm.memory is Fresh.Config and not self.algorithm.off_policy
 
     # ------------------------------------------------------------ building
@@ -221,7 +222,7 @@ class TrainConfig:
         )
 
     def scene(self, policy: Policy, codec: Codec, gold: bool) -> Scene:
-        """Where this run's tasks are played; with gold, also what only judges."""
+        """What playing this run's tasks needs; `gold` adds the gold scores as rewards of weight 0."""
         rewards = dict(named_rewards(self.rewards, "rewards"))
         if gold:
             rewards |= {GOLD + name: (reward, 0.0) for name, (reward, _) in named_rewards(self.gold, "gold").items()}
@@ -236,9 +237,9 @@ class TrainConfig:
         )
 
     def judge(self, parts: Parts, step: int) -> tuple[list[Episode], dict[str, float]]:
-        """Judge the policy on the held-out tasks: episodes, and metrics named held_out/...
+        """Evaluate the policy on the held-out tasks: episodes, and metrics named held_out/...
 
-        Pairs are compared where the algorithm can compare; they are played too where something can judge the answers.
+        Pairs are compared if the algorithm is a Comparer; they are played too if something scores the answers.
         """
         pairs, tasks = self.judged_tasks(parts.algorithm)
         episodes, metrics = list[Episode](), dict[str, float]()
@@ -247,7 +248,7 @@ class TrainConfig:
             sampler = LocalSampler(parts.policy, parts.codec.stop)
             episodes, metrics = judge(scene, tasks, sampler, self.sampling.at(step), step, self.gold_weights)
             if not self._can_judge:
-                del metrics["held_out/reward"]  # nothing pays, so it would be 0 whatever the texts say
+                del metrics["held_out/reward"]  # without rewards it would always be 0
         if pairs and isinstance(parts.algorithm, Comparer):
             answers = preferences(pairs, parts.codec, parts.policy.context)
             metrics |= judge_pairs(parts.algorithm, answers, parts.policy.layout)
@@ -261,25 +262,25 @@ class TrainConfig:
 
     @property
     def pays(self) -> bool:
-        """Whether what is played can earn anything: rewards do pay, and so may the turns of an environment."""
+        """Whether episodes can earn a reward, from `rewards` or from the environment."""
         return bool(self.rewards) or self.environment is not SingleTurn
 
     @property
     def _can_judge(self) -> bool:
-        """Whether what the policy writes can be given a score."""
+        """Whether anything scores the policy's texts: rewards, environment or gold."""
         return self.pays or bool(self.gold)
 
     @property
     def gold_weights(self) -> dict[str, float]:
-        """The share of each gold score in the gold number."""
+        """The weight of each gold score in held_out/gold."""
         return {name: weight for name, (_, weight) in named_rewards(self.gold, "gold").items()}
 
     def set_up_torch(self) -> None:
-        """Give torch the threads that the plan names, and sums in a fixed order.
+        """Set torch's number of threads, and deterministic sums.
 
-        The gradient of an index that repeats (the prompt's cache, shared by a group) is otherwise added up by all
-        threads in the order in which they come, and no two runs are equal. A model that uses an operation without a
-        fixed order still trains: torch warns, and names it.
+        The gradient of a repeated index (the prompt's cache, shared by a group) is otherwise added up in the order in
+        which the threads finish, and no two runs are equal. A model with an operation that cannot be deterministic
+        still trains: torch warns, and names it.
         """
         assert self.threads is not None
         torch.set_num_threads(self.threads)
@@ -287,6 +288,6 @@ class TrainConfig:
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
 
-def _suits(policy: PolicyConfig) -> str:
-    """The computing type of a policy. Small models from scratch gain nothing from bfloat16, and would be rounded."""
+def _default_dtype(policy: PolicyConfig) -> str:
+    """The default dtype of a policy: for small models from scratch, bfloat16 would round and not be faster."""
     return "bfloat16" if isinstance(policy, Transformer.Config) and has_bfloat16() else "float32"

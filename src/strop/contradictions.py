@@ -1,4 +1,4 @@
-"""What a run cannot be: parts of its config that contradict each other, told before anything is built."""
+"""Refuse configs whose parts contradict each other, before anything is built."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def refuse_contradictions(config: TrainConfig) -> None:
-    """Raise ValueError for a resolved config that cannot run, or that could teach nothing."""
+    """Raise ValueError for a resolved config that cannot run, or from which nothing could be learnt."""
     _refuse_wrong_tasks(config)
     _refuse_wrong_memory(config)
     _refuse_wrong_rewards(config)
@@ -57,7 +57,7 @@ def _refuse_wrong_memory(config: TrainConfig) -> None:
     if config.is_on_policy and not isinstance(config.memory, Fresh.Config):
         raise ValueError(f"{name} is on-policy: it cannot learn from a replay memory. Leave memory out.")
     if not config.sampler.shares_weights and config.is_offline:
-        raise ValueError(f"sampler={name_of(config.sampler)}: {name} learns from {reads}, and nobody samples.")
+        raise ValueError(f"sampler={name_of(config.sampler)}: {name} learns from {reads} and samples nothing.")
 
 
 def _refuse_wrong_rewards(config: TrainConfig) -> None:
@@ -71,7 +71,7 @@ def _refuse_wrong_rewards(config: TrainConfig) -> None:
 
 
 def _refuse_steps_out_of_reach(config: TrainConfig) -> None:
-    """A pick holds memory.n_step turns: an n-step target that looks further would be cut short in silence."""
+    """A pick holds memory.n_step turns: n-step targets that look further would silently be cut short."""
     assert config.memory is not None
     wanted, turns = config.algorithm.n_step, config.memory.n_step
     if wanted is None or turns is None or wanted <= turns * config.sampling.max_tokens:
@@ -84,7 +84,7 @@ def _refuse_steps_out_of_reach(config: TrainConfig) -> None:
 
 
 def _refuse_groups_too_small(config: TrainConfig) -> None:
-    """Compared with nothing, an episode teaches nothing."""
+    """A method that compares the episodes of a task learns nothing from fewer than `least`."""
     least = config.extras.least
     if config.group_size < least and not config.is_offline:
         raise ValueError(

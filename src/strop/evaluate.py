@@ -1,7 +1,7 @@
-"""Held-out judgement: the same rollout without an update, and intervals on what it says.
+"""Held-out evaluation: a rollout without an update, and confidence intervals for its scores.
 
-Every judgement of a run plays the same tasks with the same dice, so two judgements are paired: their difference is the
-policy's doing.
+Every evaluation of a run plays the same tasks with the same random streams, so evaluations are paired: they differ only
+by the policy.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from strop.rollout.play import GOLD, Scene, play
 from strop.types import Episode, Sampler, Sampling, Task, Unscored
 
 ENOUGH = 8
-"""From so many prompts on, two values other than 0 and 1 are taken for the only ones that a score can have."""
+"""From this many prompts on, if all scores are one of two values, no other values are assumed possible."""
 
 
 def judge(
     scene: Scene, tasks: Sequence[Task], sampler: Sampler, sampling: Sampling, step: int, gold: Mapping[str, float]
 ) -> tuple[list[Episode], dict[str, float]]:
-    """Play every held-out task once: the episodes, and the means of what they scored. `gold` holds weights by name."""
+    """Play every held-out task once: the episodes, and their mean scores. `gold` holds weights by name."""
     episodes = play(scene, tasks, 1, sampler, sampling, "evaluate", step)
     metrics = {"held_out/reward": _mean(rewards_of(episodes))}
     names = dict.fromkeys(name for episode in episodes for name in episode.parts)
@@ -51,7 +51,7 @@ def gold_of(episodes: Sequence[Episode], weights: Mapping[str, float]) -> list[f
 def interval(values: Sequence[float], beside: Sequence[float] = ()) -> Interval:
     """The mean over prompts with its 95 % interval; unscored (NaN) prompts are left out.
 
-    `beside` are scores of the same kind from elsewhere: they show what a score can be where these are all equal.
+    `beside` are further scores of the same kind: they show which values are possible if `values` are all equal.
     """
     scores, others = (np.array([value for value in some if not np.isnan(value)]) for some in (values, beside))
     scale = _scale(scores, others)
@@ -78,19 +78,19 @@ def paired_difference(before: Sequence[float], after: Sequence[float]) -> Interv
 
 
 def _scale(*judgements: np.ndarray) -> tuple[float, float] | None:
-    """The worst and the best score where there can be no other. None where there can, and for a single prompt."""
+    """The worst and the best score if only two values are possible; else None, also for a single prompt."""
     pooled, n = np.concatenate(judgements), len(judgements[0])
     if n < 2:
         return None
     if np.isclose(pooled[:, None], [0.0, 1.0], rtol=0.0, atol=ROUNDING).any(axis=1).all():
         return 0.0, 1.0
-    if n >= ENOUGH and _num_levels(pooled) == 2 and any(_num_levels(one) == 2 for one in judgements):
+    if n >= ENOUGH and _num_distinct(pooled) == 2 and any(_num_distinct(one) == 2 for one in judgements):
         return float(pooled.min()), float(pooled.max())
     return None
 
 
-def _num_levels(scores: np.ndarray) -> int:
-    """How many different scores there are."""
+def _num_distinct(scores: np.ndarray) -> int:
+    """The number of distinct scores, up to rounding."""
     largest = np.abs(scores).max(initial=0.0) or 1.0
     return len(np.unique(np.round(scores / largest / ROUNDING)))
 

@@ -1,4 +1,4 @@
-"""The folder of a training: made for a new run, found for one that goes on."""
+"""The folder of a run: created for a new run, opened for a resumed one."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def opened_home(
     command: str,
     resume: bool,
 ) -> tuple[RunDirectory, list[str]]:
-    """The run's folder, and what has changed since it was last used."""
+    """The run's folder, and what has changed since the run was last started, in words."""
     assert config.dtype is not None
     tasks = {name: text for name, text in files.items() if name.endswith(".jsonl")}
     origin = provenance.collect(seed=config.seed, dtype=config.dtype, threads=config.threads or 1, data=tasks)
     if resume:
-        assert directory is not None, "strop.train asks which run goes on"
+        assert directory is not None, "strop.train refuses a resume without a directory"
         home = RunDirectory.open(directory)
         _refuse_fewer_steps(home, config.steps)
         return home, _forks(home, spec_of_run, origin)
@@ -47,7 +47,7 @@ def new_home(
     origin: Mapping[str, Any],
     command: str,
 ) -> RunDirectory:
-    """The folder of a new run (default: runs/<date-time>), with what it is and where it comes from."""
+    """The folder of a new run (default: runs/<date-time>), with its config and provenance."""
     facts = json.dumps({"command": command, **origin}, indent=2, ensure_ascii=False)
     make = RunDirectory.create if directory else RunDirectory.create_new
     return make(Path(directory or _default_directory()), spec_of_run, {**files, PROVENANCE: facts})
@@ -55,7 +55,7 @@ def new_home(
 
 @contextmanager
 def removed_if_never_saved(home: RunDirectory, resume: bool = False) -> Iterator[None]:
-    """A new run that ends before its first checkpoint leaves nothing, unless another took its place."""
+    """Delete a new run that ends before its first checkpoint, unless its folder was replaced by another."""
     try:
         yield
     except Gone:
@@ -67,7 +67,7 @@ def removed_if_never_saved(home: RunDirectory, resume: bool = False) -> Iterator
 
 
 def _refuse_fewer_steps(home: RunDirectory, steps: int) -> None:
-    """A run goes on and never back: `steps` below what is done is a misunderstanding, or nothing at all."""
+    """Raise ValueError for `steps` below what is done: probably meant as additional steps."""
     done = max(home.checkpoints.steps(), default=0)
     if steps < done:
         raise ValueError(
@@ -78,10 +78,10 @@ def _refuse_fewer_steps(home: RunDirectory, steps: int) -> None:
 
 
 def _forks(home: RunDirectory, written: Mapping[str, Any], origin: Mapping[str, Any]) -> list[str]:
-    """What has changed since the run was last used: fields of the config, then versions and machine."""
-    around = {key: value for key, value in origin.items() if key not in ("seed", "dtype", "threads", "data")}
-    before = {key: home.provenance().get(key) for key in around}
-    return spec.changes(home.config(), written) + provenance.differences(before, around)
+    """What has changed since the run was last started: fields of the config, then versions and machine."""
+    surroundings = {key: value for key, value in origin.items() if key not in ("seed", "dtype", "threads", "data")}
+    before = {key: home.provenance().get(key) for key in surroundings}
+    return spec.changes(home.config(), written) + provenance.differences(before, surroundings)
 
 
 def _default_directory() -> Path:

@@ -1,8 +1,8 @@
-"""A mean and its 95 % limits.
+"""95 % confidence intervals of means.
 
 Right-or-wrong scores: Blaker's exact limits of a proportion (2000, Canadian Journal of Statistics 28, 783-798). Their
-change over the same prompts: MOVER, made of two of those (Newcombe 1998, Statistics in Medicine 17, 2635-2650, method
-10; Zou and Donner 2008, the same, 27, 1693-1702). Any other scores: Student's t. Why these, and how often they hold:
+change over the same prompts: MOVER, combined from two of those (Newcombe 1998, Statistics in Medicine 17, 2635-2650,
+method 10; Zou and Donner 2008, same journal, 27, 1693-1702). Other scores: Student's t. Reasons and coverage:
 docs/decisions/0015-intervals.md.
 """
 
@@ -20,14 +20,14 @@ from strop.types import decimals, digits_of
 METHOD = "95 % intervals: Blaker's and MOVER for right-or-wrong scores, else Student's t"
 ALPHA = 0.05
 A_LITTLE = 0.1
-"""Added to gains and to losses before they are correlated: where one of them is 0 they would pass for independent."""
+"""Added to gains and losses before computing their correlation, which would be 0 if one of them is 0."""
 ROUNDING = 1e-9
-"""Scores that are closer than this share of the largest are equal: weighted sums are rounded."""
+"""Scores closer than this share of the largest count as equal, because weighted sums are rounded."""
 
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A mean and its 95 % interval. Where nothing tells of the spread, the limits are NaN; see `reason`."""
+    """A mean and its 95 % interval. If the spread is unknown, the limits are NaN, and `reason` says why."""
 
     mean: float
     low: float
@@ -38,7 +38,7 @@ class Interval:
         return format(self)
 
     def __format__(self, sign: str) -> str:
-        """`sign` may be "+": a difference. As many decimals as its size and its width ask for."""
+        """`sign` may be "+", for a difference. The number of decimals depends on size and width."""
         if math.isnan(self.mean):
             return f"({self.reason})"
         if self.reason:
@@ -49,7 +49,7 @@ class Interval:
 
 
 def proportion(successes: int, n: int) -> tuple[float, float]:
-    """Blaker's limits of the chance of a success."""
+    """Blaker's limits of the probability of a success."""
     return _blaker_low(successes, n), 1.0 - _blaker_low(n - successes, n)
 
 
@@ -59,9 +59,9 @@ def change_of_proportion(gains: int, losses: int, n: int) -> tuple[float, float]
 
 
 def mean_interval(values: np.ndarray, what: str, scores: np.ndarray) -> Interval:
-    """The mean with Student's t limits, or the reason why there are none: `what` is the word for one value.
+    """The mean with Student's t limits, or the reason why there are none. `what` is the noun for a value.
 
-    `scores` are what the values were made of: a difference of large ones is rounded as they are.
+    `scores` are what the values were computed from: a difference of large scores has their rounding error.
     """
     if not len(values):
         return Interval(math.nan, math.nan, math.nan, "nothing was scored")
@@ -76,7 +76,7 @@ def mean_interval(values: np.ndarray, what: str, scores: np.ndarray) -> Interval
 
 def student(values: np.ndarray) -> tuple[float, float]:
     """Student's t limits of the mean of at least two values."""
-    with np.errstate(over="ignore"):  # of 1e300 the square is infinite, and so are the limits then
+    with np.errstate(over="ignore"):  # the square of 1e300 is infinite, and so are the limits
         half = student_quantile(len(values) - 1) * float(np.std(values, ddof=1)) / math.sqrt(len(values))
     mean = float(np.mean(values))
     return mean - half, mean + half
@@ -84,7 +84,7 @@ def student(values: np.ndarray) -> tuple[float, float]:
 
 @cache
 def student_quantile(freedom: int) -> float:
-    """What |t| with so many degrees of freedom stays below with probability 0.95."""
+    """The 0.95 quantile of |t| with this many degrees of freedom."""
     angle = _first(lambda theta: _share_within(theta, freedom) >= 1 - ALPHA, 0.0, math.pi / 2)
     return math.sqrt(freedom) * math.tan(angle)
 
@@ -101,7 +101,7 @@ def _share_within(theta: float, freedom: int) -> float:
 
 @cache
 def _blaker_low(successes: int, n: int) -> float:
-    """The lowest p that is accepted: P(X >= successes), and the largest other tail that is no likelier, exceed ALPHA.
+    """The smallest accepted p: P(X >= successes) plus the largest lower tail that is no likelier exceeds ALPHA.
 
     Below Clopper and Pearson's limit no p is, as the other tail adds at most as much again. From there on the other
     tail has `k` values until it takes in one more, where the sum jumps to twice P(X >= successes), above ALPHA. Up to
@@ -135,22 +135,22 @@ def _log_choose(n: int) -> np.ndarray:
 
 
 def _change_low(gains: int, losses: int, n: int) -> float:
-    """The estimate less the distances of gains to their lower and of losses to their upper limit, joined as correlated
-    errors are."""
+    """MOVER: the estimate minus the distances of gains to their lower and of losses to their upper limit, combined as
+    correlated errors."""
     down = gains / n - proportion(gains, n)[0]
     up = proportion(losses, n)[1] - losses / n
-    together = down**2 + up**2 - 2 * _correlation(gains, losses, n) * down * up
-    return max(-1.0, (gains - losses) / n - math.sqrt(together))
+    variance = down**2 + up**2 - 2 * _correlation(gains, losses, n) * down * up
+    return max(-1.0, (gains - losses) / n - math.sqrt(variance))
 
 
 def _correlation(gains: int, losses: int, n: int) -> float:
-    """Of the two counts: a prompt that is a gain is no loss."""
-    a, b, same = gains + A_LITTLE, losses + A_LITTLE, n - gains - losses
-    return -math.sqrt(a * b / ((b + same) * (a + same)))
+    """The correlation of gains and losses: negative, as a prompt cannot be both."""
+    a, b, unchanged = gains + A_LITTLE, losses + A_LITTLE, n - gains - losses
+    return -math.sqrt(a * b / ((b + unchanged) * (a + unchanged)))
 
 
 def _first(holds: Callable[[float], bool], low: float, high: float) -> float:
-    """Where something that does not hold at `low` begins to hold, by halving."""
+    """The smallest number from which `holds` is true, by bisection; it is false at `low` and true at `high`."""
     for _ in range(60):
         middle = (low + high) / 2
         low, high = (low, middle) if holds(middle) else (middle, high)
@@ -158,5 +158,5 @@ def _first(holds: Callable[[float], bool], low: float, high: float) -> float:
 
 
 def _decimals_apart(width: float) -> int:
-    """Enough to tell the ends of an interval apart."""
+    """Enough decimals to distinguish the limits of an interval."""
     return 1 - math.floor(math.log10(width)) if 0 < width < 0.01 else 0

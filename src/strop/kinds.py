@@ -1,4 +1,4 @@
-"""What each field of a TrainConfig takes, its kind and its range, and what to write where another thing was given."""
+"""Check the type and range of each TrainConfig field, with advice on what to write instead."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ COMPONENTS = {
     "sampler": ("samplers", "LocalSampler", SamplerConfig),
     "memory": ("memory", "Replay", MemoryConfig),
 }
-"""Fields that hold the Config of a class: the room where it is found, one of the room, and what a Config promises."""
+"""Fields that hold the Config of a class: the room of the class, one class of it, and the Config's protocol."""
 MOST_EPISODES = 1_000_000
-"""In one step, which is held in memory whole."""
+"""Of one step, whose episodes are all in memory."""
 LARGEST = {
     "group_size": MOST_EPISODES,
     "prompts_per_step": MOST_EPISODES,
@@ -35,11 +35,11 @@ LARGEST = {
 
 
 def check_kinds(config: TrainConfig) -> None:
-    """Raise ValueError for the first field that holds something of another kind."""
-    for name, (room, usual, promise) in COMPONENTS.items():
+    """Raise ValueError for the first field with a value of the wrong type."""
+    for name, (room, usual, protocol) in COMPONENTS.items():
         value = getattr(config, name)
         is_open = (name == "policy" and isinstance(value, str)) or (name == "memory" and value is None)
-        if not is_open and (isinstance(value, type) or not isinstance(value, promise)):
+        if not is_open and (isinstance(value, type) or not isinstance(value, protocol)):
             meant = loader.nearest(room, value) or usual
             raise ValueError(f"{name}={shown(value)}: it is a Config, such as strop.{room}.{meant}.Config(...).")
     _check_build(config.algorithm)
@@ -56,7 +56,7 @@ def check_kinds(config: TrainConfig) -> None:
 
 
 def _check_build(algorithm: AlgorithmConfig) -> None:
-    """A person's own algorithm is met before any step, not where it is built."""
+    """Check the signature of a user's own algorithm now, not only when it is built."""
     signature = inspect.signature(algorithm.build)
     try:
         signature.bind("policy", "sampling", "micro_tokens", "seed")

@@ -1,7 +1,7 @@
 """Find what a room holds by reading its files: no registry, no decorator, and no import until something is used.
 
 A room is a folder of strop. Third parties add to it by an entry point in the group `strop.<room>` that names a module;
-it is found the same way. A name stands in one file of a room, whoever wrote it: two are an error that names both.
+it is found the same way. A name may be defined by only one file of a room: two are an error that names both.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ NAMED = (
 """Rooms whose classes and functions have public names: `strop.<room>.<name>`."""
 FILES = ("recipes",)
 """Rooms whose files have public names: `strop.<room>.<file>`, and `strop.<room>.<file>.<name>` for what is in them."""
-OF_A_FILE = ("examples",)
-"""What every file of a room may define for itself: no name of the room."""
+PER_FILE = ("examples",)
+"""Names that every file may define for itself; they are not public."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +53,12 @@ class Module:
 
     @property
     def public(self) -> list[str]:
-        """The names that it gives to its room."""
-        return [name for name in (*self.classes, *self.functions) if name not in OF_A_FILE]
+        """The public names that it adds to its room."""
+        return [name for name in (*self.classes, *self.functions) if name not in PER_FILE]
 
 
 def modules(room: str) -> list[Module]:
-    """The room's files in order of their names, strop's own first. Raises ValueError where a name stands in two."""
+    """The room's files in order of their names, strop's own first. Raises ValueError if two define the same name."""
     found = [*_own_modules(room), *(_module_of(entry) for entry in plug_ins() if entry.group == OWN + room)]
     _refuse_twice(room, [(module.name, module.place) for module in found])
     if room in NAMED:
@@ -84,7 +84,7 @@ def load_file(room: str, name: str) -> Any:
 
 
 def home(place: str, name: str) -> str:
-    """Where a class or function of the module `place` is public: `strop.algorithms`; empty where it is not."""
+    """Where a class or function of the module `place` is public, such as `strop.algorithms`; empty if it is not."""
     for room, module in _rooms_of(place):
         if room in FILES:
             return f"{OWN}{room}.{module.name}"
@@ -94,7 +94,7 @@ def home(place: str, name: str) -> str:
 
 
 def nearest(room: str, given: object) -> str:
-    """The class of this room, of those with a `Config`, that a text or a class most likely means; or nothing."""
+    """The class with a `Config` in this room whose name is nearest to a text or a class; empty if none is near."""
     if not isinstance(given, str | type):
         return ""
     name = given if isinstance(given, str) else given.__qualname__.split(".")[0]
@@ -104,12 +104,12 @@ def nearest(room: str, given: object) -> str:
 
 
 def names(room: str) -> list[str]:
-    """What `load` gives, in order: what a room's `dir()` lists."""
+    """The public names of a room in order, for its `dir()`."""
     return sorted(_known(room))
 
 
 def configured(room: str) -> list[str]:
-    """The classes of a room that hold a `Config`, in order: what a recipe puts together."""
+    """The classes of a room that hold a `Config`, in order: the components that a recipe combines."""
     return sorted(name for module in modules(room) for name in module.configured)
 
 
@@ -119,7 +119,7 @@ def _known(room: str) -> dict[str, str]:
 
 
 def _refuse_twice(room: str, found: list[tuple[str, str]]) -> None:
-    """Which one is meant would depend on the order of the files."""
+    """Raise ValueError for a name that is defined twice: its meaning would depend on the order of the files."""
     places: dict[str, str] = {}
     for name, place in found:
         if name in places:
@@ -137,7 +137,7 @@ def _looked_up(room: str, name: str, known: Mapping[str, str]) -> str:
 
 
 def _rooms_of(place: str) -> Iterator[tuple[str, Module]]:
-    """The rooms that hold a module: one for a file of strop, and for a third party's one for each entry point."""
+    """The rooms of a module: one for a file of strop, one per entry point for a third party's."""
     if place.startswith(OWN):
         room = place.removeprefix(OWN).partition(".")[0]
         yield from ((room, module) for module in _own_modules(room) if module.place == place)
@@ -156,7 +156,7 @@ def _own_modules(room: str) -> Iterator[Module]:
 def _module_of(entry: EntryPoint) -> Module:
     try:
         found = importlib.util.find_spec(entry.module)
-    except ImportError:  # the package that it should be in is not there either
+    except ImportError:  # its package is missing too
         found = None
     if found is None or found.origin is None:
         raise ImportError(f"the entry point {entry.name} of {entry.group} names {entry.module}, which is not there.")

@@ -1,4 +1,4 @@
-"""The public names of `strop` itself: what it gives, from where, and its rooms. Runs on disk use them too."""
+"""The public names of `strop` itself: where each is defined, and the rooms. Runs on disk use them too."""
 
 from __future__ import annotations
 

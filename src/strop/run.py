@@ -1,4 +1,4 @@
-"""`strop.train`, and the Run that it returns: a run directory as an object."""
+"""`strop.train`, and the Run that it returns."""
 
 from __future__ import annotations
 
@@ -65,19 +65,19 @@ class Run:
 
     @property
     def path(self) -> Path:
-        """The folder."""
+        """The folder of the run."""
         return self.directory.path
 
     @property
     def config(self) -> TrainConfig:
-        """The resolved config, rebuilt from the run's files where it was not given."""
+        """The resolved config, rebuilt from the run's files if it was not given."""
         if self._config is None:
             self._config = spec.from_files(self.path)
         return self._config
 
     @property
     def parts(self) -> Parts:
-        """Every part of the run, with the policy as the selected checkpoint has it."""
+        """Every part of the run, with the policy of the selected checkpoint."""
         if self._parts is None:
             self.config.set_up_torch()
             parts = self.config.build()
@@ -92,17 +92,17 @@ class Run:
         return self.parts.policy
 
     def actor(self) -> tuple[Policy, Codec, Sampling]:
-        """The policy of the selected checkpoint, its codec, and how it samples: what talking to it needs, and no
-        optimiser, memory or reward."""
-        of = spec.some_of(self.path, ("policy", "seed", "dtype", "threads", "sampling"))
+        """The policy of the selected checkpoint, its codec and its sampling: enough to generate text, without an
+        optimiser, memory or rewards."""
+        fields = spec.some_of(self.path, ("policy", "seed", "dtype", "threads", "sampling"))
         step, state = self.directory.load(self.selector)
-        torch.set_num_threads(of["threads"])
-        policy, codec = of["policy"].build(of["seed"], of["dtype"])
+        torch.set_num_threads(fields["threads"])
+        policy, codec = fields["policy"].build(fields["seed"], fields["dtype"])
         policy.load_state_dict(state["policy"])
-        return policy, codec, of["sampling"].at(step)
+        return policy, codec, fields["sampling"].at(step)
 
     def score(self, prompt: Prompt, texts: Sequence[str]) -> list[float]:
-        """What a trained reward model says of each text as a finished answer to the prompt."""
+        """The score of each text as a finished answer to the prompt, if the run trained a reward model."""
         policy, codec = self._reader = self._reader or self._read_only()
         task = Task("score", prompt)
         episodes = [written(task, text, codec, i, str(i), policy.context) for i, text in enumerate(texts)]
@@ -115,7 +115,7 @@ class Run:
             return text_scores(policy, add_last_value_slots(batch)).tolist()
 
     def _read_only(self) -> tuple[Policy, Codec]:
-        """The policy and its codec, loaded beside a run that may be training: its threads and recipe stay."""
+        """The policy and its codec, loaded without changing the threads and recipe of a run that may be training."""
         threads, recipe = torch.get_num_threads(), sys.modules.get(spec.RECIPE)
         policy, codec, _ = self.actor()
         torch.set_num_threads(threads)
@@ -134,7 +134,7 @@ class Run:
         return str(self.path) + ("" if self.selector == "latest" else f"@{self.selector}")
 
     def metrics(self) -> list[dict[str, float]]:
-        """One dict a step, in order; held-out scores stand at the steps where they were judged."""
+        """One dict per step, in order; held-out scores are in the dicts of the steps that were evaluated."""
         with self.directory.reader() as store:
             return store.metrics()
 
@@ -144,16 +144,16 @@ class Run:
             return store.episodes("train", step)
 
     def judged(self, step: int) -> list[Episode]:
-        """The held-out episodes of the judgement after `step` steps."""
+        """The episodes of the held-out evaluation after `step` steps."""
         with self.directory.reader() as store:
             return store.episodes("evaluate", step)
 
     def verdicts(self) -> list[Verdict]:
-        """Reward, and gold where there is one: the first judgement against the last. Empty with fewer than two."""
+        """The change of reward and gold from the first evaluation to the last. Empty with fewer than two."""
         return verdicts_of(self.directory)
 
     def evaluate(self) -> dict[str, float]:
-        """Judge the selected checkpoint on the held-out tasks again; nothing is written."""
+        """Evaluate the selected checkpoint on the held-out tasks; nothing is written."""
         if not self.config.held_out:
             raise ValueError(f"{self.path} has no held-out tasks to judge on.")
         self.directory.check()
@@ -163,7 +163,7 @@ class Run:
             return self.config.judge(parts, self.directory.checkpoint_step(self.selector))[1]
 
     def plot(self, file: Path | str) -> Path:
-        """Draw the learning curves into a picture."""
+        """Draw the learning curves into an image file."""
         from strop.reports.curves import draw
 
         return draw([self.directory], Path(file))
@@ -174,13 +174,13 @@ class TrainedScore:
     """`score(prompt, texts)` of the reward model that a run trained: what `rewards.Learned` takes.
 
     `run` is a run's folder or its name in ./runs, with @STEP or @best for one of its checkpoints. It is loaded at the
-    first call and read as it stands then.
+    first call; later changes of the run are not seen.
     """
 
     run: str
 
     def __call__(self, prompt: Prompt, texts: Sequence[str]) -> list[float]:
-        """One number a text."""
+        """One number per text."""
         directory, selector = parse_run(self.run)
         return _opened(directory.path.resolve(), selector).score(prompt, texts)
 
@@ -204,14 +204,14 @@ def train(
 ) -> Run:
     """Train, and keep everything in `directory` (default: runs/<date-time>).
 
-    With `resume` an existing run goes on to `config.steps`; fields that differ from its config are recorded as forks.
-    `keep_all` keeps every checkpoint, now and whenever the run goes on, instead of the last two and the best.
-    `progress` is what a person sees of it, on stderr (in a notebook: under the cell): True shows a line every few
-    seconds, False nothing.
-    `recipe` is the text of a recipe file, of which the run keeps a copy; `command` is what started it, for its
-    provenance. `announce` is told the plan before any step. A run that ends before its first checkpoint leaves nothing.
+    `resume` continues an existing run to `config.steps`; fields that differ from its config are recorded as forks.
+    `keep_all` keeps every checkpoint, now and after every resume, instead of the last two and the best.
+    `progress` is the output on stderr (in a notebook: under the cell): True prints a line every few seconds, False
+    nothing. `recipe` is the text of a recipe file, which is copied into the run; `command` is the command line, for the
+    provenance. `announce` is called with the plan before the first step. A run that ends before its first checkpoint
+    leaves nothing.
     Raises ValueError for a config or directory that cannot be used, NonFinite and Stopped for a run that was stopped;
-    whatever ends it, what was done is kept and can be resumed.
+    its checkpoints are kept, and it can be resumed.
     """
     _check_arguments(config, directory, resume)
     progress = Progress.of(progress)
@@ -266,11 +266,11 @@ def _check_arguments(config: object, directory: object, resume: object) -> None:
     if directory is not None and not isinstance(directory, str | Path):
         raise ValueError(f"directory={shown(directory)}: it is the folder of the run.")
     if resume and directory is None:
-        raise ValueError("resume=True: say which run goes on, directory='runs/mine'.")
+        raise ValueError("resume=True: say which run to resume, directory='runs/mine'.")
 
 
 def _config_of(given: object) -> str:
-    """How the TrainConfig is had that was most likely meant."""
+    """How to get the TrainConfig that was probably meant."""
     if callable(given):
         return "; a recipe is called: strop.train(recipe())"
     if not isinstance(given, str):
@@ -283,14 +283,14 @@ def _config_of(given: object) -> str:
 
 
 def _gap_tolerance(config: TrainConfig) -> GapTolerance:
-    """What the coarser of sampler and trainer explains."""
+    """The tolerance for the coarser number type of sampler and trainer."""
     found = (config.dtype, config.sampler.precision)
     coarse = next((kind for kind in ("int8", "bfloat16") if kind in found), "float32")
     return GapTolerance.of(coarse) if config.sampler.shares_weights else GapTolerance.of_engine(coarse)
 
 
 def _loop_or_fail(config: TrainConfig, recorder: RunRecorder) -> None:
-    """What ends the loop is written down and raised on."""
+    """Run the loop; record the error that ends it, and raise it again."""
     try:
         loop(config, recorder)
     except BaseException as error:

@@ -1,6 +1,6 @@
-"""Numbers that change with the step: for `Sampling.temperature`, `Sampling.epsilon` and what else takes a Schedule.
+"""Numbers that change with the step, for `Sampling.temperature`, `Sampling.epsilon` and other fields of type Schedule.
 
-They are frozen records without memory, so a run's config.json holds them and a resume finds the same number again.
+They are frozen records without state, so config.json holds them, and a resume gets the same numbers.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ def __dir__() -> list[str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Linear:
-    """A straight line from `start` at step 0 to `end` at step `steps`; then it stays.
+    """A straight line from `start` at step 0 to `end` at step `steps`, then constant.
 
     start  the number at step 0
     end    the number at step `steps`
-    steps  from start to end
+    steps  number of steps from start to end
     """
 
     start: float
@@ -43,11 +43,11 @@ class Linear:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exponential:
-    """`start` times `factor` to the power of the step, and never beyond `end`.
+    """`start * factor^step`, never beyond `end`.
 
     start   the number at step 0
-    end     where it stays
-    factor  from one step to the next; below 1 the number falls
+    end     the limit where it stays
+    factor  applied at each step; below 1 the number falls
     """
 
     start: float

@@ -1,4 +1,4 @@
-"""Random streams that depend only on their key, so that results do not depend on batching, order or a resume."""
+"""Random streams that depend only on their key, so that batching, order and resumes do not change results."""
 
 from __future__ import annotations
 

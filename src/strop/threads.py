@@ -1,4 +1,4 @@
-"""How many threads a run computes on, and who said so: the config, OMP_NUM_THREADS, or the processors it may use."""
+"""The number of threads of a run, from the config, OMP_NUM_THREADS, or the processors that it may use."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from pathlib import Path
 
 VARIABLE = "OMP_NUM_THREADS"
 MOST = 256
-"""What a run may take on any machine, so that one from a larger machine can go on. Far more end the process."""
+"""Threads allowed on any machine, so that a run from a larger one can be resumed. Far more crash the process."""
 CGROUPS, MEMBERSHIP = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 
 
 @dataclass(frozen=True, slots=True)
 class Threads:
-    """A number of threads, and where it comes from; nothing is said of one that the config names."""
+    """A number of threads, and where it comes from; the source is empty if the config sets it."""
 
     number: int
     source: str = ""
@@ -28,12 +28,12 @@ def threads_of(
     cgroups: Path = CGROUPS,
     membership: Path = MEMBERSHIP,
 ) -> Threads:
-    """What is asked for; else OMP_NUM_THREADS; else the processors that the system and its containers leave us."""
+    """The number in the config; else OMP_NUM_THREADS; else the processors that system and container allow."""
     if asked is not None:
         return Threads(_allowed("threads", asked))
-    told = environment.get(VARIABLE, "").strip()
-    if told:
-        return Threads(_allowed(VARIABLE, _outermost(told)), VARIABLE)
+    variable = environment.get(VARIABLE, "").strip()
+    if variable:
+        return Threads(_allowed(VARIABLE, _outermost(variable)), VARIABLE)
     cores, quota = num_cores(), container_quota(cgroups, membership)
     if quota is not None and quota < cores:
         return Threads(max(int(quota), 1), f"the container's quota of {quota:g} processors")
@@ -46,10 +46,10 @@ def num_cores() -> int:
 
 
 def container_quota(cgroups: Path = CGROUPS, membership: Path = MEMBERSHIP) -> float | None:
-    """The processor time that this process and its containers may take, in processors; None where it has no limit.
+    """The CPU quota of this process's control groups, in processors; None without a limit.
 
-    A control group is bound by those around it. In a container the group that the system names may not be visible: then
-    what stands at the top of the mounted tree is the container's own.
+    A control group is limited by its parents too. In a container the group that the system names may not be visible:
+    then the top of the mounted tree is the container's own group.
     """
     lines = membership.read_text(encoding="utf-8").splitlines() if membership.is_file() else []
     groups = {controllers: Path(path.lstrip("/")) for _, controllers, path in (line.split(":", 2) for line in lines)}
@@ -64,16 +64,16 @@ def _quota(group: Path) -> float | None:
     """The limit of one control group, of version 2 (cpu.max) or 1 (cpu.cfs_quota_us and cpu.cfs_period_us)."""
     files = [file for file in ("cpu.max", "cpu.cfs_quota_us", "cpu.cfs_period_us") if (group / file).is_file()]
     words = [word for file in files for word in (group / file).read_text(encoding="utf-8").split()]
-    if len(words) != 2 or not all(map(str.isdecimal, words)):  # "max" and "-1" are no limit
+    if len(words) != 2 or not all(map(str.isdecimal, words)):  # "max" and "-1" mean no limit
         return None
     return int(words[0]) / int(words[1])
 
 
-def _outermost(told: str) -> int:
-    """OpenMP's list names a number for each level of nesting; a run has one."""
-    first = told.split(",")[0].strip()
+def _outermost(text: str) -> int:
+    """The first number of OpenMP's list, which has one for each level of nesting; a run has one level."""
+    first = text.split(",")[0].strip()
     if not first.isdecimal() or int(first) < 1:
-        raise ValueError(f"{VARIABLE}={told!r}: it is a whole number, at least 1. Correct or unset it, or set threads.")
+        raise ValueError(f"{VARIABLE}={text!r}: it is a whole number, at least 1. Correct or unset it, or set threads.")
     return int(first)
 
 

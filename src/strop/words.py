@@ -1,4 +1,4 @@
-"""Words that fit their number, and the line of a long text that says most."""
+"""Helpers for messages: plurals, and the last line of a traceback."""
 
 from __future__ import annotations
 
@@ -9,6 +9,6 @@ def plural(number: int, noun: str, many: str = "") -> str:
 
 
 def last_line(reason: str) -> str:
-    """Of a traceback, the line that names the error."""
+    """The last line of a traceback, which names the error."""
     lines = reason.strip().splitlines()
     return lines[-1].strip().rstrip(".") if lines else "no reason given"

@@ -41,7 +41,7 @@ def config(**changes) -> strop.TrainConfig:
         ),
     ],
 )
-def test_contradictions_are_refused_in_words(changes, words):
+def test_contradictions_are_refused(changes, words):
     with pytest.raises(ValueError, match=words):
         config(**changes).resolve()
 
@@ -49,7 +49,7 @@ def test_contradictions_are_refused_in_words(changes, words):
 @pytest.mark.parametrize(("n_step", "turns", "max_tokens", "needed"), [
     (3, 1, 1, 3), (3, 2, 1, 3), (3, 1, 2, 2), (5, 2, 2, 3), (3, 3, 1, None), (3, 1, 3, None), (4, 2, 2, None),
 ])  # fmt: skip
-def test_steps_that_a_memory_never_shows_are_refused(n_step, turns, max_tokens, needed):
+def test_an_n_step_longer_than_the_memorys_picks_is_refused(n_step, turns, max_tokens, needed):
     one = config(
         algorithm=strop.algorithms.DQN.Config(n_step=n_step),
         memory=strop.memory.Replay.Config(n_step=turns),

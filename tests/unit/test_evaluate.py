@@ -1,4 +1,4 @@
-"""Intervals over prompts: which method answers for which scores, with numbers that can be checked by hand."""
+"""Intervals over prompts: which method is used for which scores, with numbers that can be checked by hand."""
 
 import math
 
@@ -31,7 +31,7 @@ def test_all_right_is_not_certain():
     assert str(interval([0.0] * 8)) == "0.000 [0.000, 0.359]"
 
 
-def test_equal_scores_that_are_not_right_or_wrong_tell_no_interval():
+def test_equal_scores_other_than_0_and_1_have_no_interval():
     found = interval([1.5] * 12)
     assert found.mean == 1.5
     assert np.isnan(limits(found)).all()
@@ -40,7 +40,7 @@ def test_equal_scores_that_are_not_right_or_wrong_tell_no_interval():
     assert interval([1e300] * 3).reason == "all 3 scores are equal"
 
 
-def test_a_single_score_tells_no_interval():
+def test_a_single_score_has_no_interval():
     assert str(interval([0.5])) == "0.500 (no interval: a single score)"
     assert interval([1.0]).reason == "a single score"
 

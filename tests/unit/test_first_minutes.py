@@ -1,4 +1,4 @@
-"""What is typed first in Python: a name and the tab key, a run by its name, a training without output."""
+"""First steps in Python: tab completion, a run by its name, training without output."""
 
 import subprocess
 import sys
@@ -60,7 +60,7 @@ def test_load_finds_a_run_by_folder_name_and_checkpoint(tmp_path, monkeypatch):
     [
         ("fisrt", "In runs there is: first"),
         ("first@7", "there is no checkpoint 7; there are 0, 2"),
-        ("first@newest", "after @ stands a step"),
+        ("first@newest", "after @ give a step"),
         ("runs", "no run there"),
         ("", "no run there"),
     ],

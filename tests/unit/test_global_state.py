@@ -1,4 +1,4 @@
-"""What a training sets for the whole process is afterwards as it was, whether it returns or raises."""
+"""Training restores the process-wide settings that it changes, whether it returns or raises."""
 
 import random
 import signal

@@ -22,7 +22,7 @@ def config(reward, words=("a", "b")) -> strop.TrainConfig:
     )
 
 
-def test_a_run_that_took_the_place_of_another_is_left_alone(tmp_path):
+def test_a_run_that_replaced_another_is_not_deleted(tmp_path):
     def taken(task, episode):
         if not (tmp_path / "moved").exists():
             (tmp_path / "run").rename(tmp_path / "moved")
@@ -43,7 +43,7 @@ def test_a_run_without_a_checkpoint_leaves_nothing(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_what_failed_is_not_kept_in_a_run_that_is_gone(tmp_path):
+def test_no_failure_is_written_to_a_deleted_run(tmp_path):
     with pytest.raises(WriteFailed, match="No such file or directory"):
         keep_failure(tmp_path / "gone", 1, NonFinite("the loss", {"loss": torch.tensor([1.0])}))
     assert not list(tmp_path.iterdir())

@@ -60,7 +60,7 @@ def test_replay_draws_every_turn_equally_often_and_cuts_windows_at_the_end() -> 
     assert all(abs(n - 1000) < 5 * 30 for n in seen.values())  # 5 standard deviations of a binomial(6000, 1/6)
 
 
-def test_replay_waits_for_its_warm_up_and_draws_as_often_as_told() -> None:
+def test_replay_waits_for_its_warm_up_and_makes_num_draws_draws() -> None:
     memory = Replay.Config(warmup=4, num_draws=3).build()
     memory.add(walks(1))
     assert list(memory.draws(np.random.default_rng(0))) == []
@@ -69,7 +69,7 @@ def test_replay_waits_for_its_warm_up_and_draws_as_often_as_told() -> None:
 
 
 @pytest.mark.parametrize("kind", [Replay, Prioritised])
-def test_per_turn_draws_so_often_for_each_turn_that_the_step_added(kind: type[Replay | Prioritised]) -> None:
+def test_per_turn_makes_num_draws_for_each_new_turn(kind: type[Replay | Prioritised]) -> None:
     memory = kind.Config(num_draws=2, per_turn=True, size=1, warmup=4).build()
     memory.add(walks(1))
     assert list(memory.draws(np.random.default_rng(0))) == []
@@ -84,7 +84,7 @@ def test_per_turn_draws_so_often_for_each_turn_that_the_step_added(kind: type[Re
     assert list(again.draws(np.random.default_rng(0))) == []
 
 
-def test_a_warm_up_that_is_just_reached_is_over() -> None:
+def test_draws_begin_exactly_at_the_warm_up() -> None:
     memory = Replay.Config(warmup=3, size=5).build()
     memory.add(walks(1, 2))
     assert list(memory.draws(np.random.default_rng(0))) == []
@@ -110,7 +110,7 @@ def test_replay_holds_no_episode_without_a_turn() -> None:
     assert memory.held() == ["e0"]
 
 
-def test_dataset_knows_what_it_has_and_leaves_out_what_has_no_turn() -> None:
+def test_dataset_ignores_known_episodes_and_those_without_turns() -> None:
     memory = Dataset.Config(size=3, num_draws=2).build()
     for _ in range(2):  # the second time nothing is new
         memory.add([*(replace(one, group=i) for i, one in enumerate(walks(3))), episode(id="empty", group=7)])

@@ -1,4 +1,4 @@
-"""Whatever an environment makes, returns, raises or waits for FAILS its episode in words; the others go on."""
+"""An environment that raises, hangs or returns nonsense FAILS only its own episode, with the reason."""
 
 import sys
 import threading
@@ -103,7 +103,7 @@ def test_whatever_an_environment_raises_fails_its_episode_at_once(kind, method):
         (type("Odd", (Plain,), {"__init__": lambda self: None}), "takes 1 positional argument but 3 were given"),
     ],
 )
-def test_an_environment_that_is_none_fails_its_episode(odd, words):
+def test_an_object_that_is_no_environment_fails_its_episode(odd, words):
     assert words in error(odd)
 
 
@@ -136,7 +136,7 @@ def closing(close):
 
 
 @pytest.mark.parametrize("raises", [lambda: 1 / 0, sys.exit])
-def test_a_close_that_raises_is_an_event_and_no_end(raises):
+def test_a_close_that_raises_is_an_event_and_does_not_fail_the_episode(raises):
     held, closed = closing(raises)
     first, second = run(held)
     assert sorted(closed) == ["1", "2"]
@@ -159,7 +159,7 @@ def test_a_close_that_hangs_ends_with_its_time():
     assert (first.end, second.error) == (End.TERMINATED, "")
 
 
-def test_what_failed_is_closed_and_keeps_its_reason():
+def test_a_failed_episode_is_closed_and_keeps_its_reason():
     held, closed = closing(lambda: 1 / 0)
     held.step = lambda self, text: {}["key"]
     first, _ = run(held)

@@ -1,4 +1,4 @@
-"""Whatever a reward returns, raises or waits for is its episode's; the others are scored as if nothing were."""
+"""A reward that fails or hangs leaves only its own episodes Unscored; the others are scored as usual."""
 
 import contextvars
 import decimal
@@ -98,14 +98,14 @@ def one_by_one(task, episode):
         (lambda task, episode: sys.exit("no key"), "SystemExit: no key"),
     ],
 )
-def test_what_is_no_number_is_unscored_with_its_reason(odd, words):
+def test_a_result_that_is_no_number_is_unscored_with_a_reason(odd, words):
     import re
 
     assert re.search(words, reason(odd))
 
 
 @pytest.mark.parametrize("kind", [KeyboardInterrupt, GeneratorExit, type("Mine", (BaseException,), {})])
-def test_whatever_a_reward_raises_is_its_episodes(kind):
+def test_an_exception_leaves_only_its_own_episodes_unscored(kind):
     def raises(task, episode):
         raise kind("enough")
 
@@ -228,7 +228,7 @@ def test_a_reward_computes_as_it_would_here():
     assert len(opened) == 1
 
 
-def test_a_reward_that_needs_the_main_thread_is_told_so():
+def test_a_reward_that_needs_the_main_thread_gets_an_explanation():
     def alarm(task, episode):
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         return 1.0

@@ -84,7 +84,7 @@ def test_every_kind_of_number_is_a_float(given, value):
     assert (strop.Step("hi", given).reward, type(strop.Step("hi", given).reward)) == (value, float)
 
 
-def test_what_is_not_a_number_by_name_is_nan():
+def test_decimal_nans_are_nan():
     assert isnan(as_number(Decimal("NaN")))
     assert isnan(as_number(Decimal("sNaN")))
 
@@ -116,7 +116,7 @@ def test_a_distribution_of_other_types_is_refused(fields, words):
         strop.Sampling(**fields)
 
 
-def test_what_cannot_be_shown_is_refused_all_the_same():
+def test_a_value_without_a_repr_is_refused_too():
     class Shy:
         def __repr__(self):
             raise RuntimeError("no")

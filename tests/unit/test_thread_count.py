@@ -1,4 +1,4 @@
-"""The number of threads obeys who may say it: the config, OMP_NUM_THREADS, the container's quota, the cores."""
+"""The number of threads comes from the config, OMP_NUM_THREADS, the container's quota or the cores, in this order."""
 
 from pathlib import Path
 
@@ -23,7 +23,7 @@ def machine(tmp_path, monkeypatch):
     return write
 
 
-def test_what_the_config_says_comes_first(machine):
+def test_the_config_comes_first(machine):
     found = threads_of(3, {"OMP_NUM_THREADS": "2"}, **machine("0::/\n", {"cpu.max": "100000 100000\n"}))
     assert (found.number, found.source) == (3, "")
 
@@ -42,7 +42,7 @@ def test_an_omp_num_threads_that_is_no_number_is_refused_by_its_name(machine, to
 
 
 @pytest.mark.parametrize("told", ["", "  "])
-def test_an_empty_omp_num_threads_says_nothing(machine, told):
+def test_an_empty_omp_num_threads_is_ignored(machine, told):
     found = threads_of(None, {"OMP_NUM_THREADS": told}, **machine("0::/\n", {}))
     assert (found.number, found.source) == (8, "every core that this process may use")
 
@@ -68,7 +68,7 @@ def test_the_quota_of_a_container_is_read(machine, groups, files, quota):
 
 
 @pytest.mark.parametrize(("quota", "number"), [("200000", 2), ("250000", 2), ("50000", 1), ("800000", 8)])
-def test_no_more_threads_than_the_quota_pays_for(machine, quota, number):
+def test_threads_are_limited_by_the_quota(machine, quota, number):
     found = threads_of(None, {}, **machine("0::/\n", {"cpu.max": f"{quota} 100000\n"}))
     assert found.number == number
     assert ("quota" in found.source) == (number < 8)
@@ -78,7 +78,7 @@ def test_a_machine_without_control_groups_gives_its_cores(machine, tmp_path):
     assert container_quota(tmp_path / "nowhere", tmp_path / "none") is None
 
 
-def test_so_many_threads_that_the_process_would_end_are_refused(machine, monkeypatch):
+def test_too_many_threads_are_refused(machine, monkeypatch):
     monkeypatch.setattr("os.cpu_count", lambda: 8)
     assert threads_of(256).number == 256
     with pytest.raises(ValueError, match=r"^threads=257: a run takes at most 256 .* may use 8 cores"):

@@ -1,16 +1,16 @@
-"""Episodes that were played before: what off-policy methods and SFT learn from without acting.
+"""Played episodes as data: off-policy methods and SFT learn from them without sampling.
 
-A line of a JSON Lines file is a task and what was played of it:
+A line of a JSON Lines file is a task with the turns that were played:
 
     {"prompt": "guess", "played": [{"text": "bee", "reply": "before"}, {"text": "ant", "reward": 1}]}
     {"prompt": "guess", "played": [{"text": "bee", "reply": "before"}], "end": "truncated"}
 
-A turn holds what was said (`text`), what it paid (`reward`; 0 where it is left out) and what the environment answered
-(`reply`, a text or messages). The last turn of a truncated episode has a reply too: there a value is bootstrapped.
-`end` is "terminated" where it is left out. Other fields are the task's, as in `data.tasks`.
+A turn holds the policy's `text`, its `reward` (default 0) and the environment's `reply` (a text or messages). The last
+turn of a truncated episode has a reply too, from which a value is bootstrapped. `end` defaults to "terminated". Other
+fields belong to the task, as in `data.tasks`.
 
-Where a run's folder is given instead, `played` is a record of token ids and log-probs: nothing that a policy sampled is
-ever encoded again.
+If the data is a run's folder, `played` holds token ids and log-probs instead: sampled tokens are never re-encoded from
+their text.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from strop.types import Codec, Completion, End, Episode, Part, Prompt, Source, T
 
 PLAYED = "played"
 EPISODES = "played episodes"
-"""What an algorithm reads that learns from them."""
+"""This kind of data, as `TrainConfig.reads` names it."""
 TURN_FIELDS = {"text", "reward", "reply"}
 
 
@@ -33,7 +33,7 @@ def is_played(task: Task) -> bool:
 
 
 def played(tasks: Sequence[Task], codec: Codec, context: int | None = None) -> list[Episode]:
-    """The episode of every task; each transcript is a group of its own, and a run's episodes keep their groups."""
+    """The episode of every task. Each transcript is its own group; a run's episodes keep their groups."""
     for task in tasks:
         if not is_played(task):
             raise ValueError(f'task {task.id} has no "{PLAYED}", which the others have: leave it out.')
@@ -41,7 +41,7 @@ def played(tasks: Sequence[Task], codec: Codec, context: int | None = None) -> l
 
 
 def played_episode(task: Task, codec: Codec, group: int, context: int | None = None) -> Episode:
-    """The episode that a task holds. Nothing is ever cut to fit."""
+    """The episode that a task holds. Raises ValueError if it exceeds the context: nothing is cut."""
     try:
         check(task)
         held = task.data[PLAYED]
@@ -58,7 +58,7 @@ def played_episode(task: Task, codec: Codec, group: int, context: int | None = N
 
 
 def check(task: Task) -> None:
-    """Raise ValueError for a task whose transcript cannot be read. One that was not played is fine."""
+    """Raise ValueError for a task whose transcript cannot be read. A task without one is fine."""
     held = task.data.get(PLAYED, {})
     if isinstance(held, Mapping):
         return  # a run's own record
@@ -82,7 +82,7 @@ def _check_turn(turn: Any, where: str, may_end: bool) -> None:
     if isinstance(reward, bool) or not isinstance(reward, int | float) or not math.isfinite(reward):
         raise ValueError(f'{where}: "reward" is a finite number, not {reward!r}')
     if "reply" not in turn and not may_end:
-        raise ValueError(f'{where} has no "reply", and the episode goes on behind it: what did the environment answer?')
+        raise ValueError(f'{where} has no "reply", but the episode continues after it: give one.')
     if not isinstance(turn.get("reply", ""), str | list):
         raise ValueError(f'{where}: "reply" is a text, or a list of messages')
 
@@ -90,10 +90,10 @@ def _check_turn(turn: Any, where: str, may_end: bool) -> None:
 def _from_texts(task: Task, codec: Codec, group: int) -> Episode:
     prompt, turns = codec.start(task.prompt), []
     ending = () if codec.end is None else (codec.end,)
-    for said in task.data[PLAYED]:
-        completion = Completion(codec.encode(said["text"]) + ending, None, "stop" if ending else "length")
-        turns.append(Turn(prompt, completion, said["text"], float(said.get("reward", 0.0))))
-        reply: Prompt = said.get("reply", "")
+    for record in task.data[PLAYED]:
+        completion = Completion(codec.encode(record["text"]) + ending, None, "stop" if ending else "length")
+        turns.append(Turn(prompt, completion, record["text"], float(record.get("reward", 0.0))))
+        reply: Prompt = record.get("reply", "")
         prompt = codec.extend(prompt, completion.tokens, reply)
     end = End(task.data.get("end", "terminated"))
     final: Tokens = prompt if end is End.TRUNCATED else ()
@@ -104,7 +104,7 @@ def _from_texts(task: Task, codec: Codec, group: int) -> Episode:
 
 
 def as_task(episode: Episode) -> Task:
-    """A scored episode as a task that holds it, in JSON and to the bit. Its id is the episode's."""
+    """A scored episode as a task that holds it exactly, in JSON. Its id is the episode's."""
     turns = [
         {
             "prompt": list(turn.prompt),
@@ -161,10 +161,10 @@ def _floats(numbers: Sequence[float] | None) -> tuple[float, ...] | None:
 
 
 def _check_vocabulary(turn: Turn, codec: Codec) -> None:
-    """Ids mean words only in the vocabulary that they were written in."""
+    """Raise ValueError if the tokens do not decode to the turn's text: they belong to another vocabulary."""
     try:
         text = codec.decode(turn.completion.tokens)
     except IndexError:
         text = ""
     if text != turn.text:
-        raise ValueError(f"its tokens say {text!r} to this policy, and said {turn.text!r}: another vocabulary.")
+        raise ValueError(f"its tokens decode to {text!r} for this policy, not to {turn.text!r}: another vocabulary.")

@@ -1,11 +1,11 @@
-"""Preferences of people: pairs of answers, single answers with a label, or labelled steps, from a JSON Lines file.
+"""Preference data from a JSON Lines file: pairs of answers, single answers with a label, or labelled steps.
 
     {"prompt": "Name a fruit.", "chosen": "An apple.", "rejected": "A chair."}
     {"prompt": "Name a fruit.", "completion": "A pear.", "label": true}
     {"prompt": "What is 2 + 3 - 1?", "steps": ["2 + 3 is 5.", " 5 - 1 is 3."], "labels": [true, false]}
 
-Answers are texts, or lists that hold one message of the assistant. Every line is a task whose `data` holds the answers;
-its episodes are one group, and their part "preference" is 1 for the better answer and 0 for the other. Steps are one
+Answers are texts, or lists with one message of the assistant. Every line is a task whose `data` holds the answers; its
+episodes are one group, and their part "preference" is 1 for the better answer and 0 for the other. Steps form one
 answer, whose part "steps" is 1 at the last token of a good step and -1 at that of a bad one.
 """
 
@@ -25,12 +25,12 @@ FIELDS = ("chosen", "rejected", "completion", "label")
 
 
 def preferences_from_jsonl(path: str | Path) -> list[Task]:
-    """One task a line, each with a pair or a labelled answer; the line of a mistake is named."""
+    """One task per line, with a pair, a labelled answer or labelled steps. Errors name the line."""
     return from_jsonl(path, check=check)
 
 
 def preferences(tasks: Sequence[Task], codec: Codec, context: int | None = None) -> list[Episode]:
-    """The finished episodes of every task: both answers of a pair, or the labelled one."""
+    """The episodes of every task: both answers of a pair, or the labelled one."""
     episodes = []
     for group, task in enumerate(tasks):
         try:
@@ -64,7 +64,7 @@ def check(task: Task) -> None:
 
 
 def _with_steps(task: Task, codec: Codec, group: int, context: int | None) -> Episode:
-    """One answer of all steps, each encoded by itself so that its last token is known."""
+    """One answer made of all steps. Each is encoded separately, so that its last token is known."""
     steps = [codec.encode(step) for step in task.data["steps"]]
     if not all(steps):
         raise ValueError(f"task {task.id}: a step has no token, so nothing can carry its label.")
@@ -97,7 +97,7 @@ def answers(task: Task) -> dict[str, tuple[str, bool]]:
 
 
 def _text(answer: Any, field: str) -> str:
-    """A text, or the content of the one message that a list holds."""
+    """The text of an answer, given as a text or as a list of one message."""
     if isinstance(answer, list) and len(answer) == 1 and isinstance(answer[0], dict):
         message = answer[0]
         answer = message.get("content") if message.get("role") == "assistant" else None

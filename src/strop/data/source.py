@@ -1,4 +1,4 @@
-"""Where the tasks of a step come from."""
+"""The source of each step's tasks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tasks from a file, and a split that holds whole problems out."""
+"""Tasks from a file, and a train/test split by problem."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ ROLES = ("system", "user", "assistant")
 
 
 def from_jsonl(path: str | Path, check: Callable[[Task], object] | None = None) -> list[Task]:
-    """One task a line of a JSON Lines file.
+    """One task per line of a JSON Lines file.
 
         {"prompt": "What is 3 + 5?", "answer": "8", "difficulty": 1}
 
     `prompt` is a text, or a list of messages that may also be called `messages`. `id` defaults to the line's number,
     `answer` to nothing. Every other field becomes `Task.data`. Empty lines are skipped.
-    What `check` raises as a ValueError is told with its line.
+    A ValueError raised by `check` is reported with its line.
     """
     path = Path(path)
     tasks: dict[str, Task] = {}
@@ -46,9 +46,9 @@ def from_jsonl(path: str | Path, check: Callable[[Task], object] | None = None) 
 def train_test_split(
     tasks: Sequence[Task], fraction: float, seed: int = 0, problem: Callable[[Task], str] | None = None
 ) -> tuple[list[Task], list[Task]]:
-    """`(training, held out)`, where `fraction` of the problems is held out, with all the tasks that pose them.
+    """`(training, held out)`, where `fraction` of the problems is held out, with all their tasks.
 
-    Tasks pose the same problem when `problem(task)` is equal: by default `task.data["problem"]` (3 + 5 and 5 + 3 may
+    Tasks have the same problem if `problem(task)` is equal: by default `task.data["problem"]` (3 + 5 and 5 + 3 may
     both say "3+5" there), else the prompt's text without regard to case and spacing. Order is kept.
     """
     key = problem or same_problem
@@ -65,11 +65,11 @@ def train_test_split(
 
 
 def same_problem(task: Task) -> str:
-    """What two tasks share if one must not be trained on while the other is held out."""
+    """The default key of a task's problem: tasks with equal keys are never split."""
     if "problem" in task.data:
         return str(task.data["problem"])
-    said = task.prompt if isinstance(task.prompt, str) else " ".join(message["content"] for message in task.prompt)
-    return " ".join(said.casefold().split())
+    text = task.prompt if isinstance(task.prompt, str) else " ".join(message["content"] for message in task.prompt)
+    return " ".join(text.casefold().split())
 
 
 def _record(line: bytes) -> dict[str, Any]:
@@ -99,7 +99,7 @@ def _task(record: dict[str, Any], default_id: str) -> Task:
 
 
 def _text(value: object, field: str) -> str:
-    """Ids and answers are texts; a plain number is taken as it is written."""
+    """An id or answer as text; a number is converted."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise ValueError(f'"{field}" is a text or a number, not {json.dumps(value)}')
     return str(value)

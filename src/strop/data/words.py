@@ -1,4 +1,4 @@
-"""Everyday nouns, written for strop: concrete, countable, without feeling, so that none is a happy word by itself."""
+"""Everyday nouns, written for strop: concrete, countable, neutral, so that none of them scores as a happy word."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def nouns() -> tuple[str, ...]:
 
 
 def split_words(words: Sequence[str], num_held_out: int, seed: int = 0) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """`(training, held out)`: no word is in both, and nothing but the words and the seed decides which."""
+    """`(training, held out)`: no word is in both; the split depends only on the words and the seed."""
     if not 0 < num_held_out < len(words):
         raise ValueError(f"num_held_out={num_held_out}: hold out 1 to {len(words) - 1} of {len(words)} words.")
     shuffled = _shuffled(sorted(words), stream(seed, "words/split"))

@@ -1,4 +1,4 @@
-"""Texts that people or other models wrote, as episodes: what methods that sample nothing learn from."""
+"""Given texts as episodes: training data for methods that do not sample."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from strop.types import Codec, Completion, End, Episode, Part, Source, Task, Tok
 
 
 def demonstrations(tasks: Sequence[Task], codec: Codec, context: int | None = None) -> list[Episode]:
-    """One episode for each task: its answer's tokens and the end token as actions, or what was played of it."""
+    """One episode per task: the tokens of its answer and the end token as actions, or its played episode."""
     for task in tasks:
         if not task.answer and not is_played(task):
             raise ValueError(f"task {task.id} has no answer: learning from demonstrations needs one in every task.")
@@ -32,9 +32,9 @@ def written(
     steps: Sequence[Tokens] = (),
     preference: float | None = None,
 ) -> Episode:
-    """A finished episode of one turn: the text's tokens and the end token as actions. Nothing is ever cut to fit.
+    """A finished episode of one turn: the text's tokens and the end token as actions.
 
-    `steps` are the text's tokens where they are known already.
+    `steps` are the text's tokens if they are already known. Raises ValueError if it exceeds `context`: nothing is cut.
     """
     prompt = codec.start(task.prompt)
     tokens = tuple(chain.from_iterable(steps)) or codec.encode(text)

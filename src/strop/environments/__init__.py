@@ -1,4 +1,4 @@
-"""Environments speak text, and one object plays one episode: `environment(task, rng)`. One file each."""
+"""Environments: they exchange text, and `environment(task, rng)` makes one object per episode. One file each."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Walk a corridor of rooms with "left" and "right"; the last room pays 1. Time runs out, the corridor does not.
+"""Walk a corridor of rooms with "left" and "right"; the last room pays 1, and a time limit truncates the episode.
 
-The text names the room and nothing else, so a table over it is a Markov chain whose values are known exactly, and a
-time-out mistaken for an end shows at once.
+The text names the room and nothing else, so this is a Markov chain with known exact values: treating a truncation as a
+termination gives visibly wrong ones.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Corridor:
-    """`task.data`: `room` to start in, `length` (rooms 0 to length - 1), `turns` before the time is up."""
+    """`task.data`: `room` to start in, `length` (rooms 0 to length - 1), `turns` until it is truncated."""
 
     def __init__(self, task: Task, rng: np.random.Generator) -> None:
         self._room: int = task.data["room"]
@@ -35,7 +35,7 @@ class Corridor:
         return Step(f"room{self._room}", end=End.TRUNCATED if self._turns_left <= 0 else None)
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Nothing to free."""
 
 
 def examples() -> list[tuple[Task, list[str], float]]:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 class GuessWord:
     """`task.answer` is the word, `task.data["words"]` the list in order, `task.data["turns"]` the budget.
 
-    Reward 1 for the word, which terminates the game; the budget truncates it. A guess that is no word of the list is
+    Reward 1 for the word, which terminates the game; the budget truncates it. A guess that is not in the list is
     answered with "unknown" and costs a turn.
     """
 
@@ -25,11 +25,11 @@ class GuessWord:
             raise ValueError(f"task {task.id}: the answer {task.answer!r} is not in its list of words.")
 
     def start(self) -> Prompt:
-        """The task's prompt: it must not tell the word."""
+        """The task's prompt, which must not reveal the word."""
         return self._task.prompt
 
     def step(self, text: str) -> Step:
-        """Where the hidden word stands, as seen from the guess."""
+        """Whether the hidden word comes before or after the guess."""
         self._turns_left -= 1
         guess = text.strip()
         if guess == self._task.answer:
@@ -41,7 +41,7 @@ class GuessWord:
         return Step("before" if is_before else "after", end=end)
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Nothing to free."""
 
 
 def examples() -> list[tuple[Task, list[str], float]]:

@@ -1,4 +1,4 @@
-"""Gymnasium's environments as strop's, and strop's as Gymnasium's. Texts stand between them."""
+"""Gymnasium environments in strop, and strop environments in Gymnasium. Observations and actions are texts."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ ToText: TypeAlias = "Callable[[Any], Prompt]"
 ToAction: TypeAlias = "Callable[[str], Any]"
 SEEDS = 2**31
 LONGEST = 4096
-"""Characters of a text that `as_gymnasium`'s spaces promise; Gymnasium holds nobody to it unless asked."""
+"""Longest text that the spaces of `as_gymnasium` declare; Gymnasium does not enforce it by default."""
 
 
 def numbers_as_json(observation: Any) -> str:
-    """An observation as JSON: an array's numbers in a list, which `VectorCodec` reads; a state's number alone."""
+    """An observation as JSON: an array as a list of numbers, which `VectorCodec` reads; a discrete one as a number."""
     array = np.asarray(observation)
     return json.dumps((array.ravel() if array.ndim else array).tolist())
 
@@ -37,14 +37,14 @@ def action_from_json(text: str) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class FromGymnasium:
-    """An environment of Gymnasium, called as environment(task, rng): a record, so that a run can write it down."""
+    """A Gymnasium environment, called as environment(task, rng): a record, so that a run's config can hold it."""
 
     make: str | Callable[[], Any]
     to_text: ToText = numbers_as_json
     to_action: ToAction = action_from_json
 
     def __call__(self, task: Task, rng: np.random.Generator) -> Env:
-        """One episode; the seed of its reset comes from `rng`, and `task.data["options"]` are the options of it."""
+        """One episode. The seed of `reset` comes from `rng`, its options from `task.data["options"]`."""
         env = _require_gymnasium(self.make).make(self.make) if isinstance(self.make, str) else self.make()
         return _Episode(env, self.to_text, self.to_action, int(rng.integers(SEEDS)), task.data.get("options"))
 
@@ -52,11 +52,11 @@ class FromGymnasium:
 def from_gymnasium(
     make: str | Callable[[], Any], to_text: ToText = numbers_as_json, to_action: ToAction = action_from_json
 ) -> Environment:
-    """An environment of Gymnasium by its id, or by a function that makes it.
+    """A Gymnasium environment, from its id or from a function that makes it.
 
-    `to_text` writes an observation for the policy, `to_action` reads the policy's text: JSON both, where they are left
-    out. "terminated" is End.TERMINATED. "truncated" is End.TRUNCATED, whose text is the last observation: there a value
-    is read. A text that `to_action` cannot read raises, and the rollout keeps that as a FAILED episode.
+    `to_text` turns an observation into the prompt, `to_action` the policy's text into an action; both use JSON by
+    default. "terminated" becomes End.TERMINATED. "truncated" becomes End.TRUNCATED, whose text is the last observation,
+    where a value is bootstrapped. If `to_action` raises, the episode is FAILED.
     """
     if isinstance(make, str):
         _require_gymnasium(make)
@@ -79,23 +79,23 @@ class _Episode:
         return self.to_text(observation)
 
     def step(self, text: str) -> Step:
-        """The next observation; at the end of both kinds at once, nothing follows."""
+        """The next observation; if both terminated and truncated, the episode is TERMINATED."""
         observation, reward, terminated, truncated, _ = self.env.step(self.to_action(text))
         end = End.TERMINATED if terminated else End.TRUNCATED if truncated else None
         return Step(self.to_text(observation), float(reward), end)
 
     def close(self) -> None:
-        """Close it."""
+        """Close the Gymnasium environment."""
         self.env.close()
 
 
-# ---------------------------------------------------------------- the other way
+# ---------------------------------------------------------------- strop in Gymnasium
 
 
 class _TextGame:
     """Plays tasks through Gymnasium's `reset` and `step`; observations and actions are texts.
 
-    A FAILED step is truncated, because its end is no fact of the task; what the environment raises is raised.
+    A FAILED step counts as truncated, because the task itself did not end. Exceptions of the environment propagate.
     """
 
     def __init__(self, environment: Environment, tasks: Sequence[Task]) -> None:
@@ -106,7 +106,7 @@ class _TextGame:
         self.played: Env | None = None
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
-        """A task drawn anew; `options["task"]` is the id of the one that is wanted."""
+        """Start a random task, or the one whose id is `options["task"]`."""
         if seed is not None:
             self.rng = np.random.default_rng(seed)
         self.close()
@@ -132,11 +132,11 @@ class _TextGame:
 
 
 def as_gymnasium(environment: Environment, tasks: Sequence[Task]) -> gymnasium.Env[str, str]:
-    """A Gymnasium environment that plays these tasks in texts; Gymnasium's wrappers make vectors of them."""
+    """A Gymnasium environment that plays these tasks as text; Gymnasium's wrappers can turn texts into vectors."""
     package = _require_gymnasium("strop.environments.as_gymnasium")
 
     class TextEnv(_TextGame, package.Env):  # type: ignore[misc, name-defined]
-        """A _TextGame that Gymnasium takes for its own: it can be made only where Gymnasium is installed."""
+        """A _TextGame that is a gymnasium.Env, defined here because Gymnasium may not be installed."""
 
         observation_space = package.spaces.Text(LONGEST, min_length=0, charset=string.printable)
         action_space = package.spaces.Text(LONGEST, min_length=0, charset=string.printable)
@@ -146,7 +146,7 @@ def as_gymnasium(environment: Environment, tasks: Sequence[Task]) -> gymnasium.E
 
 
 def _require_gymnasium(what: str) -> Any:
-    """The package, or one line that says how to get it."""
+    """The gymnasium package, or an ImportError that says how to install it."""
     try:
         return importlib.import_module("gymnasium")
     except ImportError as error:
@@ -154,5 +154,5 @@ def _require_gymnasium(what: str) -> Any:
 
 
 def _plain(prompt: Prompt) -> str:
-    """One text; the messages of a chat below each other."""
+    """The prompt as one text, with one line per message of a chat."""
     return prompt if isinstance(prompt, str) else "\n".join(message["content"] for message in prompt)

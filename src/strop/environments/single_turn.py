@@ -1,4 +1,4 @@
-"""The task's prompt, one answer, the end: what most language-model tasks are."""
+"""One prompt and one answer: the environment of most language-model tasks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class SingleTurn:
-    """Gives no reward of its own: rewards judge the episode."""
+    """It gives no reward itself: the run's rewards score the episode."""
 
     def __init__(self, task: Task, rng: np.random.Generator) -> None:
         self._task = task
@@ -21,11 +21,11 @@ class SingleTurn:
         return self._task.prompt
 
     def step(self, text: str) -> Step:
-        """The episode ends with the answer, whether or not it was cut at `max_tokens`."""
+        """End the episode, whether or not the answer was cut at `max_tokens`."""
         return Step("", end=End.TERMINATED)
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Nothing to free."""
 
 
 def examples() -> list[tuple[Task, list[str], float]]:

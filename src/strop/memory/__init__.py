@@ -14,7 +14,7 @@ __all__ = ["Dataset", "Fresh", "Prioritised", "Replay"]
 
 
 def __getattr__(name: str) -> Any:
-    return loader.load("memory", name)  # third parties'; ours are imported, so that the inside knows their types
+    return loader.load("memory", name)  # of third parties; ours are imported above, for type checkers
 
 
 def __dir__() -> list[str]:

@@ -13,14 +13,14 @@ from strop.types import Draw, Episode, MemoryConfig, Pick, State, check_fields
 
 
 class Dataset:
-    """Offline: fixed episodes (demonstrations, preferences) in an order shuffled anew each epoch, `size` a draw."""
+    """Offline: fixed episodes (demonstrations, preferences) in an order shuffled anew each epoch, `size` per draw."""
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config(MemoryConfig):
         """Groups (pairs) stay together.
 
-        size       episodes a draw
-        num_draws  draws, and so updates, a step
+        size       episodes per draw
+        num_draws  draws per step, each for one update
         """
 
         size: int = 16
@@ -41,14 +41,14 @@ class Dataset:
         self._order: list[int] = []
 
     def add(self, episodes: Sequence[Episode]) -> None:
-        """Grow the data; episodes that are already there stay as they are."""
+        """Add episodes; those already known by their id, and those without a turn, are ignored."""
         known = {episode.id for members in self._groups.values() for episode in members}
         for episode in episodes:
             if episode.id not in known and episode.turns:
                 self._groups.setdefault(episode.group, []).append(episode)
 
     def draws(self, rng: np.random.Generator) -> Iterator[Draw]:
-        """The next groups in order until `size` episodes are reached; a new order when the old one is used up."""
+        """The next groups in order until `size` episodes are reached; a new order when all groups are used."""
         for _ in range(self.config.num_draws if self._groups else 0):
             picks: list[Pick] = []
             while len(picks) < self.config.size:

@@ -1,4 +1,4 @@
-"""The on-policy memory: what was just played."""
+"""The on-policy memory: the episodes of the current step."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from strop.types import Draw, Episode, MemoryConfig, Pick, State
 
 
 class Fresh:
-    """On-policy: the episodes of this step, all in one draw; then they are forgotten."""
+    """On-policy: the episodes of this step, all in one draw; the next step replaces them."""
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config(MemoryConfig):
-        """It has no fields: how often the same episodes are used is the algorithm's `epochs`."""
+        """No fields: how often the same episodes are used is the algorithm's `epochs`."""
 
         def build(self) -> Fresh:
             return Fresh()
@@ -25,7 +25,7 @@ class Fresh:
         self._episodes: tuple[Episode, ...] = ()
 
     def add(self, episodes: Sequence[Episode]) -> None:
-        """Replace what was there."""
+        """Replace the episodes of the step before."""
         self._episodes = tuple(episodes)
 
     def draws(self, rng: np.random.Generator) -> Iterator[Draw]:

@@ -1,12 +1,12 @@
-"""Prioritised replay: turns that surprised the critic are drawn more often.
+"""Prioritised replay: turns with a large TD error are drawn more often.
 
 Schaul et al. 2016 (1511.05952), proportional variant, algorithm 1:
 
     P(i) = p_i^alpha / sum_j p_j^alpha,   p_i = |TD error| + floor,   w_i = (N P(i))^-beta / max_j w_j
 
-The pick's weight w_i multiplies its loss and takes back what the uneven draw did to the mean: wholly at beta 1. The
-max is over the draw: over all that is held, one turn without error would shrink every other step to nothing. New turns
-get the largest p seen.
+The weight w_i multiplies the pick's loss and corrects for the uneven sampling, fully at beta 1. The max is over the
+draw: over the whole memory, a single turn without error would shrink all other weights to almost 0. New turns get the
+largest p seen so far.
 """
 
 from __future__ import annotations
@@ -26,23 +26,23 @@ from strop.types import Draw, Episode, MemoryConfig, Pick, Schedule, State, chec
 
 
 class Prioritised:
-    """Off-policy: the newest `capacity` turns; each draw takes `size` of them by priority, one from each equal share
-    of the mass, with replacement."""
+    """Off-policy: the newest `capacity` turns; each draw takes `size` of them by priority, with replacement
+    (stratified: one from each of `size` equal parts of the total priority)."""
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config(MemoryConfig):
         """Its fields.
 
-        capacity       turns that are remembered
-        size           picks a draw
-        num_draws      draws, and so updates, a step
-        per_turn       as many draws for each turn that the step added
-        n_step         turns of a pick
-        warmup         turns that are there before the first draw
-        alpha          how much an error counts in the choice; 0 draws uniformly
-        beta           how far the weights undo that choice; it may depend on the number of draws made
-        floor          what is added to every error, so that each turn comes back
-        max_staleness  steps after which a turn is forgotten; none: only `capacity` bounds its age
+        capacity       most turns that are kept
+        size           picks per draw
+        num_draws      draws per step, each for one update
+        per_turn       num_draws draws for each turn that the step added, not for each step
+        n_step         turns per pick
+        warmup         turns in the memory before the first draw
+        alpha          how strongly the error counts in sampling; 0 samples uniformly
+        beta           how far the weights correct for that, 1 fully; a schedule counts the draws made
+        floor          added to every error, so that no turn has probability 0
+        max_staleness  steps after which a turn is dropped; none: only `capacity` limits its age
         """
 
         capacity: int = 10_000
@@ -82,50 +82,50 @@ class Prioritised:
         self._largest, self._num_drawn, self._num_new = 1.0, 0, 0
 
     def add(self, episodes: Sequence[Episode]) -> None:
-        """Append with the largest priority; forget what no longer fits or is too stale, as Replay does."""
+        """Append with the largest priority; drop what no longer fits or is too stale, as Replay does."""
         new = [episode for episode in episodes if episode.turns]
         self._episodes.extend(new)
         self._num_new = sum(len(episode.turns) for episode in new)
         leaves = np.concatenate([self._tree.leaves, np.full(self._num_new, self._largest**self.config.alpha)])
-        num_gone = num_outdated(self._episodes, self.config.capacity, self.config.max_staleness)
-        num_turns_gone = sum(len(episode.turns) for episode in self._episodes[:num_gone])
-        del self._episodes[:num_gone]
-        self._index(leaves[num_turns_gone:])
+        num_dropped = num_outdated(self._episodes, self.config.capacity, self.config.max_staleness)
+        num_turns_dropped = sum(len(episode.turns) for episode in self._episodes[:num_dropped])
+        del self._episodes[:num_dropped]
+        self._index(leaves[num_turns_dropped:])
 
     def _index(self, leaves: Numbers) -> None:
-        """The tree over the leaves, and which turn each of them is."""
+        """Build the tree over the leaves, and the leaf of each turn."""
         self._tree = SumTree(leaves)
-        places = [(episode.id, turn) for episode in self._episodes for turn in range(len(episode.turns))]
-        self._leaf = {place: i for i, place in enumerate(places)}
+        keys = [(episode.id, turn) for episode in self._episodes for turn in range(len(episode.turns))]
+        self._leaf = {key: i for i, key in enumerate(keys)}
 
     def draws(self, rng: np.random.Generator) -> Iterator[Draw]:
         """Draws of `size` picks of `n_step` turns (fewer at an episode's end)."""
         if self._tree.size < self.config.warmup:
             return
-        places = [(episode, turn) for episode in self._episodes for turn in range(len(episode.turns))]
+        turns = [(episode, turn) for episode in self._episodes for turn in range(len(episode.turns))]
         for _ in range(self.config.num_draws * (self._num_new if self.config.per_turn else 1)):
             chosen = self._choose(rng)
             weights = self._weights(chosen)
             self._num_drawn += 1
             yield tuple(
-                Pick(*places[i], min(self.config.n_step, len(places[i][0].turns) - places[i][1]), weight)
+                Pick(*turns[i], min(self.config.n_step, len(turns[i][0].turns) - turns[i][1]), weight)
                 for i, weight in zip(chosen, weights, strict=True)
             )
 
     def _choose(self, rng: np.random.Generator) -> list[int]:
-        """Leaves, one from each of `size` equal shares of the mass: each draw is spread, each leaf's chance is P."""
+        """Stratified sampling: one leaf from each of `size` equal parts of the mass; a leaf's probability stays P."""
         share = (np.arange(self.config.size) + rng.random(self.config.size)) / self.config.size
         return [self._tree.find(mass) for mass in (share * self._tree.total).tolist()]
 
     def _weights(self, chosen: Sequence[int]) -> list[float]:
-        """(N P(i))^-beta over the largest of the draw, which is that of its smallest P."""
+        """(N P(i))^-beta over its largest value in the draw, which belongs to the smallest P."""
         beta = self.config.beta(self._num_drawn) if callable(self.config.beta) else self.config.beta
-        check_share("memory.beta", beta)  # a schedule says its numbers only now
+        check_share("memory.beta", beta)  # the number of a schedule is known only now
         smallest = min(self._tree[i] for i in chosen)
         return [(smallest / self._tree[i]) ** beta for i in chosen]
 
     def feedback(self, draw: Draw, priority_K: Tensor | None) -> None:
-        """The drawn turns get their new priorities. Raises ValueError where the algorithm gives none."""
+        """Set the new priorities of the drawn turns. Raises ValueError if the algorithm gives none."""
         if priority_K is None:
             raise ValueError(
                 "prioritised replay needs an algorithm that returns a priority for each pick, such as DQN: use "

@@ -22,13 +22,13 @@ class Replay:
 
         Differs from CleanRL's DQN in classic control: `size` 64 (128) and `warmup` 1 (10,000), for shorter runs.
 
-        capacity       turns that are remembered
-        size           picks a draw
-        num_draws      draws, and so updates, a step
-        per_turn       as many draws for each turn that the step added
-        n_step         turns of a pick
-        warmup         turns that are there before the first draw
-        max_staleness  steps after which a turn is forgotten; none: only `capacity` bounds its age
+        capacity       most turns that are kept
+        size           picks per draw
+        num_draws      draws per step, each for one update
+        per_turn       num_draws draws for each turn that the step added, not for each step
+        n_step         turns per pick
+        warmup         turns in the memory before the first draw
+        max_staleness  steps after which a turn is dropped; none: only `capacity` limits its age
         """
 
         capacity: int = 10_000
@@ -59,18 +59,18 @@ class Replay:
         self._num_new = 0
 
     def add(self, episodes: Sequence[Episode]) -> None:
-        """Append, then forget whole episodes, from the oldest on: those that no longer fit, and those too stale."""
+        """Append, then drop whole episodes from the oldest on: those that no longer fit, and those too stale."""
         self._episodes.extend(episode for episode in episodes if episode.turns)
         self._num_new = sum(len(episode.turns) for episode in episodes)
         del self._episodes[: num_outdated(self._episodes, self.config.capacity, self.config.max_staleness)]
 
     def draws(self, rng: np.random.Generator) -> Iterator[Draw]:
         """Draws of `size` picks of `n_step` turns (fewer at an episode's end)."""
-        places = [(episode, turn) for episode in self._episodes for turn in range(len(episode.turns))]
-        if len(places) < self.config.warmup:
+        turns = [(episode, turn) for episode in self._episodes for turn in range(len(episode.turns))]
+        if len(turns) < self.config.warmup:
             return
         for _ in range(self.config.num_draws * (self._num_new if self.config.per_turn else 1)):
-            chosen = [places[i] for i in rng.integers(len(places), size=self.config.size)]
+            chosen = [turns[i] for i in rng.integers(len(turns), size=self.config.size)]
             yield tuple(
                 Pick(episode, turn, min(self.config.n_step, len(episode.turns) - turn)) for episode, turn in chosen
             )

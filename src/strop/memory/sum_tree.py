@@ -1,4 +1,4 @@
-"""A binary tree of sums: draw an item with a chance proportional to its number, and change a number, in log n."""
+"""A sum tree: sample an item with probability proportional to its number, and change a number, in O(log n)."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ Numbers = npt.NDArray[np.float64]
 
 
 class SumTree:
-    """Leaves >= 0 in float64. Every inner node is exactly the sum of its two children as they stand.
+    """Leaves >= 0 in float64. Every inner node is always the float sum of its two children.
 
-    No node is ever changed by a difference, so rounding does not build up, and a tree built anew from its leaves is
-    equal to the last bit: a resume needs to keep the leaves only.
+    Nodes are never updated by differences, so rounding errors do not accumulate, and a tree rebuilt from its leaves is
+    equal bit for bit: a checkpoint stores the leaves only.
     """
 
     def __init__(self, leaves: Numbers) -> None:
@@ -47,7 +47,7 @@ class SumTree:
             self._node[at] = self._node[2 * at] + self._node[2 * at + 1]
 
     def find(self, mass: float) -> int:
-        """The leaf in whose share of [0, total) `mass` falls; never one of number 0 while another has more."""
+        """The leaf whose part of [0, total) contains `mass`; never a leaf of 0, unless all are 0."""
         at = 1
         while at < self._first:
             left, right = self._node[2 * at], self._node[2 * at + 1]

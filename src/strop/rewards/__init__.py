@@ -1,13 +1,14 @@
-"""Rewards: `(task, episode) -> float | Unscored | PerTurn | PerToken`, one kind a file.
+"""Rewards: `(task, episode) -> float | Unscored | PerTurn | PerToken`, one kind per file.
 
-A reward is a plain function, or a frozen dataclass whose fields are its settings, so that a run can write down exactly
-what it was trained on. It reads the text that the policy wrote (`episode.text`) and how it ended, and changes nothing.
-Each one says what it measures, in which range, and how it can be cheated: a reward without a counterweight is.
+A reward is a plain function, or a frozen dataclass whose fields are its settings, so that a run's config records
+exactly what it was trained on. It reads the policy's text (`episode.text`) and how it ended, and changes nothing. Each
+one documents what it measures, its range, and how a policy can exploit it ("Cheated by"). Combine rewards that limit
+each other: a single one is sooner or later exploited.
 
-Some measure what is not wanted (`Repetition`, `Copying`, `word_heap`): give those a negative weight.
+Some are penalties (`Repetition`, `Copying`, `word_heap`): give those a negative weight.
 
 `GroupReward` marks a function that scores all the episodes of a task at once; `from_trl` takes TRL's reward functions.
-Models come in as callables, so nothing here imports torch or transformers.
+Models are passed in as callables, so nothing here imports torch or transformers.
 """
 
 from __future__ import annotations

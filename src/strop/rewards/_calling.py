@@ -1,4 +1,4 @@
-"""Whether a reward can be called as a run will call it: asked before any time is spent."""
+"""Check, before a run starts, that its rewards can be called with the arguments they will get."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from strop.types import Task
 
 
 def refuse_uncallable(rewards: Rewards, tasks: Sequence[Task], what: str) -> None:
-    """Raise ValueError for the first reward whose signature does not take what it will be given."""
+    """Raise ValueError for the first reward whose signature does not fit its arguments."""
     for name, (reward, _) in rewards.items():
         place = f"{what}[{name!r}]"
         if isinstance(reward, type):
@@ -30,7 +30,7 @@ def refuse_uncallable(rewards: Rewards, tasks: Sequence[Task], what: str) -> Non
 def _refuse(place: str, function: Callable[..., Any], given: tuple[str, ...], named: Mapping[str, Any]) -> None:
     try:
         signature = inspect.signature(function)
-    except (TypeError, ValueError):  # some builtins do not say what they take
+    except (TypeError, ValueError):  # some builtins have no signature
         return
     try:
         signature.bind(*given, **named)

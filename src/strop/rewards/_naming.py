@@ -1,4 +1,4 @@
-"""What a config may say of its rewards, and each reward's name and weight."""
+"""The forms in which a config may give its rewards, and the name and weight of each."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ RewardLike: TypeAlias = "RewardFn | GroupReward | tuple[RewardFn | GroupReward, 
 RewardSet: TypeAlias = "Sequence[RewardFn | GroupReward] | Mapping[str, RewardLike]"
 Rewards: TypeAlias = "Mapping[str, tuple[RewardFn | GroupReward, float]]"
 """Each reward's name, function and weight; weight 0 is reported only."""
-TAKEN = ("accuracy", "gold", "logit", "mean", "reward", "std", "tokens", "unscored")
-"""Names that the run's own metrics have under reward/ and held_out/."""
+RESERVED = ("accuracy", "gold", "logit", "mean", "reward", "std", "tokens", "unscored")
+"""Names that the run's own metrics use under reward/ and held_out/."""
 
 
 def named_rewards(rewards: RewardSet, what: str) -> Rewards:
-    """Each reward with a name and a weight. A list takes the functions' own names, with weight 1."""
+    """Each reward with a name and a weight. Rewards of a list get their functions' names, and weight 1."""
     if isinstance(rewards, Mapping):
         return {_checked_name(name, what): _weighted(name, reward, what) for name, reward in rewards.items()}
     if isinstance(rewards, str) or not isinstance(rewards, Sequence):
@@ -30,10 +30,10 @@ def named_rewards(rewards: RewardSet, what: str) -> Rewards:
 
 
 def _checked_name(name: object, what: str) -> str:
-    if not isinstance(name, str) or not name.strip() or "/" in name or name in TAKEN:
+    if not isinstance(name, str) or not name.strip() or "/" in name or name in RESERVED:
         raise ValueError(
             f"{what} holds the name {name!r}: give {what}={{name: function}} with a name that is a text without a "
-            f"slash, and not {', '.join(TAKEN)}."
+            f"slash, and not {', '.join(RESERVED)}."
         )
     return name
 

@@ -20,8 +20,8 @@ def words_of(text: str) -> list[str]:
     return _WORD.findall(plain)
 
 
-def runs_of(words: Sequence[str], n: int) -> list[tuple[str, ...]]:
-    """All runs of n words (n-grams), in order."""
+def ngrams_of(words: Sequence[str], n: int) -> list[tuple[str, ...]]:
+    """All n-grams of words, in order."""
     return [tuple(words[i : i + n]) for i in range(len(words) - n + 1)]
 
 
@@ -37,12 +37,12 @@ def is_closed(text: str) -> bool:
 
 
 def prompt_text(prompt: Prompt) -> str:
-    """What a prompt says: itself, or the contents of its messages."""
+    """The text of a prompt: the prompt itself, or the contents of its messages."""
     if isinstance(prompt, str):
         return prompt
     return "\n".join(message["content"] for message in prompt)
 
 
 def fall(value: float, full: float, zero: float) -> float:
-    """1 up to `full`, then a straight line down to 0 at `zero`. With `zero` below `full`, 1 from `full` upwards."""
+    """1 up to `full`, then linear down to 0 at `zero`. With `zero` below `full`, 1 from `full` upwards."""
     return min(1.0, max(0.0, (zero - value) / (zero - full)))

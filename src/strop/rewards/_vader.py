@@ -12,7 +12,7 @@ def compound(text: str) -> float:
 
 
 def valence(word: str) -> float:
-    """VADER's value of one word: -4 to 4, 0 for a word without feeling."""
+    """VADER's value of one word: -4 to 4, 0 for a neutral word."""
     return float(_analyser().lexicon.get(word, 0.0))
 
 

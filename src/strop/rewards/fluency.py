@@ -1,4 +1,4 @@
-"""A gold score: would a language model that was never trained on the reward have written this?"""
+"""A gold score: how likely the text is under a language model that was never trained on the reward."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from strop.types import Episode, Task, check_fields
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fluency:
-    """Natural to the start model, and not by repeating itself; 0 to 1. A reward of a group: wrap it in `GroupReward`.
+    """How natural the text is to the initial model, without repetition; 0 to 1. Wrap it in `GroupReward`.
 
-        naturalness  1 up to `natural` nats a token, falling in a straight line to 0 at `gibberish`
-        variety      1 where `varied` of the words are different ones, falling in a straight line to 0 at none
+        naturalness  1 up to `natural` nats per token, falling linearly to 0 at `gibberish`
+        variety      1 if a share of at least `varied` of the words is distinct, falling linearly to 0 at none
 
-    and the score is their product. `nats(texts)` returns each text's mean negative log-likelihood a token under the
-    model that training starts from, given its start-of-text token alone. Repetition is what a language model finds
-    most natural of all, hence the variety. The defaults are calibrated on SmolLM2: its own stories have 2.2 to 4.8
-    nats, good ones by people 3.6 to 4.0, lists of words 5 to 10.
+    and the score is their product. `nats(texts)` returns each text's mean negative log-likelihood per token under the
+    model that training starts from, given only its start-of-text token. Repetition has the lowest nats of all, hence
+    the variety. The defaults are calibrated on SmolLM2: its own stories have 2.2 to 4.8 nats, good human ones 3.6 to
+    4.0, lists of words 5 to 10.
 
-    Cheated by: stock phrases. It is meant to be watched and not trained on.
+    Cheated by: stock phrases. Use it as a gold score, not for training.
     """
 
     nats: Callable[[Sequence[str]], Sequence[float]]

@@ -1,4 +1,4 @@
-"""Rewards that see all the episodes of a task at once: judges that compare, bonuses for being different, batches."""
+"""Rewards that see all episodes of a task at once: judges that compare, diversity bonuses, batched models."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from strop.types import Episode, PerToken, PerTurn, Task, Unscored, check_fields
 
 @dataclass(frozen=True, slots=True)
 class GroupReward:
-    """Marks `score(task, episodes) -> one result an episode, in order` as a reward of the whole group."""
+    """Marks `score(task, episodes)`, which returns one result per episode in order, as a reward of the whole group."""
 
     score: Callable[[Task, Sequence[Episode]], Sequence[float | Unscored | PerTurn | PerToken]]
 

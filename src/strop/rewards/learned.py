@@ -1,4 +1,4 @@
-"""What a model that was trained on people's preferences says of an answer."""
+"""The score of a reward model that was trained on preferences."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from strop.types import Episode, Prompt, Task, Unscored, check_fields
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Learned:
-    """The score of a trained model; of any size and sign. A reward of a group: wrap it in `GroupReward`.
+    """The score of a reward model; any real number. Wrap it in `GroupReward`.
 
     `score(prompt, texts)` returns one number for each answer to the prompt: `strop.TrainedScore("runs/mine")` makes it
-    from a run that trained a reward model. It reads each text as finished. A text that was cut before its end is none,
-    and gets `unfinished` instead where that is set. An answer of several turns is Unscored: the model reads one.
+    from a run that trained a reward model. It scores each text as a finished answer. A text that was cut at max_tokens
+    gets `unfinished` instead, if that is set. An episode of several turns is Unscored: the model reads one answer.
 
-    Cheated by: whatever the model never saw in its pairs. Pay for closeness to the start (kl), and watch a gold score.
+    Cheated by: whatever the model never saw in its pairs. Add a KL penalty (kl), and watch a gold score.
     """
 
     score: Callable[[Prompt, Sequence[str]], Sequence[float]]

@@ -1,4 +1,4 @@
-"""Is the text as long as it was asked to be, and does it end where a text ends?"""
+"""Does the text have the required length, and is it finished?"""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from strop.types import Episode, Task, check_fields
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WordLimit:
-    """1 from `least` to `most` words; from there it falls in a straight line, to 0 at no word and at twice `most`.
+    """1 from `least` to `most` words; outside it falls linearly, to 0 at no word and at twice `most`.
 
-    Cheated by: any text of that length. It asks for nothing else.
+    Cheated by: any text of that length.
     """
 
     most: int
@@ -29,9 +29,9 @@ class WordLimit:
 
 
 def finished(task: Task, episode: Episode) -> float:
-    """1 if the policy itself ended the text, with the mark of a finished sentence; 0 if it was cut or left open.
+    """1 if the policy ended the text itself, with the end of a sentence; 0 if it was cut or left open.
 
-    Cheated by: stopping at once. `WordLimit(least=...)` stands against that.
+    Cheated by: stopping at once. `WordLimit(least=...)` prevents that.
     """
     if not episode.turns or not words_of(episode.text):
         return 0.0

@@ -1,4 +1,4 @@
-"""A verifiable reward: is the number that the text ends on the right one?"""
+"""A verifiable reward: is the last number of the text the right answer?"""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _CHUNK = re.compile(r"(?:[A-Za-z0-9_.,%\u00b2\u00b3\u00b9\u00bc-\u00be\u2070-\u2
 _DIGIT = re.compile(r"[0-9\u00b2\u00b3\u00b9\u00bc-\u00be\u2070-\u218f]")
 _NUMBER = re.compile(r"(?:\d{1,3}(?:,\d{3})+|\d+)?(?:(?<=\d)\.\d+|(?<!\d)\.\d+)?(?:[eE][+-]?\d+)?", re.ASCII)
 _SIGN = re.compile(r"(?<![\w)\]])[+-]\Z|(?<=[=:])\s*[+-]\s*\Z")
-_MERELY_LISTED = frozenset({"", "and", "to", "then"})  # what stands between two numbers of a list
+_LIST_WORDS = frozenset({"", "and", "to", "then"})  # the words between two numbers of a list
 _STATED = re.compile(r"[=:≈]|->|→")
 _HEDGE = re.compile(r"\b(?:or|either|maybe|perhaps|possibly|alternatively)\b", re.IGNORECASE)
 _DENIED = re.compile(r"(?:\bnot|n't|≠|!=)\W*\Z", re.IGNORECASE)
@@ -22,8 +22,8 @@ _DENIED = re.compile(r"(?:\bnot|n't|≠|!=)\W*\Z", re.IGNORECASE)
 def correct_number(task: Task, episode: Episode) -> float:
     """1 if the last number of the text equals `task.answer`, else 0; equal as values, so 8, 8.0 and "８" agree.
 
-    Cheated by: nothing cheap that is known. Hedges ("7 or 8"), lists ("6, 7, 8"), denials ("not 8") and a number that
-    the token limit may have cut in two are no answer.
+    Cheated by: no cheap way is known. Hedges ("7 or 8"), lists ("6, 7, 8"), denials ("not 8") and a number that
+    max_tokens may have cut in two do not count as answers.
     """
     wanted = _parse(_plain(task.answer.strip()))
     if wanted is None:
@@ -37,10 +37,10 @@ def correct_number(task: Task, episode: Episode) -> float:
 
 
 def last_number(text: str) -> Decimal | None:
-    """The number that the text ends on, or None where it commits to none.
+    """The last number of the text, or None if the text does not commit to one.
 
-    Read are digits of any script, a minus sign of any kind, thousands ("1,000"), decimals and exponents ("1e3"). A
-    last number that touches letters or signs ("8kg", "5²", "8%", "½") is not read as another one: there is no answer.
+    It may have digits of any script, a minus sign of any kind, thousands ("1,000"), decimals and exponents ("1e3"). A
+    last number that touches letters or signs ("8kg", "5²", "8%", "½") is not a plain number: the result is None.
     """
     text = _plain(text)
     chunks = [match for match in _CHUNK.finditer(text) if _DIGIT.search(match[0])]
@@ -52,7 +52,7 @@ def last_number(text: str) -> Decimal | None:
     sign = _SIGN.search(before)
     signless = before[: sign.start()] if sign else before
     gap = signless[chunks[-2].end() :] if len(chunks) > 1 else None
-    listed = gap is not None and " ".join(re.findall(r"\w+", gap.lower())) in _MERELY_LISTED and not _STATED.search(gap)
+    listed = gap is not None and " ".join(re.findall(r"\w+", gap.lower())) in _LIST_WORDS and not _STATED.search(gap)
     hedged = _HEDGE.search(after) or _HEDGE.search(gap or "")
     if listed or hedged or _DENIED.search(signless) or re.match(r"-\w", after):
         return None
@@ -60,13 +60,13 @@ def last_number(text: str) -> Decimal | None:
 
 
 def _parse(text: str) -> Decimal | None:
-    """The value of a text that is a number and nothing else."""
+    """The value of a text that is only a number; else None."""
     digits = text.lstrip("+-")
     if len(text) - len(digits) > 1 or not digits or not _NUMBER.fullmatch(digits) or digits[0] in "eE":
         return None
     try:
         return Decimal(text.replace(",", ""))
-    except InvalidOperation:  # an exponent beyond all bounds
+    except InvalidOperation:  # the exponent is too large
         return None
 
 

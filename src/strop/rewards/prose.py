@@ -1,4 +1,4 @@
-"""What is not wanted: a heap of words in the place of English prose. Give it a negative weight."""
+"""A penalty for lists of words instead of English prose. Give it a negative weight."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ FUNCTION_WORDS = frozenset(_FUNCTION_WORDS.split())
 def word_heap(task: Task, episode: Episode) -> float:
     """How far the share of function words ("the", "and", "was", ...) is from that of English prose; 0 to 1.
 
-    0 from 30 to 62 %; it grows in a straight line to 1 at 10 % (a list of words) and at 82 % (filler around nothing).
-    0 for a text without words. It knows English only: any other language is a heap to it.
-    Escaped by: sprinkling articles over a list.
+    0 from 30 to 62 %; it grows linearly to 1 at 10 % (a list of words) and at 82 % (filler around nothing).
+    0 for a text without words. English only: any other language counts as a list of words.
+    Cheated by: adding articles to a list.
     """
     words = words_of(episode.text)
     if not words:

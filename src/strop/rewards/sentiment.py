@@ -1,4 +1,4 @@
-"""Does the text end well? By the VADER lexicon (Hutto and Gilbert 2014), which `pip install "strop[demo]"` brings."""
+"""Is the end happy? By the VADER lexicon (Hutto and Gilbert 2014), which `pip install "strop[demo]"` brings."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from strop.types import Episode, Task, check_fields
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HappyEnd:
-    """How happy the last sentence is, 0 to 1, where one happy word is enough and more words win nothing.
+    """How happy the last sentence is, 0 to 1; one happy word is enough, and more do not raise the score.
 
-    VADER's compound score of the last sentence, each word read once, divided by `enough` and cut to 0 to 1. VADER adds
-    up the words, so a reward that follows it to the top teaches a model to write "happy beautiful happy". Therefore
-    it saturates at one plain happy word ("smiled" .36, "happy" .57), and happy words beyond one in `spacing` words of
+    VADER's compound score of the last sentence, each word read once, divided by `enough` and clipped to 0 to 1. VADER
+    adds up the words, so maximising it teaches a model to write "happy beautiful happy". Therefore the reward
+    saturates at one plain happy word ("smiled" .36, "happy" .57), and happy words beyond one in `spacing` words of
     the whole text (two are always free) divide it: 8 of 24 words at a spacing of 6 score 4/8. A text that was cut has
     no end, and scores 0.
 
-    Cheated by: the same happy last sentence under every story. A lexicon cannot ask for more.
+    Cheated by: the same happy last sentence in every story. A lexicon cannot detect that.
     """
 
     enough: float = 0.35

@@ -1,4 +1,4 @@
-"""A gold score: is the text about its words, as a sentence encoder sees it?"""
+"""A gold score: is the text about the task's words, according to a sentence encoder?"""
 
 from __future__ import annotations
 
@@ -12,13 +12,12 @@ from strop.types import Episode, Task, check_fields
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Similarity:
-    """Cosine between the text and `task.data["words"]`; 0 to 1. A reward of a group: wrap it in `GroupReward`.
+    """From the cosine between the text and `task.data["words"]`; 0 to 1. Wrap it in `GroupReward`.
 
-    It falls in a straight line from 1 at a cosine of `about` to 0 at 0, and above `stuffed` it falls again, to 0 at a
-    cosine of 1: the words themselves are closest to the words, and a list of them is no story.
-    `embed(texts)` returns one vector of length 1 a text.
+    1 between a cosine of `about` and `stuffed`; below it falls linearly to 0 at 0, and above to 0 at 1, because a list
+    of the words has the highest cosine of all, but is not a story. `embed(texts)` returns one unit vector per text.
 
-    Cheated by: naming things of the same kind. It is meant to be watched and not trained on.
+    Cheated by: naming things of the same kind. Use it as a gold score, not for training.
     """
 
     embed: Callable[[Sequence[str]], Any]

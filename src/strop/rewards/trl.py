@@ -14,19 +14,19 @@ _OWN_NAMES = ("prompts", "completions", "completion_ids", "answer")
 
 
 def from_trl(function: Callable[..., Sequence[float | None]]) -> GroupReward:
-    """A reward function written for TRL, as a reward of strop.
+    """A reward function written for TRL as a strop reward.
 
-    It is called once a group, so every prompt of a call is the same. A prompt that is a text comes with completions
-    that are texts; a prompt of messages with completions of one assistant message each. The columns are the fields of
+    It is called once per group, so all prompts of a call are the same. If the prompt is a text, so are the completions;
+    if it is a list of messages, each completion is a list of one assistant message. The columns are the fields of
     `Task.data`, `answer` (where the task has one) and `completion_ids`, each a list as long as the group. As in TRL the
-    function takes what it does not use in `**kwargs`, and returns None for what it cannot score: that is Unscored.
+    function takes what it does not use in `**kwargs`, and returns None for what it cannot score, which is Unscored.
     """
     return GroupReward(FromTRL(function))
 
 
 @dataclass(frozen=True, slots=True)
 class FromTRL:
-    """What `from_trl` wraps: a named record, so that a run's config can be written down."""
+    """The record that `from_trl` makes, so that a run's config can name the function."""
 
     function: Callable[..., Sequence[float | None]]
 
@@ -36,7 +36,7 @@ class FromTRL:
 
     @property
     def __name__(self) -> str:
-        """What a run calls this reward."""
+        """The name of this reward in a run."""
         return getattr(self.function, "__name__", type(self.function).__name__)
 
     def __call__(self, task: Task, episodes: Sequence[Episode]) -> list[float | Unscored]:
@@ -49,7 +49,7 @@ class FromTRL:
         ]
 
     def arguments(self, task: Task, episodes: Sequence[Episode]) -> dict[str, Any]:
-        """What the function is called with, by name."""
+        """The arguments of the function, by name."""
         return {
             "prompts": [task.prompt] * len(episodes),
             "completions": [_completion(task, episode) for episode in episodes],
@@ -59,7 +59,7 @@ class FromTRL:
 
 
 def _completion(task: Task, episode: Episode) -> str | list[dict[str, str]]:
-    """A completion in the shape of its prompt."""
+    """The completion in the form of its prompt: a text, or messages."""
     if isinstance(task.prompt, str):
         return episode.text
     return [{"role": "assistant", "content": episode.text}]
@@ -71,16 +71,16 @@ def _ids(episode: Episode) -> list[int]:
 
 
 def _columns(task: Task, num_episodes: int) -> dict[str, list[Any]]:
-    """The facts of the task, once an episode."""
-    taken = sorted(set(task.data) & set(_OWN_NAMES))
-    if taken:
-        raise ValueError(f"task {task.id!r}: the fields {', '.join(taken)} are names that TRL rewards get from strop.")
+    """The task's data as columns, with one entry per episode."""
+    reserved = sorted(set(task.data) & set(_OWN_NAMES))
+    if reserved:
+        raise ValueError(f"task {task.id!r}: TRL rewards get {', '.join(reserved)} from strop: rename these fields.")
     columns = {name: [value] * num_episodes for name, value in task.data.items()}
     return columns | ({"answer": [task.answer] * num_episodes} if task.answer else {})
 
 
 def _number(name: str, score: object) -> float:
-    """A plain float: torch and numpy scalars would not go into a run."""
+    """A plain float: a run cannot store torch and numpy scalars."""
     value = as_number(score)
     if value is None or math.isinf(value):
         raise ValueError(f"the TRL reward {name} returned {shown(score)}: a reward is a finite number or None.")

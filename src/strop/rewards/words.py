@@ -12,12 +12,12 @@ def uses_words(task: Task, episode: Episode) -> float:
     """The share, 0 to 1, of `task.data["words"]` that the text uses.
 
     A word is found whole, in any case, as itself, its plural (lamp, lamps; box, boxes; berry, berries) or its
-    possessive (lamp's). In scripts without spaces it is found as a run of characters.
+    possessive (lamp's). In scripts without spaces it is found as a sequence of characters.
 
-    Naming is not using: a word that only a comma or a joiner ("and", "a", "with", ...) parts from the required word
-    before it stands in a list, and does not count. So "river, lamp and coat" scores 1/3.
+    A list does not count as use: a word that is separated from the required word before it only by a comma or a joiner
+    ("and", "a", "with", ...) is not counted. So "river, lamp and coat" scores 1/3.
 
-    Cheated by: putting filler between the words. `Repetition`, `word_heap` and a fluency score stand against that.
+    Cheated by: filler between the words. `Repetition`, `word_heap` and a fluency score limit that.
     """
     wanted = {tuple(words_of(word)) for word in task.data.get("words", ())}
     if not wanted or () in wanted:
@@ -26,7 +26,7 @@ def uses_words(task: Task, episode: Episode) -> float:
     looked_for = [(word, list(word[:-1]), _forms(word[-1])) for word in longest_first]
     text = words_of(episode.text)
     found: set[tuple[str, ...]] = set()
-    listed = False  # nothing but joiners since the last required word
+    listed = False  # only joiners since the last required word
     position = 0
     while position < len(text):
         for word, first, last_forms in looked_for:

@@ -1,7 +1,7 @@
-"""What a reward says of an episode becomes a Part; what it raises becomes Unscored with the traceback.
+"""Score episodes: a reward's result becomes a Part; an exception becomes Unscored with its traceback.
 
-Rewards run one at a time and in order, because they may draw from global generators, and in a thread of their own,
-because the wait for one that hangs has to end.
+Rewards run one at a time and in order, because they may draw from global random generators, and in a separate thread,
+so that waiting for one that hangs can end.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def trace(error: BaseException) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class _Question:
+class _RewardCall:
     """One call of one reward: an episode, or all those of a group."""
 
     name: str
@@ -37,45 +37,45 @@ class _Question:
     reward: RewardFn | GroupReward
     episodes: Sequence[Episode]
 
-    def ask(self) -> list[Outcome]:
-        """The reward's word on each episode. It runs in the rewards' thread."""
+    def run(self) -> list[Outcome]:
+        """The result for each episode. Runs in the rewards' thread."""
         task = self.episodes[0].task
         if isinstance(self.reward, GroupReward):
             outcomes: Sequence[object] = self.reward(task, self.episodes)
         else:
             outcomes = [self.reward(task, self.episodes[0])]
-        return [_settled(self.name, *pair) for pair in zip(outcomes, self.episodes, strict=True)]
+        return [_checked(self.name, *pair) for pair in zip(outcomes, self.episodes, strict=True)]
 
 
 def score(rewards: Rewards, groups: Sequence[Sequence[Episode]], seconds: float) -> list[Episode]:
-    """All groups' episodes with a Part for every reward. A FAILED episode is not judged.
+    """The episodes of all groups with a Part for every reward. FAILED episodes are not scored.
 
-    Each call has `seconds`. Raises NonFinite for a number, or a sum of numbers, that is none.
+    Each call may take `seconds`. Raises NonFinite for a reward, or a sum of rewards, that is NaN or infinite.
     """
-    questions = [question for group in groups for question in _questions(rewards, group)]
-    names = [f"reward {question.name!r}" for question in questions]
-    answers = in_order([question.ask for question in questions], seconds, names)
+    calls = [call for group in groups for call in _calls(rewards, group)]
+    names = [f"reward {call.name!r}" for call in calls]
+    results = in_order([call.run for call in calls], seconds, names)
     parts: dict[str, dict[str, Part]] = {episode.id: {} for group in groups for episode in group}
-    for question, answer in zip(questions, answers, strict=True):
-        if isinstance(answer, BaseException):
-            answer = [Unscored(_reason(question.name, answer))] * len(question.episodes)
-        for episode, outcome in zip(question.episodes, answer, strict=True):
-            parts[episode.id][question.name] = _part(question, outcome, episode)
-    return [_summed(replace(episode, parts=parts[episode.id])) for group in groups for episode in group]
+    for call, result in zip(calls, results, strict=True):
+        if isinstance(result, BaseException):
+            result = [Unscored(_reason(call.name, result))] * len(call.episodes)
+        for episode, outcome in zip(call.episodes, result, strict=True):
+            parts[episode.id][call.name] = _part(call, outcome, episode)
+    return [_with_finite_sum(replace(episode, parts=parts[episode.id])) for group in groups for episode in group]
 
 
-def _questions(rewards: Rewards, group: Sequence[Episode]) -> list[_Question]:
-    judged = [episode for episode in group if episode.end is not End.FAILED]
+def _calls(rewards: Rewards, group: Sequence[Episode]) -> list[_RewardCall]:
+    scored = [episode for episode in group if episode.end is not End.FAILED]
     return [
-        _Question(name, weight, reward, episodes)
+        _RewardCall(name, weight, reward, episodes)
         for name, (reward, weight) in rewards.items()
-        for episodes in ([judged] if isinstance(reward, GroupReward) else [[episode] for episode in judged])
+        for episodes in ([scored] if isinstance(reward, GroupReward) else [[episode] for episode in scored])
         if episodes
     ]
 
 
-def _settled(name: str, outcome: object, episode: Episode) -> Outcome:
-    """The outcome in plain floats; one of a wrong type or length is the reward's mistake, and says so."""
+def _checked(name: str, outcome: object, episode: Episode) -> Outcome:
+    """The outcome in plain floats; one of a wrong type or length becomes Unscored with that reason."""
     if isinstance(outcome, Unscored):
         return outcome
     if isinstance(outcome, PerTurn | PerToken):
@@ -91,10 +91,10 @@ def _settled(name: str, outcome: object, episode: Episode) -> Outcome:
 
 def _dense(name: str, outcome: PerTurn | PerToken, episode: Episode) -> Outcome:
     kind, values = type(outcome), list(outcome.rewards)
-    place, expected = ("turn", len(episode.turns)) if kind is PerTurn else ("token", episode.num_actions)
+    unit, expected = ("turn", len(episode.turns)) if kind is PerTurn else ("token", episode.num_actions)
     if len(values) != expected:
         return Unscored(
-            f"{name} gave {kind.__name__} with {len(values)} numbers for {expected} {place}s: it holds one for each"
+            f"{name} gave {kind.__name__} with {len(values)} numbers for {expected} {unit}s: it holds one for each"
         )
     numbers: list[float] = []
     for value in values:
@@ -105,14 +105,14 @@ def _dense(name: str, outcome: PerTurn | PerToken, episode: Episode) -> Outcome:
     return kind(tuple(numbers))
 
 
-def _part(question: _Question, outcome: Outcome, episode: Episode) -> Part:
+def _part(call: _RewardCall, outcome: Outcome, episode: Episode) -> Part:
     if isinstance(outcome, Unscored):
-        return Part(question.weight, outcome)
+        return Part(call.weight, outcome)
     if isinstance(outcome, PerTurn | PerToken):
         numbers = tuple(outcome.rewards)
         turns, tokens = (numbers, None) if isinstance(outcome, PerTurn) else (None, numbers)
-        return Part(question.weight, _finite(question.name, total(numbers), episode), turns, tokens)
-    return Part(question.weight, _finite(question.name, outcome, episode))
+        return Part(call.weight, _finite(call.name, total(numbers), episode), turns, tokens)
+    return Part(call.weight, _finite(call.name, outcome, episode))
 
 
 def _finite(name: str, value: float, episode: Episode) -> float:
@@ -125,8 +125,8 @@ def _finite(name: str, value: float, episode: Episode) -> float:
     return value
 
 
-def _summed(episode: Episode) -> Episode:
-    """The episode, whose numbers are finite and may add up to more than any float."""
+def _with_finite_sum(episode: Episode) -> Episode:
+    """The episode. Raises NonFinite if its rewards, each finite, add up to infinity."""
     reward = episode.reward
     if not isinstance(reward, Unscored) and not math.isfinite(reward):
         raise NonFinite(f"the sum of the rewards of task {episode.task.id} is {reward}; it", episode)
@@ -134,7 +134,7 @@ def _summed(episode: Episode) -> Episode:
 
 
 def _reason(name: str, error: BaseException) -> str:
-    """Why there is no score. The last line is the one that a run repeats in its warnings."""
+    """Why there is no score. A run's warnings quote the last line."""
     if not _BOUND_TO_A_THREAD.search(str(error)):
         return trace(error)
     return (

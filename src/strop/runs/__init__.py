@@ -1,1 +1,1 @@
-"""The edge: one run directory (store, checkpoints, guards, progress)."""
+"""A run directory on disk: store, checkpoints, guards, progress."""

@@ -1,7 +1,7 @@
-"""Checkpoints: `checkpoints/000040/` holds what 40 done steps left behind, and `LATEST` names the newest.
+"""Checkpoints: `checkpoints/000040/` holds the state after 40 steps, and `LATEST` names the newest.
 
-A checkpoint is written to a folder beside, every file and folder is fsynced, and one rename makes it appear. So a
-crash or a full disk leaves the older ones and `LATEST` as they are.
+A checkpoint is written to a temporary folder, fsynced and renamed into place. So a crash or a full disk leaves the
+older ones and `LATEST` untouched.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Checkpoints:
     path: Path
 
     def directory(self, step: int) -> Path:
-        """The folder of the checkpoint after `step` done steps."""
+        """The folder of the checkpoint after `step` steps."""
         return self.path / f"{step:06d}"
 
     def steps(self) -> list[int]:
@@ -40,11 +40,11 @@ class Checkpoints:
         return sorted(int(entry.name) for entry in self.path.iterdir() if entry.name.isdecimal() and entry.is_dir())
 
     def files(self) -> list[Path]:
-        """The checkpoints of a run that another program trained, in files of its own, oldest first."""
+        """The checkpoint files of a run that another program trained, oldest first."""
         return sorted(file for file in self.path.glob("[0-9]*") if file.is_file())
 
     def newest_first(self) -> list[int]:
-        """The checkpoints to try, best one first: `LATEST` and what is older. None is newer than `LATEST` says."""
+        """The checkpoints to resume from, newest first: the one in `LATEST` and older ones. Newer ones are ignored."""
         steps = self.steps()[::-1]
         marker = self.path / LATEST
         if not marker.is_file():
@@ -53,23 +53,23 @@ class Checkpoints:
         return [step for step in steps if not text.isdecimal() or step <= int(text)]
 
     def save(self, step: int, state: State) -> None:
-        """Write the checkpoint of `step` and make it the latest; one that stands there is replaced."""
+        """Write the checkpoint of `step` and make it the latest; an existing one of this step is replaced."""
         from safetensors.torch import save_file  # torch is slow to load, and most readers of a run need no tensor
 
         from strop.runs.state import pack
 
         final = self.directory(step)
-        beside = self.path / f".writing-{final.name}"
-        with writing(f"checkpoint {final.name}", self.path), removed_on_failure(beside):
-            _empty_directory(beside)
+        temporary = self.path / f".writing-{final.name}"
+        with writing(f"checkpoint {final.name}", self.path), removed_on_failure(temporary):
+            _empty_directory(temporary)
             tensors, tree = pack(state)
-            save_file(tensors, beside / TENSORS)
-            fsync(beside / TENSORS)
-            write_text(beside / TREE, json.dumps(tree))
-            write_text(beside / CHECKSUMS, json.dumps({name: sha256(beside / name) for name in (TENSORS, TREE)}))
-            fsync(beside)
+            save_file(tensors, temporary / TENSORS)
+            fsync(temporary / TENSORS)
+            write_text(temporary / TREE, json.dumps(tree))
+            write_text(temporary / CHECKSUMS, json.dumps({name: sha256(temporary / name) for name in (TENSORS, TREE)}))
+            fsync(temporary)
             self._remove(step)
-            os.rename(beside, final)
+            os.rename(temporary, final)
             fsync(self.path)
             self.mark_latest(step)
 
@@ -111,17 +111,17 @@ class Checkpoints:
                 raise DamagedCheckpoint(f"{file} is damaged: its bytes do not match their checksum. {advice}")
 
     def mark_latest(self, step: int) -> None:
-        """Make `LATEST` name this step, at once."""
+        """Make `LATEST` name this step, atomically."""
         with writing(LATEST, self.path):
             replace_text(self.path / LATEST, f"{self.directory(step).name}\n")
 
     @property
     def keeps_all(self) -> bool:
-        """Whether none is removed to save space."""
+        """Whether every checkpoint is kept."""
         return (self.path / KEEP_ALL).is_file()
 
     def keep_all(self) -> None:
-        """Remove none from now on, also when the run goes on: a file among them says so until somebody removes it."""
+        """Keep every checkpoint from now on, also after a resume: a marker file says so until it is deleted."""
         with writing(KEEP_ALL, self.path):
             replace_text(self.path / KEEP_ALL, "every checkpoint of this run is kept while this file is here\n")
 
@@ -150,13 +150,13 @@ class Checkpoints:
 
 
 def _read_checksums(path: Path) -> dict[str, str] | None:
-    """The checksums by file name, or None where the file does not hold them."""
+    """The checksums by file name; None if the file does not hold them."""
     try:
         checksums = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    named = isinstance(checksums, dict) and checksums.keys() == {TENSORS, TREE}
-    return checksums if named else None
+    is_complete = isinstance(checksums, dict) and checksums.keys() == {TENSORS, TREE}
+    return checksums if is_complete else None
 
 
 def _empty_directory(path: Path) -> None:

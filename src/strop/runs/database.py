@@ -1,4 +1,4 @@
-"""Opening `run.sqlite`, and noticing that it is damaged, or no longer the file that was opened."""
+"""Open `run.sqlite`, and notice if it is damaged, or deleted or replaced while it is open."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from strop.runs import schema
 from strop.runs.files import Gone, writing
 
 Identity: TypeAlias = "tuple[int, int]"
-"""Of a file on the disk, whatever its name: no other file has it while it is open."""
+"""Device and inode: they identify a file whatever its name, as long as it is open."""
 
 
 class Damaged(ValueError):
@@ -27,7 +27,7 @@ class Damaged(ValueError):
 
 
 def for_writing(path: Path, is_new: bool = False) -> sqlite3.Connection:
-    """For the one writer; brought to the newest schema."""
+    """A connection for the only writer, with the schema migrated to the newest."""
     with writing("the run's database", path), readable(path), ExitStack() as opened:
         connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None)
         opened.callback(connection.close)
@@ -42,7 +42,7 @@ def for_writing(path: Path, is_new: bool = False) -> sqlite3.Connection:
 
 
 def for_reading(path: Path) -> sqlite3.Connection:
-    """Beside a writer, or in a folder that cannot be written."""
+    """A connection for reading, also while a writer is active or in a read-only folder."""
     if not path.is_file():
         raise ValueError(f"{path} does not exist: {path.parent} is not a run.")
     uri = path.absolute().as_uri()
@@ -59,10 +59,10 @@ def for_reading(path: Path) -> sqlite3.Connection:
 
 
 def damage(connection: sqlite3.Connection) -> str:
-    """What is wrong with the pages of the file, in SQLite's words; nothing where they are whole."""
+    """What is wrong with the pages of the file, in SQLite's words; empty if they are intact."""
     try:
         found = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
-    except sqlite3.OperationalError:  # it could not be looked at, which says nothing of its pages
+    except sqlite3.OperationalError:  # the check could not run, which says nothing about the pages
         return ""
     except sqlite3.DatabaseError as error:
         return str(error)
@@ -70,15 +70,15 @@ def damage(connection: sqlite3.Connection) -> str:
 
 
 def identity(path: Path) -> Identity:
-    """Which file stands there."""
+    """The identity of the file at `path`."""
     found = os.stat(path)
     return found.st_dev, found.st_ino
 
 
 def require_same(path: Path, opened: Identity) -> None:
-    """Raise Gone where another file stands there than the one that was opened, or none.
+    """Raise Gone if the file at `path` is not the one that was opened, or is missing.
 
-    An open file outlives its name: what is written into it then is lost with its last reader.
+    A deleted file can still be written while it is open; its content is lost when it is closed.
     """
     try:
         found = identity(path)
@@ -93,7 +93,7 @@ def require_same(path: Path, opened: Identity) -> None:
 
 @contextmanager
 def readable(path: Path) -> Iterator[None]:
-    """Says in one line that a file is no database, or a broken one."""
+    """Turn SQLite's error for a damaged file, or one that is no database, into a ValueError of one line."""
     try:
         yield
     except sqlite3.OperationalError:

@@ -1,9 +1,9 @@
-"""A run is a folder with `run.sqlite`. This is its layout, its one writer lock, and how a run is named.
+"""A run is a folder with `run.sqlite`: its layout, its lock for a single writer, and finding runs by name.
 
 config.json        the resolved config            recipe.py       a copy of the recipe, where there is one
 provenance.json    where the run came from        run.sqlite      what happened (store.py)
-plan.json          what it was going to do        lock            held by the one writer
-checkpoints/       000040/ and LATEST             failures/       what a stopped run was looking at
+plan.json          the plan that train printed    lock            held by the only writer
+checkpoints/       000040/ and LATEST             failures/       the data that stopped the run
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Selector: TypeAlias = int | Literal["latest", "best"]
 CONFIG, PROVENANCE, PLAN, DATABASE, LOCK = "config.json", "provenance.json", "plan.json", "run.sqlite", "lock"
 SWEEP = "sweep.json"
 FORMAT = 1
-"""Of config.json. It grows when an older one would be read wrongly; `config()` then brings that up to date."""
+"""Version of config.json. A new version is needed when old files would be misread; `config()` then migrates those."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,32 +44,32 @@ class RunDirectory:
     def create(cls, path: Path | str, config: Mapping[str, Any], files: Mapping[str, str]) -> RunDirectory:
         """Make a run. `files` maps further file names (recipe.py, provenance.json, tasks.jsonl) to their text.
 
-        It is made beside and renamed, so that a crash leaves a whole run or none.
+        It is made in a temporary folder and renamed, so that a crash leaves a complete run or none.
         """
         path = Path(path)
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
-            raise _taken(path)
-        beside = path.with_name(f".creating-{path.name}-{os.getpid()}")
-        with writing("a new run", path), removed_on_failure(beside):
-            shutil.rmtree(beside, ignore_errors=True)
-            beside.mkdir(parents=True)
+            raise _already_exists(path)
+        temporary = path.with_name(f".creating-{path.name}-{os.getpid()}")
+        with writing("a new run", path), removed_on_failure(temporary):
+            shutil.rmtree(temporary, ignore_errors=True)
+            temporary.mkdir(parents=True)
             for name, text in {CONFIG: config_text(config), **files}.items():
-                write_text(beside / name, text)
-            (beside / "checkpoints").mkdir()
-            Store.create(beside / DATABASE)
-            fsync(beside)
+                write_text(temporary / name, text)
+            (temporary / "checkpoints").mkdir()
+            Store.create(temporary / DATABASE)
+            fsync(temporary)
             try:
-                os.rename(beside, path)
+                os.rename(temporary, path)
             except OSError as error:
                 if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                     raise
-                raise _taken(path) from None  # another process was quicker
+                raise _already_exists(path) from None  # another process was quicker
             fsync(path.parent)
         return cls(path)
 
     @classmethod
     def create_new(cls, path: Path, config: Mapping[str, Any], files: Mapping[str, str]) -> RunDirectory:
-        """Make a run in `path`, or in path-2, path-3 ... where that is taken."""
+        """Make a run in `path`, or in path-2, path-3 ... if that exists."""
         path = claim(path)
         try:
             return cls.create(path, config, files)
@@ -92,7 +92,7 @@ class RunDirectory:
         return Checkpoints(self.path / "checkpoints")
 
     def config(self) -> dict[str, Any]:
-        """The resolved config. Raises ValueError where another version of strop wrote it in a format of its own."""
+        """The resolved config. Raises ValueError if another version of strop wrote it in another format."""
         try:
             config: dict[str, Any] = json.loads((self.path / CONFIG).read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
@@ -103,38 +103,38 @@ class RunDirectory:
         return config
 
     def provenance(self) -> dict[str, Any]:
-        """Where the run came from; empty where it was not written."""
+        """Where the run came from; empty if that was not written."""
         file = self.path / PROVENANCE
         facts: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
         return facts
 
     def plan(self) -> dict[str, str]:
-        """What `strop train` said that it would do, line by line; empty of a run that did not get so far."""
+        """The plan that `strop train` printed, line by line; empty if the run ended before that."""
         file = self.path / PLAN
         lines: dict[str, str] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
         return lines
 
     def write(self, name: str, text: str) -> None:
-        """Replace one of its text files at once (a fork's config.json)."""
+        """Replace one of its text files atomically (a fork's config.json)."""
         with writing(name, self.path):
             replace_text(self.path / name, text)
 
     def reader(self) -> Store:
-        """Its store, for reading: beside a writer, or where nothing can be written."""
+        """Its store for reading, also while it is being written or in a read-only folder."""
         return Store.read(self.path / DATABASE)
 
     def writer(self) -> Store:
-        """Its store, for the one that holds the lock."""
+        """Its store for writing; the caller holds the lock."""
         return Store.open(self.path / DATABASE)
 
     def check(self) -> None:
-        """Raise ValueError where a page of its database is damaged."""
+        """Raise ValueError if a page of its database is damaged."""
         with self.reader() as store:
             store.check()
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Be the one writer, or say who is. The system frees the lock when its process ends, however it ends."""
+        """Hold the writer's lock, or raise ValueError naming its holder. The system frees it when the process ends."""
         with writing("the lock", self.path):
             descriptor = os.open(self.path / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
         try:
@@ -181,22 +181,22 @@ class RunDirectory:
         return best
 
     def load(self, selector: Selector = "latest") -> tuple[int, State]:
-        """`(done steps, state)` of a checkpoint, verified; `state["policy"]` is the policy's."""
+        """`(step, state)` of a checkpoint, verified; `state["policy"]` is the policy's state."""
         step = self.checkpoint_step(selector)
         return step, self.checkpoints.load(step)
 
 
 def config_text(config: Mapping[str, Any]) -> str:
-    """What config.json holds."""
+    """The text of config.json."""
     return json.dumps({"format": FORMAT, **config}, indent=2, ensure_ascii=False)
 
 
 def claim(path: Path) -> Path:
-    """An empty folder that no other process is given: `path`, or path-2, path-3 ... where that is taken."""
+    """Create an empty folder for this process alone: `path`, or path-2, path-3 ... if that exists."""
     names = (path if number == 1 else path.with_name(f"{path.name}-{number}") for number in count(1))
     with writing("a new run", path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        return next(name for name in names if _is_made(name))
+        return next(name for name in names if _was_created(name))
 
 
 def give_back(path: Path) -> None:
@@ -205,7 +205,7 @@ def give_back(path: Path) -> None:
         path.rmdir()
 
 
-def _is_made(path: Path) -> bool:
+def _was_created(path: Path) -> bool:
     try:
         path.mkdir()
     except FileExistsError:
@@ -225,7 +225,7 @@ def _refuse_other_formats(path: Path, found: object) -> None:
     )
 
 
-def _taken(path: Path) -> ValueError:
+def _already_exists(path: Path) -> ValueError:
     advice = f", or continue it: strop train --resume --run {path}" if is_run(path) else ""
     return ValueError(f"{path} exists and is not empty; it is left as it is. Choose another --run{advice}.")
 
@@ -241,7 +241,7 @@ def is_sweep(path: Path | str) -> bool:
 
 
 def find_sweep(name: str, runs: Path = Path("runs")) -> Path | None:
-    """The sweep of this name or path; None where there is none. A bare name is looked up in ./runs first."""
+    """The sweep of this name or path, or None. A bare name is looked up in ./runs first."""
     return next((path for path in _candidates(name, runs) if is_sweep(path)), None)
 
 
@@ -276,5 +276,5 @@ def parse_run(text: str, runs: Path = Path("runs")) -> tuple[RunDirectory, Selec
     if choice == "latest":
         return directory, "latest"
     if not choice.isdecimal():
-        raise ValueError(f"{text}: after @ stands a step ({name}@40), best or latest.")
+        raise ValueError(f"{text}: after @ give a step ({name}@40), best or latest.")
     return directory, int(choice)

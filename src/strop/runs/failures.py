@@ -1,4 +1,4 @@
-"""What a run was looking at when it stopped, kept in `failures/step-000012/`."""
+"""The data that stopped a run, kept in `failures/step-000012/`."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def keep_failure(run: Path, step: int, error: NonFinite) -> Path:
 
 
 def stop_if_all_lost(run: Path, step: int, episodes: Sequence[Episode], what: str) -> None:
-    """Stop a run of whose first episodes none could be scored, and keep the whole reason: waiting changes nothing."""
+    """Stop a run if none of its first episodes could be scored, and keep the full reason in a file."""
     reason = first_reason(episodes)
     if not reason:
         return
@@ -36,13 +36,13 @@ def stop_if_all_lost(run: Path, step: int, episodes: Sequence[Episode], what: st
     with writing("why nothing could be scored", file):
         write_text(file, f"{reason}\n")
     raise Stopped(
-        f"None of the {len(episodes)} episodes of {what} could be scored: {last_line(reason)}. The whole reason stands "
+        f"None of the {len(episodes)} episodes of {what} could be scored: {last_line(reason)}. The full reason is "
         f"in {file}. Correct the reward or the environment, then resume."
     )
 
 
 def _folder(run: Path, step: int) -> Path:
-    """It is made in a run that is there: a deleted one stays deleted."""
+    """The folder, made only inside an existing run: a deleted run stays deleted."""
     folder = run / "failures" / f"step-{step:06d}"
     with writing("what failed", folder):
         folder.parent.mkdir(exist_ok=True)
@@ -62,7 +62,7 @@ def _tensors(batch: object) -> dict[str, Tensor]:
 
 
 def _describe(batch: object) -> str:
-    """The batch for a person: tensors by shape and count of broken numbers, episodes by text and scores."""
+    """The batch in words: tensors by shape and number of non-finite values, episodes by text and scores."""
     tensors = _tensors(batch)
     if tensors:
         return "\n".join(

@@ -1,4 +1,4 @@
-"""Writing to disk so that a crash leaves the old or the new, and a failure leaves one clear line."""
+"""Write files so that a crash leaves either the old or the new content, and a failure gives one clear message."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from strop.types import storable
 
 
 class WriteFailed(OSError):
-    """The disk refused: the message names what was being written, where, why, and how much space is free."""
+    """A write failed: the message says what was being written, where, why it failed, and how much space is free."""
 
 
 class Gone(WriteFailed):
-    """What was being written is no longer there."""
+    """The run that was being written no longer exists."""
 
 
 @contextmanager
 def writing(what: str, path: Path) -> Iterator[None]:
-    """The boundary to the disk: turns what the system, SQLite or safetensors raise into one `WriteFailed` line."""
+    """The boundary to the disk: errors of the system, SQLite or safetensors become one `WriteFailed`."""
     try:
         yield
     except WriteFailed:
@@ -40,7 +40,7 @@ def writing(what: str, path: Path) -> Iterator[None]:
 
 @contextmanager
 def removed_on_failure(path: Path) -> Iterator[None]:
-    """Give the space of what failed back at once: on a full disk it is needed to write down what happened."""
+    """Delete `path` if the block fails: on a full disk its space is needed to record the failure."""
     try:
         yield
     except BaseException:
@@ -74,7 +74,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def replace_text(path: Path, text: str) -> None:
-    """Replace a file at once: a reader, or a crash, sees the old text or the new one."""
+    """Replace a file atomically: a reader, or a crash, sees the old text or the new one."""
     temporary = path.with_name(f".writing-{path.name}")
     write_text(temporary, text)
     os.replace(temporary, path)

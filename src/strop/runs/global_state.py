@@ -1,4 +1,4 @@
-"""What a training sets for the whole process, and puts back."""
+"""Restore the process-wide settings that training changes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from strop.runs import randomness
 
 @contextmanager
 def global_state_kept() -> Iterator[None]:
-    """Torch's threads, its order of sums, and every global random state are afterwards what they were before."""
+    """Restore torch's thread count and deterministic mode, and every global random state, on exit."""
     threads, mode = torch.get_num_threads(), torch.get_deterministic_debug_mode()
     fills = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
     try:

@@ -1,7 +1,7 @@
-"""Guards: what stops a run, or warns in words, when its numbers say that it does not learn what it should.
+"""Guards: warn about a run, or stop it, when its episodes and metrics show that it cannot learn properly.
 
-Each guard says what it saw, why it matters and what to do. They are functions of a step's episodes and metrics;
-`Watch` is the little that they remember between steps, and it travels in the checkpoint.
+Each message says what was seen, why it matters and what to do. Guards are functions of a step's episodes and metrics;
+`Watch` is all that they remember between steps, and is saved in the checkpoint.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ LOST_SHARE, LOST_STEPS = 0.2, 3
 
 @dataclass(frozen=True, slots=True)
 class GapTolerance:
-    """How far the sampler's log-probs may lie from the trainer's, in nats. None: not checked.
+    """How far the sampler's log-probs may be from the trainer's, in nats. None: not checked.
 
-    `max` and `mean` are of the gap's size; `bias` is of its mean with the sign, which must vanish where rounding is
-    the only cause. Both means hold for many tokens; those of a few scatter, and may be larger (`scatter`). The defaults
-    are for float32.
+    `max` and `mean` limit the absolute gap, `bias` its signed mean, which must be 0 if rounding is the only cause. Both
+    means are limits for many tokens; over few tokens they vary more, and may be larger (`scatter`). The defaults are
+    for float32.
     """
 
     max: float | None = 1e-4
@@ -34,32 +34,32 @@ class GapTolerance:
     bias: float | None = None
 
     def scatter(self, tokens: float) -> float:
-        """What a mean over so many tokens may lie beside its bound: four times its standard error, were `mean` the
-        gap's standard deviation."""
+        """How far a mean over this many tokens may exceed its limit: four standard errors, with `mean` as the standard
+        deviation of the gap."""
         return 0.0 if self.mean is None else 4.0 * self.mean / math.sqrt(tokens)
 
     @classmethod
     def of(cls, dtype: str) -> GapTolerance:
-        """What rounding in this type explains."""
+        """The limits for a gap caused by rounding in this number type."""
         return cls(max=None, mean=0.05, bias=0.005) if dtype == "bfloat16" else cls()
 
     @classmethod
     def of_engine(cls, dtype: str) -> GapTolerance:
-        """What is tolerated of a sampler with other kernels than the trainer's, whose gap the algorithm corrects."""
+        """The limits for a sampler with other kernels than the trainer, whose gap the algorithm corrects."""
         mean, bias = {"int8": (0.5, 0.1), "bfloat16": (0.1, 0.02), "float32": (1e-3, 5e-4)}[dtype]
         return cls(max=None, mean=mean, bias=bias)
 
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """`streak` steps in a row lost too many episodes."""
+    """What guards remember: the last `streak` steps each lost too many episodes."""
 
     streak: int = 0
 
     def after(
         self, step: int, episodes: Sequence[Episode], stop: frozenset[int], max_tokens: int, pays: bool = True
     ) -> tuple[Watch, list[Event]]:
-        """The watch after a step, and what there is to warn of."""
+        """The watch after a step, and the step's warnings."""
         lost = lost_warning(episodes)
         found = (
             lost,
@@ -71,7 +71,7 @@ class Watch:
         return Watch(self.streak + 1 if lost else 0), [Event(step, "warning", text) for text in found if text]
 
     def check(self, episodes: Sequence[Episode]) -> None:
-        """Stop a run that loses too many episodes for too long."""
+        """Stop a run that lost too many episodes in several steps in a row."""
         if self.streak >= LOST_STEPS:
             raise Stopped(
                 f"{lost_warning(episodes)} This is the step number {self.streak} in a row with more than "
@@ -80,23 +80,23 @@ class Watch:
             )
 
     def state_dict(self) -> State:
-        """What a checkpoint keeps."""
+        """The state for the checkpoint."""
         return {"streak": self.streak}
 
     @classmethod
     def from_state(cls, state: State) -> Watch:
-        """The watch of a checkpoint."""
+        """The watch from a checkpoint's state."""
         return cls(state["streak"])
 
 
 def first_reason(episodes: Sequence[Episode]) -> str:
-    """Why the first episode has no reward, where none has one; else nothing."""
+    """If all episodes are Unscored, why the first one is; else empty."""
     reasons = [reward.reason for episode in episodes if isinstance(reward := episode.reward, Unscored)]
     return reasons[0] if reasons and len(reasons) == len(episodes) else ""
 
 
 def lost_warning(episodes: Sequence[Episode]) -> str:
-    """Says that more than 20 % of the episodes are Unscored or FAILED, and the most frequent reason; else nothing."""
+    """A warning if more than 20 % of the episodes are Unscored or FAILED, with the most frequent reason; else empty."""
     reasons = [last_line(reward.reason) for e in episodes if isinstance(reward := e.reward, Unscored)]
     if len(reasons) <= LOST_SHARE * len(episodes):
         return ""
@@ -109,7 +109,7 @@ def lost_warning(episodes: Sequence[Episode]) -> str:
 
 
 def close_warning(episodes: Sequence[Episode]) -> str:
-    """Says that environments could not be closed behind played episodes, and the first reason; else nothing."""
+    """A warning if environments could not be closed after their episodes, with the first reason; else empty."""
     errors = [episode.error for episode in episodes if episode.error and episode.end is not End.FAILED]
     if not errors:
         return ""
@@ -120,7 +120,7 @@ def close_warning(episodes: Sequence[Episode]) -> str:
 
 
 def late_warning(episodes: Sequence[Episode]) -> str:
-    """Where a call of this step took too long: says which calls still hang, since each keeps a thread; else nothing."""
+    """A warning if a call of this step timed out, with all calls that still hang (each keeps a thread); else empty."""
     reasons = [reward.reason for e in episodes if isinstance(reward := e.reward, Unscored)]
     found = hanging()
     if not found or not any(LATE in reason for reason in [*reasons, *(e.error for e in episodes)]):
@@ -134,7 +134,7 @@ def late_warning(episodes: Sequence[Episode]) -> str:
 
 
 def length_warning(episodes: Sequence[Episode], stop: frozenset[int], max_tokens: int) -> str:
-    """Says that no completion of the step ended by itself, where it could have; else nothing."""
+    """A warning if no completion of the step ended by itself, although it could; else empty."""
     completions = [turn.completion for episode in episodes for turn in episode.turns]
     if not stop or max_tokens <= 1 or not completions:
         return ""
@@ -151,7 +151,7 @@ def length_warning(episodes: Sequence[Episode], stop: frozenset[int], max_tokens
 
 
 def signal_warning(episodes: Sequence[Episode]) -> str:
-    """Explains the groups whose scored episodes have exactly equal returns: comparing them teaches nothing."""
+    """A warning about groups whose returns are all equal, which give no learning signal; else empty."""
     groups = scored_groups(episodes)
     flat = Counter((len(returns_G), returns_G[0]) for returns_G in groups.values() if len(set(returns_G)) == 1)
     if not flat:
@@ -169,7 +169,7 @@ def signal_warning(episodes: Sequence[Episode]) -> str:
 
 
 def sampler_gap(metrics: Mapping[str, Metric], tolerance: GapTolerance) -> str:
-    """The measured gap between sampler and trainer in words (nothing if not measured); above tolerance, stop."""
+    """The gap between sampler and trainer in words, empty if not measured. Raises Stopped above the tolerance."""
     found = {kind: metrics.get(f"policy/sampler_gap_{kind}") for kind in ("max", "mean", "bias")}
     measured = {
         kind: (metric.value, _allowed(tolerance, kind, metric)) for kind, metric in found.items() if metric is not None
@@ -190,7 +190,7 @@ def sampler_gap(metrics: Mapping[str, Metric], tolerance: GapTolerance) -> str:
 
 
 def _allowed(tolerance: GapTolerance, kind: str, metric: Metric) -> float | None:
-    """The bound of one kind of gap, as it was measured."""
+    """The limit of one kind of gap, given the number of tokens measured."""
     bound: float | None = getattr(tolerance, kind)
     return bound if bound is None or not isinstance(metric, Mean) else bound + tolerance.scatter(metric.count)
 

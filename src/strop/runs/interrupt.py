@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: once asks for a clean end after the step, twice stops at once."""
+"""Ctrl-C and SIGTERM: the first asks for a clean stop after the step, the second stops at once."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM, where it stops at once as Ctrl-C does."""
+    """SIGTERM as an exception, as KeyboardInterrupt is for Ctrl-C."""
 
 
 class Interrupt:
@@ -37,7 +37,7 @@ class Interrupt:
         self.leave()
 
     def leave(self) -> None:
-        """Put the handlers back that stood before; once is enough."""
+        """Restore the previous handlers; a second call does nothing."""
         while self._before:
             signal.signal(*self._before.popitem())
 
@@ -53,7 +53,7 @@ class Interrupt:
 
 @contextmanager
 def terminable() -> Iterator[None]:
-    """Inside, SIGTERM raises Terminated, as Ctrl-C raises KeyboardInterrupt: whoever made files can tidy up."""
+    """Inside, SIGTERM raises Terminated, as Ctrl-C raises KeyboardInterrupt, so that temporary files are cleaned up."""
     if not _is_main_thread():
         yield
         return
@@ -65,7 +65,7 @@ def terminable() -> Iterator[None]:
 
 
 def _installed(number: signal.Signals, handler: Callable[[int, FrameType | None], None]) -> Any:
-    """Install a handler; the one before, or the system's where Python does not know it."""
+    """Install a handler and return the previous one, or the system's default if Python does not know it."""
     return signal.signal(number, handler) or signal.SIG_DFL
 
 

@@ -1,4 +1,4 @@
-"""The numbers of one step that follow from its episodes alone, and each update's opinions put back on its episodes."""
+"""Metrics of a step that are computed from its episodes, and per-token opinions mapped back to their episodes."""
 
 from __future__ import annotations
 
@@ -13,24 +13,26 @@ from torch import Tensor
 
 from strop.types import Batch, Draw, End, Episode, Source, Unscored, total
 
-_TAKEN = ("mean", "std")
+_RESERVED = ("mean", "std")
 
 
 def step_measures(episodes: Sequence[Episode], pays: bool = True) -> dict[str, float]:
-    """Rewards and their signal where something `pays`, lengths, and losses of episodes. Nothing is measured where there
-    is nothing to measure."""
-    # greedy episodes beside sampled ones are a baseline, and not how the policy acts
+    """Metrics of a step's episodes: reward and signal (if anything `pays`), lengths, shares of lost ones.
+
+    A metric without data is left out.
+    """
+    # greedy episodes among sampled ones are a baseline: they do not show how the policy acts
     episodes = [episode for episode in episodes if episode.source is not Source.GREEDY] or episodes
     if not episodes:
         return {}
     completions = [turn.completion for episode in episodes for turn in episode.turns]
     failed = [episode.end is End.FAILED for episode in episodes]
-    lost = [isinstance(episode.reward, Unscored) for episode in episodes]
+    unscored = [isinstance(episode.reward, Unscored) for episode in episodes]
     measures = {
         **(_rewards(episodes) if pays else {}),
         "rollout/length": _mean([episode.num_actions for episode in episodes]),
         "rollout/failed": _mean(failed),
-        "rollout/unscored": _mean([gone and not broke for gone, broke in zip(lost, failed, strict=True)]),
+        "rollout/unscored": _mean([lost and not broke for lost, broke in zip(unscored, failed, strict=True)]),
     }
     if completions:
         measures["rollout/stop_share"] = _mean([completion.finish == "stop" for completion in completions])
@@ -41,7 +43,7 @@ def step_measures(episodes: Sequence[Episode], pays: bool = True) -> dict[str, f
 
 
 def cost_measures(episodes: Sequence[Episode], seconds: float) -> dict[str, float]:
-    """Time and memory: the only measures that differ between two runs of one config."""
+    """Time and memory: the only metrics that differ between two runs of one config."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     costs = {"time/step_seconds": seconds, "memory/peak_gigabytes": peak / 1e9}
     if episodes and seconds > 0:
@@ -52,7 +54,7 @@ def cost_measures(episodes: Sequence[Episode], seconds: float) -> dict[str, floa
 
 
 def scored_groups(episodes: Sequence[Episode]) -> dict[int, list[float]]:
-    """The returns of each group's scored episodes, for groups of at least two: one alone can show no difference."""
+    """The returns of each group's scored episodes, for groups of at least two such episodes."""
     returns: dict[int, list[float]] = {}
     for episode in episodes:
         reward = episode.reward
@@ -64,17 +66,17 @@ def scored_groups(episodes: Sequence[Episode]) -> dict[int, list[float]]:
 def add_opinions(
     opinions: dict[tuple[str, str], np.ndarray], draw: Draw, batch: Batch, per_token: Mapping[str, Tensor]
 ) -> None:
-    """Put each `_BT` opinion into `opinions[episode id, name]`: float32 per action of the episode, NaN where unseen."""
+    """Copy each `_BT` opinion to `opinions[episode id, name]`: float32 per action, NaN where no update saw it."""
     action_BT = batch.action_BT.cpu().numpy()
     pick_B, offset_B = batch.episode_B.tolist(), batch.offset_B.tolist()
     for name, opinion_BT in per_token.items():
         numbers_BT = opinion_BT.detach().float().cpu().numpy()
         for row, (pick, offset) in enumerate(zip(pick_B, offset_B, strict=True)):
             episode = draw[pick].episode
-            taken = numbers_BT[row][action_BT[row]]
+            values = numbers_BT[row][action_BT[row]]
             if (episode.id, name) not in opinions:
                 opinions[episode.id, name] = np.full(episode.num_actions, np.nan, dtype=np.float32)
-            opinions[episode.id, name][offset : offset + len(taken)] = taken
+            opinions[episode.id, name][offset : offset + len(values)] = values
 
 
 def _rewards(episodes: Sequence[Episode]) -> dict[str, float]:
@@ -83,7 +85,7 @@ def _rewards(episodes: Sequence[Episode]) -> dict[str, float]:
     totals: dict[str, list[float]] = {}
     for episode in episodes:
         for name, part in episode.parts.items():
-            if name in _TAKEN:
+            if name in _RESERVED:
                 raise ValueError(f"No reward can be named {name!r}: reward/{name} is a metric. Rename it.")
             if not isinstance(part.total, Unscored):
                 totals.setdefault(name, []).append(part.total)

@@ -1,4 +1,4 @@
-"""What a run played, as the data of another run."""
+"""The episodes of a run as training data for another run."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from strop.types import Task, Unscored
 def tasks_from_run(path: Path) -> list[Task]:
     """One task for every scored training episode of the run, in the order in which they were played.
 
-    A run keeps the token ids of its last 200 steps; what is older cannot be learnt from. Unscored episodes are left
-    out, as every update leaves them out.
+    A run keeps the token ids of its last 200 steps; older episodes cannot be used. Unscored episodes are left out, as
+    in every update.
     """
     with RunDirectory.open(path).reader() as store:
         episodes = [one for one in store.episodes("train") if one.turns and not isinstance(one.reward, Unscored)]

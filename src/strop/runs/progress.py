@@ -1,4 +1,4 @@
-"""What a person sees of a run, on stderr: a live line in a terminal, else plain lines, a few seconds apart."""
+"""The progress of a run on stderr: a live line in a terminal, else plain lines, a few seconds apart."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Progress:
 
     @classmethod
     def of(cls, shown: Progress | bool) -> Progress:
-        """The one that was given; True is the usual one, False the silent one."""
+        """The given Progress; the default one for True, a silent one for False."""
         if isinstance(shown, bool):
             return cls() if shown else cls.silent()
         if not isinstance(shown, Progress):
@@ -60,7 +60,7 @@ class Progress:
         return shown
 
     def start(self, done: int, total: int) -> None:
-        """`done` of `total` steps lie behind us."""
+        """Start showing a run that has done `done` of `total` steps."""
         self._first, self._done, self._total, self._started = done, done, total, time.monotonic()
         self._begin("training" if done < total else "")
 
@@ -76,39 +76,39 @@ class Progress:
             self._print(f"step {self._done}/{self._total} · {self._facts} · {self._left()} left")
 
     def judging(self, step: int) -> None:
-        """The policy after `step` done steps is being judged, which may take as long as several steps."""
+        """The held-out evaluation after `step` steps begins; it may take as long as several steps."""
         text = f"judging held-out prompts after {plural(step, 'step')}"
         self._begin(text)
         if self._live is None:
             self._print(f"{text} ...")
 
     def judged(self, step: int, metrics: Mapping[str, float]) -> None:
-        """The policy after `step` done steps has been judged."""
+        """The held-out evaluation after `step` steps is done."""
         self._held_out = dict(metrics)
         self._facts = facts({**self._metrics, **metrics}) if self._metrics else ""
-        lost = metrics.get("held_out/unscored")  # told where something was
-        told = {name: value for name, value in metrics.items() if math.isfinite(value)}
+        lost = metrics.get("held_out/unscored")  # shown only if there are any
+        finite = {name: value for name, value in metrics.items() if math.isfinite(value)}
         scores = ", ".join(
             f"{name.removeprefix('held_out/')} {decimals(value)}"
-            for name, value in told.items()
+            for name, value in finite.items()
             if lost or name != "held_out/unscored"
         )
         self._print(f"held-out after {plural(step, 'step')}: {scores}")
         self._begin("")
 
     def note(self, text: str) -> None:
-        """One line for the person."""
+        """Print one line."""
         self._print(text)
 
     def warn(self, text: str) -> None:
-        """A warning. One that repeats is said once, and counted at the end."""
+        """Print a warning. One that repeats is printed once, and counted at the end."""
         said = self._warnings.setdefault(kind(text), [])
         said.append(gist(text))
         if len(said) == 1:
             self._print(f"warning: {text}")
 
     def close(self) -> None:
-        """Leave the terminal as it was, after how often each warning came again."""
+        """Print how often each warning repeated, and restore the terminal."""
         for said in self._warnings.values():
             if len(said) > 1:
                 self._print(f"warning, again at {plural(len(said) - 1, 'more step')}: {said[-1]}")
@@ -119,19 +119,19 @@ class Progress:
             self._live = None
 
     def _begin(self, doing: str) -> None:
-        """What is being done from now on; a live line counts its seconds, so that a long step is seen to be alive."""
+        """Set what the run is doing now; a live line counts the seconds, so that a long step does not look stuck."""
         self._doing, self._since = doing, time.monotonic()
         if self._live is not None:
             self._live.refresh()
         elif self._console.is_terminal and not self._console.quiet:
-            # A redraw a second: enough to see it live, and too little to slow the training.
+            # One redraw per second does not slow the training.
             self._live = Live(
                 get_renderable=self._draw, console=self._console, refresh_per_second=1, redirect_stdout=False
             )
             self._live.start()
 
     def _draw(self) -> Text:
-        """How far it is. What is measured stands in a line of its own, so that 80 columns are enough for both."""
+        """The progress bar, and the metrics on their own line, so that both fit 80 columns."""
         doing = f"{self._doing} ({time.monotonic() - self._since:.0f} s)" if self._doing else ""
         if not self._total:
             return Text(doing)
@@ -144,7 +144,7 @@ class Progress:
         return Text("\n").join(lines)
 
     def _print(self, text: str) -> None:
-        # Texts quote rewards and tracebacks: square brackets in them are no markup.
+        # Texts quote rewards and tracebacks: their square brackets are not rich's markup.
         self._console.print(text, markup=False, soft_wrap=not self._console.is_terminal)
 
     def _left(self) -> str:
@@ -152,8 +152,8 @@ class Progress:
 
 
 def facts(metrics: Mapping[str, float]) -> str:
-    """The metrics that a person follows, in one line. The loss is one where nothing pays: of what compares rewards it
-    says nothing."""
+    """The main metrics in one line. The loss is shown only for runs without rewards: the loss of a policy gradient does
+    not measure progress."""
     named = [name for name in metrics if name.startswith("reward/") and name not in ("reward/mean", "reward/std")]
     hidden = {LOSS} if named or metrics.get("reward/mean") else set()
     known = {name: value for name, value in metrics.items() if math.isfinite(value) and name not in hidden}

@@ -1,4 +1,4 @@
-"""Where a run came from: versions, code, machine, threads, numbers' type, seed and data."""
+"""Where a run came from: versions, code, machine, threads, dtype, seed and data."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 _PACKAGES = ("strop", "torch", "transformers", "tokenizers", "peft", "numpy", "gymnasium", "stable-baselines3")
-# What has to be equal for a resumed run to repeat every bit.
+# What must be equal for a resumed run to be equal bit for bit.
 _DECISIVE = ("threads", "dtype", "seed", "data", "versions", "machine")
 
 
@@ -33,7 +33,7 @@ def collect(*, seed: int, dtype: str, threads: int, data: Mapping[str, str]) -> 
 
 
 def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """What would keep a resumed run from repeating the first one bit for bit, in words."""
+    """The differences that could change the bits of a resumed run, one line each."""
     return [
         f"{name}: {before} -> {after}"
         for key in _DECISIVE
@@ -56,7 +56,7 @@ def _version(package: str) -> str | None:
 
 
 def _git_revision(directory: Path) -> str | None:
-    """The commit that the directory stands on, with "+changes" if files differ from it; None outside a repository."""
+    """The commit of the directory's checkout, with "+changes" if files differ from it; None outside a repository."""
     if shutil.which("git") is None:
         return None
     head = _git(directory, "rev-parse", "HEAD")

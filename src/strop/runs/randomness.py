@@ -13,7 +13,7 @@ from strop.types import State
 
 
 def capture() -> State:
-    """Every global random state as a packable state."""
+    """Every global random state, in a form that a checkpoint can hold."""
     name, keys, position, has_gauss, gauss = np.random.get_state(legacy=True)
     return {
         "python": random.getstate(),
@@ -24,7 +24,7 @@ def capture() -> State:
 
 
 def restore(state: State) -> None:
-    """Put back what `capture` saw. GPU states are put back where a GPU is there."""
+    """Restore the states from `capture`; those of GPUs only if a GPU is in use."""
     random.setstate(state["python"])
     np.random.set_state(state["numpy"])
     torch.set_rng_state(state["torch"])
@@ -41,7 +41,7 @@ def seed_all(seed: int) -> None:
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """Whatever draws inside leaves no trace: judging a policy must not change how its training goes on."""
+    """Restore every global random state on exit: an evaluation must not change the training after it."""
     before = capture()
     try:
         yield
@@ -50,5 +50,5 @@ def undisturbed() -> Iterator[None]:
 
 
 def _uses_gpu() -> bool:
-    """Whether this process has used a GPU; asking for a state would otherwise start one."""
+    """Whether this process has used a GPU; asking an unused one for its state would initialise it."""
     return bool(torch.cuda.is_initialized())  # type: ignore[no-untyped-call]

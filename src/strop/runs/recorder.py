@@ -1,12 +1,12 @@
-"""The recorder: what the loop tells the run, and the only way to disk, screen and held-out judgement.
+"""The recorder: the loop's only way to disk, screen and held-out evaluation.
 
-Checkpoint k means: k steps are done. A resumed run goes on from the newest whole checkpoint k; rows of later work
-(training steps >= k, judgements > k) are deleted in one transaction and made again, bit for bit. All metrics but
-`time/*` and `memory/*` are a function of the run alone.
+Checkpoint k is the state after k steps. A resume starts from the newest intact checkpoint k; later rows (training steps
+>= k, evaluations > k) are deleted in one transaction and made again, bit for bit. All metrics except `time/*` and
+`memory/*` are deterministic.
 
-Disk policy: the newest `keep_last` checkpoints and the best one stay (all of them, where KEEP_ALL stands beside them).
-Token ids, log-probs and opinions of training episodes older than `keep_episode_steps` steps are dropped, but of those
-that the memory of a kept checkpoint holds. Scores, texts, metrics and judged episodes stay.
+Disk policy: the newest `keep_last` checkpoints and the best one are kept (all of them, if there is a file KEEP_ALL).
+Token ids, log-probs and opinions of training episodes older than `keep_episode_steps` steps are dropped, except of
+those that the memory of a kept checkpoint needs. Scores, texts, metrics and held-out episodes are kept.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from strop.runs.interrupt import Interrupt
 from strop.runs.measures import add_opinions, cost_measures, step_measures
 from strop.runs.progress import Progress
 from strop.runs.records import Event, Level
-from strop.runs.resuming import load_into, newest_whole
+from strop.runs.resuming import load_into, newest_intact
 from strop.types import Batch, Draw, Episode, Metrics, NonFinite, Parts, Sampling, State, Stopped, Update, merge_metrics
 
 Evaluate: TypeAlias = "Callable[[Parts, int], tuple[Sequence[Episode], Mapping[str, float]]]"
 
 
 class RunRecorder:
-    """The one writer of a run, from construction to `close`; use it in a `with` statement."""
+    """The only writer of a run, from construction to `close`; use it in a `with` statement."""
 
     def __init__(
         self,
@@ -59,12 +59,12 @@ class RunRecorder:
         announce: Callable[[Parts], Sequence[str]] | None = None,
         adopt: Callable[[Parts], None] | None = None,
     ) -> None:
-        """Lock the run and open its store. `eval_every` 0: judge the start and the end only.
+        """Lock the run and open its store. `eval_every` 0: evaluate only at the start and at the end.
 
-        `resume` goes on from the checkpoint that `selector` names; without it the run must be a new one. `forks` says
-        in words what has changed since: each becomes an event of the step where the run goes on. `announce` is shown
-        the parts once, before anything is judged or trained, and says of what to warn. Where nothing `pays`, episodes
-        have no reward to measure or to warn of.
+        `resume` continues from the checkpoint that `selector` names; without it the run must be new. `forks` are the
+        changes of the config since then, in words; each becomes an event. `announce` is called with the parts before
+        anything is evaluated or trained, and returns warnings; `adopt` is called with them once the checkpoint is
+        loaded. If nothing `pays`, there are no reward metrics and no warnings about them.
         """
         self.directory = directory
         self._max_tokens = sampling.max_tokens
@@ -82,16 +82,16 @@ class RunRecorder:
         self._opinions: dict[tuple[str, str], np.ndarray] = {}
         self._done = self._first = 0
         self._step_started = 0.0
-        with ExitStack() as opened:
-            opened.enter_context(directory.lock())
+        with ExitStack() as resources:
+            resources.enter_context(directory.lock())
             directory.checkpoints.clean()
-            self._store = opened.enter_context(directory.writer())
+            self._store = resources.enter_context(directory.writer())
             if resume:
                 self._store.check()
             self._refuse_second_start()
-            opened.callback(self._progress.close)
-            opened.callback(self._interrupt.leave)  # an error in the loop leaves the generator of `steps` suspended
-            self._opened = opened.pop_all()
+            resources.callback(self._progress.close)
+            resources.callback(self._interrupt.leave)  # an error in the loop leaves the generator of `steps` suspended
+            self._resources = resources.pop_all()
 
     def __enter__(self) -> RunRecorder:
         return self
@@ -101,32 +101,32 @@ class RunRecorder:
 
     def close(self) -> None:
         """Leave the terminal, close the store and free the lock."""
-        self._opened.close()
+        self._resources.close()
 
     @property
     def step(self) -> int:
-        """How many steps are done, which is also the number of the step in progress."""
+        """The number of steps done, which is also the number of the current step."""
         return self._done
 
     @property
     def stopped_by(self) -> signal.Signals | None:
-        """The signal that asked for the end: Ctrl-C's, SIGTERM or none."""
+        """The signal that asked the run to stop (SIGINT or SIGTERM), or None."""
         return self._interrupt.requested
 
     @property
     def interrupted(self) -> bool:
-        """Whether a signal asked for the end."""
+        """Whether a signal asked the run to stop."""
         return self.stopped_by is not None
 
     @property
     def resume_command(self) -> str:
-        """The line that continues this run."""
+        """The command that continues this run."""
         return f"strop train --resume --run {shlex.quote(str(self.directory.path))}"
 
     # ------------------------------------------------------------ what the loop calls
 
     def steps(self, parts: Parts, n: int) -> Iterator[int]:
-        """Load the newest checkpoint, judge the start, then yield the steps that are left; save on schedule."""
+        """Load the newest checkpoint, evaluate, then yield the remaining steps; save and evaluate on schedule."""
         self._stop_tokens = parts.codec.stop
         warnings = [] if self._announce is None else self._announce(parts)
         with self._interrupt:
@@ -134,8 +134,8 @@ class RunRecorder:
             self._note_once(warnings)
             if self._adopt is not None:
                 self._adopt(parts)
-            self._judge_if_due(parts, n)
-            self._tidy()  # a run that was killed after its last checkpoint may have no step left that does it
+            self._evaluate_if_due(parts, n)
+            self._free_disk()  # a run killed after its last checkpoint may have no further step that does it
             self._progress.start(self._done, n)
             while self._done < n and not self.interrupted:
                 step = self._done
@@ -145,17 +145,17 @@ class RunRecorder:
                 self._after_step(parts, n)
 
     def update(self, step: int, draw: Draw, batch: Batch, update: Update) -> None:
-        """Keep what an update measured, and its opinions on each episode's actions, until the step is finished."""
+        """Hold the metrics and per-token opinions of an update until the step is finished."""
         self._pending.append(update.metrics)
         add_opinions(self._opinions, draw, batch, update.per_token)
         if not self._gap_measured:
             self._gap_measured = True
             if text := sampler_gap(update.metrics, self._tolerance):
                 self._store.write_event(Event(self._done, "info", text))
-                self._progress.note(text.partition(":")[0])  # its numbers are for who asks: strop show
+                self._progress.note(text.partition(":")[0])  # its numbers are in strop show
 
     def finish(self, step: int, episodes: Sequence[Episode]) -> None:
-        """Write the step in one transaction, show it, and stop the run where a guard says so."""
+        """Write the step in one transaction, show it, and stop the run if a guard requires it."""
         metrics = {
             **{name: metric.value for name, metric in merge_metrics(self._pending).items()},
             **step_measures(episodes, self._pays),
@@ -173,7 +173,7 @@ class RunRecorder:
         watch.check(episodes)
 
     def fail(self, step: int, error: BaseException) -> None:
-        """Write down what ended the run; of a number that is not finite, keep the batch."""
+        """Record the error that ended the run; for a non-finite number, keep the batch."""
         try:
             text = str(error) if isinstance(error, (Stopped, NonFinite)) else _traceback(error)
             if isinstance(error, NonFinite):
@@ -182,20 +182,20 @@ class RunRecorder:
                 self._progress.note(kept)
             self._store.write_event(Event(step, "error", text))
         except WriteFailed as refused:
-            # The disk may be the very reason: `error` is what the person has to see, so this one is only told.
+            # A full disk may also be the cause of `error`, which is what the user must see: only print this one.
             if str(refused) != str(error):
                 self._progress.note(str(refused))
 
     def tell(self, level: Level, text: str) -> None:
-        """Write an event at the present step, and show it."""
+        """Write an event at the current step, and show it."""
         self._store.write_event(Event(self._done, level, text))
         self._progress.note(text if level == "info" else f"{level}: {text}")
 
     def _note_once(self, warnings: Sequence[str]) -> None:
-        """Keep what is known before the first step; a run that goes on has said it before."""
-        said = {event.text for event in self._store.events()}
+        """Write the warnings known before the first step, except those that a resumed run has already."""
+        known = {event.text for event in self._store.events()}
         for text in warnings:
-            if text not in said:
+            if text not in known:
                 self._store.write_event(Event(self._done, "warning", text))
 
     # ------------------------------------------------------------ begin
@@ -209,17 +209,17 @@ class RunRecorder:
             )
 
     def _begin(self, parts: Parts) -> int:
-        """How many steps are done: 0 of a new run, k where checkpoint k is loaded."""
-        loaded = newest_whole(self.directory, self._store, self._selector) if self._resume else None
+        """Start or resume: the number of steps done, 0 for a new run, k if checkpoint k was loaded."""
+        loaded = newest_intact(self.directory, self._store, self._selector) if self._resume else None
         if loaded is None:
-            # A run that died before its first checkpoint has no training step, but may have been judged.
+            # A run that died before its first checkpoint has no training step, but may have an evaluation.
             self._store.rewind(0)
             self._save(parts, 0)
             return 0
         step, state, damaged = loaded
         load_into(parts, self.directory, self._store, step, state)
         self._watch = Watch.from_state(state["watch"])
-        # LATEST first: a crash between these lines goes on from the same checkpoint.
+        # LATEST first: after a crash between these lines, a resume starts from the same checkpoint.
         checkpoints = self.directory.checkpoints
         checkpoints.mark_latest(step)
         self._store.rewind(step)
@@ -236,13 +236,13 @@ class RunRecorder:
     # ------------------------------------------------------------ after a step
 
     def _after_step(self, parts: Parts, n: int) -> None:
-        """Save and judge on schedule. What is judged is saved first, so that the best one can be kept."""
+        """Save and evaluate on schedule. A checkpoint comes first, so that the best one can be kept."""
         scheduled = self._done % self._checkpoint_every == 0 or self._done == n
-        if scheduled or self.interrupted or self._judgement_is_due(n):
+        if scheduled or self.interrupted or self._evaluation_is_due(n):
             self._save(parts, self._done)
             if not self.interrupted:
-                self._judge_if_due(parts, n)
-            self._tidy()
+                self._evaluate_if_due(parts, n)
+            self._free_disk()
 
     def _save(self, parts: Parts, step: int) -> None:
         self._store.require_there()
@@ -258,12 +258,12 @@ class RunRecorder:
         }
         self.directory.checkpoints.save(step, state)
 
-    def _judgement_is_due(self, n: int) -> bool:
+    def _evaluation_is_due(self, n: int) -> bool:
         on_schedule = self._eval_every > 0 and self._done % self._eval_every == 0
         return self._evaluate is not None and (self._done in (0, n) or on_schedule)
 
-    def _judge_if_due(self, parts: Parts, n: int) -> None:
-        if self._evaluate is None or not self._judgement_is_due(n) or self._store.has_evaluation(self._done):
+    def _evaluate_if_due(self, parts: Parts, n: int) -> None:
+        if self._evaluate is None or not self._evaluation_is_due(n) or self._store.has_evaluation(self._done):
             return
         self._progress.judging(self._done)
         with randomness.undisturbed():
@@ -275,8 +275,8 @@ class RunRecorder:
         for text in filter(None, (close_warning(episodes), late_warning(episodes))):
             self.tell("warning", text)
 
-    def _tidy(self) -> None:
-        """The disk policy."""
+    def _free_disk(self) -> None:
+        """Apply the disk policy."""
         checkpoints = self.directory.checkpoints
         steps, best = checkpoints.steps(), self._store.best_step()
         newest = steps if checkpoints.keeps_all else steps[-self._keep_last :]

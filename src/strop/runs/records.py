@@ -1,4 +1,4 @@
-"""What a run tells its readers: events, and the summary of an episode that stays when its token ids are dropped."""
+"""Records of a run for its readers: events, and episode summaries, which outlive the token ids."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ Purpose: TypeAlias = Literal["train", "evaluate"]
 Level: TypeAlias = Literal["info", "warning", "error", "fork", "resume"]
 
 HELD_OUT = "held_out/"
-"""Metrics of a judgement on held-out prompts start with this."""
+"""Prefix of the metrics of a held-out evaluation."""
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something to tell a person. Errors, forks and resumes are the run's history; the rest is redone with its step."""
+    """A message for the user. A resume keeps errors, forks and resumes; others are written again with their step."""
 
     step: int
     level: Level
@@ -27,29 +27,29 @@ class Event:
 
 
 def gist(text: str) -> str:
-    """What a warning is about: its first clause."""
+    """The first clause of a warning, which names its subject."""
     return re.split(r"[(;.]", text, maxsplit=1)[0].strip()
 
 
 def kind(text: str) -> str:
-    """Equal for warnings of one kind, whatever their numbers."""
+    """A key that is equal for warnings that differ only in their numbers."""
     return re.sub(r"\d+", "", gist(text))
 
 
 def grouped(events: Sequence[Event]) -> list[tuple[Event, int]]:
-    """Each event once, with how many there are: a warning that repeats stands where it was first said."""
+    """Each event with its count: a repeated warning is listed once, where it first occurred."""
     first: dict[object, tuple[Event, int]] = {}
     for number, event in enumerate(events):
         key = kind(event.text) if event.level == "warning" else number
-        said, count = first.get(key, (event, 0))
-        first[key] = said, count + 1
+        original, count = first.get(key, (event, 0))
+        first[key] = original, count + 1
     return list(first.values())
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What a run keeps of every episode for ever: its task, its text and its scores. `cut` says that its last text was
-    cut at max_tokens."""
+    """What a run keeps of every episode: its task, text and scores. `cut`: its last completion was cut at max_tokens;
+    `kept`: its token ids are still there."""
 
     id: str
     step: int

@@ -1,4 +1,4 @@
-"""Where a run goes on: its newest whole checkpoint, put back into the parts."""
+"""Resume a run: find its newest intact checkpoint, and load it into the parts."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from strop.runs.store import Store
 from strop.types import Parts, State
 
 
-def newest_whole(
+def newest_intact(
     directory: RunDirectory, store: Store, selector: Selector = "latest"
 ) -> tuple[int, State, list[str]] | None:
-    """`(step, state, what was damaged)` of the checkpoint to go on from; None of a run that has none yet."""
+    """`(step, state, damage of newer ones)` of the checkpoint to resume from; None if the run has none yet."""
     checkpoints = directory.checkpoints
     if not checkpoints.steps() and store.latest_step() is None:
         return None
@@ -28,7 +28,7 @@ def newest_whole(
 
 
 def load_into(parts: Parts, directory: RunDirectory, store: Store, step: int, state: State) -> None:
-    """Give every part what the checkpoint after `step` steps kept of it."""
+    """Load the state of the checkpoint after `step` steps into every part."""
     held = state["held"]
     episodes = store.held(held, before=step)
     missing = set(held) - set(episodes)

@@ -55,7 +55,7 @@ def read(connection: sqlite3.Connection, row: sqlite3.Row) -> Episode:
 
 
 def read_summary(connection: sqlite3.Connection, row: sqlite3.Row) -> Summary:
-    """What is kept of the episode of a row for ever."""
+    """The summary of a row's episode, which is never dropped."""
     query = "SELECT text, finish FROM turns WHERE episode = ? ORDER BY turn"
     turns = connection.execute(query, (row["number"],)).fetchall()
     return Summary(

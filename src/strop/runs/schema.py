@@ -95,7 +95,7 @@ CREATE TABLE events (
 
 
 def m002_reward(connection: sqlite3.Connection) -> None:
-    """An episode's sum of rewards has the same name in the file as on the record."""
+    """Name the sum of an episode's rewards as the record does."""
     connection.execute("ALTER TABLE episodes RENAME COLUMN return_ TO reward")
 
 
@@ -108,13 +108,13 @@ def version(connection: sqlite3.Connection) -> int:
 
 
 def refuse_empty(connection: sqlite3.Connection, name: str) -> None:
-    """Raise for a file without tables: a run's has had them from its first moment."""
+    """Raise for a file without tables: every run's database is created with them."""
     if version(connection) == 0:
         raise ValueError(f"{name} is empty: it was cut off, or never belonged to a run. Put a copy of it back.")
 
 
 def check(connection: sqlite3.Connection, name: str) -> None:
-    """Raise if this strop cannot read the file."""
+    """Raise if this version of strop cannot read the file."""
     seen = version(connection)
     if seen > len(MIGRATIONS):
         raise ValueError(

@@ -1,7 +1,7 @@
-"""A config as JSON and back: what `config.json` holds, so that a run can go on, be judged and be compared.
+"""A config as JSON and back (`config.json`), so that a run can be resumed, evaluated and compared.
 
 Dataclasses are written as {"class": public name, fields...}, functions and classes as {"name": public name, "source":
-hash of the source}; `names` says what those are. A recipe file is the module `recipe`: the run keeps a copy of it.
+hash of the source}; for public names see `names`. A recipe file is the module `recipe`: the run keeps a copy of it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ RECIPE = "recipe"
 """The module name under which a recipe file is loaded."""
 TASK_FILES = ("tasks", "held_out")
 TRAINED_BY = "trained_by"
-"""Of a run that another program trained, its name stands under this key of config.json."""
+"""Key of config.json for the name of the program that trained the run, if it was not strop."""
 
 
 def encode(value: Any) -> Any:
@@ -51,7 +51,7 @@ def encode(value: Any) -> Any:
 
 
 def decode(value: Any) -> Any:
-    """The config that JSON describes. Raises ValueError for what only its Python program can make again."""
+    """The config from its JSON. Raises ValueError for an object that only the original program can create."""
     if isinstance(value, list):
         return [decode(item) for item in value]
     if not isinstance(value, Mapping):
@@ -59,7 +59,7 @@ def decode(value: Any) -> Any:
     if "class" in value:  # first: a class may have a field of any name
         kind = find(value["class"])
         fields = {f.name: decode(value[f.name]) for f in dataclasses.fields(kind) if f.name in value}
-        return kind(**{name: _tuple_where_asked(kind, name, item) for name, item in fields.items()})
+        return kind(**{name: _as_annotated(kind, name, item) for name, item in fields.items()})
     if "map" in value:
         return {key: decode(item) for key, item in value["map"].items()}
     if "name" in value:
@@ -78,7 +78,7 @@ def to_files(config: Any) -> tuple[dict[str, Any], dict[str, str]]:
 
 
 def _spec_of(run: Path) -> dict[str, Any]:
-    """The config.json of a run that strop's own loop made."""
+    """The config.json of a run that strop trained. Raises ValueError if another program did."""
     spec = RunDirectory(run).config()
     if TRAINED_BY in spec:
         trainer = spec[TRAINED_BY]
@@ -90,7 +90,7 @@ def _spec_of(run: Path) -> dict[str, Any]:
 
 
 def from_files(run: Path) -> Any:
-    """The config of a run directory. Its recipe copy is loaded first, so that its functions are found."""
+    """The config of a run directory. Its copy of the recipe is loaded first, so that its functions are found."""
     spec = _spec_of(run)
     kind = find(spec["class"])
     names = [f.name for f in dataclasses.fields(kind) if f.name in spec and f.name not in TASK_FILES]
@@ -98,9 +98,9 @@ def from_files(run: Path) -> Any:
 
 
 def some_of(run: Path, names: Sequence[str]) -> dict[str, Any]:
-    """Some fields of a run's config: who only wants the policy needs no reward that can be found again.
+    """Some fields of a run's config, so that loading only the policy does not need its rewards.
 
-    What JSON cannot name (a lambda, an object) comes from calling `recipe()` of the run's recipe copy.
+    What JSON cannot describe (a lambda, an object) comes from calling `recipe()` of the run's copy of the recipe.
     """
     spec, copy = _spec_of(run), run / f"{RECIPE}.py"
     module = load_module(copy) if copy.is_file() else None
@@ -114,12 +114,12 @@ def some_of(run: Path, names: Sequence[str]) -> dict[str, Any]:
                     f"the config of {run} cannot be rebuilt from its files: {name}: {error} It was started from "
                     "Python; continue it there, with strop.train(config, directory, resume=True)."
                 ) from error
-            fields[name] = _again(module, name, spec[name])
+            fields[name] = _from_recipe(module, name, spec[name])
     return fields
 
 
-def _again(module: Any, name: str, spec: Any) -> Any:
-    """A field as the recipe makes it; rewards keep the weights that the run has."""
+def _from_recipe(module: Any, name: str, spec: Any) -> Any:
+    """A field from the recipe; rewards keep the weights of the run."""
     value = getattr(module.recipe(), name)
     if name not in ("rewards", "gold"):
         return value
@@ -135,7 +135,7 @@ def read_tasks(file: Path) -> list[Task]:
 
 
 def changes(before: Mapping[str, Any], after: Mapping[str, Any], path: str = "") -> list[str]:
-    """What differs between two specs, one line a field: `steps: 60 -> 200`."""
+    """The differences of two specs, one line per field: `steps: 60 -> 200`."""
     lines: list[str] = []
     for key in dict.fromkeys([*before, *after]):
         old, new, place = before.get(key), after.get(key), f"{path}{key}"
@@ -151,13 +151,13 @@ def load_module(path: Path) -> ModuleType:
     module = ModuleType(RECIPE)
     module.__file__ = str(path)
     sys.modules[RECIPE] = module
-    linecache.checkcache(str(path))  # the source that is hashed is the one that runs
+    linecache.checkcache(str(path))  # so that the hashed source is the one that runs
     exec(compile(path.read_bytes(), str(path), "exec"), module.__dict__)
     return module
 
 
-def _tuple_where_asked(kind: type, name: str, value: Any) -> Any:
-    """JSON knows no tuples: a field whose annotation says tuple gets one."""
+def _as_annotated(kind: type, name: str, value: Any) -> Any:
+    """The value as a tuple if the field's annotation says so: JSON has only lists."""
     annotation = str(next(f.type for f in dataclasses.fields(kind) if f.name == name))
     return tuple(value) if isinstance(value, list) and "tuple" in annotation else value
 

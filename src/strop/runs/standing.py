@@ -1,4 +1,4 @@
-"""Where a run stands: how far it is and what was judged, read from its files."""
+"""The standing of a run, read from its files: status, steps done and held-out scores."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from strop.runs.records import HELD_OUT
 from strop.types.display import line, table
 
 UNREADABLE = (ValueError, OSError, KeyError, TypeError, sqlite3.Error)
-"""What reading a run's files raises where they are gone, damaged or another program's."""
+"""The errors of reading a run's files when they are missing, damaged or another program's."""
 SCORES = ("reward", "gold", "accuracy")
-"""The held-out means that say whether a run got better."""
+"""The held-out means that show whether a run improved."""
 STOPPED, INTERRUPTED = "stopped by an error", "interrupted"
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """`status` is running, finished, interrupted or "stopped by an error"; `done` of `steps` steps lie behind the run.
+    """`status` is running, finished, interrupted or "stopped by an error"; `done` of `steps` steps are done.
 
-    `judged` holds the steps after which held-out tasks were judged, `scores` the first and the last mean of each
-    score, `seconds` what the steps took, and `error` the last line of what stopped the run.
+    `judged` are the steps with a held-out evaluation, `scores` the first and the last mean of each score, `seconds` the
+    time of all steps, and `error` the last line of the error that stopped the run.
     """
 
     status: str
@@ -38,11 +38,11 @@ class Standing:
 
     @property
     def is_complete(self) -> bool:
-        """Whether nothing is left to do, the last judgement included."""
+        """Whether nothing is left to do, the last evaluation included."""
         return self.status == "finished" and (not self.judged or self.judged[-1] == self.done)
 
     def held_out(self) -> list[tuple[str, str]]:
-        """`("held-out reward", "0.512 -> 0.734")` of each score; one number where it was judged once."""
+        """`("held-out reward", "0.512 -> 0.734")` of each score; a single number after a single evaluation."""
         is_compared = len(self.judged) > 1
         return [
             (f"held-out {name}", f"{before:.4g} -> {after:.4g}" if is_compared else f"{after:.4g}")
@@ -55,7 +55,7 @@ class Standing:
 
 
 def standing(directory: RunDirectory) -> Standing:
-    """Raises ValueError where the folder is gone or damaged."""
+    """The standing of a run. Raises ValueError if its folder is missing or damaged."""
     config = directory.config()
     with directory.reader() as store:
         latest, events = store.latest_step(), store.events()
@@ -76,7 +76,7 @@ def standing(directory: RunDirectory) -> Standing:
 
 
 def run_line(name: str, directory: RunDirectory) -> str:
-    """A run in one line, as Python prints it; one whose folder is gone can be printed too."""
+    """A run in one line, for `repr`; works for a run whose folder is missing too."""
     try:
         return line(f"Run {name}: {standing(directory)}")
     except UNREADABLE:
@@ -84,7 +84,7 @@ def run_line(name: str, directory: RunDirectory) -> str:
 
 
 def run_table(name: str, directory: RunDirectory) -> str:
-    """The same in a notebook."""
+    """A run as an HTML table, for notebooks."""
     try:
         found = standing(directory)
     except UNREADABLE as error:
@@ -97,10 +97,10 @@ def _status(directory: RunDirectory, done: int, steps: int, is_stopped: bool) ->
     if directory.is_being_written():
         return "running"
     if min(done, max(directory.checkpoints.steps(), default=done)) >= steps:
-        return "finished"  # a last step that a guard stopped is done, and not saved
+        return "finished"  # a last step at which a guard stopped the run is done, but not saved
     return STOPPED if is_stopped else INTERRUPTED
 
 
 def algorithm_name(spec: Mapping[str, str] | str) -> str:
-    """What config.json's algorithm is called: Stable-Baselines3's by itself, ours by the class that holds a Config."""
+    """The name of config.json's algorithm: the name itself for Stable-Baselines3, for ours the class of the Config."""
     return spec if isinstance(spec, str) else short(spec["class"])

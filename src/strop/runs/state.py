@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-# A JSON object with one of these keys stands for something that JSON lacks.
+# A JSON object with one of these keys represents a type that JSON lacks.
 _TENSOR, _TUPLE, _ITEMS = "$tensor", "$tuple", "$items"
 
 

@@ -3,11 +3,11 @@
 WAL with synchronous=FULL: after a kill or a power cut the file holds whole steps only. One writer (it holds the run's
 lock), any number of readers.
 
-Which step a row belongs to: training rows of step s tell of the s-th step (from 0); `held_out/*` metrics and evaluated
-episodes of step k judge the policy after k done steps. So checkpoint k goes with training rows < k and judgements <= k.
+The step of a row: training rows with step s belong to step s (from 0); `held_out/*` metrics and held-out episodes with
+step k evaluate the policy after k steps. So checkpoint k goes with training rows < k and evaluations <= k.
 
-Disk policy: scores, texts and metrics stay for ever. Token ids, log-probs and opinions of training episodes are dropped
-by `drop_tokens` once they are old and no memory holds them; such an episode has `kept` = 0.
+Disk policy: scores, texts and metrics are never deleted. Token ids, log-probs and opinions of training episodes are
+dropped by `drop_tokens` once they are old and no memory needs them; such an episode has `kept` = 0.
 """
 
 from __future__ import annotations
@@ -69,17 +69,17 @@ class Store:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Where reading failed, a damaged file is the reason that is told."""
+        """If reading failed, check the file: damage is the error to report."""
         with closing(self):
             if isinstance(error, Exception) and not isinstance(error, database.Damaged):
                 self.check()
 
     def require_there(self) -> None:
-        """Raise Gone where the run was deleted, moved or replaced since it was opened."""
+        """Raise Gone if the run was deleted, moved or replaced since it was opened."""
         database.require_same(self.path, self._file)
 
     def check(self) -> None:
-        """Raise Damaged where a page of the file is."""
+        """Raise Damaged if a page of the file is damaged."""
         if problem := database.damage(self._connection):
             raise database.Damaged(self.path, problem)
 
@@ -105,7 +105,7 @@ class Store:
             _insert_events(connection, events)
 
     def write_evaluation(self, step: int, episodes: Sequence[Episode], metrics: Mapping[str, float]) -> None:
-        """Write the judgement of the policy after `step` done steps; its metrics are named `held_out/...`."""
+        """Write the held-out evaluation after `step` steps; its metrics are named `held_out/...`."""
         wrong = [name for name in metrics if not name.startswith(HELD_OUT)]
         if wrong:
             raise ValueError(f"Metrics of an evaluation are named {HELD_OUT}..., not {', '.join(wrong)}.")
@@ -120,7 +120,7 @@ class Store:
             _insert_events(connection, [event])
 
     def rewind(self, step: int) -> None:
-        """Forget, in one transaction, what a run that goes on from checkpoint `step` will do again."""
+        """Delete, in one transaction, what a run resumed from checkpoint `step` will do again."""
         with self._transaction(f"the return to step {step}") as connection:
             for table in ("steps", "opinions"):
                 connection.execute(f"DELETE FROM {table} WHERE step >= ?", (step,))
@@ -133,7 +133,7 @@ class Store:
             connection.execute("DELETE FROM events WHERE step >= ? AND level IN ('info', 'warning')", (step,))
 
     def drop_tokens(self, before: int, held: Iterable[str]) -> int:
-        """Drop token ids, log-probs and opinions of training episodes of steps < `before`, but of those in `held`."""
+        """Drop token ids, log-probs and opinions of training episodes of steps < `before`, except those in `held`."""
         with self._transaction("the removal of old token ids") as connection:
             connection.execute("CREATE TEMP TABLE old (number INTEGER PRIMARY KEY, id TEXT)")
             connection.execute(
@@ -154,7 +154,7 @@ class Store:
 
     @contextmanager
     def _transaction(self, what: str) -> Iterator[sqlite3.Connection]:
-        """All or nothing; a refusal of the disk becomes one clear line."""
+        """All or nothing; an error of the disk becomes a `WriteFailed`."""
         connection = self._connection
         with writing(what, self.path):
             self.require_there()
@@ -175,12 +175,12 @@ class Store:
         return None if step is None else int(step)
 
     def has_evaluation(self, step: int) -> bool:
-        """Whether the policy after `step` done steps has been judged."""
+        """Whether there is a held-out evaluation after `step` steps."""
         found = self._connection.execute("SELECT 1 FROM evaluations WHERE step = ?", (step,)).fetchone()
         return found is not None
 
     def best_step(self) -> int | None:
-        """The first judged step with the largest `held_out/gold`, else `held_out/reward`, else `held_out/accuracy`."""
+        """The first step with the largest `held_out/gold`, else `held_out/reward`, else `held_out/accuracy`."""
         for name in ("gold", "reward", "accuracy"):
             row = self._connection.execute(
                 "SELECT step FROM metrics WHERE name = ? AND value IS NOT NULL ORDER BY value DESC, step LIMIT 1",
@@ -191,7 +191,7 @@ class Store:
         return None
 
     def metrics(self) -> list[dict[str, float]]:
-        """One dict per step, with "step" first, then metrics by name. NaN stands where a number was not finite."""
+        """One dict per step, with "step" first, then metrics by name. NaN replaces a number that was not finite."""
         table: dict[int, dict[str, float]] = {}
         for row in self._connection.execute("SELECT step, name, value FROM metrics ORDER BY step, name"):
             table.setdefault(row["step"], {"step": row["step"]})[row["name"]] = _number(row["value"])
@@ -208,7 +208,7 @@ class Store:
         return [Event(row["step"], row["level"], row["text"], row["time"]) for row in found]
 
     def episode(self, id: str) -> Episode:
-        """The newest episode of this id, exactly as it was."""
+        """The newest episode with this id, exactly as it was."""
         row = self._connection.execute(
             "SELECT * FROM episodes WHERE id = ? ORDER BY step DESC, number DESC LIMIT 1", (id,)
         ).fetchone()
@@ -233,7 +233,7 @@ class Store:
         return [rows.read_summary(self._connection, row) for row in self._select(purpose, step)]
 
     def opinions(self, id: str) -> list[tuple[int, str, np.ndarray]]:
-        """`(step, name, float32 per action)` of every opinion on an episode; NaN where an update left an action out."""
+        """`(step, name, float32 per action)` of every opinion on an episode; NaN where no update saw the action."""
         query = "SELECT step, name, numbers FROM opinions WHERE episode = ? ORDER BY step, name"
         found = self._connection.execute(query, (id,))
         return [(row["step"], row["name"], np.frombuffer(row["numbers"], dtype="<f4")) for row in found]

@@ -1,4 +1,4 @@
-"""A sweep: one recipe, some of its fields at several values, and a run for every combination of them.
+"""A sweep: one recipe, several values for some of its fields, and a run for every combination.
 
 DIR/sweep.json           the recipe, what is set in every run, and the values of each swept field, as typed
 DIR/seed-0/, ...         the runs, named after what varies: DIR/lr-0.1_seed-0/
@@ -29,7 +29,7 @@ _MOST_CHARS = 40
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One run of a sweep: the name of its folder, and the swept fields at its values."""
+    """One run of a sweep: the name of its folder, and its values of the swept fields."""
 
     name: str
     values: Mapping[str, str]
@@ -37,7 +37,7 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """What is swept. `source` is the hash of the recipe's file, where it is one; `fixed` is set in every run."""
+    """What is swept. `source` is the hash of the recipe's file, if it is one; `fixed` is set in every run."""
 
     recipe: str
     source: str
@@ -55,14 +55,14 @@ class Sweep:
         ]
 
     def overrides(self, member: Member) -> list[str]:
-        """What is set in a run, as it is typed."""
+        """The overrides of a run, as typed on the command line."""
         return [f"{path}={value}" for path, value in {**self.fixed, **member.values}.items()]
 
     def extended(self, given: Mapping[str, tuple[str, ...]]) -> Sweep:
-        """With further values of swept fields. Raises ValueError for any other difference."""
-        stands = self.settings()
-        for path in dict.fromkeys([*stands, *given]):
-            old, new = stands.get(path), given.get(path)
+        """This sweep with more values of its swept fields. Raises ValueError for any other difference."""
+        current = self.settings()
+        for path in dict.fromkeys([*current, *given]):
+            old, new = current.get(path), given.get(path)
             if old != new and (path not in self.swept or new is None):
                 raise ValueError(
                     f"the sweep there has {_typed(path, old)}, not {_typed(path, new)}. "
@@ -72,11 +72,11 @@ class Sweep:
         return _checked(replace(self, swept=grown))
 
     def settings(self) -> dict[str, tuple[str, ...]]:
-        """All fields that are set, with their values."""
+        """The values of every fixed and swept field."""
         return {path: (value,) for path, value in self.fixed.items()} | dict(self.swept)
 
     def labels(self) -> dict[str, str]:
-        """Each swept field by as much of the end of its path as tells it from the others."""
+        """A short label per swept field: the shortest end of its path that is unique among them."""
         return {path: _shortest(path, self.swept) for path in self.swept}
 
 
@@ -103,7 +103,7 @@ def given(overrides: Sequence[str]) -> dict[str, tuple[str, ...]]:
 
 
 def read(directory: Path) -> Sweep:
-    """The sweep of a folder."""
+    """Read the sweep of a folder."""
     file = directory / SWEEP
     try:
         facts = json.loads(file.read_text(encoding="utf-8"))
@@ -114,7 +114,7 @@ def read(directory: Path) -> Sweep:
 
 
 def write(sweep: Sweep, directory: Path) -> None:
-    """Write it down. Raises ValueError where the folder holds something else."""
+    """Write sweep.json. Raises ValueError if the folder holds something else."""
     if directory.exists() and not is_sweep(directory) and (not directory.is_dir() or any(directory.iterdir())):
         raise ValueError(f"{directory} exists and is no sweep; it is left as it is. Choose another --run.")
     with writing(SWEEP, directory):
@@ -133,7 +133,7 @@ def _values(path: str, text: str) -> tuple[str, ...]:
 
 
 def _split(text: str) -> list[str]:
-    """At the commas that stand outside brackets and quotation marks; quotes around a whole value go."""
+    """Split at commas outside brackets and quotes; quotes around a whole value are removed."""
     parts, depth = [""], 0
     for piece in _PIECE.findall(text):
         if piece == "," and depth == 0:
@@ -175,7 +175,7 @@ def _shortest(path: str, paths: Mapping[str, object]) -> str:
 
 
 def _words(label: str, values: Sequence[str]) -> list[str]:
-    """Each value of a field as a word of a folder's name; where two would be the same, the later one gets a number."""
+    """Each value of a field as part of a folder's name; a number makes the later of two equal ones unique."""
     found: list[str] = []
     for value in values:
         word = f"{label}-{_UNSAFE.sub('-', value.strip(_QUOTES))[:_MOST_CHARS]}"

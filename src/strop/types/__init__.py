@@ -1,7 +1,7 @@
-"""The shared records and protocols: what every room of strop passes to the next.
+"""The shared records and protocols: what the rooms of strop pass to each other.
 
 Shape legend: B rows, T token slots of a row, E picks (an episode, or a part of one), K picks of a draw (K == E),
-N decision slots of one chunk, V vocabulary.
+N decision slots of one chunk, V vocabulary size.
 
 This room imports no torch, so that a recipe, a reward or an environment loads in milliseconds.
 """

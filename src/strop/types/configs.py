@@ -1,4 +1,4 @@
-"""What the fields of a TrainConfig may be: records that build the parts of a run."""
+"""The protocols of the component configs in a TrainConfig: policy, sampler, memory and algorithm."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ LOGITS: frozenset[Want] = frozenset({"logits"})
 
 @runtime_checkable
 class PolicyConfig(Protocol):
-    """What `TrainConfig.policy` may be, beside a model's name."""
+    """The protocol of `TrainConfig.policy`, where it is not a model's name."""
 
     def build(self, seed: int, dtype: str) -> tuple[Policy, Codec]: ...
 
 
 @runtime_checkable
 class SamplerConfig(Protocol):
-    """What `TrainConfig.sampler` may be. A Config inherits from it: what it does not say has the default.
+    """The protocol of `TrainConfig.sampler`. A Config inherits from it to get the defaults.
 
-    shares_weights  it records the learner's own log-probs
+    shares_weights  it samples with the learner's own policy, so its log-probs are the learner's
     """
 
     __slots__ = ()
@@ -33,7 +33,7 @@ class SamplerConfig(Protocol):
 
     @property
     def precision(self) -> str | None:
-        """What it computes in; None: the type that the policy computes in."""
+        """The number type it computes in; None means the policy's."""
         return None
 
     def build(self, policy: Policy, codec: Codec) -> Sampler: ...
@@ -41,13 +41,13 @@ class SamplerConfig(Protocol):
 
 @runtime_checkable
 class MemoryConfig(Protocol):
-    """What `TrainConfig.memory` may be. A Config inherits from it: what it does not say has the default."""
+    """The protocol of `TrainConfig.memory`. A Config inherits from it to get the defaults."""
 
     __slots__ = ()
 
     @property
     def n_step(self) -> int | None:
-        """Turns of a pick; None picks whole episodes."""
+        """Turns per pick; None means that a pick is a whole episode."""
         return None
 
     def build(self) -> Memory: ...
@@ -55,10 +55,10 @@ class MemoryConfig(Protocol):
 
 @runtime_checkable
 class AlgorithmConfig(Protocol):
-    """What `TrainConfig.algorithm` may be. A Config inherits from it: what it does not say has the default.
+    """The protocol of `TrainConfig.algorithm`. A Config inherits from it to get the defaults.
 
-    reads   from what it learns: tasks, demonstrations, preferences or teacher
-    memory  the Config of the memory that suits it; one whose memory is Fresh is on-policy, unless `off_policy`
+    reads   the data it learns from: tasks, demonstrations, preferences or teacher
+    memory  the Config class of its default memory; with Fresh the algorithm is on-policy, unless `off_policy`
     """
 
     __slots__ = ()
@@ -68,28 +68,28 @@ class AlgorithmConfig(Protocol):
 
     @property
     def off_policy(self) -> bool:
-        """Whether it may learn from what another policy did."""
+        """Whether it can learn from episodes that another policy played."""
         return False
 
     @property
     def extras(self) -> Extras:
-        """What it asks of a step's episodes beyond `group_size` of each task."""
+        """What it requires of a step's episodes beyond `group_size` episodes per task."""
         return Extras()
 
     @property
     def heads(self) -> frozenset[Want]:
-        """What it reads of the policy; "value" needs a policy with a value head."""
+        """The policy outputs that it uses; "value" needs a policy with a value head."""
         return LOGITS
 
     @property
     def n_step(self) -> int | None:
-        """Decisions that its targets look ahead; None where no number bounds them."""
+        """How many decisions its targets look ahead; None means no limit."""
         return None
 
     def corrected(self) -> Self | None:
-        """The config for samples of another engine, whose log-probs differ a little; None where there is none."""
+        """This config with a correction for a sampler whose log-probs differ a little; None if it has no correction."""
         return None
 
     def build(self, policy: Policy, sampling: Sampling, micro_tokens: int, seed: int = 0) -> Algorithm:
-        """`micro_tokens` bounds a forward pass, and changes no result; `seed` is the run's, for what is drawn."""
+        """`micro_tokens` limits a forward pass and changes no result; `seed` is the run's, for random draws."""
         ...

@@ -1,4 +1,4 @@
-"""How a record looks where its name is typed: one short line at a prompt, a small table in a notebook."""
+"""How a record is displayed: one short line at the Python prompt, a small table in a notebook."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ def line(head: str, text: str = "") -> str:
 
 
 def beginning(text: str, chars: int) -> str:
-    """At most so many characters of a text, quoted, its white space as single spaces."""
+    """The first `chars` characters of a text, quoted, with white space as single spaces."""
     plain = " ".join(text[: 4 * chars].split())
     return repr(plain) if len(plain) <= chars and len(text) <= 4 * chars else f"{plain[:chars]!r}..."
 
 
 def table(rows: Sequence[tuple[str, str]]) -> str:
-    """HTML of names and texts: escaped, long texts cut, and in the colours of the page, be it light or dark."""
+    """HTML of names and texts: escaped, long texts cut, without colours so that light and dark pages both work."""
     cell = "text-align:left;vertical-align:top;white-space:pre-wrap"
     lines = (
         f'<tr><th style="{cell}">{_html(name)}</th><td style="{cell}">{_html(text)}</td></tr>' for name, text in rows

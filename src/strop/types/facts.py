@@ -1,4 +1,4 @@
-"""What may stand in a task or in an environment's answer: prompts that can be read, and data that JSON gives back."""
+"""Checks of tasks and of environments' replies: prompts have a known form, and data survives JSON."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from types import CoroutineType
 from strop.types.fields import shown
 
 ROLES = ("system", "user", "assistant")
-DEEPEST = 100
-_PLAIN = frozenset({str, int, bool, type(None)})
+MAX_DEPTH = 100
+_SCALARS = frozenset({str, int, bool, type(None)})
 
 
 def prompt_flaw(value: object) -> str:
-    """Why this is no prompt; nothing where it is one."""
+    """What is wrong with a prompt; empty if nothing is."""
     if isinstance(value, str):
         return ""
     allowed = "it is a text, or a list of messages"
@@ -31,9 +31,9 @@ def _is_message(value: object) -> bool:
 
 
 def data_flaw(data: object) -> str:
-    """Why a run cannot keep these facts, with their place; nothing where it can.
+    """What a run cannot store of this data, and where it is; empty if it can store all of it.
 
-    A run writes them as JSON, and a resume reads them: a number as a key would come back as a text.
+    A run writes data as JSON, and a resume reads it back: a number used as a key would become a text.
     """
     if type(data) is not dict and not isinstance(data, Mapping):
         return f"data={shown(data)}: it is a dict of facts"
@@ -50,16 +50,16 @@ def _dict_flaw(value: Mapping[object, object], place: str, depth: int) -> str:
 
 
 def _json_flaw(value: object, place: str, depth: int) -> str:
-    if type(value) in _PLAIN or isinstance(value, str | int):
+    if type(value) in _SCALARS or isinstance(value, str | int):
         return ""
     if isinstance(value, float):
         return "" if math.isfinite(value) else f"{place} is {value}, which JSON cannot say: None can stand there"
-    if depth > DEEPEST:
-        return f"data lies more than {DEEPEST} levels deep: does it hold itself?"
+    if depth > MAX_DEPTH:
+        return f"data lies more than {MAX_DEPTH} levels deep: does it hold itself?"
     if isinstance(value, dict):
         return _dict_flaw(value, place, depth)
     if isinstance(value, list | tuple):
-        if _PLAIN.issuperset(map(type, value)):
+        if _SCALARS.issuperset(map(type, value)):
             return ""
         return next(filter(None, (_json_flaw(item, f"{place}[{i}]", depth + 1) for i, item in enumerate(value))), "")
     return (
@@ -69,7 +69,7 @@ def _json_flaw(value: object, place: str, depth: int) -> str:
 
 
 def returned(value: object) -> str:
-    """What a person's code returned, for a message. A coroutine is closed: nobody awaits it."""
+    """A value that user code returned, in words for a message. A coroutine is closed, as it is never awaited."""
     if isinstance(value, CoroutineType):
         value.close()
         return "a coroutine (it is an async function: write def, without async)"
@@ -77,8 +77,8 @@ def returned(value: object) -> str:
 
 
 def storable(text: str) -> str:
-    """The text as UTF-8 can hold it: half a character (a lone surrogate) stands as its escape, `\\ud83d`.
+    """The text with lone surrogates, which UTF-8 cannot encode, as escapes: `\\ud83d`.
 
-    In JSON that is how it is written, so what is read back there is what was.
+    JSON uses the same escapes, so JSON that is read back gives the original text.
     """
     return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")

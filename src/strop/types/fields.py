@@ -1,7 +1,7 @@
-"""Do the fields of a record hold what their annotations say?
+"""Check the fields of a record against their annotations.
 
-A config that is written in Python is read by nobody before it runs: a rate that is a text, or a count that is 2.5,
-would otherwise be met deep in a step. Only types are looked at here; which numbers make sense, each record knows.
+Most configs in Python never see a type checker: a learning rate that is a text, or a count of 2.5, would otherwise fail
+deep inside a step. Only types are checked here; each record checks the range of its numbers itself.
 """
 
 from __future__ import annotations
@@ -20,8 +20,7 @@ _SHOWN = 60
 
 
 def check_fields(record: Any) -> None:
-    """Raise ValueError for the first field that holds something else than its annotation says: `__post_init__` calls
-    it before it looks closer."""
+    """Raise ValueError for the first field that does not fit its annotation. `__post_init__` calls this first."""
     kind: Any = type(record)
     for name, hint in _hints(kind):
         if flaw := _flaw(f"{kind.__qualname__}.{name}", getattr(record, name), hint):
@@ -30,12 +29,12 @@ def check_fields(record: Any) -> None:
 
 @cache
 def _hints(kind: Any) -> tuple[tuple[str, Any], ...]:
-    """Each field and its type, but where the annotation uses names that only type checkers import."""
+    """Each field and its type, without fields whose annotation uses names that only type checkers import."""
     return tuple((f.name, hint) for f in dataclasses.fields(kind) if (hint := _hint(kind, f)) is not None)
 
 
 def declaring(kind: type, name: str) -> type:
-    """The class that declares this field, itself or one that it inherits from: the field's type is in its words."""
+    """The class that declares this field, `kind` or a base: its module holds the names that the annotation uses."""
     return next(base for base in kind.__mro__ if name in vars(base).get("__annotations__", {}))
 
 
@@ -54,7 +53,7 @@ def _names_of(kind: type) -> dict[str, Any]:
 
 
 def _flaw(place: str, value: object, hint: Any) -> str:
-    """What is wrong, and what is allowed; nothing where the value fits."""
+    """What is wrong, and what is allowed; empty if the value fits."""
     if typing.get_origin(hint) is collections.abc.Sequence and _is_list(value):
         inner = typing.get_args(hint)[0]
         flaws = (_flaw(f"{place}[{i}]", item, inner) for i, item in enumerate(typing.cast("Sequence[object]", value)))
@@ -67,11 +66,11 @@ def _fits(value: object, hint: Any) -> bool:
     if origin in (typing.Union, types.UnionType):
         return any(_fits(value, option) for option in options)
     if origin is typing.Literal:
-        return type(value) in map(type, options)  # which of the words is allowed, each record says itself
+        return type(value) in map(type, options)  # each record checks the allowed words itself
     if origin is collections.abc.Sequence:
         return _is_list(value) and all(_fits(item, options[0]) for item in typing.cast("Sequence[object]", value))
     if origin is tuple:
-        return isinstance(value, tuple | list) and _fit_in_turn(value, options)
+        return isinstance(value, tuple | list) and _tuple_fits(value, options)
     if origin is collections.abc.Mapping:
         return isinstance(value, Mapping)
     if origin is collections.abc.Callable:
@@ -84,7 +83,7 @@ def _fits(value: object, hint: Any) -> bool:
 
 
 def _is_a(value: object, kind: type) -> bool:
-    """An instance; of a protocol (a runtime-checkable one), no class, although a class may have its methods."""
+    """Whether it is an instance. A class has the methods of a runtime-checkable protocol, but is no instance of it."""
     return isinstance(value, kind) and not (_is_protocol(kind) and isinstance(value, type))
 
 
@@ -96,7 +95,7 @@ def _is_list(value: object) -> bool:
     return isinstance(value, Sequence) and not isinstance(value, str | bytes)
 
 
-def _fit_in_turn(values: Sequence[object], hints: tuple[Any, ...]) -> bool:
+def _tuple_fits(values: Sequence[object], hints: tuple[Any, ...]) -> bool:
     """The items of a tuple: one type each, or one for all."""
     if hints[-1] is Ellipsis:
         return all(_fits(value, hints[0]) for value in values)
@@ -104,7 +103,7 @@ def _fit_in_turn(values: Sequence[object], hints: tuple[Any, ...]) -> bool:
 
 
 def _words(hint: Any) -> str:
-    """What is allowed, as a person reads it."""
+    """The allowed type, in words."""
     origin, options = typing.get_origin(hint), typing.get_args(hint)
     if origin in (typing.Union, types.UnionType):
         return " or ".join(dict.fromkeys(_words(option) for option in options))
@@ -127,6 +126,6 @@ def shown(value: object) -> str:
     """A value in one short line."""
     try:
         text = " ".join(repr(value).split())
-    except Exception as error:  # the boundary to a person's __repr__; Python itself refuses ints of 4300 digits
+    except Exception as error:  # the boundary to a user's __repr__; Python itself refuses ints of 4300 digits
         return f"<{type(value).__name__}, which cannot be shown: {error}>"
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."

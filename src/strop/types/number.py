@@ -1,4 +1,4 @@
-"""What counts as a number where people's code answers, sums that do not break, and how a number is shown."""
+"""Numbers: which values of user code count as one, exact sums, and how they are shown."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from numbers import Real
 from typing import Any, Protocol, runtime_checkable
 
 MANY = 1e7
-"""From here on a number is shown with its exponent: nobody counts three hundred digits."""
+"""Numbers from this size on are shown with an exponent."""
 
 
 @runtime_checkable
@@ -24,14 +24,14 @@ class _Array(Protocol):
 def as_number(value: object) -> float | None:
     """A Python or numpy number, a Decimal, a bool, or an array without dimensions as a float; None for anything else.
 
-    A list of one number is a list. What is larger than any float is infinite.
+    A list of one number is not a number. A number too large for a float is infinite.
     """
     if isinstance(value, Real | Decimal):
         try:
             return float(value)
         except OverflowError:
             return math.inf if value > 0 else -math.inf  # type: ignore[operator]
-        except ValueError:  # the Decimal that signals instead of being read
+        except ValueError:  # Decimal's signalling NaN
             return math.nan
     if isinstance(value, _Array) and value.shape == ():
         return as_number(value.item())
@@ -39,7 +39,7 @@ def as_number(value: object) -> float | None:
 
 
 def total(numbers: Sequence[float]) -> float:
-    """The exact sum, infinite where it is larger than any float."""
+    """The exactly rounded sum; infinite if it is too large for a float."""
     try:
         return math.fsum(numbers)
     except OverflowError:
@@ -47,12 +47,12 @@ def total(numbers: Sequence[float]) -> float:
 
 
 def digits_of(size: float) -> int:
-    """How many decimals say something of a number of this size."""
+    """How many decimals are worth showing for a number of this size."""
     return next((digits for digits, end in ((3, 10), (2, 100), (1, 1000)) if abs(size) < end), 0)
 
 
 def decimals(value: float, digits: int = 3, sign: str = "") -> str:
-    """`1.250`, and `1.25e+300` where that many digits would say nothing. `sign` may be "+"."""
+    """`1.250`, or `1.25e+300` for a large number. `sign` may be "+"."""
     if abs(value) >= MANY:
         return f"{value:{sign}.3g}"
     return f"{round(value, digits) + 0.0:{sign}.{digits}f}"  # + 0.0: no -0.000

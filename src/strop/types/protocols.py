@@ -1,4 +1,4 @@
-"""What the parts of a run promise each other."""
+"""The protocols of the parts of a run."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ State: TypeAlias = "dict[str, Any]"  # nested dicts of tensors and JSON values; 
 
 @dataclass(frozen=True, slots=True)
 class Heads:
-    """What a policy says at the N decision slots of one chunk. Asked for by `want`; the others are None.
+    """A policy's outputs at the N decision slots of one chunk. Those not named in `want` are None.
 
-    `tokens_N` holds the action taken there (0 at a bootstrap slot); `q_NV` is read as action values. `first` counts the
-    decisions of the batch before this chunk, so that a reduce can find its slice of anything else of length N.
+    `tokens_N` holds the chosen action (0 at a bootstrap slot); `q_NV` holds action values. `first` is the number of the
+    batch's decisions before this chunk, so that a reduce can slice other tensors over all decisions.
     """
 
     tokens_N: Tensor
@@ -43,10 +43,10 @@ class Env(Protocol):
     """One episode of an environment: made as `environment(task, rng)`, used once, closed."""
 
     def start(self) -> Prompt:
-        """The first text that the policy sees."""
+        """The first prompt."""
 
     def step(self, text: str) -> Step:
-        """The answer to what the policy wrote."""
+        """The reply to the text that the policy wrote."""
 
     def close(self) -> None:
         """Free what the episode held."""
@@ -56,7 +56,7 @@ Environment: TypeAlias = "Callable[[Task, np.random.Generator], Env]"
 
 
 class TaskSource(Protocol):
-    """Where tasks come from; its state is the cursor."""
+    """An endless source of tasks; its state is the position in it."""
 
     def next(self, n: int) -> list[Task]: ...
     def state_dict(self) -> State: ...
@@ -64,7 +64,7 @@ class TaskSource(Protocol):
 
 
 class Codec(Protocol):
-    """Text to tokens and back. Nothing that the policy sampled is ever encoded again from its text.
+    """Text to tokens and back. Sampled tokens are never re-encoded from their text.
 
     `stop` are the tokens that end a completion (they are sampled, scored and trained as actions); `end` is the one
     that is appended to completions that come from data.
@@ -77,7 +77,7 @@ class Codec(Protocol):
         """The ids of a first prompt."""
 
     def extend(self, prompt: Tokens, completion: Tokens, reply: Prompt) -> Tokens:
-        """The full next prompt: what stood, what was sampled, and the environment's reply."""
+        """The full next prompt: the old prompt, the sampled completion and the environment's reply."""
 
     def encode(self, text: str) -> Tokens:
         """The ids of a completion's text, without a stop token."""
@@ -90,7 +90,7 @@ class Sampler(Protocol):
     """Turns prompts into completions. Order is kept; completion i draws from `rngs[i]` only."""
 
     def publish(self, policy: Policy) -> None:
-        """Act with this policy's weights as they stand now; a sampler that shares them has nothing to do."""
+        """Use this policy's current weights from now on; a sampler that shares them does nothing."""
 
     def sample(
         self, prompts: Sequence[Tokens], sampling: Sampling, rngs: Sequence[np.random.Generator]
@@ -99,13 +99,14 @@ class Sampler(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extras:
-    """What an algorithm asks of a step's episodes beyond `group_size` of each task: `extras` of its Config, if any.
+    """What an algorithm requires of a step's episodes beyond `group_size` episodes per task: `extras` of its Config.
 
-    greedy        one more episode of each task, played greedily, in the task's group
-    accepts       whether a group's scored returns can teach; other groups do not count towards the step's tasks, and
-                  more tasks are played. What was played is returned whole, with the rejected groups. None: all count
-    oversampling  a step plays at most so many times its number of tasks
-    least         episodes of a task: a method that compares them needs 2
+    greedy        add one greedily decoded episode to each task's group
+    accepts       whether a group is useful, given its scored returns; a rejected group does not count towards
+                  prompts_per_step, and another task is played instead. All episodes are returned, those of rejected
+                  groups too. None accepts every group
+    oversampling  most tasks played in a step, as a multiple of prompts_per_step
+    least         smallest group_size: a method that compares the episodes of a task needs 2
     """
 
     greedy: bool = False
@@ -122,8 +123,8 @@ class RolloutEngine(Protocol):
 
 
 class Decoder(Protocol):
-    """What writes: the acting half of a policy. The embedded sampler calls it in `torch.inference_mode`: a tensor that
-    is made there and kept can be read later, but not learned through."""
+    """The generating half of a policy. The embedded sampler calls it in `torch.inference_mode`: a tensor made there can
+    be kept and read later, but no gradient flows through it."""
 
     def prefill(self, prompts: Sequence[Tokens]) -> tuple[Tensor, Any]:
         """Read the prompts: `(logits_BV of the next token, state)`."""
@@ -132,11 +133,11 @@ class Decoder(Protocol):
         """Append one token a row: `(logits_BV, state)`."""
 
     def keep(self, state: Any, rows: Sequence[int]) -> Any:
-        """The state of these rows; a row may be named several times (a group that shares one prefill)."""
+        """The state of these rows; a row may be repeated (a group that shares one prefill)."""
 
 
 class Policy(Decoder, Protocol):
-    """Owns parameters. `layout` says whether turns that extend each other share a row."""
+    """A model with its parameters. `layout` says whether turns that extend each other share a row."""
 
     layout: Literal["joined", "per_turn"]
     vocabulary: int
@@ -150,10 +151,10 @@ class Policy(Decoder, Protocol):
         """
 
     def reference(self) -> Policy:
-        """This policy as it stands, frozen: a copy, or for an adapter the base with the adapter off."""
+        """This policy, frozen: a copy, or for LoRA the base model with the adapter off."""
 
     def twin(self) -> Self:
-        """A copy with trainable parameters of its own, as they stand: a target network, or a second critic."""
+        """A copy of this policy with its own trainable parameters: a target network, or a second critic."""
 
     def parameters(self) -> list[Parameter]:
         """The trainable parameters, always in the same order."""
@@ -169,14 +170,14 @@ class Memory(Protocol):
     def draws(self, rng: np.random.Generator) -> Iterable[Draw]: ...
     def feedback(self, draw: Draw, priority_K: Tensor | None) -> None: ...
     def held(self) -> list[str]:
-        """The ids of the episodes it needs after a resume: the run never deletes these."""
+        """The ids of the episodes that it needs after a resume: the run never deletes these."""
 
     def state_dict(self) -> State: ...
     def load_state_dict(self, state: State, episodes: Mapping[str, Episode]) -> None: ...
 
 
 class Algorithm(Protocol):
-    """Changes the policy's parameters, and nothing else does."""
+    """The only part that changes the policy's parameters."""
 
     def update(self, batch: Batch) -> Update: ...
     def state_dict(self) -> State: ...
@@ -185,7 +186,7 @@ class Algorithm(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What a config builds and the loop runs on."""
+    """The parts of a run, built by its config."""
 
     policy: Policy
     engine: RolloutEngine
@@ -197,17 +198,17 @@ class Parts:
 
 @runtime_checkable
 class Comparer(Protocol):
-    """An algorithm that can say how its policy compares pairs of answers, without learning from them."""
+    """An algorithm that can evaluate its policy on pairs of answers, without learning from them."""
 
     def compare(self, batch: Batch) -> Metrics:
         """`preference/accuracy`, `preference/logit` and others, over all strictly ordered pairs of the batch."""
 
 
 class Recorder(Protocol):
-    """What the loop tells the run: the only way to disk, screen and held-out judgement."""
+    """The loop's only way to disk, screen and held-out evaluation."""
 
     def steps(self, parts: Parts, n: int) -> Iterator[int]:
-        """Load the newest checkpoint, judge the start, then yield the steps that are left; save on schedule."""
+        """Load the newest checkpoint, evaluate, then yield the remaining steps; save and evaluate on schedule."""
 
     def update(self, step: int, draw: Draw, batch: Batch, update: Update) -> None: ...
     def finish(self, step: int, episodes: Sequence[Episode]) -> None:

@@ -1,4 +1,4 @@
-"""What happened: tasks, turns and episodes, and the picks of them that an update learns from.
+"""Tasks, turns and episodes, and the picks of them that an update learns from.
 
 Facts and opinions: an `Episode` holds what happened. Advantages, targets, values and reference log-probs are opinions:
 an algorithm computes them, returns them in `Update`, and never writes them onto a record.
@@ -32,12 +32,12 @@ Tokens: TypeAlias = "tuple[int, ...]"
 
 
 class End(StrEnum):
-    """Why an episode ended. A completion cut at `max_tokens` is no End: the environment decides."""
+    """Why an episode ended. A completion cut at `max_tokens` ends only its turn: the environment decides."""
 
     TERMINATED = "terminated"
     """The task is over: nothing follows, so nothing is bootstrapped."""
     TRUNCATED = "truncated"
-    """The environment's own time or turn budget ran out: the value of what would have followed counts."""
+    """The environment's own time or turn budget ran out: the value of the next state is bootstrapped."""
     FAILED = "failed"
     """The environment raised, took too long, or the context was full: the episode is Unscored."""
 
@@ -53,7 +53,7 @@ class Source(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Unscored:
-    """A reward that could not be computed. The episode leaves the baseline and the loss; it is never counted as 0."""
+    """A reward that could not be computed. The episode is left out of baseline and loss; it never counts as 0."""
 
     reason: str
 
@@ -71,7 +71,7 @@ class PerTurn:
 
 @dataclass(frozen=True, slots=True)
 class PerToken:
-    """A reward for every token that the policy wrote, over all turns in order; they sum to the reward's total."""
+    """A reward for every token that the policy wrote, all turns in order; they sum to the reward's total."""
 
     rewards: Sequence[float]
 
@@ -93,17 +93,17 @@ class Task:
 
     def __repr__(self) -> str:
         answer = f", answer {beginning(self.answer, 24)}" if self.answer else ""
-        return line(f"Task {_short(self.id)}{answer}", _asked(self.prompt))
+        return line(f"Task {_short(self.id)}{answer}", _prompt_text(self.prompt))
 
     def _repr_html_(self) -> str:
-        return table([("task", self.id), ("prompt", _asked(self.prompt)), ("answer", self.answer or "(none)")])
+        return table([("task", self.id), ("prompt", _prompt_text(self.prompt)), ("answer", self.answer or "(none)")])
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """An environment's answer to an action: its next text, the reward of this turn, and the end if it is over.
+    """An environment's reply to an action: its next text, the reward of this turn, and the end if it is over.
 
-    The reward may be given as any number (of numpy or torch, a Decimal, a bool); here it stands as a float.
+    The reward may be any number (of numpy or torch, a Decimal, a bool); it is stored as a float.
     """
 
     text: Prompt
@@ -124,8 +124,8 @@ class Step:
 class Completion:
     """What a sampler wrote.
 
-    `logprobs` are in nats, one a token, of the distribution that the token was really drawn from; None where it is not
-    ours (text from data or people). `finish` is "stop" when the last token is a stop token, "length" when it was cut.
+    `logprobs` are in nats, one per token, of the distribution that the token was drawn from; None where the policy did
+    not sample it (data, people). `finish` is "stop" if the last token is a stop token, "length" if the text was cut.
     """
 
     tokens: Tokens
@@ -155,8 +155,8 @@ class Turn:
 class Part:
     """One named reward of an episode. Weight 0 means that it is reported and never trained on (a gold score).
 
-    `total` is the undiscounted sum; `turns` or `tokens` say where it fell, and where both are None it falls on the
-    episode's last action.
+    `total` is the undiscounted sum. `turns` or `tokens` split it over the episode; where both are None it belongs to
+    the last action.
     """
 
     weight: float
@@ -167,11 +167,11 @@ class Part:
 
 @dataclass(frozen=True)
 class Episode:
-    """What happened from a task's start to its end. It never changes, so what follows from it is worked out once.
+    """One attempt at a task, from start to end. It is immutable, so derived values are cached.
 
     `group` is shared by the episodes of one task of one step. `final` is the full next prompt (token ids) of a
-    TRUNCATED episode, where a value is bootstrapped, and empty otherwise. `version` counts the publications of the
-    policy that acted. `seed` is the key of its random streams.
+    TRUNCATED episode, where a value is bootstrapped, and empty otherwise. `version` is the version of the policy that
+    played it: the number of the training step. `seed` is the key of its random streams.
     """
 
     id: str
@@ -188,7 +188,7 @@ class Episode:
 
     @cached_property
     def reward(self) -> float | Unscored:
-        """The sum of turn rewards and weighted parts, undiscounted; Unscored if a part that counts is, or if FAILED."""
+        """Turn rewards plus weighted parts, undiscounted; Unscored if FAILED or if a part with a weight is Unscored."""
         if self.end is End.FAILED:
             return Unscored(self.error or "the episode failed")
         summed = self.turn_reward
@@ -202,17 +202,17 @@ class Episode:
 
     @cached_property
     def turn_reward(self) -> float:
-        """The sum of what the environment itself gave, turn by turn."""
+        """The sum of the environment's own rewards, over all turns."""
         return total([turn.reward for turn in self.turns])
 
     @property
     def text(self) -> str:
-        """What the policy wrote, its turns joined by new lines."""
+        """The text that the policy wrote, its turns joined by newlines."""
         return "\n".join(turn.text for turn in self.turns)
 
     @cached_property
     def first_actions(self) -> tuple[int, ...]:
-        """How many tokens the policy wrote before each turn, and at last in all turns."""
+        """The number of tokens that the policy wrote before each turn; the last entry counts all turns."""
         return tuple(accumulate([len(turn.completion.tokens) for turn in self.turns], initial=0))
 
     @property
@@ -226,18 +226,18 @@ class Episode:
         return any(turn.completion.finish == "length" for turn in self.turns)
 
     def __repr__(self) -> str:
-        reward = ("" if isinstance(self.reward, Unscored) else "reward ") + _told(self.reward, 32)
+        reward = ("" if isinstance(self.reward, Unscored) else "reward ") + _reward_text(self.reward, 32)
         turns = plural(len(self.turns), "turn")
         return line(f"Episode {_short(self.id)}, {self.end}, {reward}, {turns}", self.text)
 
     def _repr_html_(self) -> str:
-        parts = [(name, f"{_told(part.total)} x {part.weight:g}") for name, part in self.parts.items()]
-        facts = [("episode", self.id), ("end", str(self.end)), ("reward", _told(self.reward)), *parts]
-        return table([*facts, ("prompt", _asked(self.task.prompt)), ("text", self.text)])
+        parts = [(name, f"{_reward_text(part.total)} x {part.weight:g}") for name, part in self.parts.items()]
+        facts = [("episode", self.id), ("end", str(self.end)), ("reward", _reward_text(self.reward)), *parts]
+        return table([*facts, ("prompt", _prompt_text(self.task.prompt)), ("text", self.text)])
 
 
-def _asked(prompt: Prompt) -> str:
-    """What a prompt ends with: the text itself, or the last message of a chat."""
+def _prompt_text(prompt: Prompt) -> str:
+    """The prompt's text, or the last message of a chat."""
     return prompt if isinstance(prompt, str) else prompt[-1]["content"] if prompt else ""
 
 
@@ -245,8 +245,8 @@ def _short(id: str) -> str:
     return id if len(id) <= 32 else f"{id[:29]}..."
 
 
-def _told(reward: float | Unscored, chars: int = 1000) -> str:
-    """A number, or why there is none: the last line, where a traceback names its error."""
+def _reward_text(reward: float | Unscored, chars: int = 1000) -> str:
+    """The number, or why there is none: the last line of the reason, where a traceback names its error."""
     if not isinstance(reward, Unscored):
         return f"{reward:.4g}"
     reason = (reward.reason.strip().splitlines() or ["no reason given"])[-1]

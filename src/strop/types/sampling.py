@@ -20,14 +20,14 @@ class Schedule(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sampling:
-    """What a token is drawn from: `functional.distributions` makes it from logits, for sampler and loss alike.
+    """The distribution of the next token: `functional.distributions` makes it from logits, for sampler and loss alike.
 
     temperature  divides the logits; 0 takes the largest (ties: the smallest id)
-    epsilon      mixes the uniform distribution in: (1 - epsilon) * distribution + epsilon / V
-    top_p        keeps the most likely words up to this probability; 1 is off, and policy-gradient algorithms need it
-                 off
-    top_k        keeps so many words; 0 is off, and policy-gradient algorithms need it off
-    max_tokens   of one completion
+    epsilon      mixes in the uniform distribution: (1 - epsilon) * distribution + epsilon / V
+    top_p        keeps the most likely tokens up to this total probability; 1 is off, and policy-gradient algorithms
+                 need it off
+    top_k        keeps this many most likely tokens; 0 is off, and policy-gradient algorithms need it off
+    max_tokens   most tokens of one completion
     """
 
     temperature: float | Schedule = 1.0

@@ -1,4 +1,4 @@
-"""What an algorithm says of one update, and how it refuses to make one."""
+"""The result of an update, and the errors that stop a run."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Mean:
-    """A mean that adds up: micro-batches and processes sum totals and counts, never means of means."""
+    """A mean kept as total and count, so that micro-batches merge exactly: never a mean of means."""
 
     total: float
     count: float
 
     @property
     def value(self) -> float:
-        """The mean, NaN of nothing."""
+        """The mean; NaN if nothing was counted."""
         return self.total / self.count if self.count else math.nan
 
     def merge(self, other: Mean) -> Mean:
@@ -30,7 +30,7 @@ class Mean:
 
 @dataclass(frozen=True, slots=True)
 class Max:
-    """The largest of what was seen."""
+    """The largest value."""
 
     value: float
 
@@ -41,7 +41,7 @@ class Max:
 
 @dataclass(frozen=True, slots=True)
 class Last:
-    """The newest of what was seen."""
+    """The newest value."""
 
     value: float
 
@@ -65,9 +65,9 @@ def merge_metrics(many: Iterable[Mapping[str, Metric]]) -> Metrics:
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """What one micro-batch adds to an update: a loss with gradient, metrics, and what it says of its slots.
+    """What one micro-batch adds to an update: a loss with gradient, metrics, and numbers per token.
 
-    `notes` are numbers [b, t] by name, without gradient; `slots_bt` says where they stand in the whole batch.
+    `notes` are tensors [b, t] by name, without gradient; `slots_bt` holds their flat positions in the whole batch.
     """
 
     loss: Tensor
@@ -78,7 +78,7 @@ class Term:
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """What an algorithm says of one update: metrics, opinions per token, and a priority per pick (or None)."""
+    """The result of one update: metrics, opinions per token (advantages, ratios), and a priority per pick (or None)."""
 
     metrics: Metrics
     per_token: dict[str, Tensor] = field(default_factory=dict)
@@ -86,8 +86,10 @@ class Update:
 
 
 class NonFinite(ArithmeticError):
-    """NaN or infinity where a number must stand. Raised before the optimiser moves; `batch` is what it was seen in, and
-    `advice` is what to change, because a run that goes on as it was comes to the same number again."""
+    """NaN or infinity where a finite number is needed. Raised before the optimiser steps.
+
+    `batch` is the data it was found in, `advice` what to change: an unchanged run, resumed, gets there again.
+    """
 
     def __init__(self, what: str, batch: object, advice: str = "") -> None:
         super().__init__(f"{what} is not finite" + (f". {advice}" if advice else ""))

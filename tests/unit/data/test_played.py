@@ -1,4 +1,4 @@
-"""Played episodes as data: transcripts from a file, a run's own episodes to the bit, and what learns from them."""
+"""Played episodes as data: transcripts from a file, a run's own episodes bit for bit, and algorithms that use them."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def trained(of: strop.TrainConfig, path: Any, resume: bool = False) -> strop.Run
     return strop.train(of, path, resume=resume, progress=Progress.silent())
 
 
-def test_a_transcript_becomes_the_episode_that_it_tells(tmp_path):
+def test_a_transcript_becomes_its_episode(tmp_path):
     won, cut = played(from_jsonl(lines(tmp_path, WON, CUT | {"place": "here"})), CODEC)
     # guess = 0, bee = 1, ant = 2, before = 3
     assert [(t.prompt, t.completion.tokens, t.text, t.reward) for t in won.turns] == [
@@ -98,7 +98,7 @@ def test_a_mistake_names_its_line(tmp_path, changes, words):
         ({"memory": strop.memory.Fresh.Config()}, "Fresh forgets the played episodes"),
     ],
 )
-def test_what_cannot_learn_from_them_is_refused_in_words(tmp_path, fields, words):
+def test_algorithms_that_cannot_learn_from_them_are_refused(tmp_path, fields, words):
     with pytest.raises(ValueError, match=words):
         config(lines(tmp_path, WON), **fields).resolve()
 
@@ -137,7 +137,7 @@ def test_sft_imitates_transcripts(tmp_path):
 # ------------------------------------------------------------ the episodes of a run
 
 
-def test_a_runs_episodes_are_learnt_from_to_the_bit(tmp_path):
+def test_a_runs_episodes_are_read_bit_for_bit(tmp_path):
     behaviour = trained(replace(COPY, steps=2), tmp_path / "weak")
     offline = replace(COPY, tasks=(), data=str(tmp_path / "weak"), algorithm=strop.algorithms.DQN.Config()).resolve()
     codec = offline.build().codec

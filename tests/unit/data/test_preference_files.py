@@ -76,7 +76,7 @@ def test_steps_carry_their_labels_on_their_last_tokens(tmp_path):
         ({"chosen": "a", "rejected": "b"}, 'either a "prompt" or "messages"'),
     ],
 )
-def test_a_mistake_is_told_with_its_line(tmp_path, record, words):
+def test_an_error_names_its_line(tmp_path, record, words):
     path = file_of(tmp_path, {"prompt": "say", "chosen": "a", "rejected": "b"}, record)
     with pytest.raises(ValueError, match=words):
         preferences_from_jsonl(path)
@@ -88,7 +88,7 @@ def test_tasks_made_in_python_are_checked_as_well():
 
 
 @pytest.mark.parametrize("make", [preferences, demonstrations])
-def test_what_does_not_fit_is_refused_and_never_cut(make):
+def test_answers_that_exceed_the_context_are_refused_and_never_cut(make):
     task = Task("one", "say", answer="a b c", data={"chosen": "a b c", "rejected": "b"})
     make([task], CODEC, 5)  # say a b c <end>
     with pytest.raises(ValueError, match="task one: its prompt and answer have 5 tokens, and the policy reads 4"):

@@ -40,7 +40,7 @@ def played(make, action: int = 1, actions=("0", "1", "2", "x"), to_text=None) ->
     return one
 
 
-def test_truncated_keeps_the_last_observation_where_a_value_is_read():
+def test_truncated_keeps_the_last_observation_for_bootstrapping():
     one = played(Hops)
     assert (one.end, len(one.turns), one.reward) == (End.TRUNCATED, 2, 1.0)
     observed = [json.loads(VectorCodec(("0", "1", "2", "x"), 2).decode(turn.prompt)) for turn in one.turns]
@@ -49,7 +49,7 @@ def test_truncated_keeps_the_last_observation_where_a_value_is_read():
     assert len({start for _, start in [*observed, final]}) == 1
 
 
-def test_terminated_bootstraps_nothing_even_when_the_time_is_up_at_once():
+def test_terminated_wins_over_truncated():
     one = played(lambda: Hops(turns=1), action=2)
     assert one.end is End.TRUNCATED
     one = played(lambda: Hops(turns=2), action=2)  # place 4 at turn 2: both flags are set
@@ -100,7 +100,7 @@ def test_an_adapter_is_a_record_that_a_run_writes_down():
     assert spec.decode(spec.encode(environment)) == environment
 
 
-def test_without_gymnasium_an_id_is_one_line_that_says_what_to_install(monkeypatch):
+def test_without_gymnasium_the_error_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "gymnasium", None)
     for call in (lambda: from_gymnasium("CartPole-v1"), lambda: as_gymnasium(Corridor, [TASK])):
         with pytest.raises(ImportError, match="pip install gymnasium"):
@@ -119,7 +119,7 @@ def test_a_game_is_played_through_reset_and_step():
     assert [one[:4] for one in seen] == [("room2", 0.0, False, False), ("", best, True, False)]
 
 
-def test_time_that_is_up_is_truncated_and_a_failed_step_is_not_terminated():
+def test_a_time_limit_and_a_failed_step_are_truncated_not_terminated():
     game = _TextGame(Corridor, [Task("1", "", data={"room": 1, "length": 9, "turns": 1})])
     game.reset()
     assert game.step("left")[2:4] == (False, True)
@@ -145,7 +145,7 @@ def test_tasks_are_drawn_by_the_seed_or_asked_for_by_id():
         game.reset(options={"task": "dog"})
 
 
-def test_a_new_reset_closes_what_was_played():
+def test_reset_closes_the_previous_episode():
     closed = []
 
     class Watched(Corridor):
@@ -173,7 +173,7 @@ def test_there_and_back_plays_the_same_game():
 # ---------------------------------------------------------------- with the package
 
 
-def test_gymnasium_takes_ours_for_its_own():
+def test_gymnasium_wrappers_accept_our_environment():
     gymnasium = pytest.importorskip("gymnasium")
     env = as_gymnasium(Corridor, [examples()[0][0]])
     assert isinstance(env, gymnasium.Env)

@@ -1,4 +1,4 @@
-"""The sum tree and prioritised replay: how turns are drawn, the weights that take it back, the resume."""
+"""The sum tree and prioritised replay: sampling of turns, the weights that correct for it, and resuming."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_weights_by_hand() -> None:
             assert pick.weight == pytest.approx(expected[int(pick.episode.id[1])])
 
 
-def test_weights_take_the_uneven_draw_back() -> None:
+def test_weights_correct_for_the_uneven_sampling() -> None:
     # beta 1, all turns in one draw: the exact mean of w f over P, over that of w, is the uniform mean of f
     errors, f = np.array([3.0, 0.1, 7.0, 1.0, 0.5]), np.array([2.0, -1.0, 5.0, 11.0, 0.3])
     memory = held(list(errors), size=600, beta=1.0)
@@ -145,7 +145,7 @@ def test_the_largest_priority_holds_the_floor_and_the_power() -> None:
     assert fresh.state_dict()["leaves"].tolist() == [1.0, 1.0]
 
 
-def test_a_warm_up_that_is_just_reached_is_over() -> None:
+def test_draws_begin_exactly_at_the_warm_up() -> None:
     memory = Prioritised.Config(size=2, warmup=3).build()
     memory.add(walks(1, 2))
     assert list(memory.draws(np.random.default_rng(0))) == []
@@ -178,7 +178,7 @@ def test_episodes_that_fill_the_capacity_exactly_push_the_older_ones_out() -> No
     assert memory.state_dict()["leaves"].tolist() == [1.0] * 4
 
 
-def test_windows_are_cut_at_the_end_and_warm_up_is_kept() -> None:
+def test_picks_end_with_the_episode_and_warm_up_delays_draws() -> None:
     memory = Prioritised.Config(size=20, n_step=2, warmup=4).build()
     memory.add(walks(1, 3))
     assert list(memory.draws(np.random.default_rng(0))) == []
@@ -187,7 +187,7 @@ def test_windows_are_cut_at_the_end_and_warm_up_is_kept() -> None:
     assert {(pick.turn, pick.length) for pick in draw} == {(0, 2), (1, 2), (2, 1)}
 
 
-def test_an_algorithm_without_priorities_is_refused_in_words() -> None:
+def test_an_algorithm_without_priorities_is_refused_with_advice() -> None:
     memory = held([1.0])
     (draw,) = memory.draws(np.random.default_rng(0))
     with pytest.raises(ValueError, match=r"returns a priority.*Replay\.Config"):
@@ -203,7 +203,7 @@ def test_impossible_settings_are_refused(field: str, value: float) -> None:
 # ------------------------------------------------------------ resume
 
 
-def test_a_loaded_memory_goes_on_to_the_same_bits() -> None:
+def test_a_loaded_memory_continues_bit_for_bit() -> None:
     def on(memory: Prioritised, rng: np.random.Generator, steps: range) -> list[Draw]:
         seen = []
         for step in steps:

@@ -46,7 +46,7 @@ def test_trl_function_sees_messages_for_a_prompt_of_messages():
 
 def test_a_field_that_hides_an_argument_of_trl_is_an_error():
     task = Task("t", "p", data={"prompts": 1})
-    with pytest.raises(ValueError, match="the fields prompts are names"):
+    with pytest.raises(ValueError, match="TRL rewards get prompts from strop: rename"):
         from_trl(lambda **columns: [1.0])(task, group(task, "x"))
 
 

@@ -30,7 +30,7 @@ TASK = Task("3+5", "What is 3 + 5?", answer="8")
         ("10 - 2\n\n= 8", "8"),
     ],
 )
-def test_last_number_is_read_in_any_honest_spelling(text, number):
+def test_last_number_reads_all_spellings_of_a_number(text, number):
     assert last_number(text) == Decimal(number)
 
 

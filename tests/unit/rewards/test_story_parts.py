@@ -22,7 +22,7 @@ TASK = Task("t", "Tell a story about a lamp.", data={"words": ["lamp", "river", 
         ("Lamp lamp lamp.", 1),
     ],
 )
-def test_uses_words_counts_words_that_stand_in_their_own_place(text, share):
+def test_uses_words_does_not_count_lists(text, share):
     assert uses_words(TASK, wrote(TASK, text)) == pytest.approx(share / 3)
 
 
@@ -64,7 +64,7 @@ def test_repetition_is_the_share_of_pairs_seen_before():
     assert Repetition(2)(TASK, wrote(TASK, "one")) == 0.0
 
 
-def test_copying_is_the_share_of_runs_out_of_the_prompt():
+def test_copying_is_the_share_of_ngrams_from_the_prompt():
     # "tell a story" "a story for" "story for you": the first stands in the prompt
     assert Copying(3)(TASK, wrote(TASK, "Tell a story for you")) == pytest.approx(1 / 3)
     assert Copying(3)(TASK, wrote(TASK, "Tell a story about a lamp.")) == 1.0

@@ -1,4 +1,4 @@
-"""Playing and scoring: what goes wrong becomes data, and a number that is none stops the run."""
+"""Playing and scoring: failures become data, and a reward that is not finite stops the run."""
 
 import math
 import time
@@ -60,7 +60,7 @@ def test_a_reward_that_raises_is_unscored_with_its_traceback():
 
 
 @pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
-def test_a_reward_that_is_no_number_stops_at_once(number):
+def test_a_non_finite_reward_stops_at_once(number):
     with pytest.raises(NonFinite, match="reward 'bad' of task 1"):
         run({"bad": (lambda task, episode: number, 1.0)})
 
@@ -77,7 +77,7 @@ def test_numpy_numbers_and_booleans_are_numbers():
     assert run({"r": (lambda task, episode: True, 1.0)})[0].reward == 1.0
 
 
-def test_dense_rewards_keep_their_places_and_sum_to_the_total():
+def test_dense_rewards_keep_their_positions_and_sum_to_the_total():
     episode = run({"t": (lambda task, episode: PerToken([1.0, 2.0]), 1.0)})[0]
     assert episode.parts["t"].tokens == (1.0, 2.0)
     assert episode.reward == 3.0
@@ -142,7 +142,7 @@ def test_turns_extend_what_was_sampled_and_truncation_keeps_the_next_prompt():
     assert episode.final == second.prompt + second.completion.tokens + CODEC.encode("before")
 
 
-def test_dice_depend_on_seed_step_and_place_alone():
+def test_random_streams_depend_on_seed_step_and_index_alone():
     policy = Table(CODEC.size)
     sampler = LocalSampler(policy, CODEC.stop)
 

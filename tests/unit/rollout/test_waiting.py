@@ -1,4 +1,4 @@
-"""Calls side by side: results in order, errors as data, and nothing waits for what does not end."""
+"""Concurrent and ordered calls: results in order, errors as data, and no call waits for one that hangs."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_what_a_call_raises_is_its_result() -> None:
     assert second.args == ("lost",)
 
 
-def test_a_call_that_does_not_end_is_late_and_holds_up_no_other() -> None:
+def test_a_call_that_hangs_times_out_and_does_not_delay_others() -> None:
     release = threading.Event()
     calls = [lambda: release.wait(30) and 0, *[lambda i=i: i for i in range(1, 20)]]
     results = side_by_side(calls, 0.3, "the slow one")
@@ -37,7 +37,7 @@ def test_a_call_that_does_not_end_is_late_and_holds_up_no_other() -> None:
     assert results[1:] == list(range(1, 20))
 
 
-def test_slow_calls_wait_side_by_side() -> None:
+def test_slow_calls_run_concurrently() -> None:
     """Each can only end when all have begun."""
     barrier = threading.Barrier(8, timeout=30)
     assert sorted(side_by_side([barrier.wait] * 8, 60.0, "a meeting")) == list(range(8))
@@ -48,7 +48,7 @@ def test_quick_calls_share_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(set(side_by_side([threading.get_ident] * 100, 60.0, "a name"))) == 1
 
 
-def test_what_has_not_begun_in_time_never_begins() -> None:
+def test_calls_that_have_not_started_in_time_never_start() -> None:
     """The limit is shorter than the patience with one thread, which the first call holds until all is over."""
     release, begun = threading.Event(), list[int]()
     quick = [lambda: begun.append(1) or 1] * 200
@@ -62,7 +62,7 @@ def test_what_has_not_begun_in_time_never_begins() -> None:
 
 
 @pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt, GeneratorExit])
-def test_what_ends_a_program_elsewhere_ends_a_call_here(kind: type[BaseException]) -> None:
+def test_exceptions_that_end_a_program_end_only_the_call(kind: type[BaseException]) -> None:
     def ends() -> int:
         raise kind
 
@@ -79,7 +79,7 @@ def test_calls_in_order_run_one_by_one_in_one_thread() -> None:
     assert len(set(idents)) == 1
 
 
-def test_each_call_in_order_has_its_own_time_and_a_late_one_holds_up_no_other() -> None:
+def test_each_call_in_order_has_its_own_time_limit() -> None:
     release = threading.Event()
     calls = [lambda: 1, lambda: release.wait(60), lambda: 3, lambda: release.wait(60), lambda: 5]
     one, two, three, four, five = in_order(calls, 0.2, ["a", "late b", "c", "late d", "e"])
@@ -104,5 +104,5 @@ def test_many_calls_may_take_longer_than_one(monkeypatch: pytest.MonkeyPatch) ->
     assert in_order([takes_most_of_its_time] * 5, 1.0, ["a call"] * 5) == [1] * 5
 
 
-def test_a_limit_beyond_what_a_lock_can_wait_is_no_error() -> None:
+def test_a_time_limit_longer_than_a_lock_can_wait_is_no_error() -> None:
     assert in_order([lambda: 1], 1e30, ["a"]) == side_by_side([lambda: 1], 1e30, "a") == [1]

@@ -1,4 +1,4 @@
-"""A run's database that is damaged, or no longer the one that was opened, is named; nothing is made in its place."""
+"""A damaged, deleted or replaced database raises an error that names it; nothing is created in its place."""
 
 import os
 import random
@@ -54,7 +54,7 @@ def test_a_resume_looks_for_damage_first(directory):
         pass  # which is free again
 
 
-def test_whoever_reads_a_damaged_page_is_told_the_file(directory):
+def test_reading_a_damaged_page_raises_an_error_that_names_the_file(directory):
     for page in range(1, pages(directory)):
         damage(directory, page, bytes(PAGE))
     for read in (Store.metrics, Store.episodes, Store.summaries, Store.events, Store.latest_step):
@@ -62,14 +62,14 @@ def test_whoever_reads_a_damaged_page_is_told_the_file(directory):
             read(store)
 
 
-def test_an_error_of_the_reader_stays_its_own_where_the_file_is_whole(directory):
+def test_a_readers_own_error_propagates_if_the_file_is_intact(directory):
     with pytest.raises(ValueError, match="has no episode nobody"), directory.reader() as store:
         store.episode("nobody")
     with pytest.raises(sqlite3.OperationalError, match="no such table"), directory.reader() as store:
         store._connection.execute("SELECT * FROM nowhere")
 
 
-def test_an_empty_file_is_no_new_run(directory):
+def test_an_empty_file_is_not_taken_for_a_new_run(directory):
     os.truncate(directory.path / "run.sqlite", 0)
     for opened in (directory.reader, directory.writer):
         with pytest.raises(ValueError, match=r"run\.sqlite is empty"):
@@ -123,7 +123,7 @@ def seen(path):
 
 
 @pytest.mark.parametrize("lose", HOW)
-def test_a_run_that_is_gone_is_noticed_at_the_next_write(tmp_path, lose):
+def test_a_deleted_or_replaced_run_is_noticed_at_the_next_write(tmp_path, lose):
     made = RunDirectory.create(tmp_path / "run", {}, {})
     parts, left = make_parts(), []
 
@@ -141,7 +141,7 @@ def test_a_run_that_is_gone_is_noticed_at_the_next_write(tmp_path, lose):
     assert seen(made.path) == left[0], "nothing is made in its place, and another run there is left alone"
 
 
-def test_a_checkpoint_is_not_written_where_the_run_was(tmp_path):
+def test_no_checkpoint_is_written_after_the_run_was_deleted(tmp_path):
     made = RunDirectory.create(tmp_path / "run", {}, {})
     with make_recorder(made) as recorder:
         next(recorder.steps(make_parts(), 10))

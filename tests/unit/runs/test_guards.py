@@ -1,4 +1,4 @@
-"""Each guard with the fault that it is there for, and without."""
+"""Each guard, with the fault that it detects and without."""
 
 import math
 
@@ -48,7 +48,7 @@ def test_three_steps_in_a_row_stop_and_one_good_step_resets():
         watch.check(bad)
 
 
-def test_each_step_that_deserves_a_warning_has_one():
+def test_every_faulty_step_has_a_warning():
     cut = [make_episode(tokens=(1, 2), reward=i / 10) for i in range(4)]
     watch, said = Watch(), []
     for step in range(3):
@@ -57,7 +57,7 @@ def test_each_step_that_deserves_a_warning_has_one():
     assert said == [0, 1, 2]
 
 
-def test_cut_or_never_ending_completions_are_told_in_words():
+def test_cut_or_never_ending_completions_give_a_warning():
     cut, ended = make_episode(tokens=(1, 2)), make_episode(tokens=(1, STOP))
     assert "All 2 completions were cut at max_tokens=2" in length_warning([cut, cut], STOPS, 2)
     assert length_warning([cut, ended], STOPS, 2) == ""
@@ -83,7 +83,7 @@ def test_groups_without_signal_are_counted_and_explained():
     assert signal_warning([*group(0, 1.0), *group(1, 1.0)]) == ""  # groups of one compare nothing
 
 
-def test_the_sampler_gap_is_told_and_above_tolerance_stops():
+def test_the_sampler_gap_is_reported_and_stops_the_run_above_the_tolerance():
     metrics = {"policy/sampler_gap_max": Max(5e-5), "policy/sampler_gap_mean": Mean(1e-5 * 1e6, 1e6)}
     assert "gap max 5e-05, mean 1e-05" in sampler_gap(metrics, GapTolerance())
     assert sampler_gap({}, GapTolerance()) == ""
@@ -103,7 +103,7 @@ def over(tokens: float, mean: float) -> Mean:
     return Mean(mean * tokens, tokens)
 
 
-def test_bfloat16_may_scatter_but_not_lean_to_one_side():
+def test_bfloat16_allows_a_mean_gap_but_no_bias():
     scattered = {
         "policy/sampler_gap_max": Max(0.3),
         "policy/sampler_gap_mean": over(MANY, 0.049),
@@ -117,7 +117,7 @@ def test_bfloat16_may_scatter_but_not_lean_to_one_side():
         sampler_gap(scattered | {"policy/sampler_gap_mean": over(MANY, 0.051)}, GapTolerance.of("bfloat16"))
 
 
-def test_the_mean_of_a_few_tokens_may_scatter():
+def test_the_mean_over_few_tokens_has_a_wider_limit():
     for kind, bound in ("mean", 0.05), ("bias", 0.005):
         for tokens in (1, 16, 400):
             allowed = bound + 4 * 0.05 / math.sqrt(tokens)
@@ -149,12 +149,12 @@ def test_measures_by_hand():
     assert step_measures([]) == {}
 
 
-def test_a_reward_cannot_take_the_name_of_a_metric():
+def test_a_reward_cannot_have_the_name_of_a_metric():
     with pytest.raises(ValueError, match="Rename it"):
         step_measures([make_episode(parts={"mean": Part(1.0, 0.0)})])
 
 
-def test_opinions_of_rows_and_picks_meet_at_their_actions():
+def test_opinions_of_all_rows_are_copied_to_the_episodes_actions():
     from dataclasses import replace
 
     turns = tuple(Turn((5, 6), Completion(tokens, None, "length"), "") for tokens in ((1, 2), (3,), (4, 5, 6)))

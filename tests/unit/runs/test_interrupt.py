@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: asked once, stopped at the second; the handlers that stood before come back."""
+"""Ctrl-C and SIGTERM: the first is a request, the second stops; the previous handlers are restored."""
 
 import os
 import signal
@@ -49,12 +49,12 @@ def test_it_can_be_left_early_and_twice():
         assert signal.getsignal(signal.SIGTERM) is before
 
 
-def test_a_command_is_terminated_as_ctrl_c_interrupts_it():
+def test_sigterm_raises_terminated_as_ctrl_c_raises_keyboard_interrupt():
     with pytest.raises(Terminated), terminable():
         send(signal.SIGTERM)
 
 
-def test_another_thread_installs_nothing():
+def test_no_handler_is_installed_outside_the_main_thread():
     seen = []
 
     def look():

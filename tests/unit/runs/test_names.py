@@ -1,4 +1,4 @@
-"""Public names: everything that a config can hold is written so that it is found again, wherever its file has gone."""
+"""Public names: everything in a config is written under a name that is found again after its file has moved."""
 
 import importlib
 import inspect
@@ -83,7 +83,7 @@ def named_in(spec: Any) -> Iterator[str]:
             yield from named_in(inner)
 
 
-def test_whatever_is_public_is_named_so_and_found_again():
+def test_every_public_thing_is_found_by_its_public_name():
     assert len(THINGS) > 300
     for name, thing in THINGS:
         assert public_name(thing) == name
@@ -119,7 +119,7 @@ def test_a_default_of_every_algorithm_is_read_back():
         assert decode(json.loads(json.dumps(encode(config)))) == config
 
 
-def test_what_is_inside_of_strop_is_in_no_config():
+def test_private_classes_are_refused_in_a_config():
     from strop.words import plural
 
     with pytest.raises(AssertionError, match=r"plural of strop\.words is part of a config, and has no public name"):
@@ -139,14 +139,14 @@ def test_a_class_may_have_fields_of_any_name():
     assert decode(encode(Odd())) == Odd()
 
 
-def test_a_persons_own_things_are_named_by_their_module():
+def test_user_code_is_named_by_its_module():
     assert public_name(Odd) == f"{__name__}.Odd"
     assert find(f"{__name__}.Odd") is Odd
     assert short("package.module.Odd") == short("package.module.Odd.Config") == short("Odd") == "Odd"
 
 
 @pytest.mark.parametrize("name", ["recipe.recipe.<locals>.reward", "recipe.<lambda>", "__main__.reward"])
-def test_what_lives_inside_a_program_is_not_found(name):
+def test_local_functions_and_those_of_main_are_not_found(name):
     with pytest.raises(ValueError, match="lives inside a program"):
         find(name)
 
@@ -172,7 +172,7 @@ def installed(tmp_path, monkeypatch) -> Callable[..., None]:
     return install
 
 
-def test_a_third_partys_class_has_the_name_of_its_room_and_may_move(installed):
+def test_a_third_partys_class_is_named_by_its_room_and_may_move(installed):
     facts = installed("plugged_one", ("verify", "plugged"), ("algorithms", "plugged"), ("rewards", "plugged"))
     module = importlib.import_module("plugged_one")
     written = encode(module.Plugged.Config(rate=2.0))
@@ -192,7 +192,7 @@ def test_a_third_partys_recipe_is_named_by_its_entry_point(installed):
     assert "theirs" in dir(strop.recipes)
 
 
-def test_a_name_that_stands_in_two_files_is_an_error_that_names_both(installed):
+def test_a_name_defined_in_two_files_is_an_error_that_names_both(installed):
     installed("plugged_four", ("algorithms", "one"), text="class GRPO:\n    class Config: ...\n")
     with pytest.raises(
         ValueError, match=r"strop\.algorithms has GRPO twice, in strop\.algorithms\.grpo and in plugged_four"

@@ -1,4 +1,4 @@
-"""What a person sees: plain lines in a file, a live line in a terminal, colours only where wanted."""
+"""Progress: plain lines in a file, a live line in a terminal, no colours under NO_COLOR."""
 
 import io
 import math
@@ -33,7 +33,7 @@ def test_a_file_gets_plain_lines():
     assert lines[-1] == "a [reward] said [/] this"
 
 
-def test_lines_stand_a_few_seconds_apart_but_the_last_is_shown():
+def test_lines_are_rate_limited_but_the_last_is_shown():
     steps = [line for line in shown(terminal=False, every_seconds=60).splitlines() if line.startswith("step")]
     assert [line.split()[1] for line in steps] == ["1/3", "3/3"]
 
@@ -55,7 +55,7 @@ def quiet_lines(*calls):
     return stream.getvalue().splitlines()
 
 
-def test_a_warning_that_repeats_is_said_once_and_counted():
+def test_a_repeated_warning_is_printed_once_and_counted():
     def flat(number):
         return lambda progress: progress.warn(f"{number} of 4 groups give no signal (all the same). Do this.")
 
@@ -67,7 +67,7 @@ def test_a_warning_that_repeats_is_said_once_and_counted():
     ]
 
 
-def test_what_has_no_rewards_shows_its_loss():
+def test_a_run_without_rewards_shows_its_loss():
     assert facts({"optimizer/loss": 0.25, "preference/accuracy": 0.5}) == "loss 0.250 · accuracy 0.50"
     assert facts({"optimizer/loss": 0.25, "reward/mean": 0.5}) == "reward 0.500"
     assert facts({"optimizer/loss": 0.25, "reward/mean": 0.0}) == "reward 0.000 · loss 0.250"  # distillation
@@ -75,7 +75,7 @@ def test_what_has_no_rewards_shows_its_loss():
     assert facts({"held_out/reward": math.nan, "policy/kl": -1e-9}) == "kl 0.0000"
 
 
-def test_only_lost_episodes_are_told():
+def test_unscored_episodes_are_shown_only_if_there_are_any():
     none = {"held_out/reward": 0.5, "held_out/unscored": 0.0}
     some = {"held_out/reward": math.nan, "held_out/unscored": 1.0}
     (said,) = quiet_lines(lambda progress: progress.judged(1, none))
@@ -84,7 +84,7 @@ def test_only_lost_episodes_are_told():
     assert said == "held-out after 2 steps: unscored 1.000"
 
 
-def test_the_last_judgement_reaches_the_live_line():
+def test_the_live_line_shows_the_last_held_out_evaluation():
     text = shown(terminal=True)
     assert "held-out 0.250" in text
     stream = io.StringIO()
@@ -96,7 +96,7 @@ def test_the_last_judgement_reaches_the_live_line():
     assert "reward 0.500 · held-out 0.750" in stream.getvalue()
 
 
-def test_a_narrow_terminal_breaks_no_word():
+def test_a_narrow_terminal_splits_no_word():
     stream = io.StringIO()
     progress = Progress(Console(file=stream, force_terminal=True, width=40, _environ={"TERM": "dumb"}))
     progress.start(0, 2)
@@ -107,6 +107,6 @@ def test_a_narrow_terminal_breaks_no_word():
     assert "tokens/s" in stream.getvalue()
 
 
-def test_a_terminal_counts_the_seconds_of_what_is_being_done():
+def test_a_terminal_counts_the_seconds_of_the_current_activity():
     assert "judging held-out prompts after 0 steps (0 s)" in shown(terminal=True)
     assert "step 1/3" in shown(terminal=True)

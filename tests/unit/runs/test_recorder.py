@@ -41,7 +41,7 @@ def repeatable(store: Store) -> list[dict[str, float]]:
     ]
 
 
-def test_a_run_is_judged_at_the_start_on_schedule_and_at_the_end(directory):
+def test_a_run_is_evaluated_at_the_start_on_schedule_and_at_the_end(directory):
     train(directory, 10)
     with directory.reader() as store:
         assert [step for step, _ in store.series("held_out/reward")] == [0, 4, 8, 10]
@@ -98,7 +98,7 @@ def test_a_fork_is_an_event_of_its_step(directory):
         assert [(e.step, e.text) for e in store.events() if e.level == "fork"] == [(6, "steps: 6 -> 7")]
 
 
-def test_a_fork_from_an_older_checkpoint_forgets_the_other_future(directory):
+def test_a_fork_from_an_older_checkpoint_deletes_the_later_steps(directory):
     train(directory, 10)
     train(directory, 10, resume=True, selector=9)
     with directory.reader() as store:
@@ -112,7 +112,7 @@ def test_a_started_run_is_not_started_again(directory):
         make_recorder(directory)
 
 
-def test_a_damaged_checkpoint_is_told_and_the_older_one_taken(directory):
+def test_a_damaged_checkpoint_is_reported_and_the_older_one_used(directory):
     train(directory, 10)
     (directory.checkpoints.directory(10) / "tensors.safetensors").write_bytes(b"damaged")
     train(directory, 10, resume=True)
@@ -122,7 +122,7 @@ def test_a_damaged_checkpoint_is_told_and_the_older_one_taken(directory):
         assert store.latest_step() == 9
 
 
-def test_a_run_whose_checkpoints_are_gone_is_not_begun_from_scratch(directory):
+def test_a_run_without_its_checkpoints_does_not_start_from_scratch(directory):
     train(directory, 3)
     directory.checkpoints.prune(set())
     with make_recorder(directory, resume=True) as recorder, pytest.raises(ValueError, match="no whole checkpoint"):
@@ -148,9 +148,7 @@ def test_old_token_ids_are_dropped_but_not_those_that_a_memory_holds(directory):
 
 
 @pytest.mark.parametrize("dies_in", ["checkpoints.prune", "store.drop_tokens"])
-def test_a_run_that_died_before_the_disk_was_tidied_for_the_last_time_leaves_nothing_behind(
-    directory, tmp_path, monkeypatch, dies_in
-):
+def test_a_resume_of_a_finished_run_still_applies_the_disk_policy(directory, tmp_path, monkeypatch, dies_in):
     train(directory, 10)
     killed = RunDirectory.create(tmp_path / "killed", {"steps": 10}, {})
     owner = {"checkpoints.prune": Checkpoints, "store.drop_tokens": Store}[dies_in]
@@ -174,7 +172,7 @@ def test_a_run_that_died_before_the_disk_was_tidied_for_the_last_time_leaves_not
         assert repeatable(other) == repeatable(whole)
 
 
-def test_opinions_stand_beside_each_action(directory):
+def test_opinions_are_stored_per_action(directory):
     train(directory, 1)
     with directory.reader() as store:
         for episode in store.episodes():
@@ -183,7 +181,7 @@ def test_opinions_stand_beside_each_action(directory):
             assert (numbers == np.float32(episode.reward)).all()  # the fake's opinion is the return
 
 
-def test_judging_does_not_move_the_dice(directory, tmp_path):
+def test_an_evaluation_does_not_change_the_random_states(directory, tmp_path):
     judged = train(directory, 6)
     unjudged = train(RunDirectory.create(tmp_path / "unjudged", {}, {}), 6, evaluate=None)
     assert same(judged.policy.state_dict(), unjudged.policy.state_dict())
@@ -220,7 +218,7 @@ def test_ctrl_c_finishes_the_step_and_saves(directory):
     assert signal.getsignal(signal.SIGINT) is before
 
 
-def test_an_error_in_the_loop_leaves_no_handler_behind(directory):
+def test_an_error_in_the_loop_restores_the_signal_handlers(directory):
     """The generator of `steps` is suspended where the loop's body raised, for as long as the error is looked at."""
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     recorder = make_recorder(directory)
@@ -239,7 +237,7 @@ def test_a_second_ctrl_c_stops_at_once(directory):
     assert signal.getsignal(signal.SIGINT) is before
 
 
-def test_what_ended_a_run_is_written_down(directory):
+def test_the_error_that_ended_a_run_is_recorded(directory):
     with make_recorder(directory) as recorder:
         recorder.fail(3, NonFinite("the loss", {"loss": torch.tensor([math.nan, 1.0])}))
         try:

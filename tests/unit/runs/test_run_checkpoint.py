@@ -1,4 +1,4 @@
-"""Checkpoints come back exactly, or say what is damaged."""
+"""Checkpoints load exactly as saved, or raise an error that names the damage."""
 
 import math
 import random
@@ -46,7 +46,7 @@ def test_any_state_comes_back_exactly(checkpoints):
     assert checkpoints.newest_first() == [40]
 
 
-def test_an_optimizer_goes_on_from_its_checkpoint_with_the_same_bits(checkpoints):
+def test_an_optimizer_continues_from_its_checkpoint_bit_for_bit(checkpoints):
     def make():
         weight = torch.nn.Parameter(torch.ones(3))
         return weight, torch.optim.AdamW([weight], lr=0.1)
@@ -78,7 +78,7 @@ def test_what_a_checkpoint_cannot_hold_is_named(checkpoints, wrong):
 
 @pytest.mark.parametrize("name", ["tensors.safetensors", "state.json", "checksums.json"])
 @pytest.mark.parametrize("damage", ["flip", "cut", "remove"])
-def test_damage_is_seen_and_named_with_what_can_be_used(checkpoints, name, damage):
+def test_damage_is_named_with_the_checkpoints_that_can_be_used(checkpoints, name, damage):
     for step in (3, 6):
         checkpoints.save(step, {"weight": torch.ones(100)})
     file = checkpoints.directory(6) / name
@@ -101,7 +101,7 @@ def test_a_missing_checkpoint_names_those_that_are_there(checkpoints):
         checkpoints.load(4)
 
 
-def test_latest_hides_what_is_newer(checkpoints):
+def test_checkpoints_newer_than_latest_are_ignored(checkpoints):
     for step in (1, 2, 3):
         checkpoints.save(step, {})
     checkpoints.mark_latest(2)
@@ -117,7 +117,7 @@ def test_saving_a_step_again_replaces_it(checkpoints):
     assert sorted(entry.name for entry in checkpoints.path.iterdir()) == ["000001", "LATEST"]
 
 
-def test_prune_and_clean_leave_what_is_wanted(checkpoints):
+def test_prune_and_clean_keep_the_wanted_checkpoints(checkpoints):
     for step in (1, 2, 3):
         checkpoints.save(step, {})
     (checkpoints.path / ".writing-000004").mkdir()
@@ -127,7 +127,7 @@ def test_prune_and_clean_leave_what_is_wanted(checkpoints):
     assert sorted(entry.name for entry in checkpoints.path.iterdir()) == ["000001", "000003", "LATEST"]
 
 
-def test_global_dice_are_restored(checkpoints):
+def test_global_random_states_are_restored(checkpoints):
     def throw():
         return random.random(), np.random.standard_normal(), float(torch.rand(()))
 

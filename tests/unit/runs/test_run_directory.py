@@ -38,14 +38,14 @@ def test_an_empty_folder_becomes_a_run_and_a_full_one_is_refused(tmp_path):
     assert [entry.name for entry in (tmp_path / "mine").iterdir()] == ["thesis.txt"]
 
 
-def test_what_is_no_run_is_said(tmp_path):
+def test_a_folder_that_is_no_run_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"exists, but has no run\.sqlite"):
         RunDirectory.open(tmp_path)
     with pytest.raises(ValueError, match="does not exist"):
         RunDirectory.open(tmp_path / "nothing")
 
 
-def test_one_writer_and_the_other_is_told_who(tmp_path):
+def test_a_second_writer_is_refused_with_the_holders_process(tmp_path):
     directory = RunDirectory.create(tmp_path / "run", CONFIG, {})
     script = (
         "import sys, time; from strop.runs.directory import RunDirectory\n"
@@ -109,7 +109,7 @@ def test_provenance_says_where_a_run_came_from_and_what_differs():
     assert changed == ["threads", "dtype", "data.tasks"]
 
 
-def test_claimed_folders_are_each_given_once(tmp_path):
+def test_each_claimed_folder_is_a_new_one(tmp_path):
     base = tmp_path / "runs" / "now"
     assert [claim(base).name for _ in range(3)] == ["now", "now-2", "now-3"]
     give_back(base.with_name("now-2"))
@@ -145,7 +145,7 @@ def test_processes_that_claim_at_once_get_folders_of_their_own(tmp_path):
         assert {RunDirectory.open(path).config()["mine"] for path in paths} == {name}
 
 
-def test_of_two_that_make_the_same_folder_one_is_told(tmp_path, monkeypatch):
+def test_of_two_processes_that_create_one_folder_the_later_gets_an_error(tmp_path, monkeypatch):
     rename = os.rename
 
     def while_another_does(source, target):

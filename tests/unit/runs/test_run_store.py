@@ -68,7 +68,7 @@ def test_metrics_come_back_bit_for_bit_and_not_a_number_as_itself(path):
     assert row["a/inf"] == math.inf
 
 
-def test_a_rewind_forgets_later_training_and_keeps_the_judgement_of_its_step(path):
+def test_a_rewind_deletes_later_training_and_keeps_the_evaluation_of_its_step(path):
     with Store.open(path) as store:
         for step in range(4):
             store.write_evaluation(step, [make_episode("h")], {"held_out/reward": step})
@@ -140,7 +140,7 @@ def test_an_older_file_is_migrated_and_a_newer_one_refused(path, monkeypatch):
             opener(path)
 
 
-def test_what_is_no_database_is_refused_in_one_line(tmp_path):
+def test_a_file_that_is_no_database_is_refused_in_one_line(tmp_path):
     (tmp_path / "run.sqlite").write_text("not a database, but long enough to look at" * 20)
     for opener in (Store.read, Store.open):
         with pytest.raises(ValueError, match="cannot be read"):

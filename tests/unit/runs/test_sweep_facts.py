@@ -1,4 +1,4 @@
-"""What a sweep is made of."""
+"""Sweeps: their fields, values, run names and file."""
 
 import pytest
 
@@ -43,7 +43,7 @@ def test_a_field_is_split_into_its_values(text, values):
         ([], "a sweep gives a field several values"),
     ],
 )
-def test_what_is_no_sweep_is_refused_in_words(words, message):
+def test_invalid_sweeps_are_refused(words, message):
     with pytest.raises(ValueError, match=message):
         names(*words)
 

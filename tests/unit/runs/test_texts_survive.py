@@ -1,4 +1,4 @@
-"""Whatever characters people's texts hold, a run is written, and read back as it was."""
+"""Texts with any characters are written to a run and read back unchanged."""
 
 import json
 import sqlite3

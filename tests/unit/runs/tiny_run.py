@@ -1,4 +1,4 @@
-"""A run small enough to kill often: four numbers, Adam, a memory of the last steps, and dice of every kind.
+"""A run small enough to kill often: four numbers, Adam, a memory of the last steps, and every kind of random generator.
 
 As a script: `python tiny_run.py DIR STEPS` starts or continues the run in DIR.
 """
@@ -100,7 +100,7 @@ class TinyPolicy:
 
 
 class TinyEngine:
-    """Draws from keyed streams and from every global die: only a full restore repeats it."""
+    """Draws from keyed streams and from every global generator: only a full restore repeats it."""
 
     def publish(self, policy: TinyPolicy) -> None:
         self.policy = policy
@@ -189,7 +189,7 @@ def make_parts() -> Parts:
 
 
 def judge(parts: Parts, step: int) -> tuple[list[Episode], dict[str, float]]:
-    """A judgement that throws the global dice, too."""
+    """An evaluation that draws from the global generators too."""
     torch.rand(3)
     reward = -abs(float(parts.policy.weight.detach().sum()) - 1.0)  # type: ignore[attr-defined]
     return [make_episode(f"held_out/{i}", reward=reward, group=i) for i in range(2)], {"held_out/reward": reward}

@@ -194,7 +194,7 @@ def test_a_sampler_that_nobody_asks_is_refused():
     learnt = config(
         algorithm=strop.algorithms.SFT.Config(), tasks=[strop.Task("1", "a", answer="b")], sampler=Remote.Config()
     )
-    with pytest.raises(ValueError, match=r"sampler=Remote: SFT learns from demonstrations, and nobody samples"):
+    with pytest.raises(ValueError, match=r"sampler=Remote: SFT learns from demonstrations and samples nothing"):
         learnt.resolve()
 
 
