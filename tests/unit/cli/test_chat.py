@@ -30,7 +30,7 @@ def test_an_answer_is_as_long_as_the_context_has_room_and_that_is_said_once(talk
     assert said.err.count("the policy reads 12 tokens") == 1
     assert "error" not in said.err
     full = talk(small, "a b", "a", options=("--max-tokens", 100))  # 12 stand
-    assert "the context is full: 13 tokens would stand" in full.err
+    assert "the context is full: the conversation has 13 tokens" in full.err
     assert "/new starts over" in full.err
 
 
@@ -43,7 +43,7 @@ def test_what_fits_is_not_talked_about(talk, small):
 def test_help_is_help(talk, small, typed):
     said = talk(small, typed)
     assert said.out == ""
-    for line in ("/new   starts over", "/quit  ends", "/help  this"):
+    for line in ("/new   starts over", "/quit  ends", "/help  this text"):
         assert line in said.err
 
 

@@ -238,7 +238,7 @@ def test_a_damaged_page_of_the_database(strop, run):
 
 
 def test_a_policy_that_the_memory_does_not_hold(strop, table_recipe):
-    clear(strop("train", table_recipe(), "policy.capacity=1000000000000", "--run", "r"), "the memory is full")
+    clear(strop("train", table_recipe(), "policy.capacity=1000000000000", "--run", "r"), "out of memory")
 
 
 def test_a_training_that_does_not_start_leaves_no_folder(strop, table_recipe, tmp_path):

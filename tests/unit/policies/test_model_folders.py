@@ -120,7 +120,7 @@ BROKEN = {
     "no weights in it": (text(WEIGHTS, "nothing like it" * 9), f"{WEIGHTS} is damaged"),
     "git lfs": (text(WEIGHTS, "version https://git-lfs.github.com/spec/v1\noid"), f"{WEIGHTS} is a pointer of Git LFS"),
     "no weights": (lambda folder: (folder / WEIGHTS).unlink(), "holds no weights"),
-    "config cut": (text("config.json", "{"), "config.json is damaged: it is no JSON"),
+    "config cut": (text("config.json", "{"), "config.json is damaged: it is not JSON"),
     "config is a list": (text("config.json", "[]"), "config.json is damaged: it holds a list"),
     "config of nothing": (text("config.json", '{"model_type": "none"}'), "cannot use .*config.json: .*`none`"),
     "heads": (
@@ -182,7 +182,7 @@ PART = "model-00002-of-0000"
     [
         (lambda part: part.unlink(), rf"{PART}\d.safetensors is not there: 1 of the \d files"),
         (lambda part: part.write_bytes(part.read_bytes()[:-9]), rf"{PART}\d.safetensors is damaged or cut short"),
-        (lambda part: (part.parent / f"{WEIGHTS}.index.json").write_text("{"), "index.json is damaged: it is no JSON"),
+        (lambda part: (part.parent / f"{WEIGHTS}.index.json").write_text("{"), "index.json is damaged: it is not JSON"),
         (
             lambda part: (part.parent / f"{WEIGHTS}.index.json").write_text("{}"),
             "index.json is damaged: its weight_map",

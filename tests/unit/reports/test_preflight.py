@@ -243,7 +243,7 @@ def test_of_very_many_prompts_the_longest_are_read(monkeypatch):
 def test_held_out_tasks_that_are_trained_on_are_counted():
     same, other = Task("other id", "a", "a"), Task("one too", "a", "b")
     (text,) = warned(config(held_out=[same, other]))
-    assert text.startswith("1 of 2 held-out tasks stand in training too ('other id' for one)")
+    assert text.startswith("1 of 2 held-out tasks are training tasks too ('other id' for one)")
     assert warned(config(held_out=[other])) == ()
     assert warned(config(held_out=[replace(same, data={"n": 1})])) == ()
 
