@@ -63,8 +63,8 @@ class Conversation:
         if context is not None and len(prompt) >= context:
             advice = "start a new conversation" if self.prompt else "write a shorter message"
             raise ContextFull(
-                f"the context is full: the conversation has {plural(len(prompt), 'token')}, and the context is {context} "
-                f"with the answer; {advice}."
+                f"the context is full: the conversation has {plural(len(prompt), 'token')}, and the context is "
+                f"{context} with the answer; {advice}."
             )
         return prompt
 

@@ -27,7 +27,7 @@ def small(strop, table_recipe):
 def test_an_answer_is_as_long_as_the_context_has_room_and_that_is_said_once(talk, small):
     said = talk(small, "a b", "/new", "a b a", options=("--max-tokens", 100))
     assert [len(line.split()) for line in said.out.splitlines()] == [10, 9]  # 12 - 2, and 12 - 3
-    assert said.err.count("the policy reads 12 tokens") == 1
+    assert said.err.count("the context holds 12 tokens") == 1
     assert "error" not in said.err
     full = talk(small, "a b", "a", options=("--max-tokens", 100))  # 12 stand
     assert "the context is full: the conversation has 13 tokens" in full.err
@@ -36,7 +36,7 @@ def test_an_answer_is_as_long_as_the_context_has_room_and_that_is_said_once(talk
 
 def test_what_fits_is_not_talked_about(talk, small):
     said = talk(small, "a b", options=("--max-tokens", 10))
-    assert "reads 12 tokens" not in said.err
+    assert "holds 12 tokens" not in said.err
 
 
 @pytest.mark.parametrize("typed", ["/help", "/?"])

@@ -118,7 +118,7 @@ BROKEN = {
     "cut": (cut, f"{WEIGHTS} is damaged or cut short .*not fully covered"),
     "empty": (text(WEIGHTS, ""), f"{WEIGHTS} is damaged"),
     "no weights in it": (text(WEIGHTS, "nothing like it" * 9), f"{WEIGHTS} is damaged"),
-    "git lfs": (text(WEIGHTS, "version https://git-lfs.github.com/spec/v1\noid"), f"{WEIGHTS} is a pointer of Git LFS"),
+    "git lfs": (text(WEIGHTS, "version https://git-lfs.github.com/spec/v1\noid"), f"{WEIGHTS} is a Git LFS pointer"),
     "no weights": (lambda folder: (folder / WEIGHTS).unlink(), "holds no weights"),
     "config cut": (text("config.json", "{"), "config.json is damaged: it is not JSON"),
     "config is a list": (text("config.json", "[]"), "config.json is damaged: it holds a list"),

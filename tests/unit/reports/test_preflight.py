@@ -397,5 +397,5 @@ def test_later_steps_are_given_time(tmp_path):
 
 def test_copy_word_says_that_it_judges_what_it_trains_on():
     made = copy_word.recipe()
-    (text,) = preflight._shared_problems(made)
+    (text,) = preflight._shared_tasks(made)
     assert text.startswith("8 of 8 held-out tasks")

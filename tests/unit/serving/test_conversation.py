@@ -39,7 +39,7 @@ def test_a_reply_says_how_much_room_there_was_and_a_full_context_is_refused(tiny
         talk.answer("cat " * 300)
     assert (talk.prompt, talk.answered) == stood
     talk.start_over()
-    with pytest.raises(ContextFull, match="say it shorter"):
+    with pytest.raises(ContextFull, match="write a shorter message"):
         talk.answer("cat " * 300)
 
 
