@@ -198,7 +198,7 @@ def test_a_missing_or_damaged_part_is_named(in_parts, tmp_path, break_it, told):
         pretrained.load(str(folder))
 
 
-def test_a_number_that_is_none_is_found_in_its_part(in_parts, tmp_path):
+def test_a_nan_is_found_in_its_file(in_parts, tmp_path):
     folder = shutil.copytree(in_parts, tmp_path / "tiny")
     part = folder / json.loads((folder / f"{WEIGHTS}.index.json").read_text())["weight_map"][MLP]
     save_file(load_file(part) | {MLP: torch.full((32, 64), float("nan"))}, part, metadata={"format": "pt"})

@@ -17,7 +17,7 @@ def tiny_model(tmp_path_factory) -> Path:
     return tiny_hf.make(tmp_path_factory.mktemp("served") / "tiny")
 
 
-def test_a_conversation_extends_the_tokens_that_stand(tiny_model, capsys):
+def test_a_conversation_extends_the_tokens_so_far(tiny_model, capsys):
     talk = Conversation.begin(load(find(str(tiny_model))), "be kind", {"max_tokens": 5}, seed=0)
     talk.answer("the cat")
     stood = talk.prompt + talk.answered
@@ -28,7 +28,7 @@ def test_a_conversation_extends_the_tokens_that_stand(tiny_model, capsys):
     assert capsys.readouterr() == ("", "")
 
 
-def test_a_reply_says_how_much_room_there_was_and_a_full_context_is_refused(tiny_model):
+def test_a_reply_has_its_limit_and_a_full_context_is_refused(tiny_model):
     actor = load(find(str(tiny_model)))
     talk = Conversation.begin(actor, None, {"max_tokens": 4}, seed=0)
     assert talk.answer("the cat").limit is None
