@@ -1,4 +1,4 @@
-"""Whose code an error comes from: strop's, or a person's recipe, reward, environment, algorithm or plug-in."""
+"""Where an error comes from: strop itself, or user code (a recipe, reward, environment, algorithm or plug-in)."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ _INSTALLED = ("site-packages", "dist-packages")
 
 
 def raised_in(error: BaseException) -> str:
-    """The line of a person's own code that raised it, `my.py, line 12, in reward`; nothing where strop did."""
+    """The line of user code that raised the error, as `my.py, line 12, in reward`; empty if strop raised it."""
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_known(frame.filename)]
-    return _place(frames[-1]) if frames and not _is_own(frames[-1].filename) else ""
+    return _location(frames[-1]) if frames and not _is_own(frames[-1].filename) else ""
 
 
 def passed_through(error: BaseException) -> str:
-    """The innermost line of a person's own code that it went through; nothing where there is none."""
+    """The innermost line of user code in the traceback; empty if there is none."""
     if isinstance(error, SyntaxError) and error.filename and not _is_own(error.filename):
         return f"{error.filename}, line {error.lineno}"
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_known(frame.filename)]
-    theirs = [frame for frame in frames if not _is_own(frame.filename)]
-    return _place(theirs[-1]) if theirs else ""
+    user_frames = [frame for frame in frames if not _is_own(frame.filename)]
+    return _location(user_frames[-1]) if user_frames else ""
 
 
-def _place(frame: traceback.FrameSummary) -> str:
+def _location(frame: traceback.FrameSummary) -> str:
     where = "" if frame.name == "<module>" else f", in {frame.name}"
     return f"{frame.filename}, line {frame.lineno}{where}"
 
@@ -39,16 +39,16 @@ def _is_own(file: str) -> bool:
 
 
 def _is_known(file: str) -> bool:
-    """Strop's or a person's: all but Python's own files, and packages that are no plug-in of strop."""
+    """Whether a file is strop's or the user's: not Python's own, and not of a package that is no strop plug-in."""
     path = Path(file)
     if _is_own(file):
         return True
     installed = [i for i, part in enumerate(path.parts) if part in _INSTALLED]
     if installed:
         return path.parts[installed[-1] + 1].removesuffix(".py") in _plug_ins()
-    return not file.startswith("<") and not any(path.is_relative_to(place) for place in _STANDARD)
+    return not file.startswith("<") and not any(path.is_relative_to(folder) for folder in _STANDARD)
 
 
 def _plug_ins() -> set[str]:
-    """The packages that add to strop's rooms."""
+    """The packages that add algorithms, rewards and the like to strop."""
     return {entry.module.split(".")[0] for entry in loader.plug_ins()}

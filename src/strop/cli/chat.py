@@ -1,8 +1,7 @@
 """talk to a trained run, or to a model
 
-RUN may name a checkpoint: RUN@40, RUN@best. Each message goes on from the tokens that stand. /new starts over, /help
-lists the commands, /quit or Ctrl-D ends. An answer is never longer than the context has room for. With --once the
-answer alone is printed on stdout.
+RUN may name a checkpoint: RUN@40, RUN@best. Each message continues the conversation. /new starts over, /help lists the
+commands, /quit or Ctrl-D ends. An answer ends where the context is full. With --once only the answer is printed.
 """
 
 from __future__ import annotations
@@ -25,44 +24,44 @@ examples:
   strop chat smollm2 --once "Name three colours."
 """
 HELP = """\
-/new   starts over: what was said is forgotten
-/quit  ends, as Ctrl-D does; Ctrl-C stops an answer
-/help  this"""
+/new   starts over, with an empty conversation
+/quit  ends (or Ctrl-D); Ctrl-C stops an answer
+/help  this text"""
 _COMMAND = re.compile(r"/[\w?-]*")
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """The arguments."""
-    parser.add_argument("who", metavar="RUN|MODEL", help="a run, a model folder, a model's name or a Hub id")
+    """Add the arguments of this command."""
+    parser.add_argument("name", metavar="RUN|MODEL", help="a run, a model folder, a model's name or a Hub id")
     parser.add_argument("--once", metavar="TEXT", help="answer this one text and end")
     parser.add_argument("--system", metavar="TEXT", help="a system message that comes first")
     parser.add_argument("--temperature", type=float, help="0 is greedy (default: the run's own; 0.7 for a model)")
-    parser.add_argument("--max-tokens", type=int, help="of an answer (default: the run's own; 256 for a model)")
-    parser.add_argument("--seed", type=int, help="for the same answers again")
+    parser.add_argument("--max-tokens", type=int, help="longest answer (default: the run's own; 256 for a model)")
+    parser.add_argument("--seed", type=int, help="random seed, to get the same answers again")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Answer once, or talk."""
+    """Answer one text, or hold a conversation."""
     from strop.cli.named import find
     from strop.serving.actor import load
     from strop.serving.conversation import Conversation
 
     given = {"temperature": args.temperature, "max_tokens": args.max_tokens}
     changes = {name: value for name, value in given.items() if value is not None}
-    conversation = Conversation.begin(load(find(args.who)), args.system, changes, args.seed)
+    conversation = Conversation.begin(load(find(args.name)), args.system, changes, args.seed)
     if args.once is None:
         _talk(conversation)
     else:
-        _answer(conversation, args.once, is_told=False)
+        _answer(conversation, args.once, was_warned=False)
     return DONE
 
 
 def _talk(conversation: Conversation) -> None:
-    """Read, answer, until the person leaves. The answers are data; the rest is talk."""
+    """Read and answer until the user leaves. Answers go to stdout, everything else to stderr."""
     from strop.serving.conversation import ContextFull
 
     say(f"talking to {conversation.actor.name}; /help lists the commands, /quit or Ctrl-D ends")
-    is_told = False
+    was_warned = False
     while (text := _read()) not in (None, "/quit"):
         if text == "/new":
             conversation.start_over()
@@ -73,7 +72,7 @@ def _talk(conversation: Conversation) -> None:
             say(f"there is no command {text.split()[0]}.\n{HELP}")
         elif text:
             try:
-                is_told |= _answer(conversation, text, is_told)
+                was_warned |= _answer(conversation, text, was_warned)
             except ContextFull as error:
                 say(f"error: {error}\n/new starts over")
             except ValueError as error:
@@ -83,7 +82,7 @@ def _talk(conversation: Conversation) -> None:
 
 
 def _read() -> str | None:
-    """What the person types; None at the end."""
+    """What the user types; None at the end of the input."""
     print("\n> ", end="", file=sys.stderr, flush=True)
     try:
         return input().strip()
@@ -92,11 +91,11 @@ def _read() -> str | None:
         return None
 
 
-def _answer(conversation: Conversation, text: str, is_told: bool) -> bool:
-    """Print it; whether it was said that the context leaves less room than was asked for. That is told once."""
+def _answer(conversation: Conversation, text: str, was_warned: bool) -> bool:
+    """Print an answer; returns whether the context limited its length. The first time, a warning says so."""
     reply = conversation.answer(text)
-    if reply.room is not None and not is_told:
+    if reply.limit is not None and not was_warned:
         context = conversation.actor.policy.context
-        say(f"(the policy reads {context} tokens: answers end where they are full, now after {reply.room})")
+        say(f"(the context holds {context} tokens: answers end where it is full, this one after {reply.limit})")
     print(reply.text, flush=True)
-    return reply.room is not None
+    return reply.limit is not None

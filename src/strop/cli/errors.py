@@ -1,4 +1,4 @@
-"""What a person sees of an error: `error: ...`, a blank line, `hint: ...`, and no traceback that was not asked for."""
+"""How errors are printed: `error: ...`, a blank line, `hint: ...`, and a traceback only where it is asked for."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _INSTALL = re.compile(r"^(?P<what>.*?)[:.]?\s*(?P<line>pip install \S.*|\S+ -m e
 
 
 class Problem(Exception):
-    """Something that a person can mend. `hint` is what to do, in one line."""
+    """An error that the user can fix. `hint` is what to do, in one line."""
 
     code = FAILED
 
@@ -24,13 +24,13 @@ class Problem(Exception):
 
 
 class Usage(Problem):
-    """The command was typed wrongly."""
+    """The command line is wrong."""
 
     code = USAGE
 
 
 class Interrupted(Problem):
-    """Ctrl-C, or SIGTERM."""
+    """The command was stopped by Ctrl-C or SIGTERM."""
 
     def __init__(self, message: str, hint: str, stopped_by: signal.Signals) -> None:
         super().__init__(message, hint)
@@ -38,19 +38,19 @@ class Interrupted(Problem):
 
 
 def exit_code(stopped_by: signal.Signals | None) -> int:
-    """As shells count it: 130 of Ctrl-C, 143 of SIGTERM."""
+    """The exit code by shell convention: 130 for Ctrl-C, 143 for SIGTERM."""
     return DONE if stopped_by is None else 128 + stopped_by
 
 
 def signal_of(error: KeyboardInterrupt) -> signal.Signals:
-    """The signal that stopped a command at once."""
+    """The signal that a KeyboardInterrupt stands for."""
     from strop.runs.interrupt import Terminated
 
     return signal.SIGTERM if isinstance(error, Terminated) else signal.SIGINT
 
 
 def report(error: BaseException, with_traceback: bool = False) -> int:
-    """Say it on stderr; the exit code."""
+    """Print an error on stderr; returns the exit code."""
     import sqlite3
     import traceback
 
@@ -71,17 +71,17 @@ def report(error: BaseException, with_traceback: bool = False) -> int:
         SafetensorError,
     )
     if isinstance(error, RuntimeError) and "can't allocate memory" in str(error):
-        error = MemoryError()  # torch's own words for it are not for a person
+        error = MemoryError()  # torch's own message is about its allocator
     if isinstance(error, KeyboardInterrupt):
         say("\ninterrupted")
         return exit_code(signal_of(error))
     is_expected = isinstance(error, expected)
-    is_told = isinstance(error, Problem | ImportError)
-    theirs = "" if is_told else raised_in(error) if is_expected else passed_through(error)
-    if with_traceback or not (is_expected or theirs):
+    says_what_to_do = isinstance(error, Problem | ImportError)
+    user_line = "" if says_what_to_do else raised_in(error) if is_expected else passed_through(error)
+    if with_traceback or not (is_expected or user_line):
         say("".join(traceback.format_exception(error)).rstrip())
-    if theirs:
-        say(f"error: {theirs}: {type(error).__name__}: {error}\n\nhint: --traceback shows how it came to this line")
+    if user_line:
+        say(f"error: {user_line}: {type(error).__name__}: {error}\n\nhint: --traceback shows how it was called")
         return FAILED
     if not is_expected:
         say(f"error: {type(error).__name__}: {error}\n")
@@ -95,7 +95,7 @@ def report(error: BaseException, with_traceback: bool = False) -> int:
 
 
 def explain(error: BaseException) -> tuple[str, str]:
-    """The message and what to do about it."""
+    """The message of an error, and a hint what to do."""
     if isinstance(error, Problem):
         return str(error), error.hint
     if isinstance(error, ImportError) and (found := _INSTALL.match(str(error))):
@@ -104,7 +104,7 @@ def explain(error: BaseException) -> tuple[str, str]:
         return f"{error.strerror}: {error.filename}" if error.filename else error.strerror, ""
     if isinstance(error, MemoryError):
         return (
-            "the memory is full.",
+            "out of memory.",
             "a smaller policy, fewer samples (group_size=..., prompts_per_step=...) or a smaller micro_tokens=...",
         )
     if isinstance(error, ImportError):

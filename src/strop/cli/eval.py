@@ -1,11 +1,12 @@
 """judge a run or a model on held-out prompts, with 95 % intervals
 
-A run's checkpoint (RUN, RUN@40, RUN@best) plays its held-out prompts again with the same dice and is compared, prompt
-by prompt, with the judgement at its start. With --recipe a model, or a run, is judged on another recipe's prompts.
+A run's checkpoint (RUN, RUN@40, RUN@best) answers its held-out prompts again with the same random seeds and is
+compared, prompt by prompt, with the judgement at its start. With --recipe a model, or a run, is judged on another
+recipe's prompts.
 
-Intervals are made for few prompts: Blaker's exact one where scores are right or wrong (two of them joined by MOVER for
-their paired difference), Student's t for any other scores. Where all scores are equal and could be anything, or there
-is one alone, they tell no interval, and that is said.
+The intervals hold for few prompts too: Blaker's exact interval for scores of right or wrong (two of them joined by
+MOVER for the paired difference), Student's t for all other scores. A single score, or equal scores that are not right
+or wrong, have no interval; the output says so.
 """
 
 from __future__ import annotations
@@ -31,20 +32,20 @@ examples:
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """The arguments."""
-    parser.add_argument("who", metavar="RUN|MODEL", help="a run, a model folder, a model's name or a Hub id")
+    """Add the arguments of this command."""
+    parser.add_argument("name", metavar="RUN|MODEL", help="a run, a model folder, a model's name or a Hub id")
     parser.add_argument("--recipe", metavar="RECIPE", help="whose held-out prompts and rewards; needed for a model")
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Judge."""
+    """Judge, and print the scores."""
     from strop.cli import show_verdicts
     from strop.cli.named import find
     from strop.serving.actor import Model
 
-    who = find(args.who)
-    judged = _model(who, args.recipe) if isinstance(who, Model) else _run(who, args.recipe)
+    found = find(args.name)
+    judged = _model(found, args.recipe) if isinstance(found, Model) else _run(found, args.recipe)
     if args.json:
         print_json(judged.judgement)
     else:
@@ -52,13 +53,13 @@ def run(args: argparse.Namespace) -> int:
     return DONE
 
 
-def _run(who: Checkpoint, recipe: str | None) -> Judged:
-    """A run, on its own held-out prompts or on a recipe's."""
+def _run(checkpoint: Checkpoint, recipe: str | None) -> Judged:
+    """Judge a checkpoint of a run, on its own held-out prompts or on a recipe's."""
     from strop.cli import recipes
     from strop.reports.judgement import judge, judge_again
     from strop.run import Run
 
-    run = Run(who.directory, who.selector)
+    run = Run(checkpoint.directory, checkpoint.selector)
     run.directory.check()
     step = run.directory.checkpoint_step(run.selector)
     if recipe is not None:
@@ -69,22 +70,22 @@ def _run(who: Checkpoint, recipe: str | None) -> Judged:
     return judge_again(run.directory, step, run.config, run.parts)
 
 
-def _model(who: Model, recipe: str | None) -> Judged:
-    """A model as it is, on a recipe's held-out prompts."""
+def _model(model: Model, recipe: str | None) -> Judged:
+    """Judge an untrained model on a recipe's held-out prompts."""
     from strop.cli import recipes
     from strop.policies.transformer import Transformer
     from strop.reports.judgement import judge
 
     if recipe is None:
-        raise Usage(f"{who.name} is a model: on which prompts?", hint=f"strop eval {who.name} --recipe RECIPE")
-    policy = Transformer.Config(model=who.name, lora=None)
+        raise Usage(f"{model.name} is a model: on which prompts?", hint=f"strop eval {model.name} --recipe RECIPE")
+    policy = Transformer.Config(model=model.name, lora=None)
     config = _with_held_out(replace(recipes.trainable(recipe), policy=policy).resolve())
     config.set_up_torch()
-    return judge(who.name, None, config, config.build())
+    return judge(model.name, None, config, config.build())
 
 
 def _with_held_out(config: TrainConfig) -> TrainConfig:
-    """Refuse a recipe without prompts to judge on, before any model is loaded."""
+    """The config; refused without held-out prompts, before any model is loaded."""
     if not config.held_out:
         raise Problem("the recipe has no held-out prompts to judge on.", hint="held_out=[strop.Task(...), ...]")
     return config

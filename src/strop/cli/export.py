@@ -1,7 +1,7 @@
 """write a trained run as a Hugging Face folder with a model card
 
-Adapters are merged into the base. AutoModelForCausalLM.from_pretrained(DIR) loads it, and so does strop chat DIR. What
-was written is read back and compared with the policy before it appears.
+Adapters are merged into the base. AutoModelForCausalLM.from_pretrained(DIR) loads it, and so does strop chat DIR. The
+folder is loaded again and compared with the policy before it gets its name.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ examples:
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """The arguments."""
+    """Add the arguments of this command."""
     parser.add_argument("run_name", metavar="RUN", help="a run, RUN@40 or RUN@best")
     parser.add_argument("folder", metavar="DIR", help="the folder to write; it must not exist, or be empty")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write it; its folder on stdout."""
+    """Write the folder, and print its path."""
     from strop.policies.transformer import Transformer
     from strop.reports.abilities import is_scorer
     from strop.reports.model_card import card_of

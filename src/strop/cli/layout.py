@@ -1,4 +1,4 @@
-"""Pairs and tables that never break a word: where the terminal is too narrow, what stood beside stands below."""
+"""Pairs and tables that never break a word: on a narrow terminal, columns become paragraphs."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ GAP = 2
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
-    """Names and sentences."""
+    """Rows of a name and a text."""
 
     rows: Sequence[tuple[str, str]]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Beside each other, or one below the other."""
+        """Two columns, or the text below its name."""
         names = max((cell_len(name) for name, _ in self.rows), default=0)
         words = _longest_word((text for _, text in self.rows), most=options.max_width)
         if names + GAP + words > options.max_width:
@@ -45,12 +45,12 @@ class Columns:
     right: frozenset[int]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """As a table, or a paragraph a row."""
+        """A table, or one paragraph for each row."""
         widths = self._widths(options.max_width)
         if not widths:
             for first, *others in self.rows:
-                told = zip(self.names[1:], others, strict=True)
-                text = " · ".join(f"{name} {cell}".strip() for name, cell in told if cell)
+                cells = zip(self.names[1:], others, strict=True)
+                text = " · ".join(f"{name} {cell}".strip() for name, cell in cells if cell)
                 yield from _paragraph(first, text, options.max_width)
             return
         made = Table(box=None, padding=(0, GAP, 0, 0), header_style="bold")
@@ -61,25 +61,25 @@ class Columns:
             made.add_row(*(Text(cell) for cell in row))
         yield made
 
-    def _widths(self, room: int) -> list[int]:
-        """Of each column: the widest gives way first, but never below its longest word. Empty where they do not fit."""
+    def _widths(self, available: int) -> list[int]:
+        """Column widths: the widest shrinks first, but never below its longest word. Empty if they do not fit."""
         columns = [[name, *(row[i] for row in self.rows)] for i, name in enumerate(self.names)]
         widths = [max(cell_len(line) for cell in cells for line in cell.split("\n")) for cells in columns]
-        least = [widths[i] if i in self.right else _longest_word(cells, room) for i, cells in enumerate(columns)]
-        room -= GAP * len(columns)
-        if sum(least) > room:
+        least = [widths[i] if i in self.right else _longest_word(cells, available) for i, cells in enumerate(columns)]
+        available -= GAP * len(columns)
+        if sum(least) > available:
             return []
-        while sum(widths) > room:
+        while sum(widths) > available:
             widths[max((i for i in range(len(widths)) if widths[i] > least[i]), key=widths.__getitem__)] -= 1
         return widths
 
 
-def _paragraph(name: str, text: str, room: int) -> RenderResult:
-    indent = min(GAP, room - _longest_word([text], most=room))
+def _paragraph(name: str, text: str, width: int) -> RenderResult:
+    indent = min(GAP, width - _longest_word([text], most=width))
     yield Text(name, style="bold", overflow="fold")
     yield Padding(Text(text, overflow="fold"), (0, 0, 0, indent))
 
 
 def _longest_word(texts: Iterable[str], most: int) -> int:
-    """The width of the longest word, but for those that fit nowhere."""
+    """The width of the longest word of at most `most` characters; longer ones fit nowhere."""
     return max((width for text in texts for word in text.split() if (width := cell_len(word)) <= most), default=0)

@@ -1,6 +1,6 @@
 """list recipes, algorithms, environments, rewards and models
 
-One line each, read from their files without importing them, third parties' included.
+One line each, read from the files without importing them; plug-ins are included.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ examples:
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """The arguments."""
+    """Add the arguments of this command."""
     parser.add_argument("room", nargs="?", choices=ROOMS, help="only these (default: all)")
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print what there is."""
+    """Print the lists."""
     from strop.reports import inventory
 
     found = {room: inventory.entries(room) for room in ([args.room] if args.room else ROOMS)}

@@ -1,4 +1,4 @@
-"""`strop VERB`: find the command, run it, and turn what it raises into an exit code and a line of plain words."""
+"""`strop VERB`: find the command, run it, and report its errors in one line and an exit code."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ class Version(argparse.Action):
 
 
 class Help(argparse.RawDescriptionHelpFormatter):
-    """Texts keep their lines, and no word is broken at a hyphen: it may be a path."""
+    """Help texts keep their lines, and no word is broken at a hyphen, since it may be a path."""
 
     def _split_lines(self, text: str, width: int) -> list[str]:
         return textwrap.wrap(" ".join(text.split()), width, break_long_words=False, break_on_hyphens=False)
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse, with errors as everywhere in strop and help that keeps its lines."""
+    """argparse, with strop's errors and help that keeps its lines."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(formatter_class=Help, allow_abbrev=False, **options)
@@ -75,7 +75,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def leave(done: SystemExit, words: Sequence[str]) -> int:
-    """argparse ends so when it has printed the help or the version; a person's own code has no reason to."""
+    """The exit code of a SystemExit: argparse raises it after help or version; from user code it is an error."""
     from strop.cli.blame import passed_through
 
     if passed_through(done):
@@ -132,7 +132,7 @@ def _filled(text: str) -> str:
 
 
 def _lines(text: str) -> str:
-    """Lines that stay lines where they fit. A command that does not goes on behind a backslash, as a shell reads it."""
+    """Each line wrapped on its own. A command that is too long continues after a backslash, as in a shell."""
     wrapped = []
     for line in text.split("\n"):
         if line.startswith("  ") and len(line) > _width():

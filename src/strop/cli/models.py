@@ -19,7 +19,7 @@ examples:
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """The arguments."""
+    """Add the arguments of this command."""
     parser.add_argument("action", nargs="?", choices=("get",), help="fetch a model (without it: list what is there)")
     parser.add_argument("name", nargs="?", help=f"which one: {', '.join(sorted(SOURCES))}")
     parser.add_argument("--json", action="store_true", help="print JSON")
@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _get(name: str | None, as_json: bool) -> int:
-    """Fetch it, and print where it lies: the path alone, for scripts."""
+    """Fetch a model, and print only its path, for scripts."""
     from strop.reports.inventory import megabytes
 
     if name not in SOURCES:

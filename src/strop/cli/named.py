@@ -1,4 +1,4 @@
-"""RUN[@STEP|@best] or MODEL, as it is typed."""
+"""The command-line argument RUN[@STEP|@best] or MODEL."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from strop.serving.actor import Checkpoint, Model
 
 
 def find(typed: str) -> Checkpoint | Model:
-    """What is meant; whoever waits for the network is told so."""
+    """The checkpoint or model of this name. Says so before the network is asked, which takes time."""
     found = actor.find(typed)
-    if isinstance(found, Model) and not found.here:
+    if isinstance(found, Model) and not found.is_local:
         say(f"{typed} is neither a run nor a folder here: asking the Hugging Face Hub ...")
     return found

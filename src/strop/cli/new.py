@@ -22,12 +22,12 @@ examples:
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """The arguments."""
+    """Add the arguments of this command."""
     parser.add_argument("file", metavar="FILE.py", help="where to write it; an existing file is never overwritten")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write it, and say what to do with it."""
+    """Write the file, and print what to do with it."""
     path = Path(args.file)
     if path.suffix != ".py":
         raise Usage(f"{path} does not end in .py.", hint=f"strop new {path}.py")

@@ -1,4 +1,4 @@
-"""stdout for data, stderr for talk; tables through rich, which is loaded when it is needed."""
+"""stdout for data, stderr for messages; tables through rich, which is loaded when it is needed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BLOCKS = "▁▂▃▄▅▆▇█"
 
 
 def say(text: str) -> None:
-    """A line of talk."""
+    """Print a message on stderr."""
     print(text, file=sys.stderr, flush=True)
 
 
@@ -35,12 +35,12 @@ def console(stderr: bool = False) -> Console:
 
 
 def print_rich(what: RenderableType, stderr: bool = False) -> None:
-    """A table or a text of rich."""
+    """Print a table or text of rich."""
     console(stderr).print(what)
 
 
 def pairs(rows: Iterable[tuple[str, str]]) -> RenderableType:
-    """Names on the left, sentences on the right; one below the other where a word would have to break."""
+    """Names on the left, texts on the right; the text below its name where a word would have to break."""
     from strop.cli.layout import Pairs
 
     return Pairs(list(rows))
@@ -55,8 +55,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence
 
 
 def commands(rows: Sequence[tuple[str, str]], stderr: bool = False) -> None:
-    """Lines to type and what they do. A command stands in one line, which only the terminal itself may wrap: so it can
-    be copied whole."""
+    """Print commands and what they do. Only the terminal may wrap a command, so that it can be copied whole."""
     width = max(len(command) for command, _ in rows)
     fits = all(width + len(why) + 4 <= console(stderr).width for _, why in rows)
     for command, why in rows:
@@ -83,7 +82,7 @@ def bar(share: float, width: int = 40) -> str:
 
 
 def number(value: float, sign: str = "") -> str:
-    """A number for a person, with fewer decimals where it is large; `sign` may be "+"."""
+    """A number as text, with fewer decimals where it is large; `sign` may be "+"."""
     return decimals(value, digits_of(value), sign) if math.isfinite(value) else "-"
 
 

@@ -1,4 +1,4 @@
-"""`path.to.field=value` on the command line: typed by the field it names, and an error where there is no such field."""
+"""`path.to.field=value` on the command line: parsed by the type of the field, with an error for an unknown field."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def apply(config: T, overrides: Sequence[str]) -> T:
 
 
 def _set(record: Any, tree: Tree, path: str) -> Any:
-    """The record with the tree's values. They are set together, because one alone may contradict what stands."""
+    """The record with the tree's values. They are set together: one alone may contradict the present values."""
     if not dataclasses.is_dataclass(record) or isinstance(record, type):
         raise ValueError(
             f"{path}{next(iter(tree))}: {path[:-1]} is {record!r}, which has no fields; set it as a whole."
@@ -60,7 +60,7 @@ def _set(record: Any, tree: Tree, path: str) -> Any:
 
 
 def _set_inside(name: str, value: Any, tree: Tree, path: str) -> Any:
-    """Fields of a field. A model's name has those of the transformer that it stands for; a reward has its weight."""
+    """Set fields inside a field. A model's name becomes a Transformer.Config; inside rewards, weights are set."""
     if name == "policy" and isinstance(value, str):
         value = loader.load("policies", "Transformer").Config(model=value)
     if name in ("rewards", "gold") and isinstance(value, Mapping | list | tuple):
@@ -95,14 +95,14 @@ def _parse(text: str, record: Any, name: str, old: Any, whole: str) -> Any:
         allowed = words_for(hint)
         if not allowed:
             raise ValueError(f"{whole}={text}: this cannot be set from the command line; set it in a recipe.") from None
-        raise ValueError(f"{whole}={text}: allowed is {allowed}{_now(old)}.") from None
+        raise ValueError(f"{whole}={text}: allowed is {allowed}{_current(old)}.") from None
 
 
 def _value(text: str, hint: Any) -> Any:
-    """The text as the first type of the hint that takes it."""
+    """The text as a value of this type. Raises ValueError where it is none."""
     origin, options = typing.get_origin(hint), typing.get_args(hint)
     if origin in (typing.Union, types.UnionType):
-        return _first(text, options)
+        return _union(text, options)
     if origin is typing.Literal:
         return next(option for option in options if str(option) == text) if text in map(str, options) else _refuse()
     if hint in (None, type(None)):
@@ -110,7 +110,7 @@ def _value(text: str, hint: Any) -> Any:
     if hint is bool:
         return WORDS[text.lower()] if text.lower() in WORDS else _refuse()
     if hint is int:
-        return _whole(text)
+        return _integer(text)
     if hint is float:
         return float(text)
     if hint is str:
@@ -125,17 +125,16 @@ def _value(text: str, hint: Any) -> Any:
     return _refuse()
 
 
-def _whole(text: str) -> int:
-    """A whole number, also as 1e3."""
+def _integer(text: str) -> int:
+    """An integer, also as 1e3."""
     if "e" not in text.lower():
         return int(text)
     number = float(text)
     return int(number) if number.is_integer() else _refuse()
 
 
-def _first(text: str, options: tuple[Any, ...]) -> Any:
-    """Numbers and none before plain text, whatever order the union is written in; a list before it only where it is
-    written as one."""
+def _union(text: str, options: tuple[Any, ...]) -> Any:
+    """The text as a member of a union: numbers and none come before text, a list only if it is written as one."""
     is_written_as_list = "," in text or text.startswith("[")
 
     def rank(option: Any) -> int:
@@ -156,7 +155,7 @@ def _refuse() -> Any:
 
 
 def _component(field: str, text: str) -> Any:
-    """`algorithm=rloo`, `sampler=openvino`: a class of a room by its name or its file's, with its own defaults."""
+    """`algorithm=rloo`, `memory=replay`: a component by its class or file name, with its defaults."""
     modules = loader.modules(ROOMS[field])
     found = {module.name: name for module in modules for name in module.configured}
     found |= {name.lower(): name for module in modules for name in module.configured}
@@ -171,7 +170,7 @@ def _name(record: Any) -> str:
     return type(record).__qualname__.removesuffix(".Config")
 
 
-def _now(old: Any) -> str:
-    """What stands there, if it is short enough to be shown."""
+def _current(old: Any) -> str:
+    """The present value, if it is short enough to show."""
     text = "none" if old is None else str(old)
     return f"; it is {text} now" if len(text) < 40 else ""

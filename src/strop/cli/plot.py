@@ -1,7 +1,7 @@
 """draw the learning curves of one or more runs as a picture
 
-A sweep is drawn as all of its runs. Judged means carry their 95 % intervals over prompts. Runs that differ in nothing
-but their seed are drawn as their mean and a band from the lowest to the highest. The format follows the file's ending:
+A sweep is drawn as all of its runs. Judged means carry their 95 % intervals over prompts. Runs that differ only
+in their seed are drawn as their mean and a band from the lowest to the highest. The format follows the file's ending:
 .png, .svg or .pdf.
 """
 
@@ -24,13 +24,13 @@ examples:
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """The arguments."""
+    """Add the arguments of this command."""
     parser.add_argument("runs", nargs="+", metavar="RUN", help="a run's or a sweep's folder, or its name in ./runs")
     parser.add_argument("-o", "--output", metavar="FILE", required=True, help="the picture to write")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Draw, and print where."""
+    """Draw the picture, and print its path."""
     from strop.reports.curves import draw
 
     print(draw([run for name in args.runs for run in _runs(name)], Path(args.output)))
@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _runs(name: str) -> list[RunDirectory]:
-    """One run, or those of a sweep."""
+    """The run of this name, or the runs of a sweep."""
     from strop.reports.seeds import begun_runs
     from strop.runs import sweep
     from strop.runs.directory import find_run, find_sweep

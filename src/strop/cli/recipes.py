@@ -1,4 +1,4 @@
-"""From what was typed to a config: a recipe by name or file, and its overrides."""
+"""From the command line to a config: a recipe by name or file, and its overrides."""
 
 from __future__ import annotations
 
@@ -41,20 +41,20 @@ def split(words: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def names() -> list[str]:
-    """The recipes that can be named."""
+    """The names of all recipes."""
     return [module.name for module in loader.modules("recipes") if "recipe" in module.functions]
 
 
 def find(typed: str, overrides: Sequence[str] = ()) -> Recipe:
-    """The recipe of this name or file. What is typed wrongly is a Usage error, what the file does wrongly a Problem."""
+    """The recipe of this name or file. Raises Usage for an unknown name, Problem for an error in the file."""
     if typed.endswith(".py") or os.sep in typed:
         path = Path(typed)
         return Recipe(typed, path.stem, override(_from_file(path), overrides), path.read_text(encoding="utf-8"))
     known = {module.name: module.place for module in loader.modules("recipes") if "recipe" in module.functions}
     if typed not in known:
         near = difflib.get_close_matches(typed, known, n=1)
-        beside = f"{typed}.py" if Path(f"{typed}.py").is_file() else ""
-        guess = near[0] if near else beside
+        file = f"{typed}.py" if Path(f"{typed}.py").is_file() else ""
+        guess = near[0] if near else file
         raise Usage(
             f"there is no recipe {typed!r}" + (f"; did you mean {guess}?" if guess else "."),
             hint=f"give {', '.join(sorted(known))}, or a file: path/to/file.py (strop new my.py writes one)",
@@ -73,7 +73,7 @@ def trainable(typed: str, overrides: Sequence[str] = ()) -> TrainConfig:
 
 
 def override(config: C, overrides: Sequence[str]) -> C:
-    """The config with its overrides."""
+    """The config with the overrides set. Raises Usage where one cannot be."""
     from strop.cli.overrides import apply
 
     try:
@@ -91,9 +91,9 @@ def _from_file(path: Path) -> TrainConfig | ControlConfig:
         near = difflib.get_close_matches(path.name, [file.name for file in Path(path.parent).glob("*.py")], n=1)
         guess = f"; did you mean {path.with_name(near[0])}?" if near else "."
         raise Usage(f"there is no recipe file {path}{guess}", hint="strop new my.py writes one to start from")
-    beside = str(path.parent.absolute())
-    if beside not in sys.path:
-        sys.path.insert(0, beside)  # a recipe may import the files beside it, as a script may
+    folder = str(path.parent.absolute())
+    if folder not in sys.path:
+        sys.path.insert(0, folder)  # a recipe may import the files beside it, as a script may
     module = _guarded(path, lambda: load_module(path))
     if not callable(getattr(module, "recipe", None)):
         raise Problem(f"{path} defines no function recipe().", hint="def recipe() -> strop.TrainConfig: ...")
@@ -104,7 +104,7 @@ def _from_file(path: Path) -> TrainConfig | ControlConfig:
 
 
 def _guarded(path: Path, call: Callable[[], Any]) -> Any:
-    """The boundary to a person's own file: what it raises is told with its line."""
+    """The boundary to user code: what it raises becomes a Problem that names the line."""
     try:
         return call()
     except SyntaxError as error:

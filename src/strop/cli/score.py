@@ -1,8 +1,7 @@
 """try a recipe's reward: on a text, or on what the start model writes
 
-With TEXT: every named part of the reward for that text as the answer to one task. Without: samples a few groups from
-the start model and shows how the rewards spread, and whether there is signal to learn from. A word of the form
-field=value is an override.
+With TEXT: every part of the reward for that text, as the answer to one task. Without: samples a few groups from the
+start model and shows how the rewards spread, and whether there is a signal to learn from. field=value changes a field.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ examples:
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """The arguments."""
+    """Add the arguments of this command."""
     parser.add_argument("words", nargs="+", metavar="RECIPE [TEXT] [field=value]", help="the recipe, and what to score")
     parser.add_argument("--task", metavar="ID", help="the task that TEXT answers (default: the first)")
     parser.add_argument("--gold", action="store_true", help="the gold scores too")
@@ -32,7 +31,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Try it."""
+    """Score the text, or answers of the start model."""
     from strop.cli import recipes, show_reward
     from strop.reports import signal
 
@@ -52,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _task(tasks: Sequence[Task], id: str | None) -> Task:
-    """The task of this id; the first where none is named."""
+    """The task of this id; without an id the first."""
     known = {task.id: task for task in tasks}
     if id is None:
         return tasks[0]

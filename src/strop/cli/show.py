@@ -1,6 +1,6 @@
 """show a run in the terminal: status, config, curves, verdicts, events, best and worst episode
 
-Reads the run's files beside the process that trains it, and loads no model. A sweep is shown as its table: means over
+Reads only the run's files, also while it trains, and loads no model. A sweep is shown as its table: means over
 seeds, and every run.
 """
 
@@ -21,7 +21,7 @@ examples:
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """The arguments."""
+    """Add the arguments of this command."""
     parser.add_argument("run_name", metavar="RUN", help="a run's or a sweep's folder, or its name in ./runs")
     parser.add_argument("--episodes", type=int, metavar="STEP", help="every training episode of a step instead")
     parser.add_argument("--verbose", action="store_true", help="every field of its config, defaults too")
@@ -29,7 +29,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the page."""
+    """Print the run, its episodes, or the sweep."""
     from strop.cli import show_episode, show_run, show_sweep
     from strop.reports.page import episodes_of, page_of
     from strop.runs import sweep
@@ -46,5 +46,5 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print_json(episodes.episodes)
     else:
-        show_episode.listed(episodes)
+        show_episode.episodes(episodes)
     return DONE

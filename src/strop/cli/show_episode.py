@@ -1,11 +1,11 @@
-"""An episode of a run in a few lines: what was asked, what was written, what it earned and how it ended."""
+"""An episode of a run in a few lines: prompt, text, reward and how it ended."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from strop.cli.output import console, number, pairs, print_rich
-from strop.reports.excerpts import asked, shortened
+from strop.reports.excerpts import last_message, shortened
 from strop.runs.records import Summary
 from strop.types import Unscored
 from strop.words import last_line, plural
@@ -18,24 +18,24 @@ if TYPE_CHECKING:
 MOST_TURN_CHARS = 160
 
 
-def listed(found: StepEpisodes) -> None:
+def episodes(found: StepEpisodes) -> None:
     """Every episode, and how it ended."""
     for one in found.episodes:
         console().print(f"\n{one.id}, group {one.group}, {ending(one, found.max_tokens)}", style="bold")
         print_rich(_lines(one, found.pays))
 
 
-def named(name: str, one: Summary, max_tokens: int) -> None:
-    """The best or the worst of a step; how it ended is told where it is no plain end."""
+def episode(name: str, one: Summary, max_tokens: int) -> None:
+    """The best or the worst episode of a step, with how it ended unless that is the usual `terminated`."""
     end = ending(one, max_tokens)
-    told = "" if end == "terminated" else f", {end}"
-    console().print(f"\n{name} episode of step {one.step}{told}", style="bold")
+    ended = "" if end == "terminated" else f", {end}"
+    console().print(f"\n{name} episode of step {one.step}{ended}", style="bold")
     print_rich(_lines(one))
 
 
 def ending(one: Summary, max_tokens: int) -> str:
-    """How it ended. A text cut at max_tokens is not over, whatever its environment made of it; where an action is one
-    token there is nothing to cut."""
+    """How it ended. A text cut at max_tokens says so even if its environment calls it terminated; an action of
+    one token is never cut."""
     return "cut at max_tokens" if one.end == "terminated" and one.cut and max_tokens > 1 else one.end
 
 
@@ -43,7 +43,7 @@ def _lines(one: Summary, pays: bool = True) -> RenderableType:
     reward = f"unscored: {last_line(one.reason or '')}" if one.reward is None else number(one.reward) if pays else ""
     return pairs(
         [
-            *([("prompt", prompt)] if (prompt := asked(one.task.prompt)) else []),
+            *([("prompt", prompt)] if (prompt := last_message(one.task.prompt)) else []),
             ("text", _text(one) or "(nothing)"),
             *([("reward", reward)] if reward else []),
             *((f"  {name}", _total(part.total)) for name, part in one.parts.items()),
@@ -52,14 +52,14 @@ def _lines(one: Summary, pays: bool = True) -> RenderableType:
 
 
 def _text(one: Summary) -> str:
-    """A text as it is; many short turns beside each other."""
+    """The text; many short turns on one line."""
     turns = one.text.split("\n")
     if one.num_turns < 2 or len(turns) != one.num_turns or any(len(turn) >= 24 for turn in turns):
         return shortened(one.text)
-    beside = shortened(" · ".join(turns))
-    if len(beside) <= MOST_TURN_CHARS:
-        return beside
-    return f"{beside[:MOST_TURN_CHARS].rpartition(' · ')[0]} · ... ({plural(one.num_turns, 'turn')})"
+    joined = shortened(" · ".join(turns))
+    if len(joined) <= MOST_TURN_CHARS:
+        return joined
+    return f"{joined[:MOST_TURN_CHARS].rpartition(' · ')[0]} · ... ({plural(one.num_turns, 'turn')})"
 
 
 def _total(total: float | Unscored) -> str:

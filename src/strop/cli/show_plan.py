@@ -1,4 +1,4 @@
-"""The plan of a run, before it spends time."""
+"""The plan of a run, printed before it starts."""
 
 from __future__ import annotations
 

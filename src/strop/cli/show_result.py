@@ -1,4 +1,4 @@
-"""What a finished training has to say: did it get better, what did it cost, and what to do next."""
+"""The result of a training: did it get better, what did it cost, and what to do next."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from strop.cli.output import commands, console, print_json, say
 from strop.cli.show_verdicts import examples, verdicts
-from strop.reports.abilities import is_scorer, why_mute
+from strop.reports.abilities import is_scorer, why_not_chat
 from strop.reports.outcome import outcome_of
 from strop.words import plural
 
@@ -33,15 +33,15 @@ def result(run: Run, seconds: float, as_json: bool) -> None:
     elif found.after:
         console().print("no held-out score: the recipe has no rewards. The answers, to read:")
         examples(found.before, found.after, is_scored=False)
-    acting = f"; {found.tokens_per_second:.0f} tokens/s while acting" if found.tokens_per_second else ""
-    console().print(f"\n{plural(found.steps, 'step')}; this took {timedelta(seconds=round(seconds))}{acting}")
+    speed = f"; {found.tokens_per_second:.0f} tokens/s while acting" if found.tokens_per_second else ""
+    console().print(f"\n{plural(found.steps, 'step')}; this took {timedelta(seconds=round(seconds))}{speed}")
 
 
 def what_next(run: Run) -> None:
-    """The exact lines to type, those alone that work for this run."""
+    """The commands to run next, only those that work for this run."""
     name, config = shlex.quote(str(run.path)), run.directory.config()
     lines = [
-        *([] if why_mute(config, name) else [(f"strop chat {name}", "talk to it")]),
+        *([] if why_not_chat(config, name) else [(f"strop chat {name}", "talk to it")]),
         (f"strop show {name}", "curves and episodes"),
         (f"strop plot {name} -o curve.png", "a picture"),
         *([(f"strop eval {name}", "judge it again")] if run.config.held_out else []),
@@ -54,5 +54,5 @@ def what_next(run: Run) -> None:
 
 
 def how_to_resume(job: Job) -> None:
-    """After Ctrl-C."""
+    """The command that continues a run after Ctrl-C."""
     say(f"\ninterrupted; everything is saved. Continue with:\n  {job.resume_line}")

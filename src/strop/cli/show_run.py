@@ -1,4 +1,4 @@
-"""A run in the terminal."""
+"""`strop show` of a run."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ def page(found: Page, as_json: bool, verbose: bool) -> None:
         _events(found.events)
     for name, one in (("best", found.best), ("worst", found.worst)):
         if one is not None:
-            show_episode.named(name, one, found.max_tokens)
+            show_episode.episode(name, one, found.max_tokens)
 
 
 def _config(found: Page, verbose: bool) -> None:
-    """What was planned, the checkpoints, and how a run that was stopped goes on."""
+    """The plan, the checkpoints, and the command that continues a stopped run."""
     rows = [(name, text) for name, text in found.config.items() if not (verbose and name == "changed")]
     rows += [("every field", " ".join(found.fields))] if verbose else []
     steps = [f"{step} (best)" if step == found.best_checkpoint else str(step) for step in found.checkpoints]
@@ -71,11 +71,11 @@ def _table(rows: Mapping[str, Mapping[str, float]]) -> RenderableType:
 
 
 def _events(events: Sequence[Event]) -> None:
-    told = grouped(events)
-    hidden = len(told) - MOST_EVENTS
+    groups = grouped(events)
+    hidden = len(groups) - MOST_EVENTS
     more = f" (the last {MOST_EVENTS}; {hidden} more)" if hidden > 0 else ""
     console().print(f"\nevents{more}", style="bold")
-    print_rich(table(["step", "kind", ""], [_event(*one) for one in told[-MOST_EVENTS:]], right=(0,)))
+    print_rich(table(["step", "kind", ""], [_event(*one) for one in groups[-MOST_EVENTS:]], right=(0,)))
 
 
 def _event(event: Event, count: int) -> tuple[str, str, str]:

@@ -1,4 +1,4 @@
-"""A sweep in the terminal: what each combination came to over its seeds, and every run."""
+"""`strop show` of a sweep: each combination with its means over seeds, and every run."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def page(sweep: Sweep, directory: Path, errors: Mapping[str, str], as_json: bool
 
 
 def members(sweep: Sweep, directory: Path, as_json: bool) -> None:
-    """The runs that are going to be, and how far they are."""
+    """The runs of a dry run, with their status and fields."""
     found = results(sweep, directory, {})
     if as_json:
         print_json({"sweep": str(directory), "what": sweep, "runs": found})
@@ -55,7 +55,7 @@ def members(sweep: Sweep, directory: Path, as_json: bool) -> None:
 
 
 def draw(sweep: Sweep, directory: Path) -> None:
-    """The curves, where there are some."""
+    """Draw the learning curves of the runs that have begun."""
     from strop.reports.curves import draw as draw_curves
 
     if runs := begun_runs(sweep, directory):
@@ -63,7 +63,7 @@ def draw(sweep: Sweep, directory: Path) -> None:
 
 
 def what_next(directory: Path, errors: Mapping[str, str]) -> None:
-    """The exact lines to type."""
+    """The commands to run next."""
     name = shlex.quote(str(directory))
     lines = [(f"strop show {name}", "this table again")]
     if (directory / CURVES).is_file():
@@ -75,7 +75,7 @@ def what_next(directory: Path, errors: Mapping[str, str]) -> None:
 
 
 def _print_means(score: str, combined: Sequence[Combination], labels: Mapping[str, str]) -> None:
-    """One row a combination."""
+    """One row for each combination."""
     columns = ["", "runs", "before", "after", "difference", "steps", "minutes"]
     rows = []
     for one in combined:
@@ -90,7 +90,7 @@ def _print_means(score: str, combined: Sequence[Combination], labels: Mapping[st
 
 
 def _runs(found: Sequence[Result]) -> RenderableType:
-    """One row a run; a score stands as the first and the last judgement."""
+    """One row for each run; a score is shown at the first and the last judgement."""
     scores = [name for name in SCORES if any(one.standing is not None and name in one.standing.scores for one in found)]
     columns = ["run", "status", *scores, "steps", "minutes"]
     return table(columns, [_row(one, scores) for one in found], right=range(2, len(columns)))

@@ -1,4 +1,4 @@
-"""Held-out scores before and after, and two examples beside each other."""
+"""Held-out scores before and after training, and two example answers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from strop.cli.output import console, number, pairs, print_rich, table
 from strop.intervals import METHOD
-from strop.reports.excerpts import asked, is_cut, said
+from strop.reports.excerpts import answer_of, is_cut, last_message
 from strop.reports.verdicts import Verdict
 from strop.types import Episode, Unscored
 from strop.words import plural
@@ -28,25 +28,24 @@ def judgement(judged: Judged) -> None:
         console().print(f"means over prompts\n{METHOD}", style="dim")
     if found.verdicts or found.scores:
         console().print()
-    told = {name: value for name, value in found.means.items() if value or name != "unscored"}
-    print_rich(pairs((name, number(value)) for name, value in told.items()))
+    means = {name: value for name, value in found.means.items() if value or name != "unscored"}
+    print_rich(pairs((name, number(value)) for name, value in means.items()))
     examples(judged.before, judged.after, is_scored="reward" in found.scores)
 
 
 def verdicts(found: Sequence[Verdict]) -> None:
-    """The table, and what it says in words; a fall stands out."""
+    """The table and its verdicts in words; a score that fell is a red warning."""
     rows = [(v.name, str(v.before), str(v.after), f"{v.difference:+}") for v in found]
     print_rich(table(["held out", "before", "after", "difference"], rows))
     out = console()
     out.print(f"means over prompts; the difference is paired by prompt\n{METHOD}\n", style="dim")
     for verdict in found:
-        warned = verdict.fell
-        out.print(("warning: " if warned else "") + verdict.sentence, style="bold red" if warned else "bold")
+        style = "bold red" if verdict.fell else "bold"
+        out.print(("warning: " if verdict.fell else "") + verdict.sentence, style=style)
 
 
 def examples(before: Sequence[Episode], after: Sequence[Episode], is_scored: bool = True, n: int = 2) -> None:
-    """The first n held-out prompts, not chosen, with what was said to them before and after, and what it earned where
-    something pays."""
+    """The first n held-out prompts, not chosen, with the answers before and after, and their rewards if any."""
     from rich.box import ROUNDED
     from rich.table import Table
     from rich.text import Text
@@ -61,12 +60,12 @@ def examples(before: Sequence[Episode], after: Sequence[Episode], is_scored: boo
         columns = Table(box=ROUNDED, padding=(0, 1), expand=True, header_style="none")
         columns.add_column(Text(f"before{_ending(old, is_scored)}"), ratio=1, overflow="fold")
         columns.add_column(Text(f"after{_ending(new, is_scored)}"), ratio=1, overflow="fold")
-        columns.add_row(Text(said(old)), Text(said(new)))
-        out.print(f"\n{asked(old.task.prompt)}", style="italic")
+        columns.add_row(Text(answer_of(old)), Text(answer_of(new)))
+        out.print(f"\n{last_message(old.task.prompt)}", style="italic")
         out.print(columns)
 
 
 def _ending(episode: Episode, is_scored: bool) -> str:
-    """What a text earned, where something pays, and whether it was cut."""
+    """The reward of a text, if there are rewards, and whether it was cut."""
     reward = "unscored" if isinstance(episode.reward, Unscored) else number(episode.reward)
     return (f", reward {reward}" if is_scored else "") + (", cut at max_tokens" if is_cut(episode) else "")

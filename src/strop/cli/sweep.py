@@ -1,11 +1,11 @@
 """train a recipe at several values of its fields, or with several seeds
 
 One run after another, since a run uses the whole machine: seed=0..4 are five runs in DIR/seed-0/ to DIR/seed-4/, two
-lists make every combination, in DIR/lr-0.1_seed-0/ and so on. A value that holds a comma stands in brackets or quotes:
+lists make every combination, in DIR/lr-0.1_seed-0/ and so on. Put a value that contains a comma in brackets or quotes:
 policy.hidden=[32,32],[64].
 
-The same command again goes on: what is finished stays, what was stopped is resumed, and further values (seed=0..9) are
-added. At the end stands a table, in DIR/curves.png a picture; strop show DIR and strop plot DIR make them again.
+The same command again continues: finished runs stay, stopped ones are resumed, and new values (seed=0..9) are added.
+It ends with a table, and a picture in DIR/curves.png; strop show DIR and strop plot DIR make them again.
 Intervals are Student's t over the seeds.
 """
 
@@ -19,13 +19,13 @@ EXAMPLES = """\
 examples:
   strop sweep two_words seed=0..4
   strop sweep my.py algorithm=rloo,grpo seed=0..2 steps=40 --run runs/which
-  strop sweep --run runs/which          go on with it
+  strop sweep --run runs/which          continue it
   strop show which
 """
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """The arguments."""
+    """Add the arguments of this command."""
     parser.add_argument(
         "words", nargs="*", metavar="RECIPE | field=a,b", help="what to train, and the values of its fields"
     )
@@ -39,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
     from strop.cli import show_sweep, sweeping
     from strop.runs.directory import claim
 
-    sweep, directory = sweeping.asked(args.words, args.run)
+    sweep, directory = sweeping.requested(args.words, args.run)
     if args.dry_run:
         show_sweep.members(sweep, directory, as_json=args.json)
         return DONE

@@ -1,4 +1,4 @@
-"""What `strop sweep` is asked to do, and doing it: one run after another."""
+"""The work of `strop sweep`: parse the command line, and train one run after another."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def asked(words: Sequence[str], directory: str | None) -> tuple[Sweep, Path]:
-    """The sweep and its folder. What is typed wrongly is a Usage error, before anything is trained."""
+def requested(words: Sequence[str], directory: str | None) -> tuple[Sweep, Path]:
+    """The sweep and its folder. Raises Usage for a wrong command line, before anything is trained."""
     typed, overrides = recipes.split(words)
     if len(typed) > 1:
         raise Usage(f"one recipe, not {len(typed)}: {', '.join(typed)}.", hint="fields are set as path.to.field=a,b")
@@ -35,15 +35,15 @@ def asked(words: Sequence[str], directory: str | None) -> tuple[Sweep, Path]:
     if not typed:
         raise Usage("which recipe?", hint=f"strop sweep NAME seed=0..4, where NAME is {', '.join(recipes.names())}")
     recipe = recipes.find(typed[0])
-    sweep = _understood(lambda: sweeps.new(recipe.typed, _hash(recipe.text), sweeps.given(overrides)))
+    sweep = _or_usage(lambda: sweeps.new(recipe.typed, _hash(recipe.text), sweeps.given(overrides)))
     _check(sweep, recipe)
     return sweep, Path(directory) if directory else Path("runs") / f"{recipe.name}-sweep-{datetime.now():%Y%m%d-%H%M%S}"
 
 
 def train(sweep: Sweep, directory: Path) -> dict[str, str]:
-    """Every run that is not complete; why runs failed, by their names. Ctrl-C is an Interrupted that says how to go on.
+    """Train every run that is not complete; returns the errors of failed runs by name.
 
-    What stops one run does not stop the others: each is a boundary, where the failure becomes a line of the table.
+    Each run is a boundary: its failure becomes a line of the table, and the others go on. Ctrl-C raises Interrupted.
     """
     sweeps.write(sweep, directory)
     members, errors = sweep.members(), dict[str, str]()
@@ -74,20 +74,20 @@ def _interrupted(sweep: Sweep, directory: Path, stopped_by: Signals) -> Interrup
 
 
 def _continued(typed: Sequence[str], overrides: Sequence[str], directory: Path) -> Sweep:
-    """The sweep that stands there, with the values that are added."""
-    stands = sweeps.read(directory)
-    recipe = recipes.find(typed[0] if typed else stands.recipe)
-    if recipe.typed != stands.recipe:
-        raise Usage(f"{directory} is a sweep of {stands.recipe}, not of {recipe.typed}.", hint="choose another --run")
-    _refuse_changed(stands, recipe)
-    given = _understood(lambda: sweeps.given(overrides))
-    sweep = _understood(lambda: stands.extended(given if typed else {**stands.settings(), **given}))
+    """The existing sweep of this folder, with new values added."""
+    existing = sweeps.read(directory)
+    recipe = recipes.find(typed[0] if typed else existing.recipe)
+    if recipe.typed != existing.recipe:
+        raise Usage(f"{directory} is a sweep of {existing.recipe}, not of {recipe.typed}.", hint="choose another --run")
+    _refuse_changed(existing, recipe)
+    given = _or_usage(lambda: sweeps.given(overrides))
+    sweep = _or_usage(lambda: existing.extended(given if typed else {**existing.settings(), **given}))
     _check(sweep, recipe)
     return sweep
 
 
 def _train_one(sweep: Sweep, member: Member, path: Path, shows_plan: bool) -> Signals | None:
-    """Begin a run, or go on with it; the signal that ended it before it was done."""
+    """Begin or resume a run; returns the signal that stopped it early, if one did."""
     import strop
     from strop import control
     from strop.cli.show_plan import plan
@@ -116,7 +116,7 @@ def _is_complete(path: Path) -> bool:
 
 
 def _check(sweep: Sweep, recipe: Recipe) -> None:
-    """Every combination is one that the recipe takes, and no two are the same run."""
+    """Refuse combinations that the recipe does not accept, and two that are the same run."""
     configs: list[object] = []
     for member in sweep.members():
         config = recipes.override(recipe.config, sweep.overrides(member))
@@ -138,7 +138,7 @@ def _hash(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16] if text else ""
 
 
-def _understood(call: Callable[[], T]) -> T:
+def _or_usage(call: Callable[[], T]) -> T:
     try:
         return call()
     except ValueError as error:

@@ -24,7 +24,7 @@ examples:
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """The arguments."""
+    """Add the arguments of this command."""
     parser.add_argument("words", nargs="*", metavar="RECIPE | field=value", help="what to train, and what to change")
     parser.add_argument("--run", metavar="DIR", help="the run's folder (default: runs/RECIPE-DATE-TIME)")
     parser.add_argument("--resume", action="store_true", help="continue the run in --run DIR")

@@ -1,4 +1,4 @@
-"""What `strop train` is asked to do, and doing it."""
+"""The work of `strop train`: parse the command line, train, and say how to continue."""
 
 from __future__ import annotations
 
@@ -34,16 +34,16 @@ class Job:
     text: str
     command: str
     is_fresh: bool = False
-    """Whether `directory` is only what a new folder will be named after."""
+    """Whether `directory` is a default name, which gets a number where it is in use."""
 
     @property
     def resume_line(self) -> str:
-        """What continues it."""
+        """The command that continues the run."""
         return self.resume_with()
 
     def resume_with(self, *changes: str) -> str:
-        """The same with changed fields. A recipe file is named again with what was set on top of it, so that what is
-        corrected in the file counts."""
+        """That command with changed fields. It names a recipe file and its overrides again, so that a corrected file is
+        used."""
         given = recipes.split(shlex.split(self.command)[2:])[1] if self.text else []
         changed = [change.partition("=")[0] for change in changes]
         given = [one for one in given if one.partition("=")[0] not in changed]
@@ -52,7 +52,7 @@ class Job:
 
 
 def job(words: Sequence[str], directory: str | None, resume: bool) -> Job:
-    """What was asked for; a Usage error where that is unclear."""
+    """The job of a command line. Raises Usage where that is unclear."""
     typed, overrides = recipes.split(words)
     if len(typed) > 1:
         raise Usage(f"one recipe, not {len(typed)}: {', '.join(typed)}.", hint="fields are set as path.to.field=value")
@@ -61,13 +61,13 @@ def job(words: Sequence[str], directory: str | None, resume: bool) -> Job:
     if not typed:
         raise Usage("which recipe?", hint=f"strop train NAME, where NAME is {', '.join(recipes.names())} or a file.py")
     recipe = recipes.find(typed[0], overrides)
-    place = Path(directory) if directory else Path("runs") / f"{recipe.name}-{datetime.now():%Y%m%d-%H%M%S}"
-    return Job(recipe.config, place, False, recipe.typed, recipe.text, _command(words), is_fresh=not directory)
+    folder = Path(directory) if directory else Path("runs") / f"{recipe.name}-{datetime.now():%Y%m%d-%H%M%S}"
+    return Job(recipe.config, folder, False, recipe.typed, recipe.text, _command(words), is_fresh=not directory)
 
 
 @contextmanager
 def claimed(job: Job) -> Iterator[Job]:
-    """The job with a folder that no other process is given; it goes again where no run was made in it."""
+    """The job with a new folder that no other process gets; it is removed if no run is made in it."""
     if not job.is_fresh:
         yield job
         return
@@ -79,7 +79,7 @@ def claimed(job: Job) -> Iterator[Job]:
 
 
 def train(job: Job, verbose: bool = False, keep_all: bool = False) -> tuple[Run, float]:
-    """Train; the run and how many seconds it took."""
+    """Train; returns the run and its seconds."""
     import strop
     from strop.cli.show_plan import plan
     from strop.config import TrainConfig
@@ -101,7 +101,7 @@ def train(job: Job, verbose: bool = False, keep_all: bool = False) -> tuple[Run,
 
 
 def _nothing_left(job: Job) -> str:
-    """Said when a resumed run is already where it should end."""
+    """A message for a resumed run that has all its steps; empty for any other."""
     if not job.resume:
         return ""
     with RunDirectory(job.directory).reader() as store:
@@ -128,17 +128,17 @@ def _continued(typed: Sequence[str], overrides: Sequence[str], directory: str | 
 
 @contextmanager
 def _resumable(job: Job) -> Iterator[None]:
-    """Whoever stops the training: say whether something was saved and how to go on."""
+    """Whatever stops the training: say whether something was saved and how to continue."""
     try:
         yield
     except KeyboardInterrupt as error:
         raise Interrupted(*_saved(job, "interrupted"), signal_of(error)) from None
     except (Stopped, NonFinite) as error:
-        raise Problem(*_saved(job, str(error), _calmer(job, error))) from error
+        raise Problem(*_saved(job, str(error), _lower_rate(job, error))) from error
 
 
-def _calmer(job: Job, error: Exception) -> list[str]:
-    """Where the numbers grew beyond all bounds: half the learning rate, if it is a number."""
+def _lower_rate(job: Job, error: Exception) -> list[str]:
+    """For a training that diverged: half the learning rate, if it is a number."""
     from strop.optimizer import CALMER
     from strop.reports.settings import every_setting
     from strop.runs.spec import encode

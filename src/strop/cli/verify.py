@@ -1,7 +1,7 @@
 """check every algorithm against its exact answer
 
-Each row says what a method must equal, how far it is from that here and now, and how far it may be. NAME keeps the
-rows of one method or of one family of methods; --full adds learning runs over five seeds, with the best and the worst.
+Each row says what a method must equal, the measured gap, and its tolerance. NAME keeps the rows of one method or of
+one family of methods; --full adds learning runs over five seeds, with the best and the worst.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ examples:
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """The arguments."""
+    """Add the arguments of this command."""
     parser.add_argument("names", nargs="*", metavar="NAME", help="only these methods or families (default: all)")
     parser.add_argument("--full", action="store_true", help="the learning runs too: minutes instead of seconds")
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Check; the exit code says whether all passed."""
+    """Run the checks; the exit code says whether all passed."""
     checks = _checked(args.full, args.names)
     failed = [one for one in checks if one.verdict != "pass"]
     if args.json:
@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _checked(full: bool, names: Sequence[str]) -> list[Check]:
-    """Run them, and say on stderr which one is next."""
+    """Run the checks, and print on stderr which one is next."""
     import torch
 
     from strop.verify.checks import plan, run

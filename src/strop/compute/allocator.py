@@ -1,9 +1,8 @@
-"""Freed memory stays in the process while a run lasts, in huge pages.
+"""Keep freed memory in the process during a run, in huge pages.
 
-A training step makes and frees gigabytes of tensors. glibc hands each large one back to the kernel at once, and the
-next one comes as fresh pages that are zeroed one fault at a time, which is slow on virtual machines: a tenth of a step.
-And decoding reads all weights for every token: in pages of 4 KB each of them has to be looked up, which is slow there
-as well.
+A training step allocates and frees gigabytes of tensors. glibc returns each large block to the kernel at once, and the
+next one needs new pages that are zeroed one page fault at a time, which on virtual machines takes a tenth of a step.
+Decoding reads all weights for every token: with pages of 4 KB the address lookups are slow there as well.
 """
 
 from __future__ import annotations
@@ -45,9 +44,9 @@ def kept_memory() -> Iterator[None]:
 
 
 def _ask_for_huge_pages(libc: Any) -> None:
-    """The heap grows by half of the machine's memory, untouched, and is to be filled in huge pages.
+    """Grow the heap by half of the machine's memory, untouched, and ask for huge pages in it.
 
-    It is advice: a kernel without them, or one that does not promise so much memory, leaves the heap as it is.
+    It is only advice: a kernel without huge pages, or one that refuses so much memory, leaves the heap as it is.
     """
     libc.malloc.restype, libc.malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
     libc.free.restype, libc.free.argtypes = None, [ctypes.c_void_p]

@@ -1,9 +1,8 @@
 """Attention of a training pass.
 
-torch's own goes through keys in small blocks, forward and backward, which saves memory where there are thousands of
-them. For a few hundred, in bfloat16, whole matrix multiplications are three times as fast; as there, nothing of the
-size of the scores is kept for the backward pass. Scores are rounded once, as every result of a multiplication in
-bfloat16.
+torch's own kernel processes keys in small blocks, forward and backward, which saves memory for thousands of keys. For
+a few hundred, in bfloat16, whole matrix multiplications are three times as fast. Neither keeps the scores for the
+backward pass. Scores are rounded once, like every result of a multiplication in bfloat16.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ BLOCK_BYTES = 32 * 2**20
 def attention(query_BHWD: Tensor, key_BKSD: Tensor, value_BKSD: Tensor, mask: Tensor | None, scaling: float) -> Tensor:
     """Attention [B, H, W, D] to the keys where `mask` [B, 1, H/K * W, S] is true; without a mask it is causal.
 
-    H/K query heads share a key head, and stand behind each other in the mask.
+    H/K query heads share a key head; the mask has their rows one after the other.
     """
     num, heads, width, size = query_BHWD.shape
     key_heads, length = key_BKSD.shape[1:3]

@@ -1,8 +1,8 @@
 """Decoding with models like Llama, in which rows that continue the same prompt share its keys and values.
 
-transformers' forward pass takes any length. For a single token of SmolLM2-135M that costs 17 ms beside the matrix
-multiplications, as much as a fifth of the token. Here transformers' modules are computed in as few operations as a
-single token needs, keys and values of a prompt are read once for all its rows, and nothing of a prompt is copied.
+transformers' forward pass takes any length. For a single token of SmolLM2-135M that costs 17 ms on top of the matrix
+multiplications, a fifth of the token's time. Here transformers' modules are computed with only the operations that a
+single token needs; keys and values of a prompt are read once for all its rows, and never copied.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from strop.compute.ragged_attention import attention_window
 from strop.compute.row_order import compact_order
 
 MODEL_TYPES = frozenset({"llama", "mistral", "qwen2", "qwen3"})
-"""Models whose layers are what `DecoderLayer` computes; tests compare each with transformers' own pass."""
+"""Model types that `DecoderLayer` computes; tests compare each with transformers' own forward pass."""
 
 
 def can_share_prompts(model: Any) -> bool:
-    """Whether this module computes what this model does: in float32, and without an attention window."""
+    """Whether this module can decode this model: a known type, in float32, without an attention window."""
     is_known = model.config.model_type in MODEL_TYPES
     return is_known and attention_window(model.config) is None and model.dtype is torch.float32
 
@@ -35,10 +35,10 @@ def can_share_prompts(model: Any) -> bool:
 class SharedPromptState:
     """The state of decoding a batch of rows, each of which continues one of P prompts.
 
-    layers           the model's, as a token goes through them; `norm` comes behind them
+    layers           the model's decoder layers, followed by `norm`
     prompts          keys and values [K, P, T, D] of each layer for the distinct prompts, left-padded to T tokens
-    padding_bias_PT  is added to scores: -inf where a prompt is padding, else 0; None where nothing is padded
-    generated        keys and values of each layer for the tokens behind the prompts
+    padding_bias_PT  added to scores: -inf where a prompt is padding, else 0; None if nothing is padded
+    generated        keys and values of each layer for the tokens after the prompts
     prompt_B         which prompt each row continues, and `groups` the rows of each prompt
     position_B       each row's next position
     """
@@ -54,12 +54,14 @@ class SharedPromptState:
     position_B: Tensor
 
     @classmethod
-    def after(cls, read: PaddedState, model: Any) -> SharedPromptState:
-        """One row a prompt, after these were read. Keys and values are float32 from here on, whatever made them."""
-        num_prompts = len(read.mask_BT)
-        prompts = [_heads_first(*layer.pop()) for layer in read.cache.layers]
-        is_padded = not bool(read.mask_BT.all())
-        bias_PT = torch.zeros(read.mask_BT.shape).masked_fill(read.mask_BT == 0, -torch.inf) if is_padded else None
+    def after(cls, prefilled: PaddedState, model: Any) -> SharedPromptState:
+        """One row for each prefilled prompt. Keys and values become float32, whatever type they were computed in."""
+        num_prompts = len(prefilled.mask_BT)
+        prompts = [_heads_first(*layer.pop()) for layer in prefilled.cache.layers]
+        is_padded = not bool(prefilled.mask_BT.all())
+        bias_PT = (
+            torch.zeros(prefilled.mask_BT.shape).masked_fill(prefilled.mask_BT == 0, -torch.inf) if is_padded else None
+        )
         return cls(
             model=model,
             layers=[DecoderLayer(layer) for layer in model.base_model.layers],
@@ -69,13 +71,13 @@ class SharedPromptState:
             generated=[GeneratedKV() for _ in prompts],
             prompt_B=list(range(num_prompts)),
             groups=PromptGroups.of(range(num_prompts), num_prompts),
-            position_B=read.position_B,
+            position_B=prefilled.position_B,
         )
 
     def keep(self, rows: Sequence[int]) -> SharedPromptState:
         """These rows, in this order; a row may be named several times. A prompt that no row continues is dropped.
 
-        This state is used up.
+        This state must not be used afterwards.
         """
         prompt_B = [self.prompt_B[row] for row in rows]
         bias_PT, needed = self.padding_bias_PT, sorted(set(prompt_B))
@@ -91,15 +93,15 @@ class SharedPromptState:
 
     @torch.no_grad()
     def step(self, tokens_B: Tensor) -> Tensor:
-        """Logits [B, V] after one more token a row."""
+        """Logits [B, V] after one more token for each row."""
         backbone = self.model.base_model
         hidden_BH = backbone.embed_tokens(tokens_B)
         cos_and_sin_B1D = backbone.rotary_emb(hidden_BH, self.position_B.unsqueeze(1))
         rotary = RotaryEmbedding(backbone.layers[0].self_attn, *cos_and_sin_B1D)
         for layer, prompt, kv in zip(self.layers, self.prompts, self.generated, strict=True):
             query_KBRD, new_2KBD = layer.query_and_kv(layer.input_norm(hidden_BH), rotary)
-            seen_KBRD = self._attend(query_KBRD, prompt, kv.write(new_2KBD))
-            hidden_BH += layer.out(seen_KBRD.transpose(0, 1).reshape(len(hidden_BH), -1))
+            out_KBRD = self._attend(query_KBRD, prompt, kv.write(new_2KBD))
+            hidden_BH += layer.out(out_KBRD.transpose(0, 1).reshape(len(hidden_BH), -1))
             hidden_BH += layer.mlp(layer.mlp_norm(hidden_BH))
         self.position_B = self.position_B + 1
         logits_BV: Tensor = self.model.get_output_embeddings()(self.norm(hidden_BH))
@@ -113,22 +115,22 @@ class SharedPromptState:
             score.view(heads, groups.num_prompts, -1, length).add_(self.padding_bias_PT.unsqueeze(1))
         score_own = torch.bmm(query_KBRD.flatten(0, 1), generated[0].flatten(0, 1).mT).view(*query_KBRD.shape[:3], -1)
         weight = torch.cat([groups.ungroup(score, heads), score_own], dim=-1).softmax(dim=-1)
-        seen = torch.bmm(groups.group(weight[..., :length]), prompt[1].flatten(0, 1))
-        seen_KBRD = groups.ungroup(seen, heads)
-        seen_KBRD.flatten(0, 1).baddbmm_(weight[..., length:].flatten(0, 1), generated[1].flatten(0, 1))
-        return seen_KBRD
+        out = torch.bmm(groups.group(weight[..., :length]), prompt[1].flatten(0, 1))
+        out_KBRD = groups.ungroup(out, heads)
+        out_KBRD.flatten(0, 1).baddbmm_(weight[..., length:].flatten(0, 1), generated[1].flatten(0, 1))
+        return out_KBRD
 
 
 DecodingState: TypeAlias = PaddedState | SharedPromptState
 
 
-def decoding_state(read: PaddedState, model: Any) -> DecodingState:
-    """The state that `model` decodes with after prompts were read: prompts are shared where that can be done."""
-    return SharedPromptState.after(read, model) if can_share_prompts(model) else replace(read, model=model)
+def decoding_state(prefilled: PaddedState, model: Any) -> DecodingState:
+    """The state to decode with after prefill; rows share their prompts if the model allows it."""
+    return SharedPromptState.after(prefilled, model) if can_share_prompts(model) else replace(prefilled, model=model)
 
 
 def _heads_first(key_PKTD: Tensor, value_PKTD: Tensor) -> tuple[Tensor, Tensor]:
-    """[K, P, T, D] in float32, copied: the tensors of the prompts' pass may be larger, and are freed."""
+    """[K, P, T, D] in float32, copied: the tensors of the prefill may be larger, and are freed."""
     key, value = (
         one.transpose(0, 1).to(torch.float32, copy=True, memory_format=torch.contiguous_format)
         for one in (key_PKTD, value_PKTD)

@@ -1,4 +1,4 @@
-"""What one more token goes through in a layer of a model like Llama, in as few operations as a single token needs."""
+"""A layer of a Llama-like model for one new token, in as few operations as possible."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class RMSNorm:
 class RotaryEmbedding:
     """Rotates queries and keys to their rows' positions. Queries are scaled too, as scores are; values pass unchanged.
 
-    Queries, keys and values stand behind each other in X = heads + 2 key heads.
+    X = heads + 2 key heads: queries, then keys, then values.
     """
 
     def __init__(self, attention: Any, cos_B1D: Tensor, sin_B1D: Tensor) -> None:
@@ -51,7 +51,7 @@ class RotaryEmbedding:
 
 
 class DecoderLayer:
-    """One of the model's layers, of which attention itself is computed elsewhere."""
+    """One decoder layer without the attention itself, which `SharedPromptState` computes."""
 
     def __init__(self, layer: Any) -> None:
         attention, mlp = layer.self_attn, layer.mlp

@@ -1,7 +1,7 @@
 """A model that shares its tensors with another one, but multiplies by copies of its linear weights.
 
-Which copies is said by functions that fuse layers; those for decoding stand here. The output head is never rounded: in
-bfloat16 a logit of 20 would lie up to 0.06 beside its value.
+Functions that fuse layers choose the copies; those for decoding are here. The output head is never rounded: in bfloat16
+a logit of 20 would be off by up to 0.06.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from strop.compute.packed_linear import FusedLinear, FusedPart, PackedLinear, ca
 SAME_INPUT = {"q_proj": "qkv", "k_proj": "qkv", "v_proj": "qkv", "gate_proj": "mlp", "up_proj": "mlp"}
 """Layers that read the same input in most models. Where they do not, they are multiplied more often than needed."""
 Fuse = Callable[[Sequence[Any]], "list[FusedLinear]"]
-"""From layers that may be fused to what takes their places, or to nothing where they stay as they are."""
+"""From layers that may be fused to their replacements; to an empty list if they stay as they are."""
 
 
 class Location(NamedTuple):
-    """Where a layer stands in a model: the module around it, and its name there."""
+    """The place of a layer in a model: its parent module, and its name there."""
 
     parent: nn.Module
     name: str
@@ -38,10 +38,10 @@ class Location(NamedTuple):
 
 
 class FusedModel:
-    """The copy of `source` is `model`, and `linears` what it multiplies by.
+    """`model` is a copy of `source` with the same tensors, `linears` are the fused layers in it.
 
-    `fuse` is asked about linear layers, `fuse_lora` before it about layers with a LoRA adapter, adapter and all. The
-    base of an adapter that it leaves alone is a linear layer as any other.
+    `fuse_lora` is called first, for layers with a LoRA adapter; then `fuse` for all other linear layers, and for the
+    base layers of adapters that `fuse_lora` does not replace.
     """
 
     def __init__(self, source: Any, fuse: Fuse, fuse_lora: Fuse | None = None) -> None:
@@ -60,25 +60,25 @@ class FusedModel:
                     next(free).replace(FusedPart(fused, index))
 
     def refresh(self) -> None:
-        """Copy again what has changed."""
+        """Copy the weights that have changed."""
         for fused in self.linears:
             fused.refresh()
 
     def release(self) -> None:
-        """Free the copies of what trains."""
+        """Free the copies of trainable weights."""
         for fused in self.linears:
             if fused.is_trainable:
                 fused.release()
 
 
 def fuse_exactly(layers: Sequence[nn.Linear]) -> list[FusedLinear]:
-    """In the layers' own type: large ones are packed where that can be done, small ones stay as they are."""
+    """Pack large layers in their own type, if that is possible; small ones stay as they are."""
     dtype = layers[0].weight.dtype
     return [PackedLinear(layers, dtype)] if is_large(layers) and can_pack(dtype) else []
 
 
 def fuse_in_bfloat16(layers: Sequence[nn.Linear], head: nn.Linear) -> list[FusedLinear]:
-    """In bfloat16, but the output head in float32: large layers are packed where that can be done."""
+    """Copies in bfloat16, of the output head in float32; large layers are packed, if that is possible."""
     dtype = torch.float32 if layers[0].weight is head.weight else torch.bfloat16
     if is_large(layers) and can_pack(dtype):
         return [PackedLinear(layers, dtype)]
@@ -86,19 +86,19 @@ def fuse_in_bfloat16(layers: Sequence[nn.Linear], head: nn.Linear) -> list[Fused
 
 
 def linear_groups(model: nn.Module) -> list[list[Location]]:
-    """Where the linear layers stand, those together that read the same input."""
+    """The locations of linear layers, grouped by their input."""
     return _groups(model, lambda module: module)
 
 
 def lora_groups(model: nn.Module) -> list[list[Location]]:
-    """Where the linear layers with a LoRA adapter stand, those together that read the same input."""
+    """The locations of linear layers with a LoRA adapter, grouped by their input."""
     from peft.tuners.lora import LoraLayer
 
     return _groups(model, lambda module: module.get_base_layer() if isinstance(module, LoraLayer) else None)
 
 
 def _groups(model: nn.Module, linear_of: Callable[[nn.Module], nn.Module | None]) -> list[list[Location]]:
-    """By input and type, the modules of which `linear_of` gives a linear layer. Layers that compute something else
+    """The modules for which `linear_of` gives a linear layer, grouped by input and type. Other kinds of layers
     (quantised ones) are left out."""
     groups: dict[object, list[Location]] = {}
     for path, parent in list(model.named_modules()):

@@ -1,7 +1,6 @@
-"""Keys and values of the tokens that were generated behind the prompts, written in place.
+"""Keys and values of the tokens generated after the prompts, written in place.
 
-They are stored heads first, [K, B, T, D]: what all rows of a prompt and all rows of a head read is then one block of
-memory.
+They are stored heads first, [K, B, T, D]: what all rows of a head read is then one block of memory.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ class GeneratedKV:
     length: int = 0
 
     def write(self, new_2KBD: Tensor) -> tuple[Tensor, Tensor]:
-        """Add key and value of one more token a row: all keys and all values [K, B, length, D], without a copy."""
+        """Add key and value of one token for each row; returns all keys and values [K, B, length, D] as views."""
         if self.length == self.buffer_2KBTD.shape[3]:
             self.buffer_2KBTD = _enlarged(self.buffer_2KBTD, new_2KBD)
         self.buffer_2KBTD[:, :, :, self.length] = new_2KBD
@@ -32,7 +31,7 @@ class GeneratedKV:
         return key_KBTD, value_KBTD
 
     def keep(self, rows: Sequence[int]) -> None:
-        """Keep these rows, in this order, in one block again: copied once here, and not by every reader."""
+        """Keep these rows, in this order, copied into one block once, so that later reads need no copy."""
         if self.length:
             self.buffer_2KBTD = self.buffer_2KBTD[:, :, rows]
 

@@ -1,8 +1,8 @@
 """A key-value cache that is written in place.
 
-transformers' own cache joins old and new tensors at every token: with 32 rows of SmolLM2 behind 100 tokens that moves
-300 MB a token into fresh memory. Here each layer has room for tokens to come, and when rows leave, others move into
-their places one by one (`row_order.compact_order`), not all of them.
+transformers' own cache concatenates old and new tensors at every token: with 32 rows of SmolLM2 after 100 tokens that
+copies 300 MB a token into new memory. Here each layer has space for later tokens, and when rows leave, only as many
+others move, into their places (`row_order.compact_order`).
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from torch import Tensor
 from transformers.cache_utils import DynamicCache, DynamicLayer
 
 GROWTH = 64
-"""Tokens that a layer grows by: the copy that growing costs is paid once for so many."""
+"""A layer grows by so many tokens at once, so that it is copied seldom."""
 
 
 class PreallocatedLayer(DynamicLayer):  # type: ignore[misc]  # transformers has no types
     """One layer's keys and values [B, heads, T, width], as views of larger buffers."""
 
     def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
-        """Write new tokens behind the old ones: all keys and values, without a copy.
+        """Append new tokens; returns all keys and values, without a copy.
 
-        Keys are kept in the values' type. Under autocast they come in float32, because rotary embeddings are computed
-        in that, and every attention rounds them: once here instead of all of them at every token.
+        Keys are stored in the values' type. Under autocast they arrive in float32, from the rotary embedding, and
+        attention would round all of them at every token; here they are rounded once.
         """
         key_states = key_states.to(value_states.dtype)
         if not self.is_initialized:
@@ -44,13 +44,13 @@ class PreallocatedLayer(DynamicLayer):  # type: ignore[misc]  # transformers has
         return self.keys, self.values
 
     def pop(self) -> tuple[Tensor, Tensor]:
-        """Hand the keys and values over: this layer holds nothing of them afterwards."""
+        """Return the keys and values, and empty this layer."""
         states = self.keys, self.values
         self.keys = self.values = self.key_buffer = self.value_buffer = self.keys.new_empty(0)
         return states
 
     def keep(self, rows: Sequence[int]) -> None:
-        """Keep these rows, in this order. A row that stays where it is costs nothing, one from behind them a copy."""
+        """Keep these rows, in this order. Only rows that change their place are copied."""
         if all(row == i or row >= len(rows) for i, row in enumerate(rows)):
             moved = [(i, row) for i, row in enumerate(rows) if row != i]
             for i, row in moved:
@@ -74,7 +74,7 @@ def enlarged(states: Tensor, capacity: int, rows: Tensor | None = None) -> Tenso
 
 
 def preallocated_cache(config: Any) -> DynamicCache:
-    """An empty cache for a model; layers that are not of the plain kind (a sliding window) stay transformers' own."""
+    """An empty cache for a model; layers of other kinds (with a sliding window) stay transformers' own."""
     cache = DynamicCache(config=config)
     cache.layers = [PreallocatedLayer() if type(layer) is DynamicLayer else layer for layer in cache.layers]
     return cache

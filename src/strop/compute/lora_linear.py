@@ -1,9 +1,9 @@
-"""Layers with LoRA adapters, to decode with: the adapters of a group cost two multiplications together, not two each.
+"""Fused linear layers with LoRA adapters for decoding: two multiplications for a group of adapters, not two for each.
 
-By itself every adapter of a token takes two small multiplications and three additions: at 16 rows SmolLM2-135M decodes
-with them at two thirds of its speed. Here all matrices A that read the same input stand below the layers' own weights,
-and one multiplication by all B follows. The weights are not merged: in bfloat16 a small change would be lost in a large
-weight.
+Computed one by one, each adapter takes two small multiplications and three additions for a token: at 16 rows
+SmolLM2-135M decodes with them at two thirds of its speed. Here all matrices A of the same input are stacked below the
+layers' weights, and one multiplication by all B follows. The weights are not merged: in bfloat16 a small change would
+be lost in a large weight.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from strop.compute.packed_linear import FusedLinear, PackedLinear, can_pack, is_
 
 
 def fuse_lora(layers: Sequence[Any], dtype: torch.dtype, head: nn.Linear) -> list[FusedLinear]:
-    """peft's LoRA layers: large ones of float32, where they can be packed.
+    """Fuse peft's LoRA layers if they are large, float32 and can be packed.
 
-    An output head with an adapter is left to peft, which multiplies it in parts.
+    An output head with an adapter is left to peft, which keeps base and adapter apart.
     """
     base = [layer.get_base_layer() for layer in layers]
     fits = is_large(base) and base[0].weight.dtype is torch.float32 and base[0].weight is not head.weight
@@ -29,7 +29,7 @@ def fuse_lora(layers: Sequence[Any], dtype: torch.dtype, head: nn.Linear) -> lis
 
 
 class LoRALinear(PackedLinear):
-    """Fused layers with their adapters: x to W x + B A x of each layer."""
+    """Fused layers with their adapters: W x + B A x of each layer."""
 
     def __init__(self, layers: Sequence[Any], dtype: torch.dtype) -> None:
         super().__init__([layer.get_base_layer() for layer in layers], dtype)

@@ -1,7 +1,7 @@
-"""Logits and values of hidden states, computed and reduced some rows at a time.
+"""Logits and values of hidden states, computed and reduced in chunks.
 
-All logits of a batch would be its largest tensor by far. A chunk of them is computed, reduced and forgotten, and
-computed anew in the backward pass; but for the last one, with which that pass begins.
+The logits of a whole batch would be its largest tensor by far. Each chunk of them is computed, reduced and freed, and
+computed again in the backward pass, except the last, with which that pass begins.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from strop.compute.ragged_attention import rounded_size
 from strop.types import Heads, Reduce, Want
 
 CHUNK_BYTES = 192 * 2**20
-"""Of the largest chunk of logits in float32: a thousand rows of 49152 tokens. A smaller batch is one chunk, and its
-logits are computed once."""
+"""The largest chunk of logits, in float32: a thousand rows of 49152 tokens. A smaller batch is one chunk, whose logits
+are computed once."""
 BLOCK_BYTES = 4 * 2**20
-"""Of the largest block of logits that is reduced at once: intermediate results stay in the processor's cache."""
+"""The largest block of logits that is reduced at once, so that intermediate results stay in the CPU's cache."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChunkedHeads:
-    """`head` computes the logits, `value_head` the values; `reduce` says what is kept of those that are wanted."""
+    """`head` computes the logits, `value_head` the values; `reduce` turns those that are wanted into the results."""
 
     head: Callable[[Tensor], Tensor]
     value_head: nn.Linear | None
@@ -36,7 +36,7 @@ class ChunkedHeads:
     reduce: Reduce
 
     def apply(self, hidden_NH: Tensor, tokens_N: Tensor) -> dict[str, Tensor]:
-        """What is kept of every decision, in order; the largest tensor is one chunk's [n, V]."""
+        """The results for every decision, in order; the largest tensor is one chunk's [n, V]."""
         parts: list[Mapping[str, Tensor]] = []
         num = len(tokens_N)
         chunk = equal_chunks(num, self._rows(CHUNK_BYTES))
@@ -49,7 +49,7 @@ class ChunkedHeads:
         return _concatenated(parts)
 
     def _chunk(self, hidden_nH: Tensor, tokens_n: Tensor, first: int) -> Mapping[str, Tensor]:
-        """One multiplication by the head, of a round number of rows; then block by block."""
+        """One multiplication by the head, padded to a rounded number of rows; then reduce block by block."""
         blocks = torch.split(tokens_n, self._rows(BLOCK_BYTES))
         logits: Sequence[Tensor | None] = [None] * len(blocks)
         value: Sequence[Tensor | None] = logits
@@ -66,21 +66,21 @@ class ChunkedHeads:
         return _concatenated(parts)
 
     def _rows(self, size: int) -> int:
-        """How many rows of logits take so many bytes."""
+        """How many rows of logits fit into so many bytes."""
         return max(1, size // (4 * self.vocabulary))
 
 
 def equal_chunks(num: int, most: int) -> int:
-    """The size of chunks that are as equal as can be: a round number of rows, and `most` of them or fewer."""
+    """The size of nearly equal chunks: a rounded number of rows, at most `most`."""
     return max(1, min(most, rounded_size(math.ceil(num / max(1, math.ceil(num / most))))))
 
 
 def _in_blocks(rows: Tensor, blocks: Sequence[Tensor]) -> Sequence[Tensor]:
-    """Rows split as the blocks are, without those behind the last. Their gradients come back in one piece."""
+    """Rows split like the blocks, without the padding. Their gradients come back in one tensor."""
     sizes = [len(block) for block in blocks]
     return torch.split(rows, [*sizes, len(rows) - sum(sizes)])[: len(sizes)]
 
 
 def _concatenated(parts: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
-    """The parts' results, one behind the other."""
+    """The parts' results, concatenated by name."""
     return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}

@@ -1,10 +1,10 @@
-"""Linear layers as decoding multiplies by them: joined where they read the same input, their weights in a fast order.
+"""Linear layers for decoding: fused where they read the same input, with weights in oneDNN's memory order.
 
-Decoding multiplies every weight by a handful of rows a token. In oneDNN's own order of the weights that is 1.3 to 2
-times as fast as in torch's, and one large matrix multiplication is faster than several small ones: layers that read the
-same input are fused. And in bfloat16, autocast rounds float32 weights anew for every multiplication: one rounding for
-thousands of tokens in a training pass, but one for every token in decoding. So each weight is rounded and reordered
-once for each change of it.
+For each token, decoding multiplies every weight by only a few rows. In oneDNN's own memory order that is 1.3 to 2 times
+as fast as in torch's, and one large matrix multiplication is faster than several small ones, so layers that read the
+same input are fused. In bfloat16, autocast rounds float32 weights again for every multiplication: once for thousands of
+tokens in a training pass, but once for every token in decoding. Here each weight is rounded and reordered only when it
+has changed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from torch.nn.functional import linear
 from strop.compute.precision import has_bfloat16
 
 FEWEST = 2**18
-"""Weights of a multiplication that is worth oneDNN's 30 microseconds a call; below, torch's own is as fast."""
+"""From so many weights on, a multiplication is worth oneDNN's 30 microseconds a call; below, torch's is as fast."""
 
 
 def can_pack(dtype: torch.dtype) -> bool:
@@ -32,7 +32,7 @@ def can_pack(dtype: torch.dtype) -> bool:
 
 
 def is_large(layers: Sequence[nn.Linear]) -> bool:
-    """Whether multiplying by all of them at once, on the processor, is worth a call to another library."""
+    """Whether the fused layers are on the CPU and large enough for oneDNN to be faster than torch."""
     return sum(layer.weight.numel() for layer in layers) >= FEWEST and layers[0].weight.is_cpu
 
 
@@ -48,11 +48,11 @@ class FusedLinear:
 
     @property
     def is_trainable(self) -> bool:
-        """Whether what is copied changes from step to step."""
+        """Whether any of the copied weights is trainable."""
         return any(source.requires_grad for source in self.sources)
 
     def release(self) -> None:
-        """Free the copy; `refresh` makes it anew."""
+        """Free the copy; `refresh` makes it again."""
         self.weight: Any = None
         self.bias: Tensor | None = None
         self.versions: list[int] = []
@@ -66,7 +66,7 @@ class FusedLinear:
             return
         self.release()
         weights, biases = zip(*self.originals, strict=True)
-        with torch.inference_mode(False), torch.no_grad():  # whoever asks first, others may learn through it
+        with torch.inference_mode(False), torch.no_grad():  # a copy made in inference mode could not train later
             self.weight = self.copy_weights(weights)
             self.bias = None if biases[0] is None else self.copy_biases(biases)
         self.versions = versions
@@ -86,12 +86,12 @@ class FusedLinear:
 
     def forward(self, rows_NI: Tensor) -> Tensor:
         """The outputs of all layers for [N, in], side by side."""
-        assert self.weight is not None, "refresh() comes first; prefill() in between frees what trains"
+        assert self.weight is not None, "call refresh() first; prefill() in between frees copies of trainable weights"
         return self.multiply(rows_NI)
 
     def output(self, index: int, input: Tensor) -> Tensor:
-        """The output of layer `index` for [..., in]. The others' outputs wait until these are asked for, with the same
-        input."""
+        """The output of layer `index` for [..., in]. The other layers' outputs are kept until they are asked for, with
+        the same input."""
         outputs = self._outputs if input is self._input else ()
         if not outputs or outputs[index] is None:
             out_NO = self.forward(input.reshape(-1, input.shape[-1]))
@@ -118,7 +118,7 @@ class PackedLinear(FusedLinear):
 
 
 class FusedPart(nn.Module):
-    """Takes the place of one linear layer in a model: its part of what the fused layers compute."""
+    """Replaces one linear layer in a model: its part of the fused layers' output."""
 
     def __init__(self, fused: FusedLinear, index: int) -> None:
         super().__init__()
@@ -126,7 +126,7 @@ class FusedPart(nn.Module):
 
     @property
     def weight(self) -> Tensor:
-        """The layer's own weight: adapters ask for its type."""
+        """The layer's own weight: adapters read its type."""
         return self.fused.originals[self.index][0]
 
     def forward(self, input: Tensor) -> Tensor:
@@ -145,7 +145,7 @@ def fused_forward(*layers: nn.Module) -> Callable[[Tensor], Tensor]:
 
 
 def stacked(tensors: Sequence[Tensor], dtype: torch.dtype) -> Tensor:
-    """All of them in one tensor of this type, one below another: a single one is not copied if it has the type."""
+    """The tensors concatenated along the first dimension, in this type. A single tensor of this type is not copied."""
     if len(tensors) == 1:
         return tensors[0].detach().to(dtype)
     out = tensors[0].new_empty(sum(map(len, tensors)), *tensors[0].shape[1:], dtype=dtype)

@@ -1,4 +1,4 @@
-"""Decoding by transformers' own forward pass: left-padded prompts, a key-value cache, one more token a row."""
+"""Decoding by transformers' own forward pass: left-padded prompts, a key-value cache, one token a step."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class PaddedState:
 
     @classmethod
     def prefill(cls, model: Any, prompts: Sequence[Tokens], dtype: str) -> tuple[Tensor, PaddedState]:
-        """Read the prompts: logits [B, V] at the last position, the only ones that are computed, and the state."""
+        """Read the prompts; returns logits [B, V] at the last position, the only ones computed, and the state."""
         width = max(len(prompt) for prompt in prompts)
         tokens_BT = torch.zeros(len(prompts), width, dtype=torch.long)
         mask_BT = torch.zeros(len(prompts), width, dtype=torch.long)
@@ -44,14 +44,14 @@ class PaddedState:
         return state._forward(tokens_BT, position_BT), state
 
     def step(self, tokens_B: Tensor) -> Tensor:
-        """Logits [B, V] after one more token a row."""
+        """Logits [B, V] after one more token for each row."""
         self.mask_BT = torch.cat([self.mask_BT, self.mask_BT.new_ones(len(tokens_B), 1)], dim=1)
         logits_BV = self._forward(tokens_B.unsqueeze(1), self.position_B.unsqueeze(1))
         self.position_B = self.position_B + 1
         return logits_BV
 
     def keep(self, rows: Sequence[int]) -> PaddedState:
-        """These rows, in this order; a row may be named several times. This state is used up."""
+        """These rows, in this order; a row may be named several times. This state must not be used afterwards."""
         keep_rows(self.cache, rows)
         index = torch.tensor(rows)
         return PaddedState(self.model, self.dtype, self.cache, self.mask_BT[index], self.position_B[index])

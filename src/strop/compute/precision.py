@@ -1,4 +1,4 @@
-"""Whether this processor multiplies bfloat16 itself."""
+"""Whether this processor has bfloat16 instructions."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 import torch
 
 HARDWARE = ("amx_bf16", "avx512_bf16")
-"""Instructions that make bfloat16 several times as fast as float32. Elsewhere it is computed in float32 and rounded:
-slower."""
+"""Instructions that make bfloat16 several times as fast as float32. Without them it is slower: computed in float32 and
+rounded."""
 
 
 def has_bfloat16() -> bool:

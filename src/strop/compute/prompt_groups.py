@@ -15,8 +15,8 @@ class PromptGroups:
 
     row_S   the row in each slot; where a prompt has fewer rows than slots, any row
     slot_B  each row's slot
-    Both are None where the rows already stand in the order of the slots. Every prompt has as many slots as the one with
-    the most rows, so what is computed for prompts grows with uneven groups.
+    Both are None if the rows already are in the order of the slots. Every prompt has as many slots as the one with the
+    most rows, so uneven groups cost more.
     """
 
     num_prompts: int
@@ -41,12 +41,12 @@ class PromptGroups:
         return cls(num_prompts, size, torch.tensor(row_S), torch.tensor(slot_B))
 
     def group(self, rows_KBRX: Tensor) -> Tensor:
-        """Of numbers by row [K, B, R, X], those by group [K * P, G * R, X]; no copy where rows are in order."""
+        """From values by row [K, B, R, X] to values by group [K * P, G * R, X]; no copy if rows are in order."""
         slots = rows_KBRX if self.row_S is None else rows_KBRX.index_select(1, self.row_S)
         heads, _, repeats, width = slots.shape
         return slots.view(heads * self.num_prompts, self.group_size * repeats, width)
 
     def ungroup(self, groups: Tensor, heads: int) -> Tensor:
-        """Of numbers by group [K * P, G * R, X], those by row [K, B, R, X]."""
+        """From values by group [K * P, G * R, X] to values by row [K, B, R, X]."""
         slots_KSRX = groups.view(heads, self.num_prompts * self.group_size, -1, groups.shape[2])
         return slots_KSRX if self.slot_B is None else slots_KSRX.index_select(1, self.slot_B)

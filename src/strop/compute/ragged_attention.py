@@ -1,7 +1,7 @@
-"""Sequences of different lengths read as one row of tokens, each prompt once: the forward pass of training.
+"""The forward pass of training: sequences of different lengths as one row of tokens, each prompt once.
 
-A group of G answers to one prompt of P tokens costs P + (the tokens of its answers) in every matrix multiplication, in
-the forward and in the backward pass; as padded rows it would cost G * (P + the longest). Only attention, a few percent
+A group of G answers to one prompt of P tokens costs P + (the tokens of its answers) in every matrix multiplication,
+forward and backward; as padded rows it would cost G * (P + the longest). Only attention, a few percent
 of the work, sees padded rows. The result is the same up to rounding; the gradient of a prompt flows from every answer.
 """
 
@@ -19,9 +19,9 @@ from torch.nn.functional import pad
 from strop.compute.attention import attention
 
 NAME = "strop_ragged"
-"""What transformers calls our attention."""
+"""The name of our attention in transformers."""
 MODEL_TYPES = frozenset({"llama", "mistral", "qwen2", "qwen3", "smollm3", "olmo2", "phi3", "granite"})
-"""Models that are read as one row; tests compare each with its padded reading."""
+"""Model types that this works for; tests compare each with padded rows."""
 
 
 def hidden_at_decisions(backbone: Any, tokens_BT: Tensor, decision_BT: Tensor) -> Tensor:
@@ -34,14 +34,14 @@ def hidden_at_decisions(backbone: Any, tokens_BT: Tensor, decision_BT: Tensor) -
     ragged = RaggedBatch.of(tokens_BT, decision_BT, groups)
     tokens_1S, position_1S = ragged.token_S.unsqueeze(0), ragged.position_S.unsqueeze(0)
     with _attention_is_ragged(config):
-        read = backbone(input_ids=tokens_1S, position_ids=position_1S, use_cache=False, ragged=ragged)
-    hidden_NH: Tensor = read.last_hidden_state[0, ragged.before_N]
+        out = backbone(input_ids=tokens_1S, position_ids=position_1S, use_cache=False, ragged=ragged)
+    hidden_NH: Tensor = out.last_hidden_state[0, ragged.before_N]
     return hidden_NH
 
 
 def can_read_ragged(config: Any, width: int) -> bool:
-    """Whether this model calls attention through transformers' interface, and needs nothing but plain attention over so
-    many tokens."""
+    """Whether this model calls attention through transformers' interface, and plain attention is enough for so many
+    tokens."""
     limit = attention_window(config)
     is_cut = limit is not None and width > limit
     return config.model_type in MODEL_TYPES and config._attn_implementation == "sdpa" and not is_cut
@@ -54,10 +54,10 @@ def attention_window(config: Any) -> int | None:
 
 
 def rounded_size(num: int) -> int:
-    """The next of the sizes that have 16 steps from each power of two to the next.
+    """`num` rounded up to one of 16 sizes between two powers of two.
 
-    oneDNN compiles a program for each size of a multiplication, and keeps it: half a megabyte. Rounded up, few sizes
-    occur.
+    oneDNN compiles a kernel for each size of a multiplication and keeps it, half a megabyte. Rounding up leaves few
+    sizes.
     """
     step = 1 << max(0, num.bit_length() - 5)
     return -(-num // step) * step
@@ -65,10 +65,10 @@ def rounded_size(num: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Sequences:
-    """Sequences of different lengths, one behind the other.
+    """Sequences of different lengths, concatenated.
 
-    slot_S   where each token stands in padded rows [B, width], as a flat index
-    start_B  where each sequence begins among the tokens
+    slot_S   the flat index of each token in padded rows [B, width]
+    start_B  the index of each sequence's first token
     """
 
     slot_S: Tensor
@@ -83,12 +83,12 @@ class Sequences:
         return cls(stands_BW.flatten().nonzero().flatten(), length_B.cumsum(0) - length_B, width)
 
     def positions(self) -> tuple[Tensor, Tensor]:
-        """Each token's sequence, and its position in that."""
+        """The sequence of each token, and its position in it."""
         width = max(self.width, 1)
         return self.slot_S // width, self.slot_S % width
 
     def pad(self, states_SHD: Tensor) -> Tensor:
-        """[tokens, heads, D] to [B, heads, width, D], 0 behind each sequence."""
+        """[tokens, heads, D] to [B, heads, width, D], 0 after each sequence."""
         _, heads, size = states_SHD.shape
         num = len(self.start_B)
         padded = states_SHD.new_zeros(num * self.width, heads, size).index_copy(0, self.slot_S, states_SHD)
@@ -101,10 +101,10 @@ class Sequences:
 
 @dataclass(frozen=True, slots=True)
 class RaggedBatch:
-    """One row of S tokens: distinct prompts, then the continuation of every row up to its last decision, then tokens
-    that nobody reads, up to a rounded size.
+    """One row of S tokens: distinct prompts, then the continuation of every row up to its last decision, then padding
+    up to a rounded size.
 
-    prompt_B  which prompt each row continues; None where no two rows share one: then continuations are whole rows
+    prompt_B  which prompt each row continues; None if no two rows share one: then continuations are whole rows
     mask      bool [B, 1, groups * continuation, prompt + continuation]: the keys that a token attends to; None without
               prompts
     before_N  which of the tokens predicts each decision
@@ -120,7 +120,7 @@ class RaggedBatch:
 
     @classmethod
     def of(cls, tokens_BT: Tensor, decision_BT: Tensor, groups: int) -> RaggedBatch:
-        """Lay padded rows out so; `groups` query heads share a key head."""
+        """Convert padded rows; `groups` query heads share a key head."""
         decides_B = decision_BT.any(dim=1)
         first_B = torch.where(decides_B, decision_BT.int().argmax(dim=1), 1)
         last_B = torch.where(decides_B, decision_BT.shape[1] - 1 - decision_BT.flip(1).int().argmax(dim=1), 1)
@@ -174,27 +174,27 @@ def attend(
     scaling: float,
     **_: Any,
 ) -> tuple[Tensor, None]:
-    """Attention as transformers calls it: [1, heads, S, D] to [1, S, heads, D], every sequence for itself."""
+    """Attention as transformers calls it: [1, heads, S, D] to [1, S, heads, D], separately for every sequence."""
     # under autocast rotary embeddings are float32, and attention would round to the values' type by itself
     states = [one[0].transpose(0, 1).to(value.dtype) for one in (query, key, value)]
     sizes = [len(ragged.prompts.slot_S), len(ragged.continuations.slot_S)]
     sizes.append(len(ragged.token_S) - sum(sizes))
-    prompts, continuations, unread = zip(*(torch.split(one, sizes) for one in states), strict=True)
+    prompts, continuations, padding = zip(*(torch.split(one, sizes) for one in states), strict=True)
     if ragged.prompt_B is None:
-        outs = [_from_the_start(ragged.continuations, continuations, scaling)]
+        outs = [_whole_sequences(ragged.continuations, continuations, scaling)]
     else:
-        outs = [_from_the_start(ragged.prompts, prompts, scaling)]
-        outs.append(_behind_prompts(ragged, ragged.prompt_B, prompts, continuations, scaling))
-    return torch.cat([*outs, torch.zeros_like(unread[0])]).unsqueeze(0), None
+        outs = [_whole_sequences(ragged.prompts, prompts, scaling)]
+        outs.append(_after_prompts(ragged, ragged.prompt_B, prompts, continuations, scaling))
+    return torch.cat([*outs, torch.zeros_like(padding[0])]).unsqueeze(0), None
 
 
-def _from_the_start(sequences: Sequences, states: Sequence[Tensor], scaling: float) -> Tensor:
+def _whole_sequences(sequences: Sequences, states: Sequence[Tensor], scaling: float) -> Tensor:
     """Attention of whole sequences, from queries, keys and values [tokens, heads, D]."""
     query, key, value = map(sequences.pad, states)
     return sequences.unpad(attention(query, key, value, None, scaling))
 
 
-def _behind_prompts(
+def _after_prompts(
     ragged: RaggedBatch, prompt_B: Tensor, prompts: Sequence[Tensor], continuations: Sequence[Tensor], scaling: float
 ) -> Tensor:
     """Attention of continuations, each of which also attends to its prompt."""

@@ -1,8 +1,8 @@
 """The matrix multiplications of a training pass, forward and backward.
 
-oneDNN multiplies float32 up to twice as fast as torch's own library (MKL), which does not use all that processors of
-other makers can. In bfloat16, where autocast rounds each layer's weights and inputs for itself, layers that read the
-same input are fused: it is rounded and kept once, and its gradient comes in one piece.
+oneDNN multiplies float32 up to twice as fast as torch's default library (MKL), which does not use all instructions of
+other makers' processors. In bfloat16, autocast would round the input of each layer separately; layers that read the
+same input are fused, so that it is rounded and stored once, and its gradient is one tensor.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from torch.nn.functional import linear
 from strop.compute.packed_linear import FusedLinear, can_pack, is_large, stacked
 
 WIDEST = 4096
-"""Outputs whose weights' gradient is one multiplication: oneDNN slows down where it has to write more in float32."""
+"""The most outputs whose weight gradient is one multiplication: oneDNN is slower if it writes more in float32."""
 
 
 def fuse_for_training(layers: Sequence[nn.Linear], dtype: torch.dtype, head: nn.Linear) -> list[FusedLinear]:
-    """What takes the place of layers in a training pass: nothing where torch's own multiplication is as good.
+    """The replacements of layers in a training pass; empty where torch's own multiplication is as fast.
 
     In bfloat16 the head's logits are float32, and only its gradient is rounded.
     """
@@ -32,7 +32,7 @@ def fuse_for_training(layers: Sequence[nn.Linear], dtype: torch.dtype, head: nn.
         return []
     if dtype is torch.bfloat16:
         return [TrainingLinear(layers, dtype, dtype)]
-    return [TrainingLinear([layer], dtype, dtype) for layer in layers]  # to join them would copy them
+    return [TrainingLinear([layer], dtype, dtype) for layer in layers]  # fusing them would copy the weights
 
 
 class TrainingLinear(FusedLinear):
@@ -59,7 +59,7 @@ class TrainingLinear(FusedLinear):
 
 
 class _Multiply(torch.autograd.Function):
-    """`originals` are the layers' weights, then their biases: what was copied, and where the gradient goes."""
+    """`originals` are the layers' weights, then their biases: the sources of the copies, which get the gradient."""
 
     @staticmethod
     def forward(

@@ -1,8 +1,8 @@
-"""Stable-Baselines3's algorithms under our run directory: control beyond text, and a yardstick for our own.
+"""Stable-Baselines3's algorithms with strop's run directory: control without text, and a baseline for our own.
 
-Stable-Baselines3 owns its loop, so there are no Episodes, and a run cannot go on bit for bit: it is shown, plotted and
-compared, and its checkpoints are Stable-Baselines3's own zip files. It is the extra strop[control], and this room is
-its only home. Names are loaded when they are first used, so that a recipe costs no torch.
+Stable-Baselines3 owns its loop, so there are no Episodes, and a run cannot be resumed: it is shown, plotted and
+compared, and its checkpoints are Stable-Baselines3's zip files. It is the extra strop[control], which only this package
+imports. Names are loaded when they are first used, so that a recipe does not import torch.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""One run of an algorithm of Stable-Baselines3, as a recipe returns it."""
+"""The config of a run by Stable-Baselines3, which a recipe returns in place of a TrainConfig."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ LARGEST = {"steps": 10**9, "interactions": 10**9, "episodes": 10**6, "seed": 2**
 class ControlConfig:
     """One run of an algorithm of Stable-Baselines3.
 
-    algorithm         its name there: DDPG, TD3, SAC, DQN, A2C or PPO
+    algorithm         DDPG, TD3, SAC, DQN, A2C or PPO
     environment       the id of a Gymnasium environment
-    policy            the network, by its name there
-    options           arguments of the algorithm, as it names them
-    noise             standard deviation of Gaussian noise on continuous actions, in half ranges of an action
-    steps             of the run; each is `interactions` turns of the environment
+    policy            Stable-Baselines3's name of the network
+    options           further arguments of the algorithm's class
+    noise             standard deviation of Gaussian noise on continuous actions scaled to [-1, 1]
+    steps             steps of the run, each of `interactions` turns of the environment
     interactions      turns of the environment in one step of the run
-    episodes          of a judgement, always from the same seeds, by the policy without noise
+    episodes          episodes in a judgement, always with the same seeds and without noise
     eval_every        steps between judgements; 0 judges the start and the end
     checkpoint_every  steps between checkpoints
-    seed              of everything random
-    threads           of the processor; none takes every core this process may use
+    seed              random seed of the run
+    threads           CPU threads; none takes every core this process may use
     """
 
     algorithm: str = "DDPG"
@@ -62,8 +62,10 @@ class ControlConfig:
                 raise ValueError(f"{name}={getattr(self, name)}: it is at most {largest:,}.")
         if not 0.0 <= self.noise < math.inf:
             raise ValueError(f"noise={self.noise}: a standard deviation is 0 or above.")
-        if taken := sorted(set(self.options) & set(OURS)):
-            raise ValueError(f"options hold {', '.join(taken)}: a run sets this itself, from the config's own fields.")
+        if reserved := sorted(set(self.options) & set(OURS)):
+            raise ValueError(
+                f"options hold {', '.join(reserved)}: a run sets this itself, from the config's own fields."
+            )
 
     def build(self) -> Any:
         """The algorithm with its environment and networks. Raises ValueError for an option that it does not have."""
@@ -72,7 +74,7 @@ class ControlConfig:
         return build(self)
 
     def judge(self, model: Any) -> list[float]:
-        """The return of each judged episode."""
+        """The return of each held-out episode."""
         from strop.control.model import judge
 
         return judge(self, model)

@@ -1,4 +1,4 @@
-"""A model of Stable-Baselines3, which holds an algorithm, its environment and its networks: made, and judged."""
+"""Build and judge a model of Stable-Baselines3, which holds an algorithm, its environment and its networks."""
 
 from __future__ import annotations
 
@@ -17,8 +17,7 @@ JUDGED = 1_000_000
 
 def build(config: ControlConfig) -> Any:
     """The model of a config. Raises ValueError for an option that its algorithm does not have."""
-    found = require_stable_baselines3()
-    kind = getattr(found, config.algorithm)
+    kind = getattr(require_stable_baselines3(), config.algorithm)
     known = [name for name in inspect.signature(kind.__init__).parameters if name not in ("self", *OURS)]
     for name in config.options:
         if name not in known:
@@ -33,7 +32,7 @@ def build(config: ControlConfig) -> Any:
 
 
 def judge(config: ControlConfig, model: Any) -> list[float]:
-    """The return of each judged episode."""
+    """The return of each held-out episode."""
     env = importlib.import_module("gymnasium").make(config.environment)
     returns = [_play(env, model, JUDGED + episode) for episode in range(config.episodes)]
     env.close()
@@ -41,7 +40,7 @@ def judge(config: ControlConfig, model: Any) -> list[float]:
 
 
 def require_stable_baselines3() -> Any:
-    """The package, or one line that says how to get it."""
+    """The package stable_baselines3. Raises ImportError with how to install it."""
     try:
         return importlib.import_module("stable_baselines3")
     except ImportError as error:

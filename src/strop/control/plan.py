@@ -1,4 +1,4 @@
-"""What a run of Stable-Baselines3 is going to do, line by line."""
+"""The plan of a run by Stable-Baselines3."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from strop.words import plural
 
 
 def plan_of(config: ControlConfig) -> dict[str, str]:
-    """Names and sentences, as the plan of any run has them."""
+    """The rows of the plan, by name."""
     options = " ".join(f"{name}={json.dumps(value)}" for name, value in config.options.items())
     judged = f"every {plural(config.eval_every, 'step')}" if config.eval_every else "at the start and the end"
     noise = f", noise {config.noise:g}" if config.noise else ""

@@ -1,4 +1,4 @@
-"""Training with Stable-Baselines3, and the run that comes of it."""
+"""Training with Stable-Baselines3, and the resulting run."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class ControlRun:
 
     @property
     def interrupted(self) -> bool:
-        """Whether a signal asked for the end."""
+        """Whether a signal stopped it."""
         return self.stopped_by is not None
 
     @property
@@ -64,9 +64,9 @@ def train(
     keep_all: bool = False,
     progress: Progress | bool = True,
 ) -> ControlRun:
-    """Let Stable-Baselines3 learn, and keep what it measures in `directory` (default: runs/<date-time>).
+    """Train with Stable-Baselines3, and record the run in `directory` (default: runs/<date-time>).
 
-    The rest is as in `strop.train`. Raises ImportError where it is not installed.
+    Other arguments are as in `strop.train`. Raises ImportError if Stable-Baselines3 is not installed.
     """
     threads = threads_of(config.threads).number
     torch.set_num_threads(threads)

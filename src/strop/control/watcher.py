@@ -1,4 +1,4 @@
-"""What stands beside Stable-Baselines3's loop and writes each step of the run."""
+"""A callback of Stable-Baselines3's loop that records each step of the run."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class Watcher:
         self.interrupt = Interrupt()
         self.judged: dict[int, list[float]] = {}
         self.done = 0
-        self._ended: list[Mapping[str, float]] = []
-        self._learnt: dict[str, float] = {}
+        self._episodes: list[Mapping[str, float]] = []
+        self._train_metrics: dict[str, float] = {}
         self._started = time.perf_counter()
         with ExitStack() as opened:
             opened.enter_context(home.lock())
@@ -44,7 +44,7 @@ class Watcher:
         self._opened.close()
 
     def learn(self) -> None:
-        """The whole run. What ends it is written down and raised on."""
+        """Train from start to end. An error is stored as an event and raised again."""
         config = self.config
         try:
             with self.interrupt:
@@ -57,10 +57,10 @@ class Watcher:
             raise
 
     def after(self, seen: Mapping[str, Any], _: Mapping[str, Any]) -> bool:
-        """After an interaction; `seen` are the loop's own variables. Says whether it goes on."""
-        self._ended += [info["episode"] for info in seen["infos"] if "episode" in info]
+        """After an interaction; `seen` are the local variables of the loop. Returns False to stop it."""
+        self._episodes += [info["episode"] for info in seen["infos"] if "episode" in info]
         measured = self.model.logger.name_to_value
-        self._learnt |= {name: float(value) for name, value in measured.items() if name.startswith("train/")}
+        self._train_metrics |= {name: float(value) for name, value in measured.items() if name.startswith("train/")}
         if self.model.num_timesteps < (self.done + 1) * self.config.interactions:
             return True
         self._finish()
@@ -68,13 +68,13 @@ class Watcher:
 
     def _finish(self) -> None:
         """Write the step in one transaction, then save and judge on schedule."""
-        metrics = cost_measures([], time.perf_counter() - self._started) | self._learnt
-        if self._ended:
-            metrics["reward/mean"] = float(np.mean([episode["r"] for episode in self._ended]))
-            metrics["rollout/length"] = float(np.mean([episode["l"] for episode in self._ended]))
+        metrics = cost_measures([], time.perf_counter() - self._started) | self._train_metrics
+        if self._episodes:
+            metrics["reward/mean"] = float(np.mean([episode["r"] for episode in self._episodes]))
+            metrics["rollout/length"] = float(np.mean([episode["l"] for episode in self._episodes]))
         self._store.write_step(self.done, [], metrics, {})
         self.progress.step(self.done, metrics)
-        self.done, self._ended, self._learnt = self.done + 1, [], {}
+        self.done, self._episodes, self._train_metrics = self.done + 1, [], {}
         is_last = self.done == self.config.steps
         if is_last or self.interrupt.requested is not None or self.done % self.config.checkpoint_every == 0:
             self._save()
@@ -83,7 +83,7 @@ class Watcher:
         self._started = time.perf_counter()
 
     def _save(self) -> None:
-        """Written beside and renamed; older ones go."""
+        """Write a checkpoint under another name, then rename it; old ones are removed."""
         final = self.home.path / "checkpoints" / f"{self.done:06d}.zip"
         beside = final.with_name(f".writing-{final.name}")
         self.model.save(beside)

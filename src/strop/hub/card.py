@@ -1,4 +1,4 @@
-"""The model card of an exported run: where it comes from, how it is used as it was trained, and its scores."""
+"""The model card of an exported run: its base, how to use it as it was trained, and its scores."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from strop.intervals import METHOD
 from strop.types import Codec, Prompt, Sampling, Tokens
 
 FOLDERS = re.compile(r"^([\w.]+=|)(?:~|\.\.?)?/(?:.*/)?(?=[^/]+/*$)")
-"""Of a path on the author's machine, what stands before its last name."""
+"""Matches the folders before the last name of a path on the author's machine."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """How the policy was spoken to.
+    """How the policy was prompted and sampled in training.
 
-    prompt    one that it was trained on; the tokens of one where only an environment knows its text
+    prompt    a prompt that it was trained on; as tokens where only the environment knows its text
     systems   the different system prompts of its tasks
-    sampling  the distribution that its tokens were drawn from in the last step
+    sampling  the sampling settings of the last step
     """
 
     prompt: Prompt | Tokens
@@ -48,7 +48,7 @@ class Card:
 
 
 def as_markdown(card: Card, codec: Codec, tokenizer: Any) -> str:
-    """The card as Markdown, its fields above it; `tokenizer` is the codec's as the folder holds it."""
+    """The card as Markdown, with its metadata on top; `tokenizer` is the codec's, as it is saved in the folder."""
     parts = [_fields(card), f"# {card.title}", _origin(card), "## How to use it", _code(card, codec)]
     parts += [*_notes(card.usage, codec, tokenizer), "## Held-out scores", _scores(card.verdicts)]
     if licence := card.origin.licence:
@@ -77,10 +77,10 @@ def _origin(card: Card) -> str:
 
 
 def without_folders(command: str) -> str:
-    """A command as everybody may read it: folders on its author's machine are left out of its paths."""
+    """A command fit to be published: paths lose the folders of its author's machine."""
     try:
         words = shlex.split(command)
-    except ValueError:  # who calls strop.train may write what they like
+    except ValueError:  # a caller of strop.train may pass any text
         words = command.split()
     return shlex.join(FOLDERS.sub(r"\1", word) for word in words)
 
@@ -104,7 +104,7 @@ print(tokenizer.decode(output[0, inputs["input_ids"].shape[1]:], skip_special_to
 
 
 def _inputs(prompt: Prompt | Tokens, codec: Codec) -> str:
-    """The lines that make the inputs that the policy has of this prompt."""
+    """Code that makes the inputs of this prompt, exactly as the policy reads it."""
     if isinstance(prompt, tuple):
         text, call = codec.decode(prompt), 'tokenizer(prompt, add_special_tokens=False, return_tensors="pt")'
     elif isinstance(codec, HFCodec) and codec.has_template:

@@ -18,14 +18,14 @@ from strop.hub.origin import CARD
 from strop.types import Codec, Sampling
 
 TOLERANCE = 1e-4
-"""Logits of what is read back may differ by this much from the policy's."""
+"""Logits of the exported model may differ by this much from the policy's."""
 
 
 def export(model: Any, weights: Mapping[str, Tensor], codec: Codec, folder: Path, card: Card) -> float:
-    """Write `folder`, which must not exist or be empty, and return how far its logits lie from the model's, read back.
+    """Write `folder`, which must not exist or be empty, load it again, and return how far its logits are off.
 
-    `model` may hold adapters: `weights` are those of a plain model that computes the same. They are written to a folder
-    beside this one, which is then renamed, so that a failure leaves nothing that looks like a model.
+    `model` may hold adapters: `weights` are those of a plain model that computes the same. They are written to a
+    temporary folder, which is then renamed, so that a failure leaves nothing that looks like a model.
     """
     folder = folder.resolve()
     beside = folder.with_name(f".writing-{folder.name}")
@@ -62,7 +62,7 @@ def _write(model: Any, weights: Mapping[str, Tensor], codec: Codec, folder: Path
 
 
 def _generation(model: Any, codec: Codec, sampling: Sampling) -> Any:
-    """The run's distribution as what generate() does where nothing else is said."""
+    """The run's sampling settings, as the defaults of generate()."""
     from transformers import GenerationConfig
 
     stop = sorted(codec.stop)
@@ -101,7 +101,7 @@ def _tokenizer(codec: Codec) -> Any:
 
 @torch.no_grad()
 def _gap(model: Any, folder: Path) -> float:
-    """The largest difference of logits between the model in float32 and what the folder gives back."""
+    """The largest difference of logits between the model and the exported folder, in float32."""
     from transformers import AutoModelForCausalLM
 
     # the position table of some models is shorter than the text that is read here

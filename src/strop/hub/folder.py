@@ -1,7 +1,7 @@
-"""A Hugging Face folder as files: refused where one of them cannot be what its name says, before a model is made of it.
+"""Checks of a Hugging Face folder's files, before a model is loaded from it.
 
-Some of it transformers passes over in silence (no tokenizer, a generation config that is no JSON), and most of its
-errors about a damaged file do not name the file.
+transformers ignores some faults (no tokenizer, a generation config that is not JSON), and most of its errors about a
+damaged file do not name the file.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ GIT_LFS = b"version https://git-lfs"
 
 
 def check_files(folder: Path) -> None:
-    """Raise ValueError, naming the file, where one is damaged, missing or no part of a plain model."""
+    """Raise ValueError, naming the file, if one is damaged, missing or of an adapter."""
     if (folder / ADAPTER).is_file():
         raise ValueError(
             f"{folder / ADAPTER} says that {folder} holds an adapter of peft. strop trains a model and adds its own "
@@ -38,12 +38,12 @@ def check_files(folder: Path) -> None:
 
 
 def tokenizer_file(folder: Path) -> Path | None:
-    """The file that its tokens come from; None where there is none."""
+    """The file of its tokenizer; None if there is none."""
     return next((file for pattern in TOKENIZERS for file in sorted(folder.glob(pattern))), None)
 
 
 def weights_file(folder: Path, tensor: str = "") -> Path:
-    """The file that a tensor is read from; of no or an unknown tensor, the one that names the others."""
+    """The file that holds a tensor; without a tensor, or for an unknown one, the index of the files."""
     if (folder / INDEX).is_file() and not (folder / WEIGHTS).is_file():
         return folder / str(_shards(folder).get(tensor, INDEX))
     return next((folder / name for name in (WEIGHTS, PICKLED, PICKLED_INDEX) if (folder / name).is_file()), folder)
@@ -54,14 +54,14 @@ def read_object(file: Path) -> dict[str, Any]:
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise ValueError(f"{file} is damaged: it is no JSON ({error}).") from error
+        raise ValueError(f"{file} is damaged: it is not JSON ({error}).") from error
     if not isinstance(found, dict):
         raise ValueError(f"{file} is damaged: it holds a {type(found).__name__} where an object is expected.")
     return found
 
 
 def _safetensors(folder: Path) -> list[Path]:
-    """What the weights are read from; nothing where they are pickled."""
+    """The safetensors files of its weights; empty if they are pickled."""
     if not any((folder / name).is_file() for name in (WEIGHTS, INDEX, PICKLED, PICKLED_INDEX)):
         raise ValueError(f"{folder} holds no weights: there is no {WEIGHTS}, {INDEX} or {PICKLED} in it.")
     if (folder / WEIGHTS).is_file():
@@ -95,5 +95,5 @@ def _check_header(file: Path) -> None:
     except SafetensorError as error:
         with file.open("rb") as opened:
             if opened.read(len(GIT_LFS)) == GIT_LFS:
-                raise ValueError(f"{file} is a pointer of Git LFS and no weights: git lfs pull gets them.") from error
+                raise ValueError(f"{file} is a Git LFS pointer, not weights: git lfs pull gets them.") from error
         raise ValueError(f"{file} is damaged or cut short ({error}): copy or download it again.") from error

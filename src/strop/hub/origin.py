@@ -1,4 +1,4 @@
-"""Where a model comes from: what a published card may say of its base and its licence, and no more than is known."""
+"""Where a model comes from: its base and licence, as far as they are known, for a published card."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from strop.hub.models import MANIFEST, SOURCES, Source, resolve
 
 CARD = "README.md"
 TAG = "strop"
-"""Stands among the tags of every card that strop writes."""
+"""A tag of every card that strop writes."""
 LICENCE_FIELDS = ("license", "license_name", "license_link")
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """`words` go on after "trained from". `hub_id` is empty where no published model is known to be the base, and
-    `licence`, the fields of a card, where none is known."""
+    """The base of a model: `words` follow "Trained from", `hub_id` is its published model and `licence` the licence
+    fields of its card; both are empty if unknown."""
 
     words: str
     hub_id: str = ""
@@ -30,7 +30,7 @@ FROM_SCRATCH = Origin("random weights")
 
 
 def origin_of(model: str) -> Origin:
-    """Of what a config names: a model's name, a folder or a Hub id."""
+    """The origin of a model's name, folder or Hub id."""
     if model in SOURCES:
         return _packaged(SOURCES[model])
     place = resolve(model)
@@ -50,8 +50,8 @@ def _packaged(source: Source) -> Origin:
 
 
 def _of_folder(folder: Path) -> Origin:
-    """A folder that strop wrote names its base. The card of another folder may name a base too, but that is the base
-    of what it holds and not what it holds."""
+    """A folder that strop wrote names its base. The base in another folder's card is not used: that model was trained
+    from it, and is another one."""
     found = _metadata(folder / CARD)
     licence = {name: found[name] for name in LICENCE_FIELDS if isinstance(found.get(name), str)}
     if TAG not in (found.get("tags") or ()):
@@ -62,7 +62,7 @@ def _of_folder(folder: Path) -> Origin:
 
 
 def _metadata(card: Path) -> dict[str, Any]:
-    """The fields above a model card; none where there is no card."""
+    """The metadata of a model card; empty if there is no card."""
     from huggingface_hub.repocard import metadata_load
 
     try:

@@ -51,7 +51,7 @@ def load(name: str) -> tuple[Any, HFCodec]:
 def _on_the_hub(name: str, hub_id: str) -> Path | str:
     """The id, if the Hub has this model; if it cannot be asked, the folder of an earlier download; else an error.
 
-    It is asked once, because the retries of a download take a minute before they say that there is no network.
+    The Hub is asked once: the retries of a download take a minute to find out that there is no network.
     """
     from huggingface_hub import HfApi, snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
@@ -68,7 +68,7 @@ def _on_the_hub(name: str, hub_id: str) -> Path | str:
 
 @contextmanager
 def _explained(place: str | Path, part: Literal["config.json", "tokenizer", "weights"]) -> Iterator[None]:
-    """What transformers raises about a file that it cannot use is of every type there is."""
+    """Whatever transformers raises about a file becomes a ValueError that names it: its errors are of many types."""
     try:
         yield
     except MemoryError:

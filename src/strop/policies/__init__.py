@@ -1,6 +1,6 @@
-"""Models that act and learn, one file a policy: each owns its parameters and obeys `strop.types.Policy`.
+"""Policies, one file each: a policy owns its parameters and implements `strop.types.Policy`.
 
-`Perplexity` and `Sentence` stand here for rewards: frozen models that score texts, and never act.
+`Perplexity` and `Sentence` are no policies: they are frozen models with which rewards score texts.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the `heads` of every policy share."""
+"""What the `heads` methods of all policies share."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from torch import Tensor
 from strop.types import Want
 
 LOGITS: frozenset[Want] = frozenset({"logits"})
-"""What is wanted where nothing else is said."""
+"""The default of `want`."""
 
 
 def scatter(value_N: Tensor, decision_BT: Tensor) -> Tensor:
-    """Numbers of each decision in their slots [B, T], 0 elsewhere; differentiable."""
+    """The values of decisions in their slots [B, T], 0 elsewhere; differentiable."""
     empty_BT = torch.zeros(decision_BT.shape, dtype=value_N.dtype, device=value_N.device)
     return empty_BT.masked_scatter(decision_BT, value_N)

@@ -1,4 +1,4 @@
-"""The base model behind an adapter, as a policy that only reads: the reference of a run that trains the adapter."""
+"""The base model under an adapter, as a frozen policy: the reference of a run that trains the adapter."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class AdapterOff:
-    """A transformer whose adapter is off for as long as it reads. There is nothing to train and nothing to save."""
+    """A transformer policy with its adapter switched off during each call. It has no parameters and no state."""
 
     layout: Literal["joined", "per_turn"] = "joined"
     has_values = False

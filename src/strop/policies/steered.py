@@ -1,9 +1,9 @@
-"""A policy that is steered by action values: the base's distribution times exp(strength * Q), as ILQL decodes.
+"""A policy steered by action values: the base's distribution times exp(strength * Q), as in ILQL.
 
-Snell et al. 2022 (2206.11871), sec. 4: logits = log pi_beta + strength * (Q - V). V is one number for all actions of a
-state, so the softmax takes it out again, and it is never read for acting.
+Snell et al. 2022 (2206.11871), sec. 4: logits = log pi_beta + strength * (Q - V). V is the same for all actions of a
+state, so it cancels in the softmax and is not computed for sampling.
 
-Differs from the paper: `strength` is 1 by default (its Wordle: 32), and what suits depends on the scale of the rewards.
+Differs from the paper: `strength` is 1 by default (its Wordle: 32); the best value depends on the scale of the rewards.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Buildable(Protocol):
 
 
 class Steered:
-    """`base` never changes; `critic` holds Q (its logits) and V, and is all that trains.
+    """`base` is frozen; `critic` is trained and gives Q (its logits) and V.
 
     Heads: `logits` are the steered ones, `q` and `value` the critic's.
     """
@@ -39,8 +39,8 @@ class Steered:
     class Config:
         """Its fields.
 
-        base      the Config of the policy whose data is learnt from, with value_head=True
-        strength  how hard Q pulls (beta); 0 is the base
+        base      the Config of the policy to steer, with value_head=True
+        strength  weight of Q (beta); 0 is the base alone
         """
 
         base: Buildable
@@ -51,7 +51,7 @@ class Steered:
             check_not_negative("policy.strength", self.strength, hint="0 is the base alone")
 
         def build(self, seed: int, dtype: str) -> tuple[Steered, Codec]:
-            """The base as it stands, and a critic that begins as a copy of it: its first Q are the base's logits."""
+            """The frozen base, and a critic that starts as a copy of it: its first Q are the base's logits."""
             critic, codec = self.base.build(seed, dtype)
             return Steered(critic.reference(), critic, self.strength), codec
 
@@ -76,7 +76,7 @@ class Steered:
         return self.base.keep(state[0], rows), self.critic.keep(state[1], rows)
 
     def heads(self, batch: Batch, reduce: Reduce, want: frozenset[Want] = LOGITS) -> dict[str, Tensor]:
-        """The critic's chunks. Where logits are wanted, the base's [N, V] of the whole batch stand beside them."""
+        """The critic's chunks. If logits are wanted, the base's logits [N, V] of the whole batch are held as well."""
         if "logits" not in want:
             return self.critic.heads(batch, reduce, want)
         base_NV = _logits(self.base, batch)
@@ -90,7 +90,7 @@ class Steered:
         return self.critic.heads(batch, steer, inner)
 
     def reference(self) -> Steered:
-        """The same base, and the critic as it stands, frozen."""
+        """The same base, and a frozen copy of the critic."""
         return Steered(self.base, self.critic.reference(), self.strength)
 
     def twin(self) -> Steered:

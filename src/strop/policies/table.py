@@ -1,4 +1,4 @@
-"""A table with one row of numbers for every token prefix: the smallest language model, and the oracle of the others."""
+"""A table with a row of logits or action values for every token prefix: the smallest language model."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from strop.types import Batch, Heads, Reduce, State, Tokens, Want, check_fields
 
 
 class Table:
-    """Numbers [rows, V] in float64, keyed by the tokens so far; read as logits or as action values.
+    """A table [rows, V] in float64, keyed by the tokens so far; its entries are read as logits or as action values.
 
-    With `value_head` a row has one more number, the value of its prefix, which starts at 0.
+    With `value_head` each row also has the value of its prefix, which starts at 0.
     `order` limits the key to the last tokens of the prefix (an n-gram context); None keeps the whole prefix. A prefix
     gets its row when it is first seen; more than `capacity` of them is an error.
     """
@@ -33,9 +33,9 @@ class Table:
 
         words       the vocabulary
         has_end     adds the token that ends a completion
-        order       the last so many tokens are a context; none takes all of them
-        capacity    the most contexts that it can hold
-        initial     fills the table
+        order       the context is so many last tokens; none takes the whole prefix
+        capacity    the most contexts that the table can hold
+        initial     initial value of every entry
         value_head  adds the value that actor-critic algorithms and reward models read
         """
 
@@ -50,7 +50,7 @@ class Table:
             check_fields(self)
 
         def build(self, seed: int, dtype: str = "float64") -> tuple[Table, WordCodec]:
-            """The table and its codec. A table is float64 whatever `dtype` says, and needs no seed."""
+            """The table and its codec. A table is always float64, and needs no seed."""
             codec = WordCodec(self.words, self.has_end)
             return Table(codec.size, self.order, self.capacity, self.initial, self.value_head), codec
 
@@ -70,7 +70,7 @@ class Table:
         self._row: dict[Tokens, int] = {}
 
     def row(self, prefix: Tokens) -> int:
-        """The row of a prefix, made when it is first asked for."""
+        """The row of a prefix; a new one is added if it has none."""
         key = self._context(prefix)
         if key not in self._row:
             if len(self._row) == self.weight.shape[0]:
@@ -125,14 +125,14 @@ class Table:
         return copy
 
     def twin(self) -> Table:
-        """A copy with numbers of its own; the rows are shared, so that row k is the same context in both."""
+        """A copy with parameters of its own; the index of rows is shared, so that row k is the same context in both."""
         copy = Table(self.vocabulary, self.order, self.weight.shape[0], value_head=self.value is not None)
         copy.load_state_dict(self.state_dict())
         copy._row = self._row
         return copy
 
     def parameters(self) -> list[Parameter]:
-        """The table, and its values."""
+        """The table, and the values if there are any."""
         return [self.weight] if self.value is None else [self.weight, self.value]
 
     def state_dict(self) -> State:
@@ -151,9 +151,9 @@ class Table:
         return prefix if self.order is None else prefix[-self.order :]
 
     def _read(self, prefixes: Sequence[Tokens]) -> Tensor:
-        """To act makes no rows: a judgement, which a run that goes on does not repeat, leaves no trace.
+        """Sampling adds no rows: a judgement, which a resumed run does not repeat, must leave no trace.
 
-        A context without a row reads the next free one, since all of these are alike.
+        A context without a row reads the next free one, since all free rows are equal.
         """
         free = len(self._row)
         if free == self.weight.shape[0]:

@@ -36,9 +36,9 @@ VALUE_HEAD = "value_head"
 
 
 class Transformer:
-    """A causal LM whose dropout is off and whose logits are read in chunks, only where a decision is.
+    """A causal LM without dropout, whose logits are computed in chunks and only for decisions.
 
-    With `has_adapter` only adapter tensors train, are saved, and are switched off for the reference. `dtype` is the
+    With `has_adapter` only the adapter is trained and saved; the reference is the base without it. `dtype` is the
     computing type: float32, or bfloat16 by autocast over float32 weights.
     """
 
@@ -49,7 +49,7 @@ class Transformer:
         """Its fields.
 
         model       "smollm2", a folder, or a Hub id
-        lora        what trains beside the fixed weights; none trains all weights
+        lora        the adapter that is trained; none trains all weights
         value_head  adds the value that actor-critic algorithms and reward models read
         """
 
@@ -61,7 +61,7 @@ class Transformer:
             check_fields(self)
 
         def build(self, seed: int, dtype: str) -> tuple[Transformer, HFCodec]:
-            """Load it and put the adapter in; the seed draws the adapter's start."""
+            """Load the model and add the adapter, which is initialised from the seed."""
             model, codec = load(self.model)
             if self.lora is None:
                 move_off_file(model)
@@ -70,7 +70,7 @@ class Transformer:
     def __init__(self, model: Any, has_adapter: bool = False, dtype: str = "float32", value_head: bool = False) -> None:
         if dtype not in ("float32", "bfloat16"):
             raise ValueError(f"dtype={dtype!r}: a transformer computes in float32 or bfloat16.")
-        self.model = model.eval()  # dropout would make the scored distribution differ from the sampled one
+        self.model = model.eval()  # with dropout, log-probs in training would differ from those in sampling
         self.has_adapter = has_adapter
         self.dtype = dtype
         self.torch_dtype: torch.dtype = getattr(torch, dtype)
@@ -84,12 +84,12 @@ class Transformer:
         self._training: FusedModel | None = None
         self._check_head()
 
-    # ------------------------------------------------------------ acting
+    # ------------------------------------------------------------ sampling
 
     def prefill(self, prompts: Sequence[Tokens]) -> tuple[Tensor, DecodingState]:
         """Read left-padded prompts; only the last position's logits are computed.
 
-        Frees what a training pass holds of weights that train: what `heads` gave is back-propagated before.
+        Frees the training pass's copies of trainable weights, so call backward() on results of `heads` before.
         """
         if self._training is not None:
             self._training.release()
@@ -98,15 +98,15 @@ class Transformer:
         return logits_BV, decoding_state(state, model)
 
     def decode(self, state: DecodingState, tokens_B: Tensor) -> tuple[Tensor, DecodingState]:
-        """One more token a row."""
+        """Logits after one more token for each row."""
         return state.step(tokens_B), state
 
     def keep(self, state: DecodingState, rows: Sequence[int]) -> DecodingState:
-        """Rows leave, or a group's rows share one prefill. The state that it was made of is used up."""
+        """Select rows: finished ones leave, or a group's rows share one prefill. The old state becomes invalid."""
         return state.keep(rows)
 
     def decoding_model(self) -> Any:
-        """The model that decodes: it shares the tensors of `model`, and multiplies by copies made for few rows."""
+        """The model for decoding: it shares `model`'s tensors, and multiplies by copies that are fast for few rows."""
         if self._decoding is None:
             fuse = partial(fuse_in_bfloat16, head=self._head) if self.dtype == "bfloat16" else fuse_exactly
             lora = partial(fuse_lora, dtype=self.torch_dtype, head=self._head) if self.has_adapter else None
@@ -114,17 +114,17 @@ class Transformer:
         self._decoding.refresh()
         return self._decoding.model
 
-    # ------------------------------------------------------------ learning
+    # ------------------------------------------------------------ training
 
     def heads(self, batch: Batch, reduce: Reduce, want: frozenset[Want] = LOGITS) -> dict[str, Tensor]:
-        """Read every decision slot: the hidden state before it, chunk by chunk through the output head.
+        """The hidden state before every decision, chunk by chunk through the output head.
 
         A chunk's logits are recomputed in the backward pass, so the largest tensor is one chunk's [N, V].
         """
         if "value" in want:
             require_values(self)
         if torch.is_grad_enabled() and self._decoding is not None:
-            self._decoding.release()  # a step follows that changes the weights, and it needs the memory first
+            self._decoding.release()  # the weights are about to change, and training needs the memory
         decision_BT = batch.decision_BT
         model = self.training_model()
         with autocast(self.dtype):
@@ -134,7 +134,7 @@ class Transformer:
         return {name: scatter(found_N, decision_BT) for name, found_N in found.items()}
 
     def training_model(self) -> Any:
-        """The model of a training pass: it shares the tensors of `model`, and multiplies in ways of its own."""
+        """The model for training: it shares `model`'s tensors, and multiplies with `compute/training_linear.py`."""
         if self._training is None:
             fuse = partial(fuse_for_training, dtype=self.torch_dtype, head=self._head)
             self._training = FusedModel(self.model, fuse)
@@ -143,12 +143,12 @@ class Transformer:
 
     @contextmanager
     def without_adapter(self) -> Iterator[None]:
-        """The base alone, for whoever reads `training_model()` in the block."""
+        """Switch the adapter of `training_model()` off within this context."""
         with adapters_off(self.training_model()):
             yield
 
     def reference(self) -> Transformer | AdapterOff:
-        """The start of the run, to read log-probs from: the base with the adapter off, or a frozen copy."""
+        """The reference policy: the base with the adapter off, or a frozen copy."""
         if self.has_adapter:
             return AdapterOff(self)
         frozen = Transformer(copy.deepcopy(self.model), dtype=self.dtype)
@@ -156,17 +156,17 @@ class Transformer:
         return frozen
 
     def export(self, codec: Codec, folder: Path, card: Card) -> float:
-        """Write a Hugging Face folder with the adapter merged in; how far its logits lie from these, read back."""
+        """Write a Hugging Face folder with the adapter merged; returns the largest difference of its logits."""
         return export(self.model, merged_state_dict(self.model), codec, folder, card)
 
     def twin(self) -> Transformer:
-        """A copy with trainable tensors of its own; those that never train (the base under an adapter) are shared."""
+        """A copy with trainable tensors of its own; frozen ones (the base under an adapter) are shared."""
         trains = {id(parameter) for parameter in self.parameters()}
         shared: dict[int, Any] = {id(p): p for p in self.model.parameters() if id(p) not in trains}
         return copy.deepcopy(self, shared | {id(self._decoding): None, id(self._training): None})
 
     def parameters(self) -> list[Parameter]:
-        """The tensors that train, in the model's own order; the value head comes last."""
+        """The trainable tensors in the model's order; the value head comes last."""
         return list(self._trainable().values())
 
     def _trainable(self) -> dict[str, Parameter]:
@@ -175,10 +175,10 @@ class Transformer:
             named |= {f"{VALUE_HEAD}.{name}": p for name, p in self.value_head.named_parameters()}
         return named
 
-    # ------------------------------------------------------------ keeping
+    # ------------------------------------------------------------ saving
 
     def state_dict(self) -> State:
-        """Trainable tensors by name, and for an adapter the hash of the base that it belongs to."""
+        """The trainable tensors by name, and for an adapter the hash of its base."""
         trainable = {name: p.detach() for name, p in self._trainable().items()}
         return {"trainable": trainable, "base": self.base_hash() if self.has_adapter else ""}
 
@@ -206,7 +206,7 @@ class Transformer:
 
     @torch.no_grad()
     def _check_head(self) -> None:
-        """Refuse a model whose logits are more than its output head: they would be scored wrongly."""
+        """Refuse a model that changes its logits after the output head: its log-probs would be wrong."""
         tokens_1T = torch.tensor([[1 % self.vocabulary, 2 % self.vocabulary]])
         direct = self._head(self.model.base_model(input_ids=tokens_1T, use_cache=False).last_hidden_state)
         gap = (direct - self.model(input_ids=tokens_1T, use_cache=False).logits).abs().max().item()
@@ -218,7 +218,7 @@ class Transformer:
 
 
 def _zero_head(like: Tensor) -> torch.nn.Linear:
-    """From a hidden state to one number, which is 0 until it learns; of the model's own type, in at least float32."""
+    """A linear value head that starts at 0, in the model's type but at least float32."""
     head = torch.nn.Linear(like.shape[1], 1, dtype=torch.promote_types(like.dtype, torch.float32))
     with torch.no_grad():
         head.weight.zero_()
@@ -236,14 +236,14 @@ def adapt(model: Any, lora: LoRA | None, seed: int, dtype: str, value_head: bool
 
 @torch.no_grad()
 def move_off_file(model: Any) -> None:
-    """Give weights that train memory of their own. Changed where they are, in the mapped file, they would be copied
-    page by page in the first step, into small pages that stay."""
+    """Copy trainable weights out of the mapped file. Changed in place they would be copied page by page in the first
+    step, into small pages that stay."""
     for parameter in model.parameters():
         parameter.data = parameter.data.clone()
 
 
 def require_transformer(policy: Policy, sampler: str) -> Transformer:
-    """Refuse another kind of policy, on behalf of a sampler that runs language models only."""
+    """The policy as a Transformer; any other is refused, for samplers that only run language models."""
     if not isinstance(policy, Transformer):
         raise ValueError(
             f"sampler={sampler} runs language models of strop.policies.Transformer, and this policy is a "

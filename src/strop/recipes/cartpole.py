@@ -1,4 +1,4 @@
-"""Balance a pole on a cart: a small network learns from vectors, by the policy gradient itself (REINFORCE)."""
+"""Balance a pole on a cart: a small network learns from vectors, by REINFORCE."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Balance a pole on a cart by A2C, which looks a few turns ahead and takes one step a batch."""
+"""Balance a pole on a cart by A2C, with one optimiser step for each batch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Balance a pole on a cart by DQN: double targets, prioritised replay, and a randomness that fades."""
+"""Balance a pole on a cart by DQN: double targets, prioritised replay, and decaying epsilon."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Balance a pole on a cart by PPO, with a critic of its own network."""
+"""Balance a pole on a cart by PPO, with a separate network as the critic."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Learn to guess well from logs of bad guessing alone: ILQL on episodes that a random player left behind.
+"""Learn to guess well from logs of bad guessing alone: ILQL on the episodes of a random player.
 
 Five words in order, three guesses, and "before" or "after" between them. The logged player guesses at random and
-finds the word in 1 - (4/5)^3 = 49 % of its games; halving finds it always. No logged game has to be a good one: the
-values join the good guesses of many. Replace `logged_games` by `data="file.jsonl"` or `data="runs/mine"` for logs of
+finds the word in 1 - (4/5)^3 = 49 % of its games; halving finds it always. No logged game has to be good: the values
+combine the good guesses of many games. Replace `logged_games` by `data="file.jsonl"` or `data="runs/mine"` for logs of
 your own (`strop.data.played`).
 """
 
@@ -21,12 +21,12 @@ GUESSES = 3
 
 
 def game(id: str, answer: str) -> Task:
-    """A game that waits to be played."""
+    """A game to be played."""
     return Task(id, "guess", answer, {"words": list(WORDS), "turns": GUESSES})
 
 
 def logged_games(num: int, seed: int = 0) -> list[Task]:
-    """Games that a player with uniform dice has played; each holds its transcript."""
+    """Games of a uniformly random player; each task holds the transcript."""
     rng = stream(seed, "logged games")
     return [_played(game(f"game-{i}", WORDS[int(rng.integers(len(WORDS)))]), rng) for i in range(num)]
 

@@ -1,7 +1,7 @@
 """Very short stories with three given words that end well: the main job, on SmolLM2-135M-Instruct.
 
-The reward is made of four things that are wanted and three that are not. Each can be cheated alone (see its own
-page); together they make an honest story the best answer. Two gold scores that training never sees watch over it.
+The reward adds four things that are wanted and subtracts three that are not. Each alone can be cheated (see its own
+page); together they make an honest story the best answer. Training never sees the two gold scores, which check it.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def story_tasks(split: Literal["train", "held_out"], n: int) -> list[Task]:
     """n tasks of three words each. The held-out ones share no word with those that are trained on."""
     train, held_out = split_words(nouns(), num_held_out=72)
     sets = draw_sets(train if split == "train" else held_out, size=3)
-    return [_task(words) for words in islice(_different(sets), n)]
+    return [_task(words) for words in islice(_distinct(sets), n)]
 
 
 def rewards() -> dict[str, tuple[RewardFn, float]]:
@@ -92,8 +92,8 @@ def _task(words: tuple[str, ...]) -> Task:
     return Task(id="-".join(sorted(words)), prompt=prompt, data={"words": list(words)})
 
 
-def _different(sets: Iterable[tuple[str, ...]]) -> Iterator[tuple[str, ...]]:
-    """Each set once, whatever the order of its words."""
+def _distinct(sets: Iterable[tuple[str, ...]]) -> Iterator[tuple[str, ...]]:
+    """Each set of words once, in any order of its words."""
     seen: set[frozenset[str]] = set()
     for words in sets:
         if frozenset(words) not in seen:

@@ -1,11 +1,10 @@
-"""Please a learnt judge: RLOO whose only reward is the score of the run `taste_judge`, watched by what people think.
+"""RLOO on the score of a reward model, the run `taste_judge`; gold is what people really think.
 
     strop train taste_judge --run runs/taste_judge
     strop train taste --run runs/taste
 
-The judge's score has no scale; what counts is the gold score on prompts that no stage has seen, which training never
-reads. A gold score that falls while the reward rises says that the judge is being cheated: fewer steps, more KL, or
-more pairs.
+The judge's score has no scale; what counts is the gold score on held-out prompts, which training never reads. If gold
+falls while the reward rises, the judge is being cheated: take fewer steps, more KL, or more pairs.
 """
 
 from __future__ import annotations

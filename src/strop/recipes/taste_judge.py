@@ -1,10 +1,10 @@
-"""A judge of answers, learnt from preferences: the first of two stages, before `taste`.
+"""A reward model, trained on preferences: the first of two stages, before `taste`.
 
     strop train taste_judge --run runs/taste_judge
     strop train taste --run runs/taste
 
 People (here: a rule that neither stage may read) like an answer of two words that names food, and not the same food
-twice. They are shown two answers at a time and name the better one. A small transformer with a value head learns a
+twice. They compare two answers and choose the better one. A small transformer with a value head learns a
 score that agrees with them.
 """
 

@@ -36,7 +36,7 @@ class SmallTalk:
         return Step(reply, PAY.get(text, 0.0), End.TRUNCATED if self.turns == 0 else None)
 
     def close(self) -> None:
-        """Nothing is held."""
+        """There is nothing to close."""
 
 
 def recipe() -> strop.TrainConfig:

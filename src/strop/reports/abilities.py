@@ -1,4 +1,4 @@
-"""What a run's policy can be asked to do, from its config.json alone: nobody is told to do what does not work."""
+"""What a run's policy can do, from its config.json alone, so that only commands that work are suggested."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from collections.abc import Mapping
 from typing import Any
 
 SCORERS = ("strop.algorithms.RewardModel.Config", "strop.algorithms.ProcessRewardModel.Config")
-"""Algorithms that teach a policy to score texts, not to write them."""
+"""Algorithms that train a policy to score texts, not to write them."""
 
 
 def is_scorer(config: Mapping[str, Any]) -> bool:
-    """Whether it is a reward model."""
+    """Whether the run trains a reward model."""
     return _class(config["algorithm"]) in SCORERS
 
 
-def why_mute(config: Mapping[str, Any], name: str) -> str:
-    """Why nobody can talk to this run; empty where one can."""
+def why_not_chat(config: Mapping[str, Any], name: str) -> str:
+    """Why this run cannot chat; empty if it can."""
     policy = config["policy"]
     while isinstance(policy, Mapping) and "base" in policy:
         policy = policy["base"]

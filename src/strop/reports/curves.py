@@ -27,9 +27,9 @@ LONGEST_LABEL = 48
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """One quantity: a metric of training steps and one of judgements, empty where there is none.
+    """One quantity: its metric in training steps and its metric in judgements; empty where there is none.
 
-    `offline` panels are of runs whose training earns no reward.
+    `offline` panels show only runs without training rewards.
     """
 
     title: str
@@ -37,8 +37,8 @@ class Panel:
     held_out: str = ""
     offline: bool = False
 
-    def of(self, line: Line) -> bool:
-        """Whether a line stands in it."""
+    def shows(self, line: Line) -> bool:
+        """Whether the panel has something of this line."""
         has_it = self.training in line.series or self.held_out in line.series
         return has_it and not (self.offline and "reward/mean" in line.series)
 
@@ -76,25 +76,25 @@ def draw(runs: Sequence[RunDirectory], file: Path) -> Path:
 def picture(runs: Sequence[RunDirectory]) -> Figure:
     """The figure that `draw` writes."""
     drawn = lines(runs, METRICS)
-    panels = [panel for panel in PANELS if any(panel.of(line) for line in drawn)]
+    panels = [panel for panel in PANELS if any(panel.shows(line) for line in drawn)]
     if not panels:
         raise ValueError("there is nothing to draw yet: no step of these runs is finished.")
     figure, axes = _laid_out(panels, _legend(drawn))
     figure.suptitle(_title(runs, drawn), fontsize=12)
-    if REWARD in axes and GOLD in axes and _on_one_scale(drawn):
+    if REWARD in axes and GOLD in axes and _are_shares(drawn):
         axes[GOLD].sharey(axes[REWARD])
-    reach = max(1, *(line.last for line in drawn))
+    last_step = max(1, *(line.last for line in drawn))
     for panel, axis in axes.items():
-        _draw_panel(axis, panel, drawn, reach)
+        _draw_panel(axis, panel, drawn, last_step)
     return figure
 
 
 def _laid_out(panels: Sequence[Panel], legend: Sequence[Line2D | Patch]) -> tuple[Figure, dict[Panel, Axes]]:
-    """A figure that has room for everything: the legend stands below all panels."""
+    """The figure and its axes, sized for the panels and the legend below them."""
     columns = min(len(panels), COLUMNS)
     rows, width = -(-len(panels) // columns), max(6.0, 4.2 * columns)
-    a_label = 0.5 + 0.07 * max(len(str(one.get_label())) for one in legend)
-    per_row = max(1, int(width / a_label))
+    label_width = 0.5 + 0.07 * max(len(str(one.get_label())) for one in legend)
+    per_row = max(1, int(width / label_width))
     figure = Figure(figsize=(width, 3.0 * rows + 0.5 + 0.2 * -(-len(legend) // per_row)), layout="constrained")
     grid = figure.subplots(rows, columns, squeeze=False).flatten()
     for axis in grid[len(panels) :]:
@@ -103,39 +103,41 @@ def _laid_out(panels: Sequence[Panel], legend: Sequence[Line2D | Patch]) -> tupl
     return figure, dict(zip(panels, grid, strict=False))
 
 
-def _draw_panel(axis: Axes, panel: Panel, drawn: Sequence[Line], reach: int) -> None:
+def _draw_panel(axis: Axes, panel: Panel, drawn: Sequence[Line], last_step: int) -> None:
     for number, line in enumerate(drawn):
         color = _color(number, drawn)
-        aside = reach * min(0.01, 0.06 / len(drawn)) * (number - (len(drawn) - 1) / 2)  # error bars beside each other
-        for size, series in [(1.0, line.series), *((0.5, one) for one in line.alone)] if panel.of(line) else []:
+        offset = (
+            last_step * min(0.01, 0.06 / len(drawn)) * (number - (len(drawn) - 1) / 2)
+        )  # error bars beside each other
+        for size, series in [(1.0, line.series), *((0.5, one) for one in line.tails)] if panel.shows(line) else []:
             if panel.training in series:
                 _draw_training(axis, series[panel.training], color, size)
             if panel.held_out in series:
-                _draw_judged(axis, series[panel.held_out], color, size, aside)
+                _draw_judged(axis, series[panel.held_out], color, size, offset)
     axis.set_title(panel.title, fontsize=10)
     axis.set_xlabel("steps done", fontsize=9)
     axis.tick_params(labelsize=8)
-    axis.set_xlim(-0.05 * reach, 1.05 * reach)
+    axis.set_xlim(-0.05 * last_step, 1.05 * last_step)
     axis.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
     axis.grid(alpha=0.25)
     axis.spines[["top", "right"]].set_visible(False)
 
 
 def _draw_training(axis: Axes, series: Series, color: Any, size: float) -> None:
-    """A line, and the band of the seeds; a point that has no neighbour is a dot, as a line would not show it."""
+    """A line, and the band of the seeds; an isolated point is a dot, since a line would not show it."""
     steps, values, low, high = _columns(series)
     axis.plot(steps, values, color=color, alpha=0.75, linewidth=1.4 * size)
-    axis.plot(steps, _lonely(values), ".", color=color, alpha=0.75)
+    axis.plot(steps, _isolated(values), ".", color=color, alpha=0.75)
     if not all(map(math.isnan, low)):
         axis.fill_between(steps, low, high, color=color, alpha=0.2, linewidth=0)
 
 
-def _draw_judged(axis: Axes, series: Series, color: Any, size: float, aside: float) -> None:
+def _draw_judged(axis: Axes, series: Series, color: Any, size: float, offset: float) -> None:
     """Dots with their intervals, joined by a thin line."""
     steps, values, low, high = _columns(series)
     bars = np.maximum(0.0, [np.subtract(values, low), np.subtract(high, values)])  # an end may be rounded past its mean
     axis.errorbar(
-        [step + aside for step in steps], values, bars, fmt="o-", color=color,
+        [step + offset for step in steps], values, bars, fmt="o-", color=color,
         markersize=5 * size, linewidth=size, elinewidth=1, capsize=2,
     )  # fmt: skip
 
@@ -145,8 +147,8 @@ def _columns(series: Series) -> tuple[list[int], list[float], list[float], list[
     return list(series), [one.value for one in points], [one.low for one in points], [one.high for one in points]
 
 
-def _lonely(values: Sequence[float]) -> list[float]:
-    """The values whose neighbours are missing, NaN for all others."""
+def _isolated(values: Sequence[float]) -> list[float]:
+    """The values whose neighbours are NaN; all others become NaN."""
     around = [math.nan, *values, math.nan]
     return [
         value if math.isnan(before) and math.isnan(after) else math.nan
@@ -154,8 +156,8 @@ def _lonely(values: Sequence[float]) -> list[float]:
     ]
 
 
-def _on_one_scale(drawn: Sequence[Line]) -> bool:
-    """Whether rewards and gold are shares: then a small change of one is seen to be small beside the other's."""
+def _are_shares(drawn: Sequence[Line]) -> bool:
+    """Whether all rewards and gold scores lie in [0, 1], so that one axis scale makes their changes comparable."""
     scores = [
         point.value
         for line in drawn
@@ -170,12 +172,12 @@ def _legend(drawn: Sequence[Line]) -> list[Line2D | Patch]:
     names = [Patch(color=_color(number, drawn), label=_shortened(line.label)) for number, line in enumerate(drawn)]
     marks: list[Line2D | Patch] = [Line2D([], [], color="grey", label="training")]
     if any(panel.held_out in line.series for panel in PANELS for line in drawn):
-        alone = any(line.num_seeds == 1 for line in drawn)
-        bars = " with 95 % intervals over prompts" if alone else ""
+        has_single = any(line.num_seeds == 1 for line in drawn)
+        bars = " with 95 % intervals over prompts" if has_single else ""
         marks.append(Line2D([], [], color="grey", marker="o", markersize=5, label=f"held out{bars}"))
     if any(line.num_seeds > 1 for line in drawn):
         marks.append(Patch(color="grey", alpha=0.3, label="seeds: their mean, from the lowest to the highest"))
-    if any(line.alone for line in drawn):
+    if any(line.tails for line in drawn):
         marks.append(Line2D([], [], color="grey", linewidth=0.7, label="a seed alone, where another has ended"))
     return [*(names if len(names) > 1 else []), *marks]
 

@@ -1,4 +1,4 @@
-"""Texts of episodes, short enough to be shown, and with nothing in them that moves a terminal's cursor."""
+"""Texts of episodes, shortened and without control characters, for the terminal."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ def shortened(text: str) -> str:
     return text if len(text) <= MOST_CHARS else f"{text[:MOST_CHARS]} ... ({len(text)} characters)"
 
 
-def asked(prompt: Prompt) -> str:
+def last_message(prompt: Prompt) -> str:
     """The last message of a prompt."""
     return shortened(prompt if isinstance(prompt, str) else prompt[-1]["content"] if prompt else "")
 
 
-def said(episode: Episode) -> str:
-    """What the policy wrote, its turns in one line if they are words."""
+def answer_of(episode: Episode) -> str:
+    """What the policy wrote; several short turns on one line."""
     texts = [turn.text for turn in episode.turns]
     short = len(texts) > 1 and all(len(text) < 24 and "\n" not in text for text in texts)
     return shortened((" · " if short else "\n").join(texts)) or "(nothing)"
 
 
 def is_cut(episode: Episode) -> bool:
-    """Whether its last text did not end by itself. Where an action is one token there is nothing to cut."""
+    """Whether its last text was cut at max_tokens. An action of one token is never cut."""
     last = episode.turns[-1].completion if episode.turns else None
     return last is not None and last.finish == "length" and len(last.tokens) > 1

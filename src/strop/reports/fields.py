@@ -1,4 +1,4 @@
-"""Every field of a config: its path as it is typed, its type, what it is, its default, and what it means."""
+"""Every field of a config: path, type, value, default and meaning."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _ROW = re.compile(r"(\w+(?:, \w+)*)(?:  +(\S.*))?")
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One field. `default` is empty where the value is it; `choices` may be typed in the place of a component."""
+    """One field. `default` is empty where it is the value; `choices` are the names that a component may have."""
 
     path: str
     type: str
@@ -31,17 +31,17 @@ class Field:
 
     @property
     def line(self) -> str:
-        """`steps=60` where that can be typed."""
+        """`steps=60`, or `policy: Table` where it cannot be typed."""
         return f"{self.path}{': ' if self.type in ('', IN_FILE) else '='}{self.value}"
 
 
 def fields_of(config: Any) -> list[Field]:
     """The fields of a config and of its components, in the order of their classes."""
-    return list(_walk(config, _made(type(config)), ""))
+    return list(_walk(config, _with_defaults(type(config)), ""))
 
 
 def meanings(kind: type) -> dict[str, str]:
-    """What a class says of its fields in the table of its docstring, after what those say whose fields it inherits."""
+    """The meaning of each field, from the tables in the docstrings of a class and its bases."""
     names = {f.name for f in dataclasses.fields(kind)}
     found: dict[str, str] = {}
     for one in reversed(kind.__mro__):
@@ -50,7 +50,7 @@ def meanings(kind: type) -> dict[str, str]:
 
 
 def _table(text: str, names: set[str]) -> dict[str, str]:
-    """Rows of `name  what it means`, further lines indented."""
+    """The rows `name  what it means` of a docstring; continuation lines are indented."""
     found: dict[str, str] = {}
     last: list[str] = []
     for line in inspect.cleandoc(text).split("\n"):
@@ -66,24 +66,24 @@ def _table(text: str, names: set[str]) -> dict[str, str]:
 
 
 def _walk(record: Any, defaults: Any, path: str) -> Iterator[Field]:
-    """The fields of a record; `defaults` is one of its class that nobody has changed, None where none can be made."""
-    told = meanings(type(record))
+    """The fields of a record; `defaults` is a record with default values, None if some fields have none."""
+    meaning = meanings(type(record))
     for f in dataclasses.fields(record):
-        value, usual = getattr(record, f.name), _usual(f, defaults)
+        value, default = getattr(record, f.name), _default_value(f, defaults)
         hint = hint_of(record, f.name, value)
         yield Field(
             path=f"{path}{f.name}",
             type=_type(f.name, hint, value),
             value=_shown(value),
-            default=_default(value, usual),
-            meaning=told.get(f.name, ""),
+            default=_shown_default(value, default),
+            meaning=meaning.get(f.name, ""),
             choices=_choices(f.name, hint),
         )
-        yield from _inside(f.name, value, usual, f"{path}{f.name}.")
+        yield from _inside(f.name, value, default, f"{path}{f.name}.")
 
 
-def _inside(name: str, value: Any, usual: Any, path: str) -> Iterator[Field]:
-    """The weights of rewards, and the fields of a component; a model's name stands for a transformer."""
+def _inside(name: str, value: Any, default: Any, path: str) -> Iterator[Field]:
+    """The weights of rewards, or the fields of a component; a model's name means a Transformer.Config."""
     if name == "policy" and isinstance(value, str):
         from strop.policies.transformer import Transformer
 
@@ -92,10 +92,10 @@ def _inside(name: str, value: Any, usual: Any, path: str) -> Iterator[Field]:
         for key, (reward, weight) in named_rewards(value, name).items():
             yield Field(f"{path}{key}", "a number", f"{weight:g}", "", f"weight of this reward: {_first_line(reward)}")
     elif dataclasses.is_dataclass(value) and not isinstance(value, type):
-        yield from _walk(value, usual if type(usual) is type(value) else _made(type(value)), path)
+        yield from _walk(value, default if type(default) is type(value) else _with_defaults(type(value)), path)
 
 
-def _usual(f: dataclasses.Field[Any], defaults: Any) -> Any:
+def _default_value(f: dataclasses.Field[Any], defaults: Any) -> Any:
     if defaults is not None:
         return getattr(defaults, f.name)
     if f.default_factory is not MISSING:
@@ -103,21 +103,25 @@ def _usual(f: dataclasses.Field[Any], defaults: Any) -> Any:
     return f.default
 
 
-def _default(value: Any, usual: Any) -> str:
-    """Where it says something: not of a list that has to be filled."""
-    if usual is MISSING or (isinstance(usual, Sequence | Mapping) and not usual) or _shown(usual) == _shown(value):
+def _shown_default(value: Any, default: Any) -> str:
+    """The default as text, where it differs from the value; empty for a list or mapping that has to be given."""
+    if (
+        default is MISSING
+        or (isinstance(default, Sequence | Mapping) and not default)
+        or _shown(default) == _shown(value)
+    ):
         return ""
-    return _shown(usual)
+    return _shown(default)
 
 
-def _made(kind: type) -> Any:
-    """One with nothing set; None where something has to be."""
+def _with_defaults(kind: type) -> Any:
+    """A record with default values; None if a field has no default."""
     needs = [f for f in dataclasses.fields(kind) if f.default is MISSING and f.default_factory is MISSING]
     return None if needs else kind()
 
 
 def _type(name: str, hint: Any, value: Any) -> str:
-    """What may be typed for it; nothing of a record whose fields are typed one by one."""
+    """What may be typed for it; empty for a record, whose fields are set one by one."""
     if room_of(name, hint):
         return "a name"
     if name == "policy" and not isinstance(value, str):
@@ -126,7 +130,7 @@ def _type(name: str, hint: Any, value: Any) -> str:
 
 
 def _choices(name: str, hint: Any) -> tuple[str, ...]:
-    """What may stand there: the names of a room, and of policies the classes that a recipe file can make."""
+    """The names of the components that the field takes; for a policy, the classes to use in a recipe file."""
     if name == "policy" and hint is not str:
         return tuple(f"strop.policies.{one}" for one in loader.configured("policies"))
     room = room_of(name, hint)
@@ -134,7 +138,7 @@ def _choices(name: str, hint: Any) -> tuple[str, ...]:
 
 
 def _shown(value: Any) -> str:
-    """A value as it is typed, or in short what only a recipe file can say."""
+    """A value as it is typed, or a summary of what only a recipe file can set."""
     if value is None:
         return "none"
     if isinstance(value, bool):

@@ -1,4 +1,4 @@
-"""What may be typed for a field: its type as Python has it, and in the words of a person."""
+"""What may be typed for a field: its type hint, and that hint in words."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from typing import Any
 from strop.types.fields import declaring
 
 ROOMS = {"algorithm": "algorithms", "sampler": "samplers", "memory": "memory"}
-"""Fields that hold one class of a room, and may be set by its name."""
+"""Fields that hold a component, which may be set by its name, and the package it comes from."""
 LISTS = (tuple, list, Sequence)
 
 
 def hint_of(record: Any, name: str, old: Any) -> Any:
-    """The type of one field; where its annotation uses what only type checkers import, the type of its value."""
+    """The type hint of a field; where it uses names that only type checkers import, the type of the value."""
     kind = type(record)
     annotation = next(f.type for f in dataclasses.fields(kind) if f.name == name)
     alone = type(kind.__name__, (), {"__annotations__": {name: annotation}})
@@ -29,7 +29,7 @@ def hint_of(record: Any, name: str, old: Any) -> Any:
 
 
 def words_for(hint: Any) -> str:
-    """What a person may type for this type."""
+    """What may be typed for this type, such as "a whole number"; empty if nothing can be."""
     if typing.get_origin(hint) in (typing.Union, types.UnionType):
         typed = [words_for(option) for option in typing.get_args(hint)]
         return " or ".join(word for word in dict.fromkeys(typed) if word)
@@ -46,12 +46,12 @@ def words_for(hint: Any) -> str:
 
 
 def room_of(name: str, hint: Any) -> str:
-    """The room whose classes a field holds; none where it is a plain text (Stable-Baselines3's algorithm)."""
+    """The package of a field's components; empty for a plain text (the algorithm's name in a ControlConfig)."""
     return ROOMS.get(name, "") if hint is not str else ""
 
 
 def is_component(hint: Any) -> bool:
-    """Whether it is a record that is made from nothing, such as AdamW: its name may be typed."""
+    """Whether it is a record whose fields all have defaults, such as AdamW: its name may be typed."""
     if not (isinstance(hint, type) and dataclasses.is_dataclass(hint)):
         return False
     return all(f.default is not f.default_factory for f in dataclasses.fields(hint))

@@ -1,4 +1,4 @@
-"""What strop holds, by room."""
+"""What strop offers: recipes, algorithms, environments, rewards, models and so on."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from strop import loader
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One thing that can be named: its public name, and of a model the folder."""
+    """One line of `strop list`. `place` is the public name, or the folder of a model."""
 
     name: str
     summary: str
@@ -19,7 +19,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class ModelEntry:
-    """One model. `path` is empty until it is fetched; `megabytes` is then what the download takes."""
+    """One model. Until it is fetched, `path` is empty and `megabytes` is the size of the download."""
 
     name: str
     path: str
@@ -29,7 +29,7 @@ class ModelEntry:
 
 
 def entries(room: str) -> list[Entry]:
-    """What a room holds, one line each."""
+    """The entries of one package, or the models."""
     if room == "models":
         return [Entry(model.name, model.origin, model.path) for model in models()]
     modules = loader.modules(room)
@@ -40,7 +40,7 @@ def entries(room: str) -> list[Entry]:
     if room == "rewards":
         return [Entry(name, one.summaries[name], f"strop.rewards.{name}") for one in modules for name in one.public]
     return [
-        Entry(name, _told(name, one.summary), f"strop.{room}.{name}")
+        Entry(name, _without_name(name, one.summary), f"strop.{room}.{name}")
         for one in modules
         for name in one.configured or one.classes
     ]
@@ -63,12 +63,12 @@ def models() -> list[ModelEntry]:
 
 
 def megabytes(folder: Path) -> int:
-    """What its files take."""
+    """The size of a folder's files."""
     return round(sum(file.stat().st_size for file in folder.iterdir() if file.is_file()) / 1e6)
 
 
-def _told(name: str, summary: str) -> str:
-    """The summary without the name, where it begins with it."""
+def _without_name(name: str, summary: str) -> str:
+    """The summary, without the name that it may begin with."""
     head, _, rest = summary.partition(": ")
     return rest if rest and _plain(head) == _plain(name) else summary
 

@@ -1,7 +1,4 @@
-"""Held-out judgements: one that is made on demand, and how far those that a run has may be off.
-
-Reading a run's own loads no torch.
-"""
+"""Held-out judgements: made on demand, and the intervals of those that a run has stored. Reading loads no torch."""
 
 from __future__ import annotations
 
@@ -24,13 +21,12 @@ if TYPE_CHECKING:
     from strop.config import TrainConfig
 
 REWARD = "held_out/reward"
-"""Measured where something gives the answers a score."""
+"""Measured where there are rewards."""
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What was judged, its scores, and how they differ from the start where that was judged too. `means` are of what
-    has no interval."""
+    """The scores of a policy, and how they differ from the start if that was judged too. `means` have no interval."""
 
     who: str
     step: int | None
@@ -42,7 +38,7 @@ class Judgement:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A judgement, and the episodes that were judged: the start's (none where there are none) and the new ones."""
+    """A judgement, and the episodes that were judged: those of the start, if there are any, and the new ones."""
 
     judgement: Judgement
     before: list[Episode]
@@ -52,7 +48,7 @@ class Judged:
 def judge(who: str, step: int | None, config: TrainConfig, parts: Parts, start: Sequence[Episode] = ()) -> Judged:
     """Judge the policy of `parts` on the held-out tasks of `config`, and compare it with the episodes of a start.
 
-    `who` and `step` name it: None is a model, which has no steps.
+    `who` and `step` name it; the step of a model is None.
     """
     if not config.held_out:
         raise ValueError("there are no held-out prompts to judge on: set held_out=[strop.Task(...), ...].")
@@ -67,21 +63,21 @@ def judge(who: str, step: int | None, config: TrainConfig, parts: Parts, start: 
 
 
 def judge_again(directory: RunDirectory, step: int, config: TrainConfig, parts: Parts) -> Judged:
-    """Judge a run's checkpoint against the judgement that the run has of its own start."""
+    """Judge a run's checkpoint, and compare it with the run's own judgement of its start."""
     with directory.reader() as store:
         start = store.episodes("evaluate", 0) if step > 0 else []
     return judge(str(directory.path), step, config, parts, start)
 
 
 def intervals_of(run: RunDirectory, store: Store) -> dict[str, dict[int, Interval]]:
-    """By metric and step. Nothing is known of a run that keeps no judged episodes (Stable-Baselines3's)."""
+    """Intervals by metric and step. A run without judged episodes (Stable-Baselines3's) has none."""
     config = run.config()
     gold = gold_weights(config) if config.get("gold") else {}
     scores: dict[str, dict[int, Sequence[float]]] = {}
     for step, _ in store.series("held_out/tokens"):
         for name, values in _scores(store.episodes("evaluate", step), gold).items():
             scores.setdefault(name, {})[step] = values
-    found = {name: _beside_each_other(by_step) for name, by_step in scores.items()}
+    found = {name: _by_step(by_step) for name, by_step in scores.items()}
     return found | {"held_out/accuracy": _of_pairs(run, store)}
 
 
@@ -92,14 +88,14 @@ def _scores(episodes: Sequence[Episode], gold: Mapping[str, float]) -> dict[str,
     return scores | ({"held_out/gold": gold_of(episodes, gold)} if gold else {})
 
 
-def _beside_each_other(by_step: Mapping[int, Sequence[float]]) -> dict[int, Interval]:
-    """Every judgement of a run shows what a score can be in the others."""
-    every = [value for values in by_step.values() for value in values]
-    return {step: interval(values, every) for step, values in by_step.items()}
+def _by_step(by_step: Mapping[int, Sequence[float]]) -> dict[int, Interval]:
+    """An interval for each step; the scores of all judgements show which values a score can have."""
+    all_scores = [value for values in by_step.values() for value in values]
+    return {step: interval(values, all_scores) for step, values in by_step.items()}
 
 
 def _of_pairs(run: RunDirectory, store: Store) -> dict[int, Interval]:
-    """Each held-out pair is preferred as people do, or not."""
+    """The accuracy on held-out pairs: each pair is ordered right or wrong."""
     accuracies = store.series("held_out/accuracy")
     if not accuracies:
         return {}

@@ -1,4 +1,4 @@
-"""What the model card of a run says: read from its files, about a policy that was trained in it."""
+"""The facts for the model card of a run's policy, read from the run's files."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ def card_of(directory: RunDirectory, step: int, codec: Codec, sampling: Sampling
     from strop.hub.card import Card
     from strop.hub.origin import FROM_SCRATCH, origin_of
 
-    config, made = directory.config(), directory.provenance()
+    config, provenance = directory.config(), directory.provenance()
     base = _base(config["policy"])
     return Card(
         title=name,
         origin=origin_of(base) if base else FROM_SCRATCH,
         algorithm=title(config["algorithm"]),
-        command=str(made.get("command", "")),
+        command=str(provenance.get("command", "")),
         steps=step,
         verdicts=tuple(_row(verdict) for verdict in _verdicts(directory, step)),
-        strop=str(made.get("versions", {}).get("strop", "")),
+        strop=str(provenance.get("versions", {}).get("strop", "")),
         usage=_usage(directory, config, codec, sampling),
     )
 
@@ -41,19 +41,19 @@ def _base(policy: Any) -> str:
 
 
 def _usage(directory: RunDirectory, config: Mapping[str, Any], codec: Codec, sampling: Sampling) -> Usage:
-    """How the policy was spoken to. The example is the tasks' shortest prompt, with a system prompt if any has one."""
+    """How the policy was prompted. The example is the shortest task prompt, with a system prompt if any has one."""
     from strop.hub.card import Usage
 
     tasks = read_tasks(directory.path / "tasks.jsonl")
-    is_told = config["environment"].get("name") == "strop.environments.SingleTurn"
-    prompts = [task.prompt for task in tasks if task.prompt and is_told]
+    is_single_turn = config["environment"].get("name") == "strop.environments.SingleTurn"
+    prompts = [task.prompt for task in tasks if task.prompt and is_single_turn]
     systems = list(dict.fromkeys(filter(None, map(_system, prompts))))
     shortest = min(prompts, key=lambda prompt: (not _system(prompt), len(str(prompt))), default=None)
     return Usage(prompt=shortest or _first_tokens(directory, codec, tasks), systems=systems, sampling=sampling)
 
 
 def _first_tokens(directory: RunDirectory, codec: Codec, tasks: Sequence[Task]) -> Tokens:
-    """What an environment began an episode with: it may say other words than the task's."""
+    """The first prompt of an episode, as tokens: an environment may begin with another text than the task's."""
     if is_played(tasks[0]):
         return played_episode(tasks[0], codec, group=0).turns[0].prompt
     with directory.reader() as store:
@@ -61,12 +61,12 @@ def _first_tokens(directory: RunDirectory, codec: Codec, tasks: Sequence[Task]) 
 
 
 def _system(prompt: Prompt) -> str:
-    """The system prompt that a prompt begins with; empty where it has none."""
+    """The system prompt of a prompt; empty if it has none."""
     return "" if isinstance(prompt, str) or prompt[0]["role"] != "system" else prompt[0]["content"]
 
 
 def _verdicts(directory: RunDirectory, step: int) -> list[Verdict]:
-    """The run's verdicts, if they judge this very step."""
+    """The run's verdicts, if its last judgement is of this step."""
     with directory.reader() as store:
         judged = [at for at, _ in store.series("held_out/reward")]
     return verdicts_of(directory) if judged and judged[-1] == step else []

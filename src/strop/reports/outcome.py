@@ -1,4 +1,4 @@
-"""What a training came to: did it get better, to read and in numbers, and how fast was it?"""
+"""The outcome of a training: verdicts, example answers and speed."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def tokens_per_second(metrics: Sequence[Mapping[str, float]]) -> float:
 
 
 def _judged(store: Store, has_verdicts: bool, steps: int) -> tuple[list[Episode], list[Episode]]:
-    """Texts that nothing scores are there to be read; of a score that has no verdict there is nothing to compare."""
+    """The episodes to show: those behind the verdicts, or without any score those at the start and the end."""
     judged = [step for step, _ in store.series(REWARD)]
     if has_verdicts:
         return store.episodes("evaluate", judged[0]), store.episodes("evaluate", judged[-1])

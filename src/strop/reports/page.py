@@ -1,4 +1,4 @@
-"""What there is to see of a run, on one page."""
+"""The facts that `strop show` prints of a run."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ CURVES = (
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """The facts of the page.
+    """A run on one page.
 
     `checkpoints` are steps, `best_checkpoint` is the best of them on held-out tasks; `files` are the checkpoints of a
     run that another program trained. `config` is the plan in lines, `fields` is every field as it is typed. `last`
-    holds the metrics of the last step, `best` and `worst` are its scored episodes, of turns of at most `max_tokens` (0
-    where nothing is written in tokens); `table` is what a table has learnt.
+    holds the metrics of the last step, `best` and `worst` are its episodes of highest and lowest reward, `max_tokens`
+    is the limit of a turn (0 for other programs' runs); `table` holds the values of a table policy.
     """
 
     run: str
@@ -64,7 +64,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class StepEpisodes:
-    """The training episodes of one step. Where nothing `pays`, their rewards say nothing."""
+    """The training episodes of one step; `pays` says whether the run has rewards."""
 
     episodes: list[Summary]
     max_tokens: int
@@ -72,7 +72,7 @@ class StepEpisodes:
 
 
 def page_of(directory: RunDirectory) -> Page:
-    """Read from the run's files, beside the process that trains it; no model is loaded."""
+    """Read from the run's files, also while another process trains it; no model is loaded."""
     config, found = directory.config(), standing(directory)
     with directory.reader() as store:
         events, metrics, best_checkpoint = store.events(), store.metrics(), store.best_step()
@@ -90,13 +90,15 @@ def page_of(directory: RunDirectory) -> Page:
         config=_config(directory, config),
         fields=every_setting(config),
         last=trained[-1] if trained else {},
-        curves={name: points for name, points in curves.items() if points and (name != LOSS or not _pays(curves))},
+        curves={
+            name: points for name, points in curves.items() if points and (name != LOSS or not _has_rewards(curves))
+        },
         verdicts=verdicts_of(directory),
         events=events,
         best=max(scored, key=_reward, default=None),
         worst=min(scored, key=_reward, default=None),
         max_tokens=_max_tokens(config),
-        table=_learnt(directory, config),
+        table=_table(directory, config),
     )
 
 
@@ -120,19 +122,19 @@ def _scored(store: Store) -> list[Summary]:
     return [] if latest is None else [one for one in store.summaries("train", latest) if one.reward is not None]
 
 
-def _pays(curves: Mapping[str, Sequence[tuple[int, float]]]) -> bool:
-    """Whether there are rewards to look at: then the loss says nothing."""
+def _has_rewards(curves: Mapping[str, Sequence[tuple[int, float]]]) -> bool:
+    """Whether the run has rewards: then the curve of the loss is left out, since it tells nothing."""
     return any(value for _, value in curves[REWARD])
 
 
 def _config(directory: RunDirectory, config: Mapping[str, Any]) -> dict[str, str]:
-    """The config in a few lines: the plan, as it was told."""
-    told = directory.plan()  # a run that is still loading its model has none yet
-    return told or {name: title(config[name]) for name in ("policy", "algorithm", "environment")}
+    """The config in a few lines: the stored plan."""
+    plan = directory.plan()  # a run that is still loading its model has none yet
+    return plan or {name: title(config[name]) for name in ("policy", "algorithm", "environment")}
 
 
-def _learnt(directory: RunDirectory, config: Mapping[str, Any]) -> dict[str, dict[str, float]]:
-    """The numbers of a table policy by context and word; of any other policy nothing, and no torch is loaded."""
+def _table(directory: RunDirectory, config: Mapping[str, Any]) -> dict[str, dict[str, float]]:
+    """The entries of a table policy by context and word; empty for other policies, for which no torch is loaded."""
     policy = config["policy"]
     if not (isinstance(policy, Mapping) and policy.get("class") == "strop.policies.Table.Config"):
         return {}

@@ -1,4 +1,4 @@
-"""What a run is going to do, in words and numbers, before it spends time."""
+"""The plan of a run: what it is going to do, in words and numbers, before it starts."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Plan:
     warnings: tuple[str, ...] = ()
 
     def lines(self) -> list[tuple[str, str]]:
-        """(name, sentence) for a person."""
+        """The rows (name, text) to print."""
         rows = [
             ("policy", self.policy),
             ("algorithm", self.algorithm),
@@ -63,15 +63,15 @@ class Plan:
         return [(name, text) for name, text in rows if text]
 
     def to_json(self) -> str:
-        """What a run keeps of it: who looks at the run later loads no model."""
+        """The rows as JSON: a run stores them, so that showing it later loads no model."""
         return json.dumps(dict(self.lines()), indent=2, ensure_ascii=False)
 
 
 def make_plan(
     config: TrainConfig, parts: Parts, threads_from: str = "", warnings: tuple[str, ...] = (), num_samples: int = 2
 ) -> Plan:
-    """The plan of a resolved config and the parts that it built. A task without a prompt leaves the first word to its
-    environment, and shows nothing. `threads_from` says who chose their number, where the config left it open."""
+    """The plan of a resolved config and the parts that it built. `samples` skips tasks without a prompt, since their
+    environment makes it. `threads_from` says what chose the number of threads, where the config does not."""
     memory = title(encode(config.memory))
     return Plan(
         work=_work(config),
@@ -92,7 +92,7 @@ def make_plan(
 
 
 def title(spec: object) -> str:
-    """`GRPO`, or `Steered (base Table)`: what a component is, from what `encode` wrote of it."""
+    """The name of an encoded component: `GRPO`, or `Steered (base Table)`."""
     if not isinstance(spec, dict):
         return str(spec)
     if "class" not in spec:
@@ -103,13 +103,13 @@ def title(spec: object) -> str:
     return f"{name} ({', '.join(of)})" if of else name
 
 
-def _plays(config: TrainConfig) -> bool:
-    """Whether the policy acts in training."""
+def _samples(config: TrainConfig) -> bool:
+    """Whether training samples from the policy."""
     return config.reads in ("tasks", "teacher")
 
 
 def _work(config: TrainConfig) -> str:
-    if not _plays(config):
+    if not _samples(config):
         return f"learns from {len(config.tasks)} {config.reads}; nothing is sampled"
     prompts, samples = config.prompts_per_step, config.group_size
     return (
@@ -120,18 +120,18 @@ def _work(config: TrainConfig) -> str:
 
 def _distribution(config: TrainConfig) -> str:
     first, last = config.sampling.at(0), config.sampling.at(max(config.steps - 1, 0))
-    words = [f"temperature {_moving(first.temperature, last.temperature)}"]
-    words += [f"epsilon {_moving(first.epsilon, last.epsilon)}"] if first.epsilon or last.epsilon else []
+    words = [f"temperature {_from_to(first.temperature, last.temperature)}"]
+    words += [f"epsilon {_from_to(first.epsilon, last.epsilon)}"] if first.epsilon or last.epsilon else []
     words += [f"top-p {first.top_p:g}"] if first.top_p < 1 else []
     words += [f"top-k {first.top_k}"] if first.top_k else []
-    if not _plays(config):
+    if not _samples(config):
         return f"{', '.join(words)}, where held-out tasks are played" if config.held_out else ""
-    drawer = title(encode(config.sampler))
-    engine = "" if config.sampler.shares_weights else f"; drawn by {drawer}, and corrected for its gap"
-    return f"{', '.join(words)}, in sampling and scoring alike{engine}"
+    sampler = title(encode(config.sampler))
+    engine = "" if config.sampler.shares_weights else f"; drawn by {sampler}, and corrected for its gap"
+    return f"{', '.join(words)}, for sampling and log-probs alike{engine}"
 
 
-def _moving(first: float | Schedule, last: float | Schedule) -> str:
+def _from_to(first: float | Schedule, last: float | Schedule) -> str:
     return f"{first:g}" if first == last else f"{first:g} at first, {last:g} at the end"
 
 
@@ -172,6 +172,6 @@ def _schedule(config: TrainConfig) -> str:
 
 
 def _sample(task: Task, parts: Parts) -> Sample:
-    """As the policy reads it: with what a chat template adds."""
+    """The prompt as the policy reads it, with the chat template."""
     tokens = parts.codec.start(task.prompt)
     return Sample(task.id, parts.codec.decode(tokens), tokens)

@@ -1,4 +1,4 @@
-"""What can be seen of a run before it spends time: what it can never do, and what looks wrong."""
+"""Checks before a run starts: errors for what can never work, warnings for what looks wrong."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
     from strop.rollout.play import Scene
 
 TRIED = 3
-"""Tasks that an environment is started on, where it fails on the first."""
+"""How many tasks an environment is tried on, if it fails on the first."""
 MOST_READ = 1000
-"""Prompts that are turned into tokens, from the longest on: more would take seconds."""
+"""How many prompts are tokenised, the longest first: more would take seconds."""
 NOT_OWN = (str(Path(__file__).parents[1]), "site-packages", "<frozen")
 
 
 def warnings(config: TrainConfig, parts: Parts) -> tuple[str, ...]:
-    """What a person should know, in words. Raises ValueError for what can never be played. The run's dice stay."""
+    """The warnings, in words. Raises ValueError for what can never work. The run's random state does not change."""
     _, judged = config.judged_tasks(parts.algorithm)
-    found = [*_crowded_threads(config), *_shared_problems(config)]
+    found = [*_crowded_threads(config), *_shared_tasks(config)]
     scene, max_tokens = config.scene(parts.policy, parts.codec, gold=False), config.sampling.max_tokens
     for what, tasks in (("tasks", () if config.is_offline else config.tasks), ("held_out", judged)):
         if config.environment is SingleTurn:
@@ -46,25 +46,25 @@ def _crowded_threads(config: TrainConfig) -> list[str]:
     return [f"{config.threads} threads share {cores} core{'s' * (cores != 1)}, which makes them slower."]
 
 
-def _shared_problems(config: TrainConfig) -> list[str]:
-    """Held-out tasks that are trained on, whatever their ids. One that says nothing leaves all to its environment."""
-    trained = {_problem(task) for task in config.tasks}
-    told = [task for task in config.held_out if task.prompt or task.answer or task.data]
-    shared = [task for task in told if _problem(task) in trained]
+def _shared_tasks(config: TrainConfig) -> list[str]:
+    """Held-out tasks with the content of a training task, whatever the ids. Tasks without content do not count."""
+    trained = {_content(task) for task in config.tasks}
+    with_content = [task for task in config.held_out if task.prompt or task.answer or task.data]
+    shared = [task for task in with_content if _content(task) in trained]
     if not shared:
         return []
     return [
-        f"{len(shared)} of {len(config.held_out)} held-out tasks stand in training too ({shared[0].id!r} for one): "
-        "their scores tell of these tasks, not of new ones."
+        f"{len(shared)} of {len(config.held_out)} held-out tasks are training tasks too ({shared[0].id!r} for one): "
+        "their scores say nothing of new tasks."
     ]
 
 
-def _problem(task: Task) -> str:
+def _content(task: Task) -> str:
     return json.dumps([task.prompt, task.answer, dict(task.data)], sort_keys=True, default=str)
 
 
 def _refuse_unreadable(what: str, tasks: Sequence[Task], scene: Scene, max_tokens: int) -> None:
-    """The episode of a prompt that the policy does not know, or that leaves no room for an answer, is always lost."""
+    """Refuse prompts that the policy cannot read or that leave no room for an answer: their episodes always fail."""
     read = sorted(tasks, key=_size, reverse=True)[:MOST_READ]
     lengths = {task.id: _prompt_length(task, scene.codec) for task in read}
     room = math.inf if scene.context is None else scene.context - max_tokens
@@ -81,7 +81,7 @@ def _refuse_unreadable(what: str, tasks: Sequence[Task], scene: Scene, max_token
 
 
 def _size(task: Task) -> int:
-    """Bytes of a prompt: what has most of them has nearly the most tokens."""
+    """Bytes of a prompt, which are nearly proportional to its tokens."""
     texts = [task.prompt] if isinstance(task.prompt, str) else [message["content"] for message in task.prompt]
     return sum(len(text.encode(errors="replace")) for text in texts)
 
@@ -94,7 +94,7 @@ def _prompt_length(task: Task, codec: Codec) -> int:
 
 
 def _unstartable(what: str, tasks: Sequence[Task], scene: Scene, max_tokens: int) -> list[str]:
-    """Warns of a first task on which the environment does not start; where it starts on none of a few, that is all."""
+    """A warning if the environment does not start on the first task, an error if it starts on none of the first few."""
     from strop.rollout.play import try_start
     from strop.runs import randomness
 
@@ -105,15 +105,15 @@ def _unstartable(what: str, tasks: Sequence[Task], scene: Scene, max_tokens: int
             return []
         failures |= try_start(scene, others, max_tokens)
     (first, reason), *_ = failures.items()
-    told = f"the environment does not start on task {first!r} of {what}: {last_line(reason)}{_place(reason)}"
-    told += "" if told.endswith("?") else "."
+    message = f"the environment does not start on task {first!r} of {what}: {last_line(reason)}{_location(reason)}"
+    message += "" if message.endswith("?") else "."
     if len(failures) > len(others):
-        raise ValueError(told)
-    return [f"{told} An episode of such a task is lost."]
+        raise ValueError(message)
+    return [f"{message} An episode of such a task is lost."]
 
 
-def _place(reason: str) -> str:
-    """Of a traceback, the last line of a person's own code."""
+def _location(reason: str) -> str:
+    """The last line of user code in a traceback."""
     frames = re.findall(r'File "(.+)", line (\d+)', reason)
     own = [f" ({file}, line {line})" for file, line in frames if not any(part in file for part in NOT_OWN)]
     return own[-1] if own else ""

@@ -1,4 +1,4 @@
-"""What the runs of a sweep came to, and how far the mean over its seeds can be trusted."""
+"""The results of a sweep: its runs, and means over seeds with intervals."""
 
 from __future__ import annotations
 
@@ -52,29 +52,29 @@ class Combination:
 
 
 def results(sweep: Sweep, directory: Path, errors: Mapping[str, str]) -> list[Result]:
-    """Each run of a sweep as it stands. `errors` says of those that have just failed why."""
+    """Each run of a sweep. `errors` has the reasons of those that have just failed."""
     return [_result(member, directory / member.name, errors.get(member.name, "")) for member in sweep.members()]
 
 
 def begun_runs(sweep: Sweep, directory: Path) -> list[RunDirectory]:
-    """The runs that have a step: what can be drawn."""
+    """The runs that have finished a step, which can be drawn."""
     found = results(sweep, directory, {})
     return [RunDirectory(Path(one.run)) for one in found if one.standing is not None and one.standing.done]
 
 
 def combinations(found: Sequence[Result]) -> list[Combination]:
-    """The finished runs by what is swept beside the seed, in order."""
+    """The finished runs, grouped by the swept fields other than the seed, in order."""
     groups: dict[tuple[tuple[str, str], ...], list[Standing]] = {}
     for one in found:
-        apart = tuple((path, value) for path, value in one.values.items() if path != SEED)
-        members = groups.setdefault(apart, [])
+        fields = tuple((path, value) for path, value in one.values.items() if path != SEED)
+        members = groups.setdefault(fields, [])
         if one.standing is not None and one.standing.is_complete:
             members.append(one.standing)
-    return [_combined(dict(apart), members) for apart, members in groups.items() if members]
+    return [_combined(dict(fields), members) for fields, members in groups.items() if members]
 
 
 def seed_mean(values: Sequence[float]) -> Interval:
-    """Student's t over runs: their seeds are independent, and few."""
+    """The mean over runs with its Student's t interval: seeds are independent, and few."""
     scores = np.array(values)
     if not np.isfinite(scores).all():
         return Interval(float(scores.mean()), math.nan, math.nan, "a run has no finite score")

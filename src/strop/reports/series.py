@@ -1,7 +1,7 @@
-"""What runs measured, step by step: the lines of a picture. Runs that differ in nothing but their seed are one line.
+"""The metrics of runs by step, as lines to draw. Runs that differ only in their seed are one line.
 
-Reads the runs' files alone, so that drawing loads no torch. Training step k and the judgement after k steps stand at
-the same place: both tell of the policy that k steps have made.
+Only the runs' files are read, so that drawing loads no torch. Training step k and the judgement after k steps have the
+same x: both are of the policy after k steps.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ NUMBERED = re.compile(r"[-_=., ]*(seed)?[-_=., ]*\d*$")
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A number and how far it may be off: over prompts, or over seeds. NaN where that is not known."""
+    """A value, and its interval over prompts or its range over seeds; NaN where unknown."""
 
     value: float
     low: float = math.nan
@@ -38,18 +38,18 @@ Series = Mapping[int, Point]  # by step
 class Line:
     """The series of one run by metric, or the means of runs with different seeds.
 
-    `alone` are then what single seeds have from where another ends.
+    `tails` are then the series of single seeds, from where the shortest seed ends.
     """
 
     label: str
     num_seeds: int
     series: Mapping[str, Series]
-    alone: Sequence[Mapping[str, Series]] = ()
+    tails: Sequence[Mapping[str, Series]] = ()
 
     @property
     def last(self) -> int:
         """The last step of any of them."""
-        every = (step for one in (self.series, *self.alone) for series in one.values() for step in series)
+        every = (step for one in (self.series, *self.tails) for series in one.values() for step in series)
         return max(every, default=0)
 
 
@@ -64,32 +64,32 @@ def _line(label: str, seeds: Sequence[Mapping[str, Series]]) -> Line:
     if len(seeds) == 1:
         return Line(label, 1, seeds[0])
     means = {name: _mean([one[name] for one in seeds if name in one]) for one in seeds for name in one}
-    alone = [{name: _after(means[name], series) for name, series in one.items()} for one in seeds]
-    alone = [{name: rest for name, rest in one.items() if rest} for one in alone]
-    return Line(f"{label}, {len(seeds)} seeds", len(seeds), means, [one for one in alone if one])
+    tails = [{name: _tail(means[name], series) for name, series in one.items()} for one in seeds]
+    tails = [{name: rest for name, rest in one.items() if rest} for one in tails]
+    return Line(f"{label}, {len(seeds)} seeds", len(seeds), means, [one for one in tails if one])
 
 
 def _mean(seeds: Sequence[Series]) -> Series:
-    """Over the steps that all of them have."""
+    """The means over seeds, at the steps that all of them have."""
     shared = sorted(set.intersection(*(set(one) for one in seeds)))
     return {step: _over_seeds([one[step].value for one in seeds]) for step in shared}
 
 
-def _after(mean: Series, series: Series) -> Series:
-    """What comes after the last mean, joined to it; nothing where nothing comes."""
+def _tail(mean: Series, series: Series) -> Series:
+    """The points from the last mean on; empty if the series ends there."""
     last = max(mean, default=0)
     rest = {step: Point(point.value) for step, point in series.items() if step >= last}
     return rest if max(rest, default=last) > last else {}
 
 
 def _over_seeds(values: Sequence[float]) -> Point:
-    """The mean, from the lowest to the highest."""
+    """The mean, with the lowest and the highest value."""
     known = [value for value in values if not math.isnan(value)]
     return Point(math.fsum(known) / len(known), min(known), max(known)) if known else Point(math.nan)
 
 
 def _same_but_for_seed(runs: Sequence[RunDirectory]) -> list[list[RunDirectory]]:
-    """Runs of one config and different seeds together; a seed that comes again is a run of its own."""
+    """Group the runs that differ only in their seed; a run that repeats a seed starts another group."""
     groups: dict[tuple[str, int], list[RunDirectory]] = {}
     seen: dict[tuple[str, str], int] = {}
     for run in runs:
@@ -102,7 +102,7 @@ def _same_but_for_seed(runs: Sequence[RunDirectory]) -> list[list[RunDirectory]]
 
 
 def _labels(groups: Sequence[Sequence[RunDirectory]]) -> list[str]:
-    """A name a line: the shortest kind of name that tells all lines apart."""
+    """A name for each line: the shortest kind of name that is unique."""
     labels: list[str] = []
     for kind in (_short, _with_folder, _in_full):
         labels = [kind([run.path.absolute() for run in group]) for group in groups]

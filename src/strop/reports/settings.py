@@ -1,6 +1,6 @@
-"""A config's fields as they are typed: `algorithm.kl.weight=0.02` can be pasted behind `strop train RECIPE`.
+"""A config's fields as they are typed: `algorithm.kl.weight=0.02` can be pasted after `strop train RECIPE`.
 
-What no command line can set (a function, a long list) stands as `policy.words (40 values)`, without the equals sign.
+What cannot be set on the command line (a function, a long list) is shown as `policy.words (40 values)`.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from strop.runs.spec import TRAINED_BY, encode
 
 MOST_VALUES = 8
 UNTYPED = ("tasks", "data", "held_out", "environment", "rewards", "gold")
-"""Fields of a TrainConfig that the plan tells in sentences of its own."""
+"""Fields of a TrainConfig that the plan has lines of its own for."""
 NAMES = ("model",)
-"""Fields that say what a component is: told even where they are the default."""
+"""Fields that say what a component is: listed even where they are the default."""
 
 
 def every_setting(spec: Mapping[str, Any], path: str = "") -> list[str]:
-    """All fields of what `encode` wrote, such as a run's config.json, in order."""
+    """All fields of an encoded config, such as a run's config.json, in order."""
     lines = []
     for name, value in spec.items():
         if name in ("class", TRAINED_BY) or (not path and name in UNTYPED and not isinstance(value, str)):
@@ -40,18 +40,18 @@ def changed_settings(config: Any) -> list[str]:
     return _changed(config, None, "", (*UNTYPED, "dtype", "threads"))
 
 
-def _changed(record: Any, usual: Any, path: str, skipped: tuple[str, ...] = ()) -> list[str]:
-    """`usual` is the record that stands here by default; where it is of another class, the own defaults count."""
+def _changed(record: Any, expected: Any, path: str, skipped: tuple[str, ...] = ()) -> list[str]:
+    """`expected` is the default record; if it is of another class, the record's own defaults count."""
     lines = []
     for one in dataclasses.fields(record):
         if one.name in skipped or not one.init:
             continue
-        value, place = getattr(record, one.name), f"{path}{one.name}"
-        default = getattr(usual, one.name) if type(usual) is type(record) else _default(one)
+        value, field_path = getattr(record, one.name), f"{path}{one.name}"
+        default = getattr(expected, one.name) if type(expected) is type(record) else _default(one)
         if dataclasses.is_dataclass(value) and not isinstance(value, type):
-            lines += _changed(value, default, f"{place}.")
+            lines += _changed(value, default, f"{field_path}.")
         elif one.name in NAMES or encode(value) != encode(default):
-            lines.append(_typed(place, encode(value)))
+            lines.append(_typed(field_path, encode(value)))
     return lines
 
 
@@ -61,14 +61,14 @@ def _default(field: dataclasses.Field[Any]) -> Any:
 
 def _typed(path: str, value: Any) -> str:
     if isinstance(value, Mapping):
-        return f"{path} ({_told(value) or 'none'})"
+        return f"{path} ({_summary(value) or 'none'})"
     if isinstance(value, list) and (len(value) > MOST_VALUES or any(isinstance(item, list | dict) for item in value)):
         return f"{path} ({len(value)} values)"
     return shlex.quote(f"{path}={_text(value)}")
 
 
-def _told(value: Mapping[str, Any]) -> str:
-    """What `encode` wrote of a mapping, of a function or class, or of an object that has no name."""
+def _summary(value: Mapping[str, Any]) -> str:
+    """A summary of an encoded mapping, function, class or object."""
     if "map" in value:
         return ", ".join(value["map"])
     return short(value["name"]) if "name" in value else str(value.get("object", ""))

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from strop.reports.excerpts import asked, is_cut, said
+from strop.reports.excerpts import answer_of, is_cut, last_message
 from strop.types import Episode, Sampling, Task, Unscored, total
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ BINS = 10
 
 @dataclass(frozen=True, slots=True)
 class TextReward:
-    """What every part of the reward says of a text; `environment` is what the turns themselves paid."""
+    """The reward of a text and its parts; `environment` is the reward that the environment itself gave."""
 
     task: str
     prompt: str
@@ -33,7 +33,7 @@ class TextReward:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the start model wrote, and what it earned."""
+    """An answer of the start model, and its reward."""
 
     reward: float
     text: str
@@ -42,10 +42,10 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """What the start model earns.
+    """The rewards of the start model.
 
     `signal` is the share of groups whose scored answers differ in reward, `in_group_sd` the spread inside groups;
-    `histogram` holds (from, to, count), and `verdict` is what all this means.
+    `histogram` holds (from, to, count), and `verdict` sums it up in words.
     """
 
     groups: int
@@ -80,8 +80,8 @@ def reward_of_text(config: TrainConfig, task: Task, text: str, gold: bool) -> Te
         raise ValueError(f"{what}:\n{reward.reason}")
     parts = {name: math.nan if isinstance(part.total, Unscored) else part.total for name, part in episode.parts.items()}
     weights = {name: part.weight for name, part in episode.parts.items()}
-    paid = total([turn.reward for turn in episode.turns])
-    return TextReward(task.id, asked(task.prompt), text, reward, parts, weights, paid)
+    environment = total([turn.reward for turn in episode.turns])
+    return TextReward(task.id, last_message(task.prompt), text, reward, parts, weights, environment)
 
 
 def signal_of_start(config: TrainConfig, num_groups: int, gold: bool) -> Signal:
@@ -129,7 +129,7 @@ def signal_in(episodes: Sequence[Episode]) -> Signal:
 
 
 def histogram(values: Sequence[float]) -> list[tuple[float, float, int]]:
-    """(from, to, count): one bin a value where there are few different ones, else ten of equal width."""
+    """Bins (from, to, count): one for each value where few differ, else ten of equal width."""
     counted = Counter(values)
     if len(counted) <= BINS:
         return [(value, value, counted[value]) for value in sorted(counted)]
@@ -140,13 +140,13 @@ def histogram(values: Sequence[float]) -> list[tuple[float, float, int]]:
 
 
 class _NoPolicy:
-    """Stands where a scene asks how much a policy can read."""
+    """A stand-in for the policy of a scene, which is only last_message for its context."""
 
     context = None
 
 
 def _answer(reward: float, episode: Episode) -> Answer:
-    return Answer(reward, said(episode), is_cut(episode))
+    return Answer(reward, answer_of(episode), is_cut(episode))
 
 
 def _verdict(groups: Sequence[Sequence[float]], signal: float, sd: float, inside: float, mean: float) -> str:

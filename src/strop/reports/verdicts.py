@@ -1,6 +1,6 @@
-"""Did it get better? A run's first held-out judgement against its last, over the same prompts with the same dice.
+"""Did it get better? A run's first held-out judgement against its last, over the same prompts with the same seeds.
 
-Reads the run's files alone, so that looking at a run loads no torch.
+Only the run's files are read, so that showing a run loads no torch.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from strop.runs.directory import RunDirectory
 from strop.types import Episode, decimals, digits_of
 
 FEW = 8
-"""With fewer prompts than this, or fewer whose score changed, one odd prompt decides what is said."""
+"""With fewer prompts than this, or fewer whose score changed, a single prompt may decide the verdict."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Verdict:
 
     @property
     def sentence(self) -> str:
-        """What may be said of it, and no more."""
+        """The verdict in words, which claims no more than the interval shows."""
         if not self.num_prompts:
             return f"{self.name}: no prompt was scored both times, so nothing is shown."
         if self.difference.reason:
@@ -109,7 +109,7 @@ def gold_weights(config: Mapping[str, Any]) -> dict[str, float]:
 
 
 def verdict(name: str, before: Sequence[float], after: Sequence[float]) -> Verdict:
-    """Of one score: `before` and `after` of the same prompts in the same order, NaN where one is unscored."""
+    """The verdict of one score: `before` and `after` of the same prompts in the same order, NaN where unscored."""
     scored = [(old, new) for old, new in zip(before, after, strict=True) if not math.isnan(old + new)]
     changed = sum(old != new for old, new in scored)
     difference = paired_difference(before, after)

@@ -1,4 +1,4 @@
-"""Samplers turn prompts into completions. Order is kept, and completion i draws from its own random stream."""
+"""Samplers turn prompts into completions, in order; each completion has its own random stream."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The embedded sampler: it shares the learner's weights, so what it samples is what the policy is."""
+"""The default sampler: it uses the policy's own weights, so it samples exactly from the policy."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     import numpy as np
 
 BLOCK = 256
-"""Tokens that are summed together before one of them is drawn."""
+"""Probabilities are summed in blocks of so many tokens before one token is drawn."""
 
 
 class LocalSampler:
-    """Equal prompts share one prefill, finished rows leave, and each row draws from its own stream.
+    """Equal prompts share one prefill, finished rows leave the batch, and each row has its own random stream.
 
-    `stop` tokens end a completion and belong to it. `batch` rows are decoded together at most.
+    `stop` tokens end a completion and belong to it. At most `batch` rows are decoded together.
     """
 
     @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,13 +49,13 @@ class LocalSampler:
         self.policy, self.stop, self.batch = policy, stop, batch
 
     def publish(self, policy: Policy) -> None:
-        """Nothing to do: the tensors that are read are the very ones that the algorithm changes."""
+        """Nothing to do: the sampler reads the tensors that the algorithm changes."""
 
     @torch.inference_mode()
     def sample(
         self, prompts: Sequence[Tokens], sampling: Sampling, rngs: Sequence[np.random.Generator]
     ) -> list[Completion]:
-        """One completion a prompt, at most `sampling.max_tokens` long."""
+        """One completion for each prompt, of at most `sampling.max_tokens` tokens."""
         completions: list[Completion] = []
         for first in range(0, len(prompts), self.batch):
             rows = slice(first, first + self.batch)
@@ -94,10 +94,10 @@ class LocalSampler:
 
 
 def draw(probs_BV: Tensor, uniform_B: Tensor) -> Tensor:
-    """One token a row by inverse transform: the first whose cumulated probability exceeds the row's uniform number.
+    """One token for each row by inverse transform: the first whose cumulative probability exceeds the uniform number.
 
-    First the block of tokens, then the token in it: only one block a row is summed token by token. Running sums are
-    float64 and scaled by the row's own total, so that rounding can never choose a token of probability 0.
+    First the block of tokens is drawn, then the token in it, so that only one block of a row is summed token by token.
+    Cumulative sums are float64 and scaled by the row's total: rounding never chooses a token of probability 0.
     """
     width = min(BLOCK, probs_BV.shape[1])
     short = -probs_BV.shape[1] % width
@@ -112,5 +112,5 @@ def draw(probs_BV: Tensor, uniform_B: Tensor) -> Tensor:
 
 
 def _below(number_B1: Tensor, end_B1: Tensor) -> Tensor:
-    """The number, or if it reaches the end the largest one before it."""
+    """The number, or the largest one below `end` if it is not below."""
     return torch.minimum(number_B1, torch.nextafter(end_B1, torch.zeros_like(end_B1)))

@@ -1,4 +1,4 @@
-"""A sampler that says what it is told: for tests of environments, rewards and loops, without a model."""
+"""A sampler with scripted answers, to test environments, rewards and loops without a model."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class ScriptedSampler:
         self.codec, self.script = codec, script
 
     def publish(self, policy: Policy) -> None:
-        """Nothing to do: the script speaks, whatever the policy is."""
+        """Nothing to do: the script does not use the policy."""
 
     def sample(
         self, prompts: Sequence[Tokens], sampling: Sampling, rngs: Sequence[np.random.Generator]

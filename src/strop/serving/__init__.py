@@ -1,1 +1,1 @@
-"""A policy that answers: a run's checkpoint or a model by its name, and conversations with it. Nothing here prints."""
+"""Chat: load a run's checkpoint or a model by name, and hold a conversation with it. Nothing here prints."""

@@ -1,4 +1,4 @@
-"""RUN[@STEP|@best] or MODEL by name, and the policy behind it, ready to act."""
+"""Find RUN[@STEP|@best] or MODEL by name, and load its policy for sampling."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from strop.hub.folder import ADAPTER
 from strop.hub.models import SOURCES, local_models
-from strop.reports.abilities import why_mute
+from strop.reports.abilities import why_not_chat
 from strop.runs.directory import RunDirectory, Selector, is_run, is_sweep, parse_run
 
 if TYPE_CHECKING:
@@ -26,15 +26,15 @@ class Checkpoint:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A model by its name or folder. One that is not `here` is looked for on the Hugging Face Hub."""
+    """A model by its name or folder. One that is not local is looked for on the Hugging Face Hub."""
 
     name: str
-    here: bool
+    is_local: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """A policy, how it reads and writes, and the distribution that it acts by."""
+    """A policy with its codec and its sampling settings."""
 
     policy: Policy
     codec: Codec
@@ -43,20 +43,20 @@ class Actor:
 
 
 def find(name: str) -> Checkpoint | Model:
-    """The run and checkpoint, or the model, that are meant. Raises ValueError where it is neither."""
+    """The checkpoint or model of this name. Raises ValueError if there is none."""
     runs, path = Path("runs"), Path(name)
     run = name.rpartition("@")[0] or name
-    if any(is_run(place) or is_sweep(place) for text in (name, run) for place in (Path(text), runs / text)):
+    if any(is_run(folder) or is_sweep(folder) for text in (name, run) for folder in (Path(text), runs / text)):
         return Checkpoint(*parse_run(name))
     models = [model.name for model in local_models()]
     if name in models or any((path / file).is_file() for file in ("config.json", ADAPTER)):
-        return Model(name, here=True)
+        return Model(name, is_local=True)
     if path.is_dir():
         raise ValueError(f"{name} is no run (it has no run.sqlite) and no model folder (it has no config.json).")
     if _may_be_on_hub(name):
-        return Model(name, here=False)
-    here = [entry.name for entry in runs.iterdir() if is_run(entry)] if runs.is_dir() else []
-    near = difflib.get_close_matches(path.name, [*here, *models], n=1, cutoff=0.4)
+        return Model(name, is_local=False)
+    runs_here = [entry.name for entry in runs.iterdir() if is_run(entry)] if runs.is_dir() else []
+    near = difflib.get_close_matches(path.name, [*runs_here, *models], n=1, cutoff=0.4)
     raise ValueError(
         f"there is no run and no model {name!r}" + (f"; did you mean {near[0]}? " if near else ". ") + "Give a run's "
         f"folder or its name in ./runs, a model folder, or a model's name: {', '.join(sorted(SOURCES))}."
@@ -64,12 +64,12 @@ def find(name: str) -> Checkpoint | Model:
 
 
 def load(found: Checkpoint | Model) -> Actor:
-    """The policy, ready to act. Raises ValueError for a run whose policy cannot be talked to."""
+    """Load the policy. Raises ValueError for a run that cannot chat."""
     return _of_run(found) if isinstance(found, Checkpoint) else _of_model(found)
 
 
 def _may_be_on_hub(name: str) -> bool:
-    """Whether it has the form OWNER/NAME, and is no path of this machine."""
+    """Whether the name has the form OWNER/NAME and is not a local path."""
     owner, _, rest = name.partition("/")
     return bool(rest) and "/" not in rest and owner not in (".", "..", "~", "runs") and not Path(owner).exists()
 
@@ -78,7 +78,7 @@ def _of_run(found: Checkpoint) -> Actor:
     from strop.run import Run
 
     name = str(found.directory.path)
-    if reason := why_mute(found.directory.config(), name):
+    if reason := why_not_chat(found.directory.config(), name):
         raise ValueError(f"{reason} strop show {name} tells what it has learnt.")
     policy, codec, sampling = Run(found.directory, found.selector).actor()
     return Actor(policy, codec, replace(sampling, epsilon=0.0), name)

@@ -1,4 +1,4 @@
-"""A conversation in tokens: what the policy wrote is kept as ids, and each message goes on from there."""
+"""A conversation in tokens: answers are kept as sampled ids, and each message continues them."""
 
 from __future__ import annotations
 
@@ -16,60 +16,60 @@ from strop.words import plural
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What the policy says. `room` is set where the context left its answer fewer tokens than were asked for."""
+    """An answer of the policy. `limit` is how many tokens the context allowed, if fewer than max_tokens."""
 
     text: str
-    room: int | None
+    limit: int | None
 
 
 class ContextFull(ValueError):
-    """What was said leaves the policy no room to answer."""
+    """The conversation leaves no tokens for an answer."""
 
 
 @dataclass(slots=True)
 class Conversation:
-    """`prompt` and `said` are the tokens so far: what stood before the last answer, and that answer."""
+    """A dialogue with an actor: `answered` are the tokens of its last answer, `prompt` all tokens before that."""
 
     actor: Actor
     system: str
     rng: np.random.Generator
     prompt: Tokens = ()
-    said: Tokens = ()
+    answered: Tokens = ()
 
     @classmethod
     def begin(cls, actor: Actor, system: str | None, changes: Mapping[str, Any], seed: int | None) -> Conversation:
-        """A new one; `changes` are fields of the sampling."""
+        """A new conversation; `changes` replace fields of the sampling."""
         actor = replace(actor, sampling=replace(actor.sampling, **changes))
         return cls(actor, system or "", np.random.default_rng(seed))
 
     def answer(self, text: str) -> Reply:
-        """What the policy says. A text that it cannot read raises ValueError and leaves the conversation as it was."""
+        """The policy's answer to a text. A text that it cannot read raises ValueError and changes nothing."""
         prompt = self._next(text)
-        room, sampling = self._room(prompt), self.actor.sampling
-        if room is not None:
-            sampling = replace(sampling, max_tokens=room)
+        limit, sampling = self._limit(prompt), self.actor.sampling
+        if limit is not None:
+            sampling = replace(sampling, max_tokens=limit)
         sampler = LocalSampler(self.actor.policy, self.actor.codec.stop)
         completion = sampler.sample([prompt], sampling, [self.rng])[0]
-        self.prompt, self.said = prompt, completion.tokens
-        return Reply(self.actor.codec.decode(completion.tokens), room)
+        self.prompt, self.answered = prompt, completion.tokens
+        return Reply(self.actor.codec.decode(completion.tokens), limit)
 
     def start_over(self) -> None:
-        """Forget what was said."""
-        self.prompt = self.said = ()
+        """Begin with an empty conversation."""
+        self.prompt = self.answered = ()
 
     def _next(self, text: str) -> Tokens:
         codec, context = self.actor.codec, self.actor.policy.context
-        prompt = codec.extend(self.prompt, self.said, text) if self.prompt else codec.start(self._first(text))
+        prompt = codec.extend(self.prompt, self.answered, text) if self.prompt else codec.start(self._first(text))
         if context is not None and len(prompt) >= context:
-            advice = "start a new conversation" if self.prompt else "say it shorter"
+            advice = "start a new conversation" if self.prompt else "write a shorter message"
             raise ContextFull(
-                f"the context is full: {plural(len(prompt), 'token')} would stand, and the policy reads {context} with "
-                f"the answer; {advice}."
+                f"the context is full: the conversation has {plural(len(prompt), 'token')}, and the context is "
+                f"{context} with the answer; {advice}."
             )
         return prompt
 
-    def _room(self, prompt: Tokens) -> int | None:
-        """The tokens that the context has left for an answer, where they are fewer than it may have."""
+    def _limit(self, prompt: Tokens) -> int | None:
+        """The tokens that the context leaves for an answer, if they are fewer than max_tokens."""
         context = self.actor.policy.context
         if context is None or len(prompt) + self.actor.sampling.max_tokens <= context:
             return None

@@ -30,7 +30,7 @@ def recipe("""
         ('raise type("Mine", (BaseException,), {})("mine")', "in build: Mine: mine"),
     ],
 )
-def test_what_a_persons_algorithm_raises_is_theirs(strop, table_recipe, body, told):
+def test_an_error_in_a_users_algorithm_names_their_line(strop, table_recipe, body, told):
     algorithm = ("strop.algorithms.REINFORCE.Config(optimizer=strop.optimizer.AdamW(lr=0.1))", "Mine()")
     recipe = table_recipe(replace=[algorithm, ("\n\ndef recipe(", ALGORITHM.replace("BODY", body))])
     said = strop("train", recipe, "--run", "r")
@@ -42,13 +42,13 @@ def test_what_a_persons_algorithm_raises_is_theirs(strop, table_recipe, body, to
     assert "Traceback" in strop("train", recipe, "--run", "r", "--traceback").err
 
 
-def test_a_recipe_that_exits_is_told_with_its_line(strop, table_recipe):
+def test_a_recipe_that_exits_names_its_line(strop, table_recipe):
     said = strop("train", table_recipe(replace=[("return strop", "raise SystemExit('no key')\n    return strop")]))
     assert (said.code, said.out) == (1, "")
     assert "mine.py, line 11: SystemExit: no key" in said.err
 
 
-def test_a_problem_in_a_package_counts_for_who_called_it():
+def test_an_error_in_a_package_names_the_line_that_called_it():
     with pytest.raises(TypeError) as caught:
         json.dumps({1, 2})
     here = f"{__file__}, line "
@@ -64,7 +64,7 @@ def test_a_problem_in_a_package_counts_for_who_called_it():
         ("import sys\nsys.exit('go away')\ndef recipe(): ...\n", "line 2: SystemExit: go away"),
     ],
 )
-def test_what_a_plug_in_raises_is_the_plug_ins(strop, tmp_path, monkeypatch, text, told):
+def test_an_error_in_a_plug_in_names_its_line(strop, tmp_path, monkeypatch, text, told):
     place = tmp_path / "lib" / "site-packages"
     place.mkdir(parents=True)
     (place / "plugged.py").write_text(text)

@@ -105,7 +105,7 @@ class Greets(strop.environments.SingleTurn):
 """
 
 
-def test_what_an_environment_says_first_is_the_prompt(strop, exported):
+def test_the_first_text_of_the_environment_is_the_prompt(strop, exported):
     card = exported(
         replace=[
             ("Table.Config", "Scratch"),
@@ -131,7 +131,7 @@ def test_the_base_is_a_published_model_or_none(tmp_path):
     assert origin_of(str(copied)) == named
 
 
-def test_the_base_of_a_folder_that_is_not_ours_is_not_known(tmp_path):
+def test_a_folder_that_strop_did_not_write_has_no_known_base(tmp_path):
     """Its card may name a base, of which it is another model itself. Its licence is its own."""
     (tmp_path / "config.json").write_text("{}")
     (tmp_path / "README.md").write_text(

@@ -24,37 +24,37 @@ def small(strop, table_recipe):
     return "runs/small"
 
 
-def test_an_answer_is_as_long_as_the_context_has_room_and_that_is_said_once(talk, small):
+def test_an_answer_ends_where_the_context_is_full_with_one_warning(talk, small):
     said = talk(small, "a b", "/new", "a b a", options=("--max-tokens", 100))
     assert [len(line.split()) for line in said.out.splitlines()] == [10, 9]  # 12 - 2, and 12 - 3
-    assert said.err.count("the policy reads 12 tokens") == 1
+    assert said.err.count("the context holds 12 tokens") == 1
     assert "error" not in said.err
     full = talk(small, "a b", "a", options=("--max-tokens", 100))  # 12 stand
-    assert "the context is full: 13 tokens would stand" in full.err
+    assert "the context is full: the conversation has 13 tokens" in full.err
     assert "/new starts over" in full.err
 
 
-def test_what_fits_is_not_talked_about(talk, small):
+def test_an_answer_that_fits_has_no_warning(talk, small):
     said = talk(small, "a b", options=("--max-tokens", 10))
-    assert "reads 12 tokens" not in said.err
+    assert "holds 12 tokens" not in said.err
 
 
 @pytest.mark.parametrize("typed", ["/help", "/?"])
-def test_help_is_help(talk, small, typed):
+def test_slash_help_prints_the_commands(talk, small, typed):
     said = talk(small, typed)
     assert said.out == ""
-    for line in ("/new   starts over", "/quit  ends", "/help  this"):
+    for line in ("/new   starts over", "/quit  ends", "/help  this text"):
         assert line in said.err
 
 
-def test_an_unknown_command_is_told_and_not_answered(talk, small):
+def test_an_unknown_command_is_reported_and_not_answered(talk, small):
     said = talk(small, "/temperature 0.5")
     assert said.out == ""
     assert "there is no command /temperature" in said.err
     assert "/help" in said.err
 
 
-def test_a_path_is_no_command(talk, small):
+def test_a_path_is_not_taken_for_a_command(talk, small):
     said = talk(small, "/etc/hosts")
     assert "there is no command" not in said.err
     assert "not in the vocabulary" in said.err

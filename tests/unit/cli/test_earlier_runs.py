@@ -53,7 +53,7 @@ def test_the_fixtures_are_small_and_name_nothing_inside_of_strop():
             find(name)
 
 
-def test_it_is_shown(strop, run):
+def test_an_earlier_run_is_shown(strop, run):
     said = strop("show", run)
     assert said.code == 0, said.err
     assert f"{run}: finished, 4 of 4 steps" in said.out
@@ -65,7 +65,7 @@ def test_it_is_shown(strop, run):
     assert strop("plot", run, "-o", "curve.png").code == 0
 
 
-def test_it_is_judged_as_it_was(strop, run):
+def test_an_earlier_run_is_judged_with_the_recorded_scores(strop, run):
     said = strop("eval", run, "--json")
     assert said.code == 0, said.err
     recorded = learnt(run, 4)[-1] | Run(Path(run)).metrics()[-1]

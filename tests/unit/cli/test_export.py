@@ -91,7 +91,7 @@ def test_a_reward_model_has_no_folder(strop, table_recipe, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_what_the_base_has_of_its_own_is_kept(strop, table_recipe, tmp_path):
+def test_settings_of_the_base_are_kept(strop, table_recipe, tmp_path):
     """An output head that is no embedding though the config ties them, two stop tokens, and settings of generation
     that transformers reads and would not save."""
     from transformers import AutoModelForCausalLM

@@ -33,7 +33,7 @@ def test_no_word_that_fits_is_broken(width):
             assert len(word) > width or word in found.split()
 
 
-def test_pairs_stand_beside_each_other_where_there_is_room():
+def test_pairs_are_two_columns_if_they_fit():
     assert shown(Pairs([("run", "3 steps"), ("seed", "0")]), 30).splitlines()[0].rstrip() == "run   3 steps"
     assert shown(Pairs([("run", "a-word-of-twenty-let")]), 22).splitlines()[0].rstrip() == "run"
     assert shown(Pairs([]), 40).strip() == ""

@@ -110,7 +110,7 @@ def test_next_lines_work_when_typed(strop, write, text, verbs, monkeypatch):
         assert typed.code == 0, typed.err
 
 
-def test_what_nothing_rewards_has_no_held_out_score_but_texts(strop, write):
+def test_without_rewards_there_are_texts_but_no_held_out_scores(strop, write):
     text = WITHOUT_REWARD.replace("NAME", "SFT").replace(
         "algorithm=",
         'sampling=strop.Sampling(max_tokens=2), held_out=[strop.Task("judged", "a b")],\n        algorithm=',
@@ -142,7 +142,7 @@ def test_a_reward_model_says_how_to_read_its_scores(strop, write):
 
 
 @pytest.mark.parametrize(("text", "why"), [(JUDGE, "scores texts and writes none"), (CART, "reads no text")])
-def test_chat_with_what_does_not_write_says_why(strop, write, text, why):
+def test_chat_with_a_policy_that_writes_no_text_says_why(strop, write, text, why):
     assert strop("train", write(text), "--run", "runs/r").code == 0
     said = strop("chat", "r")
     assert said.code == 1

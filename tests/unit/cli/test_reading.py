@@ -86,7 +86,7 @@ def test_show_of_a_run_that_has_no_plan_yet(strop, run):
     assert "REINFORCE" in strop("show", "r").out
 
 
-def test_a_resume_with_other_fields_makes_the_plan_anew(strop, run):
+def test_a_resume_with_other_fields_updates_the_plan(strop, run):
     assert strop("train", "--resume", "--run", "r", "steps=13", "group_size=1").code == 0
     plan = json.loads(Path("runs/r/plan.json").read_text())
     assert "2 prompts x 1 sample = 2 episodes" in plan["a step"]
@@ -103,7 +103,7 @@ def test_show_counts_a_warning_that_repeats_and_the_store_keeps_each(strop, tabl
     assert [event["step"] for event in events if "give no signal" in event["text"]] == [0, 1, 2, 3]
 
 
-def test_the_numbers_of_the_gap_are_for_who_asks(strop, table_recipe):
+def test_the_numbers_of_the_gap_are_in_show_only(strop, table_recipe):
     said = strop("train", table_recipe(), "--run", "r2")
     assert "sampler and trainer agree\n" in said.err
     assert "nats" not in said.err
@@ -126,7 +126,7 @@ def test_an_action_of_one_token_is_not_called_cut(strop, run):
     assert "cut at max_tokens" not in strop("show", "r", "--episodes", 0).out + strop("show", "r").out
 
 
-def test_many_short_turns_stand_in_a_few_lines(strop, tmp_path):
+def test_many_short_turns_are_shown_on_a_few_lines(strop, tmp_path):
     (tmp_path / "walk.py").write_text(WALK)
     assert strop("train", "walk.py", "--run", "walk").code == 0
     said = strop("show", "walk").out

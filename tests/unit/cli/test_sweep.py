@@ -150,7 +150,7 @@ def test_ctrl_c_stops_cleanly_and_the_sweep_goes_on_with_the_same_bits(strop, ta
         (["nowhere.py", "seed=0,1"], "there is no recipe file nowhere.py"),
     ],
 )
-def test_what_is_typed_wrongly_is_said_before_anything_is_trained(strop, table_recipe, tmp_path, words, message):
+def test_wrong_arguments_are_refused_before_anything_is_trained(strop, table_recipe, tmp_path, words, message):
     table_recipe()
     said = strop("sweep", *words)
     assert said.code == 2

@@ -86,6 +86,6 @@ def test_what_is_too_large_is_left_to_torch(monkeypatch: pytest.MonkeyPatch) -> 
     read(given, seen, is_causal=False)
 
 
-def test_nothing_to_read() -> None:
+def test_an_empty_batch() -> None:
     empty = torch.zeros(2, 2, 0, SIZE, dtype=torch.bfloat16)
     assert attention(empty, empty, empty, None, SCALING).shape == empty.shape

@@ -74,7 +74,7 @@ def test_however_many_heads_share_keys_and_with_no_padding(heads: int, prompts: 
     assert both(policy, prompts, [[0, 0, 0], [0, 2]]) < 2e-5
 
 
-def test_it_goes_on_past_the_caches_room() -> None:
+def test_it_continues_past_the_caches_capacity() -> None:
     assert both(Transformer(model("llama")), PROMPTS, [[0, 0, 1]], tokens=GROWTH + 3) < 2e-5
 
 
@@ -139,7 +139,7 @@ def test_a_prompt_is_held_once_for_all_its_rows_and_leaves_with_the_last(monkeyp
     assert state.keep([4]).prompts[0][0].shape[1] == 1
 
 
-def test_places_and_rows_are_each_others_inverse() -> None:
+def test_grouping_and_ungrouping_are_inverse() -> None:
     for prompt_B, prompts in ([0, 0, 1, 1], 2), ([1, 0, 1], 2), ([2, 0, 1, 0], 3), ([0], 1):
         groups = PromptGroups.of(prompt_B, prompts)
         rows_KBRX = torch.arange(len(prompt_B) * 2 * 3 * 5).view(2, len(prompt_B), 3, 5)

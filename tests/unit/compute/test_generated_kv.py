@@ -48,7 +48,7 @@ def test_rows_are_kept_in_their_order_before_and_after_tokens(rows: list[int]) -
     both.write()
 
 
-def test_it_grows_past_its_room() -> None:
+def test_it_grows_past_its_capacity() -> None:
     both = Both(2)
     for _ in range(2 * GROWTH + 5):
         both.write()

@@ -44,7 +44,7 @@ def test_rows_are_kept_in_their_order_before_and_after_tokens(rows):
     both.write(rows=len(rows), tokens=1)
 
 
-def test_it_grows_past_its_room():
+def test_it_grows_past_its_capacity():
     both = Both(rows=2, tokens=3)
     for _ in range(2 * GROWTH + 5):
         both.write(rows=2, tokens=1)

@@ -50,7 +50,7 @@ def linears(one: Transformer) -> list[LoRALinear]:
 
 
 @pytest.mark.parametrize("bias", [True, False], ids=["bias", "no bias"])
-def test_they_compute_what_peft_computes_after_every_change(bias: bool) -> None:
+def test_the_output_is_that_of_peft_after_every_change(bias: bool) -> None:
     one = policy(bias=bias)
     for _ in range(2):
         torch.testing.assert_close(logits(one.decoding_model()), logits(one.model), rtol=0, atol=2e-5)

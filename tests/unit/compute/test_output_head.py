@@ -68,7 +68,7 @@ def test_sizes_do_not_matter(
         assert sorted(sizes) == sorted([*asked, *asked[:-1]])  # made anew, but for the last
 
 
-def test_what_is_not_wanted_is_not_made() -> None:
+def test_heads_that_are_not_wanted_are_not_computed() -> None:
     def never(_: Tensor) -> Tensor:
         raise AssertionError("nobody asked for logits")
 
@@ -79,7 +79,7 @@ def test_what_is_not_wanted_is_not_made() -> None:
     assert heads.apply(torch.zeros(3, WIDTH), torch.zeros(3, dtype=torch.long))["value"].shape == (3,)
 
 
-def test_nothing_to_read() -> None:
+def test_an_empty_batch() -> None:
     head = nn.Linear(WIDTH, WORDS)
     heads = ChunkedHeads(head, None, WORDS, frozenset({"q"}), lambda heads: {"best": heads.q_NV.amax(dim=-1)})
     assert heads.apply(torch.zeros(0, WIDTH), torch.zeros(0, dtype=torch.long))["best"].shape == (0,)

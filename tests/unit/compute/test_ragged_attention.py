@@ -118,7 +118,7 @@ def test_the_model_keeps_its_own_attention(monkeypatch: pytest.MonkeyPatch) -> N
     def breaks(*_: Any) -> Tensor:
         raise RuntimeError("no memory")
 
-    monkeypatch.setattr(ragged, "_from_the_start", breaks)
+    monkeypatch.setattr(ragged, "_whole_sequences", breaks)
     with pytest.raises(RuntimeError, match="no memory"):
         hidden_at_decisions(model, *CASES["shared"])
     assert model.config._attn_implementation == "sdpa"

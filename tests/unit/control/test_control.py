@@ -104,7 +104,7 @@ def test_a_step_holds_what_ended_in_it_and_what_was_learnt_last(toy, tmp_path):
     assert not run.interrupted
 
 
-def test_judgements_face_the_same_seeds_and_make_the_verdict(toy, tmp_path):
+def test_judgements_use_the_same_seeds_and_make_the_verdict(toy, tmp_path):
     run = control.train(SMALL, tmp_path / "run", progress=Progress.silent())
     # three turns that pay the policy's number, and the last digit of seeds 1000000 and 1000001
     assert run.judged == {0: [0.0, 1.0], 3: [36.0, 37.0]}
@@ -114,7 +114,7 @@ def test_judgements_face_the_same_seeds_and_make_the_verdict(toy, tmp_path):
         assert store.series("held_out/reward") == [(0, 0.5), (3, 36.5)]
 
 
-def test_checkpoints_are_its_own_files_and_old_ones_go(toy, tmp_path):
+def test_checkpoints_are_zip_files_and_old_ones_are_removed(toy, tmp_path):
     config = ControlConfig(environment="Toy", steps=5, interactions=2, episodes=1, checkpoint_every=1, threads=1)
     run = control.train(config, tmp_path / "run", progress=Progress.silent())
     files = control.checkpoints(run.directory)
@@ -122,7 +122,7 @@ def test_checkpoints_are_its_own_files_and_old_ones_go(toy, tmp_path):
     assert not list((run.path / "checkpoints").glob(".*"))
 
 
-def test_the_run_says_what_it_was(toy, tmp_path):
+def test_the_run_records_its_config(toy, tmp_path):
     run = control.train(SMALL, tmp_path / "run", recipe="# mine\n", command="strop train x", progress=Progress.silent())
     assert spec.decode(run.directory.config()) == SMALL
     assert run.directory.config()["trained_by"] == "Stable-Baselines3"

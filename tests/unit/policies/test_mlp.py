@@ -83,7 +83,7 @@ def test_actions_are_words_and_a_new_vector_replaces_the_old_one():
 @pytest.mark.parametrize(
     "text", ["", "1", "[1]", "[1, 2, 3]", '["a", 1]', "[NaN, 1]", "[Infinity, 1]", "{}", "[1e39, 0]", f"[{10**400}, 0]"]
 )
-def test_what_is_no_observation_is_refused_with_an_example(text):
+def test_a_wrong_observation_is_refused_with_an_example(text):
     with pytest.raises(ValueError, match=r"list of 2 finite numbers"):
         CODEC.start(text)
 
@@ -179,7 +179,7 @@ def test_the_value_reaches_the_policys_layers_only_where_they_are_shared():
         assert (one.net["trunk"][0].weight.grad is not None) is shared
 
 
-def test_the_config_says_what_stands_behind_the_layers():
+def test_the_config_chooses_the_activation():
     for activation, layer in (("tanh", torch.nn.Tanh), ("relu", torch.nn.ReLU)):
         one, _ = MLP.Config(actions=ACTIONS, size=2, activation=activation, value_head=True).build(0)
         assert [type(one.net[name][1]) for name in ("trunk", "value_trunk")] == [layer, layer]
@@ -187,7 +187,7 @@ def test_the_config_says_what_stands_behind_the_layers():
         MLP.Config(actions=ACTIONS, size=2, activation="gelu")
 
 
-def test_what_it_cannot_do_is_one_line():
+def test_unsupported_calls_are_refused_in_one_line():
     with pytest.raises(ValueError, match=r"sampling\.max_tokens=1"):
         LocalSampler(policy(), CODEC.stop).sample(
             [CODEC.start("[0, 0]")], Sampling(max_tokens=2), [np.random.default_rng(0)]

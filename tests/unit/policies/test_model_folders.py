@@ -118,9 +118,9 @@ BROKEN = {
     "cut": (cut, f"{WEIGHTS} is damaged or cut short .*not fully covered"),
     "empty": (text(WEIGHTS, ""), f"{WEIGHTS} is damaged"),
     "no weights in it": (text(WEIGHTS, "nothing like it" * 9), f"{WEIGHTS} is damaged"),
-    "git lfs": (text(WEIGHTS, "version https://git-lfs.github.com/spec/v1\noid"), f"{WEIGHTS} is a pointer of Git LFS"),
+    "git lfs": (text(WEIGHTS, "version https://git-lfs.github.com/spec/v1\noid"), f"{WEIGHTS} is a Git LFS pointer"),
     "no weights": (lambda folder: (folder / WEIGHTS).unlink(), "holds no weights"),
-    "config cut": (text("config.json", "{"), "config.json is damaged: it is no JSON"),
+    "config cut": (text("config.json", "{"), "config.json is damaged: it is not JSON"),
     "config is a list": (text("config.json", "[]"), "config.json is damaged: it holds a list"),
     "config of nothing": (text("config.json", '{"model_type": "none"}'), "cannot use .*config.json: .*`none`"),
     "heads": (
@@ -182,7 +182,7 @@ PART = "model-00002-of-0000"
     [
         (lambda part: part.unlink(), rf"{PART}\d.safetensors is not there: 1 of the \d files"),
         (lambda part: part.write_bytes(part.read_bytes()[:-9]), rf"{PART}\d.safetensors is damaged or cut short"),
-        (lambda part: (part.parent / f"{WEIGHTS}.index.json").write_text("{"), "index.json is damaged: it is no JSON"),
+        (lambda part: (part.parent / f"{WEIGHTS}.index.json").write_text("{"), "index.json is damaged: it is not JSON"),
         (
             lambda part: (part.parent / f"{WEIGHTS}.index.json").write_text("{}"),
             "index.json is damaged: its weight_map",
@@ -198,7 +198,7 @@ def test_a_missing_or_damaged_part_is_named(in_parts, tmp_path, break_it, told):
         pretrained.load(str(folder))
 
 
-def test_a_number_that_is_none_is_found_in_its_part(in_parts, tmp_path):
+def test_a_nan_is_found_in_its_file(in_parts, tmp_path):
     folder = shutil.copytree(in_parts, tmp_path / "tiny")
     part = folder / json.loads((folder / f"{WEIGHTS}.index.json").read_text())["weight_map"][MLP]
     save_file(load_file(part) | {MLP: torch.full((32, 64), float("nan"))}, part, metadata={"format": "pt"})

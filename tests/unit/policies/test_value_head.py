@@ -52,7 +52,7 @@ def test_a_transformer_reads_the_value_before_the_token():
 
 
 @pytest.mark.parametrize("model", [gpt2, llama])
-def test_values_begin_at_zero_and_change_no_logit(model):
+def test_values_start_at_zero_and_change_no_logit(model):
     plain, valued = adapt(model(), None, 0, "float32"), adapt(model(), None, 0, "float32", value_head=True)
     assert values(valued).abs().max() == 0
     read = [p.heads(BATCH, lambda heads: {"x": heads.logits_NV.logsumexp(-1)})["x"] for p in (plain, valued)]
@@ -80,7 +80,7 @@ def test_without_a_value_head_the_error_says_what_to_set():
 
 
 @pytest.mark.parametrize("make", [table, transformer, lambda: transformer(LoRA(rank=2))])
-def test_a_twin_moves_on_its_own_and_trails(make):
+def test_a_twin_has_its_own_parameters_and_can_follow_as_a_target(make):
     policy = make()
     twin, old = policy.twin(), values(policy).detach()
     assert torch.equal(values(twin), old)

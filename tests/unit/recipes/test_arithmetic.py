@@ -1,7 +1,7 @@
 from strop.recipes.arithmetic import rewards, sum_tasks
 
 
-def test_a_sum_and_its_mirror_stand_on_the_same_side_of_the_split():
+def test_a_sum_and_its_mirror_are_in_the_same_split():
     train, held_out = sum_tasks("train"), sum_tasks("held_out")
     assert len(train) + len(held_out) == 100
     problems = [{tuple(sorted(task.id.split("+"))) for task in side} for side in (train, held_out)]

@@ -12,7 +12,7 @@ from strop.runs.progress import Progress
 from strop.verify.tabular import guess_optimum
 
 
-def test_the_logs_are_those_of_uniform_dice():
+def test_the_logs_are_of_a_uniformly_random_player():
     config = recipe().resolve()
     _, codec = config.policy.build(0, "float32")
     returns = [episode.reward for episode in played(config.tasks, codec)]

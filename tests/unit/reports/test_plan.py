@@ -84,9 +84,9 @@ def test_parameters_are_counted_with_those_that_an_adapter_leaves_alone(tmp_path
     assert told.endswith(f": {trained:,} trainable parameters of {base + trained:,}")
 
 
-def test_a_number_that_moves_is_told_at_both_ends():
+def test_a_scheduled_number_is_shown_at_both_ends():
     moving = strop.Sampling(epsilon=strop.schedules.Linear(start=1.0, end=0.0, steps=4), temperature=0.5)
     said = plan_of(rewards=[one], sampling=moving, steps=3, algorithm=strop.algorithms.DQN.Config())
     # step 2, the last of three, is half way of four
-    assert said["sampling"].startswith("temperature 0.5, epsilon 1 at first, 0.5 at the end, in sampling")
+    assert said["sampling"].startswith("temperature 0.5, epsilon 1 at first, 0.5 at the end, for sampling")
     assert said["memory"] == "Replay"

@@ -243,16 +243,16 @@ def test_of_very_many_prompts_the_longest_are_read(monkeypatch):
 def test_held_out_tasks_that_are_trained_on_are_counted():
     same, other = Task("other id", "a", "a"), Task("one too", "a", "b")
     (text,) = warned(config(held_out=[same, other]))
-    assert text.startswith("1 of 2 held-out tasks stand in training too ('other id' for one)")
+    assert text.startswith("1 of 2 held-out tasks are training tasks too ('other id' for one)")
     assert warned(config(held_out=[other])) == ()
     assert warned(config(held_out=[replace(same, data={"n": 1})])) == ()
 
 
-def test_tasks_that_say_nothing_leave_all_to_their_environment():
+def test_tasks_without_content_do_not_count_as_shared():
     assert warned(config(tasks=[Task("1", "")], held_out=[Task("2", "")], environment=Greeting)) == ()
 
 
-def test_threads_that_share_cores_are_told(monkeypatch):
+def test_more_threads_than_cores_is_a_warning(monkeypatch):
     monkeypatch.setattr(preflight, "num_cores", lambda: 1)
     assert warned(config(threads=2)) == ("2 threads share 1 core, which makes them slower.",)
 
@@ -287,7 +287,7 @@ class Broken(Greeting):
         return "a"
 
 
-def test_an_environment_is_started_once_closed_and_throws_no_die_of_the_run():
+def test_an_environment_is_started_once_closed_and_leaves_the_random_state():
     Greeting.made.clear()
     Greeting.closed.clear()
     before = random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()
@@ -302,7 +302,7 @@ def test_an_environment_that_never_starts_is_refused_with_its_line():
         warned(config(environment=Broken, tasks=[TASKS[0], TASKS[2]]))
 
 
-def test_an_environment_that_starts_on_another_task_is_warned_of():
+def test_an_environment_that_starts_only_on_another_task_is_a_warning():
     (text,) = warned(config(environment=Broken))
     assert "does not start on task 'one' of tasks: RuntimeError: no such room" in text
     assert text.endswith("An episode of such a task is lost.")
@@ -332,7 +332,7 @@ def test_a_run_that_cannot_be_played_leaves_nothing(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_warnings_are_told_in_the_plan_and_kept_as_events_once(tmp_path):
+def test_warnings_are_in_the_plan_and_stored_as_events_once(tmp_path):
     plans = []
     made = config(held_out=TASKS[:1])
     run = train(made, tmp_path / "run", announce=plans.append)
@@ -397,5 +397,5 @@ def test_later_steps_are_given_time(tmp_path):
 
 def test_copy_word_says_that_it_judges_what_it_trains_on():
     made = copy_word.recipe()
-    (text,) = preflight._shared_problems(made)
+    (text,) = preflight._shared_tasks(made)
     assert text.startswith("8 of 8 held-out tasks")

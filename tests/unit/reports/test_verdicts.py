@@ -17,7 +17,7 @@ def test_what_may_be_chance_is_not_called_better():
     assert found.sentence.endswith(" on 8 held-out prompts, which may be chance.")
 
 
-def test_prompts_that_all_change_alike_are_said_without_an_interval():
+def test_equal_changes_of_all_prompts_have_no_interval():
     rose = verdict("reward", [0.25] * 12, [0.75] * 12)
     assert rose.sentence == "reward rose by +0.500 on each of 12 held-out prompts."
     fell = verdict("gold", [0.75] * 12, [0.25] * 12)

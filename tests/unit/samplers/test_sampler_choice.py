@@ -190,7 +190,7 @@ def test_the_plan_names_another_engine():
     assert "drawn by" not in make_plan(config().resolve(), config().resolve().build()).distribution
 
 
-def test_a_sampler_that_nobody_asks_is_refused():
+def test_a_sampler_that_is_never_used_is_refused():
     learnt = config(
         algorithm=strop.algorithms.SFT.Config(), tasks=[strop.Task("1", "a", answer="b")], sampler=Remote.Config()
     )

@@ -17,10 +17,10 @@ def tiny_model(tmp_path_factory) -> Path:
     return tiny_hf.make(tmp_path_factory.mktemp("served") / "tiny")
 
 
-def test_a_conversation_extends_the_tokens_that_stand(tiny_model, capsys):
+def test_a_conversation_extends_the_tokens_so_far(tiny_model, capsys):
     talk = Conversation.begin(load(find(str(tiny_model))), "be kind", {"max_tokens": 5}, seed=0)
     talk.answer("the cat")
-    stood = talk.prompt + talk.said
+    stood = talk.prompt + talk.answered
     talk.answer("and the dog")
     assert talk.prompt[: len(stood)] == stood
     first = talk.actor.codec.decode(talk.prompt)
@@ -28,18 +28,18 @@ def test_a_conversation_extends_the_tokens_that_stand(tiny_model, capsys):
     assert capsys.readouterr() == ("", "")
 
 
-def test_a_reply_says_how_much_room_there_was_and_a_full_context_is_refused(tiny_model):
+def test_a_reply_has_its_limit_and_a_full_context_is_refused(tiny_model):
     actor = load(find(str(tiny_model)))
     talk = Conversation.begin(actor, None, {"max_tokens": 4}, seed=0)
-    assert talk.answer("the cat").room is None
+    assert talk.answer("the cat").limit is None
     talk = Conversation.begin(actor, None, {"max_tokens": actor.policy.context}, seed=0)
-    assert talk.answer("the cat").room == actor.policy.context - len(talk.prompt)
-    stood = talk.prompt, talk.said
+    assert talk.answer("the cat").limit == actor.policy.context - len(talk.prompt)
+    stood = talk.prompt, talk.answered
     with pytest.raises(ContextFull, match="start a new conversation"):
         talk.answer("cat " * 300)
-    assert (talk.prompt, talk.said) == stood
+    assert (talk.prompt, talk.answered) == stood
     talk.start_over()
-    with pytest.raises(ContextFull, match="say it shorter"):
+    with pytest.raises(ContextFull, match="write a shorter message"):
         talk.answer("cat " * 300)
 
 
@@ -49,8 +49,8 @@ def test_a_name_is_a_run_a_model_here_or_one_of_the_hub(tiny_model, tmp_path, mo
     found = find("mine@best")
     assert isinstance(found, Checkpoint)
     assert (found.directory.path, found.selector) == (Path("runs/mine"), "best")
-    assert find(str(tiny_model)) == Model(str(tiny_model), here=True)
-    assert find("someone/something") == Model("someone/something", here=False)
+    assert find(str(tiny_model)) == Model(str(tiny_model), is_local=True)
+    assert find("someone/something") == Model("someone/something", is_local=False)
     with pytest.raises(ValueError, match=r"no run and no model 'mime'; did you mean mine\?"):
         find("mime")
     with pytest.raises(ValueError, match=r"is no run .* and no model folder"):
