@@ -190,7 +190,7 @@ LABELLED: Groups = {
 
 
 def kto_case(sign: float) -> tuple[Case, float]:
-    """KTO and its z0, from every answer behind the next group's prompt; `sign` is the direction of the policy's move."""
+    """KTO and its z0, from every answer behind the next group's prompt; `sign` is the policy's direction."""
     every = [y for group in LABELLED.values() for y, _ in group]
     prefixes = [(p, *y[:t]) for p in LABELLED for y in every for t in range(len(y))]
     config = KTO.Config(optimizer=ONE, beta=0.5, desirable=1.3, undesirable=0.7)
