@@ -91,5 +91,5 @@ def test_what_does_not_fit_is_refused_in_words():
     config = Planner.Config(mdp=TALK, states=[[0], [0]])
     with pytest.raises(ValueError, match="2 actions, the table 1 words"):
         config.build(Table(1), strop.Sampling(), 64)
-    with pytest.raises(ValueError, match="planning here is tabular"):
+    with pytest.raises(ValueError, match="planning is tabular"):
         config.build(strop.policies.Scratch(words=["a", "b"]).build(0, "float32")[0], strop.Sampling(), 64)
