@@ -61,7 +61,7 @@ def values_after(policy: Policy, wide: Batch) -> Tensor:
 
 
 def text_scores(policy: Policy, wide: Batch) -> Tensor:
-    """[E]: the value behind the last token of each pick of `add_last_value_slots`; 0 for picks outside the micro-batch."""
+    """[E]: the value behind the last token of each pick of `add_last_value_slots`; 0 for absent picks."""
     return sum_per_pick(values_after(policy, wide), wide)
 
 
