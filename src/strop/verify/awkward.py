@@ -137,9 +137,9 @@ def read(pick: Pick) -> Story:
     is_scored = not isinstance(total, Unscored)
     paid = rewards(one, first, last) if is_scored else []
     acts: list[Act] = []
-    stood, opening = None, 0
+    history, opening = None, 0
     for turn in one.turns[first:last]:
-        if stood is None or turn.prompt[: len(stood)] != stood:  # a row of its own
+        if history is None or turn.prompt[: len(history)] != history:  # a row of its own
             opening = -1
         for t, token in enumerate(turn.completion.tokens):
             prefix = (*turn.prompt, *turn.completion.tokens[:t])
@@ -147,7 +147,7 @@ def read(pick: Pick) -> Story:
             known = turn.completion.logprobs
             reward = paid[len(acts)] if is_scored else 0.0
             acts.append(Act(prefix, token, 0.0 if known is None else known[t], reward, opening))
-        stood = (*turn.prompt, *turn.completion.tokens)
+        history = (*turn.prompt, *turn.completion.tokens)
     following = [turn.prompt for turn in one.turns[last:] if turn.completion.tokens]
     behind = following[0] if following else one.final if one.end is End.TRUNCATED else ()
     weight = pick.weight if is_scored else 0.0

@@ -176,8 +176,8 @@ def check_monte_carlo_control() -> Iterator[Gap]:
     for first_visit in (True, False):
         missed = 0
         for seed in range(10):
-            dice = np.random.default_rng(seed)
-            found = control(mdp, 0.9, lambda n: 1 / (1 + 0.2 * n), 100, 30, dice, first_visit)
+            rng = np.random.default_rng(seed)
+            found = control(mdp, 0.9, lambda n: 1 / (1 + 0.2 * n), 100, 30, rng, first_visit)
             missed += found.action_S.tolist() != [1, 1]
         yield Gap(missed / 10, 0.0, "first visits" if first_visit else "every visit")
 

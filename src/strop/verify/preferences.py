@@ -86,7 +86,7 @@ class World:
         set_weights(self.tree.policy, weights)
         return float(ascent(self.tree, algorithm, picks).norm()) * len(picks)
 
-    def stands(self, config: Any, wins: Wins, weights: Tensor) -> Gap:
+    def fixed_point_gap(self, config: Any, wins: Wins, weights: Tensor) -> Gap:
         """The gradient norm at these weights, relative to that at the reference."""
         return Gap(self.slope(config, wins, weights) / self.slope(config, wins, self.reference), EXACT)
 
@@ -124,21 +124,21 @@ def ipo_optimum(here: World, wins: Wins) -> Tensor:
 def check_dpo() -> Gap:
     """DPO: zero gradient at ref * exp(r / beta) / Z, over every pair and label of Bradley-Terry."""
     here = world()
-    return here.stands(DPO.Config(optimizer=SGD(lr=1.0), beta=BETA), here.clean, here.boltzmann())
+    return here.fixed_point_gap(DPO.Config(optimizer=SGD(lr=1.0), beta=BETA), here.clean, here.boltzmann())
 
 
 def check_robust_dpo() -> Gap:
     """Robust DPO: zero gradient at the optimum of clean labels, though a fifth of them is flipped."""
     here = world()
     config = RobustDPO.Config(optimizer=SGD(lr=1.0), beta=BETA, flipped=FLIPPED)
-    return here.stands(config, here.flipped, here.boltzmann())
+    return here.fixed_point_gap(config, here.flipped, here.boltzmann())
 
 
 def check_ipo() -> Gap:
     """IPO: zero gradient at ref * exp(p(y beats mu) / tau) / Z, for any labels."""
     here = world()
     wins = unexplained(len(here.ref))
-    return here.stands(IPO.Config(optimizer=SGD(lr=1.0), tau=TAU), wins, ipo_optimum(here, wins))
+    return here.fixed_point_gap(IPO.Config(optimizer=SGD(lr=1.0), tau=TAU), wins, ipo_optimum(here, wins))
 
 
 def check_online_dpo() -> Gap:
