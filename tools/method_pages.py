@@ -22,7 +22,7 @@ from strop.reports.fields import meanings
 from strop.reports.plan import title
 from strop.reports.settings import every_setting
 from strop.runs.spec import encode
-from strop.verify.checks import Check, plan, run
+from strop.verify.checks import Result, find, measure
 
 FOLDER = Path(__file__).parents[1] / "docs" / "methods"
 ALGORITHMS = loader.modules("algorithms")
@@ -62,7 +62,7 @@ def main() -> int:
     return 0
 
 
-def page(module: loader.Module, measure: bool) -> str:
+def page(module: loader.Module, is_measured: bool) -> str:
     """The page of one method."""
     loaded = importlib.import_module(module.place)
     title, _, rest = loaded.__doc__.strip().partition("\n")
@@ -77,7 +77,7 @@ def page(module: loader.Module, measure: bool) -> str:
         f"**Use it for:** {purpose}",
         _sections(rest),
         *own,
-        _verified(module.name, measure),
+        _verified(module.name, is_measured),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -141,27 +141,27 @@ def _example(name: str, kind: Any) -> str:
     return f"## Try it\n\n    strop train {recipe} algorithm={name}{extra}"
 
 
-def _verified(name: str, measure: bool) -> str:
+def _verified(name: str, is_measured: bool) -> str:
     """What `strop verify` says of it, measured now."""
-    planned = plan(full=True, names=[VERIFIED.get(name, name)])
-    rows = [_row(found) for one in planned if not one.is_learning for found in (run(one) if measure else [])]
-    learning = [f"- {one.must_equal} (`strop verify --full {one.method!r}`)" for one in planned if one.is_learning]
+    checks = find(full=True, names=[VERIFIED.get(name, name)])
+    rows = [_row(result) for one in checks if not one.is_learning for result in (measure(one) if is_measured else [])]
+    learning = [f"- {one.must_equal} (`strop verify --full {one.method!r}`)" for one in checks if one.is_learning]
     table = "\n".join(["| must equal | gap | tolerance |", "|---|---|---|", *rows]) if rows else ""
     return "\n\n".join(part for part in ("## What it must equal", table, "\n".join(learning)) if part)
 
 
-def _row(found: Check) -> str:
-    must_equal = found.must_equal.replace("|", "\\|")
-    return f"| {must_equal} | {found.gap:.1g} | {found.tolerance:.1g} |"
+def _row(result: Result) -> str:
+    must_equal = result.must_equal.replace("|", "\\|")
+    return f"| {must_equal} | {result.gap:.1g} | {result.tolerance:.1g} |"
 
 
 def _differs(file: Path, text: str) -> bool:
     """Whether the page says something else; the measured tables are left out."""
 
-    def told(page: str) -> str:
+    def without_gaps(page: str) -> str:
         return page.partition("## What it must equal")[0]
 
-    return not file.is_file() or told(file.read_text()) != told(text)
+    return not file.is_file() or without_gaps(file.read_text()) != without_gaps(text)
 
 
 if __name__ == "__main__":

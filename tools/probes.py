@@ -13,7 +13,7 @@ import pytest
 from sites import ROOT
 
 if TYPE_CHECKING:
-    from strop.verify.checks import Planned
+    from strop.verify.checks import Check
 
 EVERY = "from exact.learners import"
 """What a test file says that takes every algorithm of the folder."""
@@ -78,12 +78,12 @@ def tests(session: pytest.Session) -> Iterator[Probe]:
 
 def checks() -> Iterator[Probe]:
     """The quick checks of `strop verify`."""
-    from strop.verify.checks import plan, run
+    from strop.verify.checks import find, measure
 
-    for planned in plan():
-        planned.load()
+    for check in find():
+        check.load()
 
-        def fails(planned: Planned = planned) -> bool:
-            return any(row.verdict != "pass" for row in run(planned))
+        def fails(check: Check = check) -> bool:
+            return any(row.verdict != "pass" for row in measure(check))
 
-        yield Probe(f"{planned.place}.{planned.function}", fails, is_check=True)
+        yield Probe(f"{check.module}.{check.function}", fails, is_check=True)

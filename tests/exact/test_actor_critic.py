@@ -53,7 +53,7 @@ def test_the_critic_settles_nowhere_else():
         assert float(expected_step(one, algorithm, paid)[one.policy.weight.numel() :].norm()) > 0.01
 
 
-def test_data_of_another_policy_misleads_whoever_takes_it_for_its_own():
+def test_uncorrected_off_policy_data_gives_a_biased_gradient():
     one, other, paid = tree(0), tree(1), rewards(tree())
     set_values(one, exact_values(one, paid))
     acted = {s: distribution.detach() for s, distribution in other.distributions().items()}
@@ -194,7 +194,7 @@ def test_a_separate_critic_leaves_the_policys_own_head_alone_and_is_kept():
         (VTrace, {"trace_cap": 2.0}, "0 < trace_cap <= ratio_cap"),
     ],
 )
-def test_what_cannot_be_is_said_in_words(kind, fields, words):
+def test_impossible_arguments_are_refused(kind, fields, words):
     with pytest.raises(ValueError, match=words):
         kind.Config(**fields).build(tree().policy, Sampling(), 64)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from strop.verify.checks import Planned, run
+from strop.verify.checks import Check, measure
 
 ROWS = (
     "gradient_updates.check_gspo_updates",  # several rows an episode, several epochs
@@ -26,5 +26,5 @@ ROWS = (
 @pytest.mark.parametrize("row", ROWS)
 def test_the_row_passes(row: str) -> None:
     family, function = row.split(".")
-    for found in run(Planned(family, f"strop.verify.{family}", function, "m", "it")):
+    for found in measure(Check(family, f"strop.verify.{family}", function, "m", "it")):
         assert found.verdict == "pass", f"{found.must_equal}: {found.gap} > {found.tolerance}\n{found.error}"

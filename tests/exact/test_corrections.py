@@ -127,7 +127,7 @@ def test_effective_sample_size_by_hand() -> None:
     assert math.isnan(ess())
 
 
-def test_what_is_too_old_is_masked() -> None:
+def test_stale_samples_are_masked() -> None:
     many = [replace(episode(turn((0,), (1,) * (1 + v % 2)), reward=1.0), version=v) for v in (0, 5, 3, 4)]
     batch = batch_of(*many)
     assert is_recent(batch, None).tolist() == [True] * 4
@@ -202,6 +202,6 @@ def test_each_action_of_negative_advantage_is_dropped_and_the_others_of_its_answ
     *({"kind": "drop_negative", "level": "sequence", "max_drift": 0.5} | wrong
       for wrong in ({"cap": 3.0}, {"floor": 0.1}, {"max_drift": -0.1}, {"max_drift": math.inf})),
 ])  # fmt: skip
-def test_what_means_nothing_is_refused(fields: dict[str, Any]) -> None:
+def test_meaningless_options_are_refused(fields: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="correction"):
         Correction(**fields)

@@ -191,7 +191,7 @@ def test_an_answer_of_several_rows_is_one_answer_in_any_micro_batch(kind: Any) -
     assert torch.allclose(*moved, rtol=0, atol=1e-14)
 
 
-def test_dapo_plays_on_as_often_as_told() -> None:
+def test_dapo_plays_at_most_oversampling_times_the_tasks() -> None:
     assert DAPO.Config(oversampling=3).extras.oversampling == 3
 
 

@@ -89,7 +89,7 @@ def test_bandit_grpo_pairs_reach_the_point_of_normalised_advantages() -> None:
     assert close(solved(tree, algorithm, 2), iterate(advantage), 1e-6)
 
 
-def test_bandit_grpo_in_a_large_group_stands_still_at_the_point_of_the_population_std() -> None:
+def test_bandit_grpo_in_a_large_group_has_the_fixed_point_of_the_population_std() -> None:
     # A = (r - E r) / std under pi gives (.841942, .073007, .085051); a group of 1000 rounds it to 842, 73, 85
     def advantage(pi: list[float]) -> list[float]:
         mean = sum(p * r for p, r in zip(pi, REWARD, strict=True))

@@ -85,11 +85,11 @@ def test_a_planned_run_is_rebuilt_from_its_files_and_resumed(tmp_path):
     assert q(resumed) == q(whole)
 
 
-def test_what_does_not_fit_is_refused_in_words():
+def test_arguments_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match="names 1 of 2 states"):
         Planner.Config(mdp=TALK, states=[[2]])
     config = Planner.Config(mdp=TALK, states=[[0], [0]])
     with pytest.raises(ValueError, match="2 actions, the table 1 words"):
         config.build(Table(1), strop.Sampling(), 64)
-    with pytest.raises(ValueError, match="planning here is tabular"):
+    with pytest.raises(ValueError, match="planning is tabular"):
         config.build(strop.policies.Scratch(words=["a", "b"]).build(0, "float32")[0], strop.Sampling(), 64)

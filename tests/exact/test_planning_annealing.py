@@ -97,7 +97,7 @@ def test_proposals_are_drawn_from_their_distribution(edits: Edits) -> None:
                 assert move.log_ratio == pytest.approx(math.log(back), abs=1e-12)
 
 
-def test_a_walk_at_fixed_temperature_is_where_the_distribution_says() -> None:
+def test_a_walk_at_fixed_temperature_has_the_stationary_distribution() -> None:
     sequences = space(EDITS[0])
     height = heights(sequences)
     rng, y, counts = np.random.default_rng(1), (), Counter[Tokens]()

@@ -85,7 +85,7 @@ def test_a_critic_s_value_is_the_head_of_the_last_hidden_state(kind: str) -> Non
         assert abs(expected) > 1e-3
 
 
-def test_mean_backup_is_the_mean_of_what_came_back() -> None:
+def test_mean_backup_is_the_mean_of_the_backed_up_values() -> None:
     task, policy, gains = problem(), table(0, 3, 4), []
     search = TreeSearch(TreeSearch.Config(num_simulations=1), policy, task, lambda y: float(len(y)))
     for _ in range(60):

@@ -70,7 +70,7 @@ def test_remax_baseline_lowers_the_variance() -> None:
     assert square[5.0] < 0.2 * square[0.0]
 
 
-def test_remax_without_a_scored_greedy_answer_teaches_nothing_and_without_any_says_so() -> None:
+def test_remax_skips_groups_with_an_unscored_greedy_answer_and_refuses_groups_without_one() -> None:
     tree = table_tree(3, 2)
     rewards = rewards_of(tree)
     lost = with_greedy(tree, rewards, Unscored("judge"))
@@ -140,7 +140,7 @@ def test_the_penalty_enters_the_advantage_but_not_the_choice_of_groups() -> None
     build(DAPO, tree, max_tokens=9, overlong_tokens=9)  # the penalty may begin with the first token
 
 
-def test_rejected_groups_and_cut_answers_are_told() -> None:
+def test_rejected_groups_and_cut_answers_are_logged() -> None:
     tree = table_tree(3, 2)
     picks = answers(1.0, 0.0, cut=(1,)) + answers(1.0, 1.0, group=1) + answers(0.0, 0.0, group=2)
     metrics = build(DAPO, tree).update(collate(tuple(picks), "per_turn")).metrics

@@ -47,7 +47,7 @@ def test_expected_sarsa_reaches_the_values_of_the_distribution_that_acts(samplin
     (Sampling(temperature=0.0), 4.0),  # V* = 2 / (1 - .5): Q-learning
     (Sampling(temperature=0.0, epsilon=0.3), 3.25),
 ])  # fmt: skip
-def test_expected_sarsa_of_a_target_learns_its_values_whoever_acts(target: Sampling, value: float) -> None:
+def test_expected_sarsa_learns_the_values_of_its_target_off_policy(target: Sampling, value: float) -> None:
     uniform = Sampling(epsilon=1.0, max_tokens=1)
     got = two_words(ExpectedSARSA, 8, uniform, rate=1.0, discount=0.5, target=target)
     for place, number in got.items():

@@ -27,7 +27,7 @@ from strop.verify.actor_critic import random_rewards, set_values, valued_tree, v
 from strop.verify.tree import PROMPT
 
 
-def test_each_cap_of_vtrace_bounds_what_it_is_named_for() -> None:
+def test_the_caps_of_vtrace_bound_the_ratio_and_the_trace() -> None:
     # 1802.01561, eq. 1 as a double sum: v_s = V_s + sum_t discount^(t-s) (prod_{i < t} c_i) rho_t delta_t and
     # A_s = rho_s (r_s + discount v_{s+1} - V_s), with rho = min(2, pi/mu), c = min(.7, pi/mu); another table acted
     one, other, discount, horizon = valued_tree(0), valued_tree(1), 0.9, 3
@@ -80,7 +80,7 @@ def copies(algorithm: Any) -> list[tuple[Any, Any]]:
 
 
 @pytest.mark.parametrize("kind", VALUE_BASED)
-def test_a_copy_goes_its_share_of_the_way_at_every_update(kind: Any) -> None:
+def test_a_target_copy_moves_by_target_share_at_every_update(kind: Any) -> None:
     # copy <- copy / 2 + policy / 2: with the policy at p1 and then p2 it is c/2 + p1/2, then c/4 + p1/4 + p2/2
     policy = Table(3, capacity=8, value_head=True)
     with torch.no_grad():
@@ -112,7 +112,7 @@ def valued_pair() -> Batch:
 @pytest.mark.parametrize(("kind", "fields"), [
     (A2C, {"n_step": None}), (VTrace, {}), (PPO, {"trace": 1.0, "epochs": 1}),
 ])  # fmt: skip
-def test_what_a_critic_says_by_hand(kind: Any, fields: dict[str, Any], separate: bool) -> None:
+def test_critic_metrics_by_hand(kind: Any, fields: dict[str, Any], separate: bool) -> None:
     # V = 1 before the first token and 2 before the second; looking to the end the targets are 3, 3 and 1.
     # mean V = (1 + 2 + 1)/3; R - V = 2, 1, 0 has variance 2/3, R has 8/9: 1 - 3/4 is explained;
     # loss = (4 + 1 + 0)/2/3, and V moves by .7 of the mean error. The lost episode counts nowhere.
@@ -131,7 +131,7 @@ def test_what_a_critic_says_by_hand(kind: Any, fields: dict[str, Any], separate:
 
 
 @pytest.mark.parametrize(("n_step", "first"), [(1, -3.0), (2, -2.5), (5, -2.5), (None, -2.5)])
-def test_a2c_discounts_what_comes_later(n_step: int | None, first: float) -> None:
+def test_a2c_discounts_later_rewards(n_step: int | None, first: float) -> None:
     # V = 4 and 2, "0 1" pays 3 at its end, discount .5: delta = .5 * 2 - 4 = -3, then 3 - 2 = 1; both: -3 + .5 * 1
     policy = coin()
     with torch.no_grad():
@@ -142,7 +142,7 @@ def test_a2c_discounts_what_comes_later(n_step: int | None, first: float) -> Non
     assert policy.value[:2].tolist() == [4 + first / 2, 2 + 1 / 2]
 
 
-def test_a_critic_whose_targets_are_all_equal_explains_nothing_and_says_nothing() -> None:
+def test_explained_variance_is_left_out_where_all_targets_are_equal() -> None:
     batch = batch_of(episode(turn((9,), (0, 1), (HALF, HALF)), reward=3.0), layout="per_turn")
     metrics = built_on(A2C, coin(), n_step=None, kl=KL()).update(batch).metrics
     assert "value/explained_variance" not in metrics

@@ -28,7 +28,5 @@ def prompts_given(prompts: list[int]) -> list[int] | None:
     ([1, 1, 1], None),
     ([1], None),
 ])  # fmt: skip
-def test_every_answer_stands_behind_the_next_prompt_that_is_another(
-    prompts: list[int], expected: list[int] | None
-) -> None:
+def test_every_answer_follows_the_next_different_prompt(prompts: list[int], expected: list[int] | None) -> None:
     assert prompts_given(prompts) == expected

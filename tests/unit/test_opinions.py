@@ -75,7 +75,7 @@ def test_a_teacher_is_built_in_the_dtype_that_was_set() -> None:
     assert asked == ["bfloat16"]
 
 
-def test_remax_reports_the_mean_of_what_the_greedy_answers_were_paid() -> None:
+def test_remax_logs_the_mean_reward_of_the_greedy_answers() -> None:
     # two groups: greedy answers pay 4 and 1, beside three sampled answers in the first
     sampled = [episode(turn((1,), (2,)), reward=0.0, id=str(i)) for i in range(3)]
     greedy = [as_baseline(episode(turn((1,), (1,)), reward=r, group=g, id=f"g{g}")) for g, r in enumerate((4.0, 1.0))]

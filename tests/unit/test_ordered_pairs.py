@@ -25,6 +25,6 @@ def test_a_pick_without_weight_is_in_no_pair_and_dilutes_none() -> None:
 
 
 @pytest.mark.parametrize(("kind", "reads"), [(DPO, True), (ORPO, False), (SimPO, False)])
-def test_only_who_needs_a_reference_keeps_one(kind: type, reads: bool) -> None:
+def test_only_losses_that_read_a_reference_keep_one(kind: type, reads: bool) -> None:
     algorithm = kind.Config().build(Table(3, capacity=4), Sampling(), 4096)  # type: ignore[attr-defined]
     assert (algorithm.loss.reference is not None) == reads

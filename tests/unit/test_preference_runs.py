@@ -173,7 +173,7 @@ def test_a_cut_answer_gets_what_is_set_and_several_turns_are_unscored():
 
 
 @pytest.mark.parametrize("kind", ["gpt2", "llama"])
-def test_the_score_is_read_behind_the_last_token_whatever_stands_around(kind):
+def test_the_score_depends_on_the_text_up_to_the_last_token_alone(kind):
     policy = transformer(kind, value_head=True)
     with torch.no_grad():
         policy.value_head.weight.normal_(generator=torch.Generator().manual_seed(0))

@@ -32,7 +32,7 @@ TABULAR = (DoubleQ, ExpectedSARSA, QLearning, SARSA)
 
 
 @pytest.mark.parametrize("kind", TABULAR, ids=lambda kind: kind.__name__)
-def test_every_method_of_tables_reports_signed_errors(kind: Any) -> None:
+def test_every_tabular_method_returns_signed_errors(kind: Any) -> None:
     # Q is 0: the first turn's error is its own pay, -1 (nothing follows that is worth anything); the last one's is .5
     algorithm = kind.Config(rate=0.5, discount=1.0).build(Table(3, capacity=8), Sampling(temperature=0.0), 4096)
     both = batch_of(episode(turn((1,), (0,), reward=-1.0), turn((2,), (1,), reward=0.5)), layout="per_turn")

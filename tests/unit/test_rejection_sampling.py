@@ -30,7 +30,7 @@ def test_the_threshold_itself_is_not_enough() -> None:
     assert kept(return_E, group_E, 1, 0.5).tolist() == [False, True]
 
 
-def test_what_is_kept_depends_on_both_settings_and_its_share_on_what_is_scored() -> None:
+def test_kept_answers_depend_on_best_and_threshold_and_their_share_on_scored_ones() -> None:
     # returns 3, 2, 1 and a lost one: one, two, or those above 1.5 of three; the kept tokens share a weight of 1
     rewards = (3.0, 2.0, 1.0, Unscored("lost"))
     batch = batch_of(*(episode(turn((1,), (i,)), reward=r, id=str(i)) for i, r in enumerate(rewards)))

@@ -93,7 +93,9 @@ def test_huber_is_half_the_square_then_a_line() -> None:
 
 
 @pytest.mark.parametrize(("every", "share", "after"), [(1, 1.0, [1, 1]), (2, 1.0, [0, 1]), (1, 0.5, [0.5, 0.75])])
-def test_the_copy_trails_as_told(every: int, share: float, after: list[float]) -> None:
+def test_the_target_copy_moves_by_target_share_every_target_every_updates(
+    every: int, share: float, after: list[float]
+) -> None:
     policy = table({S0: [0, 0]})
     algorithm = dqn(policy, target_every=every, target_share=share)
     for expected in after:
@@ -230,7 +232,7 @@ def test_ilql_reads_v_of_the_policy_and_q_of_both_copies() -> None:
     assert update.per_token["td_error"][batch.action_BT].tolist() == [3 - 1, 0.0]
 
 
-def test_the_conservative_term_lowers_what_was_not_done() -> None:
+def test_the_conservative_term_lowers_actions_outside_the_data() -> None:
     # equal Q: the slope of logsumexp is (.5, .5), minus 1 for what was done; no other error here
     policy = table({S0: [0, 0]}, {S0: 0})
     ilql(policy, conservative=0.2).update(batch_of(episode(turn(S0, (0,)), reward=0.0), layout="per_turn"))
@@ -368,7 +370,7 @@ def test_one_step_of_unified_paths_is_soft_q_learning() -> None:
     assert row(policy, S0) == pytest.approx([math.log(3) + 0.5 * error, 0.0], abs=1e-15)
 
 
-def test_a_window_that_terminates_reads_no_value_whatever_stands_in_any_slot() -> None:
+def test_a_window_that_terminates_reads_no_value() -> None:
     batch = two_tokens(reward=5.0)  # slots: prompt, token of S0, token of S1 in a row of one turn
     steps = window(batch.rewards_BT, batch, 0.5, 1)
     everywhere = torch.full_like(batch.rewards_BT, 8.0)

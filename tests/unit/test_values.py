@@ -99,7 +99,7 @@ def test_n_step_advantages_by_hand(layout, n):
     assert got_BT[~batch.action_BT].abs().max() == 0
 
 
-def test_a_cut_chain_is_worth_what_follows_and_an_ended_one_nothing():
+def test_a_truncated_chain_bootstraps_and_a_terminated_one_does_not():
     # two episodes "1" that pay 2; V is 5 everywhere; the cut one looks at V after its end, the other at 0
     ended = batch_of(episode(turn((3,), (1,)), reward=2.0))
     cut = batch_of(episode(turn((3,), (1,)), reward=2.0, end=End.TRUNCATED, final=(3, 1, 7)))

@@ -1,4 +1,4 @@
-"""One file each: pure loss functions and one final class. The only code that changes a policy's parameters."""
+"""One file per algorithm: its formula, its pure functions, and its Config. Learners take the steps."""
 
 from __future__ import annotations
 

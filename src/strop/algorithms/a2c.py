@@ -1,15 +1,15 @@
-"""A2C: advantage actor-critic, one step a batch.
+"""A2C: advantage actor-critic, one step per batch.
 
 Mnih et al. 2016 (1602.01783, algorithm S3, synchronous):
 
     A_t = r_t + discount * r_{t+1} + .. + discount^n V(s_{t+n}) - V(s_t)
     loss = mean over actions of  - A_t log pi(a_t | s_t) + critic.weight * (V(s_t) - R_t)^2 / 2 - entropy H(pi(. | s_t))
 
-with R_t = A_t + V(s_t), and A and R without gradient. A terminated episode is worth 0 past its end; a TRUNCATED one
-bootstraps from the state that would have followed. `n_step` none looks to the end of the episode.
+with R_t = A_t + V(s_t), and A and R without gradient. The value after termination is 0; a TRUNCATED episode bootstraps
+from the state that would have followed. `n_step` none sums rewards to the end of the episode.
 
-Differs from the paper: the episodes of a step are whole (the paper cuts every n steps, which bounds how far A looks by
-where the cut falls); AdamW in place of RMSprop; a half in front of the square, so critic.weight 1 is the paper's 0.5.
+Differs from the paper: episodes are whole (the paper cuts every n steps, so A sees fewer rewards near a cut); AdamW in
+place of RMSprop; a factor 1/2 before the square, so critic.weight 1 is the paper's 0.5.
 Degenerates: with V = 0 and n_step none it is REINFORCE without a baseline, divided by the mean length.
 """
 
@@ -42,13 +42,13 @@ def n_step_estimate(
 
 
 class A2C:
-    """One gradient step a batch on n-step advantages; needs a policy with a value head."""
+    """One gradient step per batch on n-step advantages; needs a policy with a value head."""
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config(ActorCriticConfig):
-        """Its fields.
+        """Options of A2C.
 
-        n_step  actions until a target reads the critic; none looks to the end of the episode
+        n_step  rewards in a target before it bootstraps; none sums to the end of the episode
         """
 
         optimizer: AdamW | SGD = field(default_factory=lambda: AdamW(lr=7e-4, max_grad_norm=0.5))

@@ -4,7 +4,7 @@ MiniMax 2025 (MiniMax-M1, 2506.13585) eq. 4-5:
 
     loss = - sum_it sg(clamp(rho_it, floor, cap)) A_i log pi_it / sum_i L_i,     A_i as in GRPO
 
-The weight is a constant, so a token outside the bounds is weighed down and never silenced, as the clip of PPO does.
+The weight has no gradient. A token outside the bounds keeps a bounded gradient; PPO's clip would remove it.
 
 Units: `cap` and `floor` bound the ratio itself, 5.0 is five times as likely. Other code clamps to
 [1 - epsilon_low, 1 + epsilon_high], or reads an "epsilon_high" as the cap: with 0.2 that weighs EVERY token by 0.2.
@@ -47,14 +47,14 @@ def cispo_loss(
 
 
 class CISPO:
-    """`epochs` gradient steps a batch on group-normalised advantages and bounded importance weights."""
+    """`epochs` gradient steps per batch on group-normalised advantages and bounded importance weights."""
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config(RatioConfig):
-        """Its fields.
+        """Options of CISPO.
 
-        floor  the least weight of a token's gradient: its ratio is not counted below
-        cap    the largest weight of a token's gradient: its ratio is not counted above
+        floor  lower bound of the importance weight of a token
+        cap    upper bound of the importance weight of a token
         """
 
         extras: ClassVar[Extras] = Extras(least=2)

@@ -2,22 +2,22 @@
 
 Yu et al. 2025 (2503.14476) eq. 8-13. Four changes to GRPO:
 
-    clip-higher         max(-rho_it A_i, -clip(rho_it, 1 - clip_low, 1 + clip_high) A_i): rare tokens may rise further
+    clip-higher         max(-rho_it A_i, -clip(rho_it, 1 - clip_low, 1 + clip_high) A_i): rare tokens may grow more
     token mean          over all tokens of the batch, so a long answer counts by its length
     dynamic sampling    groups whose returns are all equal are dropped, and the engine plays more tasks until
                         `prompts_per_step` groups are left (`Config.extras`)
-    overlong answers    soft penalty in the return (`overlong_tokens` is the paper's L_cache); answers that were cut
+    overlong answers    soft penalty in the return (`overlong_tokens` is the paper's L_cache); answers that are cut
                         at `max_tokens` have no loss (`mask_truncated`)
 
-What has no loss leaves the denominator too. The signal of a group is read off the task's own returns, before the
-penalty; a cut answer keeps its place in its group's mean and std. There is no KL, as in the paper: clip-higher keeps
-the entropy up.
+Answers without loss are left out of the denominator too. Whether a group has signal depends on its returns before the
+penalty; a cut answer still counts in its group's mean and std. There is no KL, as in the paper; clip-higher keeps the
+entropy up.
 
-Differs from the paper: a round plays only as many tasks as are missing, so no group with signal is thrown away. The
-penalty counts an episode's tokens over all its turns, and is off by default (the paper: 4096 of 20480 tokens).
-Degenerates: when nearly all tasks are solved or hopeless, `oversampling` times the step's tasks do not give enough
-groups: the run stops and says so. The groups that stay are chosen by their returns; with one group a batch, that
-divides the expected gradient by the share of groups that stay.
+Differs from the paper: the engine plays only as many further tasks as are missing, so no group with signal is wasted.
+The penalty counts an episode's tokens over all its turns, and is off by default (the paper: 4096 of 20480 tokens).
+Degenerates: when nearly all tasks are always or never solved, `oversampling` times the step's tasks do not give enough
+groups, and the run stops with a message. Kept groups are selected by their returns; with one group per batch, that
+divides the expected gradient by the share of kept groups.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ from strop.types import AlgorithmConfig, Batch, Extras, Last, Mean, Metrics, Pol
 
 
 def returns_differ(returns: Sequence[float]) -> bool:
-    """Whether a group's scored returns are not all equal: what `has_signal` says of tensors."""
+    """Whether a group's scored returns differ; `has_signal` is the same for tensors."""
     return len(set(returns)) > 1
 
 
 def with_signal(batch: Batch, mask_truncated: bool) -> tuple[Batch, Metrics]:
-    """Groups of equal returns have no loss, nor, with `mask_truncated`, have answers that were cut."""
+    """Leave groups of equal returns out of the loss, and with `mask_truncated` answers that were cut."""
     signal_E = has_signal(batch.return_E, batch.group_E)
     kept_E = signal_E & ~batch.cut_E if mask_truncated else signal_E
     num_groups, num_accepted = len(set(batch.group_E.tolist())), len(set(batch.group_E[signal_E].tolist()))
@@ -59,27 +59,27 @@ def with_signal(batch: Batch, mask_truncated: bool) -> tuple[Batch, Metrics]:
 
 
 def penalised_for_length(batch: Batch, penalty_BT: Tensor, max_tokens: int, overlong_tokens: int) -> Tensor:
-    """[B, T]: the group-normalised return less the overlong penalty; 0 for what has no loss. There is no KL."""
+    """[B, T]: the group-normalised return minus the overlong penalty; 0 for answers without loss. There is no KL."""
     penalty_E = soft_overlong(num_actions_E(batch), max_tokens, overlong_tokens)
     advantage_E = group_normalised(batch.return_E + penalty_E, batch.group_E)
     return spread(advantage_E.masked_fill(batch.weight_E == 0, 0.0), batch)
 
 
 class DAPO:
-    """`epochs` gradient steps a batch on the group-normalised advantages of groups with signal."""
+    """`epochs` gradient steps per batch on the group-normalised advantages of groups with signal."""
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config(AlgorithmConfig):
-        """Its fields.
+        """Options of DAPO.
 
         optimizer        AdamW or SGD, with the learning rate
-        clip_low         a token's ratio counts down to 1 - clip_low
-        clip_high        a token's ratio counts up to 1 + clip_high
+        clip_low         lower end of the clip range of a token's ratio: 1 - clip_low
+        clip_high        upper end of the clip range of a token's ratio: 1 + clip_high
         epochs           optimiser steps on the same batch
-        overlong_tokens  the last so many of max_tokens cost reward, more and more; 0 turns it off
-        mask_truncated   answers that were cut at max_tokens have no loss
-        oversampling     a step plays at most so many times its tasks to find groups with signal
-        correction       how samples of another policy are weighed; none trusts them
+        overlong_tokens  length of the soft penalty zone before max_tokens; 0 is off
+        mask_truncated   leave answers that were cut at max_tokens out of the loss
+        oversampling     play at most this many times the step's tasks to find groups with signal
+        correction       importance weights for samples of another policy; none is off
         """
 
         memory: ClassVar[type] = Fresh.Config
@@ -101,7 +101,7 @@ class DAPO:
 
         @property
         def extras(self) -> Extras:
-            """Play on until enough groups have signal."""
+            """Play more tasks until enough groups have signal."""
             return Extras(accepts=returns_differ, oversampling=self.oversampling, least=2)
 
         def corrected(self) -> Self:
@@ -111,7 +111,7 @@ class DAPO:
             if self.overlong_tokens > sampling.max_tokens:
                 raise ValueError(
                     f"algorithm.overlong_tokens={self.overlong_tokens} is more than "
-                    f"sampling.max_tokens={sampling.max_tokens}: the penalty begins so many tokens before that end."
+                    f"sampling.max_tokens={sampling.max_tokens}: the penalty starts that many tokens before the limit."
                 )
             return PolicyGradient(
                 "DAPO",

@@ -1,18 +1,18 @@
-"""On-policy distillation: the student writes, and a teacher grades every token.
+"""On-policy distillation: a teacher's log-probs grade every token that the student samples.
 
 Agarwal et al. 2023 (GKD, 2306.13649) with samples of the student and the reverse KL; Gu et al. 2023 (2306.08543):
 
-    A_t  = log teacher(y_t | y_<t) - log pi(y_t | y_<t)       one number a token, an opinion without gradient
+    A_t  = log teacher(y_t | y_<t) - log pi(y_t | y_<t)       per token, without gradient
     loss = - sum_it A_it log pi(y_it) / (number of tokens of the whole batch)
 
 whose expected gradient is that of KL(pi || teacher) at each state that the student visits: the token-local reverse KL,
-in which a token answers for itself and not for where it leads. Unlike SFT on the teacher's texts it teaches the student
-in its own mistakes.
+which ignores the effect of a token on later states. Unlike SFT on the teacher's texts, it trains the student on its own
+mistakes.
 
-Differs from the paper: the KL of each token is estimated by the one that was sampled, so the teacher's whole
-distribution is never needed. Both are scored under the distribution that the run samples with, temperature included.
-Degenerates: where the student never goes nothing is learnt; a teacher that gives a sampled token probability 0 has an
-infinite advantage, and the update stops in words. A student that equals its teacher has a gradient of exactly 0.
+Differs from the paper: the KL at each token is estimated from the sampled one, so the teacher's whole distribution is
+never needed. Both are scored under the distribution that the run samples with, temperature included.
+Degenerates: nothing is learnt in states that the student never visits. A sampled token of teacher probability 0 has an
+infinite advantage, and the update stops with an error. A student that equals its teacher has a gradient of exactly 0.
 """
 
 from __future__ import annotations
@@ -33,26 +33,26 @@ from strop.types import AlgorithmConfig, Batch, Policy, Sampling, check_fields
 
 @runtime_checkable
 class TeacherConfig(Protocol):
-    """What `teacher` may be: the Config of any policy that reads the same token ids."""
+    """A teacher: the Config of any policy with the same token ids."""
 
     def build(self, seed: int, dtype: str) -> tuple[Policy, Any]: ...
 
 
-def nearness(batch: Batch, penalty_BT: Tensor) -> Tensor:
-    """[B, T]: log teacher - log pi. The KL to the teacher is all that pays."""
+def teacher_advantage(batch: Batch, penalty_BT: Tensor) -> Tensor:
+    """[B, T]: log teacher - log pi, which is minus the KL penalty of weight 1."""
     return -penalty_BT
 
 
 class Distillation:
-    """One gradient step a batch of the student's samples. Needs no reward."""
+    """One gradient step per batch of the student's samples, without rewards."""
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config(AlgorithmConfig):
-        """Its fields.
+        """Options of Distillation.
 
         optimizer  AdamW or SGD, with the learning rate
-        teacher    the Config of a policy with the student's vocabulary; it has to be given
-        dtype      what the teacher computes in: float32 or bfloat16
+        teacher    the Config of a policy with the student's vocabulary; required
+        dtype      the teacher's precision: float32 or bfloat16
         """
 
         reads: ClassVar[str] = "teacher"
@@ -82,7 +82,7 @@ class Distillation:
                 policy,
                 sampling,
                 micro_tokens,
-                advantage=nearness,
+                advantage=teacher_advantage,
                 weight=token_mean,
                 loss=policy_gradient,
                 reference=teacher,

@@ -1,14 +1,14 @@
-"""Double Q-learning: two tables, so that the noise that chooses the best action does not also judge it.
+"""Double Q-learning: one table chooses the best action, another evaluates it.
 
 van Hasselt 2010, algorithm 1. For every decision one of two tables, here Q1, is corrected:
 
     Q1(s, a) <- Q1(s, a) + rate * [ r + discount * Q2(s', argmax_b Q1(s', b)) - Q1(s, a) ]
 
-and only r where the episode terminated. The policy's own table holds the mean of both, which is what acts.
-Q-learning's max over noisy values is biased upwards (E max > max E); here the judging table saw other samples.
+and only r where the episode terminated. The policy's own table holds the mean of both, and acts. Q-learning's max over
+noisy values is biased upwards (E max > max E); here the evaluating table learnt from other samples.
 
-Differs from the paper: the table that was corrected less often at (s, a) is next, instead of a coin; the halves are as
-independent, and a run needs no random stream for it. `rate` shrinks with the visits of the corrected table.
+Differs from the paper: the table with fewer corrections of (s, a) is next, instead of a random one; the tables are just
+as independent, and no random numbers are needed. `rate` shrinks with the visits of the corrected table.
 Degenerates: where rewards and transitions are deterministic nothing is gained, and each table learns half as fast.
 """
 
@@ -35,7 +35,7 @@ class DoubleQ:
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config(TabularConfig):
-        """The fields that every method of tables has."""
+        """The options of every tabular method."""
 
         off_policy: ClassVar[bool] = True
 

@@ -1,20 +1,20 @@
-"""DPO: direct preference optimisation, reinforcement learning with a KL penalty as a classification of pairs.
+"""DPO: direct preference optimisation, KL-regularised reinforcement learning as classification of pairs.
 
 Rafailov et al. 2023 (2305.18290) eq. 7, for a chosen answer w and a rejected one l to the same prompt:
 
     h    = beta * [(log pi(w) - log ref(w)) - (log pi(l) - log ref(l))]        log-probs summed over the answer
     loss = -log sigmoid(h)
 
-beta * (log pi - log ref) is the reward that the policy stands for: where the labels follow a Bradley-Terry model of r,
-the loss is smallest at pi* = ref * exp(r / beta) / Z, the optimum of r - beta * KL.
+beta * (log pi - log ref) is the implicit reward of the policy: where the labels follow a Bradley-Terry model of r, the
+loss is smallest at pi* = ref * exp(r / beta) / Z, the optimum of r - beta * KL.
 
 `smoothing` e is the share of labels believed to be flipped: -(1 - e) log sigmoid(h) - e log sigmoid(-h), conservative
-DPO (Mitchell 2023), which stops at sigmoid(h) = 1 - e. Robust DPO is another formula, and a file of its own.
+DPO (Mitchell 2023), which stops at sigmoid(h) = 1 - e. Robust DPO is another formula, in its own file.
 
 Differs from the paper: groups of more than two answers give all their strictly ordered pairs, and each prompt counts
-once. Data is scored at temperature 1 whatever the run samples with.
-Degenerates: labels that never contradict each other push h to infinity, and nothing but the rate stops it (IPO, or
-smoothing); the loss sees the difference alone, so both log-probs may fall (watch preference/chosen_logprob).
+once. Log-probs are those of temperature 1, whatever the run samples with.
+Degenerates: labels that never contradict each other push h to infinity (IPO and smoothing prevent it). The loss depends
+on the difference only, so both log-probs may fall (watch preference/chosen_logprob).
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ def dpo_loss(chosen: Answers, rejected: Answers, beta: float, smoothing: float =
 
 
 class DPO:
-    """One gradient step a draw of pairs."""
+    """One gradient step per batch of pairs."""
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config(PreferenceConfig):
-        """Its fields.
+        """Options of DPO.
 
-        beta       weight of the KL to the start: the larger, the closer the policy stays
-        smoothing  share of the labels that is believed to be flipped
+        beta       weight of the KL to the policy at the start: larger keeps it closer
+        smoothing  assumed share of flipped labels
         """
 
         beta: float = 0.1

@@ -10,8 +10,8 @@ Qi et al. 2026 (2602.04879) eq. 11-14, A_i as in GRPO:
 nothing but the token's own probability. A clip of the ratio stops a token on its way from 1 % to 2 %, as it does one
 from 50 % to 100 %; here it counts how much probability has moved.
 
-mu is the policy that sampled, at all epochs: its recorded log-probs, and not the learner's own before the first step.
-The gap of another engine is inside of rho and of the region, so there is no `correction` to set.
+mu is the policy that sampled, in all epochs: its recorded log-probs, not the learner's own before the first step. So
+rho and the trust region cover the gap to another engine, and there is no `correction` to set.
 
 Differs from the paper: the ratio has no upper bound (the authors' code: 20). KL is off by default.
 Degenerates: a delta of 1 never masks by tv: a plain importance-weighted policy gradient. With one epoch on the
@@ -43,7 +43,7 @@ DIVERGENCES = ("tv", "kl")
 
 
 def binary_divergence(logprobs_BT: Tensor, acted_BT: Tensor, divergence: Divergence) -> Tensor:
-    """How far pi is from mu [B, T], as distributions over "this token or another", of their log-probs."""
+    """The divergence [B, T] of pi from mu as distributions over "this token or another", from their log-probs."""
     pi_BT, mu_BT = logprobs_BT.exp(), acted_BT.exp()
     if divergence == "tv":
         return (pi_BT - mu_BT).abs()
@@ -61,7 +61,7 @@ def dppo_loss(
     divergence: Divergence,
     delta: float,
 ) -> tuple[Tensor, Metrics]:
-    """-sum w M rho A. The sampler's log-probs stand in for `old_BT`."""
+    """-sum w M rho A, with the sampler's log-probs instead of `old_BT`."""
     scored_BT = scored_actions(micro)
     acted_BT = torch.where(scored_BT, micro.logprobs_BT, 0.0)
     log_ratio_BT = log_ratio(logprobs_BT, acted_BT.to(logprobs_BT.dtype), scored_BT)
@@ -75,18 +75,18 @@ def dppo_loss(
 
 
 class DPPO:
-    """`epochs` gradient steps a batch on group-normalised advantages, within a trust region of probabilities."""
+    """`epochs` gradient steps per batch on group-normalised advantages, within a trust region of probabilities."""
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config(AlgorithmConfig):
-        """Its fields.
+        """Options of DPPO.
 
         optimizer   AdamW or SGD, with the learning rate
-        kl          the pull towards the policy at the start: weight, placement and estimator
-        entropy     weight of the distribution's entropy, which is taken off the loss
+        kl          KL penalty to the policy at the start: weight, placement and estimator
+        entropy     weight of the entropy bonus
         epochs      optimiser steps on the same batch
         divergence  what delta bounds: total variation (tv), or KL in nats (kl)
-        delta       how far a token's probability may go from the sampler's; 0.05 suits kl
+        delta       largest divergence of a token's probability from the sampler's; 0.05 suits kl
         """
 
         memory: ClassVar[type] = Fresh.Config
@@ -107,7 +107,7 @@ class DPPO:
                 raise ValueError(f"algorithm.divergence={self.divergence!r}: allowed are {', '.join(DIVERGENCES)}.")
 
         def corrected(self) -> Self:
-            """The same: the ratio is taken to the policy that sampled, whoever that was."""
+            """No change: the ratio is already taken to the policy that sampled."""
             return self
 
         def build(self, policy: Policy, sampling: Sampling, micro_tokens: int, seed: int = 0) -> PolicyGradient:

@@ -1,22 +1,22 @@
-"""DQN: deep Q-learning on whatever reads a token prefix; a language model's logits are its action values.
+"""DQN: deep Q-learning on any policy; a language model's logits are its action values.
 
 Mnih et al. 2015; van Hasselt et al. 2016 (1509.06461) eq. 4; Wang et al. 2016 (1511.06581) eq. 9; n-step as in Hessel
-et al. 2018 (1710.02298). With Q- a copy of the policy that trails behind, for every decision t of the batch:
+et al. 2018 (1710.02298). With a target network Q-, for every decision t of the batch:
 
     y_t = sum_{k < n} discount^k r_{t+k} + discount^n v(s_{t+n}),   v(s) = max_a Q-(s, a)
-    double:  v(s) = Q-(s, argmax_a Q(s, a))                         the policy chooses, the copy judges
+    double:  v(s) = Q-(s, argmax_a Q(s, a))                         the policy chooses, the copy evaluates
     dueling: Q(s, a) = V(s) + A(s, a) - mean_b A(s, b)              V from the value head, A from the logits
     loss = mean_t w_t huber(y_t - Q(s_t, a_t))
 
-y is a number, without gradient, and only rewards where the episode terminated. n shrinks where the pick ends: its value
-is then read at the decision behind it, and discount^n counts the rewards that there really were. With prioritised
-replay w is the weight of the pick; its priority is the largest |y - Q| in it. Act with sampling.temperature=0 and an
-epsilon: both read the same logits, and what dueling adds to them is the same for every action.
+y has no gradient, and no bootstrap where the episode terminated. Where the pick ends sooner n is smaller: v is read at
+the decision after it, and discount^n has the actual number of rewards. With prioritised replay w is the weight of the
+pick; its priority is the largest |y - Q| in it. Act with sampling.temperature=0 and an epsilon: acting reads the same
+logits, and dueling adds the same number to all of them.
 
-Differs from the paper: none of the rewards is clipped; the copy moves by `target_share` every `target_every` updates
-(1 copies it as the paper does, less is Polyak averaging). n > 1 is not corrected for being off-policy, as in Rainbow.
-The defaults are for shorter runs than CleanRL's of classic control: a copy every 100 updates (500), 64 turns a draw
-(128), and learning from the first turn on (after 10,000).
+Differs from the paper: rewards are not clipped; the copy moves by `target_share` every `target_every` updates (1 copies
+it as the paper does, less is Polyak averaging). n > 1 is not corrected for being off-policy, as in Rainbow. The
+defaults are for shorter runs than CleanRL's of classic control: a copy every 100 updates (500), 64 turns a draw (128),
+and learning from the first turn on (after 10,000).
 Degenerates: on a table, with one decision a batch, SGD, huber=None and target_every=1, it is tabular Q-learning at
 rate lr.
 """
@@ -42,17 +42,17 @@ def duel(advantage_NV: Tensor, value_N: Tensor) -> Tensor:
 
 
 class DQN:
-    """The action values of a policy, and the targets that a copy of it gives."""
+    """The action values of a policy, with targets from a copy of it."""
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config(ValueConfig):
-        """Its fields.
+        """Options of DQN.
 
-        n_step        decisions (tokens) until a target reads the copy
-        double        the policy chooses the best action and the copy says what it is worth
-        dueling       Q is V plus an advantage; it needs policy.value_head=true
-        huber         the largest slope of an error; none squares every error
-        target_every  updates between two moves of the copy towards the policy
+        n_step        rewards (one per token) in a target before it bootstraps
+        double        double Q-learning: the policy chooses the best action, the target network evaluates it
+        dueling       Q is V plus an advantage; needs policy.value_head=true
+        huber         threshold of the Huber loss; none takes the squared error
+        target_every  updates between two moves of the target network
         """
 
         optimizer: AdamW | SGD = field(default_factory=lambda: AdamW(lr=2.5e-4))
@@ -71,7 +71,7 @@ class DQN:
 
         @property
         def heads(self) -> frozenset[Want]:
-            """The value head too where it duels."""
+            """The value head too if dueling."""
             return frozenset({"q", "value"}) if self.dueling else frozenset({"q"})
 
         def build(self, policy: Policy, sampling: Sampling, micro_tokens: int, seed: int = 0) -> ValueBased:
@@ -83,20 +83,20 @@ class DQN:
         self.networks, self.copies = (policy,), (self.copy,)
 
     def opinions(self, batch: Batch) -> tuple[Tensor]:
-        """y [B, T] of every action, in float64; what stands in other slots is no target."""
+        """y [B, T] of every action, in float64; other slots are meaningless."""
         value_BT = whole(batch, self.micro_tokens, self._best_value)
         ahead = window(batch.rewards_BT, batch, self.config.discount, self.config.n_step)
         return (ahead.bootstrapped(value_BT),)
 
     def loss(self, micro: Batch, target_bt: Tensor) -> tuple[Tensor, Tensor, Metrics]:
-        """huber(y - Q(s, a)), and y - Q(s, a)."""
+        """huber(y - Q(s, a)), y - Q(s, a), and metrics."""
         q_bt = self.policy.heads(micro, self._q_of_action, self.config.heads)["q"]
         error_bt = target_bt - q_bt
         metrics = error_metrics(error_bt.detach(), q_bt.detach(), micro)
         return huber(error_bt, self.config.huber), error_bt, metrics
 
     def _best_value(self, micro: Batch) -> Tensor:
-        """v [B, T] at every decision: the copy's value of the action that the policy (or the copy) takes for best."""
+        """v [B, T] at every decision: the copy's value of the best action according to the policy (or the copy)."""
 
         def best(heads: Heads) -> dict[str, Tensor]:
             return {"best": self._q(heads).argmax(dim=-1)}
@@ -104,11 +104,11 @@ class DQN:
         chooser = self.policy if self.config.double else self.copy
         best_N = chooser.heads(micro, best, self.config.heads)["best"][micro.decision_BT]
 
-        def judged(heads: Heads) -> dict[str, Tensor]:
+        def evaluated(heads: Heads) -> dict[str, Tensor]:
             q_NV = self._q(heads)
             return {"value": gather(q_NV, best_N[heads.first : heads.first + len(q_NV)])}
 
-        return self.copy.heads(micro, judged, self.config.heads)["value"]
+        return self.copy.heads(micro, evaluated, self.config.heads)["value"]
 
     def _q_of_action(self, heads: Heads) -> dict[str, Tensor]:
         return {"q": gather(self._q(heads), heads.tokens_N)}

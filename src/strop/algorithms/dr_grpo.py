@@ -7,7 +7,7 @@ Liu et al. 2025 ("Understanding R1-Zero-like training", 2503.20783) sec. 3:
 
 L_max is a constant of the config, never the width of a batch, so padding and batch size do not change the step.
 
-Differs from the paper: nothing with KL off; KL in the reward enters the return before the mean is taken off.
+Differs from the paper: nothing with KL off; KL in the reward is subtracted from the return before the group mean.
 Degenerates: the expected gradient is (G - 1)/G of the true one over L_max, since a sample is part of its own mean.
 """
 
@@ -29,20 +29,20 @@ from strop.types import Batch, Extras, Policy, Sampling
 
 
 def centred(batch: Batch, penalty_BT: Tensor) -> Tensor:
-    """[B, T]: the return less its KL, minus the mean of the group."""
+    """[B, T]: the return minus its KL penalty, minus the mean of the group."""
     return spread(group_mean(batch.return_E - sum_per_pick(penalty_BT, batch), batch.group_E), batch)
 
 
 class DrGRPO:
-    """`epochs` gradient steps a batch on centred returns with a constant denominator."""
+    """`epochs` gradient steps per batch on centred returns with a constant denominator."""
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config(RatioConfig):
-        """Its fields.
+        """Options of DrGRPO.
 
-        clip        a token's ratio counts within 1 - clip and 1 + clip
-        dual_clip   the most that a ratio counts for where A < 0; none sets no bound
-        max_tokens  what every loss is divided by (L_max); none takes it from the sampling
+        clip        clip range of a token's ratio: 1 - clip to 1 + clip
+        dual_clip   upper bound of the ratio where A < 0; none is off
+        max_tokens  the constant length L_max; none is sampling.max_tokens
         """
 
         extras: ClassVar[Extras] = Extras(least=2)

@@ -1,14 +1,14 @@
-"""Expected SARSA: SARSA with the mean over the next action in place of a sample of it.
+"""Expected SARSA: SARSA with the expectation over the next action instead of a sample.
 
 van Seijen et al. 2009; Sutton & Barto 2018 eq. 6.9. For every decision, in the order in which it was taken:
 
     Q(s, a) <- Q(s, a) + rate * [ r + discount * sum_b pi(b | s') Q(s', b) - Q(s, a) ]
 
-and only r where the episode terminated. pi is the distribution that the run samples from, temperature and epsilon
-included, at the step that the episode was played in (schedules are resolved by the episode's version), read off the
-table as it stands. Its mean replaces SARSA's noise, so that rate 1 is stable where rewards and transitions are
-deterministic. With `target` pi is that distribution instead, whoever acts (S&B sec. 6.6): the method is off-policy, and
-needs no importance weights because the mean over b is exact. It may then learn from a replay or from data.
+and only r where the episode terminated. pi is the run's sampling distribution, temperature and epsilon included, at the
+step of the episode (schedules follow the episode's version), on the current table. The expectation removes SARSA's
+sampling noise, so rate 1 is stable where rewards and transitions are deterministic. With `target`, pi is that
+distribution instead, whichever policy acts (S&B sec. 6.6): the method is off-policy, without importance weights because
+the mean over b is exact, and may learn from replay or data.
 
 Differs from the paper: the corrections are made after the episodes of the step are over.
 Degenerates: at temperature 0 without epsilon it is Q-learning, and so it is with that `target`.
@@ -46,16 +46,16 @@ class ExpectedSARSA:
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config(TabularConfig):
-        """Its fields.
+        """Options of ExpectedSARSA.
 
-        target  the distribution whose values are learnt; none takes the one that acts
+        target  sampling of the policy whose values are learnt; none is the acting one
         """
 
         target: Sampling | None = None
 
         @property
         def off_policy(self) -> bool:
-            """Whether the distribution that acts may be another one."""
+            """Whether another policy may act."""
             return self.target is not None
 
         def build(self, policy: Policy, sampling: Sampling, micro_tokens: int, seed: int = 0) -> Tabular:

@@ -6,15 +6,15 @@ Liu et al. 2026 (2601.05242) eq. 4-6, for the rewards k = 1..K of the G answers 
     A_i  = (S_i - mean(S)) / (std(S) + 1e-8) over the batch,    S_i = sum_k w_k A_ik
     loss = 1/B sum_i 1/L_i sum_t max(-rho_it A_i, -clip(rho_it, 1 - clip, 1 + clip) A_i) + kl.weight * KL_it
 
-with w_k the weight of the reward, as in `rewards`. GRPO normalises the sum, so that the reward with the largest numbers
-decides; here each has the pull that its weight says, and a group in which two of them agree pulls harder than one in
-which only one of them tells the answers apart.
+with w_k the weight of the reward, as in `rewards`. GRPO normalises the sum, so that the reward on the largest scale
+dominates; here each counts by its weight, and a group in which two rewards differ and agree has larger advantages than
+one in which only one differs.
 
-What an environment pays in its turns is one reward more, of weight 1. A reward that is Unscored for an episode leaves
-that reward's mean and std alone; the episode has no loss, and its other rewards stay in theirs.
+The reward of the environment is one more reward, of weight 1. An Unscored reward of an episode is left out of that
+reward's mean and std; the episode has no loss, but its other rewards count in theirs.
 
-Differs from the paper: KL in the reward is taken off AFTER whitening, minus its mean over the group, or its weight
-would change from batch to batch. Groups that no reward tells apart count in the batch's std and give exactly 0.
+Differs from the paper: KL in the reward is subtracted AFTER whitening, minus its mean over the group, or its weight
+would change from batch to batch. Groups in which all rewards are equal count in the batch's std and give exactly 0.
 Degenerates: one reward gives GRPO's advantages, divided by their std over the batch. Whitening keeps the step large
 where few groups still differ: late in a run, noise counts as much as signal did.
 """
@@ -38,26 +38,26 @@ from strop.types import Batch, Extras, Policy, Sampling
 
 def decoupled(batch: Batch) -> Tensor:
     """[E]: each reward normalised in its group, their weighted sum whitened over the scored episodes; 0 for the others,
-    and where no reward tells an episode from its group."""
+    and in groups where every reward is equal."""
     parts_KE, group_E = batch.parts_EK.unbind(1), batch.group_E
     summed_E = batch.part_weight_K @ torch.stack([group_normalised(part_E, group_E) for part_E in parts_KE])
-    tells_E = torch.stack([has_signal(part_E, group_E) for part_E in parts_KE]).any(dim=0)
-    return torch.where(tells_E, whitened(summed_E, batch.weight_E > 0), 0.0)
+    differs_E = torch.stack([has_signal(part_E, group_E) for part_E in parts_KE]).any(dim=0)
+    return torch.where(differs_E, whitened(summed_E, batch.weight_E > 0), 0.0)
 
 
 def reward_by_reward(batch: Batch, penalty_BT: Tensor) -> Tensor:
-    """[B, T]: `decoupled` of each episode, less its centred KL."""
+    """[B, T]: `decoupled` of each episode, minus its centred KL penalty."""
     return spread(decoupled(batch) - centred_penalty(batch, penalty_BT), batch)
 
 
 class GDPO:
-    """`epochs` gradient steps a batch on advantages that are normalised reward by reward."""
+    """`epochs` gradient steps per batch on advantages that are normalised reward by reward."""
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config(RatioConfig):
-        """Its fields.
+        """Options of GDPO.
 
-        clip  a token's ratio counts within 1 - clip and 1 + clip
+        clip  clip range of a token's ratio: 1 - clip to 1 + clip
         """
 
         extras: ClassVar[Extras] = Extras(least=2)

@@ -8,10 +8,10 @@ Shao et al. 2024 (DeepSeekMath, 2402.03300) eq. 3-4:
 with rho_it = pi / pi_old of the token, the Bessel-corrected std, and the KL term where `kl.placement` is "loss".
 
 Differs from the paper: KL is off by default (the paper: weight 0.04, k3 in the loss, which is the forward KL; see
-`functional/divergences.py`). KL in the reward is taken off AFTER the group is normalised, or its weight would change
-from prompt to prompt with 1 / std.
-Degenerates: a group whose rewards are all equal gives exactly 0. Dividing by std weighs nearly-solved and
-nearly-hopeless prompts up, and 1/L_i favours long wrong answers: Dr. GRPO takes both out, and RLOO is the unbiased one.
+`functional/divergences.py`). KL in the reward is subtracted AFTER normalisation, or its weight would change from prompt
+to prompt with 1 / std.
+Degenerates: a group whose rewards are all equal gives exactly 0. Dividing by std gives more weight to prompts that are
+almost always or almost never solved, and 1/L_i favours long wrong answers. Dr. GRPO removes both, and RLOO is unbiased.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from strop.types import Extras, Policy, Sampling
 
 
 class GRPO:
-    """`epochs` gradient steps a batch on group-normalised advantages."""
+    """`epochs` gradient steps per batch on group-normalised advantages."""
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config(RatioConfig):
-        """Its fields.
+        """Options of GRPO.
 
-        clip       a token's ratio counts within 1 - clip and 1 + clip
-        dual_clip  the most that a ratio counts for where A < 0; none sets no bound
+        clip       clip range of a token's ratio: 1 - clip to 1 + clip
+        dual_clip  upper bound of the ratio where A < 0; none is off
         """
 
         extras: ClassVar[Extras] = Extras(least=2)

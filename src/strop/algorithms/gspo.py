@@ -6,13 +6,13 @@ Zheng et al. 2025 (2507.18071) eq. 5-7:
     loss = 1/B sum_i max(-s_i A_i, -clip(s_i, 1 - clip_low, 1 + clip_high) A_i),     A_i as in GRPO
 
 One ratio a sequence, as the reward is one number a sequence. It is a geometric mean over the tokens, so it stays near 1
-and its band is some five hundred times narrower than a token's 0.2: 3e-4 below and 4e-4 above.
+and its clip range is some five hundred times narrower than a token's 0.2: 3e-4 below and 4e-4 above.
 
 Differs from the paper: KL is off, and a batch is one step by default (the paper: four mini-batches). GSPO-token,
-sg(s_i) rho_it / sg(rho_it), has the same gradient as long as the advantage is one number a sequence, as it is here, so
-it is not offered.
-Degenerates: with one epoch every s_i is 1 and the gradient is GRPO's. Dividing by L_i makes s_i no importance weight:
-the estimate is biased as soon as the policy moves.
+sg(s_i) rho_it / sg(rho_it), has the same gradient where the advantage is one number a sequence, as here, so it is not
+offered.
+Degenerates: with one epoch every s_i is 1 and the gradient is GRPO's. Because of the division by L_i, s_i is not an
+importance weight: the estimate is biased as soon as the policy moves.
 """
 
 from __future__ import annotations
@@ -47,14 +47,14 @@ def gspo_loss(
 
 
 class GSPO:
-    """`epochs` gradient steps a batch on group-normalised advantages and one ratio a sequence."""
+    """`epochs` gradient steps per batch on group-normalised advantages and one ratio a sequence."""
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config(RatioConfig):
-        """Its fields.
+        """Options of GSPO.
 
-        clip_low   a sequence's ratio counts down to 1 - clip_low
-        clip_high  a sequence's ratio counts up to 1 + clip_high
+        clip_low   lower end of the clip range of a sequence's ratio: 1 - clip_low
+        clip_high  upper end of the clip range of a sequence's ratio: 1 + clip_high
         """
 
         extras: ClassVar[Extras] = Extras(least=2)

@@ -1,21 +1,21 @@
 """ILQL: implicit language Q-learning; the best policy that the data supports, learnt from the data alone.
 
-Snell et al. 2022 (2206.11871), after IQL (Kostrikov et al. 2021, 2110.06169) eq. 5-6. With two Q networks, their
-copies Q1-, Q2- that trail behind, and V beside the first of them; for every decision t that the data holds:
+Snell et al. 2022 (2206.11871), after IQL (Kostrikov et al. 2021, 2110.06169) eq. 5-6. With two Q networks, their target
+copies Q1-, Q2-, and V on the first of them; for every decision t of the data:
 
     L_V = |level - 1(q < V(s_t))| (q - V(s_t))^2,    q = min(Q1-(s_t, a_t), Q2-(s_t, a_t))
     L_Q = sum_i (r_t + discount V(s_{t+1}) - Q_i(s_t, a_t))^2
     L_C = sum_i [ logsumexp_b Q_i(s_t, b) - Q_i(s_t, a_t) ]
     loss = mean_t [ L_V + L_Q + conservative * L_C ]
 
-V is the expectile of Q under the data's actions: level 0.5 is the data's own value, 1 tends to the best action that the
-data holds, and no action outside of it is ever asked for. V(s_{t+1}) and q are numbers without gradient; the next
-decision skips the environment's tokens, and V is 0 past a termination. Act through `policies.Steered`, which multiplies
-the data's distribution by exp(strength * Q); the policy needs a value head.
+V is the expectile of Q under the data's actions: level 0.5 is the value of the data's policy, 1 tends to the best
+action in the data, and actions outside the data are never evaluated. V(s_{t+1}) and q have no gradient; the next
+decision skips environment tokens, and V is 0 after termination. Act through `policies.Steered`, which multiplies the
+data's distribution by exp(strength * Q); the policy needs a value head.
 
-Differs from the paper: V and Q1 share a body, Q2 has its own (the paper: three heads on one body), and Q1 alone steers.
-The second network starts as the first plus noise of `jitter` times each tensor's spread, or both would stay equal; on a
-table of equal numbers they do, and the min then changes nothing.
+Differs from the paper: V and Q1 share a body, Q2 has its own (the paper: three heads on one body), and only Q1 acts.
+The second network starts as the first plus noise of `jitter` times each tensor's std, or both would stay equal; on a
+table of equal numbers they do, and the min has no effect.
 Degenerates: level 0.5 without `conservative` is policy evaluation of the data (TD(0) on a SARSA-like average).
 """
 
@@ -39,15 +39,15 @@ Q: frozenset[Want] = frozenset({"q"})
 
 
 class ILQL:
-    """Two networks of action values with V beside the first of them, and a copy of each."""
+    """Two networks of action values, the first one with V, and a target copy of each."""
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config(ValueConfig):
-        """Its fields.
+        """Options of ILQL.
 
-        level         of the expectile: 0.5 is the data's own value, near 1 its best action
-        conservative  weight of L_C (CQL), which keeps Q low where the data is silent
-        jitter        noise on the second network's start, in spreads of each tensor
+        level         of the expectile: 0.5 is the value of the data's policy, near 1 that of its best action
+        conservative  weight of L_C (CQL), which keeps Q low for actions outside the data
+        jitter        initial noise of the second network, relative to each tensor's std
         """
 
         heads: ClassVar[frozenset[Want]] = Q | VALUE
@@ -74,7 +74,7 @@ class ILQL:
         self.copies = (policy.twin(), self.second.twin())
 
     def opinions(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """r + discount * V of the next decision, and min(Q1-, Q2-) of what was done."""
+        """r + discount * V of the next decision, and min(Q1-, Q2-) of the actions."""
         value_BT = whole(batch, self.micro_tokens, lambda micro: self.policy.heads(micro, state_value, VALUE)["value"])
         target_BT = batch.rewards_BT + self.config.discount * next_value(value_BT, batch.next_BT)
         first_BT, second_BT = (whole(batch, self.micro_tokens, partial(q_of_action, copy)) for copy in self.copies)
@@ -93,20 +93,20 @@ class ILQL:
 
 
 def read_q(heads: Heads) -> dict[str, Tensor]:
-    """`q` of what was done, `logsumexp` over what could have been, and `value` where it was asked for."""
+    """`q` of the action, `logsumexp` over all actions, and `value` if it was asked for."""
     assert heads.q_NV is not None
     value = {} if heads.value_N is None else {"value": heads.value_N}
     return {"q": gather(heads.q_NV, heads.tokens_N), "logsumexp": heads.q_NV.logsumexp(dim=-1), **value}
 
 
 def q_of_action(network: Policy, micro: Batch) -> Tensor:
-    """Q(s, a) [B, T] of what was done."""
+    """Q(s, a) [B, T] of the actions."""
     return network.heads(micro, read_q, Q)["q"]
 
 
 @torch.no_grad()
 def add_noise(policy: Policy, share: float) -> None:
-    """Move every tensor by normal noise of `share` times its own spread; the same noise every time."""
+    """Add normal noise of `share` times its std to every tensor; the same noise every time."""
     generator = torch.Generator().manual_seed(0)
     for parameter in policy.parameters():
         noise = torch.randn(parameter.shape, generator=generator, dtype=parameter.dtype)

@@ -1,16 +1,16 @@
-"""IPO: identity preference optimisation, which stops at a finite margin where DPO runs away.
+"""IPO: identity preference optimisation, with a finite optimum where DPO diverges.
 
 Azar et al. 2023 (2310.12036) eq. 17, with d = (log pi - log ref)(w) - (log pi - log ref)(l), summed over the answers:
 
     loss = (d - 1 / (2 tau))^2
 
 Over all labelled pairs of two answers of a distribution mu it is smallest at pi = ref * exp(p(y beats mu) / tau) / Z:
-the probability of winning stands where DPO has a reward, so a label that is certain needs no infinite margin.
+the probability of winning takes the place of DPO's reward, so a certain label needs no infinite margin.
 
 Differs from common code: the paper sums log-probs over the answer, and so does this file. TRL divides each log-ratio by
-the answer's length (the authors agreed to it later), so that the same tau asks for a margin L times as large: to come
-near it on answers of L tokens, take tau / L.
-Degenerates: a single pair ends at d = 1 / (2 tau), whatever the label's certainty.
+the answer's length (the authors agreed to it later), so that the same tau asks for a margin L times as large: to match
+it on answers of L tokens, use tau / L.
+Degenerates: a single pair ends at d = 1 / (2 tau), however certain the label is.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ def ipo_loss(chosen: Answers, rejected: Answers, tau: float) -> tuple[Tensor, Te
 
 
 class IPO:
-    """One gradient step a draw of pairs."""
+    """One gradient step per batch of pairs."""
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config(PreferenceConfig):
-        """Its fields.
+        """Options of IPO.
 
-        tau  weight of the KL to the start: the larger, the closer the policy stays
+        tau  weight of the KL to the policy at the start: larger keeps it closer
         """
 
         tau: float = 0.1

@@ -6,14 +6,14 @@ Ethayarajh et al. 2024 (2402.01306) eq. 8, with l = log pi(y) - log ref(y) summe
            undesirable * [1 - sigmoid(beta * (z0 - l))]     where it is not
     z0   = max(0, mean of l over answers behind another prompt than their own), without gradient
 
-and the mean over the labelled answers. z0 estimates the KL to the reference, the point from which a gain or a loss is
-felt (Kahneman & Tversky): an answer is only good if it is more likely than what the policy now says anyway.
+averaged over the labelled answers. z0 estimates the KL to the reference. It is the reference point of prospect theory
+(Kahneman & Tversky): an answer gains only if its log-ratio rises above that of unrelated answers.
 
-Differs from the paper: an answer is put behind the prompt of the next group of the batch by its number (the paper:
-the next row), so the order of a batch and its copies change nothing.
-Degenerates: a batch of a single prompt has no other one, and z0 is 0. Far from z0 both sides saturate: what is
-hopeless or already learnt teaches nothing, which forgives wrong labels. Where n good and m bad answers are uneven,
-choose the weights so that desirable * n / (undesirable * m) lies between 1 and 4/3.
+Differs from the paper: for z0, an answer follows the prompt of the next group by number (the paper: of the next row),
+so the order of a batch and duplicates in it change nothing.
+Degenerates: with a single prompt in the batch there is no other one, and z0 is 0. Far from z0 the gradient vanishes on
+both sides, which makes KTO robust to wrong labels. Where the numbers n of good and m of bad answers differ, choose the
+weights so that desirable * n / (undesirable * m) lies between 1 and 4/3.
 """
 
 from __future__ import annotations
@@ -36,22 +36,22 @@ from strop.types import Batch, Last, Mean, Metrics, Policy, Sampling, Term
 
 
 def kto_loss(ratio_E: Tensor, desirable_E: Tensor, baseline: float, beta: float) -> Tensor:
-    """[E]: 1 - sigmoid(beta * (l - z0)) of a desirable answer, 1 - sigmoid(beta * (z0 - l)) of another."""
+    """[E]: 1 - sigmoid(beta * (l - z0)) of a desirable answer, 1 - sigmoid(beta * (z0 - l)) of an undesirable one."""
     sign_E = torch.ones_like(ratio_E).masked_fill(~desirable_E, -1.0)
     return torch.sigmoid(-beta * sign_E * (ratio_E - baseline))
 
 
 class KTO:
-    """One gradient step a draw of labelled answers."""
+    """One gradient step per batch of labelled answers."""
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config(PreferenceConfig):
-        """Its fields.
+        """Options of KTO.
 
-        beta         weight of the KL to the start: the larger, the closer the policy stays
+        beta         weight of the KL to the policy at the start: larger keeps it closer
         desirable    weight of the good answers
         undesirable  weight of the bad answers
-        threshold    an answer is good if its return is above
+        threshold    an answer is good if its return is above this
         """
 
         beta: float = 0.1
@@ -101,7 +101,7 @@ def _baseline(ratio: Callable[[Batch], Tensor], batch: Batch, labelled_E: Tensor
 
 
 def _ratio(policy: Policy, reference: Policy, micro: Batch) -> Tensor:
-    """log pi(y) - log ref(y) [E] of the answers in a micro-batch; 0 for those that are not."""
+    """log pi(y) - log ref(y) [E] of the answers in a micro-batch; 0 for the others."""
     with torch.no_grad():
         reference_BT = read_actions(reference, micro, PLAIN)["logprobs"]
     return sum_per_pick(read_actions(policy, micro, PLAIN)["logprobs"] - reference_BT, micro)

@@ -1,23 +1,22 @@
-"""MaxRL: maximum-likelihood reinforcement learning, where an answer is right or wrong.
+"""MaxRL: maximum-likelihood reinforcement learning, for answers that are right or wrong.
 
 Tajwar et al. 2026 (2602.02710) algorithm 1, for rewards of 0 and 1 over the G answers to one prompt:
 
-    A_i = (r_i - mean(r)) / mean(r), 0 where nobody was right
+    A_i = (r_i - mean(r)) / mean(r), 0 where none is right
     loss = -(1/B) sum_i A_i sum_t log pi(y_it)
 
-The mean of A_i grad log pi(y_i) is the mean score of the right answers less that of all. With p the chance to be right,
-its expectation over all groups is exactly the gradient of the expansion of log p that ends at order G - 1:
+The mean of A_i grad log pi(y_i) is the mean score function of the right answers minus that of all. With p = P(right),
+its expectation over all groups is exactly the gradient of the expansion of log p up to order G - 1:
 
     - sum_{k=1..G-1} (1 - p)^k / k        (order 1 is RLOO, all of them are log p)
 
-So a prompt that is solved once in a while pulls about 1/p times as hard as it does in RLOO. Without the baseline,
-averaging the score over the right answers alone is order G: the baseline costs one order, since groups in which nobody
-was right give 0.
+So a rarely solved prompt has about 1/p times the gradient that it has in RLOO. Without the baseline, the mean score
+function of the right answers is order G: the baseline costs one order, since groups without a right answer give 0.
 
-Differs from the paper: one step a batch, so there is no ratio and no clip. KL in the reward is taken off after, minus
-its mean over the group: the advantage stays that of 0/1 rewards, and the weight of the KL is the same for every prompt.
-Degenerates: any other reward has no chance to be right and is refused. Two answers a prompt give RLOO. A group that is
-all right or all wrong gives exactly 0. A single right answer among many has the advantage G - 1: small steps.
+Differs from the paper: one step per batch, so there is no ratio and no clip. KL in the reward is subtracted afterwards,
+minus its mean over the group: the advantage stays that of 0/1 rewards, and the KL has the same weight for every prompt.
+Degenerates: rewards other than 0 and 1 are refused. Two answers per prompt give RLOO. A group that is all right or all
+wrong gives exactly 0. A single right answer among many has the advantage G - 1: take small steps.
 """
 
 from __future__ import annotations
@@ -44,17 +43,17 @@ def over_the_mean(return_E: Tensor, group_E: Tensor) -> Tensor:
 
 
 def success_relative(batch: Batch, penalty_BT: Tensor) -> Tensor:
-    """[B, T]: `over_the_mean` of each episode, less its centred KL."""
+    """[B, T]: `over_the_mean` of each episode, minus its centred KL penalty."""
     _require_right_or_wrong(batch.return_E)
     return spread(over_the_mean(batch.return_E, batch.group_E) - centred_penalty(batch, penalty_BT), batch)
 
 
 class MaxRL:
-    """One gradient step a batch, on 0/1 returns over the share of right answers in their group."""
+    """One gradient step per batch, on 0/1 returns over the share of right answers in their group."""
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config(PolicyGradientConfig):
-        """Its fields are those of every policy gradient."""
+        """The options of every policy-gradient method."""
 
         extras: ClassVar[Extras] = Extras(least=2)
         optimizer: AdamW | SGD = field(default_factory=lambda: AdamW(lr=1e-6))
@@ -73,10 +72,10 @@ class MaxRL:
 
 
 def _require_right_or_wrong(return_E: Tensor) -> None:
-    """Refuse returns that are no success or failure: near a mean of 0 or below it the advantage turns its sign."""
+    """Refuse returns other than 0 and 1: with a negative mean the advantage changes its sign."""
     other_E = return_E[~return_E.isnan() & (return_E != 0.0) & (return_E != 1.0)]
     if len(other_E):
         raise ValueError(
-            f"MaxRL got the return {other_E[0].item():g}: it raises the chance of a right answer, so every episode is "
-            "paid 1 (right) or 0 (wrong) in all. Round the reward to these, or take GRPO or RLOO for any reward."
+            f"MaxRL got the return {other_E[0].item():g}: it maximises the probability of a right answer, so the "
+            "return of an episode must be 1 (right) or 0 (wrong). Round the reward, or use GRPO or RLOO."
         )

@@ -4,12 +4,11 @@ Guo et al. 2024 (2402.04792): sample answers to a prompt, let a judge order them
 
     loss = -log sigmoid(beta * [(log pi(w) - log ref(w)) - (log pi(l) - log ref(l))])
 
-where the better-paid answer is chosen. The pairs come from the policy as it is now, so they do not run out as those of
-a fixed data set do. Ties make no pair: a judge that cannot tell teaches nothing.
+where the answer with the larger reward is chosen. The pairs come from the current policy, so new ones keep coming, as
+they do not from a fixed data set. Ties make no pair.
 
-Differs from the paper: all strictly ordered pairs of a group of `group_size` answers count (the paper samples two).
-The log-probs are those of the distribution that was sampled from, temperature included, for the policy and the
-reference alike.
+Differs from the paper: all strictly ordered pairs of a group of `group_size` answers count (the paper samples two). The
+log-probs are those of the sampling distribution, temperature included, for the policy and the reference alike.
 Degenerates: a group whose returns are all equal gives exactly 0; only the order of rewards counts, not their size.
 """
 
@@ -38,14 +37,14 @@ def online_dpo_loss(chosen: Answers, rejected: Answers, beta: float) -> tuple[Te
 
 
 class OnlineDPO:
-    """One gradient step a batch of groups; what the policy did not sample is refused."""
+    """One gradient step per batch of groups; answers that the policy did not sample are refused."""
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config(AlgorithmConfig):
-        """Its fields.
+        """Options of OnlineDPO.
 
         optimizer  AdamW or SGD, with the learning rate
-        beta       weight of the KL to the start: the larger, the closer the policy stays
+        beta       weight of the KL to the policy at the start: larger keeps it closer
         """
 
         memory: ClassVar[type] = Fresh.Config

@@ -5,9 +5,9 @@ Hong, Lee & Thorne 2024 (2403.07691) eq. 3-7, where p(y) = exp of the MEAN log-p
     odds(y) = p(y) / (1 - p(y))
     loss    = -log p(w) - weight * log sigmoid(log odds(w) - log odds(l))
 
-Differs from the paper: nothing. (Common code averages the first term over all tokens of a micro-batch; here each
-chosen answer counts once, as eq. 6 says, so that accumulation changes nothing.) log(1 - p) is computed without loss of
-digits, and a p that rounds to 1 is taken as the largest number below it.
+Differs from the paper: nothing. (Common code averages the first term over all tokens of a micro-batch; here each chosen
+answer counts once, as eq. 6 says, so that accumulation changes nothing.) log(1 - p) is computed without loss of digits,
+and a p that rounds to 1 counts as the largest number below 1.
 Degenerates: `weight` 0 is SFT on the chosen answers, each counted once.
 """
 
@@ -27,17 +27,17 @@ from strop.types import Policy, Sampling
 
 
 def orpo_loss(chosen: Answers, rejected: Answers, weight: float) -> tuple[Tensor, Tensor]:
-    """The loss, and the logarithm of the odds' ratio [P]."""
+    """The loss, and the log of the odds ratio [P]."""
     logit_P = log_odds(chosen.mean_P) - log_odds(rejected.mean_P)
     return -chosen.mean_P - weight * logsigmoid(logit_P), logit_P
 
 
 class ORPO:
-    """One gradient step a draw of pairs."""
+    """One gradient step per batch of pairs."""
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config(PreferenceConfig):
-        """Its fields.
+        """Options of ORPO.
 
         weight  multiplies the odds-ratio term (the paper's lambda)
         """

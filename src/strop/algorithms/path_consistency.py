@@ -1,21 +1,21 @@
-"""Path consistency learning: soft Q-learning whose actions come with their log-probs; on any data, its own or not.
+"""Path consistency learning: multi-step soft Q-learning with a policy; on-policy or off-policy.
 
 Nachum et al. 2017 (1702.08892) eq. 14-16 (PCL) and sec. 5.1 (Unified PCL); for language models Guo et al. 2021
-(2106.07704). At the optimum of reward minus beta KL(pi || ref) this residual is 0 on every path, whoever walked it:
+(2106.07704). At the optimum of reward minus beta KL(pi || ref) this residual is 0 on every path, of any policy:
 
     C_t = - V(s_t) + sum_{k < n} discount^k [ r_{t+k} - beta log pi(a_{t+k}) / ref(a_{t+k}) ] + discount^n V-(s_{t+n})
     loss = mean_t C_t^2 / 2
 
-V- is 0 past a termination and else read off a copy of the policy that trails behind, without gradient; n shrinks where
-the pick ends, and `n_step` none goes to its end. The log-probs are those of temperature 1, whatever the run samples
-with; ref is the policy at the start of the run.
+V- is 0 after termination, and elsewhere comes from a target copy of the policy, without gradient; n is smaller where
+the pick ends sooner, and `n_step` none goes to its end. The log-probs are those of temperature 1, whatever the run
+samples with; ref is the policy at the start of the run.
 
 With `unified` the logits are soft action values: Q(s, a) = beta (logit(a | s) - log ref(a | s)), V(s) = beta
 logsumexp_b logit(b | s), pi = softmax(logits) = ref exp((Q - V) / beta). Then n = 1 is soft Q-learning, C = r +
 discount V-(s') - Q(s, a). Without it V is the policy's value head, and pi and V are learnt side by side.
 
 Differs from the paper: the entropy is relative to ref (a uniform ref is the paper's, up to beta ln |V| a step), and the
-end of a path is read off a copy instead of sharing its gradient.
+value at the end of a path comes from a copy, without gradient.
 Degenerates: with discount 1, n_step none and a reward at the end, C is the residual of a whole answer,
 r - V(s_0) - beta log pi(y) / ref(y), which is what DPO and A*-PO regress.
 """
@@ -39,11 +39,11 @@ class PathConsistency:
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config(ValueConfig):
-        """Its fields.
+        """Options of PathConsistency.
 
-        beta     weight of the KL to the start: the larger, the closer the policy stays
-        n_step   decisions of a path; none goes to the end of the pick
-        unified  reads V off the logits and needs no value head
+        beta     weight of the KL to the policy at the start: larger keeps it closer
+        n_step   decisions in a path; none goes to the end of the pick
+        unified  V is computed from the logits, without a value head
         """
 
         discount: float = 1.0
@@ -58,7 +58,7 @@ class PathConsistency:
 
         @property
         def heads(self) -> frozenset[Want]:
-            """The value head too where V is not read off the logits."""
+            """The value head too unless unified."""
             return frozenset({"logits"}) if self.unified else frozenset({"logits", "value"})
 
         def build(self, policy: Policy, sampling: Sampling, micro_tokens: int, seed: int = 0) -> ValueBased:
@@ -84,7 +84,7 @@ class PathConsistency:
         return residual_bt.square() / 2, residual_bt, _metrics(residual_bt.detach()[scored_actions(micro)].abs())
 
     def _read(self, policy: Policy, micro: Batch) -> dict[str, Tensor]:
-        """`logprobs` of what was done and `value` of where it was done, [B, T]."""
+        """`logprobs` of the actions and `value` of their states, [B, T]."""
 
         def read(heads: Heads) -> dict[str, Tensor]:
             assert heads.logits_NV is not None
@@ -102,6 +102,6 @@ def log_prob(heads: Heads) -> dict[str, Tensor]:
 
 
 def _metrics(size_N: Tensor) -> Metrics:
-    """The size of the residuals."""
+    """The sizes of the residuals."""
     largest: Metrics = {"path/residual_max": Max(size_N.max().item())} if len(size_N) else {}
     return {"path/residual_mean": Mean(size_N.sum().item(), len(size_N))} | largest

@@ -4,18 +4,18 @@ Schulman et al. 2017 (1707.06347, eq. 7 and 9) on advantages of 1506.02438 (eq. 
 2019 (1909.08593), Ouyang et al. 2022. Per action, averaged over the actions of a mini-batch:
 
     max(-rho A, -clip(rho, 1 - clip, 1 + clip) A) + critic.weight * value loss - entropy H(pi(. | s))
-    value loss = (V - R)^2 / 2, or with `critic.clip` the larger of it and that of V held near its old value
+    value loss = (V - R)^2 / 2, or with `critic.clip` the larger of it and the same of V clipped around its old value
     A_t = delta_t + discount * trace * A_next,   delta_t = r_t - kl.weight * KL_t + discount * V(next) - V(t)
     R_t = A_t + V(t), before the advantages are whitened
 
-rho = pi / pi_old; pi_old are the learner's own log-probs when the batch came in. `dual_clip` is the most that rho
-counts for where A < 0 (Ye et al. 2019, 1912.09729, eq. 3).
+rho = pi / pi_old; pi_old is the learner before the first step on the batch. `dual_clip` is an upper bound of rho where
+A < 0 (Ye et al. 2019, 1912.09729, eq. 3).
 
 Differs from the paper: no value clip by default; the advantages of the batch are whitened, not of each mini-batch; a
-TRUNCATED episode bootstraps V of what would have followed, where common code takes it for an end. The half of the value
-loss stands inside it: critic.weight 1 is the paper's c1 = 0.5.
+TRUNCATED episode bootstraps V of the state that would have followed, where common code treats it as terminated. The
+value loss contains the factor 1/2: critic.weight 1 is the paper's c1 = 0.5.
 Degenerates: epochs 1, minibatches 1: rho is 1, nothing clips, and it is A2C with whitened advantages. With trace 1 the
-critic is a baseline only; with trace 0 its errors are the gradient's.
+critic is only a baseline; with trace 0 its errors bias the gradient.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ class PPO:
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config(ActorCriticConfig):
-        """Its fields. An epoch is a pass in `minibatches` steps.
+        """Options of PPO. An epoch is a pass in `minibatches` steps.
 
-        kl_controller  steers kl.weight towards a KL; none keeps the weight
-        clip           a token's ratio counts within 1 - clip and 1 + clip
-        dual_clip      the most that a ratio counts for where A < 0; none sets no bound
+        kl_controller  adapts kl.weight to reach a given KL; none keeps the weight
+        clip           clip range of a token's ratio: 1 - clip to 1 + clip
+        dual_clip      upper bound of the ratio where A < 0; none is off
         trace          GAE's lambda: 0 trusts the critic, 1 the returns
         epochs         passes over the same batch
         minibatches    optimiser steps in a pass
@@ -89,7 +89,7 @@ class PPO:
             )
 
         def _estimate(self, batch: Batch, rewards_BT: Tensor, value_BT: Tensor, logprobs_BT: Tensor) -> Estimate:
-            """Generalised advantages; R = A + V from before they are whitened: the critic learns returns."""
+            """GAE; the critic's target R = A + V uses the advantages before whitening."""
             delta_BT = td_errors(rewards_BT, value_BT, batch.next_BT, batch.action_BT, self.discount)
             advantage_BT = gae(delta_BT, batch.next_BT, self.discount, self.trace)
             kept: Metrics = {"policy/kl_weight": Last(self.kl.weight)} if self.kl_controller is None else {}

@@ -1,15 +1,15 @@
-"""Process reward model: is the text still right after this step? A score of every step, learnt from labels of steps.
+"""Process reward model: a score of every step of a text, learnt from labels of steps.
 
 Uesato et al. 2022 (2211.14275), Lightman et al. 2023 (2305.20050). With v_t = the policy's value BEHIND token t:
 
     loss = - sum_t log sigmoid(sign(r_t) v_t) / (number of labelled steps of the whole batch)
 
-over the tokens t whose reward r_t is not 0: those end a labelled step, which is good where r_t > 0 and bad where
-r_t < 0. Data brings them as {"prompt", "steps", "labels"}; a reward that returns PerTurn or PerToken does as well.
+over the tokens t with a reward r_t other than 0: the ends of labelled steps, good where r_t > 0 and bad where r_t < 0.
+Labels come from data with {"prompt", "steps", "labels"}, or from a reward that returns PerTurn or PerToken.
 
 Differs from the paper: a neutral step (a label of 0) is left out of the loss; the papers differ in where they count it.
 Degenerates: with one label, at the end of the text, it is an outcome reward model (a classifier of right and wrong).
-Where all labels are good the scores grow without end.
+Where all labels are good the scores grow without bound.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ def step_loss(value_N: Tensor, is_good_N: Tensor) -> Tensor:
 
 
 class ProcessRewardModel:
-    """One gradient step a draw of labelled steps, on a policy with a value head."""
+    """One gradient step per batch of labelled steps, on a policy with a value head."""
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config(PreferenceConfig):
-        """Nothing but the optimiser to choose."""
+        """Options of ProcessRewardModel: the optimiser."""
 
         heads: ClassVar[frozenset[Want]] = VALUE
         optimizer: AdamW | SGD = field(default_factory=lambda: AdamW(lr=1e-4))
@@ -51,7 +51,7 @@ class ProcessRewardModel:
 
 
 def _terms(policy: Policy, batch: Batch, micro_tokens: int) -> Iterator[Term]:
-    """The loss of the labelled steps of each micro-batch, and how many of them are judged right."""
+    """The loss of the labelled steps of each micro-batch, and the accuracy."""
     wide = add_value_slots(batch, scored_actions(batch) & (batch.rewards_BT != 0.0))
     num_steps = (wide.next_BT >= 0).sum()
     weight_BT = wide.weight_B.unsqueeze(1).expand_as(wide.rewards_BT) / num_steps

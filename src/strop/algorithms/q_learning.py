@@ -10,7 +10,7 @@ conditions hold and stochastic rewards converge.
 
 Differs from the paper: nothing. (A common misprint puts the bracket behind the max, so that Q(s, a) cancels out; see
 the documentation of the two-word example.)
-Degenerates: without exploration (sampling.epsilon = 0) unseen actions keep their initial value for ever.
+Degenerates: without exploration (sampling.epsilon = 0) actions never tried keep their initial value.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ def q_target(decision: Decision, values: ActionValues, _: ActionValues, discount
 
 
 class QLearning:
-    """One pass over the batch's decisions in order; the batch's other decisions see each correction at once."""
+    """One pass over the batch's decisions in order; later decisions see the earlier corrections."""
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config(TabularConfig):
-        """The fields that every method of tables has."""
+        """The options of every tabular method."""
 
         off_policy: ClassVar[bool] = True
 

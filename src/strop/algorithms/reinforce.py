@@ -4,13 +4,13 @@ Williams 1992 ("Simple statistical gradient-following algorithms"), Sutton & Bar
 
     grad J = E[ sum_t grad log pi(a_t | s_t) (G_t - b) ],     G_t = sum_{k >= t} discount^(k - t) r_k
 
-The baseline b is a running mean of past returns: it never saw the batch it is used on, so the estimate stays unbiased.
-A learnt baseline b(s), which depends on the state, is A2C with n_step none, under a mean over tokens.
+The baseline b is a running mean of past returns: independent of the current batch, so the estimate stays unbiased. A
+learnt baseline b(s), which depends on the state, is A2C with n_step none, under a mean over tokens.
 
 Differs from the paper: the factor discount^t in front of grad log pi, which the gradient of the discounted return
 needs, is left out unless `discount_state` is set, as nearly all code does; at discount 1 the two agree.
-Degenerates: without reward differences the gradient is noise around 0; a baseline cannot repair a reward that is
-constant. Truncated episodes bootstrap nothing: what would have followed counts as 0.
+Degenerates: with a constant reward the gradient is only noise around 0. Truncated episodes are not bootstrapped:
+rewards after the cut count as 0.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ class RunningBaseline:
     """Returns to go minus the running mean of those of earlier batches."""
 
     def __init__(self, config: REINFORCE.Config) -> None:
-        self.config, self.value, self.following = config, 0.0, 0.0
+        self.config, self.value, self.next_value = config, 0.0, 0.0
 
     def logged(self, batch: Batch) -> tuple[Batch, Metrics]:
-        """All of the batch is learned from; the baseline that it meets is logged."""
+        """Keep the whole batch, and log its baseline."""
         return batch, {"policy/baseline": Last(self.value)}
 
     def advantage(self, batch: Batch, penalty_BT: Tensor) -> Tensor:
@@ -46,14 +46,14 @@ class RunningBaseline:
         if config.discount_state:
             time_BT = position_in_chain(batch.next_BT, batch.decision_BT).to(advantage_BT.dtype)
             advantage_BT = advantage_BT * config.discount**time_BT
-        return_N, decay, self.following = return_BT[scored_actions(batch)], config.baseline_decay, self.value
+        return_N, decay, self.next_value = return_BT[scored_actions(batch)], config.baseline_decay, self.value
         if decay is not None and len(return_N):
-            self.following = decay * self.value + (1.0 - decay) * return_N.mean().item()
+            self.next_value = decay * self.value + (1.0 - decay) * return_N.mean().item()
         return advantage_BT
 
     def advance(self) -> None:
-        """Take the baseline of the next batch."""
-        self.value = self.following
+        """Move on to the baseline of the next batch."""
+        self.value = self.next_value
 
     def state_dict(self) -> State:
         return {"value": self.value}
@@ -63,15 +63,15 @@ class RunningBaseline:
 
 
 class REINFORCE:
-    """One gradient step a batch, on returns to go minus a running-mean baseline."""
+    """One gradient step per batch, on returns to go minus a running-mean baseline."""
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config(PolicyGradientConfig):
-        """Its fields.
+        """Options of REINFORCE.
 
-        discount        what a reward counts for one decision earlier; 1 counts all alike
-        discount_state  late decisions count less too, as the discounted objective has it
-        baseline_decay  share of the old mean return that stays in the baseline; none has no baseline
+        discount        discount factor per decision; 1 is undiscounted
+        discount_state  weight decision t by discount^t, as the exact gradient of the discounted return has it
+        baseline_decay  decay of the running mean of returns; none is no baseline
         """
 
         discount: float = 1.0

@@ -6,11 +6,11 @@ Hu 2025 (2501.03262):
     A_it = (G_it - mean) / (std + 1e-8) over ALL tokens of the batch
     loss = sum_it max(-rho_it A_it, -clip(rho_it, 1 - clip, 1 + clip) A_it) / sum_i L_i
 
-With `group_baseline` (the paper's REINFORCE++-baseline) the mean return of the group, KL included, is taken off first:
-rewards of hard and easy prompts become comparable, and one std still serves all.
+With `group_baseline` (the paper's REINFORCE++-baseline) the mean return of the group, KL included, is subtracted first:
+rewards of hard and easy prompts become comparable, and there is still one std.
 
-Differs from the paper: the std is the population's (over n tokens, not n - 1), so that a batch twice over is the same
-batch; with `group_baseline` the KL stays where `kl.placement` puts it (the paper: k2 in the loss).
+Differs from the paper: the std is the population's (over n tokens, not n - 1), so that duplicating a batch changes
+nothing; with `group_baseline` the KL stays where `kl.placement` puts it (the paper: k2 in the loss).
 Degenerates: a batch whose returns are all equal gives 0. Whitening divides by a number that depends on the samples, and
 its mean contains the sample itself, so the expected gradient is biased; the bias falls with the size of the batch.
 """
@@ -34,7 +34,7 @@ from strop.types import Batch, Extras, Policy, Sampling
 
 
 def whitened_returns(batch: Batch, penalty_BT: Tensor, discount: float, group_baseline: bool) -> Tensor:
-    """The returns to go less their KL [B, T], whitened over all tokens of the batch."""
+    """The returns to go minus their KL penalty [B, T], whitened over all tokens of the batch."""
     return_BT = returns_to_go(batch.rewards_BT - penalty_BT, batch.next_BT, discount)
     if group_baseline:
         return_E = batch.return_E - sum_per_pick(penalty_BT, batch)
@@ -44,15 +44,15 @@ def whitened_returns(batch: Batch, penalty_BT: Tensor, discount: float, group_ba
 
 
 class REINFORCEPlusPlus:
-    """`epochs` gradient steps a batch on returns to go, whitened over the batch."""
+    """`epochs` gradient steps per batch on returns to go, whitened over the batch."""
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config(RatioConfig):
-        """Its fields.
+        """Options of REINFORCEPlusPlus.
 
-        discount        what a reward counts for one decision earlier; 1 counts all alike
-        group_baseline  takes the group's mean return off before whitening
-        clip            a token's ratio counts within 1 - clip and 1 + clip
+        discount        discount factor per decision; 1 is undiscounted
+        group_baseline  subtract the group's mean return before whitening
+        clip            clip range of a token's ratio: 1 - clip to 1 + clip
         """
 
         kl: KL = field(default_factory=lambda: KL(weight=0.01))
@@ -67,7 +67,7 @@ class REINFORCEPlusPlus:
 
         @property
         def extras(self) -> Extras:
-            """The group's mean needs a group."""
+            """A group baseline needs groups of 2."""
             return Extras(least=2 if self.group_baseline else 1)
 
         def build(self, policy: Policy, sampling: Sampling, micro_tokens: int, seed: int = 0) -> PolicyGradient:

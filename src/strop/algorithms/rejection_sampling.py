@@ -1,16 +1,16 @@
 """Rejection sampling: supervised fine-tuning on the best of what the policy samples (RAFT, ReST, best-of-n training).
 
 Dong et al. 2023 (RAFT, 2304.06767) keep the best of each group; Gulcehre et al. 2023 (ReST, 2308.08998) keep what
-reaches a threshold. Of each group, `best` answers with the largest returns stay, ties at the border included; where
-`threshold` is set, only returns above it. On what stays:
+reaches a threshold. Of each group, the `best` answers with the largest returns are kept, ties included; if `threshold`
+is set, only returns above it. On the kept answers:
 
-    loss = - sum_it log pi(y_it) / (number of tokens that stay in the whole batch)
+    loss = - sum_it log pi(y_it) / (number of kept tokens in the whole batch)
 
 Differs from the paper: the samples are scored under the distribution they were drawn from, temperature included; one
-step a batch, and not a data set that is filtered first and trained on for epochs.
+step per batch, instead of epochs on a filtered data set.
 Degenerates: it is the policy gradient of the reward "was kept" without a baseline, so it never pushes a bad answer
-down. A group whose returns are all equal stays whole and its expected gradient is about 0: only noise. It sharpens what
-the policy already does and loses variety (watch policy/entropy).
+down. A group of equal returns is kept whole, and its expected gradient is about 0: only noise. It sharpens what the
+policy already does and loses diversity (watch policy/entropy).
 """
 
 from __future__ import annotations
@@ -31,22 +31,22 @@ from strop.types import AlgorithmConfig, Batch, Extras, Mean, Metrics, Policy, S
 
 
 def kept(return_E: Tensor, group_E: Tensor, best: int, threshold: float | None) -> Tensor:
-    """bool [E]: scored, with fewer than `best` of its group paid more, and above the threshold where there is one."""
-    better_EE = (return_E > return_E.unsqueeze(1)) & (group_E == group_E.unsqueeze(1))  # [e, f]: f is paid more
+    """bool [E]: scored, with fewer than `best` better ones in its group, and above the threshold if there is one."""
+    better_EE = (return_E > return_E.unsqueeze(1)) & (group_E == group_E.unsqueeze(1))  # [e, f]: f is better
     kept_E = ~return_E.isnan() & (better_EE.sum(dim=1) < best)
     return kept_E if threshold is None else kept_E & (return_E > threshold)
 
 
 class RejectionSampling:
-    """One gradient step a batch, on the answers that are kept."""
+    """One gradient step per batch, on the answers that are kept."""
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config(AlgorithmConfig):
-        """Its fields.
+        """Options of RejectionSampling.
 
         optimizer  AdamW or SGD, with the learning rate
-        best       answers of each group that are learnt from
-        threshold  they are, if their return is above; none takes them whatever it is
+        best       number of answers of each group to keep
+        threshold  keep only answers with a return above this; none keeps any return
         """
 
         memory: ClassVar[type] = Fresh.Config
@@ -61,7 +61,7 @@ class RejectionSampling:
 
         @property
         def extras(self) -> Extras:
-            """Without a threshold, a group that is no larger than `best` is kept whole whatever it is paid."""
+            """Without a threshold, a group of `best` or fewer would be kept whole whatever its returns are."""
             return Extras(least=self.best + 1 if self.threshold is None else 1)
 
         def build(self, policy: Policy, sampling: Sampling, micro_tokens: int, seed: int = 0) -> PolicyGradient:

@@ -5,11 +5,11 @@ Li et al. 2023 (2310.10505) algorithm 1:
     A_i = R_i - r(greedy answer to the same prompt),     R_i = r_i - kl.weight * sum_t k1_it
     loss = -(1/B) sum_i A_i sum_t log pi(y_it)
 
-The engine plays one more episode of every task, greedily (`Config.extras`). It gives the baseline and has no loss. It
-never saw the sample it is taken off, so the estimate is unbiased for any group size, 1 included.
+The engine plays one more episode of every task, greedily (`Config.extras`). It is the baseline and has no loss. It is
+independent of the samples, so the estimate is unbiased for any group size, 1 included.
 
 Differs from the paper: nothing at group_size 1; more samples of a task share one greedy answer. A reward that compares
-a group's members sees the greedy answer alone, so it gives no baseline that means anything.
+the members of a group sees the greedy answer alone, so its baseline is meaningless.
 Degenerates: a group whose greedy episode is Unscored has no baseline and teaches nothing. Where the policy is nearly
 deterministic, samples equal the greedy answer and every advantage is 0.
 """
@@ -39,8 +39,8 @@ def greedy_baseline(return_E: Tensor, group_E: Tensor, is_greedy_E: Tensor) -> T
     return baseline_G[member_E]
 
 
-def sampled_with_baseline(batch: Batch) -> tuple[Batch, Metrics]:
-    """The greedy episodes have no loss, nor has a group without a baseline."""
+def without_greedy(batch: Batch) -> tuple[Batch, Metrics]:
+    """Leave the greedy episodes out of the loss, and groups whose baseline is Unscored; log the mean baseline."""
     is_greedy_E = batch.source_E == GREEDY
     _require_greedy(batch.group_E, is_greedy_E)
     baseline_E = greedy_baseline(batch.return_E, batch.group_E, is_greedy_E)
@@ -50,18 +50,18 @@ def sampled_with_baseline(batch: Batch) -> tuple[Batch, Metrics]:
 
 
 def above_greedy(batch: Batch, penalty_BT: Tensor) -> Tensor:
-    """[B, T]: the return less its KL, minus the greedy one's."""
+    """[B, T]: the return minus its KL penalty, minus the greedy return."""
     baseline_E = greedy_baseline(batch.return_E, batch.group_E, batch.source_E == GREEDY)
     advantage_E = batch.return_E - sum_per_pick(penalty_BT, batch) - baseline_E
     return spread(advantage_E.masked_fill(batch.weight_E == 0, 0.0), batch)
 
 
 class ReMax:
-    """One gradient step a batch, on returns minus the greedy return."""
+    """One gradient step per batch, on returns minus the greedy return."""
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config(PolicyGradientConfig):
-        """Its fields are those of every policy gradient."""
+        """The options of every policy-gradient method."""
 
         extras: ClassVar[Extras] = Extras(greedy=True)
         optimizer: AdamW | SGD = field(default_factory=lambda: AdamW(lr=1e-6))
@@ -76,12 +76,12 @@ class ReMax:
                 advantage=above_greedy,
                 weight=sequence_sum,
                 loss=policy_gradient,
-                prepare=sampled_with_baseline,
+                prepare=without_greedy,
             )
 
 
 def _require_greedy(group_E: Tensor, is_greedy_E: Tensor) -> None:
-    """Refuse groups without a baseline: nothing that follows could be right."""
+    """Refuse groups without a greedy episode."""
     missing = set(group_E.tolist()) - set(group_E[is_greedy_E].tolist())
     if missing:
         raise ValueError(

@@ -1,18 +1,18 @@
-"""Reward model: a score of a whole text, learnt from which of two answers people prefer.
+"""Reward model: a score of a whole text, learnt from pairs of a chosen and a rejected answer.
 
 Bradley & Terry 1952; Ouyang et al. 2022 (2203.02155) eq. 1; the margin is Llama 2's (2307.09288, eq. 2), the centring
 penalty that of Eisenstein et al. 2023 (2312.09244). With r = the policy's value AFTER the last token of the answer:
 
     loss = -log sigmoid(r(w) - r(l) - margin * (return(w) - return(l))) + centring * (r(w) + r(l))^2
 
-The value head gives a value before each token; the score is read in one more slot, behind the answer's last token (its
-end token where it has one), exactly where a truncated episode is bootstrapped. Padding and what the environment said
-afterwards are not in it. `strop.TrainedScore` makes a reward of the trained run.
+The value head gives a value before each token; the score is the value in one extra slot, behind the answer's last token
+(its end token, if it has one). It depends on neither padding nor later environment text. `strop.TrainedScore` turns the
+trained run into a reward.
 
-Differs from the paper: returns are 1 and 0 for data, so the margin is `margin` itself; where returns are graded, it
-grows with their difference. Each prompt counts once, however many pairs its answers make.
-Degenerates: the likelihood sees differences alone, so each prompt's scores are free up to a constant: `centring` fixes
-it. Labels that never contradict each other drive the scores apart without end.
+Differs from the paper: returns are 1 and 0 for data, so the margin is `margin` itself; graded returns scale it by their
+difference. Each prompt counts once, however many pairs its answers make.
+Degenerates: the likelihood depends on differences only, so each prompt's scores are determined up to a constant, which
+`centring` fixes. Labels that never contradict each other drive the scores apart without bound.
 """
 
 from __future__ import annotations
@@ -36,19 +36,19 @@ from strop.types import Batch, Mean, Metrics, Policy, Sampling, Want
 def bradley_terry_loss(
     chosen_P: Tensor, rejected_P: Tensor, margin_P: Tensor | float = 0.0, centring: float = 0.0
 ) -> Tensor:
-    """[P]: of both answers' scores."""
+    """The loss [P] of both answers' scores."""
     return -logsigmoid(chosen_P - rejected_P - margin_P) + centring * (chosen_P + rejected_P).square()
 
 
 class RewardModel:
-    """One gradient step a draw of pairs, on a policy with a value head."""
+    """One gradient step per batch of pairs, on a policy with a value head."""
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config(PreferenceConfig):
-        """Its fields.
+        """Options of RewardModel.
 
-        margin    what is asked of a pair for each unit by which its returns differ
-        centring  pulls the scores to mean 0
+        margin    required score difference of a pair, per unit of difference in return
+        centring  weight of the penalty that pulls the scores to mean 0
         """
 
         heads: ClassVar[frozenset[Want]] = VALUE
@@ -67,7 +67,7 @@ class RewardModel:
 
 
 def _score_loss(policy: Policy, micro: Batch, pairs: Pairs, margin: float, centring: float) -> tuple[Tensor, Metrics]:
-    """The loss [P] of the pairs' scores, and how they compare."""
+    """The loss [P] of the pairs' scores, and its metrics."""
     score_E = text_scores(policy, micro)
     chosen_P, rejected_P = score_E[pairs.chosen_P], score_E[pairs.rejected_P]
     difference_P = micro.return_E[pairs.chosen_P] - micro.return_E[pairs.rejected_P]

@@ -5,8 +5,8 @@ Kool, van Hoof & Welling 2019 ("Buy 4 REINFORCE samples, get a baseline for free
     A_i = R_i - mean of R_j over j != i,   R_i = r_i - kl.weight * sum_t k1_it
     loss = mean_i max(-rho_i A_i, -clip(rho_i, 1 - clip, 1 + clip) A_i),   rho_i = exp(sum_t log pi - log pi_old)
 
-The whole completion is one action: one ratio, one advantage. Unbiased: the baseline of a sample never saw it. Where
-`kl.placement` is "loss", the mean over sequences of the sum of their tokens' KL terms is added.
+The whole completion is one action: one ratio, one advantage. Unbiased: the baseline of a sample does not depend on it.
+Where `kl.placement` is "loss", the mean over sequences of the sum of their tokens' KL terms is added.
 
 Differs from the paper: the ratio is clipped (as TRL does), which acts only with `epochs` > 1; with one epoch the
 gradient is exactly A_i * grad log pi(y_i).
@@ -30,19 +30,19 @@ from strop.learners.policy_gradient import PolicyGradient, RatioConfig
 from strop.types import Batch, Extras, Policy, Sampling
 
 
-def above_the_others(batch: Batch, penalty_BT: Tensor) -> Tensor:
-    """[B, T]: the return less its KL, minus the mean of the group's other members."""
+def leave_one_out_advantage(batch: Batch, penalty_BT: Tensor) -> Tensor:
+    """[B, T]: the return minus its KL penalty, minus the mean of the group's other members."""
     return spread(leave_one_out(batch.return_E - sum_per_pick(penalty_BT, batch), batch.group_E), batch)
 
 
 class RLOO:
-    """`epochs` gradient steps a batch on leave-one-out advantages."""
+    """`epochs` gradient steps per batch on leave-one-out advantages."""
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config(RatioConfig):
-        """Its fields.
+        """Options of RLOO.
 
-        clip  a sequence's ratio counts within 1 - clip and 1 + clip
+        clip  clip range of a sequence's ratio: 1 - clip to 1 + clip
         """
 
         extras: ClassVar[Extras] = Extras(least=2)
@@ -60,7 +60,7 @@ class RLOO:
                 policy,
                 sampling,
                 micro_tokens,
-                advantage=above_the_others,
+                advantage=leave_one_out_advantage,
                 weight=sequence_sum,
                 loss=partial(sequence_objective, low=self.clip, high=self.clip),
                 keep="episode",

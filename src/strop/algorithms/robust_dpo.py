@@ -1,16 +1,16 @@
-"""Robust DPO: DPO whose loss is unbiased though a known share of the labels is flipped.
+"""Robust DPO: DPO with a loss that stays unbiased when a known share of the labels is flipped.
 
 Chowdhury, Kini & Natarajan 2024 (2403.00409), with h = beta * [(log pi - log ref)(w) - (log pi - log ref)(l)] of DPO:
 
     loss = [-(1 - flipped) log sigmoid(h) + flipped log sigmoid(-h)] / (1 - 2 flipped)
 
 If each label is wrong with probability `flipped`, the expectation over labels is exactly DPO's loss on clean ones, so
-the minimiser is the clean one. (Conservative DPO adds the second term instead of taking it off: it fits the noise.)
+the minimiser is the clean one. (Conservative DPO has the opposite sign of the second term: it fits the noise.)
 
 Differs from the paper: nothing; groups of more than two answers give all their strictly ordered pairs.
-Degenerates: `flipped` 0 is DPO; near 1/2 the division makes the variance infinite. A single pair's loss has no lower
-bound (h to plus infinity is paid for by the flipped pairs only on average), so a pair seen many times is pushed without
-end: keep the epochs few.
+Degenerates: `flipped` 0 is DPO; near 1/2 the division makes the variance infinite. The loss of a single pair has no
+lower bound as h goes to infinity (only the average over flipped labels has one), so a pair seen many times is pushed
+without limit: use few epochs.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ def robust_dpo_loss(chosen: Answers, rejected: Answers, beta: float, flipped: fl
 
 
 class RobustDPO:
-    """One gradient step a draw of pairs."""
+    """One gradient step per batch of pairs."""
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config(PreferenceConfig):
-        """Its fields.
+        """Options of RobustDPO.
 
-        beta     weight of the KL to the start: the larger, the closer the policy stays
+        beta     weight of the KL to the policy at the start: larger keeps it closer
         flipped  probability that a label is wrong
         """
 

@@ -5,8 +5,8 @@ Gao et al. 2025 (2511.20347):
     loss = - 1/B sum_i 1/L_i sum_t (4 / tau) sigmoid(tau (rho_it - 1)) A_i,     A_i as in GRPO
     tau = tau_positive where A_i > 0, tau_negative elsewhere
 
-The gradient is w A grad log pi with w = 4 sigmoid (1 - sigmoid) rho: 1 at rho = 1 for every tau, and fading on both
-sides. A larger tau_negative makes tokens of bad answers fade sooner: pushing one token down pushes all others up.
+The gradient is w A grad log pi with w = 4 sigmoid (1 - sigmoid) rho: 1 at rho = 1 for every tau, decaying on both
+sides. A larger tau_negative makes tokens of bad answers decay faster: pushing one token down pushes all others up.
 
 Differs from the paper: KL is off by default.
 Degenerates: with one epoch every w is 1 and the gradient is GRPO's. The loss VALUE is then not 0, as 2 / tau differs by
@@ -48,14 +48,14 @@ def sapo_loss(
 
 
 class SAPO:
-    """`epochs` gradient steps a batch on group-normalised advantages and softly gated ratios."""
+    """`epochs` gradient steps per batch on group-normalised advantages and softly gated ratios."""
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config(RatioConfig):
-        """Its fields.
+        """Options of SAPO.
 
-        tau_positive  how fast a token of a good answer fades away from ratio 1
-        tau_negative  how fast a token of another answer does
+        tau_positive  how fast the weight decays away from ratio 1 where the advantage is positive
+        tau_negative  the same where it is not
         """
 
         extras: ClassVar[Extras] = Extras(least=2)

@@ -1,14 +1,14 @@
-"""SARSA: on-policy temporal differences; the values of the policy that really acts, exploration included.
+"""SARSA: on-policy temporal differences; the values of the acting policy, exploration included.
 
 Rummery & Niranjan 1994; Sutton & Barto 2018 eq. 6.7. For every decision, in the order in which it was taken:
 
     Q(s, a) <- Q(s, a) + rate * [ r + discount * Q(s', a') - Q(s, a) ]
 
 with a' the action that was taken in s', and only r where the episode terminated. `rate` shrinks with visits as in
-Q-learning. With exploration that dies out (a schedule for sampling.epsilon) the values become Q*.
+Q-learning. With decaying exploration (a schedule for sampling.epsilon) the values become Q*.
 
-Differs from the paper: the corrections are made after the episodes of the step are over, not while they are played.
-The last decision of a TRUNCATED episode has no a' and is left alone; expected SARSA learns from it too.
+Differs from the paper: the corrections are made after the episodes of the step are over, not while they are played. The
+last decision of a TRUNCATED episode has no a' and is skipped; expected SARSA learns from it too.
 Degenerates: with a constant epsilon the values are those of the exploring policy and stay below Q*.
 """
 
@@ -35,7 +35,7 @@ class SARSA:
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config(TabularConfig):
-        """The fields that every method of tables has."""
+        """The options of every tabular method."""
 
         def build(self, policy: Policy, sampling: Sampling, micro_tokens: int, seed: int = 0) -> Tabular:
             return Tabular("SARSA", self, policy, partial(sarsa_target, discount=self.discount))

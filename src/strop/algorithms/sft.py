@@ -1,14 +1,14 @@
-"""SFT: supervised fine-tuning, the maximum-likelihood start of everything else.
+"""SFT: supervised fine-tuning, maximum likelihood on demonstrations.
 
     loss = - sum_it log pi(y_it) / (number of completion tokens of the whole batch)
 
-The end-of-text token that the codec appends is a target like any other, so the model learns to stop; prompt tokens
-are not. Log-probs are taken at temperature 1 whatever the run samples with.
+The end-of-text token that the codec appends is a target too, so the model learns to stop; prompt tokens are not
+targets. Log-probs are those of temperature 1, whatever the run samples with.
 
 Differs from common code: the denominator counts the tokens of the whole batch before it is split, so gradient
 accumulation changes nothing (no mean of means).
-Degenerates: on data that the model samples itself it is rejection sampling without rejection: a mean gradient near 0,
-exactly 0 where all answers are equally long.
+Degenerates: on the model's own samples the expected gradient is about 0, and exactly 0 where all answers have the same
+length.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ def sft_loss(logprobs_BT: Tensor, weight_BT: Tensor) -> Tensor:
 
 
 class SFT:
-    """One gradient step a draw of demonstrations."""
+    """One gradient step per batch of demonstrations."""
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config(AlgorithmConfig):
-        """Its fields.
+        """Options of SFT.
 
         optimizer  AdamW or SGD, with the learning rate
         """

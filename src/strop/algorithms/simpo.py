@@ -1,15 +1,15 @@
-"""SimPO: preferences by the mean log-prob a token, the very number that decoding ranks by, without a reference.
+"""SimPO: preference optimisation of the mean log-prob per token, without a reference.
 
 Meng, Xia & Chen 2024 (2405.14734) eq. 6, with |y| the answer's tokens:
 
     loss = -log sigmoid(beta * [log pi(w) / |w| - log pi(l) / |l|] - gamma)
 
-gamma is the margin asked for, AFTER beta (some code writes gamma / beta inside the bracket: the paper's recipes give
+gamma is the required margin, AFTER beta (some code writes gamma / beta inside the bracket: the paper's recipes give
 that ratio, .3 to .6; here it is beta * ratio, 1.0 for 2.0 * .5).
 
 Differs from the paper: nothing.
-Degenerates: without a reference nothing holds the policy back, so it forgets what the pairs do not show: few epochs
-and a small rate. Equal lengths and gamma 0 make it DPO with a uniform reference and beta / |y|.
+Degenerates: without a reference nothing keeps the policy near its start, so it forgets what the pairs do not cover: use
+few epochs and a small learning rate. Equal lengths and gamma 0 make it DPO with a uniform reference and beta / |y|.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ from strop.types import Policy, Sampling
 
 
 def simpo_loss(chosen: Answers, rejected: Answers, beta: float, gamma: float) -> tuple[Tensor, Tensor]:
-    """The loss, and what stands in it before the margin is taken off [P]."""
+    """The loss, and the logit before the margin is subtracted [P]."""
     logit_P = beta * (chosen.mean_P - rejected.mean_P)
     return -logsigmoid(logit_P - gamma), logit_P
 
 
 class SimPO:
-    """One gradient step a draw of pairs."""
+    """One gradient step per batch of pairs."""
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config(PreferenceConfig):
-        """Its fields.
+        """Options of SimPO.
 
         beta   scales the difference of mean log-probs
-        gamma  the margin that is asked for
+        gamma  required margin
         """
 
         beta: float = 2.0

@@ -1,16 +1,15 @@
-"""V-trace: an actor-critic that learns from replayed episodes, which older policies drew.
+"""V-trace: an actor-critic that learns from replayed episodes of older policies.
 
-Espeholt et al. 2018 (IMPALA, 1802.01561, eq. 1 and sec. 4.2). With rho = min(ratio_cap, pi / mu), c = min(trace_cap,
-pi / mu), mu the distribution that acted (its log-probs stand in the episode):
+Espeholt et al. 2018 (IMPALA, 1802.01561, eq. 1 and sec. 4.2). With rho = min(ratio_cap, pi / mu), c = min(trace_cap, pi
+/ mu), mu the acting policy (its log-probs are recorded in the episode):
 
     v_t = V_t + rho_t delta_t + discount * c_t (v_next - V_next),   delta_t = r_t + discount * V_next - V_t
     A_t = rho_t (r_t + discount * v_next - V_t)
     loss = mean over actions of  - A_t log pi(a_t | s_t) + critic.weight * (V_t - v_t)^2 / 2 - entropy H(pi(. | s_t))
 
-rho, v and A carry no gradient. Without the ratio, replay pulls the policy and the critic towards the old
-policies (the documents' actor-critic with replay is wrong there).
+rho, v and A carry no gradient. Without the ratio, replay pulls the policy and the critic towards the old policies.
 
-Differs from the paper: one learner, and AdamW in place of RMSprop; a half in front of the square.
+Differs from the paper: one learner, and AdamW in place of RMSprop; a factor 1/2 before the square.
 Degenerates: on fresh episodes with caps at 1 it is A2C with n_step none. The fixed point of a capped V-trace is the
 value of a policy between mu and pi, not of pi.
 """
@@ -34,7 +33,7 @@ from strop.optimizer import SGD, AdamW
 from strop.types import AlgorithmConfig, Batch, Mean, Metrics, Policy, Sampling, Want, check_fields
 
 
-def replayed_estimate(
+def vtrace_estimate(
     batch: Batch,
     rewards_BT: Tensor,
     value_BT: Tensor,
@@ -43,7 +42,7 @@ def replayed_estimate(
     ratio_cap: float,
     trace_cap: float,
 ) -> Estimate:
-    """V-trace's targets and advantages, which hold the ratio."""
+    """V-trace's value targets and advantages; the ratio is already in them."""
     ratio_BT = off_policy_log_ratio(batch, logprobs_BT).exp()
     target_BT, advantage_BT = vtrace(
         rewards_BT, value_BT, batch.next_BT, ratio_BT, batch.action_BT, discount, ratio_cap, trace_cap
@@ -52,18 +51,18 @@ def replayed_estimate(
 
 
 class VTrace:
-    """One gradient step a draw of replayed picks; needs a policy with a value head."""
+    """One gradient step per batch of replayed picks; needs a policy with a value head."""
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config(AlgorithmConfig):
-        """Its fields.
+        """Options of VTrace.
 
         optimizer  AdamW or SGD, with the learning rate
-        discount   what a reward counts for one decision earlier; 1 counts all alike
-        ratio_cap  most that a ratio counts for in the target (the paper's rho-bar)
-        trace_cap  most that a ratio counts for in what is passed back (the paper's c-bar)
-        critic     how values are learnt: weight, value clip, and whether by a network of their own
-        entropy    weight of the distribution's entropy, which is taken off the loss
+        discount   discount factor per decision; 1 is undiscounted
+        ratio_cap  upper bound of the ratio in the temporal-difference error (the paper's rho-bar)
+        trace_cap  upper bound of the ratio in the trace to earlier decisions (the paper's c-bar)
+        critic     the critic: weight of its loss, value clip, and whether it is a network of its own
+        entropy    weight of the entropy bonus
         """
 
         memory: ClassVar[type] = Replay.Config
@@ -94,7 +93,7 @@ class VTrace:
                 micro_tokens,
                 seed,
                 estimate=partial(
-                    replayed_estimate, discount=self.discount, ratio_cap=self.ratio_cap, trace_cap=self.trace_cap
+                    vtrace_estimate, discount=self.discount, ratio_cap=self.ratio_cap, trace_cap=self.trace_cap
                 ),
                 loss=policy_gradient,
                 replays=True,
@@ -102,7 +101,7 @@ class VTrace:
 
 
 def _ratio_metrics(batch: Batch, ratio_BT: Tensor, cap: float) -> Metrics:
-    """How far the replayed distribution lies from the policy: the mean ratio, and the share that the cap cuts."""
+    """How off-policy the batch is: the mean ratio, and the share of ratios above the cap."""
     ratio_N = ratio_BT[scored_actions(batch)]
     return {
         "policy/ratio": Mean(ratio_N.sum().item(), len(ratio_N)),

@@ -1,7 +1,7 @@
 """check every algorithm against its exact answer
 
-Each row says what a method must equal, the measured gap, and its tolerance. NAME keeps the rows of one method or of
-one family of methods; --full adds learning runs over five seeds, with the best and the worst.
+Each row says what a method must equal, the measured gap, and the tolerance. NAME selects the rows of one method or of
+one family of methods; --full adds learning runs over five seeds, with the smallest and the largest gap.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from strop.cli.errors import DONE, FAILED, Usage
 from strop.cli.output import console, print_json, print_rich, say, table
 
 if TYPE_CHECKING:
-    from strop.verify.checks import Check
+    from strop.verify.checks import Result
 
 COLUMNS = ("method", "must equal", "gap", "tolerance", "seconds", "verdict")
 
@@ -37,39 +37,39 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the checks; the exit code says whether all passed."""
-    checks = _checked(args.full, args.names)
-    failed = [one for one in checks if one.verdict != "pass"]
+    results = _results(args.full, args.names)
+    failed = [one for one in results if one.verdict != "pass"]
     if args.json:
-        print_json([dataclasses.asdict(one) | {"verdict": one.verdict} for one in checks])
+        print_json([dataclasses.asdict(one) | {"verdict": one.verdict} for one in results])
         return FAILED if failed else DONE
-    print_rich(table(COLUMNS, [_row(one) for one in checks], right=(2, 3, 4)))
+    print_rich(table(COLUMNS, [_row(one) for one in results], right=(2, 3, 4)))
     for one in failed:
         if one.error:
             console().print(f"\n{one.method}: {one.must_equal}\n  {one.error.strip().splitlines()[-1]}")
-    seconds = math.fsum(one.seconds for one in checks)
-    console().print(f"\n{len(checks) - len(failed)} of {len(checks)} pass, in {seconds:.0f} s", style="bold")
+    seconds = math.fsum(one.seconds for one in results)
+    console().print(f"\n{len(results) - len(failed)} of {len(results)} pass, in {seconds:.0f} s", style="bold")
     return FAILED if failed else DONE
 
 
-def _checked(full: bool, names: Sequence[str]) -> list[Check]:
-    """Run the checks, and print on stderr which one is next."""
+def _results(full: bool, names: Sequence[str]) -> list[Result]:
+    """Run them, with progress on stderr."""
     import torch
 
-    from strop.verify.checks import plan, run
+    from strop.verify.checks import find, measure
 
     try:
-        planned = plan(full, names)
+        found = find(full, names)
     except ValueError as error:
         raise Usage(str(error), hint="strop verify runs all of them") from None
     torch.set_num_threads(1)  # the tensors are tiny: threads would only wait for each other
-    checks: list[Check] = []
-    for number, one in enumerate(planned, 1):
-        say(f"[{number}/{len(planned)}] {one.method}: {one.must_equal}")
-        checks.extend(run(one))
-    return checks
+    results: list[Result] = []
+    for number, one in enumerate(found, 1):
+        say(f"[{number}/{len(found)}] {one.method}: {one.must_equal}")
+        results.extend(measure(one))
+    return results
 
 
-def _row(one: Check) -> tuple[str, ...]:
+def _row(one: Result) -> tuple[str, ...]:
     gap = _number(one.gap)
     if one.low is not None and one.high is not None:
         gap += f" [{_number(one.low)}, {_number(one.high)}]"

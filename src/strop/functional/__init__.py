@@ -1,4 +1,4 @@
-"""Pure tensor functions that the algorithms are made of. No state, no policy, no episode.
+"""Pure tensor functions that the algorithms share: no state, no policy, no episodes.
 
 Shape legend: B rows, T slots, E picks, N decisions, V vocabulary.
 """

@@ -1,6 +1,6 @@
 """Advantages of whole episodes, relative to the group that shares their prompt.
 
-`return_E` is NaN where an episode is Unscored: it leaves its group's statistics and gets advantage 0.
+`return_E` is NaN where an episode is Unscored: it is left out of its group's statistics and has advantage 0.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ from strop.types import Batch
 
 
 def _group_sum(value_E: Tensor, group_E: Tensor) -> Tensor:
-    """Each group's sum, given back to every member."""
+    """Each group's sum, for every member."""
     _, member_E = torch.unique(group_E, return_inverse=True)
     total_G = value_E.new_zeros(int(member_E.max()) + 1).index_add(0, member_E, value_E)
     return total_G[member_E]
 
 
 def group_size(return_E: Tensor, group_E: Tensor) -> Tensor:
-    """How many scored members each one's group has."""
+    """The number of scored members of each one's group."""
     return _group_sum((~return_E.isnan()).to(return_E.dtype), group_E)
 
 
 def has_signal(return_E: Tensor, group_E: Tensor) -> Tensor:
-    """bool [E]: scored, in a group whose scored returns are not all equal. Decided by equality, not by a small std."""
+    """bool [E]: scored, in a group whose scored returns are not all equal. Tested by equality, not by a small std."""
     _, member_E = torch.unique(group_E, return_inverse=True)
     scored_E = ~return_E.isnan()
     num_groups = int(member_E.max()) + 1
@@ -62,7 +62,7 @@ def centred_penalty(batch: Batch, penalty_BT: Tensor) -> Tensor:
 def group_relative(batch: Batch, penalty_BT: Tensor) -> Tensor:
     """The normalised return minus the centred KL penalty, on all actions [B, T]: the advantage of GRPO and its kin.
 
-    The penalty is taken off after the return is normalised, or its weight would change from group to group with 1/std.
+    The penalty is subtracted after normalisation; before, 1/std would change its weight from group to group.
     """
     return spread(group_normalised(batch.return_E, batch.group_E) - centred_penalty(batch, penalty_BT), batch)
 
@@ -76,7 +76,7 @@ def leave_one_out(return_E: Tensor, group_E: Tensor) -> Tensor:
 def whitened(value_BT: Tensor, mask_BT: Tensor, epsilon: float = 1e-8) -> Tensor:
     """(x - mean) / (std + epsilon) over the masked slots, exactly 0 off the mask.
 
-    The std is that of the batch itself (no Bessel correction), so that a batch given twice is whitened the same.
+    The std has no Bessel correction, so that duplicating a batch changes nothing.
     """
     value_N = value_BT[mask_BT]
     if not len(value_N):

@@ -1,15 +1,15 @@
-"""How per-token terms become one loss: weights computed once from the whole batch.
+"""How per-token terms become one loss: weights, computed once from the whole batch.
 
-Every loss is `(weights_BT * term_BT).sum()`. The denominators stand in the weights and not in the loss, so any split
-into micro-batches adds up to the same gradient. The four named means (ALGORITHMS: GRPO, DAPO, REINFORCE, Dr. GRPO):
+Every loss is `(weights_BT * term_BT).sum()`. The denominators are in the weights and not in the loss, so any split
+into micro-batches adds up to the same gradient. The four means:
 
     sequence_mean   (1/E) sum_e (1/L_e) sum_t x     GRPO, GSPO, SAPO; favours long wrong answers (Dr. GRPO, sec. 3)
     token_mean      sum_e sum_t x / sum_e L_e       DAPO, PPO
     sequence_sum    (1/E) sum_e sum_t x             REINFORCE, RLOO: the unbiased one
     constant        sum_e sum_t x / (E * L_max)     Dr. GRPO: sequence_sum up to a constant
 
-E counts the picks that are scored (weight > 0); L_e counts the actions of a pick over all its rows. A pick's own
-weight multiplies its terms. An episode without any action counts in E and adds nothing.
+E is the number of scored picks (weight > 0); L_e is the number of actions of a pick over all its rows. A pick's own
+weight multiplies its terms. An episode without actions counts in E and adds nothing.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from strop.types import Batch
 
 
 def num_scored(batch: Batch) -> int:
-    """How many picks count: at least 1, so that it can divide."""
+    """The number of scored picks, at least 1 (it is a denominator)."""
     return max(int((batch.weight_E > 0).sum()), 1)
 
 

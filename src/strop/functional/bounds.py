@@ -1,7 +1,7 @@
-"""What a number of a Config may be. Each check says what was given and what is allowed, in the words a user needs.
+"""Checks of numeric Config fields. Each error says what was given and what is allowed.
 
-`name` is how the command line sets the number, such as "algorithm.epochs"; `hint` says what a bound means or what to
-use instead. None passes where `none` says what it does. NaN lies within no bounds.
+`name` is the field as the command line sets it, such as "algorithm.epochs"; `hint` says what a bound means or what to
+use instead. None is allowed only with `none`, which says what it means. NaN is never allowed.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from collections.abc import Callable
 
 
 def check_at_least(name: str, value: float | None, least: float, hint: str = "", none: str = "") -> None:
-    """`least` or more, infinity included."""
+    """At least `least`; infinity is allowed."""
     _check(name, value, lambda number: number >= least, f"is at least {least}", hint, none)
 
 
 def check_at_most(name: str, value: float, most: int, hint: str = "") -> None:
-    """`most` or less: of what is held in memory whole, a typing error could ask for more than there is."""
+    """At most `most`: guards sizes held in memory against typing errors."""
     _check(name, value, lambda number: number <= most, f"is at most {most:,}", hint, "")
 
 
@@ -31,17 +31,17 @@ def check_not_negative(name: str, value: float | None, hint: str = "", none: str
 
 
 def check_finite(name: str, value: float | None, hint: str = "", none: str = "") -> None:
-    """Any number but an infinity."""
+    """Not infinite."""
     _check(name, value, math.isfinite, "is a finite number", hint, none)
 
 
 def check_share(name: str, value: float | None, hint: str = "", none: str = "") -> None:
-    """A share of a whole, both ends included."""
+    """In [0, 1]."""
     _check(name, value, lambda number: 0.0 <= number <= 1.0, "lies in [0, 1]", hint, none)
 
 
 def check_positive_share(name: str, value: float | None, hint: str = "", none: str = "") -> None:
-    """A share of a whole, and some of it."""
+    """In (0, 1]."""
     _check(name, value, lambda number: 0.0 < number <= 1.0, "lies in (0, 1]", hint, none)
 
 

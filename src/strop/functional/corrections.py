@@ -1,20 +1,20 @@
-"""Off-policy correction: tokens drawn by mu, learned from by pi_old, where the two are not the same distribution.
+"""Off-policy correction, for tokens that were sampled by mu and not by the learner pi_old.
 
-The sampler lags behind, computes in other kernels or holds other weights. With rho_t = pi_old / mu of a token (the
-learner's log-probs before it moves over those that the sampler recorded), each token's loss is multiplied by
+The sampler may be stale, or use other kernels or other weights. With rho_t = pi_old / mu of a token (the learner's
+probability before the update over the one that the sampler recorded), each token's loss is multiplied by
 
-    level   token      w_t = rho_t            biased: it corrects the token and not how one came there
-            sequence   w_t = prod of rho      over the episode: alone unbiased for a reward at the end; large variance
-    kind    truncate   min(w, cap)            TIS; free of bias while nothing is cut
+    level   token      w_t = rho_t            biased: corrects the token, not the distribution of its state
+            sequence   w_t = prod of rho      over the episode: unbiased for a final reward; large variance
+    kind    truncate   min(w, cap)            TIS; unbiased while nothing is truncated
             mask       w in [floor, cap], else 0    MIS; at token level IcePop
             drop_negative   0 where A < 0 and the mean of -log rho over the sequence is above max_drift, else 1
 
-The last one is the off-policy sequence mask of DeepSeek-V3.2 (2512.02556, eq. 9): an answer that the learner would
-hardly give any more teaches little by being a bad one, and can do harm. It weighs nothing, so its bias stays. In the
-paper rho is taken to the policy as it moves through the epochs; here it is read once, before the first.
+The last one is the off-policy sequence mask of DeepSeek-V3.2 (2512.02556, eq. 9): bad answers that the learner would
+hardly give any more teach little and can do harm. The other answers keep weight 1, so the off-policy bias stays. In
+the paper rho follows the policy through the epochs; here it is computed once, before the first.
 
-The ratio of several epochs stays pi / pi_old, so nothing is counted twice (the decoupled form). Denominators stay: a
-token that is masked shrinks the step. Degenerates: where the learner itself samples, every weight is 1.
+With several epochs the clipped ratio stays pi / pi_old, so nothing is counted twice (the decoupled form). Denominators
+stay: masking a token shrinks the step. Degenerates: where the learner itself samples, every weight is 1.
 """
 
 from __future__ import annotations
@@ -40,17 +40,17 @@ CAP = 2.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Correction:
-    """How samples of another policy are weighed. The episodes of one step are of one version; a replay memory holds
-    many, and has a `max_staleness` of its own.
+    """Importance weights for samples of another policy. All episodes of one step have the same policy version; a replay
+    memory mixes versions, and has its own `max_staleness`.
 
-    level          what has one weight: a token, or a whole sequence
-    kind           what happens beyond the bounds: the weight is cut (truncate), its token left out (mask), or a whole
-                   sequence of negative advantage left out that drifted too far (drop_negative)
-    cap            the largest weight; with kinds "truncate" and "mask"
-    floor          the least weight; with kind "mask" only
-    max_drift      nats a token that the sampler found a sequence likelier than the learner does, on average; with kind
-                   "drop_negative" only
-    max_staleness  versions behind the newest of the batch that still count; none counts all
+    level          one weight per token, or one per sequence
+    kind           beyond the bounds: truncate the weight, mask the token, or (drop_negative) leave out a sequence of
+                   negative advantage that drifted too far
+    cap            largest weight; with kinds "truncate" and "mask"
+    floor          smallest weight; with kind "mask" only
+    max_drift      largest mean of log(sampler / learner) over a sequence, in nats per token; with kind "drop_negative"
+                   only
+    max_staleness  leave out samples more than this many versions behind the newest of the batch; none keeps all
     """
 
     level: Level = "token"
@@ -66,7 +66,7 @@ class Correction:
             raise ValueError(f"correction.level={self.level!r}: allowed are {', '.join(LEVELS)}.")
         if self.kind not in KINDS:
             raise ValueError(f"correction.kind={self.kind!r}: allowed are {', '.join(KINDS)}.")
-        check_at_least("correction.cap", self.cap, 1, hint="1 is the weight of a sample that fits")
+        check_at_least("correction.cap", self.cap, 1, hint="1 is the weight of an on-policy sample")
         check_share("correction.floor", self.floor)
         check_not_negative("correction.max_drift", self.max_drift, none="is for the other kinds")
         check_at_least("correction.max_staleness", self.max_staleness, 0, none="keeps all")
@@ -90,7 +90,7 @@ class Correction:
 
     @property
     def is_local(self) -> bool:
-        """Whether a token's weight needs nothing but that token's own log-probs."""
+        """Whether a token's weight depends on that token's log-probs alone."""
         return self.level == "token" and self.max_staleness is None
 
 
@@ -105,14 +105,14 @@ def masked(ratio: Tensor, floor: float, cap: float) -> Tensor:
 
 
 def undrifted(log_ratio_BT: Tensor, advantage_BT: Tensor, max_drift: float, batch: Batch) -> Tensor:
-    """1 on the actions, but 0 on those of negative advantage in a sequence whose mean log mu - log pi_old is larger."""
+    """1 on the actions; 0 on those of negative advantage in a sequence whose mean log mu - log pi_old is larger."""
     drift_BT = -mean_log_ratio(log_ratio_BT, batch)
     return (batch.action_BT & ~((advantage_BT < 0) & (drift_BT > max_drift))).to(log_ratio_BT.dtype)
 
 
 def correction_weight(correction: Correction, log_ratio_BT: Tensor, advantage_BT: Tensor, batch: Batch) -> Tensor:
-    """The factor [B, T] on each action's loss. `log_ratio_BT` is log pi_old - log mu, 0 off the actions:
-    of a whole batch, or of any part of it where the correction `is_local`."""
+    """The factor [B, T] on each action's loss. `log_ratio_BT` is log pi_old - log mu, 0 off the actions.
+    `batch` may be a part of the whole one only where the correction `is_local`."""
     recent_B1 = is_recent(batch, correction.max_staleness).unsqueeze(1)
     if correction.max_drift is not None:
         return recent_B1 * undrifted(log_ratio_BT, advantage_BT, correction.max_drift, batch)
@@ -133,7 +133,7 @@ def off_policy_log_ratio(batch: Batch, old_BT: Tensor) -> Tensor:
 def correct(
     correction: Correction | None, batch: Batch, old_BT: Tensor, advantage_BT: Tensor
 ) -> tuple[Tensor, Metrics]:
-    """The factor [B, T] on each action's loss, and its metrics; 1 and none without a correction."""
+    """The factor [B, T] on each action's loss, and its metrics; without a correction ones and no metrics."""
     if correction is None:
         return torch.ones_like(old_BT), {}
     log_ratio_BT = off_policy_log_ratio(batch, old_BT)
@@ -149,7 +149,7 @@ def is_recent(batch: Batch, max_staleness: int | None) -> Tensor:
 
 
 def effective_sample_size(log_ratio_N: Tensor) -> float:
-    """(sum w)^2 / (N sum w^2) in (0, 1]: the share of the samples that the weights leave (Kong 1992); NaN of none."""
+    """(sum w)^2 / (N sum w^2) in (0, 1]: the effective share of the samples (Kong 1992); NaN without samples."""
     if not len(log_ratio_N):
         return math.nan
     log_share = 2.0 * log_ratio_N.logsumexp(0) - (2.0 * log_ratio_N).logsumexp(0)
@@ -157,7 +157,7 @@ def effective_sample_size(log_ratio_N: Tensor) -> float:
 
 
 def correction_metrics(correction: Correction, log_ratio_BT: Tensor, weight_BT: Tensor, batch: Batch) -> Metrics:
-    """The effective sample size of the whole ratios (of tokens or of sequences), and the mean weight of a token."""
+    """The effective sample size of the unclipped ratios (per token or per sequence), and the mean weight of a token."""
     mask_BT = scored_actions(batch)
     if correction.level == "token":
         log_ratio_N = log_ratio_BT[mask_BT]

@@ -1,4 +1,4 @@
-"""The distribution that a token is drawn from, made of logits, and what is read off it."""
+"""The distribution that a token is sampled from, as a function of the logits, and quantities of it."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from torch import Tensor
 from strop.types import Sampling
 
 PLAIN = Sampling(temperature=1.0)
-"""The distribution of the logits themselves, whatever the run samples with."""
+"""The distribution of the raw logits: softmax at temperature 1."""
 IMPOSSIBLE = -1e4
-"""Log-probability in whose place no lower one need be read: its exponential is 0 in float64 too."""
+"""A finite stand-in for log 0, whose exponential is 0 in float64 too."""
 
 
 def logprobs_of(logits_NV: Tensor, sampling: Sampling) -> Tensor:
     """Log-probabilities [N, V] in nats of the distribution that `sampling` draws from, in float32 or better.
 
-    The losses and the reference are scored under it. `temperature` 0 is the argmax (ties: the smallest id), whose other
+    Losses and reference use the same distribution. `temperature` 0 is the argmax (ties: the smallest id), whose other
     entries are -inf; top-k and top-p renormalise what they keep; `epsilon` mixes the uniform distribution in last.
     """
     if sampling.epsilon != 0.0:
@@ -32,8 +32,7 @@ def probs_of(logits_NV: Tensor, sampling: Sampling) -> Tensor:
 
 
 def _shaped(logits_NV: Tensor, sampling: Sampling) -> Tensor:
-    """Logits [N, V] of what `sampling` draws from before epsilon, for probs and log-probs alike: a temperature cannot
-    be in one and not in the other."""
+    """Logits [N, V] after temperature, top-k and top-p, before epsilon; probs and log-probs both start from them."""
     if callable(sampling.temperature) or callable(sampling.epsilon):
         raise ValueError("sampling still holds a Schedule; resolve it with sampling.at(step) first.")
     logits_NV = logits_NV.to(torch.promote_types(logits_NV.dtype, torch.float32))
@@ -53,7 +52,7 @@ def is_truncated(sampling: Sampling) -> bool:
 
 
 def require_full_support(sampling: Sampling, name: str) -> None:
-    """Refuse a distribution that policy gradients cannot be taken under, in the words a user needs."""
+    """Refuse a sampling distribution under which policy gradients do not exist."""
     if is_truncated(sampling):
         raise ValueError(
             f"{name} cannot train with sampling.top_p={sampling.top_p}, sampling.top_k={sampling.top_k}: tokens "
@@ -81,7 +80,7 @@ def _nucleus(logits_NV: Tensor, sampling: Sampling) -> Tensor:
         keep_NV = keep_NV & (rank_V < sampling.top_k)
     probs_NV = torch.softmax(sorted_NV.masked_fill(~keep_NV, -torch.inf), dim=-1)
     before_NV = probs_NV.cumsum(dim=-1) - probs_NV
-    keep_NV = keep_NV & (before_NV < sampling.top_p)  # nothing stands before the first: it stays
+    keep_NV = keep_NV & (before_NV < sampling.top_p)  # the first has 0 before it, so it stays
     return torch.zeros_like(keep_NV).scatter(-1, order_NV, keep_NV)
 
 

@@ -1,4 +1,4 @@
-"""KL to the reference: as a number to look at, as a reward, and as a loss. These are three different things.
+"""KL to the reference, as a metric, in the reward, and in the loss: three different things.
 
 With l = log pi(y) - log ref(y) on samples of pi (Schulman 2020, "Approximating KL divergence"):
 
@@ -9,7 +9,7 @@ With l = log pi(y) - log ref(y) on samples of pi (Schulman 2020, "Approximating 
     full = sum_v pi log(pi / ref)   the exact token-local reverse KL, from the whole distribution
 
 Only k1 in the reward gives the gradient of the sequence KL (Tang & Munos 2025, 2506.09477). An estimator c in the
-reward moves the policy towards states and tokens of small c, and not c itself: k3 gives grad KL minus the token-local
+reward favours states and tokens of small c; the gradient of c itself is missing: k3 gives grad KL minus the token-local
 forward KL, `full` grad KL minus the token-local reverse KL, which is exactly 0 for answers of one token.
 """
 
@@ -32,11 +32,11 @@ PLACEMENTS = ("reward", "loss")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KL:
-    """The pull towards the reference, which is the policy at the start.
+    """A KL penalty to the reference, which is the policy at the start of the run.
 
-    weight     of the KL; 0 is off, and no reference is made
-    placement  where it acts: taken off the reward, or added to the loss
-    estimator  from one sample a token (k1, k2, k3, k3_ratio), or over the whole distribution (full)
+    weight     of the KL; 0 is off, and keeps no reference in memory
+    placement  subtract it from the reward, or add it to the loss
+    estimator  from the sampled token (k1, k2, k3, k3_ratio), or over the whole vocabulary (full)
     """
 
     weight: float = 0.0
@@ -61,12 +61,12 @@ class KL:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KLController:
-    """Steers kl.weight towards `target` nats a sequence (Ziegler et al. 2019, 1909.08593, sec. 2.2).
+    """Adapts kl.weight to reach a KL of `target` nats per sequence (Ziegler et al. 2019, 1909.08593, sec. 2.2).
 
     After a batch of n episodes: weight *= 1 + clip(KL / target - 1, -0.2, 0.2) * n / horizon.
 
-    target   nats a sequence
-    horizon  episodes in which the weight may move by a fifth
+    target   KL to aim for, in nats per sequence
+    horizon  episodes over which the weight may change by at most a fifth
     """
 
     target: float = 6.0
@@ -78,13 +78,13 @@ class KLController:
         check_at_least("kl_controller.horizon", self.horizon, 1)
 
     def after(self, weight: float, kl: float, num_episodes: int) -> float:
-        """The weight after a batch whose sequences lie `kl` nats from the start."""
+        """The new weight after a batch with a KL of `kl` nats per sequence."""
         error = min(max(kl / self.target - 1.0, -0.2), 0.2)
         return weight * (1.0 + error * num_episodes / self.horizon)
 
 
 def estimate(log_ratio_BT: Tensor, estimator: Estimator) -> Tensor:
-    """k1, k2 or k3 of log pi - log ref, per token. Differentiable: what its gradient means stands at the top."""
+    """k1, k2 or k3 of log pi - log ref, per token. Differentiable; for its gradient see the module docstring."""
     if estimator == "k1":
         return log_ratio_BT
     if estimator == "k2":

@@ -1,4 +1,4 @@
-"""What an error of a regression costs, beside its square."""
+"""Regression losses besides the squared error."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 def huber(error: Tensor, threshold: float | None) -> Tensor:
-    """error^2 / 2 up to the threshold, a straight line of that slope beyond (Huber 1964); None: the square alone."""
+    """error^2 / 2 up to the threshold, linear with the same slope beyond (Huber 1964); None: always error^2 / 2."""
     limit = math.inf if threshold is None else threshold
     bounded = error.clamp(-limit, limit)
     return bounded * (error - bounded / 2)
@@ -20,5 +20,6 @@ def expectile(error: Tensor, level: float) -> Tensor:
 
     Level 0.5 gives the mean, 1 tends to the maximum.
     """
-    share = torch.full_like(error, level).masked_fill(error < 0, 1.0 - level)  # of two numbers `where` makes a float32
+    # torch.where of two numbers would be float32
+    share = torch.full_like(error, level).masked_fill(error < 0, 1.0 - level)
     return share * error.square()

@@ -1,4 +1,4 @@
-"""What the length of an answer costs."""
+"""Penalties on the length of an answer."""
 
 from __future__ import annotations
 

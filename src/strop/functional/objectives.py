@@ -1,7 +1,7 @@
-"""The objectives that several algorithms share, as losses of one micro-batch, with what is worth logging about them.
+"""The objectives that several algorithms share, as losses of one micro-batch, with their metrics.
 
 Each is called as `(micro, logprobs_BT, old_BT, advantage_BT, weight_BT) -> (loss, metrics)`; only `logprobs_BT` has a
-gradient. The weights decide the mean (`functional/aggregation.py`).
+gradient. The weights make it a mean (`functional/aggregation.py`).
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from strop.types import Batch, Mean, Metrics
 def policy_gradient(
     micro: Batch, logprobs_BT: Tensor, old_BT: Tensor, advantage_BT: Tensor, weight_BT: Tensor
 ) -> tuple[Tensor, Metrics]:
-    """-sum w A log pi, without any ratio (REINFORCE, A2C). `advantage_BT` is an opinion: no gradient flows there.
+    """-sum w A log pi, without any ratio (REINFORCE, A2C). No gradient flows through `advantage_BT`.
 
-    An action of weight 0 adds 0, even one that the policy calls impossible (log pi = -inf).
+    An action of weight 0 adds 0, even where log pi = -inf.
     """
     signal_BT = weight_BT * advantage_BT
     return -torch.where(signal_BT != 0, signal_BT * logprobs_BT, 0.0).sum(), {}
@@ -52,10 +52,10 @@ def sequence_objective(
 ) -> tuple[Tensor, Metrics]:
     """The clipped objective with one ratio a sequence, exp(sum_t log pi - log pi_old); needs whole episodes.
 
-    The sequence's term counts once: each of its L actions carries 1/L of it, under the weights of `sequence_sum`.
+    Each of the L actions of a sequence carries 1/L of its term, so that it counts once under `sequence_sum` weights.
     """
     ratio_BT = sequence_log_ratio(log_ratio(logprobs_BT, old_BT, micro.action_BT), micro).exp()
-    share_BT = spread(1.0 / num_actions_E(micro).to(weight_BT.dtype), micro)  # one over an int64 is a float32
+    share_BT = spread(1.0 / num_actions_E(micro).to(weight_BT.dtype), micro)  # 1 / int64 would be float32
     loss = (weight_BT * share_BT * clipped_loss(ratio_BT, advantage_BT, low, high)).sum()
     return loss, clip_metrics(micro, ratio_BT, advantage_BT, low, high)
 

@@ -1,7 +1,7 @@
-"""Pairs of answers of which one is preferred, and the pieces that their losses are made of.
+"""Pairs of a chosen and a rejected answer, and the functions that preference losses share.
 
-A pair is two picks of one group whose returns are strictly ordered; ties make none. The same rule reads preferences
-from data (returns 1 and 0) and answers that a reward has judged, so an offline method and its online sibling share it.
+A pair is two picks of one group whose returns differ; ties make no pair. The same rule serves preference data (returns
+1 and 0) and sampled answers with rewards, so offline and online methods share it.
 
 Shape legend: P pairs, E picks, B rows, T slots.
 """
@@ -21,10 +21,10 @@ from strop.types import Batch, Source
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
-    """Pick numbers of both sides, and the weight of each pair in a mean over prompts.
+    """Indices of both picks of each pair, and the weight of each pair in a mean over prompts.
 
-    Every prompt counts once (Ouyang et al. 2022, eq. 1): K answers make up to K (K - 1) / 2 pairs, and each of them
-    weighs one over their number, over the number of prompts that have a pair.
+    Every prompt counts once (Ouyang et al. 2022, eq. 1): K answers make up to K (K - 1) / 2 pairs, and each has the
+    weight 1 / (pairs of its prompt * prompts with a pair).
     """
 
     chosen_P: Tensor
@@ -32,25 +32,25 @@ class Pairs:
     weight_P: Tensor
 
     def within(self, micro: Batch) -> Pairs:
-        """The pairs that a micro-batch holds; it was split with keep="group"."""
+        """The pairs in a micro-batch, which must have been split with keep="group"."""
         here_P = present(micro)[self.chosen_P]
         return Pairs(self.chosen_P[here_P], self.rejected_P[here_P], self.weight_P[here_P])
 
 
 def present(micro: Batch) -> Tensor:
-    """bool [E]: the picks of the whole batch that have a row in this part of it."""
+    """bool [E]: the picks of the whole batch that have a row in this micro-batch."""
     present_E = torch.zeros_like(micro.group_E, dtype=torch.bool)
     present_E[micro.episode_B] = True
     return present_E
 
 
 def ordered_pairs(batch: Batch) -> Pairs:
-    """All strictly ordered pairs of the batch. An Unscored pick or one without any action is in none.
+    """All strictly ordered pairs of the batch, without Unscored picks and picks without an action.
 
-    A pair weighs as much as the lighter of its two picks.
+    The weight of a pair is multiplied by the smaller weight of its two picks.
     """
     counts_E = (batch.weight_E > 0) & (num_actions_E(batch) > 0)
-    better_EE = batch.return_E.unsqueeze(1) > batch.return_E  # NaN is not above anything
+    better_EE = batch.return_E.unsqueeze(1) > batch.return_E  # false for NaN
     same_EE = batch.group_E.unsqueeze(1) == batch.group_E
     chosen_P, rejected_P = (better_EE & same_EE & counts_E.unsqueeze(1) & counts_E).nonzero(as_tuple=True)
     _, prompt_P, size_G = torch.unique(batch.group_E[chosen_P], return_inverse=True, return_counts=True)
@@ -59,7 +59,7 @@ def ordered_pairs(batch: Batch) -> Pairs:
 
 
 def require_pairs(pairs: Pairs, batch: Batch, name: str) -> None:
-    """Refuse a batch that could never hold a pair: sampled answers may all tie, but data says which is better."""
+    """Refuse a batch without pairs, unless they are sampled answers that merely tie."""
     alone = len(set(batch.group_E.tolist())) == len(batch.group_E)
     written = bool((batch.source_E == tuple(Source).index(Source.DATA)).all())
     if len(pairs.weight_P) == 0 and (alone or written):
@@ -71,9 +71,9 @@ def require_pairs(pairs: Pairs, batch: Batch, name: str) -> None:
 
 
 def mismatched(batch: Batch) -> Batch | None:
-    """Every answer behind another prompt: that of the next group, in order of group numbers and round, whose differs.
+    """Every answer behind another prompt: that of the next group (by number, wrapping around) with a different prompt.
 
-    None where all have the same prompt. A row that starts with a rewritten history gets the other prompt as well.
+    None where all have the same prompt. Rows that start with a rewritten history get the other prompt as well.
     """
     first_B = batch.action_BT.int().argmax(dim=1).tolist()
     group_B = batch.group_E[batch.episode_B].tolist()
@@ -104,14 +104,14 @@ def mismatched(batch: Batch) -> Batch | None:
 
 
 def _other_prompts(prompts: Mapping[int, Tensor]) -> dict[int, Tensor] | None:
-    """For each group the nearest later prompt, round, that is not its own."""
+    """For each group the next prompt, wrapping around, that differs from its own."""
     groups = sorted(prompts)
     prompt_G = [prompts[group] for group in groups]
     ahead = next((i for i, prompt in enumerate(prompt_G) if not torch.equal(prompt, prompt_G[0])), None)
     if ahead is None:
         return None
     other: dict[int, Tensor] = {}
-    following = prompt_G[ahead]  # the one that differs from the first, then from each before it
+    following = prompt_G[ahead]  # differs from the first; from each group before, as i goes down
     for i in reversed(range(len(groups))):
         after = prompt_G[(i + 1) % len(groups)]
         following = following if torch.equal(after, prompt_G[i]) else after
@@ -120,18 +120,18 @@ def _other_prompts(prompts: Mapping[int, Tensor]) -> dict[int, Tensor] | None:
 
 
 def smoothed_sigmoid_loss(logit_P: Tensor, flipped: float = 0.0) -> Tensor:
-    """-(1 - flipped) log sigmoid(h) - flipped log sigmoid(-h): cross-entropy where a share of the labels is flipped."""
+    """-(1 - flipped) log sigmoid(h) - flipped log sigmoid(-h): cross-entropy with label smoothing."""
     return -(1.0 - flipped) * logsigmoid(logit_P) - flipped * logsigmoid(-logit_P)
 
 
 def log1mexp(x: Tensor) -> Tensor:
     """log(1 - exp(x)) for x < 0 without loss of digits (Maechler 2012): two formulas that meet at -ln 2."""
     near = x > -0.6931471805599453
-    far = torch.where(near, -1.0, x)  # near 0 its gradient would be infinite, and NaN where it is not taken
+    far = torch.where(near, -1.0, x)  # an infinite gradient near 0 would be NaN in the branch not used
     return torch.where(near, torch.log(-torch.expm1(x)), torch.log1p(-torch.exp(far)))
 
 
 def log_odds(logprob: Tensor) -> Tensor:
-    """log(p / (1 - p)) of log p. A p that rounds to 1 is taken as the largest number below it."""
+    """log(p / (1 - p)) of log p. A p that rounds to 1 counts as the largest number below 1."""
     logprob = logprob.clamp(max=-torch.finfo(logprob.dtype).eps)
     return logprob - log1mexp(logprob)

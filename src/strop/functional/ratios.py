@@ -1,4 +1,4 @@
-"""Importance ratios between the policy that learns and the one that acted, and the clipped objective on them."""
+"""Importance ratios between the learner and an older policy, and the clipped objective."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def log_ratio(logprobs_BT: Tensor, old_BT: Tensor, mask_BT: Tensor) -> Tensor:
 
 
 def sequence_log_ratio(log_ratio_BT: Tensor, batch: Batch) -> Tensor:
-    """The sum of log-ratios over all rows of each slot's episode, given back to every slot. Needs whole episodes."""
+    """The sum of log-ratios over all rows of each slot's episode, at every slot. Needs whole episodes."""
     total_E = log_ratio_BT.new_zeros(batch.group_E.shape[0]).index_add(0, batch.episode_B, log_ratio_BT.sum(dim=1))
     return total_E[batch.episode_B].unsqueeze(1).expand_as(log_ratio_BT)
 
@@ -30,7 +30,7 @@ def mean_log_ratio(log_ratio_BT: Tensor, batch: Batch) -> Tensor:
 def clipped_loss(ratio_BT: Tensor, advantage_BT: Tensor, low: float, high: float, dual: float | None = None) -> Tensor:
     """max(-rho A, -clip(rho, 1 - low, 1 + high) A): PPO (1707.06347, eq. 7) as a loss per token.
 
-    `dual` bounds rho from above where A < 0 as well, which the plain clip leaves open: the dual clip (1912.09729, 3)
+    `dual` is an upper bound of rho where A < 0, which the plain clip does not have: the dual clip (1912.09729, 3)
     and the two-sided delta of INTELLECT-2 (2505.07291, 4) are the same function for dual >= 1 + high.
     """
     clipped_BT = ratio_BT.clamp(1.0 - low, 1.0 + high)
@@ -45,7 +45,7 @@ def clip_active(ratio_BT: Tensor, advantage_BT: Tensor, low: float, high: float,
 
 
 def check_clip(low: float, high: float, dual: float | None = None) -> None:
-    """Refuse bounds that mean nothing, in the words a user needs."""
+    """Refuse meaningless bounds."""
     if not 0.0 <= low <= 1.0 or not high >= 0.0:
         raise ValueError(
             f"algorithm.clip keeps ratios in [1 - clip_low, 1 + clip_high], here clip_low={low} and clip_high={high}: "

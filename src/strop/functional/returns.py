@@ -1,7 +1,7 @@
 """Sums of rewards along the chain of decisions.
 
-The chain is `next_BT`: the flat index of the next decision, -1 at the end. Environment tokens stand between decisions
-and rows break where a prompt was rewritten, so "the next slot" is never t + 1 by assumption.
+The chain is `next_BT`: the flat index of the next decision, -1 at the end. Environment tokens lie between decisions,
+and a rewritten prompt starts a new row, so the next decision need not be at t + 1.
 """
 
 from __future__ import annotations
@@ -15,12 +15,11 @@ def returns_to_go(rewards_BT: Tensor, next_BT: Tensor, discount: float | Tensor 
 
     `discount` is one number, or one for each slot [B, T].
 
-    Pointer doubling: after k rounds G_t holds the first 2^k rewards of its chain, so log2(longest chain) rounds do.
+    Pointer doubling: after k rounds G_t holds the first 2^k rewards of its chain; log2(longest chain) rounds suffice.
     """
     end = rewards_BT.numel()
-    return_N = torch.cat(
-        [rewards_BT.flatten(), rewards_BT.new_zeros(1)]
-    )  # the last slot is the end: worth 0, next itself
+    # the extra slot is the end: reward 0, its own successor
+    return_N = torch.cat([rewards_BT.flatten(), rewards_BT.new_zeros(1)])
     next_N = torch.cat([next_BT.flatten(), next_BT.new_tensor([end])])
     next_N = torch.where(next_N < 0, end, next_N)
     factor_N = torch.zeros_like(return_N)
@@ -32,7 +31,7 @@ def returns_to_go(rewards_BT: Tensor, next_BT: Tensor, discount: float | Tensor 
 
 
 def position_in_chain(next_BT: Tensor, decision_BT: Tensor) -> Tensor:
-    """How many decisions come before each decision of its chain: the exponent of gamma^t."""
+    """The number of decisions before each one in its chain: the t of gamma^t."""
     end = next_BT.numel()
     previous_N = torch.full((end + 1,), end, dtype=next_BT.dtype, device=next_BT.device)
     linked_BT = decision_BT & (next_BT >= 0)
@@ -46,6 +45,6 @@ def position_in_chain(next_BT: Tensor, decision_BT: Tensor) -> Tensor:
 
 
 def next_value(value_BT: Tensor, next_BT: Tensor) -> Tensor:
-    """The value at each slot's next decision, 0 where nothing is bootstrapped."""
+    """The value at each slot's next decision, 0 where there is none."""
     value_N = value_BT.flatten()
     return torch.where(next_BT >= 0, value_N[next_BT.clamp(min=0)], torch.zeros((), dtype=value_BT.dtype))

@@ -1,4 +1,4 @@
-"""Slots where a value is read besides before each action: behind the last token of a turn, or of a whole text."""
+"""Extra slots for values after a token: behind the last token of a step or of a whole text."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from strop.types import Batch
 
 
 def add_value_slots(batch: Batch, marked_BT: Tensor) -> Batch:
-    """The same rows, one slot wider, whose value is also read in the slot behind each marked action."""
+    """The same rows, one slot wider, with a decision (a value to read) in the slot behind each marked action."""
     rows, width = batch.tokens_BT.shape
 
     def wider(x_BT: Tensor, fill: float) -> Tensor:

@@ -1,8 +1,8 @@
-"""What a critic is for: advantages that look a few steps ahead, and the targets that it learns from.
+"""Advantages and value targets from a critic.
 
 `value_BT` holds V at every decision slot: before the token of each action, and at the extra slot that ends a truncated
-row. All follow the chain `next_BT`, so environment tokens between decisions are skipped and a terminated chain ends in
-0. Advantages are 0 off the actions. Nothing here carries a gradient.
+row. All functions follow the chain `next_BT`, which skips environment tokens and bootstraps 0 after termination.
+Advantages are 0 off the actions. Nothing here carries a gradient.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def gae(delta_BT: Tensor, next_BT: Tensor, discount: float, trace: float) -> Ten
 
 def n_step_advantage(delta_BT: Tensor, next_BT: Tensor, discount: float, n: int) -> Tensor:
     """sum_{k < n} discount^k delta_{t+k}, which is r_t + .. + discount^n V(t+n) - V(t) (1602.01783, alg. S3)."""
-    delta_N = torch.cat([delta_BT.flatten(), delta_BT.new_zeros(1)])  # the last slot is the end: worth 0
+    delta_N = torch.cat([delta_BT.flatten(), delta_BT.new_zeros(1)])  # the extra slot is the end: 0
     end = len(delta_N) - 1
     next_N = torch.cat([next_BT.flatten(), next_BT.new_tensor([end])])
     next_N = torch.where(next_N < 0, end, next_N)
@@ -50,7 +50,7 @@ def vtrace(
     ratio_cap: float = 1.0,
     trace_cap: float = 1.0,
 ) -> tuple[Tensor, Tensor]:
-    """(value targets, policy advantages) of data that another policy drew: V-trace (1802.01561, eq. 1).
+    """(value targets, policy advantages) for data of another policy mu: V-trace (1802.01561, eq. 1).
 
         v_t = V_t + rho_t delta_t + discount * c_t (v_next - V_next)      A_t = rho_t (r_t + discount * v_next - V_t)
 
@@ -66,7 +66,7 @@ def vtrace(
 
 
 def value_loss(value_BT: Tensor, return_BT: Tensor, old_BT: Tensor, clip: float | None) -> Tensor:
-    """(V - R)^2 / 2 per slot; with `clip`, the larger of it and that of V held within `clip` of the old V (PPO)."""
+    """(V - R)^2 / 2 per slot; with `clip`, the larger of it and the same of V clipped around the old V (PPO)."""
     error_BT = (value_BT - return_BT).square()
     if clip is not None:
         held_BT = old_BT + (value_BT - old_BT).clamp(-clip, clip)
@@ -75,7 +75,7 @@ def value_loss(value_BT: Tensor, return_BT: Tensor, old_BT: Tensor, clip: float 
 
 
 def explained_variance(value_N: Tensor, return_N: Tensor) -> float:
-    """1 - Var(R - V) / Var(R): 1 of a perfect critic, 0 of one that says the mean; NaN where it is undefined."""
+    """1 - Var(R - V) / Var(R): 1 for a perfect critic, 0 for the constant mean; NaN where undefined."""
     if len(return_N) < 2 or (spread := return_N.var(correction=0)) == 0:
         return float("nan")
     return float(1.0 - (return_N - value_N).var(correction=0) / spread)

@@ -1,4 +1,4 @@
-"""Sums over the next n decisions of a chain: what n-step targets and multi-step consistency are made of."""
+"""Sums over the next n decisions of a chain, for n-step targets and multi-step consistency."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from strop.types import Batch
 
 
 class Window(NamedTuple):
-    """At each slot: the discounted sum of its next terms, where they end, and discount^(how many there were).
+    """At each slot: the discounted sum of the next terms, where the window ends, and discount^(number of terms).
 
-    `end_BT` is the flat index of the decision behind the window, -1 where the episode terminated inside it.
+    `end_BT` is the flat index of the decision after the window, -1 where the episode terminated inside it.
     """
 
     sum_BT: Tensor
@@ -22,17 +22,17 @@ class Window(NamedTuple):
     factor_BT: Tensor
 
     def bootstrapped(self, value_BT: Tensor) -> Tensor:
-        """sum + factor * value of what follows, 0 where nothing does."""
+        """sum + factor * value of the decision after the window (0 where there is none)."""
         return self.sum_BT + self.factor_BT * next_value(value_BT, self.end_BT)
 
 
 def window(term_BT: Tensor, batch: Batch, discount: float, num_steps: int | None) -> Window:
     """sum_{k < n} discount^k term_{t+k} along `next_BT` from every action; differentiable in the terms.
 
-    n is `num_steps`, or fewer where the chain ends or reaches a slot without an action (a bootstrap slot); None goes
-    to the end of the chain. Slots that are no action hold an empty window.
+    n is `num_steps`, or fewer where the chain ends or reaches a slot without an action (a bootstrap slot); None means
+    to the end of the chain. Slots without an action have an empty window.
     """
-    last = term_BT.numel()  # one more slot, behind every end: no term, and next itself
+    last = term_BT.numel()  # an extra slot for the end: term 0, its own successor
     term_N = torch.cat([term_BT.flatten(), term_BT.new_zeros(1)])
     next_N = torch.cat([batch.next_BT.flatten(), batch.next_BT.new_tensor([last])])
     next_N = torch.where(next_N < 0, last, next_N)

@@ -1,4 +1,4 @@
-"""What a family of algorithms shares: one final class a family, which owns the policy, the optimiser and the state."""
+"""One learner per family of algorithms: it owns the policy, the optimiser and the state."""
 
 from __future__ import annotations
 

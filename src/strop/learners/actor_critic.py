@@ -1,6 +1,6 @@
-"""What the actor-critic algorithms share: a policy with values, read and trained in one pass over micro-batches.
+"""The learner of the actor-critic algorithms: a policy and a critic, trained together over micro-batches.
 
-An algorithm is the functions that it hands to `ActorCritic`: how it estimates advantages and targets, and which loss.
+An algorithm passes its own functions to `ActorCritic`: the estimate of advantages and value targets, and the loss.
 """
 
 from __future__ import annotations
@@ -48,11 +48,11 @@ DATA = tuple(Source).index(Source.DATA)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Critic:
-    """How values are learnt.
+    """Options of the critic.
 
-    weight    of their loss
-    clip      how far a value may move from its old one in a batch (PPO); none is off
-    separate  reads them from a network of their own, a twin of the policy at the start, instead of a second head
+    weight    weight of the value loss
+    clip      PPO's value clip: how far a value counts from its old one; none is off
+    separate  a critic network of its own, a copy of the policy at the start, instead of a value head
     """
 
     weight: float = 1.0
@@ -67,10 +67,10 @@ class Critic:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActorCriticConfig(PolicyGradientConfig):
-    """What the algorithms of the family can be told. A correction weighs the critic's loss too.
+    """Options of every actor-critic algorithm. A correction multiplies the critic's loss too.
 
-    discount  what a reward counts for one decision earlier; 1 counts all alike
-    critic    how values are learnt: weight, value clip, and whether by a network of their own
+    discount  discount factor per decision; 1 is undiscounted
+    critic    the critic: weight of its loss, value clip, and whether it is a network of its own
     """
 
     discount: float = 1.0
@@ -87,7 +87,7 @@ class ActorCriticConfig(PolicyGradientConfig):
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """Advantages of the actions, and what the critic learns, [B, T]; and what is worth logging of them."""
+    """Advantages of the actions and targets of the critic [B, T], with metrics."""
 
     advantage_BT: Tensor
     target_BT: Tensor
@@ -95,14 +95,14 @@ class Estimate:
 
 
 Estimator = Callable[[Batch, Tensor, Tensor, Tensor], Estimate]
-"""(batch, rewards_BT less the KL, value_BT, logprobs_BT of the policy as it stands) -> advantages and targets."""
+"""(batch, rewards_BT minus the KL penalty, value_BT, logprobs_BT before the update) -> advantages and targets."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Opinions:
-    """What an update thinks of each slot [B, T]: all are numbers, none carries a gradient.
+    """What the loss reads at each slot [B, T], without gradient.
 
-    `old` are the log-probs that ratios are taken to, `value` is V before the update, `target` what V learns.
+    `old` are the log-probs in the denominator of the ratios, `value` is V before the update, `target` is V's target.
     """
 
     advantage_BT: Tensor
@@ -123,14 +123,14 @@ class _Opinions:
 
 @final
 class ActorCritic:
-    """A policy and its critic, one network with two heads or two networks: `epochs` passes in `minibatches` steps.
+    """A policy and its critic, one network with two heads or two networks: `epochs` passes of `minibatches` steps each.
 
-    KL to the start is taken in the reward, token by token, where the critic sees it.
+    KL is subtracted from the reward, token by token, so the critic learns it too.
 
-    name           what messages call the algorithm
-    reads_old      the loss or the estimate reads the policy's log-probs as it stands
-    kl_controller  steers the weight of the KL after each batch; none keeps it
-    replays        the batch may be drawn from a memory of what older policies did
+    name           the algorithm's name in messages
+    reads_old      the loss or the estimate needs the policy's log-probs before the update
+    kl_controller  adapts the weight of the KL after each batch; none keeps it
+    replays        batches may come from a replay memory of older policies
     """
 
     def __init__(
@@ -151,7 +151,7 @@ class ActorCritic:
         replays: bool = False,
     ) -> None:
         if config.kl.placement != "reward":
-            raise ValueError(f"{name} takes KL in the reward, where its critic sees it: set kl.placement=reward.")
+            raise ValueError(f"{name} has KL in the reward, where its critic learns it: set kl.placement=reward.")
         require_values(policy)
         require_full_support(sampling, name)
         self.config, self.policy, self.sampling, self.micro_tokens = config, policy, sampling, micro_tokens
@@ -173,7 +173,7 @@ class ActorCritic:
         reference_BT = self.reference.logprobs(batch)
         opinions, metrics = self._opinions(batch, batch.rewards_BT - self.reference.penalty(batch, reference_BT))
         kl = self.reference.metrics(batch, reference_BT)
-        all_metrics = [kl, metrics, _critic_metrics(batch, opinions), self._steered(batch, kl)]
+        all_metrics = [kl, metrics, _critic_metrics(batch, opinions), self._adapt_kl(batch, kl)]
         for i, rows in enumerate(self._minibatches(batch)):
             all_metrics.append(self._step(batch, opinions, rows, has_acted=i == 0 and self._is_fresh(batch)))
         self.num_updates += 1
@@ -181,7 +181,7 @@ class ActorCritic:
         return Update(merge_metrics(all_metrics), per_token=opinion)
 
     def _opinions(self, batch: Batch, rewards_BT: Tensor) -> tuple[_Opinions, Metrics]:
-        """Of the whole batch; the factors of the correction are the weights."""
+        """The opinions on the whole batch; their weights are the factors of the correction."""
         value_BT = self._values(batch)
         old_BT = torch.zeros_like(value_BT)
         if self.reads_old:
@@ -191,8 +191,8 @@ class ActorCritic:
         opinions = _Opinions(estimate.advantage_BT, factor_BT, old_BT, value_BT, estimate.target_BT)
         return opinions, estimate.metrics | metrics
 
-    def _steered(self, batch: Batch, kl: Metrics) -> Metrics:
-        """Set the weight of the KL for the next batch; that of this one is logged."""
+    def _adapt_kl(self, batch: Batch, kl: Metrics) -> Metrics:
+        """Set the KL weight of the next batch, and log that of this one."""
         if self.kl_controller is None:
             return {}
         weight, num_episodes = self.reference.kl.weight, int((batch.weight_E > 0).sum())
@@ -200,19 +200,19 @@ class ActorCritic:
         return {"policy/kl_weight": Last(weight)}
 
     def _is_fresh(self, batch: Batch) -> bool:
-        """Whether the weights of now drew this batch, so that the sampler's log-probs must be ours.
+        """Whether the current weights sampled this batch, so that the sampler's log-probs must equal the learner's.
 
-        Of replayed batches only the very first is sure to be so, and only if it was played here.
+        With replay this is certain of the first batch only, and only if it is not data.
         """
         return not self.replays or (self.num_updates == 0 and not bool((batch.source_E == DATA).any()))
 
     def _minibatches(self, batch: Batch) -> Iterator[list[int]]:
-        """Row numbers of each optimiser step: whole episodes, dealt out anew in each epoch."""
+        """Row numbers of each optimiser step: whole episodes, shuffled in each epoch."""
         owner_B, parts = batch.episode_B.tolist(), self.minibatches
         num_episodes = len(batch.group_E)
         for epoch in range(self.epochs):
-            dice = stream(self.seed, "minibatches", self.num_updates, epoch)
-            part_E = (dice.permutation(num_episodes) % parts).tolist() if parts > 1 else [0] * num_episodes
+            rng = stream(self.seed, "minibatches", self.num_updates, epoch)
+            part_E = (rng.permutation(num_episodes) % parts).tolist() if parts > 1 else [0] * num_episodes
             for part in range(parts):
                 rows = [b for b, e in enumerate(owner_B) if part_E[e] == part]
                 if rows:
@@ -271,7 +271,7 @@ class ActorCritic:
 
 
 def _critic_metrics(batch: Batch, opinions: _Opinions) -> Metrics:
-    """How well the critic knew the targets before it learnt from them."""
+    """The mean value, and how well the critic predicted the targets before this update."""
     mask_BT = scored_actions(batch)
     known = explained_variance(opinions.value_BT[mask_BT], opinions.target_BT[mask_BT])
     num_tokens = int(mask_BT.sum())

@@ -1,6 +1,6 @@
-"""Learning from pairs of answers of which one is preferred: DPO and its siblings, and reward models.
+"""The learner of the preference methods, from pairs of a chosen and a rejected answer: DPO and its kin, reward models.
 
-A method is then the loss of a pair: of the log-probs of both answers (`LogprobLoss`), or of what else it reads.
+A method is the loss of a pair: of the log-probs of both answers (`LogprobLoss`), or of their scores.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ from strop.types import (
 )
 
 PairLoss = Callable[[Policy, Batch, Pairs], tuple[Tensor, Metrics]]
-"""(policy, micro, its pairs) -> loss_P, and the metrics of these pairs."""
+"""(policy, micro-batch, its pairs) -> loss_P and metrics."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreferenceConfig(AlgorithmConfig):
-    """What every method has that learns from answers that people judged.
+    """Options of every method that learns from preference data.
 
     optimizer  AdamW or SGD, with the learning rate
     """
@@ -58,9 +58,9 @@ class PreferenceConfig(AlgorithmConfig):
 
 @final
 class Preference:
-    """One optimiser step a draw, on the mean over prompts of the mean over their strictly ordered pairs.
+    """One optimiser step per batch, on the mean over prompts of the mean over their strictly ordered pairs.
 
-    `widen` adds the slots that the loss reads to the whole batch, before it is cut into micro-batches.
+    `widen` adds the value slots that the loss needs to the whole batch, before it is split into micro-batches.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class Preference:
 
     @torch.no_grad()
     def compare(self, batch: Batch) -> Metrics:
-        """How the policy as it stands compares these pairs: what `update` would say, without a step."""
+        """The metrics of `update` on these pairs, without a step."""
         return merge_metrics(term.metrics for term in self._terms(batch, ordered_pairs(batch)))
 
     def _terms(self, batch: Batch, pairs: Pairs) -> Iterator[Term]:
@@ -103,7 +103,7 @@ class Preference:
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """P answers, one of each pair: the log-prob of each whole answer, the reference's (0 without one), its tokens."""
+    """One answer of each of P pairs: the log-prob of the whole answer, the reference's (0 without one), its length."""
 
     logprob_P: Tensor
     reference_P: Tensor
@@ -116,16 +116,16 @@ class Answers:
 
     @property
     def mean_P(self) -> Tensor:
-        """log pi(y) a token."""
+        """log pi(y) per token."""
         return self.logprob_P / self.length_P
 
 
 @dataclass(frozen=True, slots=True)
 class LogprobLoss:
-    """A pair's loss that reads the log-probs of both answers, under the distribution of `sampling`.
+    """A loss of the log-probs of both answers of a pair, under the distribution of `sampling`.
 
-    `loss` makes of (chosen, rejected) the loss_P and the logit_P: how strongly the policy prefers the chosen answer (0:
-    not at all). A loss that reads no reference has none.
+    `loss` maps (chosen, rejected) to loss_P and logit_P, which says how strongly the policy prefers the chosen answer
+    (0: not at all). `reference` is None for losses that do not need one.
     """
 
     loss: Callable[[Answers, Answers], tuple[Tensor, Tensor]]
@@ -159,7 +159,7 @@ def preference_metrics(logit_P: Tensor) -> Metrics:
 
 
 def _likelihoods(chosen: Answers, rejected: Answers) -> Metrics:
-    """Where the log-probs of both answers go: they may both fall."""
+    """The mean log-probs of both answers: both may fall."""
     return {
         f"preference/{name}_logprob": Mean(side.logprob_P.detach().double().sum().item(), len(side.logprob_P))
         for name, side in (("chosen", chosen), ("rejected", rejected))
@@ -169,6 +169,6 @@ def _likelihoods(chosen: Answers, rejected: Answers) -> Metrics:
 def judge_pairs(
     algorithm: Comparer, episodes: Sequence[Episode], layout: Literal["joined", "per_turn"]
 ) -> dict[str, float]:
-    """held_out/accuracy and held_out/logit: how often and how strongly the policy prefers what people chose."""
+    """held_out/accuracy and held_out/logit: how often and how strongly the policy prefers the chosen answers."""
     found = algorithm.compare(collate(tuple(Pick(episode) for episode in episodes), layout))
     return {f"held_out/{name}": found[f"preference/{name}"].value for name in ("accuracy", "logit")}

@@ -1,4 +1,4 @@
-"""The reference that `kl` pulls towards: the policy as it stands when the learner is made."""
+"""The reference policy of the KL penalty: a frozen copy of the policy at the start of the run."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from strop.types import Batch, Mean, Metrics, Policy, Sampling
 
 
 class Reference:
-    """KL to a frozen policy, in the reward or in the loss. With kl.weight 0 no reference is made and none runs.
+    """KL to a frozen policy, in the reward or in the loss. With kl.weight 0 there is no reference policy.
 
-    `given` is a policy of its own, such as a teacher, in place of the policy at the start.
+    `given` replaces the policy at the start by another one, such as a teacher.
     """
 
     def __init__(
@@ -29,23 +29,23 @@ class Reference:
 
     @property
     def is_in_loss(self) -> bool:
-        """Whether a KL is added to the loss of each token."""
+        """Whether the KL is added to the loss of each token."""
         return self.policy is not None and self.kl.placement == "loss"
 
     def set_weight(self, weight: float) -> None:
-        """The weight of the KL in the coming updates."""
+        """Set the weight of the KL for the next updates."""
         self.kl = replace(self.kl, weight=weight)
 
     def logprobs(self, batch: Batch) -> Tensor:
-        """The reference's log-probs [B, T]; the sampler's own where there is no reference, so that the KL is 0."""
+        """The reference's log-probs [B, T]; without a reference the sampler's, so that the KL is 0."""
         if self.policy is None:
             return batch.logprobs_BT
         return logprobs_of_batch(self.policy, batch, self.sampling, self.micro_tokens)
 
     def penalty(self, batch: Batch, reference_BT: Tensor) -> Tensor:
-        """weight * estimate [B, T], to be taken off each action's reward; 0 where KL is off or in the loss.
+        """weight * estimate [B, T], to subtract from each action's reward; 0 where KL is off or in the loss.
 
-        The estimators read the log-probs that the sampler recorded: those of the distribution that really acted.
+        The estimators use the log-probs that the sampler recorded: those of the distribution that acted.
         """
         if self.policy is None or self.kl.placement != "reward":
             return torch.zeros_like(reference_BT)
@@ -55,13 +55,13 @@ class Reference:
         return self.kl.weight * estimate(_log_ratio(batch, reference_BT), self.kl.estimator)
 
     def full_logprobs(self, micro: Batch) -> Tensor | None:
-        """Log-probs [N, V] of the whole vocabulary, where the loss holds the exact KL."""
+        """The reference's log-probs [N, V] of the whole vocabulary, if the loss has the exact KL."""
         if self.policy is None or not (self.is_in_loss and self.kl.estimator == "full"):
             return None
         return full_logprobs(self.policy, micro, self.sampling)
 
     def loss(self, micro: Batch, read: Read, old_BT: Tensor, reference_BT: Tensor) -> Tensor:
-        """weight * estimate [B, T] with gradient, for each token's loss; 0 where KL is off or in the reward."""
+        """weight * estimate [B, T] with gradient, to add to each token's loss; 0 where KL is off or in the reward."""
         logprobs_BT = read["logprobs"]
         if not self.is_in_loss:
             return torch.zeros_like(logprobs_BT)
@@ -74,7 +74,7 @@ class Reference:
         return self.kl.weight * estimate(to_reference_BT, self.kl.estimator)
 
     def metrics(self, batch: Batch, reference_BT: Tensor) -> Metrics:
-        """KL to the reference in nats a sequence (k1), averaged over scored episodes; nothing without a reference."""
+        """KL to the reference in nats per sequence (k1), the mean over scored episodes; none without a reference."""
         if self.policy is None:
             return {}
         return {"policy/kl": Mean(_log_ratio(batch, reference_BT).sum().item(), num_scored(batch))}
@@ -87,5 +87,5 @@ class Reference:
 
 
 def _log_ratio(batch: Batch, reference_BT: Tensor) -> Tensor:
-    """log mu - log ref [B, T] of what was sampled, 0 off the scored actions (an Unscored one may have no log-prob)."""
+    """log mu - log ref [B, T] of the sampled tokens, 0 off the scored actions (Unscored ones may lack log-probs)."""
     return torch.where(scored_actions(batch), batch.logprobs_BT - reference_BT, 0.0)

@@ -1,4 +1,4 @@
-"""Learning from single texts that are given or labelled: SFT, KTO and process reward models."""
+"""The learner of single demonstrations or labelled texts: SFT, KTO and process reward models."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from strop.optimizer import SGD, AdamW
 from strop.types import Batch, Policy, State, Term, Update
 
 Terms = Callable[[Policy, Batch, int], Iterable[Term]]
-"""(policy, batch, micro_tokens) -> what each micro-batch adds to the step, under weights of the whole batch."""
+"""(policy, batch, micro_tokens) -> the loss terms of the micro-batches, weighted over the whole batch."""
 
 
 @final
 class Supervised:
-    """One optimiser step a draw, on the terms that an algorithm makes of it."""
+    """One optimiser step per batch, on the loss terms of an algorithm."""
 
     def __init__(self, optimizer: AdamW | SGD, policy: Policy, micro_tokens: int, terms: Terms) -> None:
         self.policy, self.micro_tokens, self.terms = policy, micro_tokens, terms

@@ -1,6 +1,6 @@
-"""Tabular temporal differences: a table of action values is corrected decision by decision.
+"""The learner of the tabular temporal-difference methods: a table of action values, corrected decision by decision.
 
-A method is then its target: what Q(s, a) is moved towards.
+A method is its target: what Q(s, a) is moved towards.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from strop.types import AlgorithmConfig, Batch, Max, Mean, Metrics, Policy, Stat
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TabularConfig(AlgorithmConfig):
-    """What every method of tables has.
+    """Options of every tabular method.
 
     rate        learning rate of a correction (alpha)
-    rate_decay  power by which visits shrink the rate; 0 keeps it
-    discount    what a reward counts for one decision earlier; 1 counts all alike
+    rate_decay  exponent of the decay of the rate with visits; 0 keeps the rate
+    discount    discount factor per decision; 1 is undiscounted
     """
 
     memory: ClassVar[type] = Fresh.Config
@@ -42,10 +42,10 @@ class TabularConfig(AlgorithmConfig):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Action `action` in the context of table row `row`, and what came of it.
+    """A transition: `action` in the context of table row `row`, and its outcome.
 
-    `after` is the row of the next decision, None where the episode terminated; `next_action` is what was taken there,
-    None where the episode was cut before. `weight` is the pick's, `version` the policy's that acted.
+    `after` is the row of the next decision, None where the episode terminated; `next_action` is the action there, None
+    where the episode was truncated. `weight` is the pick's, `version` that of the policy that acted.
     """
 
     row: int
@@ -58,10 +58,10 @@ class Decision:
 
 
 class ActionValues:
-    """Q [rows, V], corrected one number at a time, and how often each of them was.
+    """Q [rows, V], corrected one entry at a time, and the number of corrections of each.
 
-    The rate of the correction number n of a pair, counted from 0, is rate / (n + 1)^rate_decay. With a decay in
-    (0.5, 1] the Robbins-Monro conditions hold; rate 1 and decay 1 make each number the mean of its targets.
+    The rate of correction n of a pair (counted from 0) is rate / (n + 1)^rate_decay. With a decay in
+    (0.5, 1] the Robbins-Monro conditions hold; rate 1 and decay 1 make each entry the mean of its targets.
     """
 
     def __init__(self, q_RV: Tensor, rate: float, rate_decay: float) -> None:
@@ -75,7 +75,7 @@ class ActionValues:
         return float(self._q[row].max())
 
     def visits(self, decision: Decision) -> int:
-        """How often Q(s, a) was corrected."""
+        """The number of corrections of Q(s, a)."""
         return int(self._visits[decision.row, decision.action])
 
     def correct(self, decision: Decision, target: float) -> float:
@@ -89,15 +89,15 @@ class ActionValues:
 
 
 Target = Callable[[Decision, ActionValues, ActionValues], float | None]
-"""(decision, the values that are corrected, the others) -> what Q(s, a) is moved towards; None leaves it alone."""
+"""(decision, the table to correct, the other table) -> target of Q(s, a); None leaves it unchanged."""
 
 
 @final
 class Tabular:
     """One pass over the batch's decisions in order: later ones see the earlier corrections.
 
-    The policy's table is corrected itself, and is both arguments of the target; or with `num_tables` 2 it holds the
-    mean of two tables, of which the one that saw the pair less often is corrected.
+    With one table the policy's own is corrected, and is both arguments of the target. With `num_tables` 2 the policy
+    holds the mean of two tables; of these, the one with fewer visits of the pair is corrected.
     """
 
     def __init__(self, name: str, config: TabularConfig, policy: Policy, target: Target, num_tables: int = 1) -> None:
@@ -122,7 +122,7 @@ class Tabular:
         return Update(metrics, per_token={"td_error": error_BT}, priority_K=largest_per_pick(error_BT.abs(), batch))
 
     def _correct(self, decision: Decision) -> float | None:
-        """The temporal-difference error, or None where the decision was left alone."""
+        """The temporal-difference error, or None where the decision is skipped."""
         own, other = self.tables[0], self.tables[-1]
         if other.visits(decision) < own.visits(decision):
             own, other = other, own
@@ -143,7 +143,7 @@ class Tabular:
             number_RV.copy_(state[name])
 
     def _kept(self) -> dict[str, Tensor]:
-        """What is saved, by its name; the policy's own table is kept by the run."""
+        """The tensors to save, by name; the run saves the policy's table."""
         kept = {f"visits_{i}": table.visits_RV for i, table in enumerate(self.tables)}
         if len(self.tables) > 1:
             kept |= {f"values_{i}": table.q_RV for i, table in enumerate(self.tables)}
@@ -151,15 +151,15 @@ class Tabular:
 
 
 def decisions(batch: Batch, table: Table) -> Iterator[tuple[int, int, Decision]]:
-    """(b, t, decision) of every scored action, in the order in which they were taken."""
+    """(b, t, decision) of every scored action, in the order of play."""
     width, order = batch.tokens_BT.shape[1], table.order
-    # numpy hands out single numbers several times as fast as torch, and lists many times
+    # reading single numbers is several times as fast from numpy as from torch, and from lists faster still
     tokens_BT, acts_BT = batch.tokens_BT.numpy(), batch.action_BT.numpy()
     weights, versions = batch.weight_B.tolist(), batch.version_B.tolist()
     of_actions = (t_BT[batch.action_BT].tolist() for t_BT in (batch.tokens_BT, batch.rewards_BT, batch.next_BT))
 
     def row_before(b: int, t: int) -> int:
-        # the table would cut the prefix to its order itself; a long one is not even copied
+        # the table reads only the last `order` tokens: do not copy more
         return table.row(tuple(tokens_BT[b, max(t - order, 0) if order else 0 : t].tolist()))
 
     for (b, t), action, reward, following in zip(batch.action_BT.nonzero().tolist(), *of_actions, strict=True):
@@ -176,5 +176,5 @@ def decisions(batch: Batch, table: Table) -> Iterator[tuple[int, int, Decision]]
 def require_table(policy: Policy, name: str) -> Table:
     """The policy, if it is a table."""
     if not isinstance(policy, Table):
-        raise ValueError(f"{name} here is tabular: set policy=strop.policies.Table.Config(words=[...]).")
+        raise ValueError(f"{name} is tabular: set policy=strop.policies.Table.Config(words=[...]).")
     return policy

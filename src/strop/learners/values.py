@@ -1,7 +1,4 @@
-"""Learning action values from whatever was done: networks, copies that trail behind them, and targets made of both.
-
-Before the learner stands what is read off a policy's heads at every decision of a batch.
-"""
+"""The learner of the off-policy value methods: networks, their target copies, and one loss. First, reading values."""
 
 from __future__ import annotations
 
@@ -33,7 +30,7 @@ from strop.types import (
 )
 
 VALUE: frozenset[Want] = frozenset({"value"})
-"""What a policy is asked for where only `state_value` reads it."""
+"""The heads that `state_value` needs."""
 
 
 # ------------------------------------------------------------ reading heads
@@ -41,9 +38,9 @@ VALUE: frozenset[Want] = frozenset({"value"})
 
 @torch.no_grad()
 def whole(batch: Batch, micro_tokens: int, read: Callable[[Batch], Tensor], keep: Keep = "episode") -> Tensor:
-    """What `read` says [B, T] of a micro-batch, put together for the whole batch: float64, without gradient.
+    """`read` [B, T] of the whole batch, micro-batch by micro-batch: float64, without gradient.
 
-    Where episodes stay whole, the slot where a truncated one is bootstrapped is read even in a row of its own.
+    With keep="episode" the bootstrap slot of a truncated episode is read even where it is a row of its own.
     """
     whole_N = torch.zeros(batch.tokens_BT.numel(), dtype=torch.float64)
     for micro, slot_bt in batch.split(micro_tokens, keep):
@@ -64,7 +61,7 @@ def values_after(policy: Policy, wide: Batch) -> Tensor:
 
 
 def text_scores(policy: Policy, wide: Batch) -> Tensor:
-    """[E]: the value behind the last token of each pick of `add_last_value_slots`; 0 for picks that are not there."""
+    """[E]: the value behind the last token of each pick of `add_last_value_slots`; 0 for absent picks."""
     return sum_per_pick(values_after(policy, wide), wide)
 
 
@@ -73,11 +70,11 @@ def text_scores(policy: Policy, wide: Batch) -> Tensor:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ValueConfig(AlgorithmConfig):
-    """What every method of this family has.
+    """Options of every off-policy value method.
 
     optimizer     AdamW or SGD, with the learning rate
-    discount      what a reward counts for one decision earlier; 1 counts all alike
-    target_share  how far a copy moves towards its network; 1 makes them equal
+    discount      discount factor per decision; 1 is undiscounted
+    target_share  how far a target copy moves towards its network; 1 copies it
     """
 
     memory: ClassVar[type] = Replay.Config
@@ -93,32 +90,32 @@ class ValueConfig(AlgorithmConfig):
 
 
 class ValueMethod(Protocol):
-    """What makes a method what it is: its networks, what it thinks of a batch, and its loss."""
+    """What a value method defines: its networks, its targets, and its loss."""
 
     @property
     def networks(self) -> tuple[Policy, ...]:
-        """Those that train, the policy first."""
+        """The networks that train, the policy first."""
 
     @property
     def copies(self) -> tuple[Policy, ...]:
-        """One of each network, which trails behind and gives the targets."""
+        """The target copy of each network, which follows it slowly."""
 
     def opinions(self, batch: Batch) -> tuple[Tensor, ...]:
-        """Numbers [B, T] of the whole batch that the loss reads, such as targets; without gradient."""
+        """Tensors [B, T] of the whole batch that the loss needs, such as targets; without gradient."""
 
     @property
     def loss(self) -> Callable[..., tuple[Tensor, Tensor, Metrics]]:
-        """(micro, *its opinions) -> (loss_bt, error_bt, metrics); the error is how far an action is from its target.
+        """(micro, *its opinions) -> (loss_bt, error_bt, metrics); the error is target minus prediction.
 
-        What stands in slots that are no action counts for nothing.
+        Slots without an action are ignored.
         """
 
 
 @final
 class ValueBased:
-    """One optimiser step a draw, on the mean over its actions; then the copies trail behind.
+    """One optimiser step per batch, on the mean over its actions; then the target copies move.
 
-    `error` names what the method's errors are called, `keep` what a micro-batch must not cut.
+    `error` is the name of the method's errors, `keep` is what a micro-batch must not cut.
     """
 
     def __init__(
@@ -153,7 +150,7 @@ class ValueBased:
             yield Term((weight_bt * loss_bt).sum(), metrics, {self.error: error_bt}, slots_bt)
 
     def state_dict(self) -> State:
-        """Moments, copies and further networks; the policy is kept by the run."""
+        """Moments, copies and further networks; the run saves the policy."""
         return {"optimizer": self.optimizer.state_dict()} | {n: p.state_dict() for n, p in self._kept().items()}
 
     def load_state_dict(self, state: State) -> None:
@@ -162,14 +159,14 @@ class ValueBased:
             network.load_state_dict(state[name])
 
     def _kept(self) -> dict[str, Policy]:
-        """What is saved, by its name."""
+        """The policies to save, by name."""
         further = {f"network_{i}": network for i, network in enumerate(self.method.networks) if i}
         return further | {f"copy_{i}": copy for i, copy in enumerate(self.method.copies)}
 
 
 def error_metrics(error_bt: Tensor, q_bt: Tensor, micro: Batch) -> Metrics:
-    """The size of the temporal-difference errors, and of the action values of what was done: values far beyond
-    reward / (1 - discount) are overestimated."""
+    """The sizes of the temporal-difference errors and of the values of the actions: values far beyond
+    reward / (1 - discount) are overestimates."""
     mask_bt = scored_actions(micro)
     error_N, q_N = error_bt[mask_bt].abs(), q_bt[mask_bt].double()
     if not len(error_N):

@@ -1,4 +1,4 @@
-"""Simulated annealing over sequences: a random walk of small edits that is made ever less willing to go downhill.
+"""Simulated annealing over sequences: a random walk of small edits that accepts worse scores ever more rarely.
 
 Metropolis 1953; Hastings 1970; Kirkpatrick 1983. At temperature T an edit y -> y' with proposal distribution q is
 accepted with
@@ -10,13 +10,13 @@ reach.
 
 The edits: substitute a token, insert one, delete one. There are (n + 1) A insertions into n tokens over an alphabet of
 A, and n + 1 deletions back, so q(y | y') / q(y' | y) = A * delete / insert for an insertion, its inverse for a
-deletion, and 1 for a substitution. Runs of equal tokens (several edits, one result) cancel in the ratio. An edit that
-is impossible here leaves the sequence as it is.
+deletion, and 1 for a substitution. Runs of equal tokens (several edits, one result) cancel in the ratio. An impossible
+edit leaves the sequence unchanged.
 
 Differs from the papers: UPSA (1909.03588) proposes by a language model; here proposals are uniform.
-Degenerates: without the ratio (most code has none) long sequences are left out by A^-length. With the schedule
-c / ln(k + 1) and c at least the deepest barrier, the probability of standing at the optimum tends to 1 (Hajek 1988),
-too slowly for practice; the geometric schedule has no such promise, so the best sequence seen is kept.
+Degenerates: without the ratio (most code has none) long sequences are suppressed by A^-length. With the schedule c /
+ln(k + 1) and c at least the deepest barrier, the probability of being at the optimum tends to 1 (Hajek 1988), too
+slowly for practice; the geometric schedule has no such guarantee, so the best sequence seen is kept.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ SUBSTITUTE, INSERT, DELETE = range(3)
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """One edit: where it leads, and ln q(y | y') - ln q(y' | y)."""
+    """One edit: its result, and ln q(y | y') - ln q(y' | y)."""
 
     result: Tokens
     log_ratio: float
@@ -71,7 +71,7 @@ class Edits:
             raise ValueError(f"edits have weights {self.weights}: they are not all 0.")
         if (self.insert > 0.0) != (self.delete > 0.0):
             raise ValueError(
-                f"edits.insert={self.insert}, edits.delete={self.delete}: a move that can never be taken back has no "
+                f"edits.insert={self.insert}, edits.delete={self.delete}: an edit that cannot be undone leaves no "
                 "stationary distribution. Set both above 0, or both to 0."
             )
 
@@ -87,13 +87,13 @@ class Edits:
         return self._move(sequence, kind, int(rng.integers(count))) if count else Move(sequence, 0.0)
 
     def moves(self, sequence: Tokens) -> Iterator[tuple[float, Move]]:
-        """Every edit with its probability; what is missing to 1 is the chance of an impossible one."""
+        """Every edit with its probability; the rest to 1 is the probability of an impossible one."""
         for kind, count in enumerate(self._counts(sequence)):
             for index in range(count):
                 yield self.weights[kind] / sum(self.weights) / count, self._move(sequence, kind, index)
 
     def _counts(self, sequence: Tokens) -> tuple[int, int, int]:
-        """How many substitutions, insertions and deletions there are."""
+        """The number of possible substitutions, insertions and deletions."""
         length, size = len(sequence), len(self.alphabet)
         return (
             length * (size - 1),
@@ -147,7 +147,7 @@ class Geometric:
 
 @dataclass(frozen=True, slots=True)
 class Annealed:
-    """The best sequence seen with its score, where the walk ended, and how many edits were accepted."""
+    """The best sequence seen with its score, the last sequence, and the number of accepted edits."""
 
     best: Tokens
     score: float
@@ -181,7 +181,7 @@ def anneal(
 
 
 def transition_matrix(sequences: Sequence[Tokens], score: Score, edits: Edits, temperature: float) -> Floats:
-    """The chain's distribution of the next sequence [Y, Y] at a fixed temperature, over all that edits reach."""
+    """Transition probabilities [Y, Y] of the chain at a fixed temperature, over all reachable sequences."""
     index = {sequence: i for i, sequence in enumerate(sequences)}
     height_Y = [score(sequence) for sequence in sequences]
     chain_YY = np.zeros((len(index), len(index)))

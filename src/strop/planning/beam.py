@@ -1,11 +1,11 @@
-"""Beam search: the likeliest completions of a policy, a level at a time.
+"""Beam search: the likeliest completions of a policy, level by level.
 
 Lowerre 1976; length normalisation as in Wu et al. 2016 (1609.08144, eq. 14), in its plain form:
 
     score(y) = log p(y) / length(y)^length_power
 
-At every level the `width` likeliest unfinished prefixes live on. All of their endings are candidates for the result,
-which is the `width` best by score; the search ends early once no living prefix can still get among them.
+At every level the `width` likeliest unfinished prefixes are kept. All completions that end there are candidates for the
+result, the `width` best by score; the search stops once no kept prefix can get among them.
 
 Differs from the paper: plain length instead of (5 + length) / 6, and no coverage term.
 Degenerates: a width of at least the widest level makes it exact; width 1 with length_power 0 is not greedy decoding,
@@ -25,7 +25,7 @@ from strop.types import Policy, Sampling, Tokens
 
 @dataclass(frozen=True, slots=True)
 class Beam:
-    """A finished completion, its log-probability in nats, and the score it was ranked by."""
+    """A finished completion, its log-probability in nats, and its score."""
 
     tokens: Tokens
     logprob: float
@@ -54,7 +54,7 @@ def beam_search(
         ]
         best = sorted([*best, *ended], key=lambda beam: (-beam.score, beam.tokens))[:width]
         longer = _largest(total_BV.masked_fill(is_end_V, -math.inf), width)
-        if not longer or (len(best) == width and _hope(longer[0][2], sampling, length_power) < best[-1].score):
+        if not longer or (len(best) == width and _best_possible(longer[0][2], sampling, length_power) < best[-1].score):
             break
         owners = [b for b, _, _ in longer]
         live = [((*live[b][0], v), logprob) for b, v, logprob in longer]
@@ -69,6 +69,6 @@ def _largest(total_BV: torch.Tensor, width: int) -> list[tuple[int, int, float]]
     return [(*divmod(i, total_BV.shape[1]), value) for value, i in kept if value > -math.inf]
 
 
-def _hope(logprob: float, sampling: Sampling, length_power: float) -> float:
-    """The best score that a prefix can still get: all that follows is certain, and as long as allowed."""
+def _best_possible(logprob: float, sampling: Sampling, length_power: float) -> float:
+    """An upper bound of the score of a prefix's completions: further tokens of probability 1, up to max_tokens."""
     return logprob / math.pow(sampling.max_tokens, length_power)

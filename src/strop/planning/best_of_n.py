@@ -1,4 +1,4 @@
-"""Best-of-n: write n completions, keep the one with the highest reward. Its distribution, its KL, and the sampler.
+"""Best-of-n: sample n completions, keep the one with the highest reward; its exact distribution and KL, and a sampler.
 
 Stiennon 2020 (2009.01325); Beirami 2024 (2401.01879). With F(r) the probability of a reward of at most r:
 
@@ -6,8 +6,8 @@ Stiennon 2020 (2009.01325); Beirami 2024 (2401.01879). With F(r) the probability
     P_n(y) = P_n(reward = r(y)) * p(y) / p(reward = r(y))
     KL(P_n || p) <= ln n - (n - 1) / n
 
-Ties: of several best draws the first is kept. Draws are exchangeable, so a random one of them has the same
-distribution, which is the second line. The bound is an equality only where no completion has a probability of its own.
+Ties: of several best samples the first is kept. Samples are exchangeable, so a random one of them has the same
+distribution, which is the second line. The bound is an equality only for continuous distributions.
 Degenerates: n = 1 is the policy. In the limit of large n it is the policy given the highest reward, and the KL is
 -ln of that reward's probability, however large the bound.
 """
@@ -37,7 +37,7 @@ def best_of_n_distribution(probs_Y: Tensor, rewards_Y: Tensor, n: int) -> Tensor
     below_L = level_L.cumsum(0)
     below_L = below_L / below_L[-1]
     # F^n - (F - p)^n = F^n (1 - (1 - p / F)^n): without the difference of two nearly equal numbers
-    share_L = (level_L / below_L).clamp(max=1.0)  # NaN at levels that nobody reaches, which no completion reads
+    share_L = (level_L / below_L).clamp(max=1.0)  # NaN at levels of probability 0, which are not read
     best_L = below_L.pow(n) * -torch.expm1(n * torch.log1p(-share_L))
     return torch.where(probs_Y > 0, best_L[level_Y] * probs_Y / level_L[level_Y], 0.0)
 
@@ -49,14 +49,14 @@ def best_of_n_kl(probs_Y: Tensor, rewards_Y: Tensor, n: int) -> float:
 
 
 def best_of_n_bound(n: int) -> float:
-    """ln n - (n - 1) / n: the KL of a distribution without atoms, and never less than that of any other."""
+    """ln n - (n - 1) / n: the KL of a continuous distribution, and an upper bound for any other."""
     _check_n(n)
     return math.log(n) - (n - 1) / n
 
 
 @dataclass(frozen=True, slots=True)
 class Best:
-    """The completion that won, its reward, and the rewards of all n in the order in which they were drawn."""
+    """The best completion, its reward, and the rewards of all n in the order of sampling."""
 
     completion: Completion
     reward: float
@@ -66,12 +66,12 @@ class Best:
 def sample_best(
     sampler: Sampler, prompt: Tokens, reward: Reward, sampling: Sampling, rngs: Sequence[np.random.Generator]
 ) -> Best:
-    """Draw one completion a stream, and keep the first of the best."""
+    """Sample one completion for each of `rngs`, and keep the first of the best."""
     _check_n(len(rngs))
     completions = sampler.sample([prompt] * len(rngs), sampling, rngs)
     rewards = tuple(reward(completion.tokens) for completion in completions)
     if any(math.isnan(value) for value in rewards):
-        raise ValueError(f"the rewards of the completions are {rewards}: NaN has no place in an order.")
+        raise ValueError(f"the rewards of the completions are {rewards}: NaN cannot be ranked.")
     winner = rewards.index(max(rewards))
     return Best(completions[winner], rewards[winner], rewards)
 

@@ -1,4 +1,4 @@
-"""The optimum of KL-regularised RL in closed form: what every RLHF method is trying to reach.
+"""The optimum of KL-regularised RL in closed form: the target of every RLHF method.
 
 max_pi E_pi[r] - beta * KL(pi || ref) over distributions of whole completions (Korbak 2022, 2205.11275; DPO, 2305.18290
 eq. 4):
@@ -14,8 +14,8 @@ Without enumeration, from N completions of the reference (Ziegler 2019, 1909.085
 
     E_pi*[r] = sum w r / sum w,    KL = E_pi*[r] / beta - ln mean w
 
-Degenerates: beta to infinity gives the reference, beta to 0 the best completion. The sampled KL can never exceed ln N,
-so a point is to be believed only while `effective_size` is far above 1.
+Degenerates: beta to infinity gives the reference, beta to 0 the best completion. The sampled KL cannot exceed ln N, so
+trust a point only while its `effective_size` is far above 1.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from strop.types import Tokens
 
 @dataclass(frozen=True, slots=True)
 class Optimum:
-    """pi* over the completions, and what it is worth: objective = reward - beta * kl = beta ln Z."""
+    """pi* over the completions, and its value: objective = reward - beta * kl = beta ln Z."""
 
     logprobs_Y: Tensor
     objective: float
@@ -69,8 +69,8 @@ def soft_policies(reference: SequenceTree, values: PrefixValues, beta: float) ->
 
 @dataclass(frozen=True, slots=True)
 class FrontierPoint:
-    """A point of the best reward for its KL, estimated from samples; `effective_size` is
-    (sum w)^2 / sum w^2 of N samples."""
+    """A point of the frontier (the best reward at a KL), estimated from N samples; `effective_size` is
+    (sum w)^2 / sum w^2."""
 
     beta: float
     reward: float
@@ -79,7 +79,7 @@ class FrontierPoint:
 
 
 def frontier_point(rewards_N: Tensor, beta: float) -> FrontierPoint:
-    """Where pi* of this beta lies, from the rewards of N completions that the reference sampled."""
+    """Reward and KL of pi* at this beta, from the rewards of N completions of the reference."""
     _check_beta(beta)
     if len(rewards_N) == 0:
         raise ValueError("no reward was given: the frontier is estimated from samples of the reference.")

@@ -1,7 +1,7 @@
 """Every completion of a text problem with its probability, and exact values of every prefix.
 
-A completion ends by a stop token or at `sampling.max_tokens`, and is then paid reward(completion). With that, a text
-problem is a tree: state = the tokens so far, action = the next one. Values come by backward induction from the leaves:
+A completion ends at a stop token or at `sampling.max_tokens`, and then gets reward(completion). So a text problem is a
+tree: state = the tokens so far, action = the next one. Values come by backward induction from the leaves:
 
     Q(prefix, v) = reward(prefix v) where the completion is over, V(prefix v) elsewhere
     V*(prefix)   = max_v Q(prefix, v)                    `optimal_values`
@@ -30,11 +30,10 @@ Fold = Callable[[Tensor, Tensor], float]
 
 @dataclass(frozen=True, slots=True)
 class SequenceTree:
-    """All that a policy can write after one prompt, shorter prefixes first.
+    """Every completion that a policy can write after one prompt, shorter prefixes first.
 
-    distributions       the log-distribution [V] (float64, nats) of the next token at every unfinished prefix, from ()
-    on
-    sequences  the log-probability of every finished completion; those of probability 0 are left out
+    distributions  log-probabilities [V] (float64, nats) of the next token at every unfinished prefix, starting with ()
+    sequences      log-probability of every finished completion; those of probability 0 are left out
     """
 
     distributions: Mapping[Tokens, Tensor]
@@ -110,12 +109,12 @@ def induct(tree: SequenceTree, reward: Reward, fold: Fold) -> PrefixValues:
 
 
 def optimal_values(tree: SequenceTree, reward: Reward) -> PrefixValues:
-    """Q* and V*: the best that can still be written."""
+    """Q* and V*: the best reward that can still be reached."""
     return induct(tree, reward, lambda logprobs_V, q_V: float(q_V.max()))
 
 
 def mean_values(tree: SequenceTree, reward: Reward) -> PrefixValues:
-    """Q^pi and V^pi: what the policy is paid on average."""
+    """Q^pi and V^pi: the policy's mean reward."""
     return induct(
         tree,
         reward,
@@ -124,10 +123,10 @@ def mean_values(tree: SequenceTree, reward: Reward) -> PrefixValues:
 
 
 def text_mdp(tree: SequenceTree, reward: Reward) -> tuple[FiniteMDP, Sequence[Tokens]]:
-    """The text problem as tables: one state a prefix, in the order that is returned, and a last one, the end."""
+    """The text problem as a FiniteMDP: one state for each returned prefix, in that order, and a last terminal state."""
     if any(bool((distribution == -math.inf).any()) for distribution in tree.distributions.values()):
         raise ValueError(
-            "tokens of probability 0 have no place in the tables, where every action is allowed everywhere: enumerate "
+            "a FiniteMDP allows every action in every state, so no token may have probability 0: enumerate "
             "without top_p, top_k and temperature 0."
         )
     prefixes = list(tree.distributions)

@@ -4,8 +4,8 @@ Sutton & Barto 2018, eq. 3.14, over the states that are not terminal:
 
     V(s) = sum_a pi(a | s) sum_t P(t | s, a) [ r + discount * V(t) ]    i.e.    (I - discount * P_pi) V = r_pi
 
-Degenerates: at discount 1 the system has one solution only where the policy reaches a terminal state from everywhere;
-a policy that does not is refused by name of the state.
+Degenerates: at discount 1 the solution is unique only if the policy reaches a terminal state from every state; other
+policies are refused, with the state in the message.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def policy_values(mdp: FiniteMDP, policy: ArrayLike, discount: float) -> Values:
 
 
 def _require_end(mdp: FiniteMDP, edge_SS: Bools) -> None:
-    """A finite chain ends with probability 1 exactly where an end can be reached from every state."""
+    """A finite chain terminates with probability 1 if and only if every state can reach a terminal one."""
     ends_S = mdp.terminal.copy()
     while True:
         more_S = ends_S | (edge_SS & ends_S).any(axis=1)
@@ -53,5 +53,5 @@ def _require_end(mdp: FiniteMDP, edge_SS: Bools) -> None:
     if not ends_S.all():
         raise ValueError(
             f"at discount 1 this policy has no finite value: from state {int((~ends_S).argmax())} it never reaches a "
-            "terminal state. Take a discount below 1, or a policy that ends."
+            "terminal state. Use a discount below 1, or a policy that terminates."
         )

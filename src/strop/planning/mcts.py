@@ -1,25 +1,24 @@
-"""Monte Carlo tree search as decoding: look ahead by simulation, then write the token that was tried most.
+"""Monte Carlo tree search for decoding: simulate continuations, then write the most visited token.
 
 PUCT (Silver et al. 2017, AlphaZero), on a language model with a critic (Liu et al. 2023, PPO-MCTS, 2309.15028). A
 simulation walks from the root by
 
     argmax_v  Q(s, v) + exploration * p(v | s) * sqrt(N(s)) / (1 + N(s, v))
 
-to a prefix that is not in the tree, reads the policy there once, and passes G = leaf(prefix), or the reward of a
-completion that is over, back along the path: Q(s, v) is the mean of the G that went through. N(s) counts the visit that
-opened s too, so that the first choice follows the policy and not the smallest id. Q is scaled to [0, 1] by the smallest
-and largest G seen. A token not yet tried counts as the value of s itself. With `kl_weight`, every token also costs
-kl_weight * ln(p / reference), and G is what follows a token, its own cost included.
+to a prefix that is not in the tree, expands it with one forward pass of the policy, and backs up G = leaf(prefix), or
+the reward of a finished completion: Q(s, v) is the mean of the G backed up through it. N(s) includes the visit that
+expanded s, so that the first choice follows the policy and not the smallest id. Q is scaled to [0, 1] by the smallest
+and largest G seen. The Q of a token not yet tried is the value of s itself. With `kl_weight`, every token also costs
+kl_weight * ln(p / reference), and G includes the costs from that token on.
 
-`leaf(prefix)` comes of `critic_values` or `rollout_values`. `max_weight` mixes the largest G seen into the mean: at 1,
-on text, where every step is certain, Q goes to Q* (with exploration, and leaves that are never too high), and a search
-guided by rollouts converges faster.
+`leaf(prefix)` comes from `critic_values` or `rollout_values`. `max_weight` mixes the largest G seen into the mean: at 1
+Q converges to Q* on text, whose transitions are deterministic (with exploration, and leaf values that are never too
+high), and a search guided by rollouts converges faster.
 
 Differs from the papers: prefixes are read one by one without a shared cache; no Dirichlet noise.
-Degenerates: exploration 0 never tries a second token whose value looks lower. The mean forgets its first bad tries
-slowly: where the policy hardly ever writes the best completion, thousands of simulations can pass before the most
-visited token is the best one, even with exact leaves. With max_weight 1 a leaf value that is too high is believed for
-ever.
+Degenerates: exploration 0 never tries a second token whose value looks lower. The mean forgets early bad results
+slowly: where the policy rarely writes the best completion, it can take thousands of simulations until the most visited
+token is the best one, even with exact leaf values. With max_weight 1 a leaf value that is too high is never corrected.
 """
 
 from __future__ import annotations
@@ -58,7 +57,7 @@ Leaf = Callable[[Tokens], float]
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What is written: after `prompt`, until a token of `stop` or `sampling.max_tokens`, for `reward`."""
+    """A text problem: completions of `prompt` until a token of `stop` or `sampling.max_tokens`, and their `reward`."""
 
     prompt: Tokens
     sampling: Sampling
@@ -66,13 +65,13 @@ class Problem:
     reward: Reward
 
     def is_over(self, tokens: Tokens) -> bool:
-        """Whether nothing follows these tokens of the completion."""
+        """Whether these tokens are a finished completion."""
         return len(tokens) == self.sampling.max_tokens or (bool(tokens) and tokens[-1] in self.stop)
 
 
 @dataclass(slots=True)
 class Node:
-    """An unfinished prefix: the policy's distribution, what each token costs, and what came back through each token."""
+    """An unfinished prefix: the policy's distribution, and of each token the KL cost and the backed-up values."""
 
     prior_V: Floats
     cost_V: Floats
@@ -82,23 +81,23 @@ class Node:
     largest_V: Floats
 
     def q_V(self, max_weight: float) -> Floats:
-        """What is known of each token; the node's own value where it was never tried."""
+        """Q of each token; the node's own value for tokens never tried."""
         mean_V = self.total_V / np.maximum(self.visits_V, 1)
         mixed_V = mean_V if max_weight == 0.0 else (1.0 - max_weight) * mean_V + max_weight * self.largest_V
         return np.where(self.visits_V > 0, mixed_V, self.value)
 
 
 class TreeSearch:
-    """A growing tree, keyed by the completion's tokens: a later search goes on where an earlier one has been."""
+    """A growing tree, keyed by the completion's tokens; later searches reuse it."""
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config:
-        """Its fields.
+        """Options of TreeSearch.
 
-        exploration      PUCT's c: the larger, the more rarely tried words are tried
-        num_simulations  run before each token is written
-        max_weight       a node's value: 0 is the mean of what was found below it, 1 the maximum
-        kl_weight        of the KL to the reference policy in a value; 0 is off
+        exploration      PUCT's constant: larger explores rarely visited tokens more
+        num_simulations  simulations before each token is written
+        max_weight       a token's Q: 0 is the mean of the backed-up values, 1 the maximum
+        kl_weight        weight of the KL to the reference policy; 0 is off
         """
 
         exploration: float = 1.0
@@ -132,11 +131,11 @@ class TreeSearch:
         return tokens
 
     def search(self, root: Tokens = ()) -> Node:
-        """Run the simulations from an unfinished prefix, and return what is known there."""
+        """Run the simulations from an unfinished prefix, and return its node."""
         if self.problem.is_over(root):
             raise ValueError(f"the completion {root} is over: there is nothing to search for.")
         if root not in self.nodes:
-            self._open(root)
+            self._expand(root)
         for _ in range(self.config.num_simulations):
             self._simulate(root)
         return self.nodes[root]
@@ -147,7 +146,7 @@ class TreeSearch:
             token = self._choose(self.nodes[tokens])
             path.append((self.nodes[tokens], token))
             tokens = (*tokens, token)
-        gain = self.problem.reward(tokens) if self.problem.is_over(tokens) else self._open(tokens)
+        gain = self.problem.reward(tokens) if self.problem.is_over(tokens) else self._expand(tokens)
         for node, token in reversed(path):
             gain -= float(node.cost_V[token])
             node.visits_V[token] += 1
@@ -163,15 +162,15 @@ class TreeSearch:
         score_V = scaled_V + self.config.exploration * bonus_V
         return int(np.where(node.prior_V > 0.0, score_V, -math.inf).argmax())
 
-    def _open(self, tokens: Tokens) -> float:
-        """Put a prefix into the tree; returns its value."""
-        probs_V = self._logprobs_of(self.policy, tokens)
-        cost_V = np.zeros_like(probs_V)
+    def _expand(self, tokens: Tokens) -> float:
+        """Add a prefix to the tree; returns its value."""
+        logprobs_V = self._logprobs_of(self.policy, tokens)
+        cost_V = np.zeros_like(logprobs_V)
         if self.reference is not None and self.config.kl_weight > 0.0:
-            cost_V = self.config.kl_weight * (probs_V - self._logprobs_of(self.reference, tokens))
-        value, size = self.leaf(tokens), len(probs_V)
+            cost_V = self.config.kl_weight * (logprobs_V - self._logprobs_of(self.reference, tokens))
+        value, size = self.leaf(tokens), len(logprobs_V)
         self.nodes[tokens] = Node(
-            prior_V=np.exp(probs_V),
+            prior_V=np.exp(logprobs_V),
             cost_V=cost_V,
             value=value,
             visits_V=np.zeros(size, dtype=np.int64),
@@ -183,8 +182,8 @@ class TreeSearch:
     @torch.no_grad()
     def _logprobs_of(self, policy: Policy, tokens: Tokens) -> Floats:
         logits_BV, _ = policy.prefill([(*self.problem.prompt, *tokens)])
-        probs_V: Floats = logprobs_of(logits_BV.double(), self.problem.sampling)[0].numpy()
-        return probs_V
+        logprobs_V: Floats = logprobs_of(logits_BV.double(), self.problem.sampling)[0].numpy()
+        return logprobs_V
 
 
 def _check_kl(kl_weight: float, sampling: Sampling, reference: Policy | None) -> None:
@@ -199,9 +198,9 @@ def _check_kl(kl_weight: float, sampling: Sampling, reference: Policy | None) ->
 
 
 def critic_values(critic: Policy, problem: Problem) -> Leaf:
-    """A leaf value by a critic: V of the prefix, from a policy with a value head (a separate critic is one as well).
+    """Leaf values from a critic: V of the prefix, from a policy with a value head, or a separate critic.
 
-    V must be of the problem's reward without discount; with `kl_weight`, less what KL costs, as PPO's critic learns it.
+    V must be that of the problem's reward without discount; with `kl_weight`, minus the KL cost, as in PPO's critic.
     """
     require_values(critic)
 
@@ -214,14 +213,14 @@ def critic_values(critic: Policy, problem: Problem) -> Leaf:
 
 
 def _to_decide(policy: Policy, prefix: Tokens) -> Batch:
-    """One decision, behind the prefix; the token that stands there is not read."""
+    """A batch of one decision, after the prefix; the token there is a dummy."""
     turn = Turn(prefix, Completion((0,), None, "length"), "")
     episode = Episode(id="prefix", task=Task("prefix", ""), group=0, turns=(turn,), final=(), end=End.TERMINATED)
     return collate((Pick(episode),), policy.layout)
 
 
 def rollout_values(sampler: Sampler, problem: Problem, rng: np.random.Generator, num_rollouts: int = 1) -> Leaf:
-    """A leaf value without a critic: the mean reward of completions that the sampler finishes from there."""
+    """Leaf values without a critic: the mean reward of sampled completions of the prefix."""
 
     def value(tokens: Tokens) -> float:
         left = replace(problem.sampling, max_tokens=problem.sampling.max_tokens - len(tokens))

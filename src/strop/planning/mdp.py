@@ -1,4 +1,4 @@
-"""Finite Markov decision processes as tables, and the one-step look-ahead that every planner is made of."""
+"""Finite Markov decision processes as tables, and the one-step look-ahead that all planners share."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class FiniteMDP:
     P         [S, A, S]  P[s, a, t]: the probability to go from s to t by a
     R         [S, A, S] the reward of a transition, or [S, A] its mean
     start     [S]        the distribution of the first state
-    terminal  bool [S]   nothing follows: the value is 0, and their rows of P and R are not read
+    terminal  bool [S]   the episode ends: the value is 0, and the rows of P and R are not used
 
-    Anything array-like is taken; what is kept is float64 and read-only.
+    Arguments may be any array-like; the fields are read-only, in float64 and bool.
     """
 
     P: Floats
@@ -51,13 +51,13 @@ class FiniteMDP:
 
     @property
     def mean_reward_SA(self) -> Floats:
-        """The mean reward of an action, over where it leads."""
+        """The mean reward of an action, over next states."""
         return self.R if self.R.ndim == 2 else np.einsum("sat,sat->sa", self.P, self.R)
 
 
 @dataclass(frozen=True, slots=True)
 class Solution:
-    """What a planner found: values, action values, the greedy action of every state, and how many rounds it took."""
+    """The result of a planner: values, action values, the greedy action of every state, and the number of rounds."""
 
     value_S: Floats
     q_SA: Floats
@@ -66,7 +66,7 @@ class Solution:
 
 
 def action_values(mdp: FiniteMDP, value_S: Floats, discount: float) -> Floats:
-    """Q [S, A] of one step and then `value_S`: r + discount * sum_t P V(t); 0 in terminal states.
+    """Q [S, A] by one-step look-ahead: r + discount * sum_t P V(t); 0 in terminal states.
 
     Sutton & Barto 2018, eq. 4.10. Its maximum over actions is a contraction by `discount` in the largest difference.
     """
@@ -76,7 +76,7 @@ def action_values(mdp: FiniteMDP, value_S: Floats, discount: float) -> Floats:
 
 
 def deterministic(action_S: Ints, num_actions: int) -> Floats:
-    """The policy [S, A] that always takes the named action."""
+    """The policy [S, A] that always takes `action_S`."""
     policy_SA: Floats = np.eye(num_actions, dtype=np.float64)[action_S]
     return policy_SA
 
@@ -88,7 +88,7 @@ def check_discount(discount: float) -> None:
 
 
 def check_policy(mdp: FiniteMDP, policy_SA: Floats) -> None:
-    """Refuse a policy that is no distribution over the actions of every state."""
+    """Refuse a policy that is not a distribution over actions in every state."""
     shape = (mdp.num_states, mdp.num_actions)
     if policy_SA.shape != shape:
         raise ValueError(f"the policy has shape {policy_SA.shape}: a probability per state and action is {shape}.")

@@ -7,12 +7,12 @@ Sutton & Barto 2018, ch. 5, with G_t = sum_k discount^k r_{t+k} of one path:
     ordinary       mean(rho G)                eq. 5.5; unbiased, its variance can be infinite
     weighted       sum(rho G) / sum(rho)      eq. 5.6; biased, consistent, and never outside the range of G
 
-The same of pairs (s, a) is Q. rho is the probability ratio of the whole path, target over behaviour. Control is
+The same over pairs (s, a) gives Q. rho is the probability ratio of the whole path, target over behaviour. Control is
 on-policy, by first or by every visit, with an epsilon-greedy policy (sec. 5.4).
 
-Degenerates: a state that no path visits has no value (NaN). A path that is cut at `max_steps` is worth what it
-collected: with a discount below 1, what is visited at step t errs by at most discount^(max_steps - t) of a value, so
-late visits err most.
+Degenerates: a state that no path visits has no value (NaN). The return of a path that is cut at `max_steps` lacks what
+would have followed: with a discount below 1, the error at step t is at most discount^(max_steps - t) of a value, so it
+is largest for late visits.
 """
 
 from __future__ import annotations
@@ -69,28 +69,28 @@ def play(mdp: FiniteMDP, policy_SA: Floats, rng: np.random.Generator, max_steps:
 
 
 def _draw(distribution: Floats, rng: np.random.Generator) -> int:
-    """By inverse transform; scaled by the distribution's own total, so that rounding never draws a probability of 0."""
+    """Inverse-transform sampling, scaled by the actual sum, so that rounding never draws probability 0."""
     cumulated = distribution.cumsum()
     return int(cumulated.searchsorted(rng.random() * cumulated[-1], side="right"))
 
 
 def first_visit_values(paths: Iterable[Path], num_states: int, discount: float) -> Floats:
-    """V [S]: the mean return after the first visit of each path; NaN where no path comes."""
+    """V [S]: the mean return after the first visit of each path; NaN where unvisited."""
     return _mean_returns(paths, (num_states,), discount, lambda path: path.states, _first_steps)
 
 
 def every_visit_values(paths: Iterable[Path], num_states: int, discount: float) -> Floats:
-    """V [S]: the mean return after every visit; NaN where no path comes."""
+    """V [S]: the mean return after every visit; NaN where unvisited."""
     return _mean_returns(paths, (num_states,), discount, lambda path: path.states, _every_step)
 
 
 def first_visit_action_values(paths: Iterable[Path], num_states: int, num_actions: int, discount: float) -> Floats:
-    """Q [S, A]: the mean return after the first visit of (s, a) in each path; NaN where no path comes."""
+    """Q [S, A]: the mean return after the first visit of (s, a) in each path; NaN where unvisited."""
     return _mean_returns(paths, (num_states, num_actions), discount, lambda path: path.pairs, _first_steps)
 
 
 def every_visit_action_values(paths: Iterable[Path], num_states: int, num_actions: int, discount: float) -> Floats:
-    """Q [S, A]: the mean return after every visit of (s, a); NaN where no path comes."""
+    """Q [S, A]: the mean return after every visit of (s, a); NaN where unvisited."""
     return _mean_returns(paths, (num_states, num_actions), discount, lambda path: path.pairs, _every_step)
 
 
@@ -112,7 +112,7 @@ def _mean_returns(
 
 
 def _first_steps(visited: Sequence[Place]) -> list[int]:
-    """Where each place stands for the first time."""
+    """The first step at each state or pair."""
     first: dict[Place, int] = {}
     for t, place in enumerate(visited):
         first.setdefault(place, t)
@@ -127,7 +127,7 @@ def path_ratio(path: Path, target_SA: Floats, behaviour_SA: Floats) -> float:
     """The probability of the path's actions under the target, over that under the behaviour."""
     at = (list(path.states), list(path.actions))
     if (behaviour_SA[at] == 0.0).any():
-        raise ValueError("a path holds an action that the behaviour policy never takes: it is not its own path.")
+        raise ValueError("a path holds an action that the behaviour policy never takes: it comes from another policy.")
     return float(np.prod(target_SA[at] / behaviour_SA[at]))
 
 
@@ -138,7 +138,7 @@ def ordinary_importance(paths: Sequence[Path], target_SA: Floats, behaviour_SA: 
 
 
 def weighted_importance(paths: Sequence[Path], target_SA: Floats, behaviour_SA: Floats, discount: float) -> float:
-    """The target's return as sum(rho G) / sum(rho); NaN where it could have taken none of the paths."""
+    """The target's return as sum(rho G) / sum(rho); NaN where the target can take none of the paths."""
     ratio_N, return_N = _ratios_and_returns(paths, target_SA, behaviour_SA, discount)
     return float((ratio_N * return_N).sum() / ratio_N.sum()) if ratio_N.sum() > 0.0 else float("nan")
 
@@ -172,9 +172,9 @@ def control(
     rng: np.random.Generator,
     first_visit: bool = True,
 ) -> Solution:
-    """On-policy control: Q is the mean return after the first visits, or after all, the policy epsilon-greedy in it.
+    """On-policy control: Q is the mean return after first visits (or all visits), the policy is epsilon-greedy in Q.
 
-    `epsilon(n)` is that of path n; only where it goes to 0 does the policy go to the optimum.
+    `epsilon(n)` is the epsilon of path n; it must go to 0 for the policy to become optimal.
     """
     check_discount(discount)
     q_SA = np.zeros((mdp.num_states, mdp.num_actions))

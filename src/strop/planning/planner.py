@@ -1,19 +1,18 @@
-"""Planning through the loop: an `Algorithm` whose update is one round on a FiniteMDP, and which ignores the batch.
+"""Planning through the training loop: an `Algorithm` whose update is one planning round on a FiniteMDP.
 
-The episodes of a step are played with the plan as it stands, so a run shows how good each round of it is. A round is a
-pure function of the action values Q [S, A]:
+It ignores the batch: the episodes of a step are played with the current action values, so a run shows how good they are
+after each round. A round is a pure function of the action values Q [S, A]:
 
     value_round        Q(s, a) <- r + discount * sum_t P(t | s, a) max_b Q(t, b)         one sweep of value iteration
     policy_round       Q <- Q^pi of the policy that is greedy in Q, by one linear solve  one round of policy iteration
     MonteCarloRound    Q(s, a) <- the mean first-visit return of paths of the epsilon-greedy policy; no sweep, no solve
 
 Sutton & Barto 2018, ch. 4 and sec. 5.4. State s is the table's row of the prefix `states[s]`, action a its word a: the
-actions are the first words of the table's vocabulary. Words that are no action keep the number that the table began
-with; `policy.initial` below every value keeps them unsaid.
+actions are the first words of the table's vocabulary. Words that are no action keep their initial value; a
+`policy.initial` below every value keeps them unsaid.
 
-Differs from `iterate_values`, `iterate_policies` and `control`: there is no test for the end; the run's steps are the
-rounds. Values start as what the table holds. Monte Carlo makes a new mean every round, where `control` goes on with
-the old one.
+Differs from `iterate_values`, `iterate_policies` and `control`: there is no stopping test; the run's steps are the
+rounds. Values start from the table. Monte Carlo takes a new mean every round, where `control` continues the old one.
 """
 
 from __future__ import annotations
@@ -39,22 +38,22 @@ Round: TypeAlias = "Callable[[FiniteMDP, Floats, float, np.random.Generator], Fl
 
 
 def value_round(mdp: FiniteMDP, q_SA: Floats, discount: float, rng: np.random.Generator) -> Floats:
-    """One sweep of value iteration; draws nothing."""
+    """One sweep of value iteration; `rng` is not used."""
     return action_values(mdp, q_SA.max(axis=1), discount)
 
 
 def policy_round(mdp: FiniteMDP, q_SA: Floats, discount: float, rng: np.random.Generator) -> Floats:
-    """The exact values of the policy that is greedy in Q (ties: the smallest action); draws nothing."""
+    """The exact values of the policy that is greedy in Q (ties: the smallest action); `rng` is not used."""
     return policy_values(mdp, deterministic(q_SA.argmax(axis=1), mdp.num_actions), discount).q_SA
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MonteCarloRound:
-    """Pairs of state and action that no path saw keep their Q.
+    """One round of first-visit Monte Carlo; pairs of state and action without a visit keep their Q.
 
-    num_paths  paths of the epsilon-greedy policy a round
-    max_steps  of a path
-    epsilon    share of actions that are drawn uniformly
+    num_paths  paths of the epsilon-greedy policy in a round
+    max_steps  maximum length of a path
+    epsilon    probability of a uniformly random action
     """
 
     num_paths: int = 100
@@ -76,17 +75,17 @@ class MonteCarloRound:
 
 
 class Planner:
-    """One round an update, written into the table."""
+    """One planning round per update, written into the table."""
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config(AlgorithmConfig):
-        """Its fields.
+        """Options of Planner.
 
-        mdp       the problem, by its tables
-        states    the token ids of every state's context, in the order of the problem's states
-        round     one round of a method: `value_round`, `policy_round` or a MonteCarloRound
-        discount  what a reward counts for one decision earlier; 1 counts all alike
-        seed      of a round's dice
+        mdp       the problem
+        states    the token ids of each state's context, in the order of the problem's states
+        round     the planning method: `value_round`, `policy_round` or a MonteCarloRound
+        discount  discount factor per decision; 1 is undiscounted
+        seed      random seed of the rounds
         """
 
         memory: ClassVar[type] = Fresh.Config
@@ -116,7 +115,7 @@ class Planner:
 
     @torch.no_grad()
     def update(self, batch: Batch) -> Update:
-        """The next round; what was played changes nothing."""
+        """The next round; the batch is ignored."""
         config, rows = self.config, [self.policy.row(tuple(state)) for state in self.config.states]
         weight_SA = self.policy.weight[rows, : config.mdp.num_actions]
         before_SA = weight_SA.numpy()

@@ -1,14 +1,14 @@
-"""Policy iteration: evaluate exactly, then take the greedy policy, until it stays.
+"""Policy iteration: evaluate exactly, then take the greedy policy, until it no longer changes.
 
-Howard 1960; Sutton & Barto 2018, sec. 4.3. A state changes its action only where another one is better by more than
-rounding (1e-12 of the values' size), and then to the smallest of the best ones: among equal actions a plain argmax can
-go round in circles for ever. Below discount 1 it starts at action 0 everywhere; at discount 1 only a policy that ends
-has a value, so there it starts at one that goes towards a terminal state from everywhere.
+Howard 1960; Sutton & Barto 2018, sec. 4.3. A state changes its action only if another one is better by more than
+rounding (1e-12 of the values' size), and then to the smallest of the best ones: a plain argmax can cycle among equal
+actions. Below discount 1 the first policy takes action 0 everywhere; at discount 1 only policies that terminate have
+values, so the first one moves towards a terminal state from everywhere.
 
 Differs from the book: evaluation is the linear solve and not sweeps.
-Degenerates: at discount 1 a strict improvement ends too, unless a reward can be collected for ever, which has no value
-and is refused; the result is then the best of the policies that end. Every round is a strict improvement, so there are
-at most A^S of them, and in practice fewer than 20.
+Degenerates: at discount 1 an improved policy terminates too, unless reward can be collected for ever, which has no
+value and is refused; the result is the best of the policies that terminate. Every round is a strict improvement, so
+there are at most A^S of them, and in practice fewer than 20.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def iterate_policies(mdp: FiniteMDP, discount: float, max_rounds: int = 1_000) -
 
 
 def _towards_the_end(mdp: FiniteMDP) -> Ints:
-    """Actions that reach a terminal state with probability 1: each may lead to a state that is nearer to one."""
+    """Actions that reach a terminal state with probability 1: each has a chance to get nearer to one."""
     ends_S, action_S = mdp.terminal.copy(), np.zeros(mdp.num_states, dtype=np.int64)
     while not ends_S.all():
         leads_SA: Bools = mdp.P[:, :, ends_S].sum(axis=2) > 0

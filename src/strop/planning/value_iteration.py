@@ -1,17 +1,17 @@
-"""Value iteration: the Bellman optimality equation as an assignment, and its finite-horizon form.
+"""Value iteration: repeated Bellman optimality updates, and the finite-horizon form.
 
 Bellman 1957; Sutton & Barto 2018, eq. 4.10. From V = 0, in every state at once:
 
     V(s) <- max_a [ r(s, a) + discount * sum_t P(t | s, a) V(t) ],    V(terminal) = 0
 
-A sweep brings V nearer to V* by the factor `discount` in the largest difference. Stopping at a change below
-theta * (1 - discount) / discount therefore leaves |V - V*| < theta.
+A sweep reduces the largest error of V by the factor `discount`. Stopping at a change below theta * (1 - discount) /
+discount therefore leaves |V - V*| < theta.
 
 Differs from the book: all states change at once (the book's in-place sweeps end at the same V), and the threshold is
 the one with a guarantee.
 Degenerates: at discount 1 there is no such bound, and theta bounds the last change only; a problem in which reward can
-be collected for ever has no value, and is refused after `max_sweeps`. With few steps left the best action depends on
-how many: `backward_induction`.
+be collected for ever has no value, and is refused after `max_sweeps`. With a limited number of steps the best action
+depends on how many are left: see `backward_induction`.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def iterate_values(mdp: FiniteMDP, discount: float, theta: float = 1e-10, max_sw
 
 def _threshold(discount: float, theta: float) -> float:
     if discount == 0.0:
-        return math.inf  # one sweep is exact: nothing later counts
+        return math.inf  # one sweep is exact
     return theta if discount == 1.0 else theta * (1.0 - discount) / discount
 
 

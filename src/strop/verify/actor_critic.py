@@ -82,21 +82,21 @@ def of_logits(tree: Tree, step: Tensor) -> Tensor:
 
 
 def a2c(tree: Tree, **fields: Any) -> ActorCritic:
-    """A2C that moves by its gradient alone, without entropy, and unless it is given without a value loss."""
+    """A2C under plain SGD at rate 1, without entropy bonus, and without value loss unless given."""
     given: dict[str, Any] = {"optimizer": SGD(lr=1.0), "entropy": 0.0, "critic": SILENT} | fields
     config = A2C.Config(**given)
     return config.build(tree.policy, Sampling(), 4096)
 
 
 def vtrace(tree: Tree, **fields: Any) -> ActorCritic:
-    """V-trace that moves by its gradient alone, without entropy, and unless it is given without a value loss."""
+    """V-trace under plain SGD at rate 1, without entropy bonus, and without value loss unless given."""
     given: dict[str, Any] = {"optimizer": SGD(lr=1.0), "entropy": 0.0, "critic": SILENT} | fields
     config = VTrace.Config(**given)
     return config.build(tree.policy, Sampling(), 4096)
 
 
 def check_a2c() -> Iterator[Gap]:
-    """A2C: grad J, looking to the end with any critic, or n steps ahead with the exact one."""
+    """A2C: grad J, from full returns with any critic, or from n steps with the exact critic."""
     tree = valued_tree()
     rewards = random_rewards(tree)
     exact = exact_values(tree, rewards)
@@ -130,7 +130,7 @@ def check_a2c_kl() -> Gap:
 
 
 def check_a2c_of_another_sampler() -> Iterator[Gap]:
-    """A2C: grad J of the learner where another policy samples, by whole answers; by tokens its critic stands still."""
+    """A2C: where another policy samples, grad J of the learner; per-token weights leave an exact critic unchanged."""
     tree, other = valued_tree(0), valued_tree(1)
     rewards = random_rewards(tree)
     exact = exact_values(tree, rewards)
@@ -138,16 +138,16 @@ def check_a2c_of_another_sampler() -> Iterator[Gap]:
     set_values(tree, {state: 3.0 - len(state) for state in tree.states})
     whole = a2c(tree, n_step=None, correction=Correction(level="sequence", cap=math.inf))
     got = of_logits(tree, expected_step(tree, whole, rewards, acted)) * HORIZON
-    yield Gap(relative(got, of_logits(tree, tree.true_gradient(rewards))), EXACT, "any critic, by whole answers")
+    yield Gap(relative(got, of_logits(tree, tree.true_gradient(rewards))), EXACT, "any critic, sequence weights")
     set_values(tree, exact)
     step = expected_step(
         tree, a2c(tree, n_step=1, critic=Critic(), correction=Correction(cap=math.inf)), rewards, acted
     )
-    yield Gap(float(step[tree.policy.weight.numel() :].norm()), EXACT, "the exact critic, by tokens")
+    yield Gap(float(step[tree.policy.weight.numel() :].norm()), EXACT, "the exact critic, token weights")
 
 
 def check_critics_fixed_point() -> Iterator[Gap]:
-    """A2C: its critic stands still at the exact values."""
+    """A2C: no critic gradient at the exact values."""
     tree = valued_tree()
     rewards = random_rewards(tree)
     set_values(tree, exact_values(tree, rewards))
@@ -157,7 +157,7 @@ def check_critics_fixed_point() -> Iterator[Gap]:
 
 
 def check_vtrace_fixed_point() -> Gap:
-    """V-trace: its critic stands still at the exact values."""
+    """V-trace: no critic gradient at the exact values."""
     tree = valued_tree()
     rewards = random_rewards(tree)
     set_values(tree, exact_values(tree, rewards))
@@ -166,7 +166,7 @@ def check_vtrace_fixed_point() -> Gap:
 
 
 def check_vtrace_of_other_data() -> Gap:
-    """V-trace: uncapped, sum of grad pi(a|s) Q(s, a) over the states that another policy visited."""
+    """V-trace: without caps, sum of grad pi(a|s) Q(s, a) over the states that another policy visits."""
     tree, other = valued_tree(0), valued_tree(1)
     rewards = random_rewards(tree)
     value = exact_values(tree, rewards)
@@ -190,11 +190,11 @@ def check_ppo_first_epoch() -> Gap:
     logprobs = [one.sum() for one in tree.logprobs(tree.distributions())]
     total = torch.stack([(r - mean) / spread * logprob for r, logprob in zip(rewards, logprobs, strict=True)]).sum()
     wanted = of_logits(tree, tree.gradient(total)) / (len(rewards) * HORIZON)
-    return Gap(relative(of_logits(tree, got), wanted), 1e-7)  # 1e-8 stands beside the spread
+    return Gap(relative(of_logits(tree, got), wanted), 1e-7)  # whitening adds 1e-8 to the std
 
 
 def check_ppo_of_another_sampler() -> Gap:
-    """PPO: where another policy samples, its own steps on answers that are weighted by their ratio."""
+    """PPO: where another policy samples, the same steps as on answers weighted by their ratio."""
     tree, other = valued_tree(0), valued_tree(1)
     acted = {state: distribution.detach() for state, distribution in other.distributions().items()}
     rewards, probs = random_rewards(tree), tree.probabilities(tree.distributions())
@@ -215,7 +215,7 @@ def _ppo(tree: Tree, **fields: Any) -> ActorCritic:
 
 
 def check_gae() -> Iterator[Gap]:
-    """PPO: GAE is the mixture of all n-step advantages, over environment tokens, ends and cuts."""
+    """PPO: GAE is the mixture of all n-step advantages, across environment tokens, terminations and truncations."""
     batch = batch_of(
         episode(turn((1,), (2, 3, 4)), turn((1, 2, 3, 4, 9, 9), (2, 5)), reward=1.5),
         episode(turn((1,), (4, 4)), turn((2, 6), (5, 0)), reward=3.0),
@@ -240,15 +240,15 @@ def _learned(config: Any, seed: int) -> Gap:
 
 
 def learn_a2c(seed: int) -> Gap:
-    """A2C: both answers, and the end behind them, with probability 1."""
+    """A2C: both right answers, each with its end token, with probability 1."""
     return _learned(A2C.Config(optimizer=AdamW(lr=0.2)), seed)
 
 
 def learn_ppo(seed: int) -> Gap:
-    """PPO: both answers, and the end behind them, with probability 1."""
+    """PPO: both right answers, each with its end token, with probability 1."""
     return _learned(PPO.Config(optimizer=AdamW(lr=0.2), kl=KL()), seed)
 
 
 def learn_vtrace(seed: int) -> Gap:
-    """V-trace: both answers, and the end behind them, with probability 1."""
+    """V-trace: both right answers, each with its end token, with probability 1."""
     return _learned(VTrace.Config(optimizer=AdamW(lr=0.2)), seed)

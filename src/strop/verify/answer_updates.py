@@ -1,4 +1,4 @@
-"""What learns from labelled or written answers beside slow references: two updates on the episodes of `awkward`."""
+"""KTO, SFT and process reward models against slow references: two updates on the episodes of `awkward`."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from strop.verify.checks import Gap
 from strop.verify.chunked import REFERENCE, START, Numbers
 from strop.verify.preference_updates import log_sigmoid, logprob, one_case
 from strop.verify.slow_opinions import token_mean, weights_of
-from strop.verify.slowly import OPTIMIZER, Told, counted, descend, mean, prefixes, taken
+from strop.verify.slowly import OPTIMIZER, Expected, counted, descend, mean, of_actions, prefixes
 from strop.verify.value_updates import PLAIN
 
 
-def slow_kto(some: Sequence[Story], config: KTO.Config) -> Iterator[Told]:
-    """Answers behind the prompt of the next group in order; a row that starts anew gets that prompt as well."""
+def slow_kto(some: Sequence[Story], config: KTO.Config) -> Iterator[Expected]:
+    """KTO; for z0 each answer follows the prompt of the next group, also in rows that rewrite the history."""
     own = START.copy()
     labelled = [story for story in counted(some) if story.total is not None]
     groups = sorted({story.group for story in some if story.acts})
@@ -45,18 +45,18 @@ def slow_kto(some: Sequence[Story], config: KTO.Config) -> Iterator[Told]:
             (good if is_good else bad).append(ratio.item())
         means = {"preference/desirable_ratio": mean(good), "preference/undesirable_ratio": mean(bad)}
         metrics = means | {"preference/baseline": base}
-        yield Told([own.weight], metrics | descend(torch.stack(losses).mean(), [own.weight]))
+        yield Expected([own.weight], metrics | descend(torch.stack(losses).mean(), [own.weight]))
 
 
 def elsewhere(own: Numbers, story: Story, prompt: Tokens) -> float:
-    """log pi(y) - log ref(y) of an answer behind another prompt."""
+    """log pi(y) - log ref(y) of an answer to another prompt."""
     places = [(*prompt, *act.prefix[act.opening :]) for act in story.acts]
-    mine, theirs = (taken(one.distributions(places, PLAIN), story).log().sum().item() for one in (own, REFERENCE))
+    mine, theirs = (of_actions(one.distributions(places, PLAIN), story).log().sum().item() for one in (own, REFERENCE))
     return mine - theirs
 
 
 def check_kto_updates() -> Iterator[Gap]:
-    """KTO: its slow reference through awkward episodes."""
+    """KTO: a slow reference, two updates on edge-case episodes."""
     every = written()
     shared = ((7, 4), (11, 4), (12, 1), (13, 1), (12, 12))  # the last group has the prompt of the first
     again = [Pick(replace(every[i].episode, group=group), weight=0.9) for i, group in shared]
@@ -70,29 +70,29 @@ def check_kto_updates() -> Iterator[Gap]:
         yield one_case(config, slow_kto(stories(chosen), config), name, chosen=chosen)
 
 
-def slow_sft(some: Sequence[Story]) -> Iterator[Told]:
-    """The mean over the acts of all answers."""
+def slow_sft(some: Sequence[Story]) -> Iterator[Expected]:
+    """SFT: the mean over the acts of all answers."""
     own = START.copy()
     while True:
         loss, missing, entropies = torch.zeros((), dtype=torch.float64), [], []
         for story, share in zip(some, token_mean(some, weights_of(some)), strict=True):
             if story.weight > 0 and story.acts:
                 probs_TV = own.distributions(prefixes(story), PLAIN)
-                new_T = taken(probs_TV, story).log()
+                new_T = of_actions(probs_TV, story).log()
                 loss = loss - share[0] * new_T.sum()
                 missing += (-new_T).tolist()
                 entropies += (-(probs_TV * probs_TV.log()).sum(dim=1)).tolist()
         metrics = {"policy/nll": mean(missing), "policy/entropy": mean(entropies)}
-        yield Told([own.weight], metrics | descend(loss, [own.weight]))
+        yield Expected([own.weight], metrics | descend(loss, [own.weight]))
 
 
 def check_sft_updates() -> Gap:
-    """SFT: its slow reference through awkward episodes."""
+    """SFT: a slow reference, two updates on edge-case episodes."""
     return one_case(SFT.Config(optimizer=OPTIMIZER), slow_sft(stories(written())))
 
 
-def slow_steps(some: Sequence[Story]) -> Iterator[Told]:
-    """The value behind every act whose reward is not 0."""
+def slow_steps(some: Sequence[Story]) -> Iterator[Expected]:
+    """Process reward model: the value behind every act whose reward is not 0."""
     own = START.copy()
     marked = [(s.weight, (*a.prefix, a.token), a.reward) for s in counted(some) for a in s.acts if a.reward != 0.0]
     while True:
@@ -102,9 +102,9 @@ def slow_steps(some: Sequence[Story]) -> Iterator[Told]:
             losses.append(-weight * log_sigmoid(value if label > 0 else -value))
             right.append(float((value.item() > 0) == (label > 0)))
         metrics = {"preference/accuracy": mean(right)}
-        yield Told([own.weight, own.value], metrics | descend(torch.stack(losses).mean(), [own.weight, own.value]))
+        yield Expected([own.weight, own.value], metrics | descend(torch.stack(losses).mean(), [own.weight, own.value]))
 
 
 def check_process_reward_model_updates() -> Gap:
-    """Process reward model: its slow reference through awkward episodes."""
+    """Process reward model: a slow reference, two updates on edge-case episodes."""
     return one_case(ProcessRewardModel.Config(optimizer=OPTIMIZER), slow_steps(stories(written())), has_values=True)

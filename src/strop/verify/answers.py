@@ -1,4 +1,4 @@
-"""A task of two right answers, played by the engine of a run: with the extra episodes that an algorithm asks for."""
+"""Learning runs on two tasks through the engine, with the extra episodes that an algorithm asks for."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ class _Tasks:
         return {}
 
     def load_state_dict(self, state: State) -> None:
-        """Nothing is held."""
+        """Never resumed."""
 
 
 def engaged(config: Any, policy: Any, codec: Any, steps: int, seed: int, *rewards: Reward) -> None:
-    """`steps` rounds of 16 answers to each task, of at most 3 words; or fewer, where no group can teach any more."""
+    """`steps` rounds of 16 answers to each task, of at most 3 words; or fewer, once no group has signal."""
     named = {f"r{i}": (reward, 1.0) for i, reward in enumerate(rewards or (share_right,))}
     sampling = Sampling(max_tokens=3)
     algorithm = config.build(policy, sampling, 4096)
@@ -41,13 +41,13 @@ def engaged(config: Any, policy: Any, codec: Any, steps: int, seed: int, *reward
     for step in range(steps):
         try:
             episodes = engine.rollout(_Tasks(), step)
-        except Stopped:  # DAPO says so where the tasks are solved
+        except Stopped:  # by DAPO, once the tasks are solved
             return
         algorithm.update(collate(tuple(Pick(one) for one in episodes), policy.layout))
 
 
 def answered(config: Any, steps: int, seed: int, *rewards: Reward) -> Gap:
-    """How far the worse of two answers, each to be said and ended with probability 1, stays from it; 35/36 at first."""
+    """1 minus the probability of the less likely of the two right answers, with its end token; 35/36 at first."""
     policy, codec = Table.Config(words=WORDS, has_end=True).build(seed)
     engaged(config, policy, codec, steps, seed, *rewards)
     return Gap(1.0 - min(chance_of(policy, codec, prompt, answer) for prompt, answer in WANTED.items()), 0.1)

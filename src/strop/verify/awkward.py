@@ -1,8 +1,8 @@
-"""Episodes in which everything happens at once, as records and as a slow reader sees them.
+"""Edge-case episodes for the slow references: as records, and as plain lists (`Story`).
 
-Turns that extend what stood and turns that rewrite it, tokens of the environment in between, unequal lengths and
-weights, Unscored and FAILED members, ties, a group that ties as a whole, one whose only scored member stands alone, a
-cut answer, time-outs, a turn and an episode in which nothing is said, and log-probs of another distribution than the
+Turns that extend the history and turns that rewrite it, tokens of the environment in between, unequal lengths and
+weights, Unscored and FAILED members, ties, a group that ties as a whole, a group with one scored member, a
+cut answer, time-outs, a turn and an episode without actions, and log-probs of another distribution than the
 learner's.
 """
 
@@ -16,14 +16,14 @@ from strop.verify.chunked import Numbers
 from strop.verify.episodes import episode
 
 SAMPLING = Sampling(temperature=0.7, epsilon=0.2, max_tokens=4)
-"""What the episodes are played with."""
+"""The sampling that the episodes were played with."""
 ACTED = Numbers.random(seed=3)
-"""The policy that played them: not the one that learns."""
+"""The policy that played the episodes (mu): not the one that learns."""
 
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """One token that was said: what stood before it, the log-prob that was recorded, the reward that fell on it.
+    """One action: the tokens before it, the recorded log-prob, and its reward.
 
     `opening` counts the tokens before the first act of its row.
     """
@@ -37,9 +37,9 @@ class Act:
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """A pick, read slowly: its acts in order, and `behind`, where a value stands for what follows (empty: nothing
-    does). `total` is the whole episode's reward, None where it is Unscored; then the weight is 0. `gave` is what each
-    reward gave and weighs, by name; the environment's own stands without a name."""
+    """A pick as plain lists: its acts in order. `behind` is the prefix whose value is bootstrapped after the last act
+    (empty: none). `total` is the whole episode's reward, None where it is Unscored; then the weight is 0. `gave` holds
+    the value and the weight of each reward by name; the environment's own has the name ""."""
 
     acts: list[Act]
     behind: Tokens
@@ -53,7 +53,7 @@ class Story:
 
     @property
     def after(self) -> list[Tokens]:
-        """What stands before the next decision of each act; empty where nothing follows."""
+        """The prefix of the decision after each act; empty where nothing follows."""
         return [*(act.prefix for act in self.acts[1:]), self.behind][: len(self.acts)]
 
 
@@ -118,7 +118,7 @@ def written() -> list[Pick]:
 
 
 def parts() -> list[Pick]:
-    """The same for what learns from a memory: some picks are turns of an episode, and follow one another."""
+    """The same for algorithms that learn from a memory: some picks are single turns of an episode."""
     every = picks()
     joined, rewritten, long = every[0].episode, every[1].episode, every[8].episode
     return [
@@ -129,7 +129,7 @@ def parts() -> list[Pick]:
 
 
 def read(pick: Pick) -> Story:
-    """By the rules that the records state, turn by turn."""
+    """The Story of a pick, by the rules in the documentation of the records, turn by turn."""
     one = pick.episode
     first = 0 if pick.turn is None else pick.turn
     last = len(one.turns) if pick.turn is None else first + pick.length
@@ -137,9 +137,9 @@ def read(pick: Pick) -> Story:
     is_scored = not isinstance(total, Unscored)
     paid = rewards(one, first, last) if is_scored else []
     acts: list[Act] = []
-    stood, opening = None, 0
+    history, opening = None, 0
     for turn in one.turns[first:last]:
-        if stood is None or turn.prompt[: len(stood)] != stood:  # a row of its own
+        if history is None or turn.prompt[: len(history)] != history:  # a row of its own
             opening = -1
         for t, token in enumerate(turn.completion.tokens):
             prefix = (*turn.prompt, *turn.completion.tokens[:t])
@@ -147,7 +147,7 @@ def read(pick: Pick) -> Story:
             known = turn.completion.logprobs
             reward = paid[len(acts)] if is_scored else 0.0
             acts.append(Act(prefix, token, 0.0 if known is None else known[t], reward, opening))
-        stood = (*turn.prompt, *turn.completion.tokens)
+        history = (*turn.prompt, *turn.completion.tokens)
     following = [turn.prompt for turn in one.turns[last:] if turn.completion.tokens]
     behind = following[0] if following else one.final if one.end is End.TRUNCATED else ()
     weight = pick.weight if is_scored else 0.0
@@ -156,19 +156,19 @@ def read(pick: Pick) -> Story:
 
 
 def gave(one: Episode) -> dict[str, tuple[float, float]]:
-    """Number and weight of every reward of an episode that could be judged and that counts."""
+    """Value and weight of every reward of an episode that is scored and has a weight."""
     if one.end is End.FAILED:
         return {}
-    told = {"": (sum(turn.reward for turn in one.turns), 1.0)}
+    found = {"": (sum(turn.reward for turn in one.turns), 1.0)}
     for name, part in one.parts.items():
         if part.weight and not isinstance(part.total, Unscored):
-            told[name] = (part.total, part.weight)
-    return told
+            found[name] = (part.total, part.weight)
+    return found
 
 
 def rewards(one: Episode, first: int, last: int) -> list[float]:
-    """What falls on each act of turns [first, last): a turn's reward on its last act, or where nothing is said in it on
-    the act before; a part's by token or turn, or the whole of it on the episode's last act."""
+    """The reward of each act of turns [first, last): a turn's reward on its last act, or on the act before where it has
+    none; a part's reward per token, per turn, or in one on the episode's last act."""
     paid = [0.0 for turn in one.turns for _ in turn.completion.tokens]
     owner = [i for i, turn in enumerate(one.turns) for _ in turn.completion.tokens]
     for i, turn in enumerate(one.turns):

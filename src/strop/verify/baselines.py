@@ -32,7 +32,7 @@ from strop.verify.worlds import Tasks
 
 
 def with_greedy(tree: Tree, rewards: Sequence[float | Unscored], baseline: float | Unscored) -> Episode:
-    """The group's greedy episode, paid `baseline`."""
+    """The group's greedy episode, with the reward `baseline`."""
     one = tree.episodes(rewards)[0]
     (only,) = one.turns
     sure = Completion(only.completion.tokens, (0.0,) * len(only.completion.tokens), "stop")
@@ -41,7 +41,7 @@ def with_greedy(tree: Tree, rewards: Sequence[float | Unscored], baseline: float
 
 
 def expected_with_greedy(tree: Tree, algorithm: Any, rewards: Sequence[float], size: int, baseline: float) -> Tensor:
-    """The exact expectation of an update over every group, each beside the same greedy episode."""
+    """The exact expectation of an update over every group, each with the same greedy episode."""
     episodes, greedy = tree.episodes(rewards), with_greedy(tree, rewards, baseline)
     total = torch.zeros_like(tree.score()[0])
     for probability, members in tree.tuples(size):
@@ -51,13 +51,13 @@ def expected_with_greedy(tree: Tree, algorithm: Any, rewards: Sequence[float], s
 
 
 def over_tokens(returns: list[float], lengths: list[int]) -> list[float]:
-    """Whitened over all tokens, each return as often as its sequence has tokens; the population's std."""
+    """Whitened over all tokens (population std): each return counts once per token of its sequence."""
     spread = [r for r, n in zip(returns, lengths, strict=True) for _ in range(n)]
     return [(r - statistics.fmean(spread)) / (statistics.pstdev(spread) + 1e-8) for r in returns]
 
 
 def check_remax() -> Iterator[Gap]:
-    """ReMax: grad J over every group, whatever the greedy answer pays."""
+    """ReMax: grad J over every group, for any greedy reward."""
     tree = table_tree(3, 2, seed=2)
     rewards = rewards_of(tree)
     true = tree.true_gradient(rewards)
@@ -68,7 +68,7 @@ def check_remax() -> Iterator[Gap]:
 
 
 def check_remax_advantage() -> Gap:
-    """ReMax: each answer's score times its return minus the greedy one's, answer by answer."""
+    """ReMax: for each answer, its score function times its return minus the greedy return."""
     tree = table_tree(3, 2, seed=2)
     rewards, baseline = rewards_of(tree), 3.0
     greedy = Pick(with_greedy(tree, rewards, baseline))
@@ -80,7 +80,7 @@ def check_remax_advantage() -> Gap:
 
 
 def check_remax_plays_greedily() -> Gap:
-    """ReMax: the greedy episode takes the likeliest token, though the run explores at random: so many do not."""
+    """ReMax: the greedy episode takes the likeliest tokens, though the run samples uniformly (other tokens)."""
     words = ("red", "green", "blue")
     policy, codec = Table(4), WordCodec(words, has_end=True)
     for row, prompt in enumerate(words):
@@ -132,10 +132,10 @@ def _largest(got_N: Tensor, wanted: Sequence[float], case: str) -> Gap:
 
 
 def learn_remax(seed: int) -> Gap:
-    """ReMax: both answers, and the end behind them, with probability 1."""
+    """ReMax: both right answers, each with its end token, with probability 1."""
     return answered(ReMax.Config(optimizer=AdamW(lr=0.2)), 35, seed)
 
 
 def learn_reinforce_pp(seed: int) -> Gap:
-    """REINFORCE++: both answers, and the end behind them, with probability 1, through four epochs a batch."""
+    """REINFORCE++: both right answers, each with its end token, with probability 1, through four epochs a batch."""
     return answered(REINFORCEPlusPlus.Config(optimizer=AdamW(lr=0.05), kl=KL(), epochs=4), 40, seed)

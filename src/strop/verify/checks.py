@@ -1,12 +1,12 @@
-"""The frame of `strop verify`: what a check measures, which checks there are, and how they are run.
+"""The checks of `strop verify`: how they are found, how they are run, and their results.
 
-A family of methods is one file of this folder. It holds plain functions, and they are found by their names:
+One file of this folder holds the checks of one family of methods. They are plain functions, found by their names:
 
     check_NAME() -> Gap, or an iterator of them     exact, or sampled with known odds; quick
-    learn_NAME(seed) -> Gap                         a learning run: how far from the known optimum one seed ends
+    learn_NAME(seed) -> Gap                         a learning run: how far one seed ends from the known optimum
 
-The first line of a function's documentation is its row: "METHOD: what it must equal". A file without such functions
-holds what the others share.
+The first line of such a function's docstring is its row: "METHOD: what it must equal". Files without such functions
+hold shared helpers.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ SEEDS = 5
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """How far something is from what it must equal, and how far it may be; `case` tells several of one check apart."""
+    """A measured distance from what must be equal, and its tolerance; `case` names one of several gaps of a check."""
 
     value: float
     tolerance: float
@@ -36,10 +36,10 @@ class Gap:
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
-    """One row. `gap` is NaN where nothing could be measured, and `error` is then the traceback.
+class Result:
+    """One row of the table. If the check raised, `gap` is NaN and `error` holds the traceback.
 
-    A learning run has the mean gap over its seeds, and in `low` and `high` the smallest and the largest.
+    Of a learning run `gap` is the mean over the seeds, `low` and `high` are the smallest and the largest.
     """
 
     method: str
@@ -53,95 +53,95 @@ class Check:
 
     @property
     def verdict(self) -> str:
-        """ "pass", or "FAILED": also where the gap is NaN. Seeds pass if the worst of them does."""
+        """ "pass" or "FAILED". A NaN gap fails; a learning run passes if its worst seed does."""
         return "pass" if (self.gap if self.high is None else self.high) <= self.tolerance else "FAILED"
 
 
 @dataclass(frozen=True, slots=True)
-class Planned:
-    """A check that was found and has not run: where its function stands, and what its row will say."""
+class Check:
+    """A check that was found: its module and function, and the text of its row."""
 
     family: str
-    place: str
+    module: str
     function: str
     method: str
     must_equal: str
 
     @property
     def is_learning(self) -> bool:
-        """Whether it takes a seed and learns."""
+        """Whether it is a learning run, which takes a seed."""
         return self.function.startswith(LEARNING)
 
     def load(self) -> Callable[..., Any]:
         """Import the function."""
-        found: Callable[..., Any] = getattr(importlib.import_module(self.place), self.function)
+        found: Callable[..., Any] = getattr(importlib.import_module(self.module), self.function)
         return found
 
 
-def plan(full: bool = False, names: Sequence[str] = ()) -> list[Planned]:
+def find(full: bool = False, names: Sequence[str] = ()) -> list[Check]:
     """The checks of this folder, method by method: with `full` the learning runs too, with `names` only those named.
 
-    Nothing is imported. A name is a method's or a family's, in any case and without its signs ("drgrpo" is Dr. GRPO);
-    where none is called so, part of one will do. Raises ValueError for a name that fits nothing.
+    Nothing is imported. A name is a method or a family; case and punctuation do not matter ("drgrpo" is Dr. GRPO). If
+    none has that name, methods that contain it match. Raises ValueError for a name that matches nothing.
     """
-    found = sorted(_found(), key=lambda one: one.method.casefold())
+    found = sorted(_all(), key=lambda one: one.method.casefold())
     found = [one for one in found if full or not one.is_learning]
     if not names:
         return found
-    wanted = {(one.place, one.function) for name in names for one in _named(name, found)}
-    return [one for one in found if (one.place, one.function) in wanted]
+    wanted = {(one.module, one.function) for name in names for one in _named(name, found)}
+    return [one for one in found if (one.module, one.function) in wanted]
 
 
-def run(planned: Planned) -> Iterator[Check]:
-    """The rows of one check. Whatever it raises becomes a failed row: it is the thing under test."""
-    if planned.is_learning:
-        yield _learn(planned)
+def measure(check: Check) -> Iterator[Result]:
+    """The rows of one check. An exception becomes a failed row: the check's code is what is under test."""
+    if check.is_learning:
+        yield _learn(check)
         return
     start = time.perf_counter()
     try:
-        found = planned.load()()
+        found = check.load()()
         for gap in [found] if isinstance(found, Gap) else found:
             stop = time.perf_counter()
-            yield _row(planned, gap, stop - start)
+            yield _row(check, gap, stop - start)
             start = stop
     except Exception:
-        yield _failed(planned, time.perf_counter() - start)
+        yield _failed(check, time.perf_counter() - start)
 
 
-def _learn(planned: Planned) -> Check:
+def _learn(check: Check) -> Result:
     start = time.perf_counter()
     try:
-        gaps = [planned.load()(seed) for seed in range(SEEDS)]
+        gaps = [check.load()(seed) for seed in range(SEEDS)]
         values = [gap.value for gap in gaps]
         if any(map(math.isnan, values)):
             raise ArithmeticError(f"the gaps of {SEEDS} seeds: {values}")
     except Exception:
-        return _failed(planned, time.perf_counter() - start)
+        return _failed(check, time.perf_counter() - start)
     seconds = time.perf_counter() - start
-    must_equal = f"{planned.must_equal} ({SEEDS} seeds)"
+    must_equal = f"{check.must_equal} ({SEEDS} seeds)"
     mean = math.fsum(values) / SEEDS
-    return Check(planned.method, must_equal, mean, gaps[0].tolerance, seconds, min(values), max(values))
+    return Result(check.method, must_equal, mean, gaps[0].tolerance, seconds, min(values), max(values))
 
 
-def _row(planned: Planned, gap: Gap, seconds: float) -> Check:
-    must_equal = f"{planned.must_equal}: {gap.case}" if gap.case else planned.must_equal
-    return Check(planned.method, must_equal, gap.value, gap.tolerance, seconds)
+def _row(check: Check, gap: Gap, seconds: float) -> Result:
+    must_equal = f"{check.must_equal}: {gap.case}" if gap.case else check.must_equal
+    return Result(check.method, must_equal, gap.value, gap.tolerance, seconds)
 
 
-def _failed(planned: Planned, seconds: float) -> Check:
-    return Check(planned.method, planned.must_equal, math.nan, math.nan, seconds, error=traceback.format_exc())
+def _failed(check: Check, seconds: float) -> Result:
+    return Result(check.method, check.must_equal, math.nan, math.nan, seconds, error=traceback.format_exc())
 
 
-def _found() -> Iterator[Planned]:
+def _all() -> Iterator[Check]:
     for module in loader.modules("verify"):
         for function in module.functions:
             if function.startswith((QUICK, LEARNING)):
                 method, colon, must_equal = module.summaries[function].rstrip(".").partition(": ")
                 assert colon, f"{module.place}.{function}: its documentation must begin 'METHOD: what it must equal'"
-                yield Planned(module.name, module.place, function, method, must_equal)
+                yield Check(module.name, module.place, function, method, must_equal)
 
 
-def _named(name: str, found: Sequence[Planned]) -> list[Planned]:
+def _named(name: str, found: Sequence[Check]) -> list[Check]:
     plain = _plain(name)
     exact = [one for one in found if plain in (_plain(one.method), _plain(one.family))]
     if exact:

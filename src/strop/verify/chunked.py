@@ -1,4 +1,4 @@
-"""Numbers for every two tokens that stand last: read slowly, or by a policy that hands them out chunk by chunk."""
+"""Logits and values for every pair of last tokens: for the slow references, and as a policy that reads in chunks."""
 
 from __future__ import annotations
 
@@ -18,38 +18,38 @@ LOGITS: frozenset[Want] = frozenset({"logits"})
 
 
 def place(prefix: Tokens) -> int:
-    """Which row a prefix reads."""
+    """The row of a prefix."""
     return CONTEXTS.index(prefix[-2:])
 
 
 class Numbers:
-    """A row of VOCABULARY numbers and one value for each of CONTEXTS, as leaves with a gradient."""
+    """A row of VOCABULARY numbers and one value for each of CONTEXTS, as leaf tensors with gradients."""
 
     def __init__(self, weight: Tensor, value: Tensor) -> None:
         self.weight, self.value = (number.detach().clone().requires_grad_() for number in (weight, value))
 
     @staticmethod
     def random(seed: int, scale: float = 1.0) -> Numbers:
-        """Normal random ones."""
+        """Normal random numbers."""
         generator = torch.Generator().manual_seed(seed)
         both = torch.randn(len(CONTEXTS), VOCABULARY + 1, generator=generator, dtype=torch.float64) * scale
         return Numbers(both[:, :-1], both[:, -1])
 
     def copy(self) -> Numbers:
-        """The same numbers, which no longer follow."""
+        """An independent copy."""
         return Numbers(self.weight, self.value)
 
     def rows(self, prefixes: Sequence[Tokens]) -> Tensor:
-        """[T, V]."""
+        """The rows [T, V]."""
         return self.weight[[place(prefix) for prefix in prefixes]]
 
     def values(self, prefixes: Sequence[Tokens]) -> Tensor:
-        """[T]; 0 for the empty prefix, behind which nothing follows."""
+        """The values [T]; 0 for the empty prefix, which means an end."""
         found = [self.value[place(one)] if one else torch.zeros_like(self.value[0]) for one in prefixes]
         return torch.stack(found) if found else self.value[:0]
 
     def distributions(self, prefixes: Sequence[Tokens], sampling: Sampling) -> Tensor:
-        """Probabilities [T, V], as they are written: exp(z / T) over their sum, and the uniform ones mixed in."""
+        """Probabilities [T, V] by their definition: exp(z / T) over the sum, mixed with the uniform distribution."""
         temperature, epsilon = sampling.temperature, sampling.epsilon
         assert isinstance(temperature, float)
         assert isinstance(epsilon, float)
@@ -63,11 +63,11 @@ class Numbers:
 
 
 START, REFERENCE = Numbers.random(seed=1), Numbers.random(seed=2)
-"""Where the policy stands before the first update, and what it pulls to."""
+"""The policy before the first update, and the KL reference."""
 
 
 class Chunked:
-    """A policy of such numbers that calls `reduce` on CHUNK decisions at a time, as a large model does."""
+    """A policy of `Numbers` that calls `reduce` on CHUNK decisions at a time, as a large model does."""
 
     layout: Literal["joined", "per_turn"] = "joined"
     vocabulary = VOCABULARY
@@ -103,14 +103,14 @@ class Chunked:
         )
 
     def reference(self) -> Chunked:
-        """A copy that stands still."""
+        """A frozen copy."""
         copy = self.twin()
         for parameter in copy.parameters():
             parameter.requires_grad_(False)
         return copy
 
     def twin(self) -> Chunked:
-        """A copy with numbers of its own."""
+        """A trainable copy."""
         return Chunked(self.weight, self.value)
 
     def parameters(self) -> list[Parameter]:

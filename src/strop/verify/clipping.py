@@ -1,4 +1,4 @@
-"""The effective weight w of a token in grad = w * A * grad log pi, as its ratio leaves 1."""
+"""The effective weight w of a token in grad = w * A * grad log pi, as a function of its ratio."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PPO = {
     1.0: (0.25, 0.5, 0.79, 0.81, 1.0, 1.19, 0.0, 0.0, 0.0, 0.0),
     -1.0: (0.0, 0.0, 0.0, 0.81, 1.0, 1.19, 1.21, 2.0, 3.5, 5.0),
 }
-"""By the sign of the advantage, at a clip of .2: written down from max(-rho A, -clip(rho) A)."""
+"""w for each sign of the advantage, at a clip of .2: derived by hand from max(-rho A, -clip(rho) A)."""
 
 
 def effective_weights(loss: Objective, ratios: Sequence[float], advantage: float) -> list[float]:
@@ -42,7 +42,7 @@ def effective_weights(loss: Objective, ratios: Sequence[float], advantage: float
 
 
 def against(loss: Objective, table: Mapping[float, Sequence[float]], tolerance: float = 1e-12) -> Iterator[Gap]:
-    """The largest distance of the effective weights from a table of them, for each sign of the advantage."""
+    """The largest error of the effective weights against a table, for each sign of the advantage."""
     for advantage, expected in table.items():
         got = effective_weights(loss, RATIOS, advantage)
         worst = max(abs(a - b) for a, b in zip(got, expected, strict=True))
@@ -55,7 +55,7 @@ def check_grpo_clip() -> Iterator[Gap]:
 
 
 def check_ppo_clip() -> Iterator[Gap]:
-    """PPO: the effective weights of its clip, ratios .25 to 5, where a dual clip of 3 bounds what A < 0 leaves open."""
+    """PPO: the effective weights of its clip, with a dual clip of 3, ratios .25 to 5."""
     policy = Table(3, capacity=4, value_head=True)
     closed = PPO | {-1.0: (*PPO[-1.0][:-2], 0.0, 0.0)}
     yield from against(ppo.PPO.Config(dual_clip=3.0).build(policy, Sampling(), 4096).loss, closed)

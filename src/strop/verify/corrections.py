@@ -1,4 +1,4 @@
-"""What a sampler that is not the learner does to the gradient, and what each correction takes back, by enumeration.
+"""The gradient under samples of another policy, and under each off-policy correction, by enumeration.
 
 A tree of 15 contexts and 31 sequences with a reward at the end. mu is the policy with noise on its logits; one batch
 holds every sequence once, weighted by mu, so one update is the exact expectation under mu.
@@ -43,7 +43,7 @@ SLOW: dict[str, Callable[[list[float]], list[float]]] = {
     "prefix": lambda rho: [math.prod(rho[: t + 1]) for t in range(len(rho))],
     "length-normalised": lambda rho: [math.prod(rho) ** (1 / len(rho))] * len(rho),
 }
-"""The weights of an answer's tokens, of their ratios."""
+"""ratios of an answer's tokens -> their weights."""
 
 
 def mismatched(noise: float) -> tuple[Tree, Distributions, list[float]]:
@@ -80,7 +80,7 @@ def by_hand(tree: Tree, mu: Distributions, rewards: list[float]) -> dict[str, Te
 
 
 def check_correction() -> Iterator[Gap]:
-    """Correction: grad J of the learner where another policy samples, by the ratio of whole answers."""
+    """Correction: where another policy samples, grad J of the learner with sequence weights."""
     for name, noise in NOISE.items():
         tree, mu, rewards = mismatched(noise)
         got = expected(tree, mu, rewards, KINDS["sequence"])
@@ -88,7 +88,7 @@ def check_correction() -> Iterator[Gap]:
 
 
 def check_correction_kinds() -> Iterator[Gap]:
-    """Correction: its slow reference where another policy samples, kind by kind."""
+    """Correction: where another policy samples, a slow reference of each kind."""
     tree, mu, rewards = mismatched(NOISE["large"])
     slow = by_hand(tree, mu, rewards)
     for name, correction in KINDS.items():
@@ -96,7 +96,7 @@ def check_correction_kinds() -> Iterator[Gap]:
 
 
 def check_correction_drop_negative() -> Iterator[Gap]:
-    """Correction: without the bad answers that the learner would hardly give any more, by hand."""
+    """Correction: drop_negative, the hand-computed gradient without the dropped answers."""
     tree, mu, rewards = mismatched(NOISE["large"])
     own, acted = tree.logprobs(tree.distributions()), tree.logprobs(mu)
     drifts = [(old_T - new_T).mean().item() for new_T, old_T in zip(own, acted, strict=True)]
@@ -111,7 +111,7 @@ def check_correction_drop_negative() -> Iterator[Gap]:
 
 def check_effective_sample_size() -> Iterator[Gap]:
     """Correction: the effective sample size (sum w)^2 / (N sum w^2), by hand."""
-    # ratios 3, 1 and .5: 4.5^2 / (3 * 10.25) = 27 / 41; e^800 is no float, and leaves one sample of two
+    # ratios 3, 1 and .5: 4.5^2 / (3 * 10.25) = 27 / 41; e^800 overflows, and leaves one sample of two
     for log_weights, share, name in (
         ([0.0, 0.0, 0.0], 1.0, "equal"),
         ([math.log(3), 0.0, math.log(0.5)], 27 / 41, "3, 1, .5"),

@@ -1,4 +1,4 @@
-"""Actor-critics beside their slow references: two updates on the episodes of `awkward`, with every option at work."""
+"""Actor-critics against slow references: two updates on the episodes of `awkward`, with every option in use."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from strop.verify.checks import Gap
 from strop.verify.chunked import REFERENCE, START
 from strop.verify.slow_critics import Actor, ahead, generalised, slow_updates, slow_vtrace, traced
 from strop.verify.slow_terms import by_token, stopped
-from strop.verify.slowly import MICRO, OPTIMIZER, Told, agree
+from strop.verify.slowly import MICRO, OPTIMIZER, Expected, agree
 
 
-def one_case(config: Any, slow: Iterator[Told], name: str, chosen: Sequence[Pick]) -> Gap:
-    """A config on a policy with values at START, whose reference and separate critic stand at REFERENCE."""
+def one_case(config: Any, slow: Iterator[Expected], name: str, chosen: Sequence[Pick]) -> Gap:
+    """A config against its slow reference; policy at START, KL reference and separate critic at REFERENCE."""
     policy = REFERENCE.policy(has_values=True)
     algorithm = config.build(policy, SAMPLING, MICRO)
     with torch.no_grad():
@@ -33,7 +33,7 @@ def one_case(config: Any, slow: Iterator[Told], name: str, chosen: Sequence[Pick
 
 
 def check_a2c_updates() -> Iterator[Gap]:
-    """A2C: its slow reference through awkward episodes."""
+    """A2C: a slow reference, two updates on edge-case episodes."""
     cases = {
         "three steps ahead": (3, Critic(weight=0.7), KL(weight=0.2), Correction(cap=1.5)),
         "to the end, a critic of its own": (None, Critic(weight=0.4, separate=True), KL(), None),
@@ -54,7 +54,7 @@ def check_a2c_updates() -> Iterator[Gap]:
 
 
 def check_ppo_updates() -> Iterator[Gap]:
-    """PPO: its slow reference through awkward episodes."""
+    """PPO: a slow reference, two updates on edge-case episodes."""
     cases: dict[str, tuple[dict[str, Any], Critic, bool]] = {
         "two epochs, a KL controller": ({"kl": KL(weight=0.2), "epochs": 2}, Critic(weight=0.7, clip=0.02), True),
         "mini-batches, whole answers truncated": (
@@ -76,7 +76,7 @@ def check_ppo_updates() -> Iterator[Gap]:
 
 
 def check_vtrace_updates() -> Iterator[Gap]:
-    """V-trace: its slow reference through awkward parts of episodes, with unequal caps."""
+    """V-trace: a slow reference, two updates on parts of edge-case episodes, with unequal caps."""
     for ratio_cap, trace_cap, is_separate in ((1.4, 0.8, False), (1.1, 1.1, True)):
         critic = Critic(weight=0.6, clip=None if is_separate else 0.1, separate=is_separate)
         given: dict[str, Any] = {"critic": critic, "entropy": 0.05}

@@ -14,7 +14,7 @@ TASK = Task(id="0", prompt="")
 def turn(
     prompt: Sequence[int], tokens: Sequence[int], logprobs: Sequence[float] | None = (), reward: float = 0.0
 ) -> Turn:
-    """A turn; empty `logprobs` stand for -1 a token, None for unknown ones."""
+    """A turn; without `logprobs` each token has -1, with None they are unknown."""
     known = None if logprobs is None else tuple(logprobs) or (-1.0,) * len(tokens)
     return Turn(tuple(prompt), Completion(tuple(tokens), known, "stop"), "", reward)
 

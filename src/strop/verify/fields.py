@@ -1,4 +1,4 @@
-"""What the fields of an algorithm may be: each bound, and what stands just inside and outside of it."""
+"""The allowed ranges of config fields: each bound, with numbers just inside and just outside of it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from strop.functional.ratios import check_clip
 from strop.verify.checks import Gap
 
 Cases = list[tuple[Callable[..., None], list[Any], list[Any]]]
-"""(check, what passes, what is refused)."""
+"""(check, accepted values, refused values)."""
 NUMBERS: Cases = [
     (partial(bounds.check_at_least, "x", least=1), [1, 1.5, inf], [0.999, -inf, nan, None]),
     (partial(bounds.check_at_least, "x", least=1, none="is off"), [None, 1], [0]),
@@ -31,7 +31,7 @@ CLIPS: Cases = [
 
 
 def passes(check: Callable[..., None], given: Any) -> bool:
-    """Whether it is not refused."""
+    """Whether the check accepts it."""
     try:
         check(value=given) if isinstance(check, partial) else check(given)
     except ValueError:
@@ -40,7 +40,7 @@ def passes(check: Callable[..., None], given: Any) -> bool:
 
 
 def check_bounds() -> Gap:
-    """fields: numbers at their bounds pass, and those just outside are refused: so many do not."""
+    """fields: numbers at their bounds are accepted, those just outside refused (number of mistakes)."""
     wrong = 0
     for check, allowed, refused in NUMBERS + CLIPS:
         wrong += sum(not passes(check, given) for given in allowed) + sum(passes(check, given) for given in refused)

@@ -1,4 +1,4 @@
-"""GDPO: each of several rewards is normalised in its group on its own, and their sum is whitened over the batch."""
+"""GDPO: each reward is normalised in its group, and the weighted sum is whitened over the batch."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ SECOND = 0.3
 
 
 def two_rewards(tree: Tree) -> list[Pair]:
-    """Two for each sequence; the second has larger numbers, and many ties."""
+    """Two rewards of each sequence; the second has larger numbers, and many ties."""
     return [(a, float(round(20 * b))) for a, b in zip(rewards_of(tree, 7), rewards_of(tree, 8), strict=True)]
 
 
@@ -47,20 +47,20 @@ def paid(tree: Tree, rewards: Sequence[Pair]) -> list[Episode]:
 
 
 def white(numbers: Sequence[float]) -> list[float]:
-    """Of mean 0 and standard deviation 1, by the number of them."""
+    """Scaled to mean 0 and (population) standard deviation 1."""
     middle, width = statistics.fmean(numbers), statistics.pstdev(numbers)
     return [(number - middle) / (width + 1e-8) for number in numbers]
 
 
 def one_by_one(group: list[Pair]) -> list[float]:
-    """GDPO's advantages of a batch that is one group, by the standard library."""
+    """GDPO's advantages where the batch is one group, by the standard library."""
     first, second = normalised([a for a, _ in group]), normalised([b for _, b in group])
     summed = [a + SECOND * b for a, b in zip(first, second, strict=True)]
     return white(summed) if any(summed) else summed
 
 
 def check_gdpo() -> Iterator[Gap]:
-    """GDPO: its slow reference over every group, with two rewards."""
+    """GDPO: a slow reference, over every group, with two rewards."""
     tree = table_tree(3, 2, seed=5)
     rewards = two_rewards(tree)
     episodes, algorithm = paid(tree, rewards), build(GDPO, tree)
@@ -72,14 +72,14 @@ def check_gdpo() -> Iterator[Gap]:
 
 
 def check_gdpo_one_reward() -> Gap:
-    """GDPO: GRPO's advantages over their standard deviation in the batch, where one reward pays."""
+    """GDPO: with one reward, GRPO's advantages over their standard deviation in the batch."""
     tree = table_tree(3, 2, seed=5)
     rewards = rewards_of(tree)
     batch = collate(
         tuple(Pick(one) for group in (0, 1) for one in tree.episodes(rewards, group)[: 4 + group]), "joined"
     )
     ours, theirs = (_advantages(build(kind, tree), batch) for kind in (GDPO, GRPO))
-    return Gap(relative(ours, theirs / statistics.pstdev(theirs.tolist())), 1e-7)  # 1e-8 stands beside the std
+    return Gap(relative(ours, theirs / statistics.pstdev(theirs.tolist())), 1e-7)  # whitening adds 1e-8 to the std
 
 
 def _advantages(algorithm: Any, batch: Batch) -> Tensor:
@@ -91,11 +91,11 @@ def _advantages(algorithm: Any, batch: Batch) -> Tensor:
 STYLES: tuple[float | Unscored, ...] = (
     0.2, 1.0, -0.3, 0.5, 0.5, Unscored("judge"), 2.0, 0.1, 0.1, 0.0, 0.0, 0.4, 3.0, 3.0, 1.0, Unscored("judge")
 )  # fmt: skip
-"""What the style of each awkward episode is paid."""
+"""The style reward of each edge-case episode."""
 
 
 def of_two_kinds() -> list[Pick]:
-    """The awkward episodes, each with a style beside its other rewards; that of one could not be judged."""
+    """The edge-case episodes with a second reward, "style", which is Unscored for some."""
     return [
         replace(pick, episode=replace(one := pick.episode, parts=dict(one.parts) | {"style": Part(1.7, style)}))
         for pick, style in zip(picks(), STYLES, strict=True)
@@ -103,28 +103,28 @@ def of_two_kinds() -> list[Pick]:
 
 
 def of_each_reward(some: Sequence[Story], penalty: Lists) -> Opinion:
-    """GDPO: each reward normalised among who got it, their weighted sum whitened, minus the centred penalty."""
-    told = {i: list[float]() for i in range(len(some))}
+    """GDPO: each reward normalised where it is scored, their weighted sum whitened, minus the centred penalty."""
+    terms = {i: list[float]() for i in range(len(some))}
     for name in {name for story in some for name in story.gave}:
         for i, story in enumerate(some):
             group = [other.gave[name][0] for other in some if other.group == story.group and name in other.gave]
             if name in story.gave and len(set(group)) > 1:
                 number, weight = story.gave[name]
                 deviation = (number - statistics.fmean(group)) / (statistics.stdev(group) + 1e-4)
-                told[i].append(weight * deviation)
-    sums = [fsum(told[i]) for i in range(len(some))]
+                terms[i].append(weight * deviation)
+    sums = [fsum(terms[i]) for i in range(len(some))]
     counted = [total for story, total in zip(some, sums, strict=True) if story.weight > 0]
     middle, width = statistics.fmean(counted), statistics.pstdev(counted)
     pulled = centred(some, [fsum(one) for one in penalty])
     numbers = [
-        ((sums[i] - middle) / (width + 1e-8) if told[i] and story.weight > 0 else 0.0) - pulled[i]
+        ((sums[i] - middle) / (width + 1e-8) if terms[i] and story.weight > 0 else 0.0) - pulled[i]
         for i, story in enumerate(some)
     ]
     return Opinion(over_acts(some, numbers), sequence_mean(some, weights_of(some)), weights_of(some))
 
 
 def check_gdpo_updates() -> Iterator[Gap]:
-    """GDPO: its slow reference through awkward episodes with several rewards."""
+    """GDPO: a slow reference, two updates on edge-case episodes with several rewards."""
     for name, rules in flagged({"nothing": Rules()} | AGAIN, stopped(0.1, 0.1)).items():
         config = GDPO.Config(
             optimizer=OPTIMIZER, kl=rules.kl, entropy=rules.entropy, correction=rules.correction,
@@ -134,10 +134,10 @@ def check_gdpo_updates() -> Iterator[Gap]:
 
 
 def one_word(task: Task, episode: Episode) -> float:
-    """0 for one word, and less for none or more: numbers beside which the share of right words is small."""
+    """0 for one word, and less for none or more: on a larger scale than the share of right words."""
     return -50.0 * abs(len(episode.text.split()) - 1)
 
 
 def learn_gdpo(seed: int) -> Gap:
-    """GDPO: both answers, and the end behind them, with probability 1, beside a reward of larger numbers."""
+    """GDPO: both right answers, each with its end token, with probability 1, with a second reward on a larger scale."""
     return answered(GDPO.Config(optimizer=AdamW(lr=0.2)), 35, seed, share_right, one_word)

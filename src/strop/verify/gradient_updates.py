@@ -1,4 +1,4 @@
-"""Policy gradients beside slow references: two updates on the episodes of `awkward`, with every option at work."""
+"""Policy gradients against slow references: two updates on the episodes of `awkward`, with every option in use."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ FRESH = {
         correction=Correction(level="sequence", kind="drop_negative", max_drift=0.2)
     ),
 }
-"""Options of methods of one step a batch."""
+"""Shared options with one step per batch."""
 AGAIN = {
     "k2 in the reward, whole answers truncated": Rules(
         kl=KL(weight=0.3, estimator="k2"), correction=Correction(level="sequence", cap=1.4), epochs=2
@@ -61,11 +61,11 @@ AGAIN = {
     "the exact KL in the loss": Rules(kl=KL(weight=0.2, placement="loss", estimator="full"), epochs=3),
     "k2 in the loss": Rules(kl=KL(weight=0.2, placement="loss", estimator="k2"), epochs=2),
 }
-"""The same of several steps."""
+"""Shared options with several steps per batch."""
 
 
 def build(config: Any) -> tuple[Any, Chunked]:
-    """The algorithm on a policy at START; what it pulls to stands at REFERENCE."""
+    """The algorithm on a policy at START; its KL reference is REFERENCE."""
     policy = REFERENCE.policy()
     algorithm = config.build(policy, SAMPLING, MICRO)
     with torch.no_grad():
@@ -74,7 +74,7 @@ def build(config: Any) -> tuple[Any, Chunked]:
 
 
 def against(kind: Any, opinions: Opinions, term: Term, cases: dict[str, Rules], **fields: Any) -> Iterator[Gap]:
-    """Each case of a method beside its slow reference."""
+    """Each case of a method against its slow reference."""
     for name, rules in cases.items():
         given = {"kl": rules.kl, "entropy": rules.entropy, "correction": rules.correction} | fields
         given |= {"epochs": rules.epochs} if rules.epochs > 1 else {}
@@ -90,28 +90,28 @@ def one_case(
     some: Sequence[Pick] | None = None,
     also: Callable[[], dict[str, float]] = dict,
 ) -> Gap:
-    """A config beside its slow reference, on these picks (default: all); `also` are metrics of the method's own."""
+    """A config against its slow reference, on these picks (default: all); `also` gives the method's own metrics."""
     chosen = picks() if some is None else some
     algorithm, policy = build(config)
     slow = slow_updates(stories(chosen), START, REFERENCE, opinions, term, rules)
-    told = (replace(one, metrics=one.metrics | also()) for one in slow)
-    return agree(algorithm, policy.parameters(), chosen, told, name)
+    expected = (replace(one, metrics=one.metrics | also()) for one in slow)
+    return agree(algorithm, policy.parameters(), chosen, expected, name)
 
 
 def flagged(cases: dict[str, Rules], flag: tuple[str, Flag]) -> dict[str, Rules]:
-    """The cases with a metric of the method's own."""
+    """The cases, with the method's own metric."""
     return {name: replace(rules, flag=flag) for name, rules in cases.items()}
 
 
 def check_grpo_updates() -> Iterator[Gap]:
-    """GRPO: its slow reference through awkward episodes."""
+    """GRPO: a slow reference, two updates on edge-case episodes."""
     opinions = slow_opinions.of_groups(slow_opinions.sequence_mean)
     cases = flagged(FRESH | AGAIN, stopped(0.1, 0.1, 1.15))
     yield from against(GRPO, opinions, by_token(0.1, 0.1, 1.15), cases, clip=0.1, dual_clip=1.15)
 
 
 def check_dr_grpo_updates() -> Iterator[Gap]:
-    """Dr. GRPO: its slow reference through awkward episodes."""
+    """Dr. GRPO: a slow reference, two updates on edge-case episodes."""
     opinions, cases = slow_opinions.of_centred(6), flagged(AGAIN, stopped(0.1, 0.1, 1.15))
     yield from against(DrGRPO, opinions, by_token(0.1, 0.1, 1.15), cases, clip=0.1, dual_clip=1.15, max_tokens=6)
     first = flagged({"the length of the sampling": FRESH["KL in the reward"]}, stopped(0.2, 0.2))
@@ -119,20 +119,20 @@ def check_dr_grpo_updates() -> Iterator[Gap]:
 
 
 def check_rloo_updates() -> Iterator[Gap]:
-    """RLOO: its slow reference through awkward episodes."""
+    """RLOO: a slow reference, two updates on edge-case episodes."""
     cases = flagged({"nothing": Rules()} | AGAIN, stopped(0.1, 0.1))
     yield from against(RLOO, slow_opinions.of_others, by_answer(0.1, 0.1, False), cases, clip=0.1)
 
 
 def check_gspo_updates() -> Iterator[Gap]:
-    """GSPO: its slow reference through awkward episodes."""
+    """GSPO: a slow reference, two updates on edge-case episodes."""
     opinions = slow_opinions.of_groups(slow_opinions.sequence_mean)
     cases = flagged({"nothing": Rules()} | AGAIN, stopped(0.02, 0.04))
     yield from against(GSPO, opinions, by_answer(0.02, 0.04, True), cases, clip_low=0.02, clip_high=0.04)
 
 
 def check_cispo_updates() -> Iterator[Gap]:
-    """CISPO: its slow reference through awkward episodes."""
+    """CISPO: a slow reference, two updates on edge-case episodes."""
 
     def term(new_T: Tensor, old_T: Tensor, advantage_T: Tensor) -> tuple[Tensor, Tensor]:
         ratio_T = (new_T - old_T).detach().exp()
@@ -145,7 +145,7 @@ def check_cispo_updates() -> Iterator[Gap]:
 
 
 def check_dppo_updates() -> Iterator[Gap]:
-    """DPPO: its slow reference through awkward episodes that another policy sampled."""
+    """DPPO: a slow reference, two updates on edge-case episodes that another policy sampled."""
     opinions = slow_opinions.of_groups(slow_opinions.token_mean)
     for name, rules in ({"nothing": Rules()} | AGAIN).items():
         divergence: Divergence = "kl" if rules.entropy or rules.epochs == 1 else "tv"
@@ -160,7 +160,7 @@ def check_dppo_updates() -> Iterator[Gap]:
 
 
 def check_sapo_updates() -> Iterator[Gap]:
-    """SAPO: its slow reference through awkward episodes."""
+    """SAPO: a slow reference, two updates on edge-case episodes."""
 
     def term(new_T: Tensor, old_T: Tensor, advantage_T: Tensor) -> tuple[Tensor, Tensor]:
         ratio_T = (new_T - old_T).exp()
@@ -173,7 +173,7 @@ def check_sapo_updates() -> Iterator[Gap]:
 
 
 def check_reinforce_updates() -> Iterator[Gap]:
-    """REINFORCE: its slow reference through awkward episodes."""
+    """REINFORCE: a slow reference, two updates on edge-case episodes."""
     yield from _reinforce(FRESH, discount=0.9, baseline_decay=0.7)
     yield from _reinforce({"no baseline, the state discounted": Rules()}, 0.8, None, True)
 
@@ -189,13 +189,13 @@ def _reinforce(
         opinions, baselines = slow_opinions.of_returns(discount, baseline_decay, discount_state)
 
         def also(means: list[float] = baselines) -> dict[str, float]:
-            return {"policy/baseline": means[-2]}  # the one that was taken off, and not what it moved to
+            return {"policy/baseline": means[-2]}  # the baseline that was used, not the updated one
 
         yield one_case(config, opinions, plain, rules, name, also=also)
 
 
 def check_reinforce_pp_updates() -> Iterator[Gap]:
-    """REINFORCE++: its slow reference through awkward episodes."""
+    """REINFORCE++: a slow reference, two updates on edge-case episodes."""
     for takes_group in (False, True):
         cases = {
             name + ", group baseline" * takes_group: rules
@@ -207,7 +207,7 @@ def check_reinforce_pp_updates() -> Iterator[Gap]:
 
 
 def with_greedy() -> list[Pick]:
-    """The episodes, and a greedy one in each group; that of group 3 could not be judged."""
+    """The episodes, and a greedy one in each group, Unscored in group 3."""
     every = picks()
     greedy = [(5, 0), (9, 1), (13, 2), (14, 3)]
     found = [replace(every[i].episode, source=Source.GREEDY, id=f"greedy {i}") for i, _ in greedy]
@@ -215,7 +215,7 @@ def with_greedy() -> list[Pick]:
 
 
 def check_remax_updates() -> Iterator[Gap]:
-    """ReMax: its slow reference through awkward episodes, one group without a baseline."""
+    """ReMax: a slow reference, two updates on edge-case episodes, one group without a baseline."""
     chosen = with_greedy()
     base = [s.total for s in stories(chosen) if s.source is Source.GREEDY and s.total is not None]
     for name, rules in FRESH.items():
@@ -225,7 +225,7 @@ def check_remax_updates() -> Iterator[Gap]:
 
 
 def check_rejection_sampling_updates() -> Iterator[Gap]:
-    """Rejection sampling: its slow reference through awkward episodes."""
+    """Rejection sampling: a slow reference, two updates on edge-case episodes."""
     some = stories(picks())
     for best, threshold in ((1, None), (2, 0.0), (3, 1 / 3)):
         config = RejectionSampling.Config(optimizer=OPTIMIZER, best=best, threshold=threshold)
@@ -236,13 +236,13 @@ def check_rejection_sampling_updates() -> Iterator[Gap]:
 
 
 def _share(some: Sequence[Story], kept: Sequence[bool]) -> float:
-    """Of the stories that count."""
+    """The share kept of the stories with a weight."""
     counted = [stays for story, stays in zip(some, kept, strict=True) if story.weight > 0]
     return sum(counted) / len(counted)
 
 
 def check_dapo_updates() -> Iterator[Gap]:
-    """DAPO: its slow reference through awkward episodes, cut answers in and out."""
+    """DAPO: a slow reference, two updates on edge-case episodes, with and without cut answers."""
     for cache, masks, epochs in ((0, True, 1), (3, True, 2), (2, False, 3)):
         correction = Correction(level="sequence", cap=1.4) if epochs > 1 else Correction(cap=1.5)
         rules = Rules(correction=correction, epochs=epochs, flag=stopped(0.05, 0.1))
@@ -266,7 +266,7 @@ class Teacher:
 
 
 def check_distillation_updates() -> Gap:
-    """Distillation: its slow reference through awkward episodes."""
+    """Distillation: a slow reference, two updates on edge-case episodes."""
     some = stories(picks())
     taught = logprobs(REFERENCE, some)
 

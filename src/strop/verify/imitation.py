@@ -1,4 +1,4 @@
-"""What learns from answers that were chosen or graded: rejection sampling and distillation."""
+"""Rejection sampling and distillation, against exact expectations."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from strop.verify.tree import (
 
 @dataclass(frozen=True)
 class Given:
-    """The Config of a teacher that is there already."""
+    """The Config of a given teacher."""
 
     teacher: Table
 
@@ -42,14 +42,14 @@ class Given:
 
 
 def best_of(tree: Tree, rewards: Sequence[float], size: int) -> list[float]:
-    """F(y)^n - F(y-)^n: the probability that y is the best of n samples, where no two sequences are paid the same."""
+    """F(y)^n - F(y-)^n: the probability that y is the best of n samples, where no two rewards are equal."""
     probs = tree.probabilities(tree.distributions()).tolist()
     below = [sum(p for p, other in zip(probs, rewards, strict=True) if other < r) for r in rewards]
     return [(f + p) ** size - f**size for f, p in zip(below, probs, strict=True)]
 
 
 def rejection(tree: Tree, **fields: Any) -> PolicyGradient:
-    """The algorithm on the tree's policy, moving by its gradient alone."""
+    """The algorithm on the tree's policy, under plain SGD at rate 1."""
     return RejectionSampling.Config(optimizer=SGD(lr=1.0), **fields).build(tree.policy, Sampling(), 4096)
 
 
@@ -66,7 +66,7 @@ def kept_slow(tree: Tree, rewards: Sequence[float], size: int, best: int, thresh
 
 
 def check_rejection_sampling() -> Iterator[Gap]:
-    """Rejection sampling: the mean score of a token under the distribution of the best of n, F(y)^n - F(y-)^n."""
+    """Rejection sampling: the mean token score function under the best-of-n distribution F(y)^n - F(y-)^n."""
     tree = table_tree(3, 2, seed=3)
     rewards = rewards_of(tree)
     for size in (1, 2, 3):
@@ -78,7 +78,7 @@ def check_rejection_sampling() -> Iterator[Gap]:
 
 
 def check_rejection_sampling_of_several() -> Iterator[Gap]:
-    """Rejection sampling: its slow reference over every group, ties and a threshold included."""
+    """Rejection sampling: a slow reference, over every group, ties and a threshold included."""
     tree = table_tree(3, 2, seed=3)
     rewards = [float(round(r)) for r in rewards_of(tree)]
     for best, threshold in ((1, None), (2, None), (2, 0.0)):
@@ -89,7 +89,7 @@ def check_rejection_sampling_of_several() -> Iterator[Gap]:
 
 
 def _taught() -> tuple[Tree, Table]:
-    """Sequences of one length, so that the mean over tokens has a constant denominator; and a teacher elsewhere."""
+    """Sequences of one length, so that a mean over tokens has a constant denominator; and another table as teacher."""
     tree = table_tree(3, 3, seed=0, end=None)
     teacher = Table(3, capacity=16)
     for state in tree.states:
@@ -104,7 +104,7 @@ def _distillation(tree: Tree, teacher: Table) -> PolicyGradient:
 
 
 def check_distillation() -> Gap:
-    """Distillation: minus the gradient of KL(student || teacher), state by state that the student visits."""
+    """Distillation: minus the gradient of KL(student || teacher) in each state, under the student's visits."""
     tree, teacher = _taught()
     got = expected_ascent(tree, _distillation(tree, teacher), [0.0] * len(tree.sequences), 1)
     distributions, wanted = tree.distributions(), tree.distributions(teacher)
@@ -114,7 +114,7 @@ def check_distillation() -> Gap:
 
 
 def check_distillation_stands() -> Gap:
-    """Distillation: no step at all where the student is the teacher, whatever was sampled."""
+    """Distillation: zero step where the student equals the teacher, for every sample."""
     tree, teacher = _taught()
     with torch.no_grad():
         tree.policy.weight[: len(tree.states)] = teacher.weight[: len(tree.states)]
@@ -123,8 +123,8 @@ def check_distillation_stands() -> Gap:
 
 
 def learn_rejection_sampling(seed: int) -> Gap:
-    """Rejection sampling: both answers, and the end behind them, with probability 1."""
-    # it only pushes up, so it is slower at the end
+    """Rejection sampling: both right answers, each with its end token, with probability 1."""
+    # it never pushes an answer down, so it is slow at the end
     return answered(RejectionSampling.Config(optimizer=AdamW(lr=0.2)), 60, seed)
 
 

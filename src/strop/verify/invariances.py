@@ -1,4 +1,4 @@
-"""What must not change a gradient, on a tiny real transformer; other families use `same_gradient` for their rows."""
+"""Changes that must leave a gradient as it is, on a tiny transformer; other families use `same_gradient` too."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ from strop.verify.episodes import batch_of, episode, turn
 from strop.verify.tree import flat, relative, set_weights, tiny_transformer
 
 ROUNDING = 1e-4
-"""Of gradients in float32, relative: sums in another order."""
+"""Relative rounding of float32 gradients that are summed in another order."""
 SAMPLING = Sampling(temperature=0.8, max_tokens=8)
 PULL = KL(weight=0.3)
 
 
 def episodes() -> list[Episode]:
-    """Three groups of ragged lengths: one turn, several, a time-out, an Unscored member, rewards without order."""
+    """Three groups of ragged lengths: one turn, several, a time-out, an Unscored member."""
     return [
         episode(turn((1, 2), (3, 0), (-0.7, -1.9)), reward=1.0, group=0, id="a"),
         episode(turn((1, 2), (5,), (-1.2,)), turn((1, 2, 5, 6, 6), (3, 3, 0)), reward=0.25, group=0, id="b"),
@@ -51,7 +51,7 @@ def episodes() -> list[Episode]:
 def gradient(
     config: Any, some: Sequence[Episode], micro_tokens: int = 4096, change: Callable[[Batch], Batch] = lambda one: one
 ) -> Tensor:
-    """Minus what one update under SGD(lr=1) moves; a reference, where there is one, stands elsewhere."""
+    """Minus the change by one update under SGD(lr=1); a KL reference has other weights."""
     policy = tiny_transformer()
     start = flat(policy.parameters())
     noise = torch.randn(len(start), generator=torch.Generator().manual_seed(1), dtype=start.dtype)
@@ -82,10 +82,10 @@ def wider(batch: Batch) -> Batch:
 
 
 def same_gradient(config: Any) -> Gap:
-    """The largest relative change of the gradient of `config` (SGD at rate 1) under what must not change it."""
+    """The largest relative change of the gradient of `config` (SGD at rate 1) under changes that must not matter."""
     some = episodes()
     copies = [replace(one, group=one.group + 10, id=one.id + "'") for one in some]
-    told = [replace(one, final=(*one.final[:-1], 6)) if one.final else one for one in some]
+    other_text = [replace(one, final=(*one.final[:-1], 6)) if one.final else one for one in some]
     return _worst(
         gradient(config, some),
         {
@@ -93,7 +93,7 @@ def same_gradient(config: Any) -> Gap:
             "order (I2)": gradient(config, [some[i] for i in (4, 2, 6, 0, 5, 3, 1)]),
             "micro-batches (I3)": gradient(config, some, micro_tokens=13),
             "copies of the groups (I4)": gradient(config, [*some, *copies]),
-            "the environment's last word (I7)": gradient(config, told),
+            "the environment's last token (I7)": gradient(config, other_text),
         },
     )
 
@@ -131,12 +131,12 @@ def _worst(whole: Tensor, changed: dict[str, Tensor]) -> Gap:
 
 
 def check_reinforce_invariances() -> Gap:
-    """REINFORCE: the same gradient under padding, order, micro-batches, copies and a last word."""
+    """REINFORCE: the same gradient under padding, order, micro-batches, copied groups and another last token."""
     return same_gradient(REINFORCE.Config(optimizer=SGD(lr=1.0), kl=PULL))
 
 
 def check_rloo_invariances() -> Gap:
-    """RLOO: the same gradient under padding, order, micro-batches, copies and a last word."""
+    """RLOO: the same gradient under padding, order, micro-batches, copied groups and another last token."""
     return same_gradient(RLOO.Config(optimizer=SGD(lr=1.0), kl=PULL))
 
 
@@ -146,7 +146,7 @@ def check_rloo_baseline() -> Gap:
 
 
 def check_dr_grpo_invariances() -> Gap:
-    """Dr. GRPO: the same gradient under padding, order, micro-batches, copies and a last word."""
+    """Dr. GRPO: the same gradient under padding, order, micro-batches, copied groups and another last token."""
     return same_gradient(DrGRPO.Config(optimizer=SGD(lr=1.0), kl=PULL))
 
 
@@ -156,7 +156,7 @@ def check_dr_grpo_baseline() -> Gap:
 
 
 def check_grpo_invariances() -> Gap:
-    """GRPO: the same gradient under padding, order, micro-batches, copies and a last word."""
+    """GRPO: the same gradient under padding, order, micro-batches, copied groups and another last token."""
     return same_gradient(GRPO.Config(optimizer=SGD(lr=1.0), kl=PULL))
 
 
@@ -166,13 +166,13 @@ def check_grpo_baseline() -> Gap:
 
 
 def check_sft_invariances() -> Gap:
-    """SFT: the same gradient under padding, order, micro-batches, copies and a last word."""
+    """SFT: the same gradient under padding, order, micro-batches, copied groups and another last token."""
     return same_gradient(SFT.Config(optimizer=SGD(lr=1.0)))
 
 
 @torch.no_grad()
 def check_cache() -> Gap:
-    """transformer: the log-probs of one plain forward pass, read with a cache and left padding (I10)."""
+    """transformer: with cache and left padding, the log-probs of a plain forward pass (I10)."""
     policy = tiny_transformer()
     texts = [(1, 2, 5, 3), (4, 4, 6), (3,)]
     continuation = (2, 6, 1)
@@ -192,9 +192,9 @@ def check_cache() -> Gap:
 
 @torch.no_grad()
 def check_environment_tokens() -> Gap:
-    """transformer: the same log-probs before a token of the environment, whatever it is (I7)."""
-    told = (episode(turn((1, 2), (5, 4)), turn((1, 2, 5, 4, x, 6), (3, 0))) for x in (6, 1))
-    batch = batch_of(*told)
+    """transformer: the same log-probs before an environment token, for any token (I7)."""
+    both = (episode(turn((1, 2), (5, 4)), turn((1, 2, 5, 4, x, 6), (3, 0))) for x in (6, 1))
+    batch = batch_of(*both)
     one_T, other_T = read_actions(tiny_transformer(), batch, SAMPLING)["logprobs"]
     before, behind = slice(2, 4), slice(6, 8)
     is_read = bool((one_T[behind] != other_T[behind]).all())
@@ -202,7 +202,7 @@ def check_environment_tokens() -> Gap:
 
 
 def check_dropout() -> Gap:
-    """transformer: ratio 1 between two readings of the same weights, though the model has dropout (I9)."""
+    """transformer: ratio 1 between two forward passes, though the model has dropout (I9)."""
     model = tiny_transformer().model.train()
     model.get_input_embeddings().register_forward_hook(
         lambda module, _, out: torch.nn.functional.dropout(out, 0.5, module.training)
@@ -216,7 +216,7 @@ def check_dropout() -> Gap:
 
 
 def check_no_reference() -> Gap:
-    """KL: no reference at weight 0, made or run: this many were made (I13)."""
+    """KL: no reference policy at weight 0 (number of references; I13)."""
     made = 0
     for config in (REINFORCE, RLOO, DrGRPO, GRPO):
         algorithm = config.Config(kl=KL(weight=0.0)).build(tiny_transformer(), SAMPLING, 4096)
@@ -237,4 +237,4 @@ def check_adapter() -> Iterator[Gap]:
     moved = read_actions(policy, batch, SAMPLING)["logprobs"]
     off = read_actions(reference, batch, SAMPLING)["logprobs"]
     is_stuck = bool((moved == base).all())
-    yield Gap(torch.inf if is_stuck else float((off - base).abs().max()), 0.0, "as the reference of what has moved")
+    yield Gap(torch.inf if is_stuck else float((off - base).abs().max()), 0.0, "as the reference, after a step")

@@ -1,4 +1,4 @@
-"""Held-out judgement: means over what was scored, and nothing else."""
+"""Held-out evaluation: means over scored answers only."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from strop.types import Episode, Sampling, Task, Unscored
 from strop.verify.checks import Gap
 
 PAID: dict[str, float | None] = {"a": 1.0, "b": None, "c": -0.5, "d": 2.0}
-"""What each task's answer earns; None where it cannot be judged."""
+"""The reward of each task's answer; None is Unscored."""
 GOLD: dict[str, tuple[float | None, float]] = {"a": (0.5, 4.0), "b": (2.0, 1.0), "c": (None, 8.0), "d": (1.0, 0.0)}
 
 
@@ -35,7 +35,7 @@ def gold(which: int) -> object:
 
 
 def check_held_out() -> Iterator[Gap]:
-    """held-out: means over the answers that could be judged, the others counted and never taken for 0."""
+    """held-out: means over scored answers; Unscored ones are counted, and are not 0."""
     words = list(PAID)
     codec = WordCodec(words, has_end=False)
     policy = Table(len(words))

@@ -1,6 +1,6 @@
-"""What each place and estimator of KL optimises: its expected gradient is one closed form.
+"""The expected gradient of each placement and estimator of KL, in closed form.
 
-By autograd over the enumeration; d_s is the probability to pass through state s, held fixed:
+By autograd over the enumeration; d_s is the probability of visiting state s, held fixed:
 
     sequence      grad KL(pi || ref) of whole sequences
     reverse       sum_s d_s grad KL(pi_s || ref_s)        the token-local reverse KL
@@ -60,7 +60,7 @@ def build(kind: Any, tree: Tree, placement: Any, estimator: Any, reference: Tens
 
 
 def at(tree: Tree, weights: Tensor) -> Distributions:
-    """The distributions at other weights, as constants."""
+    """The distributions under other weights, detached."""
     own = flat(tree.policy.parameters())
     set_weights(tree.policy, weights)
     distributions = {s: distribution.detach() for s, distribution in tree.distributions().items()}
@@ -69,7 +69,7 @@ def at(tree: Tree, weights: Tensor) -> Distributions:
 
 
 def closed_forms(tree: Tree, reference: Tensor) -> dict[str, Tensor]:
-    """Every named gradient of the module's docstring."""
+    """The gradients that the module's docstring names."""
     ref = at(tree, reference)
     distributions = tree.distributions()
     visits = {s: d.detach() for s, d in tree.visits(distributions).items()}
@@ -96,7 +96,7 @@ def _sum(terms: Iterator[Tensor]) -> Tensor:
 
 
 def check_kl_gradients() -> Iterator[Gap]:
-    """KL: the gradient of what its place and estimator promise."""
+    """KL: the documented gradient of each placement and estimator."""
     tree = table_tree(3, 3, seed=0, temperature=0.7)
     reference = random_weights(tree.policy, seed=1)
     forms = closed_forms(tree, reference)
@@ -107,7 +107,7 @@ def check_kl_gradients() -> Iterator[Gap]:
 
 
 def check_kl_values() -> Iterator[Gap]:
-    """KL: the sequence KL, as an expected value."""
+    """KL: the expected value of each estimator is the sequence KL."""
     tree = table_tree(3, 3, seed=0)
     distributions, ref = tree.distributions(), at(tree, random_weights(tree.policy, seed=1))
     probs = tree.probabilities(distributions).tolist()

@@ -32,7 +32,7 @@ TASKS = [Task(prompt, prompt, answer=answer) for prompt, answer in WANTED.items(
 
 
 def share_right(task: Task, episode: Episode) -> float:
-    """The share of wanted words that stand in their place; missing or further words pay nothing."""
+    """The share of wanted words in their place; missing or extra words earn nothing."""
     got, wanted = episode.text.split(), task.answer.split()
     return sum(a == b for a, b in zip(got, wanted, strict=False)) / max(len(got), len(wanted))
 
@@ -60,7 +60,7 @@ def chance_of(policy: Any, codec: Any, prompt: str, answer: str) -> float:
 
 
 def answers(config: Any, seed: int) -> Gap:
-    """How far the worse of two answers, each to be said and ended with probability 1, stays from it; 35/36 at first."""
+    """1 minus the probability of the less likely of the two right answers, with its end token; 35/36 at first."""
     policy, codec = Table.Config(words=WORDS, has_end=True).build(seed)
     trained(config, policy, codec, 35, seed, Sampling(max_tokens=3), group=16)
     return Gap(1.0 - min(chance_of(policy, codec, prompt, answer) for prompt, answer in WANTED.items()), 0.1)
@@ -110,7 +110,7 @@ def learn_q_learning(seed: int) -> Gap:
 
 
 def learn_sft(seed: int) -> Gap:
-    """SFT: the entropy of its data, .281168 nats a token of three "red" and one "blue"."""
+    """SFT: the entropy of its data, .281168 nats a token from three "red" and one "blue"."""
     # H = -(3 ln .75 + ln .25) / 4 over the 4 words of 8 tokens; the ends are certain
     policy, codec = Table.Config(words=WORDS, has_end=True).build(seed)
     algorithm = SFT.Config(optimizer=SGD(lr=8.0)).build(policy, Sampling(), 4096)

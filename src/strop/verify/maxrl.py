@@ -1,4 +1,4 @@
-"""MaxRL: on 0/1 rewards its gradient is that of the log of the chance to be right, expanded to a finite order."""
+"""MaxRL: on 0/1 rewards its gradient is that of log P(success), expanded to a finite order."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ def is_right(tree: Tree) -> list[float]:
 
 
 def expansion(tree: Tree, rewards: Sequence[float], order: int) -> Tensor:
-    """The gradient of -sum_{k=1..order} (1 - p)^k / k, p the chance to be right: log p where the order is infinite."""
+    """The gradient of -sum_{k=1..order} (1 - p)^k / k, p = P(success): log p where the order is infinite."""
     chance = (tree.probabilities(tree.distributions()) * torch.tensor(rewards, dtype=torch.float64)).sum()
     powers = [(1.0 - chance) ** k / k for k in range(1, order + 1)]
     return tree.gradient(-torch.stack(powers).sum())
 
 
 def of_the_right(tree: Tree, rewards: Sequence[float], size: int) -> Tensor:
-    """The mean score of the right answers alone, 0 where none is, in expectation over every group."""
+    """The mean score function of the right answers (0 without any), in expectation over every group."""
     score = tree.score()
     total = torch.zeros_like(score[0])
     for probability, members in tree.tuples(size):
@@ -49,7 +49,7 @@ def of_the_right(tree: Tree, rewards: Sequence[float], size: int) -> Tensor:
 
 
 def check_maxrl() -> Iterator[Gap]:
-    """MaxRL: the gradient of log P(right), expanded to order G - 1, over every group."""
+    """MaxRL: the gradient of log P(success), expanded to order G - 1, over every group."""
     tree = table_tree(2, 3, seed=3)
     rewards = is_right(tree)
     for size in (2, 3, 4, 5):
@@ -58,7 +58,7 @@ def check_maxrl() -> Iterator[Gap]:
 
 
 def check_maxrl_successes() -> Iterator[Gap]:
-    """MaxRL: the mean score of the right answers alone, over every group of one answer less."""
+    """MaxRL: the mean score function of the right answers, over every group of G - 1 answers."""
     tree = table_tree(3, 2, seed=2)
     rewards = is_right(tree)
     for size in (2, 3):
@@ -67,7 +67,7 @@ def check_maxrl_successes() -> Iterator[Gap]:
 
 
 def right_or_wrong() -> list[Pick]:
-    """The awkward episodes, paid 1 where they were paid more than a half and 0 elsewhere."""
+    """The edge-case episodes with reward 1 where it was above 1/2, and 0 elsewhere."""
     return [replace(pick, episode=_judged(pick.episode)) for pick in picks()]
 
 
@@ -90,7 +90,7 @@ def of_successes(some: Sequence[Story], penalty: Lists) -> Opinion:
 
 
 def check_maxrl_updates() -> Iterator[Gap]:
-    """MaxRL: its slow reference through awkward episodes that are right or wrong."""
+    """MaxRL: a slow reference, two updates on edge-case episodes with 0/1 rewards."""
     for name, rules in FRESH.items():
         config = MaxRL.Config(optimizer=OPTIMIZER, kl=rules.kl, entropy=rules.entropy, correction=rules.correction)
         yield one_case(config, of_successes, plain, rules, name, right_or_wrong())
@@ -102,5 +102,5 @@ def all_right(task: Task, episode: Episode) -> float:
 
 
 def learn_maxrl(seed: int) -> Gap:
-    """MaxRL: both answers, and the end behind them, with probability 1, where nothing else pays."""
+    """MaxRL: both right answers, each with its end token, with probability 1, from 0/1 rewards."""
     return answered(MaxRL.Config(optimizer=AdamW(lr=0.2)), 60, seed, all_right)

@@ -1,4 +1,4 @@
-"""The optimum of KL-regularised RL, pi* = ref e^(r / beta) / Z, and the methods that must stand or end there."""
+"""The optimum of KL-regularised RL, pi* = ref e^(r / beta) / Z: the fixed point or the limit of several methods."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def natural_step(tree: Tree, moved: Tensor, rate: float) -> None:
 
 
 def fixture(horizon: int) -> tuple[Tree, Tensor, list[float]]:
-    """A tree, a reference elsewhere, and random rewards."""
+    """A tree, the weights of a different reference, and random rewards."""
     tree = table_tree(3, horizon, seed=0)
     rewards: list[float] = random_weights(tree.policy, seed=2)[: len(tree.sequences)].tolist()
     return tree, random_weights(tree.policy, seed=1), rewards
@@ -61,12 +61,12 @@ def _stands(config: Any, size: int) -> Gap:
 
 
 def check_reinforce_stands() -> Gap:
-    """REINFORCE: no expected step at the Boltzmann optimum of E[r] - beta KL."""
+    """REINFORCE: zero expected step at the Boltzmann optimum of E[r] - beta KL."""
     return _stands(REINFORCE.Config(optimizer=SGD(lr=1.0), kl=KL(weight=BETA), baseline_decay=None), 1)
 
 
 def check_rloo_stands() -> Gap:
-    """RLOO: no expected step at the Boltzmann optimum of E[r] - beta KL."""
+    """RLOO: zero expected step at the Boltzmann optimum of E[r] - beta KL."""
     return _stands(RLOO.Config(optimizer=SGD(lr=1.0), kl=KL(weight=BETA)), 2)
 
 

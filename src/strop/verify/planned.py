@@ -1,4 +1,4 @@
-"""The text problem of the planning checks: 3 tokens, 0 ends, at most 3 tokens: 15 completions after 7 prefixes."""
+"""The text problem of the planning checks: a vocabulary of 3 (0 ends), at most 3 tokens; 15 completions, 7 prefixes."""
 
 from __future__ import annotations
 
@@ -46,6 +46,6 @@ def rewards(seed: int, vocabulary: int = 3, horizon: int = 3) -> dict[Tokens, fl
 
 
 def tree(seed: int, vocabulary: int = 3, horizon: int = 3, scale: float = 1.0) -> SequenceTree:
-    """All that `table` can write."""
+    """Every completion of `table`, with its probability."""
     policy = table(seed, vocabulary, horizon, scale)
     return enumerate_sequences(policy, PROMPT, Sampling(max_tokens=horizon), STOP)

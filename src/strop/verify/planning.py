@@ -1,4 +1,4 @@
-"""Planners on tables: the optimum by three roads, Monte Carlo over every path, and where annealing comes to rest."""
+"""Planners on tables: the optimum by three methods, Monte Carlo over every path, and annealing's chain."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from strop.types import Tokens
 from strop.verify.checks import Gap
 
 TWO_WORDS = {0.9: (19.0, 20.0), 0.0: (1.0, 2.0)}
-"""By the discount: r + discount V* with V* = 2 / (1 - discount), whatever the transitions."""
+"""By discount: r + discount V* with V* = 2 / (1 - discount), for any transitions."""
 DISCOUNT = 0.7
 TEMPERATURE = 0.8
 EDITS = [
@@ -55,7 +55,7 @@ def random_mdp(seed: int, states: int = 7, actions: int = 3) -> FiniteMDP:
 
 
 def layered() -> FiniteMDP:
-    """0 -> 1 or 2 -> 3 or the end (4) -> the end: at most three steps, and no state comes twice."""
+    """0 -> 1 or 2 -> 3 or the end (4) -> the end: at most three steps, and no state is visited twice."""
     rng = np.random.default_rng(0)
     P = np.zeros((5, 2, 5))
     for state, targets in {0: (1, 2), 1: (3, 4), 2: (3, 4), 3: (4,), 4: (4,)}.items():
@@ -71,7 +71,7 @@ def policies() -> tuple[Floats, Floats]:
 
 
 def every_path(mdp: FiniteMDP, policy_SA: Floats, state: int = 0) -> Iterator[tuple[float, Path]]:
-    """(probability, path) of all that can happen from a state on."""
+    """(probability, path) of every path from a state."""
     if mdp.terminal[state]:
         yield 1.0, Path((), (), ())
         return
@@ -106,17 +106,17 @@ def _two_words(solve: Any) -> Iterator[Gap]:
 
 
 def check_value_iteration() -> Iterator[Gap]:
-    """Value iteration: r + discount * 2 / (1 - discount) in two contexts, however they follow each other."""
+    """Value iteration: r + discount * 2 / (1 - discount) in two contexts, for any transitions."""
     yield from _two_words(iterate_values)
 
 
 def check_policy_iteration() -> Iterator[Gap]:
-    """Policy iteration: r + discount * 2 / (1 - discount) in two contexts, however they follow each other."""
+    """Policy iteration: r + discount * 2 / (1 - discount) in two contexts, for any transitions."""
     yield from _two_words(iterate_policies)
 
 
 def check_linear_solve() -> Iterator[Gap]:
-    """Policy evaluation: r + discount * 2 / (1 - discount), by one linear solve, where 2 is collected ever after."""
+    """Policy evaluation: r + discount * 2 / (1 - discount), by one linear solve, for the policy that always earns 2."""
     yield from _two_words(lambda mdp, discount: policy_values(mdp, [[0.0, 1.0], [0.0, 1.0]], discount))
 
 
@@ -141,7 +141,7 @@ def check_policy_iteration_is_best() -> Gap:
 
 
 def check_first_visit() -> Gap:
-    """Monte Carlo: the first visit's mean over every path is the policy's value."""
+    """Monte Carlo: the first-visit mean over every path is the policy's value."""
     mdp, (policy_SA, _) = layered(), policies()
     value = float(policy_values(mdp, policy_SA, DISCOUNT).value_S[0])
     mean = sum(p * float(first_visit_values([path], 5, DISCOUNT)[0]) for p, path in every_path(mdp, policy_SA))
@@ -149,7 +149,7 @@ def check_first_visit() -> Gap:
 
 
 def check_first_visit_returning() -> Gap:
-    """Monte Carlo: the first visit's mean is 3 where a state is left with probability 1/3 a step, and paid 1 in."""
+    """Monte Carlo: the first-visit mean is 3 in a state that pays 1 per step and is left with probability 1/3."""
     lengths = range(1, 200)
     values = [float(first_visit_values([Path((0,) * n, (0,) * n, (1.0,) * n)], 1, 1.0)[0]) for n in lengths]
     mean = math.fsum((2 / 3) ** (n - 1) / 3 * value for n, value in zip(lengths, values, strict=True))
@@ -157,27 +157,27 @@ def check_first_visit_returning() -> Gap:
 
 
 def check_every_visit_returning() -> Iterator[Gap]:
-    """Monte Carlo: every visit's mean where a state is left with probability 1/3 a step, and paid 1 in."""
+    """Monte Carlo: the every-visit mean in a state that pays 1 per step and is left with probability 1/3."""
     # a path of n steps has the returns n, .., 1: their mean is (n + 1) / 2, and E[n] = 3
     lengths = range(1, 200)
     paths = [Path((0,) * n, (0,) * n, (1.0,) * n) for n in lengths]
     chances = [(2 / 3) ** (n - 1) / 3 for n in lengths]
     means = [float(every_visit_action_values([path], 1, 1, 1.0)[0, 0]) for path in paths]
     one = math.fsum(p * mean for p, mean in zip(chances, means, strict=True))
-    yield Gap(abs(one - 2.0), 1e-12, "2 in expectation over one path: it is biased")
+    yield Gap(abs(one - 2.0), 1e-12, "2 in expectation over one path (biased)")
     visits = math.fsum(p * n for p, n in zip(chances, lengths, strict=True))
     many = math.fsum(p * n * mean for p, n, mean in zip(chances, lengths, means, strict=True)) / visits
-    yield Gap(abs(many - 3.0), 1e-12, "3, the value, over ever more paths")
+    yield Gap(abs(many - 3.0), 1e-12, "3, the value, in the limit of many paths")
 
 
 def check_monte_carlo_control() -> Iterator[Gap]:
-    """Monte Carlo: control finds the word that pays 2, for 10 of 10 seeds (the share that misses it)."""
+    """Monte Carlo: control finds the word that pays 2, for 10 of 10 seeds (share of failures)."""
     mdp = two_contexts()
     for first_visit in (True, False):
         missed = 0
         for seed in range(10):
-            dice = np.random.default_rng(seed)
-            found = control(mdp, 0.9, lambda n: 1 / (1 + 0.2 * n), 100, 30, dice, first_visit)
+            rng = np.random.default_rng(seed)
+            found = control(mdp, 0.9, lambda n: 1 / (1 + 0.2 * n), 100, 30, rng, first_visit)
             missed += found.action_S.tolist() != [1, 1]
         yield Gap(missed / 10, 0.0, "first visits" if first_visit else "every visit")
 

@@ -24,11 +24,11 @@ from strop.verify.tree import Tree, ascent, cosine, expected_ascent, relative, t
 EXACT = 1e-10
 MAX_TOKENS = 5
 R = TypeVar("R")
-"""What a sequence is paid: a number, or one for each of several rewards."""
+"""The reward of a sequence: one number, or one for each of several rewards."""
 
 
 def build(kind: Any, tree: Tree, **fields: Any) -> Any:
-    """The algorithm on the tree's policy, moving by its gradient alone: SGD at rate 1, no KL unless it is given."""
+    """The algorithm on the tree's policy, under plain SGD at rate 1, without KL unless given."""
     config = kind.Config(optimizer=SGD(lr=1.0), **({"kl": KL()} | fields))
     return config.build(tree.policy, Sampling(temperature=tree.temperature, max_tokens=MAX_TOKENS), 4096)
 
@@ -69,7 +69,7 @@ def check_reinforce() -> Iterator[Gap]:
 
 
 def check_reinforce_baseline() -> Gap:
-    """REINFORCE: grad J whatever its running-mean baseline is."""
+    """REINFORCE: grad J for any running-mean baseline."""
     tree = table_tree(3, 3)
     rewards = rewards_of(tree)
     algorithm = build(REINFORCE, tree, baseline_decay=None)
@@ -125,7 +125,7 @@ def check_dr_grpo() -> Iterator[Gap]:
 
 
 def check_grpo() -> Iterator[Gap]:
-    """GRPO: its slow reference over every group."""
+    """GRPO: a slow reference, over every group."""
     tree = table_tree(3, 2, seed=5)
     rewards = rewards_of(tree)
     for size in (2, 3):
@@ -134,17 +134,17 @@ def check_grpo() -> Iterator[Gap]:
 
 
 def check_grpo_factor() -> Iterator[Gap]:
-    """GRPO: a known factor times grad J where answers are right or wrong and equally long."""
+    """GRPO: a known factor times grad J for 0/1 rewards and equal lengths."""
     tree = table_tree(2, 2, end=None, seed=4)
     rewards = [1.0, 0.0, 0.0, 1.0]
     true = tree.true_gradient(rewards) / 2  # the mean over two tokens
     for size, factor, name in ((2, 1 / math.sqrt(2), "1 / sqrt 2, G = 2"), (3, 2 / math.sqrt(3), "2 / sqrt 3, G = 3")):
         got = expected_ascent(tree, build(GRPO, tree), rewards, size)
-        yield Gap(relative(got, factor * true), 4e-4, name)  # 1e-4 stands beside the std
+        yield Gap(relative(got, factor * true), 4e-4, name)  # 1e-4 is added to the std
 
 
 def check_grpo_bias() -> Gap:
-    """GRPO: not grad J where lengths differ: its cosine stays 1e-6 below 1 (this much is missing)."""
+    """GRPO: biased where lengths differ, the cosine with grad J is at most 1 - 1e-6 (the excess)."""
     tree = table_tree(3, 2, seed=5)
     rewards = [float(r > 0) for r in rewards_of(tree)]
     got = expected_ascent(tree, build(GRPO, tree), rewards, 2)

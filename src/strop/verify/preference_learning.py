@@ -1,4 +1,4 @@
-"""Preference methods learn from drawn labels and from play: each ends at the optimum of its loss."""
+"""Preference methods learn from sampled labels or answers: each ends at the optimum of its loss."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def drawn(rewards: Mapping[str, float], games: int, seed: int, flipped: float = 
 
 
 def fit(config: Any, policy: Any, codec: Any, data: list[tuple[Task, int]], updates: int) -> None:
-    """Updates on all the data: equal lines are one task with their number as its weight, over the mean number."""
+    """Updates on all the data; equal lines are one task, weighted by their count over the mean count."""
     episodes = preferences([task for task, _ in data], codec)
     mean = sum(n for _, n in data) / len(data)
     picks = [Pick(one, weight=data[one.group][1] / mean) for one in episodes]
@@ -67,7 +67,7 @@ def pairs_of(seen: Games) -> list[tuple[Task, int]]:
 
 
 def logits_after(seen: Games, config: Any) -> dict[str, float]:
-    """The logits of the compared words behind "x", after 60 updates of a uniform table on all games."""
+    """The logits of the compared words after "x": 60 updates of a uniform table on all games."""
     policy, codec = Table.Config(words=WORDS).build(0)
     fit(config, policy, codec, pairs_of(seen), 60)
     row = policy.weight[policy.row(codec.encode("x"))].detach()
@@ -75,7 +75,7 @@ def logits_after(seen: Games, config: Any) -> dict[str, float]:
 
 
 def farthest(got: Mapping[str, float], wanted: Mapping[str, float]) -> float:
-    """The largest error of a difference between two words: what the likelihood sees."""
+    """The largest error of a difference between two words, all that the likelihood depends on."""
     gaps = [got[word] - wanted[word] for word in got]
     return max(gaps) - min(gaps)
 
@@ -98,12 +98,12 @@ def learn_ipo(seed: int) -> Gap:
     """IPO: differences of p(y beats mu) / tau, from 3000 drawn labels."""
     config = IPO.Config(optimizer=SGD(lr=0.5), tau=0.25)
     got = logits_after(drawn(REWARDS, GAMES, seed), config)
-    wins = {a: sum(1 / (1 + math.exp(REWARDS[b] - REWARDS[a])) for b in COLOURS) / 3 for a in COLOURS}  # mu is even
+    wins = {a: sum(1 / (1 + math.exp(REWARDS[b] - REWARDS[a])) for b in COLOURS) / 3 for a in COLOURS}  # mu is uniform
     return Gap(farthest(got, {word: chance / 0.25 for word, chance in wins.items()}), 0.25)
 
 
 def learn_simpo(seed: int) -> Gap:
-    """SimPO: the log-odds at which its margin and the drawn labels balance."""
+    """SimPO: the log-odds where its gradient on the drawn labels is zero."""
     # p sigmoid(gamma - x) = (1 - p) sigmoid(gamma + x) of p / (1 - p) = R: with u = e^x and g = e^-gamma,
     # g u^2 - (R - 1) u - R g = 0
     rewards, gamma = {"red": 1.0, "blue": 0.0}, 0.5
@@ -115,7 +115,7 @@ def learn_simpo(seed: int) -> Gap:
 
 
 def right_answers(policy: Any, codec: Any) -> Gap:
-    """How far the worse of the two wanted answers, each with its end, stays from probability 1; 35/36 at first."""
+    """1 minus the probability of the less likely of the two right answers, with its end token; 35/36 at first."""
     return Gap(1.0 - min(chance_of(policy, codec, prompt, answer) for prompt, answer in WANTED.items()), 0.1)
 
 
@@ -153,7 +153,7 @@ def learn_kto(seed: int) -> Gap:
 
 def learn_online_dpo(seed: int) -> Gap:
     """Online DPO: the Boltzmann probability e^2 / (e^2 + 4) of the right word at beta 1, from noisy rewards."""
-    # two rewards with Gumbel noise are ordered as Bradley and Terry's labels are
+    # rewards with Gumbel noise are ordered with Bradley-Terry probabilities
     noise = np.random.default_rng(seed)
 
     def reward(task: Task, one: Episode) -> float:
@@ -181,7 +181,7 @@ def learn_reward_model(seed: int) -> Gap:
 
 
 def learn_process_reward_model(seed: int) -> Gap:
-    """Process reward model: the log-odds that the labels of two steps were drawn with."""
+    """Process reward model: the log-odds of the distribution of the labels of two steps."""
     policy, codec = Table.Config(words=WORDS, value_head=True).build(seed)
     rng, chances = np.random.default_rng(seed), (0.8, 0.3)
     seen = Counter(tuple(bool(rng.random() < chance) for chance in chances) for _ in range(GAMES))

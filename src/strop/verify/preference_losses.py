@@ -1,4 +1,4 @@
-"""Slow references of one preference update: loops and autograd over log-probs read off a table, answer by answer."""
+"""Slow references of one update of the preference methods: loops and autograd over the log-probs of a table."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ TEMPERATURE = 0.6
 
 
 class Answer(NamedTuple):
-    """log pi(y) - log ref(y) of an answer, and log pi(y) a token."""
+    """log pi(y) - log ref(y) of an answer, and log pi(y) per token."""
 
     ratio: Tensor
     mean: Tensor
@@ -39,7 +39,7 @@ Loss = Callable[[Answer, Answer], Tensor]
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One update that is to be made, and the loss that it must descend."""
+    """An update to make, and the slow loss whose gradient it must follow."""
 
     policy: Table
     algorithm: Any
@@ -47,7 +47,7 @@ class Case:
     loss: Tensor
 
     def compare(self, case: str = "") -> tuple[Gap, Update]:
-        """Make the update: how far its loss and its step are from the slow ones, whichever is farther."""
+        """Make the update; the gap is the larger of those of its loss and of its step."""
         (gradient,) = torch.autograd.grad(self.loss, self.policy.parameters())
         before = self.policy.weight.detach().clone()
         update = self.algorithm.update(self.batch)
@@ -57,12 +57,12 @@ class Case:
 
 
 def log_sigmoid(x: Tensor) -> Tensor:
-    """Its logarithm, as it is written."""
+    """log(1 / (1 + e^-x)), as written."""
     return torch.log(1 / (1 + torch.exp(-x)))
 
 
 def moved_table(config: Any, prefixes: Sequence[Tokens], sign: float = 1.0) -> tuple[Table, Any, Tensor]:
-    """A random table, the algorithm built on it, and the reference's numbers; then the table moves away from them."""
+    """A random table, the algorithm built on it, and the reference's weights; then the table moves away from them."""
     policy = Table(3, capacity=64)
     for prefix in prefixes:
         policy.row(prefix)
@@ -75,7 +75,7 @@ def moved_table(config: Any, prefixes: Sequence[Tokens], sign: float = 1.0) -> t
 
 
 def logprob(policy: Table, weight: Tensor, prompt: int, answer: Tokens, temperature: float = 1.0) -> Tensor:
-    """log p(answer | prompt) under these numbers of the table."""
+    """log p(answer | prompt) under these parameters of the table."""
     rows = [policy.contexts[prompt, *answer[:t]] for t in range(len(answer))]
     terms = [torch.log_softmax(weight[row] / temperature, -1)[y] for row, y in zip(rows, answer, strict=True)]
     return torch.stack(terms).sum()
@@ -91,7 +91,7 @@ COMPARED: Mapping[int, Sequence[tuple[Tokens, float]]] = {
 
 
 def groups_batch(groups: Groups, logprob: float | None) -> Batch:
-    """Every answer as an episode; `logprob` is what a sampler reports of each token, None where nobody sampled."""
+    """Every answer as an episode; `logprob` is the recorded one of each token, None for data."""
     episodes = [
         episode(turn((p,), y, None if logprob is None else [logprob] * len(y)), reward=r, group=p)
         for p, group in groups.items()
@@ -121,7 +121,7 @@ ONE = SGD(lr=1.0)
 
 
 def check_dpo_step() -> Iterator[Gap]:
-    """DPO: its slow reference of one update."""
+    """DPO: a slow reference, one update."""
     for smoothing in (0.0, 0.2):
 
         def loss(w: Answer, v: Answer, e: float = smoothing) -> Tensor:
@@ -133,7 +133,7 @@ def check_dpo_step() -> Iterator[Gap]:
 
 
 def check_robust_dpo_step() -> Gap:
-    """Robust DPO: its slow reference of one update."""
+    """Robust DPO: a slow reference, one update."""
 
     def loss(w: Answer, v: Answer) -> Tensor:
         logit = 0.4 * (w.ratio - v.ratio)
@@ -143,19 +143,19 @@ def check_robust_dpo_step() -> Gap:
 
 
 def check_ipo_step() -> Gap:
-    """IPO: its slow reference of one update."""
+    """IPO: a slow reference, one update."""
     config = IPO.Config(optimizer=ONE, tau=0.3)
     return pair_case(config, lambda w, v: (w.ratio - v.ratio - 1 / 0.6) ** 2).compare()[0]
 
 
 def check_simpo_step() -> Gap:
-    """SimPO: its slow reference of one update."""
+    """SimPO: a slow reference, one update."""
     config = SimPO.Config(optimizer=ONE, beta=1.7, gamma=0.6)
     return pair_case(config, lambda w, v: -log_sigmoid(1.7 * (w.mean - v.mean) - 0.6)).compare()[0]
 
 
 def check_orpo_step() -> Gap:
-    """ORPO: its slow reference of one update."""
+    """ORPO: a slow reference, one update."""
 
     def odds(mean: Tensor) -> Tensor:
         return torch.exp(mean) / (1 - torch.exp(mean))
@@ -167,13 +167,13 @@ def check_orpo_step() -> Gap:
 
 
 def check_online_dpo_step() -> Gap:
-    """Online DPO: DPO of the distribution that was sampled from, on the ordered pairs of every group, without ties."""
+    """Online DPO: DPO under the sampling distribution, on the ordered pairs of every group, without ties."""
     config = OnlineDPO.Config(optimizer=ONE, beta=0.4)
     return pair_case(config, lambda w, v: -log_sigmoid(0.4 * (w.ratio - v.ratio)), sampled=True).compare()[0]
 
 
 def check_online_dpo_ties() -> Gap:
-    """Online DPO: no step at all where a group ties."""
+    """Online DPO: zero step where a group ties."""
     prefixes = [(1,), (1, 2)]
     policy, algorithm, _ = moved_table(OnlineDPO.Config(optimizer=ONE), prefixes)
     before = policy.weight.detach().clone()
@@ -181,7 +181,7 @@ def check_online_dpo_ties() -> Gap:
     return Gap(float((before - policy.weight.detach()).abs().max()), 0.0)
 
 
-# three prompts with labelled answers, one of which nobody has judged
+# three prompts with labelled answers, one of them Unscored
 LABELLED: Groups = {
     1: [((2, 0), 1.0), ((0,), 0.0)],
     2: [((1, 1, 0), 0.0)],
@@ -190,7 +190,7 @@ LABELLED: Groups = {
 
 
 def kto_case(sign: float) -> tuple[Case, float]:
-    """KTO and its z0, of every answer behind the prompt of the next group; the sign turns the policy's move around."""
+    """KTO and its z0, from every answer behind the next group's prompt; `sign` is the policy's direction."""
     every = [y for group in LABELLED.values() for y, _ in group]
     prefixes = [(p, *y[:t]) for p in LABELLED for y in every for t in range(len(y))]
     config = KTO.Config(optimizer=ONE, beta=0.5, desirable=1.3, undesirable=0.7)
@@ -211,7 +211,7 @@ def kto_case(sign: float) -> tuple[Case, float]:
 
 
 def check_kto() -> Iterator[Gap]:
-    """KTO: its slow reference of one update, with answers behind other prompts."""
+    """KTO: a slow reference, one update, with z0 from answers behind other prompts."""
     for sign, name in ((1.0, "z0 above 0"), (-1.0, "z0 cut at 0")):
         case, baseline = kto_case(sign)
         assert (baseline > 0.01) == (sign > 0), "the case holds what it is named for"

@@ -1,4 +1,4 @@
-"""What learns from pairs of answers beside slow references: two updates on the episodes of `awkward`."""
+"""Preference methods and reward models against slow references: two updates on the episodes of `awkward`."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from strop.types import Pick, Sampling
 from strop.verify.awkward import SAMPLING, Story, stories, written
 from strop.verify.checks import Gap
 from strop.verify.chunked import REFERENCE, START, Numbers
-from strop.verify.slowly import EXACT, OPTIMIZER, Told, agree, descend, mean, prefixes, taken
+from strop.verify.slowly import EXACT, OPTIMIZER, Expected, agree, descend, mean, of_actions, prefixes
 from strop.verify.value_updates import PLAIN, build
 
 
 class Side(NamedTuple):
-    """An answer: log pi(y), log pi(y) - log ref(y), its length, and its score where one is read behind it."""
+    """An answer: log pi(y), log pi(y) - log ref(y), its length, and its score for reward models."""
 
     logprob: Tensor
     ratio: Tensor
@@ -38,18 +38,18 @@ class Side(NamedTuple):
 
 
 Compare = Callable[[Side, Side], tuple[Tensor, Tensor]]
-"""(chosen, rejected) -> the pair's loss, and how strongly the chosen one is preferred."""
+"""(chosen, rejected) -> the pair's loss, and its logit."""
 Say = Callable[[list[tuple[Side, Side]], list[float]], dict[str, float]]
-"""(pairs, how strongly each is preferred) -> metrics."""
+"""(pairs, their logits) -> metrics."""
 
 
 def logprob(numbers: Numbers, story: Story, distribution: Sampling) -> Tensor:
     """log pi of a whole answer, over all its turns."""
-    return taken(numbers.distributions(prefixes(story), distribution), story).log().sum()
+    return of_actions(numbers.distributions(prefixes(story), distribution), story).log().sum()
 
 
 def side(own: Numbers, story: Story, distribution: Sampling) -> Side:
-    """An answer under these numbers; its score stands behind the last act."""
+    """An answer under these parameters; its score is the value behind the last act."""
     written, last = logprob(own, story, distribution), story.acts[-1]
     score = own.values([(*last.prefix, last.token)])[0]
     assert story.total is not None
@@ -73,7 +73,7 @@ def ordered(some: Sequence[Story]) -> list[tuple[float, int, int]]:
 
 
 def of_logprobs(pairs: list[tuple[Side, Side]], preferred: list[float]) -> dict[str, float]:
-    """Metrics of policies that compare."""
+    """Metrics of a policy on pairs."""
     return {
         "preference/accuracy": mean([float(logit > 0) for logit in preferred]),
         "preference/logit": mean(preferred),
@@ -91,8 +91,8 @@ def of_scores(pairs: list[tuple[Side, Side]], preferred: list[float]) -> dict[st
 
 def slow_pairs(
     some: Sequence[Story], compare: Compare, distribution: Sampling, say: Say, has_values: bool
-) -> Iterator[Told]:
-    """Steps on all pairs."""
+) -> Iterator[Expected]:
+    """Repeated steps on all pairs."""
     own, chosen = START.copy(), ordered(some)
     moved = [own.weight, own.value] if has_values else [own.weight]
     while True:
@@ -101,17 +101,17 @@ def slow_pairs(
         compared = [compare(*pair) for pair in pairs]
         metrics = say(pairs, [logit.item() for _, logit in compared]) | {"preference/pairs": float(len(pairs))}
         loss = torch.stack([weight * one for (weight, *_), (one, _) in zip(chosen, compared, strict=True)]).sum()
-        yield Told(moved, metrics | descend(loss, moved))
+        yield Expected(moved, metrics | descend(loss, moved))
 
 
 def one_case(
     config: Any,
-    slow: Iterator[Told],
+    slow: Iterator[Expected],
     name: str = "two updates",
     has_values: bool = False,
     chosen: Sequence[Pick] | None = None,
 ) -> Gap:
-    """A config beside its slow reference."""
+    """A config against its slow reference."""
     algorithm, policy = build(config, has_values)
     return agree(algorithm, policy.parameters(), written() if chosen is None else chosen, slow, name)
 
@@ -119,21 +119,21 @@ def one_case(
 def pairwise(
     config: Any, compare: Compare, distribution: Sampling = PLAIN, say: Say = of_logprobs, has_values: bool = False
 ) -> Iterator[Gap]:
-    """A method of pairs, and what it says of them without a step."""
+    """A method against its slow reference, and its metrics from `compare`, without a step."""
     some = stories(written())
     yield one_case(config, slow_pairs(some, compare, distribution, say, has_values), has_values=has_values)
     algorithm, _ = build(config, has_values)
     if not hasattr(algorithm, "compare"):
         return
-    told = next(slow_pairs(some, compare, distribution, say, has_values)).metrics
-    wanted = {n: x for n, x in told.items() if n.startswith("preference/") and n != "preference/pairs"}
+    metrics = next(slow_pairs(some, compare, distribution, say, has_values)).metrics
+    wanted = {n: x for n, x in metrics.items() if n.startswith("preference/") and n != "preference/pairs"}
     got = algorithm.compare(collate(tuple(written()), "joined"))
     gap = max(abs(got[name].value - number) for name, number in wanted.items())
     yield Gap(gap if got.keys() == wanted.keys() else torch.inf, EXACT, "compared without a step")
 
 
 def log_sigmoid(x: Tensor) -> Tensor:
-    """Its logarithm, as it is written."""
+    """log(1 / (1 + e^-x)), as written."""
     return torch.log(1 / (1 + torch.exp(-x)))
 
 
@@ -143,7 +143,7 @@ def difference(beta: float, chosen: Side, rejected: Side) -> Tensor:
 
 
 def check_dpo_updates() -> Iterator[Gap]:
-    """DPO: its slow reference through awkward episodes."""
+    """DPO: a slow reference, two updates on edge-case episodes."""
 
     def compare(chosen: Side, rejected: Side) -> tuple[Tensor, Tensor]:
         logit = difference(0.4, chosen, rejected)
@@ -153,7 +153,7 @@ def check_dpo_updates() -> Iterator[Gap]:
 
 
 def check_robust_dpo_updates() -> Iterator[Gap]:
-    """Robust DPO: its slow reference through awkward episodes."""
+    """Robust DPO: a slow reference, two updates on edge-case episodes."""
 
     def compare(chosen: Side, rejected: Side) -> tuple[Tensor, Tensor]:
         logit = difference(0.4, chosen, rejected)
@@ -163,7 +163,7 @@ def check_robust_dpo_updates() -> Iterator[Gap]:
 
 
 def check_online_dpo_updates() -> Iterator[Gap]:
-    """Online DPO: its slow reference through awkward episodes, under the distribution that was played with."""
+    """Online DPO: a slow reference, two updates on edge-case episodes, under the sampling distribution."""
 
     def compare(chosen: Side, rejected: Side) -> tuple[Tensor, Tensor]:
         logit = difference(0.4, chosen, rejected)
@@ -173,7 +173,7 @@ def check_online_dpo_updates() -> Iterator[Gap]:
 
 
 def check_ipo_updates() -> Iterator[Gap]:
-    """IPO: its slow reference through awkward episodes."""
+    """IPO: a slow reference, two updates on edge-case episodes."""
 
     def compare(chosen: Side, rejected: Side) -> tuple[Tensor, Tensor]:
         logit = difference(1.0, chosen, rejected)
@@ -183,7 +183,7 @@ def check_ipo_updates() -> Iterator[Gap]:
 
 
 def check_simpo_updates() -> Iterator[Gap]:
-    """SimPO: its slow reference through awkward episodes."""
+    """SimPO: a slow reference, two updates on edge-case episodes."""
 
     def compare(chosen: Side, rejected: Side) -> tuple[Tensor, Tensor]:
         logit = 1.7 * (chosen.logprob / chosen.length - rejected.logprob / rejected.length)
@@ -193,7 +193,7 @@ def check_simpo_updates() -> Iterator[Gap]:
 
 
 def check_orpo_updates() -> Iterator[Gap]:
-    """ORPO: its slow reference through awkward episodes."""
+    """ORPO: a slow reference, two updates on edge-case episodes."""
 
     def compare(chosen: Side, rejected: Side) -> tuple[Tensor, Tensor]:
         first, second = (one.logprob / one.length for one in (chosen, rejected))
@@ -205,7 +205,7 @@ def check_orpo_updates() -> Iterator[Gap]:
 
 
 def check_orpo_odds() -> Gap:
-    """ORPO: the log-odds p / (1 - p) of probabilities near 0 and near 1, beside 50 digits."""
+    """ORPO: the log of p / (1 - p) near 0 and near 1, against 50 digits."""
     logprobs = [-(10.0**power) * digit for power in range(-13, 3) for digit in (1, 2.5, 5)]
     with localcontext(prec=50):
         exact = [float((Decimal(x).exp() / (1 - Decimal(x).exp())).ln()) for x in logprobs]
@@ -214,7 +214,7 @@ def check_orpo_odds() -> Gap:
 
 
 def check_reward_model_updates() -> Iterator[Gap]:
-    """Reward model: its slow reference through awkward episodes."""
+    """Reward model: a slow reference, two updates on edge-case episodes."""
 
     def compare(chosen: Side, rejected: Side) -> tuple[Tensor, Tensor]:
         apart = chosen.score - rejected.score

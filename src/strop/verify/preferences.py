@@ -1,4 +1,4 @@
-"""Preference methods at the policy that their papers promise, over every pair of sequences and every label."""
+"""Preference methods at the optimum that their papers derive, over every pair of sequences and every label."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ Wins = Callable[[int, int], float]
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """A tree, a reference's weights and distribution, what compared answers are drawn from (mu), and rewards."""
+    """A tree, a reference's weights and distribution, the distribution of compared answers (mu), and rewards."""
 
     tree: Tree
     reference: Tensor
@@ -51,7 +51,7 @@ class World:
         return sigmoid(self.rewards[i] - self.rewards[j])
 
     def flipped(self, i: int, j: int) -> float:
-        """The same where a share of the labels is wrong."""
+        """The same with a share of the labels flipped."""
         return (1.0 - FLIPPED) * self.clean(i, j) + FLIPPED * self.clean(j, i)
 
     def boltzmann(self) -> Tensor:
@@ -80,14 +80,14 @@ class World:
         return picks
 
     def slope(self, config: Any, wins: Wins, weights: Tensor) -> float:
-        """The length of the gradient over the population, where the policy has these weights."""
+        """The norm of the gradient over all pairs at these weights."""
         picks = self.population(wins)
         algorithm = built_at(self.tree, self.reference, lambda: config.build(self.tree.policy, Sampling(), 10**9))
         set_weights(self.tree.policy, weights)
         return float(ascent(self.tree, algorithm, picks).norm()) * len(picks)
 
-    def stands(self, config: Any, wins: Wins, weights: Tensor) -> Gap:
-        """The gradient at these weights, over that at the reference."""
+    def fixed_point_gap(self, config: Any, wins: Wins, weights: Tensor) -> Gap:
+        """The gradient norm at these weights, relative to that at the reference."""
         return Gap(self.slope(config, wins, weights) / self.slope(config, wins, self.reference), EXACT)
 
 
@@ -109,7 +109,7 @@ def sigmoid(x: float) -> float:
 
 
 def unexplained(size: int) -> Wins:
-    """Winning probabilities that no reward explains: random ones."""
+    """Random winning probabilities, which no reward explains."""
     noise = torch.rand(size, size, generator=torch.Generator().manual_seed(3), dtype=torch.float64).tolist()
     return lambda i, j: noise[i][j] if i < j else 1.0 - noise[j][i]
 
@@ -122,27 +122,27 @@ def ipo_optimum(here: World, wins: Wins) -> Tensor:
 
 
 def check_dpo() -> Gap:
-    """DPO: no gradient at ref * exp(r / beta) / Z, over every pair and label of Bradley-Terry."""
+    """DPO: zero gradient at ref * exp(r / beta) / Z, over every pair and label of Bradley-Terry."""
     here = world()
-    return here.stands(DPO.Config(optimizer=SGD(lr=1.0), beta=BETA), here.clean, here.boltzmann())
+    return here.fixed_point_gap(DPO.Config(optimizer=SGD(lr=1.0), beta=BETA), here.clean, here.boltzmann())
 
 
 def check_robust_dpo() -> Gap:
-    """Robust DPO: no gradient at DPO's optimum on clean labels, though a fifth of them is flipped."""
+    """Robust DPO: zero gradient at the optimum of clean labels, though a fifth of them is flipped."""
     here = world()
     config = RobustDPO.Config(optimizer=SGD(lr=1.0), beta=BETA, flipped=FLIPPED)
-    return here.stands(config, here.flipped, here.boltzmann())
+    return here.fixed_point_gap(config, here.flipped, here.boltzmann())
 
 
 def check_ipo() -> Gap:
-    """IPO: no gradient at ref * exp(p(y beats mu) / tau) / Z, whatever the labels are."""
+    """IPO: zero gradient at ref * exp(p(y beats mu) / tau) / Z, for any labels."""
     here = world()
     wins = unexplained(len(here.ref))
-    return here.stands(IPO.Config(optimizer=SGD(lr=1.0), tau=TAU), wins, ipo_optimum(here, wins))
+    return here.fixed_point_gap(IPO.Config(optimizer=SGD(lr=1.0), tau=TAU), wins, ipo_optimum(here, wins))
 
 
 def check_online_dpo() -> Gap:
-    """Online DPO: over all pairs it can sample, its first step is beta * grad [P(win) - P(lose)] against itself."""
+    """Online DPO: the expected first step is beta * grad [P(win) - P(lose)] against itself."""
     tree = table_tree(3, 2, seed=2)
     rewards = [1.0, 0.0, 2.0, 1.0, 0.0, 2.0, 1.0]  # with ties
     algorithm = OnlineDPO.Config(optimizer=SGD(lr=1.0), beta=BETA).build(tree.policy, Sampling(), 4096)

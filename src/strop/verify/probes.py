@@ -1,7 +1,7 @@
-"""Actor-critics on the probe environments of `worlds.py`, each with one thing more for a critic or an actor to learn.
+"""Actor-critics on the probe environments of `worlds.py`, each with one more thing for a critic or an actor to learn.
 
-Every sequence of words is played and weighs what its probability is, so an update is its exact expectation and nothing
-is drawn. Where words do not matter only the critic is asked; where they do, the actor too.
+Every sequence of words is played and weighted by its probability, so each update is an exact expectation. Where words
+do not matter only the critic is checked; where they do, the actor too.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from strop.verify.worlds import PROBE_DISCOUNT, PROBE_WORDS, PROBES, Probe, prob
 
 EXACT, LEARNT = 1e-6, 0.1
 LEARNING: dict[str, Any] = {"optimizer": SGD(lr=8.0), "critic": Critic(weight=1 / 8), "discount": PROBE_DISCOUNT}
-"""Of the only context, a value goes all the way in one update."""
-NAMES = {1: "a value", 2: "values of what is seen", 3: "a later reward", 4: "a word", 5: "a word for what is seen"}
+"""With one context, a value reaches its target in one update."""
+NAMES = {1: "a value", 2: "values by context", 3: "a delayed reward", 4: "a word", 5: "a word by context"}
 
 
 def chances(policy: Table, codec: WordCodec, context: str) -> list[float]:
@@ -41,7 +41,7 @@ def chances(policy: Table, codec: WordCodec, context: str) -> list[float]:
 
 
 def played(number: int, policy: Table | None, codec: WordCodec) -> list[tuple[float, Episode]]:
-    """(probability, episode) of every sequence of words in both contexts; without a policy all words are as likely."""
+    """(probability, episode) of every sequence of words in both contexts; without a policy, of uniform words."""
     found = []
     for task, words in product(probe_tasks(number), product(PROBE_WORDS, repeat=2 if number == 3 else 1)):
         env = Probe(task, np.random.default_rng(0))
@@ -57,9 +57,9 @@ def played(number: int, policy: Table | None, codec: WordCodec) -> list[tuple[fl
 
 
 def probed(config: Any, acts_itself: bool, steps: int = 30) -> Iterator[Gap]:
-    """Probe by probe, how far V and the chance of the only right word stay from what they must be.
+    """For each probe, the errors of V and of the probability of the right word.
 
-    A context is worth its best word: the policy has found it, or every word is as good.
+    V of a context is the value of its best word: the policy has found it, or all words are equally good.
     """
     for number, contexts in PROBES:
         policy, codec = Table.Config(words=PROBE_WORDS, order=1, capacity=8, value_head=True).build(0)
@@ -81,15 +81,15 @@ def probed(config: Any, acts_itself: bool, steps: int = 30) -> Iterator[Gap]:
 
 
 def check_a2c_probes() -> Iterator[Gap]:
-    """A2C: the values and words of five probe environments, each with one thing more to learn."""
+    """A2C: the known values and words of five probe environments."""
     yield from probed(A2C.Config(**LEARNING, n_step=1, entropy=0.0), acts_itself=True)
 
 
 def check_ppo_probes() -> Iterator[Gap]:
-    """PPO: the values and words of five probe environments, each with one thing more to learn."""
+    """PPO: the known values and words of five probe environments."""
     yield from probed(PPO.Config(**LEARNING, kl=KL(), epochs=2), acts_itself=True)
 
 
 def check_vtrace_probes() -> Iterator[Gap]:
-    """V-trace: the values and words of five probe environments, from what a policy that says any word has done."""
+    """V-trace: the values and words of five probe environments, from the data of a uniform policy."""
     yield from probed(VTrace.Config(**LEARNING, entropy=0.0), acts_itself=False)

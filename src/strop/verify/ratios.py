@@ -1,6 +1,6 @@
 """DAPO, GSPO, CISPO, SAPO and DPPO: their formulas in plain loops, over all groups and through several epochs.
 
-With one epoch every ratio is 1 and only advantages and means are seen; the epochs after it see the ratios and clips.
+With one epoch every ratio is 1, so only advantages and means are tested; later epochs test ratios and clips.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ BAND = dict.fromkeys((1.0, -1.0), (0.8, 0.8, 0.8, 0.81, 1.0, 1.19, 1.2, 1.2, 1.2
 EPOCHS = 4
 
 Term = Callable[[Tensor, Tensor, float], Tensor]
-"""What one answer adds to the loss: of its tokens' log-probs, those before the first epoch, and its advantage."""
+"""(log-probs of an answer, log-probs before the first epoch, advantage) -> the answer's term of the loss."""
 
 
 def moving(kind: Any, tree: Tree, **fields: Any) -> Any:
-    """The algorithm on the tree's policy, moving by its gradient alone."""
+    """The algorithm on the tree's policy, under plain SGD at rate 1."""
     config = kind.Config(optimizer=SGD(lr=1.0), **fields)
     return config.build(tree.policy, Sampling(max_tokens=MAX_TOKENS), 4096)
 
@@ -59,12 +59,12 @@ def over_all_tokens(tree: Tree, rewards: Sequence[float], size: int, advantages:
 
 
 def normalised_returns(returns: list[float], lengths: list[int]) -> list[float]:
-    """GRPO's advantages, whatever the lengths are."""
+    """GRPO's advantages, which ignore the lengths."""
     return normalised(returns)
 
 
 def slow_epochs(tree: Tree, rewards: Sequence[float], members: Sequence[int], term: Term, by_token: bool) -> Tensor:
-    """How far EPOCHS gradient steps at rate 1 on one group move the table; its policy is restored.
+    """The change of the table by EPOCHS gradient steps at rate 1 on one group; the policy is restored.
 
     The loss is the sum of `term` over the group, over its number of tokens (`by_token`) or of answers.
     """
@@ -116,7 +116,7 @@ def check_dapo_epochs() -> Gap:
 
 
 def check_dapo_without_signal() -> Gap:
-    """DAPO: a group whose answers all pay the same changes nothing, the denominator neither."""
+    """DAPO: a group of equal rewards changes nothing, not even the denominator."""
     tree = table_tree(3, 2)
     good = [Pick(one) for one in tree.episodes(rewards_of(tree))]
     dull = [Pick(one) for one in tree.episodes([1.0] * len(tree.sequences), group=1)]
@@ -130,7 +130,7 @@ def check_cispo() -> Iterator[Gap]:
 
 
 def check_cispo_bounds() -> Iterator[Gap]:
-    """CISPO: its weight is the ratio, held between .8 and 1.2, ratios .25 to 5."""
+    """CISPO: effective weights are the ratio clamped to [.8, 1.2], ratios .25 to 5."""
     yield from against(moving(CISPO, table_tree(3, 2), floor=0.8, cap=1.2).loss, BAND)
 
 
@@ -194,11 +194,11 @@ def check_dppo() -> Iterator[Gap]:
 
 
 MOVES = ((0.01, 0.02), (0.5, 0.69), (0.5, 0.71), (0.5, 0.29), (0.99, 0.8), (0.99, 0.7), (0.2, 1.0), (1.0, 0.75))
-"""From which probability to which a token has moved."""
+"""A token's probability under the sampler, and under the policy."""
 
 
 def check_dppo_region() -> Iterator[Gap]:
-    """DPPO: its weight is the ratio to the sampler, and 0 outside of the region."""
+    """DPPO: effective weights are the ratio to the sampler, 0 outside the trust region."""
     batch = batch_of(*(episode(turn((1,), (2,), (math.log(mu),)), id=f"{mu}-{pi}") for mu, pi in MOVES))
     to_B1 = torch.tensor([[math.log(pi)] for _, pi in MOVES], dtype=torch.float64)
     for divergence, delta in (("tv", 0.2), ("tv", 1.0), ("kl", 0.05)):
@@ -239,26 +239,26 @@ def _expected_as_grpo(kind: Any) -> Iterator[Gap]:
 
 
 def learn_dapo(seed: int) -> Gap:
-    """DAPO: both answers, and the end behind them, with probability 1, through four epochs a batch."""
+    """DAPO: both right answers, each with its end token, with probability 1, through four epochs a batch."""
     return answered(DAPO.Config(optimizer=AdamW(lr=0.05), epochs=4), 40, seed)
 
 
 def learn_gspo(seed: int) -> Gap:
-    """GSPO: both answers, and the end behind them, with probability 1, through four epochs a batch."""
+    """GSPO: both right answers, each with its end token, with probability 1, through four epochs a batch."""
     # a table moves in large steps: the paper's band of 3e-4 would close after one of them
     return answered(GSPO.Config(optimizer=AdamW(lr=0.05), epochs=4, clip_low=0.2, clip_high=0.2), 40, seed)
 
 
 def learn_cispo(seed: int) -> Gap:
-    """CISPO: both answers, and the end behind them, with probability 1, through four epochs a batch."""
+    """CISPO: both right answers, each with its end token, with probability 1, through four epochs a batch."""
     return answered(CISPO.Config(optimizer=AdamW(lr=0.05), epochs=4), 40, seed)
 
 
 def learn_dppo(seed: int) -> Gap:
-    """DPPO: both answers, and the end behind them, with probability 1, through four epochs a batch."""
+    """DPPO: both right answers, each with its end token, with probability 1, through four epochs a batch."""
     return answered(DPPO.Config(optimizer=AdamW(lr=0.05), epochs=4), 40, seed)
 
 
 def learn_sapo(seed: int) -> Gap:
-    """SAPO: both answers, and the end behind them, with probability 1, through four epochs a batch."""
+    """SAPO: both right answers, each with its end token, with probability 1, through four epochs a batch."""
     return answered(SAPO.Config(optimizer=AdamW(lr=0.05), epochs=4), 40, seed)

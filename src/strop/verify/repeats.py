@@ -1,6 +1,6 @@
-"""The same run again, and in two parts: the same bits in its checkpoint, its metrics and its episodes.
+"""A run repeated, and a run resumed: bit-identical checkpoint, metrics and episodes.
 
-Two small runs in a temporary folder hold whatever a run keeps between steps: weights, moments of the optimiser, the
+Two small runs in a temporary folder cover what a run keeps between steps: weights, moments of the optimiser, the
 weight of a KL controller, a replay memory with priorities, a reward's own dice, the tasks' order.
 """
 
@@ -45,7 +45,7 @@ class NoisyCopy:
 
 
 def configs() -> dict[str, TrainConfig]:
-    """What is run."""
+    """The two runs."""
     adam = AdamW(lr=0.01, warmup_steps=3)
     common: dict[str, Any] = {
         "tasks": [Task(word, word, answer=word) for word in WORDS],
@@ -73,17 +73,17 @@ def configs() -> dict[str, TrainConfig]:
 
 
 def check_same_seed() -> Iterator[Gap]:
-    """run: the same bits from the same seed: so many numbers differ (I11)."""
+    """run: bit-identical from the same seed (differing numbers; I11)."""
     yield from repeated((STEPS,))
 
 
 def check_resume() -> Iterator[Gap]:
-    """run: the same bits where it was stopped half-way and resumed: so many numbers differ (I11)."""
+    """run: bit-identical when stopped half-way and resumed (differing numbers; I11)."""
     yield from repeated((BREAK, STEPS))
 
 
 def repeated(stops: Sequence[int]) -> Iterator[Gap]:
-    """Run each config at once, then once more in parts that end at `stops`."""
+    """Run each config in one go, then again in parts that end at `stops`."""
     for name, config in configs().items():
         with TemporaryDirectory() as folder, torch_left_alone():
             whole = done(config, Path(folder, "whole"), (STEPS,))
@@ -124,7 +124,7 @@ def differences(a: Any, b: Any) -> int:
 
 @contextmanager
 def torch_left_alone() -> Iterator[None]:
-    """A run sets threads and modes of torch; they are put back."""
+    """Restore the threads and modes of torch, which a run sets."""
     threads, is_fixed = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
     warns = torch.is_deterministic_algorithms_warn_only_enabled()
     filled = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]

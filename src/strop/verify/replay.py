@@ -1,4 +1,4 @@
-"""Prioritised replay: how turns are drawn, the weights that take it back, and the tree of sums."""
+"""Prioritised replay: the distribution of the draws, the weights that correct for it, and the sum tree."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def held(errors: Sequence[float], **fields: Any) -> Prioritised:
 
 
 def check_prioritised_distribution() -> Iterator[Gap]:
-    """Prioritised replay: turns drawn by |error|^alpha, by chi-square in standard deviations."""
+    """Prioritised replay: turns drawn in proportion to |error|^alpha (chi-square, in standard deviations)."""
     errors = [1.0, 4.0, 9.0, 0.25, 2.0]
     for alpha in (0.0, 0.5, 1.0):
         memory = held(errors, alpha=alpha, size=1, num_draws=DRAWS)
@@ -41,7 +41,7 @@ def check_prioritised_distribution() -> Iterator[Gap]:
 
 
 def check_prioritised_weights() -> Iterator[Gap]:
-    """Prioritised replay: its weights at beta 1 turn the mean over its distribution into the uniform mean."""
+    """Prioritised replay: weights at beta 1 make the weighted mean the uniform mean."""
     errors, f = np.array([3.0, 0.1, 7.0, 1.0, 0.5]), np.array([2.0, -1.0, 5.0, 11.0, 0.3])
     distribution = errors / errors.sum()
     memory = held(errors.tolist(), alpha=1.0, size=600, beta=1.0)
@@ -50,11 +50,11 @@ def check_prioritised_weights() -> Iterator[Gap]:
     w = np.array([weight[i] for i in range(len(errors))])
     for values, name in ((f, "five numbers"), (np.full(5, 3.0), "a constant")):
         gap = abs(float((distribution * w * values).sum() / (distribution * w).sum() - values.mean()))
-        yield Gap(gap, 1e-9, name)  # the floor, 1e-12, stands beside each error
+        yield Gap(gap, 1e-9, name)  # 1e-12 is added to each error
 
 
 def check_prioritised_sum() -> Gap:
-    """Prioritised replay: the root of its tree is the sum of the leaves, through 2000 changes."""
+    """Prioritised replay: the root of the sum tree is the sum of its leaves, after 2000 changes."""
     rng = np.random.default_rng(0)
     tree, slow = SumTree(np.zeros(11)), [0.0] * 11
     for _ in range(2000):

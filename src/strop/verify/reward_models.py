@@ -1,4 +1,4 @@
-"""Reward models against maximum likelihood: Bradley and Terry's by closed form and by Zermelo's iteration."""
+"""Reward models against maximum likelihood, in closed form and by Zermelo's iteration."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PROMPT = 9
 
 
 def valued_table(value: Mapping[Tokens, float]) -> Table:
-    """A table that holds these values of prefixes."""
+    """A table whose value head holds these values of prefixes."""
     policy = Table(10, capacity=64, value_head=True)
     assert policy.value is not None
     with torch.no_grad():
@@ -35,7 +35,7 @@ def valued_table(value: Mapping[Tokens, float]) -> Table:
 
 
 def values_of(policy: Table) -> dict[Tokens, float]:
-    """The value of every prefix that the table has seen."""
+    """The value of every prefix in the table."""
     assert policy.value is not None
     return {prefix: policy.value[row].item() for prefix, row in policy.contexts.items()}
 
@@ -50,7 +50,7 @@ def tournament(wins: Games) -> list[Pick]:
 
 
 def tournament_scores(wins: Games, items: int, steps: int, **fields: Any) -> list[float]:
-    """The scores that full-batch descent of the reward model ends at."""
+    """The scores after full-batch gradient descent."""
     policy = valued_table({})
     rate = 4.0 * len(wins) / sum(wins.values())
     algorithm = RewardModel.Config(optimizer=SGD(lr=rate), **fields).build(policy, Sampling(), 4096)
@@ -90,7 +90,7 @@ def check_reward_model_tournament() -> Gap:
 
 
 def check_reward_model_step() -> Gap:
-    """Reward model: its slow reference of one update with a margin and centring, read behind the last token."""
+    """Reward model: a slow reference, one update with a margin and centring, read behind the last token."""
     margin, centring = 0.5, 0.1
     score = {(PROMPT, 1, 2): 0.7, (PROMPT, 2): -0.4, (PROMPT, 3, 3, 1): 1.5}
     returns = {(PROMPT, 1, 2): 3.0, (PROMPT, 2): 1.0, (PROMPT, 3, 3, 1): 1.0}
@@ -111,7 +111,7 @@ def check_reward_model_step() -> Gap:
 
 
 def _farthest(policy: Table, wanted: Mapping[Tokens, float]) -> float:
-    """The largest difference of a value; prefixes that are not named stand at 0."""
+    """The largest error of a value; 0 is expected of other prefixes."""
     return max(abs(value - wanted.get(prefix, 0.0)) for prefix, value in values_of(policy).items())
 
 
@@ -122,7 +122,7 @@ Steps = Mapping[Tokens, tuple[int, int]]
 
 
 def labelled(steps: Steps) -> Batch:
-    """Every label as an episode of its own, whose last token carries it; the tokens before it have none."""
+    """Every label as an episode of its own, on its last token; the tokens before it have no label."""
     episodes = [
         episode(
             turn(text[:1], text[1:], None), parts={"steps": Part(1.0, sign, tokens=(*[0.0] * (len(text) - 2), sign))}
@@ -144,7 +144,7 @@ def check_process_reward_model() -> Gap:
 
 
 def check_process_reward_model_step() -> Gap:
-    """Process reward model: its slow reference of one update, read behind each labelled token."""
+    """Process reward model: a slow reference, one update, read behind each labelled token."""
     score = {(PROMPT, 1): 1.0, (PROMPT, 1, 2): 2.0, (PROMPT, 1, 2, 3): 7.0, (PROMPT, 4): -0.3}
     label = {(PROMPT, 1): 1.0, (PROMPT, 1, 2): -1.0, (PROMPT, 4): 1.0}
     policy = valued_table(score)

@@ -1,7 +1,7 @@
-"""What a rollout stores: the very ids that the model read and said, turn behind turn, and where it was cut.
+"""What a rollout stores: exactly the token ids that the model read and sampled, turn by turn, and where it was cut.
 
-A policy over bytes talks for three turns. What it says is mostly not UTF-8, so its text encodes to other ids than it
-sampled: whoever encodes a text again is found out.
+A policy over bytes talks for three turns. Its output is mostly not UTF-8, so its text encodes to other ids than were
+sampled: a rollout that re-encodes texts fails.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ PROMPTS = ("talk", "say")
 
 
 class Talk:
-    """Answers the same to whatever is said; the third turn is the last."""
+    """Always gives the same reply; the third turn is the last."""
 
     def __init__(self, task: Task, rng: np.random.Generator) -> None:
         self.prompt, self.left = str(task.prompt), TURNS
@@ -44,11 +44,11 @@ class Talk:
         return Step(REPLY, 1.0, None if self.left else End.TERMINATED)
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Nothing to close."""
 
 
-class Overheard:
-    """A table over bytes that ends at one token in four, and every prefix that it was asked to go on from."""
+class Recording:
+    """A table over bytes that ends at one token in four, and records every prefix that it is asked to continue."""
 
     def __init__(self) -> None:
         self.table, self.read = Table(CODEC.size, order=1, capacity=CODEC.size), list[Tokens]()
@@ -69,9 +69,9 @@ class Overheard:
         return self.table.keep(state, rows)
 
 
-def talked() -> tuple[list[Episode], Overheard]:
-    """Sixteen episodes of three turns, and who spoke in them."""
-    policy: Any = Overheard()
+def played() -> tuple[list[Episode], Recording]:
+    """Sixteen episodes of three turns, and the policy that played them."""
+    policy: Any = Recording()
     scene = Scene(environment=Talk, rewards={}, codec=CODEC, context=None, seed=0)
     tasks = [Task(prompt, prompt) for prompt in PROMPTS]
     sampler = LocalSampler(policy, CODEC.stop)
@@ -79,8 +79,8 @@ def talked() -> tuple[list[Episode], Overheard]:
 
 
 def check_ids_of_the_model() -> Gap:
-    """rollout: the model reads the very ids that are stored, though texts encode to others: so many differ (I8)."""
-    episodes, policy = talked()
+    """rollout: the stored ids are those that the model read, though the texts encode to others (differences; I8)."""
+    episodes, policy = played()
     turns = [turn for one in episodes for turn in one.turns]
     stored = {turn.prompt + turn.completion.tokens[:t] for turn in turns for t in range(len(turn.completion.tokens))}
     is_tested = any(CODEC.encode(turn.text) != turn.completion.tokens for turn in turns)
@@ -88,8 +88,8 @@ def check_ids_of_the_model() -> Gap:
 
 
 def check_ids_of_turns() -> Gap:
-    """rollout: a row is its turns' ids, one behind the other, and its mask what was sampled: so many differ (I15)."""
-    episodes, _ = talked()
+    """rollout: a row holds the ids of its turns in order, its mask the sampled ones (differences; I15)."""
+    episodes, _ = played()
     batch = collate(tuple(Pick(one) for one in episodes), "joined")
     wrong = abs(len(batch.tokens_BT) - len(episodes))
     for one, tokens_T, action_T in zip(episodes, batch.tokens_BT.tolist(), batch.action_BT.tolist(), strict=False):
@@ -103,8 +103,8 @@ def check_ids_of_turns() -> Gap:
 
 
 def check_cut() -> Gap:
-    """rollout: what reaches max_tokens is marked as cut, and no end is put behind it: so many are wrong (I12)."""
-    episodes, _ = talked()
+    """rollout: completions at max_tokens are marked as cut, and get no end token (mistakes; I12)."""
+    episodes, _ = played()
     said = [turn.completion for one in episodes for turn in one.turns]
     has_end = [one.tokens[-1] == CODEC.end for one in said]
     if len(set(has_end)) < 2:
@@ -117,7 +117,7 @@ def check_cut() -> Gap:
     cut_E = collate(tuple(Pick(one) for one in episodes), "joined").cut_E.tolist()
     for talk, cut in zip(episodes, cut_E, strict=True):
         wrong += cut != any(turn.completion.tokens[-1] != CODEC.end for turn in talk.turns)
-        wrong += talk.end is not End.TERMINATED  # how an episode ends is for the environment to say
+        wrong += talk.end is not End.TERMINATED  # the environment decides how an episode ends
     return Gap(float(wrong), 0.0)
 
 
@@ -136,11 +136,11 @@ class Queue:
         return {}
 
     def load_state_dict(self, state: State) -> None:
-        """There is nothing to go on from."""
+        """Never resumed."""
 
 
 def rounds(names: Sequence[str], oversampling: int) -> int:
-    """How many groups of 2 are played until 2 of them differ in their rewards; 0 where the step gives up.
+    """How many groups of 2 are played until 2 of them differ in their rewards; 0 where the step raises Stopped.
 
     The members of a task called "odd" earn 0 and 1, those of any other one 1.
     """
@@ -161,7 +161,7 @@ def rounds(names: Sequence[str], oversampling: int) -> int:
 
 
 def check_dapo_plays_on() -> Iterator[Gap]:
-    """DAPO: tasks are played until enough groups differ, and no more than it may: so many groups too many."""
+    """DAPO: plays tasks until enough groups have signal, up to its limit (groups too many or too few)."""
     for names, oversampling, wanted in (
         (["odd"], 1, 2),
         (["even", "odd"], 3, 4),  # two tasks, of which one counts; then one at a time, which does not and does

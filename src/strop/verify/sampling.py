@@ -66,7 +66,7 @@ def chi_square_z(seen: Counter[tuple[int, ...]], exact: dict[tuple[int, ...], fl
 
 
 def check_sampler() -> Iterator[Gap]:
-    """sampler: the exact distribution of whole sequences, by chi-square in standard deviations."""
+    """sampler: draws whole sequences from the exact distribution (chi-square, in standard deviations)."""
     for name, named in SAMPLINGS.items():
         tree = table_tree(3, 3, seed=0, scale=0.7)
         rows = {s: tree.policy.weight[tree.policy.contexts[PROMPT + s]].tolist() for s in tree.states}
@@ -85,10 +85,10 @@ def check_sampler() -> Iterator[Gap]:
 
 
 def check_sampler_gap() -> Iterator[Gap]:
-    """sampler: the log-probs that the trainer scores before the first step."""
+    """sampler: the same log-probs as the trainer's before the first step."""
     table = Table(7, order=1)
     for token in range(table.vocabulary):
-        table.row((token,))  # acting makes none, and rows without a context are all alike
+        table.row((token,))  # sampling adds no rows, and unknown contexts share one
     table.weight.detach().copy_(torch.randn(table.weight.shape, generator=torch.Generator().manual_seed(0)))
     cases = (("a table", table, 1e-12), ("a transformer, with cache and left padding", tiny_transformer(), 1e-4))
     for name, policy, tolerance in cases:

@@ -1,4 +1,4 @@
-"""What a language model can write, enumerated and searched, against brute force."""
+"""Enumeration, best-of-n, tree search and beam search over a small language model, against brute force."""
 
 from __future__ import annotations
 
@@ -64,8 +64,8 @@ def check_enumeration() -> Iterator[Gap]:
         below = [y for y in completions if y[: len(prefix)] == prefix]
         best[prefix] = max(reward[y] for y in below)
         mean[prefix] = math.fsum(probs[y] * reward[y] for y in below) / math.fsum(probs[y] for y in below)
-    told = {y: math.exp(logprob) for y, logprob in found.sequences.items()}
-    yield Gap(_farthest(told, probs), 1e-14, "probabilities")
+    probabilities = {y: math.exp(logprob) for y, logprob in found.sequences.items()}
+    yield Gap(_farthest(probabilities, probs), 1e-14, "probabilities")
     yield Gap(_farthest(optimal_values(found, reward.__getitem__).value, best), 0.0, "V* of every prefix")
     yield Gap(_farthest(mean_values(found, reward.__getitem__).value, mean), 1e-13, "V^pi of every prefix")
 
@@ -86,7 +86,7 @@ def problem(horizon: int = 4, vocabulary: int = 3, seed: int = 7) -> Problem:
 
 
 def check_tree_search() -> Gap:
-    """Tree search: argmax Q* at the root, by most visits, for 10 of 10 policies (the share that misses it)."""
+    """Tree search: argmax Q* has most visits at the root, for 10 of 10 policies (share of failures)."""
     missed = 0
     for seed in range(10):
         task, policy = problem(horizon=3, seed=seed), table(seed, scale=0.3)
@@ -120,7 +120,7 @@ def valued(plain: Table, value: Mapping[Tokens, float]) -> Table:
 
 
 def check_tree_search_critic() -> Gap:
-    """Tree search: the best of all completions, by a value head that holds V*, for 10 of 10 (the share that misses)."""
+    """Tree search: the best completion, guided by a value head with V*, for 10 of 10 policies (share of failures)."""
     missed = 0
     for seed in range(10):
         task, policy = problem(horizon=3, seed=seed), table(seed, scale=0.3)
@@ -135,7 +135,7 @@ def check_tree_search_critic() -> Gap:
 
 
 def rarely_ending(seed: int) -> tuple[Table, SequenceTree]:
-    """Four tokens, few endings before the fourth: a narrow beam can miss the best."""
+    """Up to four tokens, rarely ended early: a narrow beam can miss the best completion."""
     policy = table(seed, 4, 4)
     with torch.no_grad():
         policy.weight[:, 0] -= 3.0
@@ -143,7 +143,7 @@ def rarely_ending(seed: int) -> tuple[Table, SequenceTree]:
 
 
 def slow_beam(found: SequenceTree, horizon: int, width: int, power: float) -> list[Tokens]:
-    """No early end: grow the `width` likeliest unfinished prefixes, then rank every ending that was met."""
+    """Without early stop: grow the `width` likeliest unfinished prefixes, then rank all finished completions."""
     live: list[Tokens] = [()]
     logprob: dict[Tokens, float] = {(): 0.0}
     ended: list[Tokens] = []
@@ -158,7 +158,7 @@ def slow_beam(found: SequenceTree, horizon: int, width: int, power: float) -> li
 
 
 def check_beam_search() -> Gap:
-    """Beam search: as wide as all 121 completions, their order by log-prob / length^power (the share of others)."""
+    """Beam search: with width 121, all completions ordered by log-prob / length^power (share of errors)."""
     found, differ = tree(0, 4, 4), 0
     for power in (0.0, 0.5, 1.0):
         beams = beam_search(table(0, 4, 4), PROMPT, Sampling(max_tokens=4), STOP, 121, power)
@@ -168,7 +168,7 @@ def check_beam_search() -> Gap:
 
 
 def check_narrow_beam_search() -> Iterator[Gap]:
-    """Beam search: a slow beam that never stops early, for 4 of 4 policies (the share that differs)."""
+    """Beam search: a slow beam search that never stops early, for 4 of 4 policies (share of differences)."""
     for width in (1, 2, 5):
         differ = 0
         for seed, power in itertools.product(range(4), (0.0, 1.0)):

@@ -1,4 +1,4 @@
-"""A slow reference of the actor-critics: loops over the episodes of `awkward`, one outlook on the future a method."""
+"""A slow reference of the actor-critics: loops over the episodes of `awkward`; a method is how it looks ahead."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ from strop.verify.slow_gradients import (
 )
 from strop.verify.slow_opinions import to_go, token_mean, weights_of
 from strop.verify.slow_terms import plain
-from strop.verify.slowly import Told, descend, mean, prefixes, taken
+from strop.verify.slowly import Expected, descend, mean, of_actions, prefixes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Actor:
-    """What tells one actor-critic from another, and what it is configured with."""
+    """The options of one actor-critic."""
 
     critic: Critic
     entropy: float
@@ -50,7 +50,7 @@ class Actor:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What stood before an update, act by act: V, the advantage, and what V is to become."""
+    """V, the advantage and the value target of every act, before an update."""
 
     values: Lists
     advantages: Lists
@@ -62,7 +62,7 @@ Outlook = Callable[[list[float], list[float], list[float], Sequence[float]], tup
 
 
 class Slow:
-    """The numbers of an actor and of its critic, which are the same or a twin."""
+    """The parameters of an actor and of its critic: shared, or a copy."""
 
     def __init__(self, actor: Actor) -> None:
         self.actor, self.own = actor, START.copy()
@@ -76,7 +76,7 @@ class Slow:
         return [self.own.weight, self.own.value, *twin]
 
     def look(self, some: Sequence[Story], penalty: Lists, ratios: Lists, outlook: Outlook) -> Seen:
-        """Opinions before anything moves."""
+        """Values, advantages and targets before any step."""
         seen = Seen([], [], [])
         for story, taken_off, ratio in zip(some, penalty, ratios, strict=True):
             value, following = (self.judge.values(places).tolist() for places in (prefixes(story), story.after))
@@ -89,7 +89,7 @@ class Slow:
     def step(
         self, some: Sequence[Story], seen: Seen, old: Lists, factors: Lists, part: Sequence[int], has_acted: bool
     ) -> tuple[dict[str, float], list[tuple[float, float]], list[float]]:
-        """One optimiser step on the stories of these numbers: its metrics, ratios with advantages, and V's losses."""
+        """One optimiser step on the stories with these indices: metrics, (ratio, advantage) pairs, and value losses."""
         actor, loss = self.actor, torch.zeros((), dtype=torch.float64)
         weights = [story.weight if i in part else 0.0 for i, story in enumerate(some)]
         shares = token_mean(some, weights)
@@ -99,7 +99,7 @@ class Slow:
             if weights[i] == 0.0 or not story.acts:
                 continue
             probs_TV = self.own.distributions(prefixes(story), SAMPLING)
-            new_T, entropy_T = taken(probs_TV, story).log(), -(probs_TV * probs_TV.log()).sum(dim=1)
+            new_T, entropy_T = of_actions(probs_TV, story).log(), -(probs_TV * probs_TV.log()).sum(dim=1)
             loss_T, ratio_T = actor.term(new_T, tensor(old[i]), tensor(seen.advantages[i]))
             error_T = self.value_loss(story, seen.values[i], seen.targets[i])
             weight_T = tensor(shares[i]) * tensor(factors[i])
@@ -110,8 +110,8 @@ class Slow:
             entropies += entropy_T.tolist()
         if not errors:
             return {}, [], []
-        told = of_sampler(gaps, entropies) if has_acted else {}
-        return descend(loss, self.parameters) | told, ratios, errors
+        of_gap = of_sampler(gaps, entropies) if has_acted else {}
+        return descend(loss, self.parameters) | of_gap, ratios, errors
 
     def value_loss(self, story: Story, before: list[float], targets: list[float]) -> Tensor:
         """(V - R)^2 / 2, or where it is larger that of V held near what it was."""
@@ -130,7 +130,7 @@ class Slow:
 
 
 def of_critic(some: Sequence[Story], seen: Seen) -> dict[str, float]:
-    """How well the critic knew its targets."""
+    """Metrics of the values against their targets."""
     pairs = [
         (v, target)
         for story, values, targets in zip(some, seen.values, seen.targets, strict=True)
@@ -144,13 +144,13 @@ def of_critic(some: Sequence[Story], seen: Seen) -> dict[str, float]:
 
 
 def scored(some: Sequence[Story], lists: Lists) -> list[float]:
-    """The numbers of the acts that count, in order."""
+    """The numbers of the scored acts, in order."""
     return [number for story, one in zip(some, lists, strict=True) if story.weight > 0 for number in one]
 
 
 def slow_updates(
     some: Sequence[Story], actor: Actor, outlook: Outlook, controller: KLController | None = None
-) -> Iterator[Told]:
+) -> Iterator[Expected]:
     """A2C and PPO: opinions of the whole batch, then steps on parts of it."""
     slow = Slow(actor)
     count = sum(story.weight > 0 for story in some)
@@ -172,8 +172,8 @@ def slow_updates(
             metrics["policy/kl"] = kl_of(some, ref, weights_of(some))
         ratios, errors = list[tuple[float, float]](), list[float]()
         for number, part in enumerate(dealt(len(some), actor, slow.num_updates)):
-            told, some_ratios, some_errors = slow.step(some, seen, old, factors, part, number == 0)
-            metrics |= told
+            of_step, some_ratios, some_errors = slow.step(some, seen, old, factors, part, number == 0)
+            metrics |= of_step
             ratios, errors = ratios + some_ratios, errors + some_errors
         metrics["value/loss"] = mean(errors)
         if actor.flag is not None:
@@ -184,11 +184,11 @@ def slow_updates(
             slow.weight *= 1 + far * count / controller.horizon
         slow.num_updates += 1
         opinions = {"advantage": scored(some, seen.advantages), "value": scored(some, seen.values)}
-        yield Told(slow.parameters, metrics, opinions)
+        yield Expected(slow.parameters, metrics, opinions)
 
 
 def dealt(count: int, actor: Actor, num_updates: int) -> Iterator[list[int]]:
-    """Which stories each step learns from: dealt out by the dice of the update and the epoch."""
+    """The stories of each step: shuffled by the random stream of the update and the epoch."""
     for epoch in range(actor.epochs):
         order = stream(0, "minibatches", num_updates, epoch).permutation(count) % actor.minibatches
         for part in range(actor.minibatches):
@@ -196,7 +196,7 @@ def dealt(count: int, actor: Actor, num_updates: int) -> Iterator[list[int]]:
 
 
 def ahead(discount: float, steps: int | None) -> Outlook:
-    """A2C: n rewards, and V of what follows the last of them."""
+    """A2C: n rewards, and V of the state after them."""
 
     def outlook(
         rewards: list[float], values: list[float], following: list[float], ratios: Sequence[float]
@@ -242,8 +242,8 @@ def traced(discount: float, ratio_cap: float, trace_cap: float) -> Outlook:
     return outlook
 
 
-def slow_vtrace(some: Sequence[Story], actor: Actor, outlook: Outlook, ratio_cap: float) -> Iterator[Told]:
-    """V-trace: as A2C, where the ratios stand in the opinions; who acted is known of the first update alone."""
+def slow_vtrace(some: Sequence[Story], actor: Actor, outlook: Outlook, ratio_cap: float) -> Iterator[Expected]:
+    """V-trace: as A2C, with the ratios in the targets; only the first update is known to be on-policy."""
     slow = Slow(actor)
     ones = [[1.0] * len(story.acts) for story in some]
     while True:
@@ -255,7 +255,7 @@ def slow_vtrace(some: Sequence[Story], actor: Actor, outlook: Outlook, ratio_cap
         metrics = of_critic(some, seen)
         every = scored(some, ratios)
         metrics |= {"policy/ratio": mean(every), "policy/ratio_capped": mean([float(r > ratio_cap) for r in every])}
-        told, _, errors = slow.step(some, seen, ones, ones, range(len(some)), slow.num_updates == 0)
+        of_step, _, errors = slow.step(some, seen, ones, ones, range(len(some)), slow.num_updates == 0)
         slow.num_updates += 1
         opinions = {"advantage": scored(some, seen.advantages), "value": scored(some, seen.values)}
-        yield Told(slow.parameters, metrics | told | {"value/loss": mean(errors)}, opinions)
+        yield Expected(slow.parameters, metrics | of_step | {"value/loss": mean(errors)}, opinions)

@@ -1,7 +1,7 @@
 """A slow reference of every policy gradient without a critic: loops over the episodes of `awkward`, formula by formula.
 
-A method is its opinion of the acts (advantages, and the weight of each act in the mean) and the term of one episode.
-KL, entropy and correction are the same for all of them.
+A method consists of its opinions (advantages, and the weight of each act in the mean) and the loss term of one episode.
+KL, entropy and correction are shared by all methods.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from strop.functional.corrections import Correction
 from strop.functional.divergences import KL
 from strop.verify.awkward import SAMPLING, Story
 from strop.verify.chunked import Numbers
-from strop.verify.slowly import Told, descend, mean, prefixes, taken
+from strop.verify.slowly import Expected, descend, mean, of_actions, prefixes
 
 NO_KL = KL()
 Lists = list[list[float]]
@@ -41,8 +41,8 @@ Flag = Callable[[float, float], bool]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """What a method is configured with beside its own fields; `flag` is a metric over its ratios and advantages, and
-    `to_sampler` takes the ratios to what was recorded in place of the learner's own."""
+    """Shared options of a method. `flag` is a metric over its ratios and advantages; `to_sampler` takes ratios to the
+    recorded log-probs instead of the learner's own."""
 
     kl: KL = NO_KL
     entropy: float = 0.0
@@ -54,8 +54,8 @@ class Rules:
 
 def slow_updates(
     some: Sequence[Story], start: Numbers, reference: Numbers, opinions: Opinions, term: Term, rules: Rules
-) -> Iterator[Told]:
-    """Update after update on the same stories."""
+) -> Iterator[Expected]:
+    """Repeated updates on the same stories."""
     own = start.copy()
     while True:
         old = logprobs(own, some)
@@ -72,7 +72,7 @@ def slow_updates(
                 if opinion.weights[i] == 0.0 or not story.acts:
                     continue
                 probs_TV = own.distributions(prefixes(story), SAMPLING)
-                new_T, entropy_T = taken(probs_TV, story).log(), -(probs_TV * probs_TV.log()).sum(dim=1)
+                new_T, entropy_T = of_actions(probs_TV, story).log(), -(probs_TV * probs_TV.log()).sum(dim=1)
                 advantage_T = tensor(opinion.advantages[i])
                 before = [act.acted for act in story.acts] if rules.to_sampler else old[i]
                 loss_T, ratio_T = term(new_T, tensor(before), advantage_T)
@@ -89,19 +89,19 @@ def slow_updates(
             metrics["policy/ratio"] = mean([ratio for ratio, _ in ratios])
         if rules.flag is not None:
             metrics[rules.flag[0]] = mean([float(rules.flag[1](ratio, a)) for ratio, a in ratios])
-        said = opinion.advantages
-        spoken = [number for one, story in zip(said, some, strict=True) if story.weight > 0 for number in one]
-        yield Told([own.weight], metrics, {"advantage": spoken})
+        chosen = opinion.advantages
+        scored = [number for one, story in zip(chosen, some, strict=True) if story.weight > 0 for number in one]
+        yield Expected([own.weight], metrics, {"advantage": scored})
 
 
 def tensor(numbers: Sequence[float]) -> Tensor:
-    """[T]."""
+    """[T], in float64."""
     return torch.tensor(numbers, dtype=torch.float64)
 
 
 def logprobs(numbers: Numbers, some: Sequence[Story]) -> Lists:
     """log pi of every act of every story under SAMPLING."""
-    return [taken(numbers.distributions(prefixes(s), SAMPLING), s).log().tolist() if s.acts else [] for s in some]
+    return [of_actions(numbers.distributions(prefixes(s), SAMPLING), s).log().tolist() if s.acts else [] for s in some]
 
 
 def of_sampler(gaps: list[float], entropies: list[float]) -> dict[str, float]:
@@ -149,7 +149,7 @@ def kl_loss(
 
 
 def kl_of(some: Sequence[Story], ref: Lists, weights: list[float]) -> float:
-    """Nats a sequence, over the stories that are learnt from."""
+    """The mean log mu - log ref of a sequence, over the stories with a weight."""
     total = sum(
         act.acted - ref[i][t] for i, story in enumerate(some) if weights[i] > 0 for t, act in enumerate(story.acts)
     )
@@ -162,7 +162,7 @@ def kl_of(some: Sequence[Story], ref: Lists, weights: list[float]) -> float:
 def corrected(
     some: Sequence[Story], old: Lists, weights: list[float], advantages: Lists, correction: Correction | None
 ) -> tuple[Lists, dict[str, float]]:
-    """The factor on every act's loss, and what is said of it."""
+    """The factor on every act's loss, and its metrics."""
     if correction is None:
         return [[1.0] * len(story.acts) for story in some], {}
     newest = max(story.version for story in some if story.acts)

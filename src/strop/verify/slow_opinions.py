@@ -1,4 +1,4 @@
-"""What each policy gradient thinks of the acts of an episode, by the standard library."""
+"""Advantages and weights of each policy-gradient method, by the standard library."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ Share = Callable[[Sequence[Story], list[float]], Lists]
 
 
 def sequence_mean(some: Sequence[Story], weights: list[float]) -> Lists:
-    """Each answer counts once, each of its acts a part of it."""
+    """The mean over answers of the mean over their acts."""
     count = sum(weight > 0 for weight in weights)
     return [[w / count / len(s.acts)] * len(s.acts) if s.acts else [] for s, w in zip(some, weights, strict=True)]
 
 
 def sequence_sum(some: Sequence[Story], weights: list[float]) -> Lists:
-    """Each answer counts by its length, over the number of answers."""
+    """The sum over acts, divided by the number of answers."""
     count = sum(weight > 0 for weight in weights)
     return [[w / count] * len(s.acts) for s, w in zip(some, weights, strict=True)]
 
 
 def token_mean(some: Sequence[Story], weights: list[float]) -> Lists:
-    """Each act counts once."""
+    """The mean over all acts."""
     count = sum(len(s.acts) for s, weight in zip(some, weights, strict=True) if weight > 0)
     return [[w / max(count, 1)] * len(s.acts) for s, w in zip(some, weights, strict=True)]
 
 
 def over(length: int) -> Share:
-    """`sequence_sum` over a constant length."""
+    """`sequence_sum` divided by a constant length."""
     return lambda some, weights: [[w / length for w in one] for one in sequence_sum(some, weights)]
 
 
@@ -49,7 +49,7 @@ def group_of(some: Sequence[Story], story: Story, numbers: Sequence[float | None
 
 
 def centred(some: Sequence[Story], numbers: Sequence[float | None]) -> list[float]:
-    """Minus the mean of the group; 0 for who has none."""
+    """Minus the mean of the group; 0 for Unscored stories."""
     return [
         0.0 if number is None or story.total is None else number - statistics.fmean(group_of(some, story, numbers))
         for story, number in zip(some, numbers, strict=True)
@@ -67,17 +67,17 @@ def normalised(some: Sequence[Story], numbers: Sequence[float | None]) -> list[f
 
 
 def over_acts(some: Sequence[Story], numbers: Sequence[float]) -> Lists:
-    """Each story's number on all its acts."""
+    """Each story's number, for each of its acts."""
     return [[number] * len(story.acts) for story, number in zip(some, numbers, strict=True)]
 
 
 def returns(some: Sequence[Story]) -> list[float | None]:
-    """Whole rewards, None where there is none."""
+    """The total reward, None where Unscored."""
     return [story.total for story in some]
 
 
 def after_penalty(some: Sequence[Story], penalty: Lists) -> list[float | None]:
-    """The whole reward minus the penalties of all its acts."""
+    """The total reward minus the penalties of all acts."""
     return [None if s.total is None else s.total - fsum(p) for s, p in zip(some, penalty, strict=True)]
 
 
@@ -118,7 +118,7 @@ def to_go(rewards: Sequence[float], discount: float) -> list[float]:
 
 
 def returns_to_go(some: Sequence[Story], penalty: Lists, discount: float) -> Lists:
-    """Of every story, penalties taken off each reward."""
+    """Returns to go of every story, of rewards minus penalties."""
     return [
         to_go([act.reward - p for act, p in zip(story.acts, one, strict=True)], discount)
         for story, one in zip(some, penalty, strict=True)
@@ -126,7 +126,7 @@ def returns_to_go(some: Sequence[Story], penalty: Lists, discount: float) -> Lis
 
 
 def of_returns(discount: float, decay: float | None, discounts_state: bool) -> tuple[Opinions, list[float]]:
-    """REINFORCE: returns to go minus a running mean, and the list of these means, one more a call."""
+    """REINFORCE: returns to go minus a running mean, and the list of these means, which grows by one per call."""
     baselines = [0.0]
 
     def opinion(some: Sequence[Story], penalty: Lists) -> Opinion:
@@ -190,7 +190,7 @@ def of_best(best: int, threshold: float | None) -> Opinions:
 
 
 def of_signal(longest: int, cache: int, masks: bool) -> Opinions:
-    """DAPO: normalised returns of groups that differ, a penalty on long answers, cut ones out of the loss."""
+    """DAPO: normalised returns of groups that differ, a penalty on long answers, cut answers out of the loss."""
 
     def opinion(some: Sequence[Story], penalty: Lists) -> Opinion:
         lengths = [len(story.acts) for story in some]

@@ -1,4 +1,4 @@
-"""The losses of policy gradients: of one answer's log-probs, those before the first epoch, and its advantages."""
+"""Slow losses of the policy gradients, per act: of new log-probs, old log-probs and advantages of one answer."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def by_answer(low: float, high: float, is_mean: bool) -> Term:
 
 
 def stopped(low: float, high: float, dual: float | None = None) -> tuple[str, Flag]:
-    """The acts whose gradient the clip takes away."""
+    """The acts whose gradient the clip removes."""
     top = math.inf if dual is None else dual
     return "policy/clip_active", lambda r, a: (r > 1 + high and a > 0) or ((r < 1 - low or r > top) and a < 0)
 

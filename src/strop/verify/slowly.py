@@ -1,7 +1,7 @@
-"""An algorithm beside a slow reference of it: two updates, and everything that they change or say.
+"""Compare an algorithm with a slow reference implementation: two updates, and everything that they change or return.
 
-A slow reference is a generator. It keeps its own numbers, and says after each update what the algorithm must have come
-to: its parameters, its metrics, its opinions on every scored act in order, and its priorities. It shares no code with
+A slow reference is a generator. It keeps its own parameters, and yields for each update what the algorithm must return
+or have: parameters, metrics, opinions on every scored act in order, and priorities. It shares no code with
 `algorithms/` and `functional/`.
 """
 
@@ -26,13 +26,13 @@ EXACT = 1e-10
 RATE = 6.0
 OPTIMIZER = SGD(lr=RATE)
 MICRO = 17
-"""Padded tokens of a micro-batch: less than most episodes together, more than most alone."""
+"""Padded tokens of a micro-batch: room for most single episodes, and for few pairs of them."""
 UPDATES = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """What one update must come to. The parameters are in the order in which the algorithm has them."""
+class Expected:
+    """The expected outcome of one update. The parameters are in the algorithm's order."""
 
     parameters: Sequence[Tensor]
     metrics: dict[str, float]
@@ -44,11 +44,11 @@ def agree(
     algorithm: Any,
     parameters: Sequence[Tensor],
     picks: Sequence[Pick],
-    slow: Iterator[Told],
+    slow: Iterator[Expected],
     case: str,
     updates: int = UPDATES,
 ) -> Gap:
-    """The largest gap of anything over some updates on the same picks; the case names it where it is too large."""
+    """The largest gap over some updates on the same picks; `case` names the number that is off, if one is."""
     batch = collate(tuple(picks), "joined")
     gaps: dict[str, float] = {}
     for number in range(1, updates + 1):
@@ -59,7 +59,7 @@ def agree(
     return Gap(gaps[worst], EXACT, case if gaps[worst] <= EXACT else f"{case}: {worst}")
 
 
-def _gaps(update: Update, parameters: Sequence[Tensor], batch: Batch, wanted: Told) -> Iterator[tuple[str, float]]:
+def _gaps(update: Update, parameters: Sequence[Tensor], batch: Batch, wanted: Expected) -> Iterator[tuple[str, float]]:
     for i, (own, number) in enumerate(zip(parameters, wanted.parameters, strict=True)):
         yield f"parameter {i}", _apart(own.flatten().tolist(), number.flatten().tolist())
     for name in update.metrics.keys() | wanted.metrics.keys():
@@ -72,7 +72,7 @@ def _gaps(update: Update, parameters: Sequence[Tensor], batch: Batch, wanted: To
             continue
         opinion_BT = update.per_token[name]
         yield name, _apart(opinion_BT[scored_BT].tolist(), wanted.opinions[name])
-        if name != "value":  # which is read where a time-out is bootstrapped, too
+        if name != "value":  # values are also read at bootstrap slots
             yield f"{name} off the acts", float(opinion_BT[~batch.action_BT].abs().max())
     if (update.priority_K is None) != (wanted.priority is None):
         yield "priority", math.inf
@@ -81,7 +81,7 @@ def _gaps(update: Update, parameters: Sequence[Tensor], batch: Batch, wanted: To
 
 
 def _apart(got: Sequence[float], wanted: Sequence[float]) -> float:
-    """The largest distance, in units of 1 or of the largest number; infinite where one of two is NaN."""
+    """The largest difference, relative to the largest number (at least 1); infinite where only one of two is NaN."""
     if len(got) != len(wanted):
         return math.inf
     size = max([1.0, *(abs(x) for x in wanted if math.isfinite(x))])
@@ -90,7 +90,7 @@ def _apart(got: Sequence[float], wanted: Sequence[float]) -> float:
 
 
 def descend(loss: Tensor, moved: Sequence[Tensor]) -> dict[str, float]:
-    """One step of gradient descent at RATE, and what the optimiser says of it."""
+    """One step of gradient descent at RATE, and the optimiser's metrics."""
     gradients = torch.autograd.grad(loss, list(moved), allow_unused=True)
     known = [torch.zeros_like(one) if g is None else g for one, g in zip(moved, gradients, strict=True)]
     with torch.no_grad():
@@ -101,22 +101,22 @@ def descend(loss: Tensor, moved: Sequence[Tensor]) -> dict[str, float]:
 
 
 def prefixes(story: Story) -> list[tuple[int, ...]]:
-    """What stood before each act."""
+    """The tokens before each act."""
     return [act.prefix for act in story.acts]
 
 
-def taken(table_TV: Tensor, story: Story) -> Tensor:
-    """[T]: the numbers of what was done."""
+def of_actions(table_TV: Tensor, story: Story) -> Tensor:
+    """[T]: of each row, the entry of the action."""
     return torch.stack([row[act.token] for row, act in zip(table_TV, story.acts, strict=True)])
 
 
 def mean(numbers: Sequence[float]) -> float:
-    """NaN of nothing."""
+    """The mean; NaN of an empty list."""
     return math.fsum(numbers) / len(numbers) if numbers else math.nan
 
 
 def counted(some: Sequence[Story]) -> list[Story]:
-    """Those with a weight and something said."""
+    """The stories that have a weight and an act."""
     return [story for story in some if story.weight > 0 and story.acts]
 
 

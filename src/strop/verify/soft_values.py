@@ -43,17 +43,17 @@ def soft_solution(
 
 
 def paths(tree: Tree, reward: Reward) -> Batch:
-    """Every sequence once, without log-probs: somebody else's data."""
+    """Every sequence once, without log-probs: off-policy data."""
     return batch_of(*(episode(turn(PROMPT, y, None), reward=reward(y)) for y in tree.sequences), layout="per_turn")
 
 
 def score(y: Tokens) -> float:
-    """A reward without a pattern."""
+    """A reward that looks random."""
     return math.sin(3.0 * sum((k + 2) * (a + 1) for k, a in enumerate(y)))
 
 
 def write(policy: Any, value: dict[Tokens, float], distribution: Distributions, shift: float) -> None:
-    """log pi* + V*/beta where the logits hold the value (shift 0); else logits shifted at will, and V* in the head."""
+    """Write the optimum: logits log pi* + V*/beta (shift 0, unified), or shifted log pi* and V* in the value head."""
     with torch.no_grad():
         for k, state in enumerate(distribution):
             row = policy.row(PROMPT + state)
@@ -62,7 +62,7 @@ def write(policy: Any, value: dict[Tokens, float], distribution: Distributions, 
 
 
 def soft_tree(horizon: int) -> Tree:
-    """A tree over a table with values, all numbers of it random."""
+    """A tree over a table with values, all parameters random."""
     tree = table_tree(3, horizon)
     tree.policy = policy = Table(3, capacity=64, value_head=True)
     for state in tree.states:
@@ -86,14 +86,14 @@ def residual_at_optimum(n_step: int | None, unified: bool, discount: float, rewa
 
 
 def check_path_consistency() -> Iterator[Gap]:
-    """Path consistency: residual 0 of every path at the soft optimum."""
+    """Path consistency: zero residual of every path at the soft optimum."""
     for unified, n_step in product((True, False), (1, 2, None)):
         gap = max(residual_at_optimum(n_step, unified, discount) for discount in (1.0, 0.8))
         name = f"{'unified' if unified else 'a value head'}, n_step {n_step}".replace("None", "none")
         yield Gap(gap, 1e-12, name)
 
 
-def learnt_from_anybody(unified: bool, n_step: int | None, lr: float, steps: int) -> float:
+def errors_off_policy(unified: bool, n_step: int | None, lr: float, steps: int) -> float:
     """The largest distance of log pi from log pi*, and of the first state's V, after learning from uniform data."""
     tree = soft_tree(2)
     ref = tree.distributions()
@@ -119,10 +119,10 @@ LEARNT = ((True, None, 8.0, 150), (True, 1, 80.0, 150), (False, None, 3.0, 400))
 
 
 def check_path_consistency_data() -> Iterator[Gap]:
-    """Path consistency: the Boltzmann policy and its value from data that others made."""
+    """Path consistency: the Boltzmann policy and its value, from off-policy data."""
     for unified, n_step, lr, steps in LEARNT:
         name = f"{'unified' if unified else 'a value head'}, n_step {n_step}".replace("None", "none")
-        yield Gap(learnt_from_anybody(unified, n_step, lr, steps), 1.5e-2, name)
+        yield Gap(errors_off_policy(unified, n_step, lr, steps), 1.5e-2, name)
 
 
 def learn_path_consistency(seed: int) -> Gap:

@@ -1,4 +1,4 @@
-"""Learning from data, against counting."""
+"""SFT on a table, against counts of the data."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def check_sft_gradient() -> Gap:
 
 
 def check_sft_stands() -> Gap:
-    """SFT: no step where the table holds the maximum-likelihood counts."""
+    """SFT: zero step at the maximum-likelihood table."""
     tree = table_tree(3, 3)
     weight = torch.zeros_like(tree.policy.weight)
     for state, seen in _counts(tree).items():

@@ -1,4 +1,4 @@
-"""Tabular temporal differences beside slow references: awkward parts of episodes, decision by decision."""
+"""Tabular temporal-difference methods against slow references: parts of edge-case episodes, decision by decision."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from strop.types import Sampling, Tokens
 from strop.verify.awkward import SAMPLING, Story, parts, stories
 from strop.verify.checks import Gap
 from strop.verify.chunked import CONTEXTS, START, VOCABULARY, Numbers, place
-from strop.verify.slowly import Told, agree, mean
+from strop.verify.slowly import Expected, agree, mean
 
 RATES: dict[str, Any] = {"rate": 0.5, "rate_decay": 0.6, "discount": 0.9}
 FADING = Sampling(temperature=0.7, epsilon=Linear(start=0.8, end=0.1, steps=8))
@@ -31,7 +31,7 @@ Target = Callable[[list[Row], Story, int], float | None]
 
 
 def table() -> Table:
-    """Its rows stand as those of START do."""
+    """A table with the rows of START."""
     policy = Table(VOCABULARY, order=2, capacity=len(CONTEXTS))
     for context in CONTEXTS:
         policy.row(context)
@@ -40,16 +40,16 @@ def table() -> Table:
     return policy
 
 
-def told(rows: list[Row], some: Sequence[Story], errors: dict[tuple[int, int], float]) -> Told:
-    """What a sweep comes to, with the error of each act that was corrected."""
+def expected_after(rows: list[Row], some: Sequence[Story], errors: dict[tuple[int, int], float]) -> Expected:
+    """The expected outcome of a sweep, from the errors of the corrected acts."""
     sizes = [abs(error) for error in errors.values()]
     largest = [max([abs(errors.get((i, t), 0.0)) for t in range(len(s.acts))], default=0.0) for i, s in enumerate(some)]
-    spoken = [errors.get((i, t), 0.0) for i, s in enumerate(some) if s.weight > 0 for t in range(len(s.acts))]
+    scored = [errors.get((i, t), 0.0) for i, s in enumerate(some) if s.weight > 0 for t in range(len(s.acts))]
     metrics = {"q/error_mean": mean(sizes), "q/error_max": max(sizes)}
-    return Told([torch.tensor(rows, dtype=torch.float64)], metrics, {"td_error": spoken}, largest)
+    return Expected([torch.tensor(rows, dtype=torch.float64)], metrics, {"td_error": scored}, largest)
 
 
-def slow_sweeps(some: Sequence[Story], target: Target) -> Iterator[Told]:
+def slow_sweeps(some: Sequence[Story], target: Target) -> Iterator[Expected]:
     """Every act of every story in order, each correction seen by the next."""
     rows, visits = START.weight.tolist(), defaultdict[tuple[int, int], int](int)
     while True:
@@ -63,17 +63,17 @@ def slow_sweeps(some: Sequence[Story], target: Target) -> Iterator[Told]:
                 errors[i, t] = aim - row[act.token]
                 row[act.token] += story.weight * 0.5 / (visits[pair] + 1) ** 0.6 * errors[i, t]
                 visits[pair] += 1
-        yield told(rows, some, errors)
+        yield expected_after(rows, some, errors)
 
 
-def compare(config: Any, slow: Iterator[Told], name: str, sampling: Sampling = SAMPLING) -> Gap:
-    """A config beside its slow reference."""
+def compare(config: Any, slow: Iterator[Expected], name: str, sampling: Sampling = SAMPLING) -> Gap:
+    """A config against its slow reference."""
     policy = table()
     return agree(config.build(policy, sampling, 64), policy.parameters(), parts(), slow, name)
 
 
 def check_q_learning_updates() -> Gap:
-    """Q-learning: its slow reference through awkward parts of episodes."""
+    """Q-learning: a slow reference, two updates on parts of edge-case episodes."""
 
     def target(rows: list[Row], story: Story, t: int) -> float:
         after = story.after[t]
@@ -83,7 +83,7 @@ def check_q_learning_updates() -> Gap:
 
 
 def check_sarsa_updates() -> Gap:
-    """SARSA: its slow reference through awkward parts of episodes."""
+    """SARSA: a slow reference, two updates on parts of edge-case episodes."""
 
     def target(rows: list[Row], story: Story, t: int) -> float | None:
         after = story.after[t]
@@ -97,7 +97,7 @@ def check_sarsa_updates() -> Gap:
 
 
 def check_expected_sarsa_updates() -> Iterator[Gap]:
-    """Expected SARSA: its slow reference through awkward parts of episodes."""
+    """Expected SARSA: a slow reference, two updates on parts of edge-case episodes."""
     aims = {
         "a distribution that fades with the version": None,
         "a distribution of its own": Sampling(temperature=0.4, epsilon=0.3),
@@ -122,8 +122,8 @@ def expected(rows: list[Row], after: Tokens, distribution: Sampling) -> float:
     return sum(p * q for p, q in zip(probs, rows[place(after)], strict=True))
 
 
-def slow_double(some: Sequence[Story]) -> Iterator[Told]:
-    """Two tables; the one that was corrected less often at a pair is next, the first where both are level."""
+def slow_double(some: Sequence[Story]) -> Iterator[Expected]:
+    """Two tables; the one with fewer corrections of the pair is next, the first on a tie."""
     both = [START.weight.tolist(), START.weight.tolist()]
     visits = [defaultdict[tuple[int, int], int](int) for _ in both]
     shown = START.weight.tolist()
@@ -143,9 +143,9 @@ def slow_double(some: Sequence[Story]) -> Iterator[Told]:
                 both[one][pair[0]][pair[1]] += story.weight * 0.5 / (visits[one][pair] + 1) ** 0.6 * errors[i, t]
                 visits[one][pair] += 1
                 shown[pair[0]][pair[1]] = (both[0][pair[0]][pair[1]] + both[1][pair[0]][pair[1]]) / 2
-        yield told(shown, some, errors)
+        yield expected_after(shown, some, errors)
 
 
 def check_double_q_updates() -> Gap:
-    """Double Q: its slow reference through awkward parts of episodes."""
+    """Double Q: a slow reference, two updates on parts of edge-case episodes."""
     return compare(DoubleQ.Config(**RATES), slow_double(stories(parts())), "a rate that decays")

@@ -1,4 +1,4 @@
-"""Tabular Q-learning, played through the rollout, against values that are known without learning."""
+"""Tabular Q-learning through the rollout, against known values."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ ONE_WORD = Sampling(max_tokens=1)
 
 
 class TwoWords:
-    """Two contexts, two words paying 1 and 2; the next context is the other one, and the time runs out, not the task.
+    """Two contexts; two words pay 1 and 2. The contexts alternate; an episode is truncated, never terminated.
 
-    `task.prompt` is the first context, `task.data["turns"]` the time.
+    `task.prompt` is the first context, `task.data["turns"]` the number of turns.
     """
 
     def __init__(self, task: Task, rng: np.random.Generator) -> None:
@@ -40,16 +40,16 @@ class TwoWords:
         return Step(self.context, {"one": 1.0, "two": 2.0}[text], None if self.left else End.TRUNCATED)
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Nothing to close."""
 
 
 def value(policy: Table, codec: WordCodec, context: str, word: str) -> float:
-    """Q(context, word) as the table has it."""
+    """Q(context, word) in the table."""
     return float(policy.weight[policy.row(codec.encode(context)), codec.encode(word)[0]].item())
 
 
 def check_q_learning_two_words() -> Iterator[Gap]:
-    """Q-learning: r + discount * 2 / (1 - discount) in two contexts, through time-outs that end nothing."""
+    """Q-learning: r + discount * 2 / (1 - discount) in two contexts, bootstrapping at truncation."""
     # V = 2 / (1 - discount) whatever follows: 20 at .9, 2 at 0
     for discount, expected in ((0.9, {"one": 19.0, "two": 20.0}), (0.0, {"one": 1.0, "two": 2.0})):
         policy, codec = Table.Config(words=["one", "two", "x", "y"], order=1).build(0)
@@ -65,7 +65,7 @@ def check_q_learning_two_words() -> Iterator[Gap]:
 def check_q_learning_backward_induction() -> Gap:
     """Q-learning: backward induction over all histories of guessing one of three words in two turns."""
     # every (hidden word, first guess, second guess) once: at rate 1 / n a table holds plain averages, which are exact
-    # where the last turns come first
+    # if last turns are learnt first
     policy, codec = Table.Config(words=[*WORDS, "guess", "before", "after"]).build(0)
     algorithm = QLearning.Config(rate=1.0, rate_decay=1.0, discount=1.0).build(policy, ONE_WORD, 4096)
     tasks = [Task(word, "guess", answer=word, data={"words": list(WORDS), "turns": 2}) for word in WORDS]

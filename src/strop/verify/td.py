@@ -1,4 +1,4 @@
-"""Tabular temporal differences beside Q-learning: every transition of a world, weighted by its probability."""
+"""SARSA, expected SARSA and double Q-learning: every transition of a small problem, weighted by its probability."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def two_words(kind: Any, sampling: Sampling) -> tuple[Table, Any]:
 
 
 def transition(context: int, word: int, following: int | None = None) -> Batch:
-    """`word` is said in `context` and pays, the other context is next. `following` may be said there; time is up."""
+    """`word` in `context` with its reward, then the other context, and there `following` if given; then truncated."""
     other = X + Y - context
     first, end = turn((context,), (word,), reward=1.0 + word), End.TRUNCATED
     if following is None:
@@ -85,7 +85,7 @@ def check_sarsa() -> Iterator[Gap]:
 
 
 def check_sarsa_of_a_cut() -> Gap:
-    """SARSA: nothing learnt from a last decision that nothing follows."""
+    """SARSA: no correction of the last decision of a truncated episode."""
     policy, algorithm = two_words(SARSA, GREEDY)
     algorithm.update(transition(X, 1, 1))
     return Gap(float(policy.weight[policy.row((Y,))].detach().abs().max()), 0.0)
@@ -115,9 +115,9 @@ def _swept(kind: Any, sampling: Sampling, value: float) -> float:
 
 
 def mean_target(kind: Any) -> float:
-    """The exact mean target for entering a state of three actions, each tried twice and paying -1 or 1 by a fair coin.
+    """The exact mean target of entering a state with 3 actions, each tried twice, with rewards -1 or 1 by a fair coin.
 
-    Every Q is a mean of two coins (double: of one coin in each table). The mean is over all 64 falls of the coins.
+    Every Q is the mean of two coins (double: of one coin in each table). The mean is over all 64 outcomes.
     """
     total = 0.0
     for coins in product((-1.0, 1.0), repeat=6):
@@ -131,13 +131,13 @@ def mean_target(kind: Any) -> float:
 
 
 def check_q_learning_bias() -> Gap:
-    """Q-learning: its maximisation bias, .5625 over three fair coins thrown twice."""
-    # a mean of two coins is 1 with 1/4, 0 with 1/2: the largest of three is 1 with 1 - (3/4)^3, -1 with (1/4)^3
+    """Q-learning: its known maximisation bias, .5625 with three fair coins thrown twice each."""
+    # the mean of two coins is 1 with 1/4, 0 with 1/2: the largest of three is 1 with 1 - (3/4)^3, -1 with (1/4)^3
     return Gap(abs(mean_target(QLearning) - (37 - 1) / 64), 1e-12)
 
 
 def check_double_q_bias() -> Gap:
-    """Double Q: no maximisation bias over three fair coins thrown twice."""
+    """Double Q: no maximisation bias with three fair coins thrown twice each."""
     return Gap(abs(mean_target(DoubleQ)), 1e-12)
 
 
@@ -159,14 +159,14 @@ class Temptation:
         return Step("y") if self.tempted else Step("", 0.0, End.TERMINATED)
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Nothing to close."""
 
 
 # ------------------------------------------------------------ from samples
 
 
 def sampled_gap(kind: Any, sampling: Sampling, value: float, steps: int, seed: int, rate_decay: float = 0.0) -> float:
-    """The largest distance of the paying words from r + discount * value, learnt from episodes."""
+    """The largest error of the two rewarded words against r + discount * value, learnt from episodes."""
     policy, codec = Table.Config(words=WORDS, order=1).build(0)
     algorithm = kind.Config(rate=1.0, rate_decay=rate_decay, discount=HALF).build(policy, sampling, 4096)
     learn(algorithm, policy, codec, Fresh(), PaidWords, [Task("0", "")], steps, seed, sampling, group=16)
@@ -177,7 +177,7 @@ def sampled_gap(kind: Any, sampling: Sampling, value: float, steps: int, seed: i
 
 
 def learn_sarsa(seed: int) -> Gap:
-    """SARSA: the values of speaking at random, from samples."""
+    """SARSA: the values of the uniform policy, from samples."""
     # one of four words pays 1, one 2: mean .75. Rate (n + 1)^-.8 after about 12 * 160 / 8 = 240 visits a pair; the
     # spread of .5 Q(s', a') is below .5, which the last rates average to below .5 * sqrt(240^-.8 / (2 * .5)) = .056;
     # the band is less than three of these
@@ -185,7 +185,7 @@ def learn_sarsa(seed: int) -> Gap:
 
 
 def learn_expected_sarsa(seed: int) -> Gap:
-    """Expected SARSA: the values of speaking epsilon-greedily, from samples."""
+    """Expected SARSA: the values of the epsilon-greedy policy, from samples."""
     # epsilon .3 of four words: .775 on "two", .075 on the others: mean .775 * 2 + .075 = 1.625
     return Gap(sampled_gap(ExpectedSARSA, Sampling(temperature=0.0, epsilon=0.3, max_tokens=1), 3.25, 10, seed), 1e-4)
 
@@ -225,5 +225,5 @@ class _Counting(Fresh):
 
 
 def learn_double_q_temptation(seed: int) -> Gap:
-    """Double Q: tempted by noise less than half as often as Q-learning (this much more)."""
+    """Double Q: takes the noisy action less than half as often as Q-learning (the excess)."""
     return Gap(max(share_of_left(DoubleQ, seed) - 0.5 * share_of_left(QLearning, seed), 0.0), 0.0)

@@ -1,6 +1,6 @@
-"""A language model small enough to write down: all its sequences, their exact distributions, and exact expectations.
+"""A language model small enough to enumerate: all its sequences, their exact probabilities, and exact expectations.
 
-Nothing here calls the code under test to get a number: distributions are read off the table's rows, or off a plain
+No number here comes from the code under test: distributions are read off the table's rows, or off a plain
 forward pass of the transformer without padding, cache or chunks; gradients of expectations come from autograd over the
 enumeration.
 """
@@ -61,7 +61,7 @@ class Tree:
         return torch.stack([logprobs.sum() for logprobs in self.logprobs(distributions)]).exp()
 
     def visits(self, distributions: Distributions) -> dict[Tokens, Tensor]:
-        """The probability that a sequence passes through each state."""
+        """The probability of visiting each state."""
         return {
             s: torch.stack([*(distributions[s[:t]][s[t]] for t in range(len(s))), torch.zeros(())]).sum().exp()
             for s in self.states
@@ -121,7 +121,7 @@ def table_tree(
 
 @torch.no_grad()
 def tiny_transformer(lora: LoRA | None = None, seed: int = 0) -> Transformer:
-    """Two layers over 7 tokens, far from uniform, so that a wrong position or mask shows."""
+    """Two layers over 7 tokens, far from uniform, so that a wrong position or mask is visible."""
     built, _ = Scratch(words=[str(i) for i in range(7)], has_end=False, width=16, num_heads=2, context=32).build(
         seed, "float32"
     )
@@ -147,7 +147,7 @@ def set_weights(policy: Policy, vector: Tensor) -> None:
 
 
 def ascent(tree: Tree, algorithm: Any, picks: Sequence[Pick]) -> Tensor:
-    """What one update adds to the parameters under SGD(lr=1): minus its loss's gradient. The policy is restored."""
+    """The change of the parameters by one update under SGD(lr=1): minus the gradient. The policy is restored."""
     before = flat(tree.policy.parameters())
     algorithm.update(collate(tuple(picks), tree.policy.layout))
     moved = flat(tree.policy.parameters()) - before
@@ -180,7 +180,7 @@ def cosine(a: Tensor, b: Tensor) -> float:
 
 
 def built_at(tree: Tree, reference: Tensor, build: Callable[[], Any]) -> Any:
-    """An algorithm whose KL reference stands at other weights than the policy."""
+    """An algorithm whose KL reference has these weights, and not the policy's."""
     own = flat(tree.policy.parameters())
     set_weights(tree.policy, reference)
     algorithm = build()

@@ -1,4 +1,4 @@
-"""DQN, ILQL and path consistency beside slow references: two updates on awkward parts of episodes."""
+"""DQN, ILQL and path consistency against slow references: two updates on parts of edge-case episodes."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from strop.verify.awkward import SAMPLING, Story, parts, stories
 from strop.verify.checks import Gap
 from strop.verify.chunked import REFERENCE, START, Chunked, Numbers
 from strop.verify.slow_opinions import token_mean, weights_of
-from strop.verify.slowly import MICRO, OPTIMIZER, Told, agree, descend, mean, prefixes, taken, trail
+from strop.verify.slowly import MICRO, OPTIMIZER, Expected, agree, descend, mean, of_actions, prefixes, trail
 
 PLAIN = Sampling()
 
 
 def build(config: Any, has_values: bool = True) -> tuple[Any, Chunked]:
-    """The algorithm, made at REFERENCE, where its copies stay; then the policy stands at START."""
+    """The algorithm, built with the policy (and so its copies) at REFERENCE; then the policy moves to START."""
     policy = REFERENCE.policy(has_values)
     algorithm = config.build(policy, SAMPLING, MICRO)
     with torch.no_grad():
@@ -33,25 +33,25 @@ def build(config: Any, has_values: bool = True) -> tuple[Any, Chunked]:
 
 
 def counting(some: Sequence[Story]) -> Iterator[tuple[Story, list[float]]]:
-    """The stories that are learnt from, each with the weights of its acts in the mean over acts."""
+    """The scored stories, each with the weights of its acts in the mean over acts."""
     for story, share in zip(some, token_mean(some, weights_of(some)), strict=True):
         if story.weight > 0 and story.acts:
             yield story, share
 
 
 def priorities(some: Sequence[Story], errors: Sequence[Sequence[float]]) -> list[float]:
-    """The largest error of each story; 0 of one that is not learnt from."""
+    """The largest error of each story; 0 of one without a weight."""
     left = iter(errors)
     return [max(map(abs, next(left))) if story.weight > 0 and story.acts else 0.0 for story in some]
 
 
 def flat(lists: Sequence[Sequence[float]]) -> list[float]:
-    """All of them, one behind the other."""
+    """The lists joined."""
     return [number for one in lists for number in one]
 
 
 def of_errors(errors: list[float], values: list[float]) -> dict[str, float]:
-    """The size of errors, and of the values of what was done."""
+    """Metrics of the errors and of the values of the actions."""
     sizes = [abs(error) for error in errors]
     largest = {"q/error_max": max(sizes), "q/largest": max(map(abs, values))}
     return {"q/error_mean": mean(sizes), "q/mean": mean(values)} | largest
@@ -60,7 +60,7 @@ def of_errors(errors: list[float], values: list[float]) -> dict[str, float]:
 def ahead(
     story: Story, terms: Sequence[Any], discount: float, steps: int | None
 ) -> Iterator[tuple[Any, float, Tokens]]:
-    """From every act: the discounted sum of its next terms, discount^(their number), and what stands behind them."""
+    """For every act: the discounted sum of its next terms, discount^(their number), and the prefix behind them."""
     for t in range(len(story.acts)):
         last = len(terms) if steps is None else min(t + steps, len(terms))
         total = sum(discount**k * term for k, term in enumerate(terms[t:last]))
@@ -78,14 +78,14 @@ def action_values(numbers: Numbers, places: Sequence[Tokens], is_dueling: bool) 
     return numbers.values(places).unsqueeze(1) + table_TV - table_TV.mean(dim=1, keepdim=True)
 
 
-def slow_dqn(some: Sequence[Story], config: DQN.Config) -> Iterator[Told]:
-    """The copy stands at REFERENCE at first."""
+def slow_dqn(some: Sequence[Story], config: DQN.Config) -> Iterator[Expected]:
+    """DQN; the copy starts at REFERENCE."""
     own, copy = START.copy(), REFERENCE.copy()
     moved = [own.weight, own.value] if config.dueling else [own.weight]
     for number in itertools.count(1):
         loss, errors, taken_values = torch.zeros((), dtype=torch.float64), [], []
         for story, share in counting(some):
-            q_T = taken(action_values(own, prefixes(story), config.dueling), story)
+            q_T = of_actions(action_values(own, prefixes(story), config.dueling), story)
             rewards, found = [act.reward for act in story.acts], []
             for q, weight, (gain, factor, place) in zip(
                 q_T, share, ahead(story, rewards, config.discount, config.n_step), strict=True
@@ -98,11 +98,11 @@ def slow_dqn(some: Sequence[Story], config: DQN.Config) -> Iterator[Told]:
         metrics = descend(loss, moved) | of_errors(flat(errors), taken_values)
         if number % config.target_every == 0:
             trail(copy, own, config.target_share)
-        yield Told(moved, metrics, {"td_error": flat(errors)}, priorities(some, errors))
+        yield Expected(moved, metrics, {"td_error": flat(errors)}, priorities(some, errors))
 
 
 def best(own: Numbers, copy: Numbers, place: Tokens, config: DQN.Config) -> float:
-    """The copy's value of the action that is taken for best by it, or with `double` by the policy; 0 behind an end."""
+    """The copy's value of its best action, or with `double` of the policy's best; 0 behind an end."""
     if not place:
         return 0.0
     judged, chooser = (
@@ -120,7 +120,7 @@ def huber(error: Tensor, threshold: float | None) -> Tensor:
 
 
 def check_dqn_updates() -> Iterator[Gap]:
-    """DQN: its slow reference through awkward parts of episodes."""
+    """DQN: a slow reference, two updates on parts of edge-case episodes."""
     cases: dict[str, dict[str, Any]] = {
         "one step": {"double": False, "huber": 0.5},
         "three steps": {"double": False, "huber": None, "n_step": 3, "target_share": 1.0},
@@ -138,13 +138,13 @@ def check_dqn_updates() -> Iterator[Gap]:
 # ------------------------------------------------------------ ILQL
 
 
-def slow_ilql(some: Sequence[Story], config: ILQL.Config, second: Numbers) -> Iterator[Told]:
-    """The second network is given as it stands: its noise is a draw."""
+def slow_ilql(some: Sequence[Story], config: ILQL.Config, second: Numbers) -> Iterator[Expected]:
+    """ILQL; the second network is passed in, since its noise is random."""
     own, copies = START.copy(), (REFERENCE.copy(), second.copy())
     while True:
         loss, errors, taken_values = torch.zeros((), dtype=torch.float64), [], []
         for story, share in counting(some):
-            both = [taken(one.rows(prefixes(story)), story).tolist() for one in copies]
+            both = [of_actions(one.rows(prefixes(story)), story).tolist() for one in copies]
             floor = [min(pair) for pair in zip(*both, strict=True)]
             following = own.values(story.after).tolist()
             targets = [a.reward + config.discount * v for a, v in zip(story.acts, following, strict=True)]
@@ -156,18 +156,18 @@ def slow_ilql(some: Sequence[Story], config: ILQL.Config, second: Numbers) -> It
                     q = table_TV[t][story.acts[t].token]
                     term = term + (targets[t] - q) ** 2 + config.conservative * (table_TV[t].exp().sum().log() - q)
                 loss = loss + share[t] * term
-            q_T = taken(tables[0], story).tolist()
+            q_T = of_actions(tables[0], story).tolist()
             errors.append([target - q for target, q in zip(targets, q_T, strict=True)])
             taken_values += q_T
         moved = [own.weight, own.value, second.weight, second.value]
         metrics = descend(loss, moved) | of_errors(flat(errors), taken_values)
         for copy, fast in zip(copies, (own, second), strict=True):
             trail(copy, fast, config.target_share)
-        yield Told(moved, metrics, {"td_error": flat(errors)}, priorities(some, errors))
+        yield Expected(moved, metrics, {"td_error": flat(errors)}, priorities(some, errors))
 
 
 def check_ilql_updates() -> Iterator[Gap]:
-    """ILQL: its slow reference through awkward parts of episodes."""
+    """ILQL: a slow reference, two updates on parts of edge-case episodes."""
     for level, conservative in ((0.8, 0.3), (0.3, 0.0)):
         config = ILQL.Config(
             optimizer=OPTIMIZER, discount=0.9, level=level, conservative=conservative, target_share=0.3, jitter=0.5
@@ -180,11 +180,11 @@ def check_ilql_updates() -> Iterator[Gap]:
 
 
 def check_ilql_noise() -> Iterator[Gap]:
-    """ILQL: normal noise of a share of each tensor's spread on the second network, in standard deviations."""
+    """ILQL: normal noise on the second network, scaled to each tensor's std (in standard deviations)."""
     size = 40_000
     policy = Chunked(3.0 + 2.0 * torch.arange(size, dtype=torch.float64).remainder(2).view(-1, 4), None)
     before = policy.weight.detach().clone()
-    add_noise(policy, 0.1)  # the numbers are 3 and 5: their spread is 1
+    add_noise(policy, 0.1)  # the numbers are 3 and 5: their std is 1
     noise = (policy.weight.detach() - before) / 0.1
     yield Gap(abs(noise.mean().item()) * size**0.5, 4.0, "its mean is 0")
     yield Gap(abs(noise.square().mean().item() - 1) * (size / 2) ** 0.5, 4.0, "its square's mean is 1")
@@ -197,8 +197,8 @@ def check_ilql_noise() -> Iterator[Gap]:
 # ------------------------------------------------------------ path consistency
 
 
-def slow_paths(some: Sequence[Story], config: PathConsistency.Config) -> Iterator[Told]:
-    """The start and the copy stand at REFERENCE at first."""
+def slow_paths(some: Sequence[Story], config: PathConsistency.Config) -> Iterator[Expected]:
+    """Path consistency; the reference and the copy start at REFERENCE."""
     own, start, copy = START.copy(), REFERENCE, REFERENCE.copy()
 
     def values(numbers: Numbers, places: Sequence[Tokens]) -> Tensor:
@@ -209,8 +209,8 @@ def slow_paths(some: Sequence[Story], config: PathConsistency.Config) -> Iterato
         for story, share in counting(some):
             places = prefixes(story)
             ratio_T = (
-                taken(own.distributions(places, PLAIN), story).log()
-                - taken(start.distributions(places, PLAIN), story).log().detach()
+                of_actions(own.distributions(places, PLAIN), story).log()
+                - of_actions(start.distributions(places, PLAIN), story).log().detach()
             )
             terms = [act.reward - config.beta * ratio for act, ratio in zip(story.acts, ratio_T, strict=True)]
             found = []
@@ -226,11 +226,11 @@ def slow_paths(some: Sequence[Story], config: PathConsistency.Config) -> Iterato
         sizes = [abs(one) for one in flat(residuals)]
         metrics = descend(loss, moved) | {"path/residual_mean": mean(sizes), "path/residual_max": max(sizes)}
         trail(copy, own, config.target_share)
-        yield Told(moved, metrics, {"residual": flat(residuals)}, priorities(some, residuals))
+        yield Expected(moved, metrics, {"residual": flat(residuals)}, priorities(some, residuals))
 
 
 def check_path_consistency_updates() -> Iterator[Gap]:
-    """Path consistency: its slow reference through awkward parts of episodes."""
+    """Path consistency: a slow reference, two updates on parts of edge-case episodes."""
     for is_unified, steps, discount in ((True, None, 1.0), (True, 2, 0.9), (False, 1, 0.8), (False, None, 0.9)):
         config = PathConsistency.Config(
             optimizer=OPTIMIZER, beta=0.4, discount=discount, n_step=steps, unified=is_unified, target_share=0.3

@@ -1,4 +1,4 @@
-"""DQN and ILQL on every transition of a known problem, where they must end at its exact solution."""
+"""DQN and ILQL on every transition of a known problem must end at its exact solution."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ from strop.verify.worlds import (
 def against_q_learning(double: bool) -> float:
     """The largest distance of DQN from tabular Q-learning over 80 random transitions, in errors and in the table.
 
-    One decision a batch, half the square, SGD(lr=.3), a copy after every update: the very same arithmetic.
+    One decision per batch, squared error / 2, SGD(lr=.3), a copy after every update: the same arithmetic.
     """
     generator = torch.Generator().manual_seed(0)
     tables = [Table(4, capacity=8), Table(4, capacity=8)]
@@ -73,7 +73,7 @@ def check_dqn_tabular() -> Iterator[Gap]:
 
 
 def check_dqn_double() -> Iterator[Gap]:
-    """DQN: the target by hand, where policy and copy disagree about the best action."""
+    """DQN: the hand-computed target, where policy and copy disagree about the best action."""
     # Q(S1) = (1, 3, 2), Q-(S1) = (10, 20, 30), discount .5. Max of the copy: .5 * 30. Double: the policy chooses action
     # 1, the copy judges it: .5 * 20; with the roles swapped it would be .5 * 2
     start, after = (9,), (9, 0)
@@ -111,7 +111,7 @@ def check_dqn_value_iteration() -> Iterator[Gap]:
         algorithm = config.build(policy, Sampling(), 4096)
         for _ in range(steps):
             algorithm.update(batch)
-        if dueling:  # Q = V + A - mean A, written down in the rows
+        if dueling:  # write Q = V + A - mean A into the rows
             assert policy.value is not None
             with torch.no_grad():
                 policy.weight.add_(policy.value.unsqueeze(-1) - policy.weight.mean(dim=-1, keepdim=True))
@@ -119,7 +119,7 @@ def check_dqn_value_iteration() -> Iterator[Gap]:
 
 
 def game(codec: WordCodec, words: list[str], hidden: str, *guesses: str) -> Episode:
-    """What the environment answers to these guesses."""
+    """The episode of these guesses."""
     env = GuessWord(Task("0", "guess", answer=hidden, data={"words": words, "turns": 2}), np.random.default_rng(0))
     prompt, turns = codec.encode("guess"), []
     for guess in guesses:
@@ -133,7 +133,7 @@ def game(codec: WordCodec, words: list[str], hidden: str, *guesses: str) -> Epis
 
 def check_dqn_backward_induction() -> Gap:
     """DQN: backward induction over all histories of guessing one of three words in two turns."""
-    # every hidden word with every pair of guesses: the histories have exactly their chances
+    # every hidden word with every pair of guesses: every history has its exact probability
     words = ["ant", "bee", "cat"]
     codec = WordCodec([*words, "guess", "before", "after"], has_end=False)
     batch = batch_of(*(game(codec, words, *play) for play in product(words, words, words)), layout="per_turn")
@@ -162,7 +162,7 @@ def expectile_of(numbers: Sequence[float], level: float) -> float:
     return (low + high) / 2
 
 
-DATA = [  # (state, action, reward, next state or None): stochastic rewards, and action 2 of state 1 never happens
+DATA = [  # (state, action, reward, next state or None): stochastic rewards; action 2 never occurs in state 1
     (0, 0, 1.0, 1), (0, 0, 0.0, 1), (0, 1, 0.0, 2), (0, 2, -1.0, None),
     (1, 0, 0.0, 2), (1, 1, 2.0, None), (1, 0, 0.0, 0),
     (2, 0, 3.0, None), (2, 1, 0.0, 0), (2, 1, 1.0, None), (2, 2, -2.0, None),
@@ -184,7 +184,7 @@ def expectile_solution(level: float) -> tuple[dict[int, float], dict[tuple[int, 
 
 
 def data_batch() -> Batch:
-    """DATA as people's episodes of one decision, without log-probs."""
+    """DATA as episodes of one decision, without log-probs."""
     ends = {True: End.TERMINATED, False: End.TRUNCATED}
     return batch_of(
         *(
@@ -208,13 +208,13 @@ def check_ilql() -> Iterator[Gap]:
         assert policy.value is not None
         gaps = [abs(policy.value[policy.row((s,))].item() - number) for s, number in value.items()]
         gaps += [abs(policy.weight[policy.row((s,)), a].item() - number) for (s, a), number in q.items()]
-        gaps.append(abs(policy.weight[policy.row((1,)), 2].item()))  # nobody did it, and nobody asked
+        gaps.append(abs(policy.weight[policy.row((1,)), 2].item()))  # an action outside the data is never read or moved
         yield Gap(max(gaps), 1e-5, f"level {level:g}")
 
 
 def check_ilql_conservative() -> Gap:
-    """ILQL: equal values that nothing contradicts move by its conservative term alone, weight * (1/2, -1/2)."""
-    # the slope of logsumexp of (0, 0) is (.5, .5), minus 1 for what was done
+    """ILQL: equal values on target move by the conservative term alone, weight * (1/2, -1/2)."""
+    # the slope of logsumexp of (0, 0) is (.5, .5), minus 1 for the action
     policy = Table(2, capacity=4, value_head=True)
     config = ILQL.Config(optimizer=SGD(lr=1.0), conservative=0.2, jitter=0.0)
     algorithm = config.build(policy, Sampling(), 64)
@@ -227,7 +227,7 @@ def check_ilql_conservative() -> Gap:
 
 
 def probe_gap(algorithm: DQN.Config | ILQL.Config, seed: int) -> float:
-    """How far the values of the five probes stay from what they must be, from a few played words."""
+    """The largest error of the values of the five probes, learnt from a few episodes."""
     gaps = []
     for number, expected in PROBES:
         policy, codec = Table.Config(words=PROBE_WORDS, order=1, capacity=8, value_head=True).build(seed)
@@ -243,22 +243,22 @@ def probe_gap(algorithm: DQN.Config | ILQL.Config, seed: int) -> float:
 
 
 def learn_dqn_probes(seed: int) -> Gap:
-    """DQN: the values of five probe environments, each with one thing more to learn."""
+    """DQN: the known values of five probe environments."""
     config = DQN.Config(optimizer=AdamW(lr=0.1), discount=PROBE_DISCOUNT, target_every=5, huber=None)
     return Gap(probe_gap(config, seed), 0.1)
 
 
 def learn_ilql(seed: int) -> Gap:
-    """ILQL: the values of five probe environments, each with one thing more to learn."""
-    # where a next state counts (probe 3), all its words are worth the same: every expectile is that value
+    """ILQL: the known values of five probe environments."""
+    # where a next state matters (probe 3), all its words have the same value: so has every expectile
     config = ILQL.Config(optimizer=AdamW(lr=0.1), discount=PROBE_DISCOUNT, conservative=0.0, target_share=0.2)
     return Gap(probe_gap(config, seed), 0.1)
 
 
 def corridor_learnt(memory: Any, seed: int) -> float:
-    """How far DQN stays from the corridor's values, learning from replay.
+    """The error of DQN against the corridor's values, learning from replay.
 
-    Nothing is random but the draws, so plain steps go all the way: 64 turns over 28 pairs, about .35 an update.
+    Only the draws are random, so plain SGD converges: 64 turns over 28 pairs, about .35 per update.
     """
     policy, codec = Table.Config(words=["left", "right", *ROOMS], order=1).build(seed)
     config = DQN.Config(optimizer=SGD(lr=10.0), discount=DISCOUNT, target_every=4, huber=None)

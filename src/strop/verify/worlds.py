@@ -1,4 +1,4 @@
-"""Small worlds of text whose values are known exactly, and the loop that learns in them from samples."""
+"""Small text environments whose values are known exactly, and the loop that learns in them from samples."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ EXPLORE = Sampling(epsilon=1.0, max_tokens=1)
 
 
 class Tasks:
-    """The same tasks in a circle."""
+    """The same tasks, round and round."""
 
     def __init__(self, tasks: list[Task]) -> None:
         self.tasks = tasks
@@ -32,7 +32,7 @@ class Tasks:
         return {}
 
     def load_state_dict(self, state: State) -> None:
-        """There is nothing to go on from."""
+        """Never resumed."""
 
 
 def learn(
@@ -58,14 +58,14 @@ def learn(
             memory.feedback(draw, algorithm.update(collate(draw, policy.layout)).priority_K)
 
 
-# ------------------------------------------------------------ words that pay
+# ------------------------------------------------------------ words that give reward
 
 PAID = {"one": 1.0, "two": 2.0}
 WORDS = [*PAID, "x", "y"]
 
 
 class PaidWords:
-    """Two contexts, two words paying 1 and 2; the next context is drawn anew, and the time runs out, not the task."""
+    """Two contexts; two words pay 1 and 2. The next context is random; an episode is truncated, never terminated."""
 
     def __init__(self, task: Task, rng: np.random.Generator) -> None:
         self.rng, self.left = rng, 10
@@ -78,7 +78,7 @@ class PaidWords:
         return Step(self._context(), PAID.get(text, 0.0), None if self.left else End.TRUNCATED)
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Nothing to close."""
 
     def _context(self) -> str:
         return ["x", "y"][self.rng.integers(2)]
@@ -142,10 +142,10 @@ PROBE_DISCOUNT = 0.5
 
 @dataclass(slots=True)
 class Probe:
-    """Probe environments (Andy Jones): what a critic must learn, each adding one thing to the one before.
+    """Probe environments (Andy Jones) for critics, each adding one difficulty.
 
-    1 always pays 1; 2 pays +1 in context x and -1 in y; 3 shows x, then y, and pays 1 at the end; 4 pays 1 for the
-    word a and -1 for others; 5 pays 1 for a in x and for b in y, else -1.
+    Rewards: 1 always 1; 2 is +1 in context x and -1 in y; 3 shows x, then y, and gives 1 at the end; 4 gives 1 for the
+    word a and -1 for others; 5 gives 1 for a in x and for b in y, else -1.
     """
 
     task: Task
@@ -167,7 +167,7 @@ class Probe:
         return Step("", pay, End.TERMINATED)
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Nothing to close."""
 
 
 PROBES: Sequence[tuple[int, dict[str, dict[str, float]]]] = [

@@ -62,7 +62,7 @@ def test_a_step_is_the_mean_over_scored_actions_and_its_errors_are_noted(micro_t
     assert update.metrics["toy/step"].value == 1.0
 
 
-def test_copies_trail_after_every_so_many_updates() -> None:
+def test_target_copies_move_every_target_every_updates() -> None:
     # the first number goes half the way to 4: 2, 3; the copy follows half the way after the second update
     algorithm = learner(target_every=2)
     for expected in (0.0, 1.5):
@@ -70,7 +70,7 @@ def test_copies_trail_after_every_so_many_updates() -> None:
         assert algorithm.method.copies[0].prefill([(0,)])[0][0, 1].item() == expected
 
 
-def test_what_the_run_does_not_keep_is_saved() -> None:
+def test_the_state_holds_all_that_the_run_does_not_save() -> None:
     algorithm, resumed = learner(), learner()
     algorithm.update(two_and_a_lost_one())
     state = algorithm.state_dict()

@@ -13,7 +13,7 @@ import torch
 
 from strop.functional.advantages import group_normalised, whitened
 from strop.functional.returns import next_value
-from strop.verify.checks import Planned, run
+from strop.verify.checks import Check, measure
 
 
 @dataclass(frozen=True)
@@ -199,7 +199,7 @@ LONGER = {
 
 def verdicts(row: str) -> Iterator[str]:
     family, function = row.split(".")
-    return (one.verdict for one in run(Planned(family, f"strop.verify.{family}", function, "m", "it")))
+    return (one.verdict for one in measure(Check(family, f"strop.verify.{family}", function, "m", "it")))
 
 
 QUICK = PLANTS | REWARDS_AND_REGIONS | AWAY_FROM_THE_FIXED_POINT

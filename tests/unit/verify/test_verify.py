@@ -13,17 +13,17 @@ import torch
 from strop.cli.main import main
 from strop.functional import advantages, aggregation
 from strop.verify import policy_gradient
-from strop.verify.checks import Check, Gap, Planned, plan, run
+from strop.verify.checks import Check, Gap, Result, find, measure
 
-PLACE = "strop.verify.policy_gradient"
-
-
-def planned(function: str, method: str = "RLOO", place: str = PLACE) -> Planned:
-    return Planned(place.rpartition(".")[2], place, function, method, "grad J")
+MODULE = "strop.verify.policy_gradient"
 
 
-def verdicts(function: str, place: str = PLACE) -> list[str]:
-    return [one.verdict for one in run(planned(function, place=place))]
+def check(function: str, method: str = "RLOO", module: str = MODULE) -> Check:
+    return Check(module.rpartition(".")[2], module, function, method, "grad J")
+
+
+def verdicts(function: str, module: str = MODULE) -> list[str]:
+    return [one.verdict for one in measure(check(function, module=module))]
 
 
 # ------------------------------------------------------------ planted bugs
@@ -61,10 +61,10 @@ def test_a_clip_on_the_wrong_side_fails(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_nan_fails_and_so_does_an_interval_whose_far_end_is_outside() -> None:
-    assert Check("m", "x", math.nan, 1.0, 0.0).verdict == "FAILED"
-    assert Check("m", "x", 0.5, 1.0, 0.0).verdict == "pass"
-    assert Check("m", "x", 0.5, 1.0, 0.0, low=0.0, high=1.5).verdict == "FAILED"
-    assert Check("m", "x", 0.5, 1.0, 0.0, low=0.0, high=1.0).verdict == "pass"
+    assert Result("m", "x", math.nan, 1.0, 0.0).verdict == "FAILED"
+    assert Result("m", "x", 0.5, 1.0, 0.0).verdict == "pass"
+    assert Result("m", "x", 0.5, 1.0, 0.0, low=0.0, high=1.5).verdict == "FAILED"
+    assert Result("m", "x", 0.5, 1.0, 0.0, low=0.0, high=1.0).verdict == "pass"
 
 
 def test_what_a_check_raises_is_a_failed_row_after_the_rows_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,7 +73,7 @@ def test_what_a_check_raises_is_a_failed_row_after_the_rows_before_it(monkeypatc
         raise RuntimeError("broken")
 
     monkeypatch.setattr(policy_gradient, "check_rloo", half)
-    first, second = run(planned("check_rloo"))
+    first, second = measure(check("check_rloo"))
     assert (first.verdict, first.must_equal, first.error) == ("pass", "grad J: first", "")
     assert (second.verdict, second.method) == ("FAILED", "RLOO")
     assert math.isnan(second.gap)
@@ -82,7 +82,7 @@ def test_what_a_check_raises_is_a_failed_row_after_the_rows_before_it(monkeypatc
 
 
 def test_a_check_that_is_not_there_is_a_failed_row() -> None:
-    (row,) = run(planned("check_gone"))
+    (row,) = measure(check("check_gone"))
     assert "AttributeError" in row.error
 
 
@@ -94,14 +94,14 @@ def test_a_learning_run_gets_an_interval_over_seeds(monkeypatch: pytest.MonkeyPa
         return Gap(0.1 * seed, 0.35)
 
     monkeypatch.setattr(policy_gradient, "learn_it", learn_it, raising=False)
-    (row,) = run(planned("learn_it"))
+    (row,) = measure(check("learn_it"))
     assert seeds == [0, 1, 2, 3, 4]
     assert row.gap == pytest.approx(0.2)
     assert row.low is not None
     assert row.high is not None
     assert 0.0 <= row.low < 0.2 < row.high <= 0.4
     monkeypatch.setattr(policy_gradient, "learn_it", lambda seed: Gap(math.nan if seed == 3 else 0.0, 1.0))
-    (row,) = run(planned("learn_it"))
+    (row,) = measure(check("learn_it"))
     assert row.verdict == "FAILED"
     assert "nan" in row.error
 
@@ -110,11 +110,11 @@ def test_a_learning_run_gets_an_interval_over_seeds(monkeypatch: pytest.MonkeyPa
 
 
 def test_every_check_is_found_once_and_says_what_it_must_equal() -> None:
-    every = plan(full=True)
-    assert len({(one.place, one.function) for one in every}) == len(every)
+    every = find(full=True)
+    assert len({(one.module, one.function) for one in every}) == len(every)
     assert all(one.method and one.must_equal for one in every)
     assert {one.method for one in every} >= {"Q-learning", "REINFORCE", "RLOO", "GRPO", "Dr. GRPO", "SFT", "KL"}
-    assert not any(one.is_learning for one in plan())
+    assert not any(one.is_learning for one in find())
     assert any(one.is_learning for one in every)
 
 
@@ -125,7 +125,7 @@ def test_every_algorithm_file_has_a_quick_row_and_a_learning_one() -> None:
         return "".join(letter for letter in name.casefold().replace("+", "plus") if letter.isalnum())
 
     for learning in (False, True):
-        known = {plain(one.method) for one in plan(full=True) if one.is_learning is learning}
+        known = {plain(one.method) for one in find(full=True) if one.is_learning is learning}
         missing = [kind.__name__ for kind in algorithms() if plain(kind.__name__) not in known]
         assert not missing, f"no {'learn_' if learning else 'check_'} function in strop/verify/ for {missing}"
 
@@ -136,12 +136,12 @@ def test_every_algorithm_file_has_a_quick_row_and_a_learning_one() -> None:
      ("clipping", {"RLOO", "GRPO", "Dr. GRPO", "PPO"}), ("q-learn", {"Q-learning"})],
 )  # fmt: skip
 def test_a_name_is_a_method_or_a_family_and_else_a_part(name: str, methods: set[str]) -> None:
-    assert {one.method for one in plan(names=[name])} == methods
+    assert {one.method for one in find(names=[name])} == methods
 
 
 def test_an_unknown_name_is_answered_with_the_nearest() -> None:
     with pytest.raises(ValueError, match="did you mean RLOO"):
-        plan(names=["RLO0"])
+        find(names=["RLO0"])
 
 
 # ------------------------------------------------------------ the command
@@ -160,8 +160,8 @@ def three(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(policy_gradient, "check_rloo", off)
     monkeypatch.setattr(policy_gradient, "check_grpo", broken)
     monkeypatch.setattr(policy_gradient, "check_dr_grpo", lambda: Gap(0.0, 0.1))
-    some = [planned("check_dr_grpo", "Dr. GRPO"), planned("check_rloo"), planned("check_grpo", "GRPO")]
-    monkeypatch.setattr("strop.verify.checks.plan", lambda full, names: some[:1] if names else some)
+    some = [check("check_dr_grpo", "Dr. GRPO"), check("check_rloo"), check("check_grpo", "GRPO")]
+    monkeypatch.setattr("strop.verify.checks.find", lambda full, names: some[:1] if names else some)
 
 
 @pytest.mark.usefixtures("three")
@@ -200,7 +200,7 @@ def test_an_unknown_name_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> N
 
 
 @pytest.mark.learning
-@pytest.mark.parametrize("one", plan(full=True), ids=lambda one: f"{one.family}-{one.function}")
-def test_every_row_passes(one: Planned) -> None:
-    for row in run(one):
+@pytest.mark.parametrize("one", find(full=True), ids=lambda one: f"{one.family}-{one.function}")
+def test_every_row_passes(one: Check) -> None:
+    for row in measure(one):
         assert row.verdict == "pass", f"{row.must_equal}: {row.gap} > {row.tolerance}\n{row.error}"
