@@ -37,7 +37,7 @@ def test_groups_that_are_all_right_or_all_wrong_give_exactly_nothing() -> None:
 @pytest.mark.parametrize("reward", [0.5, -1.0, 2.0, 1.0000001])
 def test_a_return_that_is_neither_right_nor_wrong_is_refused_in_words(reward: float) -> None:
     policy = coin()
-    with pytest.raises(ValueError, match=rf"MaxRL got the return {reward:g}: .*paid 1 \(right\) or 0 .*GRPO or RLOO"):
+    with pytest.raises(ValueError, match=rf"MaxRL got the return {reward}: .* 1 \(right\) or 0 .*GRPO or RLOO"):
         build(MaxRL, policy).update(answers(1.0, 0.0, reward))
     assert float(policy.weight.detach().abs().max()) == 0.0
     build(MaxRL, policy).update(answers(1.0, 0.0, Unscored("lost")))

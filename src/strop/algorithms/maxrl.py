@@ -76,6 +76,6 @@ def _require_right_or_wrong(return_E: Tensor) -> None:
     other_E = return_E[~return_E.isnan() & (return_E != 0.0) & (return_E != 1.0)]
     if len(other_E):
         raise ValueError(
-            f"MaxRL got the return {other_E[0].item():g}: it maximises the probability of a right answer, so the "
+            f"MaxRL got the return {other_E[0].item()}: it maximises the probability of a right answer, so the "
             "return of an episode must be 1 (right) or 0 (wrong). Round the reward, or use GRPO or RLOO."
         )

@@ -149,7 +149,7 @@ def test_fields_lists_what_can_be_set_and_trains_nothing(strop, table_recipe, tm
         "type": "a whole number",
         "value": "3",
         "default": "60",
-        "meaning": "of acting and learning",
+        "meaning": "training steps of the run",
         "choices": [],
     }
     assert not (tmp_path / "runs").exists()

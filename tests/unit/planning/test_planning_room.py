@@ -125,7 +125,7 @@ def test_policies_that_are_no_distributions_are_refused() -> None:
         ({"alphabet": (1, 1)}, "each of them once"),
         ({"max_length": 2, "min_length": 3}, "max_length=2"),
         ({"insert": -1.0}, r"edits\.insert=-1"),
-        ({"insert": 0.0}, "never be taken back"),
+        ({"insert": 0.0}, "cannot be undone"),
         ({"insert": 0.0, "delete": 0.0, "substitute": 0.0}, "not all 0"),
     ],
 )
