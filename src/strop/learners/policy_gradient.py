@@ -53,12 +53,12 @@ Loss = Callable[[Batch, Tensor, Tensor, Tensor, Tensor], tuple[Tensor, Metrics]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyGradientConfig(AlgorithmConfig):
-    """What every algorithm of the family can be told.
+    """The options of every policy gradient.
 
     optimizer   AdamW or SGD, with the learning rate
-    kl          the pull towards the policy at the start: weight, placement and estimator
-    entropy     weight of the distribution's entropy, which is taken off the loss
-    correction  how samples of another policy are weighed; none trusts them
+    kl          KL penalty to the policy at the start: weight, placement and estimator
+    entropy     weight of the entropy bonus
+    correction  importance weights for samples of another policy; none is off
     """
 
     memory: ClassVar[type] = Fresh.Config
@@ -87,7 +87,7 @@ class PolicyGradientConfig(AlgorithmConfig):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RatioConfig(PolicyGradientConfig):
-    """What algorithms can be told that use the ratio pi / pi_old, and so may step several times on one batch.
+    """The options of those that use the ratio pi / pi_old, and so may step several times on one batch.
 
     epochs  optimiser steps on the same batch
     """

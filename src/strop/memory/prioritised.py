@@ -31,7 +31,7 @@ class Prioritised:
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config(MemoryConfig):
-        """Its fields.
+        """Its options.
 
         capacity       most turns that are kept
         size           picks per draw

@@ -18,7 +18,7 @@ class Replay:
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config(MemoryConfig):
-        """Its fields.
+        """Its options.
 
         Differs from CleanRL's DQN in classic control: `size` 64 (128) and `warmup` 1 (10,000), for shorter runs.
 

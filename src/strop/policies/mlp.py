@@ -35,7 +35,7 @@ class MLP:
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config:
-        """Its fields.
+        """Its options.
 
         actions     the words that the policy chooses from
         size        numbers in an observation

@@ -37,7 +37,7 @@ class Steered:
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config:
-        """Its fields.
+        """Its options.
 
         base      the Config of the policy to steer, with value_head=True
         strength  weight of Q (beta); 0 is the base alone

@@ -29,7 +29,7 @@ class Table:
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config:
-        """Its fields.
+        """Its options.
 
         words       the vocabulary
         has_end     adds the token that ends a completion

@@ -46,7 +46,7 @@ class Transformer:
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config:
-        """Its fields.
+        """Its options.
 
         model       "smollm2", a folder, or a Hub id
         lora        the adapter that is trained; none trains all weights

@@ -31,7 +31,7 @@ class EightBit:
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config(SamplerConfig):
-        """Its fields.
+        """Its options.
 
         batch  the most rows that are decoded together
         """

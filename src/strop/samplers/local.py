@@ -30,7 +30,7 @@ class LocalSampler:
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config(SamplerConfig):
-        """Its fields.
+        """Its options.
 
         batch  the most rows that are decoded together
         """

@@ -37,7 +37,7 @@ class OpenVINO:
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Config(SamplerConfig):
-        """Its fields.
+        """Its options.
 
         precision  of the engine: float32, or bfloat16 where the processor has it; none takes the policy's own
         """
