@@ -18,7 +18,7 @@ from strop.config import TrainConfig
 from strop.data.written import written
 from strop.functional.value_slots import add_last_value_slots
 from strop.home import opened_home, removed_if_never_saved
-from strop.learners.values import text_scores
+from strop.learners.heads import text_scores
 from strop.loop import loop
 from strop.policies.computing import kept_memory
 from strop.reports import preflight

@@ -17,7 +17,7 @@ from strop.algorithms.process_reward_model import ProcessRewardModel
 from strop.algorithms.reward_model import RewardModel
 from strop.batch import collate
 from strop.functional.value_slots import add_last_value_slots
-from strop.learners.values import text_scores
+from strop.learners.heads import text_scores
 from strop.optimizer import SGD, AdamW
 from strop.policies.scratch import Scratch
 from strop.policies.table import Table

@@ -31,7 +31,8 @@ from strop.functional.bounds import check_at_least, check_positive
 from strop.functional.distributions import gather
 from strop.functional.errors import huber
 from strop.functional.windows import window
-from strop.learners.values import ValueBased, ValueConfig, error_metrics, whole
+from strop.learners.heads import read_batch
+from strop.learners.values import ValueBased, ValueConfig, error_metrics
 from strop.optimizer import SGD, AdamW
 from strop.types import Batch, Heads, Metrics, Policy, Sampling, Want
 
@@ -84,7 +85,7 @@ class DQN:
 
     def opinions(self, batch: Batch) -> tuple[Tensor]:
         """y [B, T] of every action, in float64; other slots are meaningless."""
-        value_BT = whole(batch, self.micro_tokens, self._best_value)
+        value_BT = read_batch(batch, self.micro_tokens, self._best_value)
         ahead = window(batch.rewards_BT, batch, self.config.discount, self.config.n_step)
         return (ahead.bootstrapped(value_BT),)
 

@@ -32,7 +32,8 @@ from strop.functional.bounds import check_not_negative
 from strop.functional.distributions import gather
 from strop.functional.errors import expectile
 from strop.functional.returns import next_value
-from strop.learners.values import VALUE, ValueBased, ValueConfig, error_metrics, state_value, whole
+from strop.learners.heads import VALUE, read_batch, state_value
+from strop.learners.values import ValueBased, ValueConfig, error_metrics
 from strop.types import Batch, Heads, Metrics, Policy, Sampling, Want
 
 Q: frozenset[Want] = frozenset({"q"})
@@ -75,9 +76,11 @@ class ILQL:
 
     def opinions(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """r + discount * V of the next decision, and min(Q1-, Q2-) of the actions."""
-        value_BT = whole(batch, self.micro_tokens, lambda micro: self.policy.heads(micro, state_value, VALUE)["value"])
+        value_BT = read_batch(
+            batch, self.micro_tokens, lambda micro: self.policy.heads(micro, state_value, VALUE)["value"]
+        )
         target_BT = batch.rewards_BT + self.config.discount * next_value(value_BT, batch.next_BT)
-        first_BT, second_BT = (whole(batch, self.micro_tokens, partial(q_of_action, copy)) for copy in self.copies)
+        first_BT, second_BT = (read_batch(batch, self.micro_tokens, partial(q_of_action, copy)) for copy in self.copies)
         return target_BT, torch.minimum(first_BT, second_BT)
 
     def loss(self, micro: Batch, target_bt: Tensor, floor_bt: Tensor) -> tuple[Tensor, Tensor, Metrics]:

@@ -30,7 +30,8 @@ from strop.functional.aggregation import scored_actions
 from strop.functional.bounds import check_at_least, check_positive
 from strop.functional.distributions import PLAIN, gather, logprobs_of
 from strop.functional.windows import window
-from strop.learners.values import ValueBased, ValueConfig, whole
+from strop.learners.heads import read_batch
+from strop.learners.values import ValueBased, ValueConfig
 from strop.types import Batch, Heads, Max, Mean, Metrics, Policy, Sampling, Want
 
 
@@ -72,8 +73,8 @@ class PathConsistency:
 
     def opinions(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """log ref(a | s), and V- of the copy."""
-        start_BT = whole(batch, self.micro_tokens, lambda micro: self.start.heads(micro, log_prob)["logprobs"])
-        return start_BT, whole(batch, self.micro_tokens, lambda micro: self._read(self.copy, micro)["value"])
+        start_BT = read_batch(batch, self.micro_tokens, lambda micro: self.start.heads(micro, log_prob)["logprobs"])
+        return start_BT, read_batch(batch, self.micro_tokens, lambda micro: self._read(self.copy, micro)["value"])
 
     def loss(self, micro: Batch, start_bt: Tensor, end_bt: Tensor) -> tuple[Tensor, Tensor, Metrics]:
         """C^2 / 2, and C, of the path that begins at each action."""

@@ -24,9 +24,9 @@ from torch.nn.functional import logsigmoid
 
 from strop.functional.aggregation import scored_actions
 from strop.functional.value_slots import add_value_slots
+from strop.learners.heads import VALUE, values_after
 from strop.learners.preference import PreferenceConfig
 from strop.learners.supervised import Supervised
-from strop.learners.values import VALUE, values_after
 from strop.optimizer import SGD, AdamW
 from strop.types import Batch, Mean, Policy, Sampling, Term, Want
 

@@ -27,8 +27,8 @@ from torch.nn.functional import logsigmoid
 from strop.functional.bounds import check_not_negative
 from strop.functional.preferences import Pairs
 from strop.functional.value_slots import add_last_value_slots
+from strop.learners.heads import VALUE, text_scores
 from strop.learners.preference import Preference, PreferenceConfig, preference_metrics
-from strop.learners.values import VALUE, text_scores
 from strop.optimizer import SGD, AdamW
 from strop.types import Batch, Mean, Metrics, Policy, Sampling, Want
 

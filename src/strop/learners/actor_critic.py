@@ -19,10 +19,10 @@ from strop.functional.corrections import correct
 from strop.functional.distributions import entropy, gather, logprobs_of, require_full_support
 from strop.functional.divergences import KLController
 from strop.functional.values import explained_variance, value_loss
+from strop.learners.heads import VALUE, read_batch, state_value
 from strop.learners.logprobs import Read, logprobs_of_batch, require_on_policy, sampler_metrics
 from strop.learners.policy_gradient import Loss, PolicyGradientConfig
 from strop.learners.reference import Reference
-from strop.learners.values import VALUE, state_value, whole
 from strop.policies.demands import require_values
 from strop.streams import stream
 from strop.types import (
@@ -243,7 +243,7 @@ class ActorCritic:
     def _values(self, batch: Batch) -> Tensor:
         """V [B, T] at every decision slot of the batch, 0 elsewhere, in float64, without gradient."""
         reader = self.policy if self.critic is None else self.critic
-        return whole(batch, self.micro_tokens, lambda micro: reader.heads(micro, state_value, VALUE)["value"])
+        return read_batch(batch, self.micro_tokens, lambda micro: reader.heads(micro, state_value, VALUE)["value"])
 
     def _read(self, micro: Batch) -> Read:
         """`logprobs`, `entropy` and `value` [B, T] of a micro-batch, all with gradient."""

@@ -11,7 +11,7 @@ from torch import Tensor
 from strop.functional.aggregation import scored_actions
 from strop.functional.distributions import entropy, gather, logprobs_of
 from strop.functional.divergences import full_kl
-from strop.learners.values import whole
+from strop.learners.heads import read_batch
 from strop.types import Batch, Heads, Max, Mean, Metrics, Policy, Sampling
 
 Read = dict[str, Tensor]
@@ -48,7 +48,9 @@ def read_actions(
 
 def logprobs_of_batch(policy: Policy, batch: Batch, sampling: Sampling, micro_tokens: int) -> Tensor:
     """The policy's log-probs [B, T] of the whole batch, without gradient; 0 off the actions."""
-    read_BT = whole(batch, micro_tokens, lambda micro: read_actions(policy, micro, sampling)["logprobs"], keep="row")
+    read_BT = read_batch(
+        batch, micro_tokens, lambda micro: read_actions(policy, micro, sampling)["logprobs"], keep="row"
+    )
     return torch.where(batch.action_BT, read_BT, 0.0)
 
 

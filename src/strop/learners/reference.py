@@ -10,8 +10,8 @@ from torch import Tensor
 from strop.functional.aggregation import num_scored, scored_actions
 from strop.functional.divergences import KL, estimate
 from strop.functional.ratios import log_ratio
+from strop.learners.heads import read_batch
 from strop.learners.logprobs import Read, full_logprobs, logprobs_of_batch, read_actions
-from strop.learners.values import whole
 from strop.types import Batch, Mean, Metrics, Policy, Sampling
 
 
@@ -50,7 +50,7 @@ class Reference:
         if self.policy is None or self.kl.placement != "reward":
             return torch.zeros_like(reference_BT)
         if self.kl.estimator == "full":
-            exact_BT = whole(batch, self.micro_tokens, self._exact, keep="row")
+            exact_BT = read_batch(batch, self.micro_tokens, self._exact, keep="row")
             return self.kl.weight * torch.where(batch.action_BT, exact_BT, 0.0)
         return self.kl.weight * estimate(_log_ratio(batch, reference_BT), self.kl.estimator)
 

@@ -1,4 +1,4 @@
-"""The learner of the off-policy value methods: networks, their target copies, and one loss. First, reading values."""
+"""The learner of the off-policy value methods: networks, their target copies, and one loss."""
 
 from __future__ import annotations
 
@@ -9,14 +9,13 @@ from typing import ClassVar, Protocol, final
 import torch
 from torch import Tensor
 
-from strop.functional.aggregation import largest_per_pick, scored_actions, sum_per_pick, token_mean
+from strop.functional.aggregation import largest_per_pick, scored_actions, token_mean
 from strop.functional.bounds import check_positive_share, check_share
 from strop.memory import Replay
 from strop.optimizer import SGD, AdamW, trail
 from strop.types import (
     AlgorithmConfig,
     Batch,
-    Heads,
     Keep,
     Max,
     Mean,
@@ -25,47 +24,8 @@ from strop.types import (
     State,
     Term,
     Update,
-    Want,
     check_fields,
 )
-
-VALUE: frozenset[Want] = frozenset({"value"})
-"""The heads that `state_value` needs."""
-
-
-# ------------------------------------------------------------ reading heads
-
-
-@torch.no_grad()
-def whole(batch: Batch, micro_tokens: int, read: Callable[[Batch], Tensor], keep: Keep = "episode") -> Tensor:
-    """`read` [B, T] of the whole batch, micro-batch by micro-batch: float64, without gradient.
-
-    With keep="episode" the bootstrap slot of a truncated episode is read even where it is a row of its own.
-    """
-    whole_N = torch.zeros(batch.tokens_BT.numel(), dtype=torch.float64)
-    for micro, slot_bt in batch.split(micro_tokens, keep):
-        whole_N[slot_bt.flatten()] = read(micro).double().flatten()
-    return whole_N.view_as(batch.tokens_BT)
-
-
-def state_value(heads: Heads) -> dict[str, Tensor]:
-    """V at every decision, from the value head."""
-    assert heads.value_N is not None
-    return {"value": heads.value_N}
-
-
-def values_after(policy: Policy, wide: Batch) -> Tensor:
-    """[B, T]: the value behind each marked action of `add_value_slots`, at that action; 0 elsewhere."""
-    value_BT = policy.heads(wide, state_value, VALUE)["value"]
-    return torch.where(wide.next_BT >= 0, value_BT.roll(-1, dims=1), 0.0)
-
-
-def text_scores(policy: Policy, wide: Batch) -> Tensor:
-    """[E]: the value behind the last token of each pick of `add_last_value_slots`; 0 for absent picks."""
-    return sum_per_pick(values_after(policy, wide), wide)
-
-
-# ------------------------------------------------------------ the learner
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

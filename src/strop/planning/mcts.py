@@ -33,7 +33,7 @@ import torch
 from strop.batch import collate
 from strop.functional.bounds import check_at_least, check_not_negative, check_share
 from strop.functional.distributions import is_truncated, logprobs_of
-from strop.learners.values import VALUE, state_value
+from strop.learners.heads import VALUE, state_value
 from strop.planning.enumeration import Reward
 from strop.planning.mdp import Floats, Ints
 from strop.policies.demands import require_values

@@ -7,8 +7,8 @@ from torch import Tensor
 
 from exact.build import batch_of, episode, turn
 from strop.functional.preferences import Pairs
+from strop.learners.heads import VALUE, state_value
 from strop.learners.preference import Preference, preference_metrics
-from strop.learners.values import VALUE, state_value
 from strop.optimizer import SGD
 from strop.policies.table import Table
 from strop.types import Batch, Metrics, Policy
