@@ -48,10 +48,11 @@ def read_actions(
 
 def logprobs_of_batch(policy: Policy, batch: Batch, sampling: Sampling, micro_tokens: int) -> Tensor:
     """The policy's log-probs [B, T] of the whole batch, without gradient; 0 off the actions."""
-    read_BT = read_batch(
-        batch, micro_tokens, lambda micro: read_actions(policy, micro, sampling)["logprobs"], keep="row"
-    )
-    return torch.where(batch.action_BT, read_BT, 0.0)
+
+    def read(micro: Batch) -> Tensor:
+        return read_actions(policy, micro, sampling)["logprobs"]
+
+    return torch.where(batch.action_BT, read_batch(batch, micro_tokens, read, keep="row"), 0.0)
 
 
 @torch.no_grad()
