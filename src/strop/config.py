@@ -66,7 +66,7 @@ class TrainConfig:
     rewards           a list of functions, or {name: function} or {name: (function, weight)}
     gold              like rewards: scores of held-out episodes that are reported and never trained on
     algorithm         its Config, with its optimizer and kl
-    sampling          the distribution of the next token, the same in training, scoring and evaluation
+    sampling          the distribution of the next token, the same in sampling, in the loss and in evaluation
     sampler           its Config: what samples in training (in an evaluation the policy itself samples)
     memory            its Config; none takes the algorithm's default
     group_size        episodes per task in a step

@@ -159,11 +159,11 @@ BESIDE: dict[Any, dict[str, Any]] = {
     Correction: {"kind": "mask"},
 }  # fmt: skip
 """The other fields, where the defaults do not do."""
-TOGETHER = {(Edits, "insert"), (Edits, "delete"), (AdamW, "betas"), (Correction, "max_drift")}
+JOINT = {(Edits, "insert"), (Edits, "delete"), (AdamW, "betas"), (Correction, "max_drift")}
 """Numbers that mean something in pairs only: they have a test of their own."""
 
 REFUSED = [(kind, name, value) for (kind, name), bounds in BOUNDS.items() for value in [*bounds[0], NAN]]
-TAKEN = [(kind, name, value) for (kind, name), bounds in BOUNDS.items() for value in bounds[1]]
+ALLOWED = [(kind, name, value) for (kind, name), bounds in BOUNDS.items() for value in bounds[1]]
 
 
 def made(kind: Any, given: dict[str, Any]) -> Any:
@@ -180,7 +180,7 @@ def test_a_number_outside_is_refused_by_its_name(kind: Any, name: str, value: An
         made(kind, {name: value})
 
 
-@pytest.mark.parametrize(("kind", "name", "value"), TAKEN, ids=named)
+@pytest.mark.parametrize(("kind", "name", "value"), ALLOWED, ids=named)
 def test_a_number_on_the_bound_is_taken(kind: Any, name: str, value: Any) -> None:
     assert getattr(made(kind, {name: value}), name) == value
 
@@ -194,7 +194,7 @@ def test_every_number_of_every_config_has_bounds() -> None:
         if "float" in str(field.type) or "int" in str(field.type)
     }
     numbers -= {(Planner.Config, "states"), (Edits, "alphabet")}
-    assert numbers == set(BOUNDS) | TOGETHER
+    assert numbers == set(BOUNDS) | JOINT
 
 
 @pytest.mark.parametrize("betas", [(1.0, 0.9), (0.9, 1.0), (-TINY, 0.9), (0.9, NAN)])

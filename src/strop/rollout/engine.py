@@ -88,8 +88,8 @@ class OfflineEngine:
     """Plays nothing: for algorithms that learn from data."""
 
     def publish(self, policy: Policy) -> None:
-        """Nobody acts."""
+        """Weights have no use here: nothing is sampled."""
 
     def rollout(self, tasks: TaskSource, step: int) -> list[Episode]:
-        """No episode."""
+        """An empty list: the episodes come from data."""
         return []

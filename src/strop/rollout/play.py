@@ -16,7 +16,7 @@ from typing import Any
 
 from strop.rewards._naming import Rewards
 from strop.rollout.rewards import score, trace
-from strop.rollout.waiting import side_by_side
+from strop.rollout.waiting import run_concurrently
 from strop.streams import stream
 from strop.types import (
     Codec,
@@ -113,7 +113,7 @@ def _start(scene: Scene, plays: list[_Play], purpose: str, max_tokens: int) -> N
         env = scene.environment(one.task, stream(scene.seed, f"environment/{purpose}", *one.seed[1:]))
         return env, env.start() if isinstance(env, Env) else None
 
-    results = side_by_side(
+    results = run_concurrently(
         [partial(begin, one) for one in plays], scene.environment_seconds, "the start of the environment"
     )
     for one, result in zip(plays, results, strict=True):
@@ -147,7 +147,7 @@ def _act(scene: Scene, plays: list[_Play], completions: list[Completion], sampli
     texts = [scene.codec.decode(completion.tokens) for completion in completions]
     envs = [one.env for one in plays if one.env is not None]
     calls = [partial(env.step, text) for env, text in zip(envs, texts, strict=True)]
-    results = side_by_side(calls, scene.environment_seconds, "environment.step")
+    results = run_concurrently(calls, scene.environment_seconds, "environment.step")
     for one, completion, text, result in zip(plays, completions, texts, results, strict=True):
         if not isinstance(result, Step):
             one.turns.append(Turn(one.prompt, completion, text))
@@ -170,7 +170,7 @@ def _act(scene: Scene, plays: list[_Play], completions: list[Completion], sampli
 def _close(scene: Scene, plays: list[_Play]) -> None:
     """Let every environment free what it holds. What goes wrong there changes nothing that was played."""
     opened = [(one, one.env) for one in plays if one.env is not None]
-    results = side_by_side([env.close for _, env in opened], scene.environment_seconds, "environment.close")
+    results = run_concurrently([env.close for _, env in opened], scene.environment_seconds, "environment.close")
     for (one, _), result in zip(opened, results, strict=True):
         if isinstance(result, BaseException) and one.end is not End.FAILED:
             one.error = trace(result)

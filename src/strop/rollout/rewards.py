@@ -15,7 +15,7 @@ from typing import TypeAlias
 
 from strop.rewards._naming import Rewards
 from strop.rewards.group import GroupReward
-from strop.rollout.waiting import in_order
+from strop.rollout.waiting import run_in_order
 from strop.types import End, Episode, NonFinite, Part, PerToken, PerTurn, RewardFn, Unscored, as_number, returned, total
 
 Outcome: TypeAlias = "float | Unscored | PerTurn | PerToken"
@@ -54,7 +54,7 @@ def score(rewards: Rewards, groups: Sequence[Sequence[Episode]], seconds: float)
     """
     calls = [call for group in groups for call in _calls(rewards, group)]
     names = [f"reward {call.name!r}" for call in calls]
-    results = in_order([call.run for call in calls], seconds, names)
+    results = run_in_order([call.run for call in calls], seconds, names)
     parts: dict[str, dict[str, Part]] = {episode.id: {} for group in groups for episode in group}
     for call, result in zip(calls, results, strict=True):
         if isinstance(result, BaseException):

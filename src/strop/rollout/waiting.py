@@ -1,6 +1,6 @@
 """Run user code in threads, with a time limit for every call.
 
-`side_by_side` is for calls that may run concurrently, `in_order` for calls that must not. An exception is a call's
+`run_concurrently` is for calls that may run at once, `run_in_order` for calls that must not. An exception is a call's
 outcome, `sys.exit` included: it ends the call and not the program. A call that hangs keeps its thread, since Python
 cannot stop a thread from outside; `hanging` counts them.
 """
@@ -44,7 +44,7 @@ class _Worker:
 
 
 class _Local(threading.local):
-    """The worker for a thread's `in_order` calls: always the same one, for objects that are bound to a thread."""
+    """The worker for a thread's `run_in_order` calls: always the same one, for objects that are bound to a thread."""
 
     worker: _Worker | None = None
 
@@ -136,7 +136,7 @@ class _Calls(Generic[T]):
             _hanging[thread] = self.names[i]
 
 
-def side_by_side(calls: Sequence[Callable[[], T]], seconds: float, what: str) -> list[T | BaseException]:
+def run_concurrently(calls: Sequence[Callable[[], T]], seconds: float, what: str) -> list[T | BaseException]:
     """Run calls concurrently: each one's result in order, or its exception, or a TimeoutError that names `what`.
 
     A call that hangs does not delay the others. Calls that have not started when the time is up never start.
@@ -159,7 +159,7 @@ def side_by_side(calls: Sequence[Callable[[], T]], seconds: float, what: str) ->
     return [shared.outcomes.get(i, late) for i in range(len(calls))]
 
 
-def in_order(calls: Sequence[Callable[[], T]], seconds: float, names: Sequence[str]) -> list[T | BaseException]:
+def run_in_order(calls: Sequence[Callable[[], T]], seconds: float, names: Sequence[str]) -> list[T | BaseException]:
     """Run calls one at a time: each one's result in order, or its exception; each may take `seconds`.
 
     All run in the same thread, until one hangs: the calls after it run in another.

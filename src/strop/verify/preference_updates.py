@@ -19,7 +19,7 @@ from strop.algorithms.robust_dpo import RobustDPO
 from strop.algorithms.simpo import SimPO
 from strop.batch import collate
 from strop.functional.preferences import log_odds
-from strop.types import Pick, Sampling
+from strop.types import Comparer, Pick, Sampling
 from strop.verify.awkward import SAMPLING, Story, stories, written
 from strop.verify.checks import Gap
 from strop.verify.chunked import REFERENCE, START, Numbers
@@ -123,7 +123,7 @@ def pairwise(
     some = stories(written())
     yield one_case(config, slow_pairs(some, compare, distribution, say, has_values), has_values=has_values)
     algorithm, _ = build(config, has_values)
-    if not hasattr(algorithm, "compare"):
+    if not isinstance(algorithm, Comparer):
         return
     metrics = next(slow_pairs(some, compare, distribution, say, has_values)).metrics
     wanted = {n: x for n, x in metrics.items() if n.startswith("preference/") and n != "preference/pairs"}

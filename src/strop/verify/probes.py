@@ -28,7 +28,7 @@ from strop.verify.checks import Gap
 from strop.verify.episodes import episode, turn
 from strop.verify.worlds import PROBE_DISCOUNT, PROBE_WORDS, PROBES, Probe, probe_tasks
 
-EXACT, LEARNT = 1e-6, 0.1
+EXACT, NEAR = 1e-6, 0.1
 LEARNING: dict[str, Any] = {"optimizer": SGD(lr=8.0), "critic": Critic(weight=1 / 8), "discount": PROBE_DISCOUNT}
 """With one context, a value reaches its target in one update."""
 NAMES = {1: "a value", 2: "values by context", 3: "a delayed reward", 4: "a word", 5: "a word by context"}
@@ -77,7 +77,7 @@ def probed(config: Any, acts_itself: bool, steps: int = 30) -> Iterator[Gap]:
                 gaps.append(
                     1.0 - sum(distribution[codec.encode(word)[0]] for word, value in words.items() if value == best)
                 )
-        yield Gap(max(gaps), EXACT if number < 4 else LEARNT, f"{number}, {NAMES[number]}")
+        yield Gap(max(gaps), EXACT if number < 4 else NEAR, f"{number}, {NAMES[number]}")
 
 
 def check_a2c_probes() -> Iterator[Gap]:

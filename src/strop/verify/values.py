@@ -255,7 +255,7 @@ def learn_ilql(seed: int) -> Gap:
     return Gap(probe_gap(config, seed), 0.1)
 
 
-def corridor_learnt(memory: Any, seed: int) -> float:
+def corridor_error(memory: Any, seed: int) -> float:
     """The error of DQN against the corridor's values, learning from replay.
 
     Only the draws are random, so plain SGD converges: 64 turns over 28 pairs, about .35 per update.
@@ -268,10 +268,10 @@ def corridor_learnt(memory: Any, seed: int) -> float:
 
 def learn_dqn(seed: int) -> Gap:
     """DQN: the corridor's values by value iteration, from replayed samples."""
-    return Gap(corridor_learnt(Replay.Config(size=64, num_draws=4), seed), 0.05)
+    return Gap(corridor_error(Replay.Config(size=64, num_draws=4), seed), 0.05)
 
 
 def learn_dqn_prioritised(seed: int) -> Gap:
     """DQN: the corridor's values by value iteration, from prioritised replay."""
     beta = Linear(start=0.4, end=1, steps=100)
-    return Gap(corridor_learnt(Prioritised.Config(size=64, num_draws=4, beta=beta), seed), 0.05)
+    return Gap(corridor_error(Prioritised.Config(size=64, num_draws=4, beta=beta), seed), 0.05)

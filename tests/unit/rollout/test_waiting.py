@@ -9,19 +9,19 @@ from types import SimpleNamespace
 import pytest
 
 from strop.rollout import waiting
-from strop.rollout.waiting import PATIENCE, hanging, in_order, side_by_side
+from strop.rollout.waiting import PATIENCE, hanging, run_concurrently, run_in_order
 
 
 def test_results_stand_in_the_order_of_the_calls() -> None:
-    assert side_by_side([lambda i=i: i * i for i in range(50)], 5.0, "squares") == [i * i for i in range(50)]
-    assert side_by_side([], 5.0, "nothing") == []
+    assert run_concurrently([lambda i=i: i * i for i in range(50)], 5.0, "squares") == [i * i for i in range(50)]
+    assert run_concurrently([], 5.0, "nothing") == []
 
 
 def test_what_a_call_raises_is_its_result() -> None:
     def fails() -> int:
         raise KeyError("lost")
 
-    first, second, third = side_by_side([lambda: 1, fails, lambda: 3], 5.0, "a call")
+    first, second, third = run_concurrently([lambda: 1, fails, lambda: 3], 5.0, "a call")
     assert (first, third) == (1, 3)
     assert isinstance(second, KeyError)
     assert second.args == ("lost",)
@@ -30,7 +30,7 @@ def test_what_a_call_raises_is_its_result() -> None:
 def test_a_call_that_hangs_times_out_and_does_not_delay_others() -> None:
     release = threading.Event()
     calls = [lambda: release.wait(30) and 0, *[lambda i=i: i for i in range(1, 20)]]
-    results = side_by_side(calls, 0.3, "the slow one")
+    results = run_concurrently(calls, 0.3, "the slow one")
     release.set()
     assert isinstance(results[0], TimeoutError)
     assert str(results[0]) == "the slow one took longer than 0.3 seconds"
@@ -40,19 +40,19 @@ def test_a_call_that_hangs_times_out_and_does_not_delay_others() -> None:
 def test_slow_calls_run_concurrently() -> None:
     """Each can only end when all have begun."""
     barrier = threading.Barrier(8, timeout=30)
-    assert sorted(side_by_side([barrier.wait] * 8, 60.0, "a meeting")) == list(range(8))
+    assert sorted(run_concurrently([barrier.wait] * 8, 60.0, "a meeting")) == list(range(8))
 
 
 def test_quick_calls_share_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(waiting, "PATIENCE", 30.0)
-    assert len(set(side_by_side([threading.get_ident] * 100, 60.0, "a name"))) == 1
+    assert len(set(run_concurrently([threading.get_ident] * 100, 60.0, "a name"))) == 1
 
 
 def test_calls_that_have_not_started_in_time_never_start() -> None:
     """The limit is shorter than the patience with one thread, which the first call holds until all is over."""
     release, begun = threading.Event(), list[int]()
     quick = [lambda: begun.append(1) or 1] * 200
-    late = side_by_side([lambda: release.wait(60) and 0, *quick], PATIENCE / 5, "the wait")
+    late = run_concurrently([lambda: release.wait(60) and 0, *quick], PATIENCE / 5, "the wait")
     release.set()
     for thread in threading.enumerate():
         while thread.name == "strop: the wait hangs":
@@ -66,7 +66,10 @@ def test_exceptions_that_end_a_program_end_only_the_call(kind: type[BaseExceptio
     def ends() -> int:
         raise kind
 
-    for outcomes in (side_by_side([ends, lambda: 1], 60.0, "a call"), in_order([ends, lambda: 1], 60.0, ["a", "b"])):
+    for outcomes in (
+        run_concurrently([ends, lambda: 1], 60.0, "a call"),
+        run_in_order([ends, lambda: 1], 60.0, ["a", "b"]),
+    ):
         assert isinstance(outcomes[0], kind)
         assert outcomes[1] == 1
 
@@ -74,7 +77,7 @@ def test_exceptions_that_end_a_program_end_only_the_call(kind: type[BaseExceptio
 def test_calls_in_order_run_one_by_one_in_one_thread() -> None:
     seen = list[int]()
     calls = [lambda i=i: seen.append(i) or threading.get_ident() for i in range(50)]
-    idents = in_order(calls, 60.0, ["a call"] * 50) + in_order(calls[:1], 60.0, ["a call"])
+    idents = run_in_order(calls, 60.0, ["a call"] * 50) + run_in_order(calls[:1], 60.0, ["a call"])
     assert seen == [*range(50), 0]
     assert len(set(idents)) == 1
 
@@ -82,7 +85,7 @@ def test_calls_in_order_run_one_by_one_in_one_thread() -> None:
 def test_each_call_in_order_has_its_own_time_limit() -> None:
     release = threading.Event()
     calls = [lambda: 1, lambda: release.wait(60), lambda: 3, lambda: release.wait(60), lambda: 5]
-    one, two, three, four, five = in_order(calls, 0.2, ["a", "late b", "c", "late d", "e"])
+    one, two, three, four, five = run_in_order(calls, 0.2, ["a", "late b", "c", "late d", "e"])
     assert (one, three, five) == (1, 3, 5)
     assert (str(two), str(four)) == ("late b took longer than 0.2 seconds", "late d took longer than 0.2 seconds")
     assert [hanging()[name] for name in ("a", "late b", "c", "late d", "e")] == [0, 1, 0, 1, 0]
@@ -101,8 +104,8 @@ def test_many_calls_may_take_longer_than_one(monkeypatch: pytest.MonkeyPatch) ->
         now[0] += 0.9
         return threading.Event().wait(0.01) or 1
 
-    assert in_order([takes_most_of_its_time] * 5, 1.0, ["a call"] * 5) == [1] * 5
+    assert run_in_order([takes_most_of_its_time] * 5, 1.0, ["a call"] * 5) == [1] * 5
 
 
 def test_a_time_limit_longer_than_a_lock_can_wait_is_no_error() -> None:
-    assert in_order([lambda: 1], 1e30, ["a"]) == side_by_side([lambda: 1], 1e30, "a") == [1]
+    assert run_in_order([lambda: 1], 1e30, ["a"]) == run_concurrently([lambda: 1], 1e30, "a") == [1]
