@@ -2,8 +2,8 @@
 
     python tools/step_path.py
 
-Docstrings, comments and empty lines do not count. MAIN is what a step is. BELOW is called by MAIN, and does what its names
-say: it is listed, and not added. Not listed are the sampler, a user's environment and reward, and `functional/`.
+Docstrings, comments and empty lines do not count. MAIN is what a step is. BELOW is called by MAIN, and does what its
+names say: it is listed, and not added. Not listed are the sampler, a user's environment and reward, and `functional/`.
 """
 
 from __future__ import annotations
