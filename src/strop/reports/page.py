@@ -134,13 +134,13 @@ def _config(directory: RunDirectory, config: Mapping[str, Any]) -> dict[str, str
 
 
 def _table(directory: RunDirectory, config: Mapping[str, Any]) -> dict[str, dict[str, float]]:
-    """The entries of a table policy by context and word; empty for other policies, for which no torch is loaded."""
+    """The entries of a table policy by context and word; empty for other policies."""
     policy = config["policy"]
     if not (isinstance(policy, Mapping) and policy.get("class") == "strop.policies.Table.Config"):
         return {}
     if not directory.checkpoints.steps():
         return {}
-    _, state = directory.load()
+    state = directory.checkpoints.load_arrays(directory.checkpoint_step())
     words = [*policy["words"], *(["<end>"] if policy["has_end"] else [])]
     weight = state["policy"]["weight"]
     return {

@@ -9,10 +9,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from strop.runs.files import fsync, removed_on_failure, replace_text, sha256, write_text, writing
+from strop.runs.tree import unpack
 from strop.types import State
 
 TENSORS, TREE, CHECKSUMS, LATEST = "tensors.safetensors", "state.json", "checksums.json", "LATEST"
@@ -77,14 +80,20 @@ class Checkpoints:
         """The state of a checkpoint, its checksums verified."""
         from safetensors.torch import load_file
 
-        from strop.runs.state import unpack
+        # load_file maps the file; a copy stays whole whatever happens to the file later.
+        return self._load(step, lambda file: {name: tensor.clone() for name, tensor in load_file(file).items()})
 
+    def load_arrays(self, step: int) -> State:
+        """The same state with numpy arrays for tensors: to show numbers, without torch."""
+        from safetensors.numpy import load_file
+
+        return self._load(step, load_file)
+
+    def _load(self, step: int, read: Callable[[Path], Mapping[str, Any]]) -> State:
         self.verify(step)
         directory = self.directory(step)
         tree = json.loads((directory / TREE).read_text(encoding="utf-8"))
-        # load_file maps the file; a copy stays whole whatever happens to the file later.
-        tensors = {name: tensor.clone() for name, tensor in load_file(directory / TENSORS).items()}
-        state: State = unpack(tree, tensors)
+        state: State = unpack(tree, read(directory / TENSORS))
         return state
 
     def held(self, step: int) -> list[str]:

@@ -7,8 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-# A JSON object with one of these keys represents a type that JSON lacks.
-_TENSOR, _TUPLE, _ITEMS = "$tensor", "$tuple", "$items"
+from strop.runs.tree import ITEMS, TENSOR, TUPLE
 
 
 def pack(state: Any) -> tuple[dict[str, Tensor], Any]:
@@ -17,34 +16,19 @@ def pack(state: Any) -> tuple[dict[str, Tensor], Any]:
     return tensors, _pack(state, "", tensors, set())
 
 
-def unpack(tree: Any, tensors: dict[str, Tensor]) -> Any:
-    """The state that was packed."""
-    if isinstance(tree, list):
-        return [unpack(value, tensors) for value in tree]
-    if not isinstance(tree, dict):
-        return tree
-    if _TENSOR in tree:
-        return tensors[tree[_TENSOR]]
-    if _TUPLE in tree:
-        return tuple(unpack(value, tensors) for value in tree[_TUPLE])
-    if _ITEMS in tree:
-        return {key: unpack(value, tensors) for key, value in tree[_ITEMS]}
-    return {key: unpack(value, tensors) for key, value in tree.items()}
-
-
 def _pack(value: Any, path: str, tensors: dict[str, Tensor], seen: set[int]) -> Any:
     if isinstance(value, Tensor):
-        return {_TENSOR: _add(value, path, tensors, seen)}
+        return {TENSOR: _add(value, path, tensors, seen)}
     if isinstance(value, dict):
         items = [(key, _pack(item, f"{path}/{key}".lstrip("/"), tensors, seen)) for key, item in value.items()]
         if all(type(key) is str and not key.startswith("$") for key in value):
             return dict(items)
         if not all(type(key) in (str, int) for key in value):
             raise ValueError(f"The state's {path or 'top'} has keys other than texts and integers: {list(value)[:3]}.")
-        return {_ITEMS: [list(item) for item in items]}
+        return {ITEMS: [list(item) for item in items]}
     if isinstance(value, (list, tuple)):
         packed = [_pack(item, f"{path}/{i}", tensors, seen) for i, item in enumerate(value)]
-        return packed if isinstance(value, list) else {_TUPLE: packed}
+        return packed if isinstance(value, list) else {TUPLE: packed}
     if value is None or type(value) in (bool, int, float, str):
         return value
     raise ValueError(

@@ -5,6 +5,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -121,3 +123,9 @@ def test_a_run_of_another_format_is_refused_in_one_sentence(strop, tmp_path, com
     assert f"error: old was written by another version of strop: its config.json {told}; only that" in said.err
     assert "Traceback" not in said.err
     assert len(said.err.strip().splitlines()) == 1
+
+
+def test_show_loads_no_torch(run):
+    code = f"import sys; from strop.cli.main import main; sys.exit(main(['show', {run!r}]) or 'torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
