@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from strop import loader
 from strop.rewards._naming import named_rewards
@@ -41,7 +42,8 @@ def check_kinds(config: TrainConfig) -> None:
         is_open = (name == "policy" and isinstance(value, str)) or (name == "memory" and value is None)
         if not is_open and (isinstance(value, type) or not isinstance(value, protocol)):
             meant = loader.nearest(room, value) or usual
-            raise ValueError(f"{name}={shown(value)}: it is a Config, such as strop.{room}.{meant}.Config(...).")
+            own = " One of your own inherits strop.types.AlgorithmConfig." if name == "algorithm" else ""
+            raise ValueError(f"{name}={shown(value)}: it is a Config, such as strop.{room}.{meant}.Config(...).{own}")
     _check_build(config.algorithm)
     if not callable(config.environment):
         raise ValueError(
@@ -56,7 +58,14 @@ def check_kinds(config: TrainConfig) -> None:
 
 
 def _check_build(algorithm: AlgorithmConfig) -> None:
-    """Check the signature of a user's own algorithm now, not only when it is built."""
+    """Check a user's own algorithm now, not only when it is built."""
+    kind: Any = type(algorithm)
+    own = [name for name, hint in vars(kind).get("__annotations__", {}).items() if "ClassVar" not in str(hint)]
+    if lost := set(own) - {field.name for field in dataclasses.fields(kind)}:
+        raise ValueError(
+            f"algorithm={kind.__qualname__} declares {min(lost)}, which is no field without "
+            "@dataclass(frozen=True, slots=True, kw_only=True) above the class."
+        )
     signature = inspect.signature(algorithm.build)
     try:
         signature.bind("policy", "sampling", "micro_tokens", "seed")

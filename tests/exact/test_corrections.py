@@ -205,3 +205,12 @@ def test_each_action_of_negative_advantage_is_dropped_and_the_others_of_its_answ
 def test_meaningless_options_are_refused(fields: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="correction"):
         Correction(**fields)
+
+
+def test_what_is_stale_is_left_out_whatever_the_kind() -> None:
+    batch = batch_of(*(replace(episode(turn((0,), (1,), (-1.0,)), reward=1.0, id=str(v)), version=v) for v in (0, 5)))
+    for kind in ({}, {"kind": "mask", "cap": 2.0}, {"kind": "drop_negative", "level": "sequence", "max_drift": 0.5}):
+        correction = Correction(max_staleness=2, **kind)  # type: ignore[arg-type]
+        nothing_BT = torch.zeros_like(batch.rewards_BT)
+        weight_BT = correction_weight(correction, nothing_BT, nothing_BT + 1.0, batch)
+        assert weight_BT[batch.action_BT].tolist() == [0.0, 1.0]

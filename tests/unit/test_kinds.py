@@ -146,3 +146,20 @@ def test_an_algorithm_that_is_built_without_the_seed_is_refused():
 
     with pytest.raises(ValueError, match=r"Mine has build\(policy, sampling, micro_tokens\).*micro_tokens, seed\)"):
         strop.TrainConfig(algorithm=Mine())
+
+
+def test_a_field_of_an_algorithm_that_is_no_dataclass_field_is_refused():
+    class Mine(strop.algorithms.GRPO.Config):
+        tau: float = 1.0
+
+    with pytest.raises(ValueError, match=r"Mine declares tau, which is no field without @dataclass"):
+        strop.TrainConfig(algorithm=Mine())
+
+
+def test_an_algorithm_that_inherits_nothing_is_told_from_what():
+    class Mine:
+        def build(self, policy, sampling, micro_tokens, seed=0):
+            raise AssertionError
+
+    with pytest.raises(ValueError, match=r"One of your own inherits strop\.types\.AlgorithmConfig"):
+        strop.TrainConfig(algorithm=Mine())

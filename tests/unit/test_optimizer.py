@@ -131,3 +131,28 @@ def test_moments_are_there_from_the_start_and_are_not_saved_before_they_say_some
     optimizer.load_state_dict({"num_steps": 0, "state": {}})  # a run that goes back to its start
     optimizer.load_state_dict(saved)
     assert identical(saved, optimizer.state_dict())
+
+
+def test_momentum_is_the_share_of_the_last_step_that_goes_on() -> None:
+    own = torch.nn.Parameter(torch.zeros(1, dtype=torch.float64))
+    optimizer = SGD(lr=0.1, momentum=0.9).build([own])
+    batch, moved = batch_of(episode(turn((1,), (2,)), reward=1.0)), []
+    for _ in range(2):
+        before = own.item()
+        optimizer.step(batch, [Term(own.sum(), {})])
+        moved.append(before - own.item())
+    assert moved == pytest.approx([0.1, 0.1 + 0.9 * 0.1])  # gradient 1, then 1 + 0.9 of it
+
+
+def test_a_baseline_stays_where_a_step_fails() -> None:
+    policy = transformer("gpt2")
+    algorithm = REINFORCE.Config(optimizer=SGD(lr=0.1)).build(policy, Sampling(), 4096)
+    good = batch_of(episode(turn((1,), (2, 3)), reward=1.0))
+    algorithm.update(good)
+    before = algorithm.state_dict()["state"]
+    with torch.no_grad():
+        policy.parameters()[0][3, 0] = math.nan
+    with pytest.raises(NonFinite):
+        algorithm.update(good)
+    assert algorithm.state_dict()["state"] == before
+    assert before["value"] != 0.0

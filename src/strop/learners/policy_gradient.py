@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import ClassVar, Protocol, Self, final
+from typing import ClassVar, Self, final
 
 import torch
 from torch import Tensor
@@ -22,6 +22,7 @@ from strop.functional.corrections import (
 )
 from strop.functional.distributions import require_full_support
 from strop.functional.divergences import KL
+from strop.learners.handed import Stateful, check_handed, of_loss, of_slots
 from strop.learners.logprobs import Read, logprobs_of_batch, read_actions, require_on_policy, sampler_metrics
 from strop.learners.reference import Reference
 from strop.memory import Fresh
@@ -82,7 +83,7 @@ class PolicyGradientConfig(AlgorithmConfig):
 
     def build(self, policy: Policy, sampling: Sampling, micro_tokens: int, seed: int = 0) -> Algorithm:
         """Each algorithm's own: it hands its functions to the learner."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__qualname__} has no build: it returns PolicyGradient(...).")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,16 +99,6 @@ class RatioConfig(PolicyGradientConfig):
     def __post_init__(self) -> None:
         PolicyGradientConfig.__post_init__(self)
         check_at_least("algorithm.epochs", self.epochs, 1)
-
-
-class Stateful(Protocol):
-    """What an algorithm remembers from batch to batch, such as a running baseline."""
-
-    def advance(self) -> None:
-        """Move on to the next batch: the steps of this one are done."""
-
-    def state_dict(self) -> State: ...
-    def load_state_dict(self, state: State) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,8 +147,10 @@ class PolicyGradient:
         reference: Policy | None = None,
     ) -> None:
         require_full_support(sampling, name)
+        check_handed(name, keep, state)
         self.config, self.policy, self.sampling, self.micro_tokens = config, policy, sampling, micro_tokens
-        self.advantage, self.weight, self.loss, self.keep, self.prepare = advantage, weight, loss, keep, prepare
+        self.advantage, self.weight = of_slots(name, "advantage", advantage), of_slots(name, "weight", weight)
+        self.loss, self.keep, self.prepare = of_loss(name, loss), keep, prepare
         self.name, self.state = name, state
         self.reference = Reference(config.kl, policy, sampling, micro_tokens, reference)
         self.optimizer = config.optimizer.build(policy.parameters())

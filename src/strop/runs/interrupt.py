@@ -46,7 +46,8 @@ class Interrupt:
             _stop(number)
         self.requested = signal.Signals(number)
         again = "Ctrl-C again" if number == signal.SIGINT else "A second SIGTERM"
-        notice = f"\nStopping after this step, then saving. {again} stops at once; the step is then lost.\n"
+        lost = "what was done since the last checkpoint is then lost"
+        notice = f"\nStopping after this step, then saving. {again} stops at once; {lost}.\n"
         # A handler runs between any two instructions: a plain write is safe there, buffered printing is not.
         os.write(sys.__stderr__.fileno() if sys.__stderr__ else 2, notice.encode())
 
