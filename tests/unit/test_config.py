@@ -142,3 +142,8 @@ def test_a_policy_without_the_head_that_an_algorithm_reads_is_refused_before_a_s
     policy = strop.policies.Table.Config(words=copy_word.WORDS)
     with pytest.raises(ValueError, match=r"value head.*policy.value_head=true"):
         config(policy=policy, algorithm=strop.algorithms.A2C.Config()).resolve().build()
+
+
+def test_a_field_of_a_component_is_found_by_its_name():
+    with pytest.raises(ValueError, match=r"no field 'epochs'; did you mean algorithm\.epochs\?"):
+        apply(copy_word.recipe(), ["epochs=2"])

@@ -47,7 +47,7 @@ def _set(record: Any, tree: Tree, path: str) -> Any:
     for name, below in tree.items():
         whole = f"{path}{name}"
         if name not in names:
-            near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+            near = _inside(record, name) or difflib.get_close_matches(name, names, n=1, cutoff=0.5)
             hint = f"did you mean {near[0]}?" if near else f"allowed are {', '.join(names)}."
             raise ValueError(f"{whole}: {_name(record)} has no field {name!r}; {hint}")
         value, inner = getattr(record, name), {key: item for key, item in below.items() if key != WHOLE}
@@ -57,6 +57,16 @@ def _set(record: Any, tree: Tree, path: str) -> Any:
     if "data" in new:  # a file of tasks replaces the recipe's own
         new = {"tasks": (), "held_out": ()} | new
     return dataclasses.replace(record, **new)
+
+
+def _inside(record: Any, name: str) -> list[str]:
+    """`algorithm.epochs` of `epochs`: where a component has a field of that very name."""
+    found = []
+    for field in dataclasses.fields(record):
+        value = getattr(record, field.name)
+        if dataclasses.is_dataclass(value) and not isinstance(value, type):
+            found += [f"{field.name}.{name}" for inner in dataclasses.fields(value) if inner.name == name]
+    return found
 
 
 def _set_inside(name: str, value: Any, tree: Tree, path: str) -> Any:

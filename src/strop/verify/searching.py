@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import torch
 
 from strop.planning.beam import beam_search
-from strop.planning.best_of_n import best_of_n_distribution
+from strop.planning.best_of_n import best_of_n_distribution, best_of_n_kl
 from strop.planning.boltzmann import regularised_optimum, soft_values
 from strop.planning.enumeration import SequenceTree, enumerate_sequences, mean_values, optimal_values
 from strop.planning.mcts import Problem, TreeSearch, critic_values
@@ -37,6 +37,15 @@ def check_best_of_n() -> Iterator[Gap]:
         probs_Y = best_of_n_distribution(torch.tensor(DRAWN, dtype=torch.float64), torch.tensor(PAID), n)
         worst = max(abs(a - b) for a, b in zip(probs_Y.tolist(), first_best(DRAWN, PAID, n), strict=True))
         yield Gap(worst, 1e-14, f"n = {n}")
+
+
+def check_best_of_n_kl() -> Iterator[Gap]:
+    """Best-of-n: its KL to the policy, over all n-tuples."""
+    for n in (1, 2, 3):
+        pairs = zip(first_best(DRAWN, PAID, n), DRAWN, strict=True)
+        exact = math.fsum(best * math.log(best / prob) for best, prob in pairs if best > 0)
+        found = best_of_n_kl(torch.tensor(DRAWN, dtype=torch.float64), torch.tensor(PAID), n)
+        yield Gap(abs(found - exact), 1e-14, f"n = {n}")
 
 
 def check_boltzmann() -> Iterator[Gap]:
