@@ -141,7 +141,7 @@ def test_the_algorithm_draws_from_the_seed_of_the_run():
 def test_a_policy_without_the_head_that_an_algorithm_reads_is_refused_before_a_step():
     policy = strop.policies.Table.Config(words=copy_word.WORDS)
     with pytest.raises(ValueError, match=r"value head.*policy.value_head=true"):
-        config(policy=policy, algorithm=strop.algorithms.A2C.Config()).resolve().build()
+        config(policy=policy, algorithm=strop.algorithms.DQN.Config(dueling=True)).resolve().build()
 
 
 def test_a_field_of_a_component_is_found_by_its_name():

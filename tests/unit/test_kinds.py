@@ -163,3 +163,9 @@ def test_an_algorithm_that_inherits_nothing_is_told_from_what():
 
     with pytest.raises(ValueError, match=r"One of your own inherits strop\.types\.AlgorithmConfig"):
         strop.TrainConfig(algorithm=Mine())
+
+
+@pytest.mark.parametrize("field", ["epochs", "kl", "entropy", "optimizer", "clip"])
+def test_inherited_fields_are_checked_like_an_algorithms_own(field):
+    with pytest.raises(ValueError, match=rf"GRPO\.Config\.{field}='text': it is "):
+        strop.algorithms.GRPO.Config(**{field: "text"})

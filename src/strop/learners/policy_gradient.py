@@ -1,6 +1,6 @@
-"""What the policy-gradient algorithms share: advantages of a whole batch, then optimiser steps on its micro-batches.
+"""The learner of the policy-gradient algorithms: advantages of the whole batch, then steps on its micro-batches.
 
-An algorithm is the functions that it hands to `PolicyGradient`: which advantage, which mean, which loss.
+An algorithm passes its own functions to `PolicyGradient`: the advantage, the weight of each token, and the loss.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from strop.functional.corrections import (
 )
 from strop.functional.distributions import require_full_support
 from strop.functional.divergences import KL
-from strop.learners.handed import Stateful, check_handed, of_loss, of_slots
+from strop.learners.contract import Stateful, check_options, checked_loss, checked_slots
 from strop.learners.logprobs import Read, logprobs_of_batch, read_actions, require_on_policy, sampler_metrics
 from strop.learners.reference import Reference
 from strop.memory import Fresh
@@ -82,7 +82,7 @@ class PolicyGradientConfig(AlgorithmConfig):
         return self if self.correction is not None else replace(self, correction=Correction())
 
     def build(self, policy: Policy, sampling: Sampling, micro_tokens: int, seed: int = 0) -> Algorithm:
-        """Each algorithm's own: it hands its functions to the learner."""
+        """The learner with the algorithm's own functions; every algorithm overrides it."""
         raise NotImplementedError(f"{type(self).__qualname__} has no build: it returns PolicyGradient(...).")
 
 
@@ -103,7 +103,7 @@ class RatioConfig(PolicyGradientConfig):
 
 @dataclass(frozen=True, slots=True)
 class _Opinions:
-    """What an update thinks of each slot [B, T], without gradient.
+    """What the loss reads at each slot [B, T], without gradient.
 
     `old_BT` are the log-probs that ratios are taken to; None takes the learner's own as it reads them.
     """
@@ -114,8 +114,8 @@ class _Opinions:
     old_BT: Tensor | None = None
 
 
-def as_it_is(batch: Batch) -> tuple[Batch, Metrics]:
-    """Learn from all that was scored."""
+def learn_from_all(batch: Batch) -> tuple[Batch, Metrics]:
+    """The whole batch, with nothing to log."""
     return batch, {}
 
 
@@ -123,10 +123,10 @@ def as_it_is(batch: Batch) -> tuple[Batch, Metrics]:
 class PolicyGradient:
     """Takes `config.epochs` optimiser steps on a batch: sum of weight * (loss of the advantage + KL - entropy).
 
-    name       what messages call the algorithm
+    name       the algorithm's name in messages
     keep       what a micro-batch must not cut: a row, or the episode that a ratio of whole sequences needs
-    prepare    leaves picks out, and logs
-    state      what goes into checkpoints beside the optimiser
+    prepare    sets the weight of picks to 0 that are not learned from, and logs
+    state      what the algorithm remembers from batch to batch; it is saved in checkpoints
     reference  what KL is measured to; none takes the policy at the start
     """
 
@@ -142,15 +142,16 @@ class PolicyGradient:
         weight: Weight,
         loss: Loss,
         keep: Keep = "row",
-        prepare: Prepare = as_it_is,
+        prepare: Prepare = learn_from_all,
         state: Stateful | None = None,
         reference: Policy | None = None,
     ) -> None:
         require_full_support(sampling, name)
-        check_handed(name, keep, state)
+        check_options(name, keep, state)
         self.config, self.policy, self.sampling, self.micro_tokens = config, policy, sampling, micro_tokens
-        self.advantage, self.weight = of_slots(name, "advantage", advantage), of_slots(name, "weight", weight)
-        self.loss, self.keep, self.prepare = of_loss(name, loss), keep, prepare
+        self.advantage = checked_slots(name, "advantage", advantage)
+        self.weight = checked_slots(name, "weight", weight)
+        self.loss, self.keep, self.prepare = checked_loss(name, loss), keep, prepare
         self.name, self.state = name, state
         self.reference = Reference(config.kl, policy, sampling, micro_tokens, reference)
         self.optimizer = config.optimizer.build(policy.parameters())
@@ -191,9 +192,9 @@ class PolicyGradient:
         """The loss of every micro-batch. The loss vanishes with the advantage and with the weight: picks where all of
         them are 0 (a group of equal rewards) are read for the metrics, and not back-propagated."""
         old = [] if opinions.old_BT is None else [opinions.old_BT]
-        thoughts = (opinions.advantage_BT, opinions.weight_BT, opinions.reference_BT, *old)
+        tensors = (opinions.advantage_BT, opinions.weight_BT, opinions.reference_BT, *old)
         for part, teaches, rows in self._by_signal(batch, opinions.advantage_BT * opinions.weight_BT):
-            chosen = [thought_BT[rows] for thought_BT in (batch.slots_BT, *thoughts)]
+            chosen = [tensor_BT[rows] for tensor_BT in (batch.slots_BT, *tensors)]
             for micro, _, slots_bt, *own in part.split(self.micro_tokens, self.keep, *chosen):
                 with torch.set_grad_enabled(teaches):
                     term = self._term(micro, _Opinions(*own), slots_bt, is_first)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib
 import types
 import typing
 from collections.abc import Sequence
 from typing import Any
 
-from strop.types.fields import declaring
+from strop.types.fields import field_type
 
 ROOMS = {"algorithm": "algorithms", "sampler": "samplers", "memory": "memory"}
 """Fields that hold a component, which may be set by its name, and the package it comes from."""
@@ -18,14 +17,8 @@ LISTS = (tuple, list, Sequence)
 
 def hint_of(record: Any, name: str, old: Any) -> Any:
     """The type hint of a field; where it uses names that only type checkers import, the type of the value."""
-    kind = type(record)
-    annotation = next(f.type for f in dataclasses.fields(kind) if f.name == name)
-    alone = type(kind.__name__, (), {"__annotations__": {name: annotation}})
-    try:
-        module = importlib.import_module(declaring(kind, name).__module__)
-        return typing.get_type_hints(alone, dict(vars(module)))[name]
-    except NameError:
-        return type(old)
+    found = field_type(type(record), name)
+    return type(old) if found is None else found
 
 
 def words_for(hint: Any) -> str:

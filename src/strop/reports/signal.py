@@ -140,7 +140,7 @@ def histogram(values: Sequence[float]) -> list[tuple[float, float, int]]:
 
 
 class _NoPolicy:
-    """A stand-in for the policy of a scene, which is only last_message for its context."""
+    """A stand-in for the policy of a scene, of which only the context is read."""
 
     context = None
 

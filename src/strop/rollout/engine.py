@@ -1,4 +1,4 @@
-"""Who plays a step's tasks: the embedded engine, in this process, or nobody, where the data is given."""
+"""Rollout engines: the embedded one samples in this process, the offline one is for algorithms that learn from data."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class EmbeddedEngine:
         return self.prompts_per_step * self.extras.oversampling
 
     def _play(self, tasks: Sequence[Task], step: int, played: int) -> list[list[Episode]]:
-        """Each task's group. `played` tasks of this step came before: dice and numbers go on behind theirs."""
+        """Each task's group. `played` tasks of this step came before: ids and random streams continue after theirs."""
         size, sampling = self.group_size, self.sampling.at(step)
         episodes = play(self.scene, tasks, size, self.sampler, sampling, "train", step, played, self._most_tasks)
         groups = [episodes[i : i + size] for i in range(0, len(episodes), size)]

@@ -86,7 +86,7 @@ def play(
     step, of at most `slots` (by default, these are all). `version` is the step: the policy that acts at step k has seen
     k steps of learning.
     """
-    # judgements of different steps face the same dice: their difference is the policy's
+    # evaluations of different steps use the same random numbers: their difference is the policy's
     step_key = 0 if purpose == "evaluate" else step
     first_group, first = step * (slots or len(tasks)) + played, played * group_size
     members = [(first_group + g, task) for g, task in enumerate(tasks) for _ in range(group_size)]
@@ -134,7 +134,7 @@ def _start(scene: Scene, plays: list[_Play], purpose: str, max_tokens: int) -> N
 
 
 def try_start(scene: Scene, tasks: Sequence[Task], max_tokens: int) -> dict[str, str]:
-    """Why episodes of these tasks could not begin, by task id; those that can are closed. Their dice are their own."""
+    """Why episodes of these tasks could not begin, by task id; those that can are closed again."""
     plays = [_Play("", task, 0, (scene.seed, 0, i)) for i, task in enumerate(tasks)]
     _start(scene, plays, "trial", max_tokens)
     failures = {one.task.id: one.error for one in plays if one.error}
@@ -180,7 +180,7 @@ def _read(one: _Play, encode: Callable[[], Tokens]) -> None:
     """Take the next prompt; a text that the policy cannot read FAILs the episode."""
     try:
         one.prompt = encode()
-    except Exception as error:  # the boundary to what a user's environment says
+    except Exception as error:  # user code: the environment's text may be of any kind
         _fail(one, trace(error))
 
 

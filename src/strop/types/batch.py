@@ -83,7 +83,7 @@ class Batch:
         """Yield `(micro, slots_bt, *opinions)` so that each micro-batch holds at most `budget` padded tokens.
 
         `slots_bt` says where each of its slots stands in this batch: flat indices, as those of `next_BT`. Rows are
-        taken longest first, so that little is padded. `keep` names what must not be torn apart: a row, an episode
+        taken longest first, so that little is padded. `keep` names what must not be split: a row, an episode
         (sequence losses) or a group (pairs); an oversize unit goes alone. `next_BT` is re-based and points inside the
         micro-batch; with keep="row" a pointer to another row becomes -1, so a loss that bootstraps keeps episodes. The
         E fields stay whole: `episode_B` still indexes them.

@@ -30,26 +30,18 @@ def check_fields(record: Any) -> None:
 @cache
 def _hints(kind: Any) -> tuple[tuple[str, Any], ...]:
     """Each field and its type, without fields whose annotation uses names that only type checkers import."""
-    return tuple((f.name, hint) for f in dataclasses.fields(kind) if (hint := _hint(kind, f)) is not None)
+    return tuple((f.name, hint) for f in dataclasses.fields(kind) if (hint := field_type(kind, f.name)) is not None)
 
 
-def declaring(kind: type, name: str) -> type:
-    """The class that declares this field, `kind` or a base: its module holds the names that the annotation uses."""
-    return next(base for base in kind.__mro__ if name in vars(base).get("__annotations__", {}))
-
-
-def _hint(kind: type, field: dataclasses.Field[Any]) -> Any:
-    alone = type(kind.__name__, (), {"__annotations__": {field.name: field.type}})
+def field_type(kind: type, name: str) -> Any:
+    """The type of a field, which `kind` or a base declares; None if it uses names that only type checkers import."""
+    declaring = next(base for base in kind.__mro__ if name in vars(base).get("__annotations__", {}))
+    alone = type(kind.__name__, (), {"__annotations__": {name: vars(declaring)["__annotations__"][name]}})
+    module = sys.modules.get(declaring.__module__)  # code that is run from a text has none
     try:
-        return typing.get_type_hints(alone, _names_of(declaring(kind, field.name)))[field.name]
+        return typing.get_type_hints(alone, dict(vars(module)) if module else {})[name]
     except NameError:
         return None
-
-
-def _names_of(kind: type) -> dict[str, Any]:
-    """What the names of a class's module mean; code that is run from a text has no module."""
-    module = sys.modules.get(kind.__module__)
-    return vars(module) if module else {}
 
 
 def _flaw(place: str, value: object, hint: Any) -> str:

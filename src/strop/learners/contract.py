@@ -1,4 +1,4 @@
-"""What an algorithm hands to the policy-gradient learner, checked where it is called."""
+"""The contract of a policy-gradient algorithm: checks of what its functions return, with errors that name them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Stateful(Protocol):
     def load_state_dict(self, state: State) -> None: ...
 
 
-def check_handed(name: str, keep: object, state: object) -> None:
+def check_options(name: str, keep: object, state: object) -> None:
     """Refuse a word that `keep` does not know, and a state that cannot be kept."""
     if keep not in KEEPS:
         raise ValueError(f"{name}: keep={keep!r}; allowed are {', '.join(KEEPS)}.")
@@ -33,7 +33,7 @@ def check_handed(name: str, keep: object, state: object) -> None:
         raise ValueError(f"{name}: state={state!r} needs the methods advance, state_dict and load_state_dict.")
 
 
-def of_slots(name: str, what: str, function: Callable[..., Any]) -> Callable[..., Tensor]:
+def checked_slots(name: str, what: str, function: Callable[..., Any]) -> Callable[..., Tensor]:
     """The function; raises ValueError where it does not give one number for each slot of the batch."""
 
     def checked(batch: Batch, *more: Tensor) -> Tensor:
@@ -49,7 +49,7 @@ def of_slots(name: str, what: str, function: Callable[..., Any]) -> Callable[...
     return checked
 
 
-def of_loss(name: str, function: Callable[..., Any]) -> Callable[..., tuple[Tensor, Metrics]]:
+def checked_loss(name: str, function: Callable[..., Any]) -> Callable[..., tuple[Tensor, Metrics]]:
     """The loss; raises ValueError where it does not give a scalar that can be learned from, and metrics."""
 
     def checked(micro: Batch, logprobs_BT: Tensor, *more: Tensor) -> tuple[Tensor, Metrics]:
