@@ -56,11 +56,11 @@ def run(args: argparse.Namespace) -> int:
     if args.dry_run:
         show_plan.dry_run(job.config, as_json=args.json, verbose=args.verbose)
         return DONE
-    with training.claimed(job) as job:
+    with training.claimed(job) as job, training.resumable(job):  # until the last line: a second Ctrl-C may come late
         done, seconds = training.train(job, args.verbose, args.keep_all)
-    show_result.result(done, seconds, as_json=args.json)
-    if done.interrupted:
-        show_result.how_to_resume(job)
-        return exit_code(done.stopped_by)
-    show_result.what_next(done)
-    return DONE
+        show_result.result(done, seconds, as_json=args.json)
+        if done.interrupted:
+            show_result.how_to_resume(job)
+            return exit_code(done.stopped_by)
+        show_result.what_next(done)
+        return DONE

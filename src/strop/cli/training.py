@@ -87,16 +87,15 @@ def train(job: Job, verbose: bool = False, keep_all: bool = False) -> tuple[Run,
     assert isinstance(job.config, TrainConfig)
     started = time.monotonic()
     say(f"run: {job.directory}\n" + _nothing_left(job))
-    with _resumable(job):
-        run = strop.train(
-            job.config,
-            job.directory,
-            resume=job.resume,
-            recipe=job.text,
-            command=job.command,
-            keep_all=keep_all,
-            announce=lambda made: plan(made, stderr=True, verbose=verbose),
-        )
+    run = strop.train(
+        job.config,
+        job.directory,
+        resume=job.resume,
+        recipe=job.text,
+        command=job.command,
+        keep_all=keep_all,
+        announce=lambda made: plan(made, stderr=True, verbose=verbose),
+    )
     return run, time.monotonic() - started
 
 
@@ -127,8 +126,8 @@ def _continued(typed: Sequence[str], overrides: Sequence[str], directory: str | 
 
 
 @contextmanager
-def _resumable(job: Job) -> Iterator[None]:
-    """Whatever stops the training: say whether something was saved and how to continue."""
+def resumable(job: Job) -> Iterator[None]:
+    """Whatever stops the training or the report on it: say whether something was saved and how to continue."""
     try:
         yield
     except KeyboardInterrupt as error:

@@ -159,3 +159,20 @@ def test_keep_all_keeps_every_checkpoint_by_its_step(strop, table_recipe):
     assert strop("train", table_recipe(), "checkpoint_every=1", "--run", "r", "--keep-all").code == 0
     assert json.loads(strop("show", "r", "--json").out)["checkpoints"] == [0, 1, 2, 3]
     assert strop("eval", "r@1").code == 0
+
+
+@pytest.mark.parametrize("late", ["result", "how_to_resume", "what_next"])
+def test_a_signal_after_the_last_step_still_says_how_to_go_on(strop, table_recipe, monkeypatch, late):
+    from strop.cli import show_result
+    from strop.run import Run
+
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(show_result, late, stop)
+    if late == "how_to_resume":
+        monkeypatch.setattr(Run, "interrupted", property(lambda run: True))
+    said = strop("train", table_recipe(), "--run", "r")
+    assert said.code == 130
+    assert "interrupted" in said.err
+    assert "strop train mine.py --resume --run r" in said.err
