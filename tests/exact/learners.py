@@ -80,7 +80,7 @@ class Elsewhere:
 
     policy: Any
 
-    def build(self, seed: int, dtype: str) -> tuple[Any, None]:
+    def build(self, seed: int, dtype: str, device: str = "cpu") -> tuple[Any, None]:
         teacher, generator = self.policy.twin(), torch.Generator().manual_seed(7)
         with torch.no_grad():
             for parameter in teacher.parameters():

@@ -124,7 +124,7 @@ def test_distillation_ends_at_the_teacher(seed: int) -> None:
     class Sharp:
         """The teacher with its logits made ten times as far apart."""
 
-        def build(self, seed: int, dtype: str) -> Any:
+        def build(self, seed: int, dtype: str, device: str = "cpu") -> Any:
             with torch.no_grad():
                 wanted.model.model.norm.weight.fill_(10.0)
             return wanted, codec

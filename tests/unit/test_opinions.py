@@ -67,7 +67,7 @@ def test_a_teacher_is_built_in_the_dtype_that_was_set() -> None:
     asked = []
 
     class Teacher:
-        def build(self, seed: int, dtype: str) -> tuple[Any, None]:
+        def build(self, seed: int, dtype: str, device: str = "cpu") -> tuple[Any, None]:
             asked.append(dtype)
             return table(), None
 

@@ -53,7 +53,7 @@ from strop.types import Sampling
 class Biased:
     """The Config of a teacher that says 0 with probability 4/5."""
 
-    def build(self, seed: int, dtype: str) -> tuple[Table, None]:
+    def build(self, seed: int, dtype: str, device: str = "cpu") -> tuple[Table, None]:
         teacher = Table(2, capacity=8)
         with torch.no_grad():
             teacher.weight[:, 0] = math.log(4.0)

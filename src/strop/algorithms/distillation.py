@@ -35,7 +35,7 @@ from strop.types import AlgorithmConfig, Batch, Policy, Sampling, check_fields
 class TeacherConfig(Protocol):
     """A teacher: the Config of any policy with the same token ids."""
 
-    def build(self, seed: int, dtype: str) -> tuple[Policy, Any]: ...
+    def build(self, seed: int, dtype: str, device: str = "cpu") -> tuple[Policy, Any]: ...
 
 
 def teacher_advantage(batch: Batch, penalty_BT: Tensor) -> Tensor:

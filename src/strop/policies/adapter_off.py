@@ -24,7 +24,7 @@ class AdapterOff:
     has_values = False
 
     def __init__(self, policy: Transformer) -> None:
-        self._policy = policy
+        self._policy, self.lock = policy, policy.lock
         self.vocabulary, self.context = policy.vocabulary, policy.context
 
     def prefill(self, prompts: Sequence[Tokens]) -> tuple[Tensor, PaddedState]:

@@ -117,7 +117,7 @@ class EightBitDecoder:
         fuse = partial(in_eight_bits, head=head, dtype=dtype)
         is_rounded = policy.has_adapter and dtype is torch.bfloat16
         lora = partial(fuse_lora, head=head, dtype=dtype) if is_rounded else None
-        self.policy = policy
+        self.policy, self.lock = policy, policy.lock
         self.copy = FusedModel(policy.model, fuse, lora)
         if not any(isinstance(product, EightBitLinear) for product in self.copy.linears):
             raise ValueError(

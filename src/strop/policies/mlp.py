@@ -16,7 +16,7 @@ from torch.nn import Parameter
 from strop.codec import VectorCodec
 from strop.policies._heads import LOGITS, scatter
 from strop.policies.demands import require_values
-from strop.types import Batch, Heads, Reduce, State, Tokens, Want, check_fields
+from strop.types import Batch, Heads, Reduce, State, Tokens, Want, WeightsLock, check_fields
 
 HIDDEN_GAIN, POLICY_GAIN, VALUE_GAIN = math.sqrt(2.0), 0.01, 1.0
 """Gains of the orthogonal initialisation: the initial policy is nearly uniform."""
@@ -59,7 +59,7 @@ class MLP:
             if self.activation not in ACTIVATIONS:
                 raise ValueError(f"policy.activation={self.activation!r}: it is one of {', '.join(ACTIVATIONS)}.")
 
-        def build(self, seed: int, dtype: str = "float32") -> tuple[MLP, VectorCodec]:
+        def build(self, seed: int, dtype: str = "float32", device: str = "cpu") -> tuple[MLP, VectorCodec]:
             """The network initialised from `seed`, and its codec. It is always float32, since it is small."""
             codec = VectorCodec(self.actions, self.size)
             with torch.random.fork_rng(devices=[]):
@@ -76,6 +76,7 @@ class MLP:
         shared: bool = False,
         activation: Literal["tanh", "relu"] = "tanh",
     ) -> None:
+        self.lock = WeightsLock()
         self.vocabulary, self.size, self.has_values = vocabulary, size, value_head
         width = hidden[-1] if hidden else size
         self.net = nn.ModuleDict(

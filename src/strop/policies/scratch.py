@@ -38,7 +38,7 @@ class Scratch:
         if self.width % self.num_heads:
             raise ValueError(f"policy.width={self.width} must be a multiple of policy.num_heads={self.num_heads}.")
 
-    def build(self, seed: int, dtype: str) -> tuple[Transformer, WordCodec]:
+    def build(self, seed: int, dtype: str, device: str = "cpu") -> tuple[Transformer, WordCodec]:
         """The model initialised from `seed`, and its codec."""
         from transformers import LlamaConfig, LlamaForCausalLM
 

@@ -26,7 +26,7 @@ from strop.types import Batch, Codec, Heads, Policy, Reduce, State, Tokens, Want
 class Buildable(Protocol):
     """The Config of any policy."""
 
-    def build(self, seed: int, dtype: str) -> tuple[Any, Codec]: ...
+    def build(self, seed: int, dtype: str, device: str = "cpu") -> tuple[Any, Codec]: ...
 
 
 class Steered:
@@ -50,13 +50,14 @@ class Steered:
             check_fields(self)
             check_not_negative("policy.strength", self.strength, hint="0 is the base alone")
 
-        def build(self, seed: int, dtype: str) -> tuple[Steered, Codec]:
+        def build(self, seed: int, dtype: str, device: str = "cpu") -> tuple[Steered, Codec]:
             """The frozen base, and a critic that starts as a copy of it: its first Q are the base's logits."""
             critic, codec = self.base.build(seed, dtype)
             return Steered(critic.reference(), critic, self.strength), codec
 
     def __init__(self, base: Policy, critic: Policy, strength: float) -> None:
         self.base, self.critic, self.strength = base, critic, strength
+        self.lock = critic.lock  # the base never changes
         self.layout: Literal["joined", "per_turn"] = critic.layout
         self.vocabulary, self.context, self.has_values = critic.vocabulary, critic.context, critic.has_values
 

@@ -13,7 +13,7 @@ from torch.nn import Parameter
 from strop.codec import WordCodec
 from strop.policies._heads import LOGITS, scatter
 from strop.policies.demands import require_values
-from strop.types import Batch, Heads, Reduce, State, Tokens, Want, check_fields
+from strop.types import Batch, Heads, Reduce, State, Tokens, Want, WeightsLock, check_fields
 
 
 class Table:
@@ -49,7 +49,7 @@ class Table:
         def __post_init__(self) -> None:
             check_fields(self)
 
-        def build(self, seed: int, dtype: str = "float64") -> tuple[Table, WordCodec]:
+        def build(self, seed: int, dtype: str = "float64", device: str = "cpu") -> tuple[Table, WordCodec]:
             """The table and its codec. A table is always float64, and needs no seed."""
             codec = WordCodec(self.words, self.has_end)
             return Table(codec.size, self.order, self.capacity, self.initial, self.value_head), codec
@@ -64,6 +64,7 @@ class Table:
     ) -> None:
         if order is not None and order < 1:
             raise ValueError(f"policy.order={order}: a context has at least 1 token; None keeps the whole prefix.")
+        self.lock = WeightsLock()
         self.vocabulary, self.order, self.has_values = vocabulary, order, value_head
         self.weight = Parameter(torch.full((capacity, vocabulary), initial, dtype=torch.float64))
         self.value = Parameter(torch.zeros(capacity, dtype=torch.float64)) if value_head else None

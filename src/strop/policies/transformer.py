@@ -30,7 +30,7 @@ from strop.policies._heads import LOGITS, scatter
 from strop.policies.adapter_off import AdapterOff
 from strop.policies.adapters import LoRA, adapters_off, add_lora, merged_state_dict
 from strop.policies.demands import require_values
-from strop.types import Batch, Codec, Policy, Reduce, State, Tokens, Want, check_fields
+from strop.types import Batch, Codec, Policy, Reduce, State, Tokens, Want, WeightsLock, check_fields
 
 VALUE_HEAD = "value_head"
 
@@ -60,7 +60,7 @@ class Transformer:
         def __post_init__(self) -> None:
             check_fields(self)
 
-        def build(self, seed: int, dtype: str) -> tuple[Transformer, HFCodec]:
+        def build(self, seed: int, dtype: str, device: str = "cpu") -> tuple[Transformer, HFCodec]:
             """Load the model and add the adapter, which is initialised from the seed."""
             model, codec = load(self.model)
             if self.lora is None:
@@ -71,6 +71,7 @@ class Transformer:
         if dtype not in ("float32", "bfloat16"):
             raise ValueError(f"dtype={dtype!r}: a transformer computes in float32 or bfloat16.")
         self.model = model.eval()  # with dropout, log-probs in training would differ from those in sampling
+        self.lock = WeightsLock()
         self.has_adapter = has_adapter
         self.dtype = dtype
         self.torch_dtype: torch.dtype = getattr(torch, dtype)

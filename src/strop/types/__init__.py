@@ -18,6 +18,7 @@ from strop.types.configs import (
 )
 from strop.types.facts import prompt_flaw, returned, storable
 from strop.types.fields import check_fields, shown
+from strop.types.locks import WeightsLock
 from strop.types.number import as_number, decimals, digits_of, total
 from strop.types.protocols import (
     Algorithm,
@@ -128,6 +129,7 @@ __all__ = [
     "Unscored",
     "Update",
     "Want",
+    "WeightsLock",
     "as_number",
     "check_fields",
     "decimals",

@@ -17,7 +17,9 @@ LOGITS: frozenset[Want] = frozenset({"logits"})
 class PolicyConfig(Protocol):
     """The protocol of `TrainConfig.policy`, where it is not a model's name."""
 
-    def build(self, seed: int, dtype: str) -> tuple[Policy, Codec]: ...
+    def build(self, seed: int, dtype: str, device: str = "cpu") -> tuple[Policy, Codec]:
+        """`device` is a name that torch knows: cpu, cuda:0, mps."""
+        ...
 
 
 @runtime_checkable

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from torch.nn import Parameter
 
     from strop.types.batch import Batch
+    from strop.types.locks import WeightsLock
     from strop.types.records import Completion, Draw, Episode, Prompt, Step, Task, Tokens
     from strop.types.sampling import Sampling
     from strop.types.updates import Metrics, Update
@@ -124,7 +125,9 @@ class RolloutEngine(Protocol):
 
 class Decoder(Protocol):
     """The generating half of a policy. The embedded sampler calls it in `torch.inference_mode`: a tensor made there can
-    be kept and read later, but no gradient flows through it."""
+    be kept and read later, but no gradient flows through it. It holds `lock.reading()` meanwhile."""
+
+    lock: WeightsLock
 
     def prefill(self, prompts: Sequence[Tokens]) -> tuple[Tensor, Any]:
         """Read the prompts: `(logits_BV of the next token, state)`."""
@@ -147,7 +150,7 @@ class Policy(Decoder, Protocol):
     def heads(self, batch: Batch, reduce: Reduce, want: frozenset[Want] = ...) -> dict[str, Tensor]:
         """Call `reduce` on chunks of the decision slots and scatter its `_N` results into `_BT` tensors (0 elsewhere).
 
-        No [B, T, V] tensor exists outside a chunk.
+        No [B, T, V] tensor exists outside a chunk. The chunks are on the policy's device, the results on the batch's.
         """
 
     def reference(self) -> Policy:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import Parameter
 
-from strop.types import Batch, Heads, Reduce, Sampling, State, Tokens, Want
+from strop.types import Batch, Heads, Reduce, Sampling, State, Tokens, Want, WeightsLock
 
 VOCABULARY, CHUNK = 4, 5
 CONTEXTS: list[Tokens] = [one for length in (1, 2) for one in product(range(VOCABULARY), repeat=length)]
@@ -74,6 +74,7 @@ class Chunked:
     context: int | None = None
 
     def __init__(self, weight: Tensor, value: Tensor | None) -> None:
+        self.lock = WeightsLock()
         self.weight = Parameter(weight.detach().clone())
         self.value = None if value is None else Parameter(value.detach().clone())
         self.has_values = value is not None

@@ -261,7 +261,7 @@ def check_dapo_updates() -> Iterator[Gap]:
 class Teacher:
     """The Config of a policy at REFERENCE."""
 
-    def build(self, seed: int, dtype: str) -> tuple[Chunked, None]:
+    def build(self, seed: int, dtype: str, device: str = "cpu") -> tuple[Chunked, None]:
         return REFERENCE.policy(), None
 
 

@@ -37,7 +37,7 @@ class Given:
 
     teacher: Table
 
-    def build(self, seed: int, dtype: str) -> tuple[Table, None]:
+    def build(self, seed: int, dtype: str, device: str = "cpu") -> tuple[Table, None]:
         return self.teacher, None
 
 

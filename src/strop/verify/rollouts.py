@@ -52,6 +52,7 @@ class Recording:
 
     def __init__(self) -> None:
         self.table, self.read = Table(CODEC.size, order=1, capacity=CODEC.size), list[Tokens]()
+        self.lock = self.table.lock
         set_weights(self.table, random_weights(self.table, seed=0))
         with torch.no_grad():
             self.table.weight[:, CODEC.end] = torch.logsumexp(self.table.weight[:, : CODEC.end], -1) - math.log(3)

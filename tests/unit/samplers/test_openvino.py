@@ -177,7 +177,7 @@ def test_bfloat16_is_refused_where_the_processor_lacks_it():
 class TinyLora:
     """A policy config whose adapter trains."""
 
-    def build(self, seed, dtype):
+    def build(self, seed, dtype, device="cpu"):
         codec = WordCodec(copy_word.WORDS, has_end=False)
         return transformer("llama", lora=True, vocabulary=codec.size), codec
 
