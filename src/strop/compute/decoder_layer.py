@@ -1,4 +1,4 @@
-"""A layer of a Llama-like model for one new token, in as few operations as possible."""
+"""A layer of a model like Llama for one new token, in as few operations as possible."""
 
 from __future__ import annotations
 
@@ -8,10 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from strop.compute.packed_linear import fused_forward
-
-QUERY_NORM = frozenset({"qwen3"})
-"""Model types that normalise queries and keys before they are rotated."""
+from strop.compute.fast_layer import FastLayer
 
 
 class RMSNorm:
@@ -42,26 +39,28 @@ class RotaryEmbedding:
         scale_X1 = torch.ones(self.num_heads + self.num_key_heads, 1)
         scale_X1[: self.num_heads] = attention.scaling
         ones_BKD = torch.ones(num, self.num_key_heads, self.width)
+        self.scale_X1 = torch.cat([scale_X1, ones_BKD[0, :, :1]])
         self.cos_BXD = torch.cat([cos_B1D * scale_X1, ones_BKD], dim=1)
         self.sin_BXD = torch.cat([signed_sin_B1D * scale_X1, torch.zeros_like(ones_BKD)], dim=1)
 
-    def __call__(self, qkv_BXD: Tensor) -> Tensor:
+    def rotate(self, qkv_BXD: Tensor) -> Tensor:
+        """Rotated and scaled."""
         halves_swapped_BXD = qkv_BXD.roll(self.width // 2, dims=-1)
         return (qkv_BXD * self.cos_BXD).addcmul_(halves_swapped_BXD, self.sin_BXD)
 
+    def scale(self, qkv_BXD: Tensor) -> Tensor:
+        """Only scaled: the queries of a layer that ignores positions."""
+        return qkv_BXD * self.scale_X1
+
 
 class DecoderLayer:
-    """One decoder layer without the attention itself, which `SharedPromptState` computes."""
+    """One layer without the attention itself, with its weights as they are when this is made."""
 
-    def __init__(self, layer: Any) -> None:
-        attention, mlp = layer.self_attn, layer.mlp
-        self.input_norm, self.mlp_norm = RMSNorm(layer.input_layernorm), RMSNorm(layer.post_attention_layernorm)
-        self.qkv = fused_forward(attention.q_proj, attention.k_proj, attention.v_proj)
-        self.out = fused_forward(attention.o_proj)
-        has_norms = attention.config.model_type in QUERY_NORM
-        self.query_key_norms = [RMSNorm(attention.q_norm), RMSNorm(attention.k_norm)] if has_norms else None
-        self.gate_up, self.down = fused_forward(mlp.gate_proj, mlp.up_proj), fused_forward(mlp.down_proj)
-        self.activation = mlp.act_fn
+    def __init__(self, layer: FastLayer) -> None:
+        self.input_norm, self.mlp_norm = RMSNorm(layer.input_norm), RMSNorm(layer.mlp_norm)
+        self.query_key_norms = None if layer.query_key_norms is None else [*map(RMSNorm, layer.query_key_norms)]
+        self.qkv, self.out, self.gate_up, self.down = (linears.decoder() for linears in layer.linears)
+        self.activation, self.is_rotated = layer.activation, layer.is_rotated
 
     def query_and_kv(self, normed_BH: Tensor, rotary: RotaryEmbedding) -> tuple[Tensor, Tensor]:
         """The query [K, B, R, D], of which R heads share a key head, and the key and value [2, K, B, D]."""
@@ -72,7 +71,7 @@ class DecoderLayer:
             parts = torch.split(qkv_BXD, [heads, key_heads, key_heads], dim=1)
             normed = (norm(part) for norm, part in zip(self.query_key_norms, parts, strict=False))
             qkv_BXD = torch.cat([*normed, parts[2]], 1)
-        rotated_BXD = rotary(qkv_BXD)
+        rotated_BXD = rotary.rotate(qkv_BXD) if self.is_rotated else rotary.scale(qkv_BXD)
         query_BHD, kv_BYD = rotated_BXD[:, :heads], rotated_BXD[:, heads:]
         query_KBRD = query_BHD.reshape(num, key_heads, -1, width).transpose(0, 1).contiguous()
         return query_KBRD, kv_BYD.view(num, 2, key_heads, width).permute(1, 2, 0, 3)

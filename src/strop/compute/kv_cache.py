@@ -58,7 +58,7 @@ class PreallocatedLayer(DynamicLayer):  # type: ignore[misc]  # transformers has
                 self.value_buffer[i] = self.value_buffer[row]
             self.key_buffer, self.value_buffer = self.key_buffer[: len(rows)], self.value_buffer[: len(rows)]
         else:
-            index, capacity = torch.tensor(rows), self.keys.shape[-2] + GROWTH
+            index, capacity = torch.tensor(rows, device=self.keys.device), self.keys.shape[-2] + GROWTH
             self.key_buffer = enlarged(self.keys, capacity, index)
             self.value_buffer = enlarged(self.values, capacity, index)
         length = self.keys.shape[-2]
@@ -86,4 +86,4 @@ def keep_rows(cache: Any, rows: Sequence[int]) -> None:
         if isinstance(layer, PreallocatedLayer):
             layer.keep(rows)
         else:
-            layer.batch_select_indices(torch.tensor(rows))
+            layer.batch_select_indices(torch.tensor(rows, device=layer.keys.device))

@@ -1,8 +1,9 @@
-"""Whether this processor has bfloat16 instructions."""
+"""The types that a transformer computes in."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -17,3 +18,8 @@ def has_bfloat16() -> bool:
     capabilities: Callable[[], Mapping[str, Any]] = getattr(torch.cpu, "get_capabilities", dict)
     found = capabilities()
     return any(found.get(name) for name in HARDWARE)
+
+
+def autocast(dtype: torch.dtype, device_type: str) -> AbstractContextManager[Any]:
+    """torch's autocast for bfloat16, nothing for float32."""
+    return torch.autocast(device_type, dtype=dtype) if dtype is torch.bfloat16 else nullcontext()

@@ -7,50 +7,14 @@ of the work, sees padded rows. The result is the same up to rounding; the gradie
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
 from strop.compute.attention import attention
-
-NAME = "strop_ragged"
-"""The name of our attention in transformers."""
-MODEL_TYPES = frozenset({"llama", "mistral", "qwen2", "qwen3", "smollm3", "olmo2", "phi3", "granite"})
-"""Model types that this works for; tests compare each with padded rows."""
-
-
-def hidden_at_decisions(backbone: Any, tokens_BT: Tensor, decision_BT: Tensor) -> Tensor:
-    """The last hidden state [N, H] before each decision, in row order: slot t is predicted at t - 1."""
-    config = backbone.config
-    if not can_read_ragged(config, tokens_BT.shape[1]):
-        hidden_BTH: Tensor = backbone(input_ids=tokens_BT, use_cache=False).last_hidden_state
-        return hidden_BTH[:, :-1][decision_BT[:, 1:]]
-    groups = config.num_attention_heads // getattr(config, "num_key_value_heads", config.num_attention_heads)
-    ragged = RaggedBatch.of(tokens_BT, decision_BT, groups)
-    tokens_1S, position_1S = ragged.token_S.unsqueeze(0), ragged.position_S.unsqueeze(0)
-    with _attention_is_ragged(config):
-        out = backbone(input_ids=tokens_1S, position_ids=position_1S, use_cache=False, ragged=ragged)
-    hidden_NH: Tensor = out.last_hidden_state[0, ragged.before_N]
-    return hidden_NH
-
-
-def can_read_ragged(config: Any, width: int) -> bool:
-    """Whether this model calls attention through transformers' interface, and plain attention is enough for so many
-    tokens."""
-    limit = attention_window(config)
-    is_cut = limit is not None and width > limit
-    return config.model_type in MODEL_TYPES and config._attn_implementation == "sdpa" and not is_cut
-
-
-def attention_window(config: Any) -> int | None:
-    """How many tokens back a layer attends to; None where it attends to all of them."""
-    limit: int | None = getattr(config, "sliding_window", None)
-    return limit if getattr(config, "use_sliding_window", True) else None
 
 
 def rounded_size(num: int) -> int:
@@ -154,6 +118,20 @@ class RaggedBatch:
             before_N=before_N,
         )
 
+    def attend(self, query_1HSD: Tensor, key_1KSD: Tensor, value_1KSD: Tensor, scaling: float) -> Tensor:
+        """Attention [1, S, heads * D], separately for every sequence."""
+        # under autocast rotary embeddings are float32, and attention would round to the values' type by itself
+        states = [one[0].transpose(0, 1).to(value_1KSD.dtype) for one in (query_1HSD, key_1KSD, value_1KSD)]
+        sizes = [len(self.prompts.slot_S), len(self.continuations.slot_S)]
+        sizes.append(len(self.token_S) - sum(sizes))
+        prompts, continuations, padding = zip(*(torch.split(one, sizes) for one in states), strict=True)
+        if self.prompt_B is None:
+            outs = [_whole_sequences(self.continuations, continuations, scaling)]
+        else:
+            outs = [_whole_sequences(self.prompts, prompts, scaling)]
+            outs.append(_after_prompts(self, self.prompt_B, prompts, continuations, scaling))
+        return torch.cat([*outs, torch.zeros_like(padding[0])]).flatten(1).unsqueeze(0)
+
 
 def _mask(prompt: int, continuation: int, first_B: Tensor, groups: int) -> Tensor:
     """A token attends to its prompt and to its continuation up to itself; once for each query head of a key head."""
@@ -161,31 +139,6 @@ def _mask(prompt: int, continuation: int, first_B: Tensor, groups: int) -> Tenso
     prompt_B1P = torch.arange(prompt) < first_B[:, None, None]
     mask_BWS = torch.cat([prompt_B1P.expand(-1, continuation, -1), causal_WW.expand(len(first_B), -1, -1)], dim=2)
     return mask_BWS.repeat(1, groups, 1).unsqueeze(1)
-
-
-def attend(
-    module: Any,
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    attention_mask: None,
-    *,
-    ragged: RaggedBatch,
-    scaling: float,
-    **_: Any,
-) -> tuple[Tensor, None]:
-    """Attention as transformers calls it: [1, heads, S, D] to [1, S, heads, D], separately for every sequence."""
-    # under autocast rotary embeddings are float32, and attention would round to the values' type by itself
-    states = [one[0].transpose(0, 1).to(value.dtype) for one in (query, key, value)]
-    sizes = [len(ragged.prompts.slot_S), len(ragged.continuations.slot_S)]
-    sizes.append(len(ragged.token_S) - sum(sizes))
-    prompts, continuations, padding = zip(*(torch.split(one, sizes) for one in states), strict=True)
-    if ragged.prompt_B is None:
-        outs = [_whole_sequences(ragged.continuations, continuations, scaling)]
-    else:
-        outs = [_whole_sequences(ragged.prompts, prompts, scaling)]
-        outs.append(_after_prompts(ragged, ragged.prompt_B, prompts, continuations, scaling))
-    return torch.cat([*outs, torch.zeros_like(padding[0])]).unsqueeze(0), None
 
 
 def _whole_sequences(sequences: Sequences, states: Sequence[Tensor], scaling: float) -> Tensor:
@@ -205,16 +158,3 @@ def _after_prompts(
     )
     out = attention(own_pad(continuations[0]), key_BKSD, value_BKSD, ragged.mask, scaling)
     return ragged.continuations.unpad(out)
-
-
-@contextmanager
-def _attention_is_ragged(config: Any) -> Iterator[None]:
-    """Within this context the model calls `attend`."""
-    from transformers import AttentionInterface  # loads torch's compiler, which takes seconds: only where it is used
-
-    AttentionInterface.register(NAME, attend)
-    before, config._attn_implementation = config._attn_implementation, NAME
-    try:
-        yield
-    finally:
-        config._attn_implementation = before

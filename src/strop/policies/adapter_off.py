@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import Parameter
 
-from strop.compute.padded_decoder import PaddedState
+from strop.compute.runner import DecodingState
 from strop.policies._heads import LOGITS
 from strop.types import Batch, Reduce, State, Tokens, Want
 
@@ -18,29 +18,27 @@ if TYPE_CHECKING:
 
 
 class AdapterOff:
-    """A transformer policy with its adapter switched off during each call. It has no parameters and no state."""
+    """A transformer policy without its adapter. It has no parameters and no state of its own."""
 
     layout: Literal["joined", "per_turn"] = "joined"
     has_values = False
 
     def __init__(self, policy: Transformer) -> None:
-        self._policy, self.lock = policy, policy.lock
+        self._policy, self._runner, self.lock = policy, policy.runner.without_adapter(), policy.lock
         self.vocabulary, self.context = policy.vocabulary, policy.context
 
-    def prefill(self, prompts: Sequence[Tokens]) -> tuple[Tensor, PaddedState]:
-        with self._policy.without_adapter():
-            return PaddedState.prefill(self._policy.training_model(), prompts, self._policy.dtype)
+    def prefill(self, prompts: Sequence[Tokens]) -> tuple[Tensor, DecodingState]:
+        return self._runner.prefill(prompts)
 
-    def decode(self, state: PaddedState, tokens_B: Tensor) -> tuple[Tensor, PaddedState]:
-        with self._policy.without_adapter():
-            return state.step(tokens_B), state
+    def decode(self, state: DecodingState, tokens_B: Tensor) -> tuple[Tensor, DecodingState]:
+        return state.step(tokens_B), state
 
-    def keep(self, state: PaddedState, rows: Sequence[int]) -> PaddedState:
+    def keep(self, state: DecodingState, rows: Sequence[int]) -> DecodingState:
         return state.keep(rows)
 
+    @torch.no_grad()
     def heads(self, batch: Batch, reduce: Reduce, want: frozenset[Want] = LOGITS) -> dict[str, Tensor]:
-        with self._policy.without_adapter(), torch.no_grad():
-            return self._policy.heads(batch, reduce, want)
+        return self._policy.heads_of(self._runner, batch, reduce, want)
 
     def reference(self) -> AdapterOff:
         return self

@@ -73,21 +73,6 @@ def _linear_names(model: Any, layers: list[int] | None) -> list[str]:
     return kept
 
 
-@contextmanager
-def adapters_off(model: Any) -> Iterator[None]:
-    """Switch the adapters off within this context."""
-    from peft.tuners.tuners_utils import BaseTunerLayer
-
-    layers = [module for module in model.modules() if isinstance(module, BaseTunerLayer)]
-    for layer in layers:
-        layer.enable_adapters(False)
-    try:
-        yield
-    finally:
-        for layer in layers:
-            layer.enable_adapters(True)
-
-
 def merged_state_dict(model: Any) -> dict[str, torch.Tensor]:
     """The weights with every adapter merged, under the names of the plain model; the model does not change."""
     from peft.tuners.lora import LoraLayer

@@ -60,4 +60,4 @@ class Scratch:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             model = LlamaForCausalLM(config)
-        return adapt(model, None, seed, dtype, self.value_head), codec
+        return adapt(model, None, seed, dtype, self.value_head, device), codec

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import copy
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,19 +14,14 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from strop.codec import HFCodec
-from strop.compute.decoder import DecodingState, decoding_state
-from strop.compute.fused_model import FusedModel, fuse_exactly, fuse_in_bfloat16
-from strop.compute.lora_linear import fuse_lora
 from strop.compute.output_head import ChunkedHeads
-from strop.compute.padded_decoder import PaddedState, autocast
-from strop.compute.ragged_attention import hidden_at_decisions
-from strop.compute.training_linear import fuse_for_training
+from strop.compute.runner import DecodingState, Runner, runner_of
 from strop.hub.card import Card
 from strop.hub.export import export
 from strop.hub.pretrained import load
 from strop.policies._heads import LOGITS, scatter
 from strop.policies.adapter_off import AdapterOff
-from strop.policies.adapters import LoRA, adapters_off, add_lora, merged_state_dict
+from strop.policies.adapters import LoRA, add_lora, merged_state_dict
 from strop.policies.demands import require_values
 from strop.types import Batch, Codec, Policy, Reduce, State, Tokens, Want, WeightsLock, check_fields
 
@@ -39,7 +32,8 @@ class Transformer:
     """A causal LM without dropout, whose logits are computed in chunks and only for decisions.
 
     With `has_adapter` only the adapter is trained and saved; the reference is the base without it. `dtype` is the
-    computing type: float32, or bfloat16 by autocast over float32 weights.
+    computing type: float32, or bfloat16 by autocast over float32 weights. The policy is on the model's device.
+    `is_plain` keeps the processor's own path away, to compare with.
     """
 
     layout: Literal["joined", "per_turn"] = "joined"
@@ -63,40 +57,39 @@ class Transformer:
         def build(self, seed: int, dtype: str, device: str = "cpu") -> tuple[Transformer, HFCodec]:
             """Load the model and add the adapter, which is initialised from the seed."""
             model, codec = load(self.model)
-            if self.lora is None:
+            if self.lora is None and device == "cpu":
                 move_off_file(model)
-            return adapt(model, self.lora, seed, dtype, self.value_head), codec
+            return adapt(model, self.lora, seed, dtype, self.value_head, device), codec
 
-    def __init__(self, model: Any, has_adapter: bool = False, dtype: str = "float32", value_head: bool = False) -> None:
+    def __init__(
+        self,
+        model: Any,
+        has_adapter: bool = False,
+        dtype: str = "float32",
+        value_head: bool = False,
+        is_plain: bool = False,
+    ) -> None:
         if dtype not in ("float32", "bfloat16"):
             raise ValueError(f"dtype={dtype!r}: a transformer computes in float32 or bfloat16.")
         self.model = model.eval()  # with dropout, log-probs in training would differ from those in sampling
         self.lock = WeightsLock()
         self.has_adapter = has_adapter
         self.dtype = dtype
-        self.torch_dtype: torch.dtype = getattr(torch, dtype)
         self.vocabulary: int = model.config.vocab_size
         self.context: int | None = getattr(model.config, "max_position_embeddings", None)
         self._head = model.get_output_embeddings()
         self.value_head = _zero_head(self._head.weight) if value_head else None
         self.has_values = value_head
         self._base_hash: str | None = None
-        self._decoding: FusedModel | None = None
-        self._training: FusedModel | None = None
+        self._is_plain = is_plain
+        self.runner = runner_of(model, getattr(torch, dtype), has_adapter, is_plain)
         self._check_head()
 
     # ------------------------------------------------------------ sampling
 
     def prefill(self, prompts: Sequence[Tokens]) -> tuple[Tensor, DecodingState]:
-        """Read left-padded prompts; only the last position's logits are computed.
-
-        Frees the training pass's copies of trainable weights, so call backward() on results of `heads` before.
-        """
-        if self._training is not None:
-            self._training.release()
-        model = self.decoding_model()
-        logits_BV, state = PaddedState.prefill(model, prompts, self.dtype)
-        return logits_BV, decoding_state(state, model)
+        """Read the prompts; only the last position's logits are computed."""
+        return self.runner.prefill(prompts)
 
     def decode(self, state: DecodingState, tokens_B: Tensor) -> tuple[Tensor, DecodingState]:
         """Logits after one more token for each row."""
@@ -106,15 +99,6 @@ class Transformer:
         """Select rows: finished ones leave, or a group's rows share one prefill. The old state becomes invalid."""
         return state.keep(rows)
 
-    def decoding_model(self) -> Any:
-        """The model for decoding: it shares `model`'s tensors, and multiplies by copies that are fast for few rows."""
-        if self._decoding is None:
-            fuse = partial(fuse_in_bfloat16, head=self._head) if self.dtype == "bfloat16" else fuse_exactly
-            lora = partial(fuse_lora, dtype=self.torch_dtype, head=self._head) if self.has_adapter else None
-            self._decoding = FusedModel(self.model, fuse, lora)
-        self._decoding.refresh()
-        return self._decoding.model
-
     # ------------------------------------------------------------ training
 
     def heads(self, batch: Batch, reduce: Reduce, want: frozenset[Want] = LOGITS) -> dict[str, Tensor]:
@@ -122,37 +106,23 @@ class Transformer:
 
         A chunk's logits are recomputed in the backward pass, so the largest tensor is one chunk's [N, V].
         """
+        return self.heads_of(self.runner, batch, reduce, want)
+
+    def heads_of(self, runner: Runner, batch: Batch, reduce: Reduce, want: frozenset[Want]) -> dict[str, Tensor]:
+        """`heads`, computed by this runner: the policy's own, or that of its base model."""
         if "value" in want:
             require_values(self)
-        if torch.is_grad_enabled() and self._decoding is not None:
-            self._decoding.release()  # the weights are about to change, and training needs the memory
         decision_BT = batch.decision_BT
-        model = self.training_model()
-        with autocast(self.dtype):
-            hidden_NH = hidden_at_decisions(model.base_model, batch.tokens_BT, decision_BT)
-        heads = ChunkedHeads(model.get_output_embeddings(), self.value_head, self.vocabulary, want, reduce)
-        found = heads.apply(hidden_NH, batch.tokens_BT[decision_BT])
-        return {name: scatter(found_N, decision_BT) for name, found_N in found.items()}
-
-    def training_model(self) -> Any:
-        """The model for training: it shares `model`'s tensors, and multiplies with `compute/training_linear.py`."""
-        if self._training is None:
-            fuse = partial(fuse_for_training, dtype=self.torch_dtype, head=self._head)
-            self._training = FusedModel(self.model, fuse)
-        self._training.refresh()
-        return self._training.model
-
-    @contextmanager
-    def without_adapter(self) -> Iterator[None]:
-        """Switch the adapter of `training_model()` off within this context."""
-        with adapters_off(self.training_model()):
-            yield
+        hidden_NH = runner.hidden_at(batch.tokens_BT, decision_BT)
+        heads = ChunkedHeads(runner.head(), self.value_head, self.vocabulary, want, reduce)
+        found = heads.apply(hidden_NH, batch.tokens_BT[decision_BT].to(hidden_NH.device))
+        return {name: scatter(found_N.to(decision_BT.device), decision_BT) for name, found_N in found.items()}
 
     def reference(self) -> Transformer | AdapterOff:
         """The reference policy: the base with the adapter off, or a frozen copy."""
         if self.has_adapter:
             return AdapterOff(self)
-        frozen = Transformer(copy.deepcopy(self.model), dtype=self.dtype)
+        frozen = Transformer(copy.deepcopy(self.model), dtype=self.dtype, is_plain=self._is_plain)
         frozen.model.requires_grad_(False)
         return frozen
 
@@ -164,7 +134,9 @@ class Transformer:
         """A copy with trainable tensors of its own; frozen ones (the base under an adapter) are shared."""
         trains = {id(parameter) for parameter in self.parameters()}
         shared: dict[int, Any] = {id(p): p for p in self.model.parameters() if id(p) not in trains}
-        return copy.deepcopy(self, shared | {id(self._decoding): None, id(self._training): None})
+        twin = copy.deepcopy(self, shared | {id(self.runner): None})
+        twin.runner = runner_of(twin.model, getattr(torch, twin.dtype), twin.has_adapter, twin._is_plain)
+        return twin
 
     def parameters(self) -> list[Parameter]:
         """The trainable tensors in the model's order; the value head comes last."""
@@ -201,14 +173,14 @@ class Transformer:
             for name, parameter in self.model.named_parameters():
                 if not parameter.requires_grad:
                     digest.update(name.encode())
-                    digest.update(parameter.detach().contiguous().view(torch.uint8).numpy().data)
+                    digest.update(parameter.detach().cpu().contiguous().view(torch.uint8).numpy().data)
             self._base_hash = digest.hexdigest()
         return self._base_hash
 
     @torch.no_grad()
     def _check_head(self) -> None:
         """Refuse a model that changes its logits after the output head: its log-probs would be wrong."""
-        tokens_1T = torch.tensor([[1 % self.vocabulary, 2 % self.vocabulary]])
+        tokens_1T = torch.tensor([[1 % self.vocabulary, 2 % self.vocabulary]], device=self.model.device)
         direct = self._head(self.model.base_model(input_ids=tokens_1T, use_cache=False).last_hidden_state)
         gap = (direct - self.model(input_ids=tokens_1T, use_cache=False).logits).abs().max().item()
         if gap > 1e-3:
@@ -220,19 +192,22 @@ class Transformer:
 
 def _zero_head(like: Tensor) -> torch.nn.Linear:
     """A linear value head that starts at 0, in the model's type but at least float32."""
-    head = torch.nn.Linear(like.shape[1], 1, dtype=torch.promote_types(like.dtype, torch.float32))
+    dtype = torch.promote_types(like.dtype, torch.float32)
+    head = torch.nn.Linear(like.shape[1], 1, dtype=dtype, device=like.device)
     with torch.no_grad():
         head.weight.zero_()
         head.bias.zero_()
     return head
 
 
-def adapt(model: Any, lora: LoRA | None, seed: int, dtype: str, value_head: bool = False) -> Transformer:
+def adapt(
+    model: Any, lora: LoRA | None, seed: int, dtype: str, value_head: bool = False, device: str = "cpu"
+) -> Transformer:
     """A policy over a loaded model: with LoRA the base is frozen, without it everything trains."""
     if lora is not None:
         model.requires_grad_(False)
-        add_lora(model, lora, seed)
-    return Transformer(model, has_adapter=lora is not None, dtype=dtype, value_head=value_head)
+        add_lora(model, lora, seed)  # on the CPU: random weights are the same on every device
+    return Transformer(model.to(device), has_adapter=lora is not None, dtype=dtype, value_head=value_head)
 
 
 @torch.no_grad()

@@ -38,12 +38,12 @@ def has_bootstrap_action(rows_of: Any) -> Any:
     return changed
 
 
-def peeking(hidden_at_decisions: Any) -> Any:
+def peeking(hidden_at: Any) -> Any:
     """Every position knows all tokens of its row."""
 
-    def changed(backbone: Any, tokens_BT: Any, decision_BT: Any) -> Any:
+    def changed(runner: Any, tokens_BT: Any, decision_BT: Any) -> Any:
         mean_B = 1.0 + tokens_BT.float().mean(dim=1)
-        return hidden_at_decisions(backbone, tokens_BT, decision_BT) * mean_B[decision_BT.nonzero()[:, :1]]
+        return hidden_at(runner, tokens_BT, decision_BT) * mean_B[decision_BT.nonzero()[:, :1]]
 
     return changed
 
@@ -53,7 +53,7 @@ PLANTS = {
         "strop.batch._rows_of", has_bootstrap_action, "invariances.check_rloo_invariances"
     ),
     "an answer that knows the reply (I7)": Plant(
-        "strop.policies.transformer.hidden_at_decisions", peeking, "invariances.check_environment_tokens"
+        "strop.compute.fast_runner.FastRunner.hidden_at", peeking, "invariances.check_environment_tokens"
     ),
     "a turn that stores its text's ids (I8)": Plant(
         "strop.rollout.play.Turn",

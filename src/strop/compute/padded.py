@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +10,7 @@ import torch
 from torch import Tensor
 
 from strop.compute.kv_cache import keep_rows, preallocated_cache
+from strop.compute.precision import autocast
 from strop.types import Tokens
 
 
@@ -21,26 +21,25 @@ class PaddedState:
     model       computes the next token, in the type `dtype`
     cache       keys and values of all tokens so far
     mask_BT     1 where a slot of the cache holds a token, 0 where it is padding
+    padding_B   how many slots of each row are padding: read here, since reading the mask would wait for the device
     position_B  each row's next position
     """
 
     model: Any
-    dtype: str
+    dtype: torch.dtype
     cache: Any
     mask_BT: Tensor
+    padding_B: list[int]
     position_B: Tensor
 
     @classmethod
-    def prefill(cls, model: Any, prompts: Sequence[Tokens], dtype: str) -> tuple[Tensor, PaddedState]:
+    def prefill(cls, model: Any, prompts: Sequence[Tokens], dtype: torch.dtype) -> tuple[Tensor, PaddedState]:
         """Read the prompts; returns logits [B, V] at the last position, the only ones computed, and the state."""
-        width = max(len(prompt) for prompt in prompts)
-        tokens_BT = torch.zeros(len(prompts), width, dtype=torch.long)
-        mask_BT = torch.zeros(len(prompts), width, dtype=torch.long)
-        for b, prompt in enumerate(prompts):
-            tokens_BT[b, width - len(prompt) :] = torch.tensor(prompt)
-            mask_BT[b, width - len(prompt) :] = 1
-        position_BT = (mask_BT.cumsum(dim=1) - 1).clamp(min=0)
-        state = cls(model, dtype, preallocated_cache(model.config), mask_BT, position_BT[:, -1] + 1)
+        tokens_BT, mask_BT = (one.to(model.device) for one in left_padded(prompts))
+        position_BT = (mask_BT.long().cumsum(dim=1) - 1).clamp(min=0)
+        padding_B = [tokens_BT.shape[1] - len(prompt) for prompt in prompts]
+        cache = preallocated_cache(model.config)
+        state = cls(model, dtype, cache, mask_BT.long(), padding_B, position_BT[:, -1] + 1)
         return state._forward(tokens_BT, position_BT), state
 
     def step(self, tokens_B: Tensor) -> Tensor:
@@ -53,15 +52,15 @@ class PaddedState:
     def keep(self, rows: Sequence[int]) -> PaddedState:
         """These rows, in this order; a row may be named several times. This state must not be used afterwards."""
         keep_rows(self.cache, rows)
-        index = torch.tensor(rows)
-        return PaddedState(self.model, self.dtype, self.cache, self.mask_BT[index], self.position_B[index])
+        index, padding_B = torch.tensor(rows, device=self.mask_BT.device), [self.padding_B[row] for row in rows]
+        return PaddedState(self.model, self.dtype, self.cache, self.mask_BT[index], padding_B, self.position_B[index])
 
     @torch.no_grad()
     def _forward(self, tokens_BT: Tensor, position_BT: Tensor) -> Tensor:
-        with autocast(self.dtype):
+        with autocast(self.dtype, tokens_BT.device.type):
             out = self.model(
                 input_ids=tokens_BT,
-                attention_mask=None if bool(self.mask_BT.all()) else self.mask_BT,
+                attention_mask=self.mask_BT if any(self.padding_B) else None,
                 position_ids=position_BT,
                 past_key_values=self.cache,
                 use_cache=True,
@@ -72,6 +71,12 @@ class PaddedState:
         return logits_BV
 
 
-def autocast(dtype: str) -> AbstractContextManager[Any]:
-    """torch's autocast for bfloat16, nothing for float32."""
-    return torch.autocast("cpu", dtype=torch.bfloat16) if dtype == "bfloat16" else nullcontext()
+def left_padded(prompts: Sequence[Tokens]) -> tuple[Tensor, Tensor]:
+    """Tokens [B, T], 0 in the padding before each prompt, and a mask that is true at tokens; on the CPU."""
+    width = max(len(prompt) for prompt in prompts)
+    tokens_BT = torch.zeros(len(prompts), width, dtype=torch.long)
+    mask_BT = torch.zeros(len(prompts), width, dtype=torch.bool)
+    for b, prompt in enumerate(prompts):
+        tokens_BT[b, width - len(prompt) :] = torch.tensor(prompt)
+        mask_BT[b, width - len(prompt) :] = True
+    return tokens_BT, mask_BT

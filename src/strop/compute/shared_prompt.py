@@ -1,41 +1,40 @@
 """Decoding with models like Llama, in which rows that continue the same prompt share its keys and values.
 
 transformers' forward pass takes any length. For a single token of SmolLM2-135M that costs 17 ms on top of the matrix
-multiplications, a fifth of the token's time. Here transformers' modules are computed with only the operations that a
-single token needs; keys and values of a prompt are read once for all its rows, and never copied.
+multiplications, a fifth of the token's time. Here a token is computed with only the operations that it needs; keys and
+values of a prompt are read once for all its rows, and never copied.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from strop.compute.decoder_layer import DecoderLayer, RMSNorm, RotaryEmbedding
 from strop.compute.generated_kv import GeneratedKV
-from strop.compute.padded_decoder import PaddedState
+from strop.compute.products import Product
 from strop.compute.prompt_groups import PromptGroups
-from strop.compute.ragged_attention import attention_window
 from strop.compute.row_order import compact_order
 
-MODEL_TYPES = frozenset({"llama", "mistral", "qwen2", "qwen3"})
-"""Model types that `DecoderLayer` computes; tests compare each with transformers' own forward pass."""
 
+@dataclass(frozen=True, slots=True)
+class TokenWeights:
+    """What decoding multiplies by: the layers, norm and head of a model, with weights as they are when this is made."""
 
-def can_share_prompts(model: Any) -> bool:
-    """Whether this module can decode this model: a known type, in float32, without an attention window."""
-    is_known = model.config.model_type in MODEL_TYPES
-    return is_known and attention_window(model.config) is None and model.dtype is torch.float32
+    backbone: Any
+    layers: Sequence[DecoderLayer]
+    norm: RMSNorm
+    head: Product
 
 
 @dataclass(slots=True)
 class SharedPromptState:
     """The state of decoding a batch of rows, each of which continues one of P prompts.
 
-    layers           the model's decoder layers, followed by `norm`
     prompts          keys and values [K, P, T, D] of each layer for the distinct prompts, left-padded to T tokens
     padding_bias_PT  added to scores: -inf where a prompt is padding, else 0; None if nothing is padded
     generated        keys and values of each layer for the tokens after the prompts
@@ -43,9 +42,7 @@ class SharedPromptState:
     position_B       each row's next position
     """
 
-    model: Any
-    layers: list[DecoderLayer]
-    norm: RMSNorm
+    weights: TokenWeights
     prompts: list[tuple[Tensor, Tensor]]
     padding_bias_PT: Tensor | None
     generated: list[GeneratedKV]
@@ -54,24 +51,18 @@ class SharedPromptState:
     position_B: Tensor
 
     @classmethod
-    def after(cls, prefilled: PaddedState, model: Any) -> SharedPromptState:
-        """One row for each prefilled prompt. Keys and values become float32, whatever type they were computed in."""
-        num_prompts = len(prefilled.mask_BT)
-        prompts = [_heads_first(*layer.pop()) for layer in prefilled.cache.layers]
-        is_padded = not bool(prefilled.mask_BT.all())
-        bias_PT = (
-            torch.zeros(prefilled.mask_BT.shape).masked_fill(prefilled.mask_BT == 0, -torch.inf) if is_padded else None
-        )
+    def after(cls, weights: TokenWeights, prompts: list[tuple[Tensor, Tensor]], mask_PT: Tensor) -> SharedPromptState:
+        """One row for each prompt; `mask_PT` is true where it is a token, and not padding."""
+        num_prompts = len(mask_PT)
+        bias_PT = torch.zeros(mask_PT.shape).masked_fill(~mask_PT, -torch.inf)
         return cls(
-            model=model,
-            layers=[DecoderLayer(layer) for layer in model.base_model.layers],
-            norm=RMSNorm(model.base_model.norm),
+            weights=weights,
             prompts=prompts,
-            padding_bias_PT=bias_PT,
+            padding_bias_PT=None if bool(mask_PT.all()) else bias_PT,
             generated=[GeneratedKV() for _ in prompts],
             prompt_B=list(range(num_prompts)),
             groups=PromptGroups.of(range(num_prompts), num_prompts),
-            position_B=prefilled.position_B,
+            position_B=mask_PT.sum(dim=1),
         )
 
     def keep(self, rows: Sequence[int]) -> SharedPromptState:
@@ -94,18 +85,17 @@ class SharedPromptState:
     @torch.no_grad()
     def step(self, tokens_B: Tensor) -> Tensor:
         """Logits [B, V] after one more token for each row."""
-        backbone = self.model.base_model
+        weights, backbone = self.weights, self.weights.backbone
         hidden_BH = backbone.embed_tokens(tokens_B)
         cos_and_sin_B1D = backbone.rotary_emb(hidden_BH, self.position_B.unsqueeze(1))
         rotary = RotaryEmbedding(backbone.layers[0].self_attn, *cos_and_sin_B1D)
-        for layer, prompt, kv in zip(self.layers, self.prompts, self.generated, strict=True):
+        for layer, prompt, kv in zip(weights.layers, self.prompts, self.generated, strict=True):
             query_KBRD, new_2KBD = layer.query_and_kv(layer.input_norm(hidden_BH), rotary)
             out_KBRD = self._attend(query_KBRD, prompt, kv.write(new_2KBD))
             hidden_BH += layer.out(out_KBRD.transpose(0, 1).reshape(len(hidden_BH), -1))
             hidden_BH += layer.mlp(layer.mlp_norm(hidden_BH))
         self.position_B = self.position_B + 1
-        logits_BV: Tensor = self.model.get_output_embeddings()(self.norm(hidden_BH))
-        return logits_BV
+        return weights.head(weights.norm(hidden_BH))
 
     def _attend(self, query_KBRD: Tensor, prompt: tuple[Tensor, Tensor], generated: tuple[Tensor, Tensor]) -> Tensor:
         """Attention over a row's prompt and its generated tokens [K, B, R, D]; R query heads share a key head."""
@@ -119,20 +109,3 @@ class SharedPromptState:
         out_KBRD = groups.ungroup(out, heads)
         out_KBRD.flatten(0, 1).baddbmm_(weight[..., length:].flatten(0, 1), generated[1].flatten(0, 1))
         return out_KBRD
-
-
-DecodingState: TypeAlias = PaddedState | SharedPromptState
-
-
-def decoding_state(prefilled: PaddedState, model: Any) -> DecodingState:
-    """The state to decode with after prefill; rows share their prompts if the model allows it."""
-    return SharedPromptState.after(prefilled, model) if can_share_prompts(model) else replace(prefilled, model=model)
-
-
-def _heads_first(key_PKTD: Tensor, value_PKTD: Tensor) -> tuple[Tensor, Tensor]:
-    """[K, P, T, D] in float32, copied: the tensors of the prefill may be larger, and are freed."""
-    key, value = (
-        one.transpose(0, 1).to(torch.float32, copy=True, memory_format=torch.contiguous_format)
-        for one in (key_PKTD, value_PKTD)
-    )
-    return key, value

@@ -1,13 +1,14 @@
-"""The matrix multiplications of a training pass, forward and backward.
+"""Products of a training pass, forward and backward.
 
 oneDNN multiplies float32 up to twice as fast as torch's default library (MKL), which does not use all instructions of
 other makers' processors. In bfloat16, autocast would round the input of each layer separately; layers that read the
-same input are fused, so that it is rounded and stored once, and its gradient is one tensor.
+same input are one product, so that it is rounded and stored once, and its gradient is one tensor.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 import torch
@@ -15,47 +16,29 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn.functional import linear
 
-from strop.compute.packed_linear import FusedLinear, can_pack, is_large, stacked
+from strop.compute.products import Product, can_pack, stacked
 
 WIDEST = 4096
 """The most outputs whose weight gradient is one multiplication: oneDNN is slower if it writes more in float32."""
 
 
-def fuse_for_training(layers: Sequence[nn.Linear], dtype: torch.dtype, head: nn.Linear) -> list[FusedLinear]:
-    """The replacements of layers in a training pass; empty where torch's own multiplication is as fast.
+def trainable(layers: Sequence[nn.Linear], dtype: torch.dtype, backward_dtype: torch.dtype) -> Product:
+    """The product of layers in `dtype`, side by side, by a copy of their weights. The gradient goes to the layers' own
+    weights; it is computed in `backward_dtype`."""
+    weights = [layer.weight for layer in layers]
+    biases = [layer.bias for layer in layers if layer.bias is not None]
+    backward_OI = stacked(weights, backward_dtype)
+    weight_OI = backward_OI if dtype is backward_dtype else stacked(weights, dtype)
+    bias_O = stacked(biases, dtype) if biases else None
+    widths = [layer.out_features for layer in layers]
 
-    In bfloat16 the head's logits are float32, and only its gradient is rounded.
-    """
-    if dtype is torch.bfloat16 and layers[0].weight is head.weight:
-        return [TrainingLinear(layers, torch.float32, dtype)]
-    if not is_large(layers) or layers[0].weight.dtype is not torch.float32 or not can_pack(dtype):
-        return []
-    if dtype is torch.bfloat16:
-        return [TrainingLinear(layers, dtype, dtype)]
-    return [TrainingLinear([layer], dtype, dtype) for layer in layers]  # fusing them would copy the weights
+    def product(rows: Tensor) -> Tensor:
+        out_NO: Tensor = _Multiply.apply(  # type: ignore[no-untyped-call]
+            rows.reshape(-1, rows.shape[-1]), weight_OI, bias_O, backward_OI, widths, *chain(weights, biases)
+        )
+        return out_NO.view(*rows.shape[:-1], -1)
 
-
-class TrainingLinear(FusedLinear):
-    """Fused layers that pass the gradient on to the layers' own weights; it is computed in `backward_dtype`."""
-
-    def __init__(self, layers: Sequence[nn.Linear], dtype: torch.dtype, backward_dtype: torch.dtype) -> None:
-        self.backward_dtype = backward_dtype
-        super().__init__(layers, dtype)
-
-    def release(self) -> None:
-        super().release()
-        self.backward_weight: Tensor | None = None
-
-    def copy_weights(self, weights: Sequence[Tensor]) -> Tensor:
-        self.backward_weight = stacked(weights, self.backward_dtype)
-        return self.backward_weight if self.dtype is self.backward_dtype else stacked(weights, self.dtype)
-
-    def multiply(self, rows_NI: Tensor) -> Tensor:
-        weights, biases = zip(*self.originals, strict=True)
-        originals = [*weights, *(bias for bias in biases if bias is not None)]
-        copies = self.weight, self.bias, self.backward_weight
-        out_NO: Tensor = _Multiply.apply(rows_NI, *copies, self.widths, *originals)  # type: ignore[no-untyped-call]
-        return out_NO
+    return product
 
 
 class _Multiply(torch.autograd.Function):
