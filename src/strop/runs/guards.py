@@ -44,10 +44,12 @@ class GapTolerance:
         return cls(max=None, mean=0.05, bias=0.005) if dtype == "bfloat16" else cls()
 
     @classmethod
-    def of_engine(cls, dtype: str) -> GapTolerance:
-        """The limits for a sampler with other kernels than the trainer, whose gap the algorithm corrects."""
-        mean, bias = {"int8": (0.5, 0.1), "bfloat16": (0.1, 0.02), "float32": (1e-3, 5e-4)}[dtype]
-        return cls(max=None, mean=mean, bias=bias)
+    def of_engine(cls, dtype: str, gap: float | None = None) -> GapTolerance:
+        """The limits for another engine, whose gap the algorithm corrects: the mean gap that it states, or what other
+        kernels than the trainer's explain in this number type."""
+        if gap is not None:
+            return cls(max=None, mean=gap)
+        return cls(max=None, mean=0.1, bias=0.02) if dtype == "bfloat16" else cls(max=None, mean=1e-3, bias=5e-4)
 
 
 @dataclass(frozen=True, slots=True)
