@@ -287,7 +287,7 @@ def _gap_tolerance(config: TrainConfig) -> GapTolerance:
     assert config.dtype is not None
     if config.sampler.shares_weights:
         return GapTolerance.of(config.dtype)
-    return GapTolerance.of_engine(config.dtype, config.sampler.gap)
+    return GapTolerance.of_engine(config.dtype, config.sampler.gap, always=config.is_on_policy)
 
 
 def _loop_or_fail(config: TrainConfig, recorder: RunRecorder) -> None:

@@ -37,7 +37,7 @@ class SamplerConfig(Protocol):
     @property
     def gap(self) -> float | None:
         """Of another engine: how far its log-probs may be from the learner's, as the mean of the absolute difference in
-        nats a token; a run with a larger gap stops. None allows what other kernels of the same number type explain."""
+        nats a token; a larger gap stops the run. None allows what other kernels of the same number type explain."""
         return None
 
     def build(self, policy: Policy, codec: Codec) -> Sampler: ...

@@ -105,8 +105,10 @@ def test_the_gap_may_be_as_large_as_other_kernels_explain_or_as_the_engine_state
         return _gap_tolerance(config(dtype=dtype, **changes).resolve())
 
     assert of() == GapTolerance.of(dtype)
-    assert of(sampler=Remote.Config()) == GapTolerance(max=None, mean=mean, bias=bias)
-    assert of(sampler=Remote.Config(gap=0.5)) == GapTolerance(max=None, mean=0.5)
+    assert of(sampler=Remote.Config()) == GapTolerance(max=None, mean=mean, bias=bias, always=True)
+    assert of(sampler=Remote.Config(gap=0.5)) == GapTolerance(max=None, mean=0.5, always=True)
+    replayed = of(sampler=Remote.Config(gap=0.5), algorithm=strop.algorithms.VTrace.Config())
+    assert not replayed.always  # what others drew is further and further away
 
 
 def test_the_engine_publishes_to_its_sampler():
