@@ -30,8 +30,8 @@ PLAIN = (
     "growth",
     "training",
     "ppo",
-    "rollout --only strop eight_bit continuous generate",
-    "rollout --only strop eight_bit continuous generate --prompts 4 --group 8 --label 4x8",
+    "rollout --only strop continuous generate",
+    "rollout --only strop continuous generate --prompts 4 --group 8 --label 4x8",
 )
 PEERS = (
     "learning",

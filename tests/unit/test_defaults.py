@@ -64,9 +64,7 @@ from strop.planning.annealing import Edits, Geometric, Logarithmic
 from strop.planning.mcts import TreeSearch
 from strop.planning.planner import MonteCarloRound, Planner, value_round
 from strop.policies.steered import Steered
-from strop.samplers.eight_bit import EightBit
 from strop.samplers.local import LocalSampler
-from strop.samplers.openvino import OpenVINO
 from strop.schedules import Exponential, Linear
 from strop.types import Sampling
 
@@ -199,7 +197,7 @@ DEFAULTS: dict[tuple[Any, str], Any] = {
     (SGD, "lr"): 0.1, (SGD, "momentum"): 0.0, (SGD, "max_grad_norm"): None,
     (Linear, "start"): MISSING, (Linear, "end"): MISSING, (Linear, "steps"): MISSING,
     (Exponential, "start"): MISSING, (Exponential, "end"): MISSING, (Exponential, "factor"): MISSING,
-    (LocalSampler.Config, "batch"): 64, (EightBit.Config, "batch"): 64, (OpenVINO.Config, "precision"): None,
+    (LocalSampler.Config, "batch"): 64,
     (Sampling, "temperature"): 1.0, (Sampling, "epsilon"): 0.0, (Sampling, "top_p"): 1.0, (Sampling, "top_k"): 0,
     (Sampling, "max_tokens"): 64,
 }  # fmt: skip

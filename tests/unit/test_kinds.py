@@ -52,7 +52,7 @@ def test_every_field_of_every_component_refuses_another_type(kind, name):
         ({"algorithm": strop.algorithms.RLOO}, r"strop\.algorithms\.RLOO\.Config\("),
         ({"algorithm": strop.algorithms.RLOO.Config}, r"strop\.algorithms\.RLOO\.Config\("),
         ({"algorithm": AdamW()}, r"strop\.algorithms\.GRPO\.Config\("),
-        ({"sampler": "eight bit"}, r"strop\.samplers\.EightBit\.Config\("),
+        ({"sampler": "local"}, r"strop\.samplers\.LocalSampler\.Config\("),
         ({"memory": "replay"}, r"strop\.memory\.Replay\.Config\("),
         ({"policy": strop.policies.Table}, r"strop\.policies\.Table\.Config\("),
         ({"policy": None}, r"policy=None: it is a Config"),

@@ -57,7 +57,6 @@ from strop.planning.planner import MonteCarloRound, Planner
 from strop.planning.value_iteration import iterate_values
 from strop.policies.steered import Steered
 from strop.policies.table import Table
-from strop.samplers.eight_bit import EightBit
 from strop.samplers.local import LocalSampler
 from strop.schedules import Exponential, Linear
 from strop.types import Sampling, Source
@@ -144,7 +143,7 @@ BOUNDS: dict[tuple[Any, str], tuple[list[Any], list[Any]]] = {
     # acting and planning
     (Sampling, "temperature"): WEIGHT, (Sampling, "epsilon"): SHARE, (Sampling, "top_p"): SOME,
     (Sampling, "top_k"): AMOUNT, (Sampling, "max_tokens"): COUNT,
-    (LocalSampler.Config, "batch"): COUNT, (EightBit.Config, "batch"): COUNT, (Steered.Config, "strength"): WEIGHT,
+    (LocalSampler.Config, "batch"): COUNT, (Steered.Config, "strength"): WEIGHT,
     (MonteCarloRound, "num_paths"): COUNT, (MonteCarloRound, "max_steps"): COUNT, (MonteCarloRound, "epsilon"): SHARE,
     (TreeSearch.Config, "num_simulations"): COUNT, (TreeSearch.Config, "max_weight"): SHARE,
     (TreeSearch.Config, "exploration"): WEIGHT, (TreeSearch.Config, "kl_weight"): WEIGHT,

@@ -23,7 +23,7 @@ from strop.policies._heads import LOGITS, scatter
 from strop.policies.adapter_off import AdapterOff
 from strop.policies.adapters import LoRA, add_lora, merged_state_dict
 from strop.policies.demands import require_values
-from strop.types import Batch, Codec, Policy, Reduce, State, Tokens, Want, WeightsLock, check_fields
+from strop.types import Batch, Codec, Reduce, State, Tokens, Want, WeightsLock, check_fields
 
 VALUE_HEAD = "value_head"
 
@@ -216,16 +216,6 @@ def move_off_file(model: Any) -> None:
     step, into small pages that stay."""
     for parameter in model.parameters():
         parameter.data = parameter.data.clone()
-
-
-def require_transformer(policy: Policy, sampler: str) -> Transformer:
-    """The policy as a Transformer; any other is refused, for samplers that only run language models."""
-    if not isinstance(policy, Transformer):
-        raise ValueError(
-            f"sampler={sampler} runs language models of strop.policies.Transformer, and this policy is a "
-            f"{type(policy).__name__}. Sample with strop.samplers.LocalSampler.Config()."
-        )
-    return policy
 
 
 def _difference(own: Mapping[str, object], saved: Mapping[str, object]) -> str:

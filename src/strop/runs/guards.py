@@ -26,12 +26,13 @@ class GapTolerance:
 
     `max` and `mean` limit the absolute gap, `bias` its signed mean, which must be 0 if rounding is the only cause. Both
     means are limits for many tokens; over few tokens they vary more, and may be larger (`scatter`). The defaults are
-    for float32.
+    for float32. `always` checks every update and not only the first: another engine may miss a publish.
     """
 
     max: float | None = 1e-4
     mean: float | None = None
     bias: float | None = None
+    always: bool = False
 
     def scatter(self, tokens: float) -> float:
         """How far a mean over this many tokens may exceed its limit: four standard errors, with `mean` as the standard
@@ -44,10 +45,13 @@ class GapTolerance:
         return cls(max=None, mean=0.05, bias=0.005) if dtype == "bfloat16" else cls()
 
     @classmethod
-    def of_engine(cls, dtype: str) -> GapTolerance:
-        """The limits for a sampler with other kernels than the trainer, whose gap the algorithm corrects."""
-        mean, bias = {"int8": (0.5, 0.1), "bfloat16": (0.1, 0.02), "float32": (1e-3, 5e-4)}[dtype]
-        return cls(max=None, mean=mean, bias=bias)
+    def of_engine(cls, dtype: str, gap: float | None, always: bool) -> GapTolerance:
+        """The limits for another engine, whose gap the algorithm corrects: the mean gap that it states, or what other
+        kernels than the trainer's explain in this number type."""
+        if gap is not None:
+            return cls(max=None, mean=gap, always=always)
+        mean, bias = (0.1, 0.02) if dtype == "bfloat16" else (1e-3, 5e-4)
+        return cls(max=None, mean=mean, bias=bias, always=always)
 
 
 @dataclass(frozen=True, slots=True)

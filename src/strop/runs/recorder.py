@@ -148,11 +148,15 @@ class RunRecorder:
         """Hold the metrics and per-token opinions of an update until the step is finished."""
         self._pending.append(update.metrics)
         add_opinions(self._opinions, draw, batch, update.per_token)
-        if not self._gap_measured:
-            self._gap_measured = True
-            if text := sampler_gap(update.metrics, self._tolerance):
-                self._store.write_event(Event(self._done, "info", text))
-                self._progress.note(text.partition(":")[0])  # its numbers are in strop show
+        if self._tolerance.always or not self._gap_measured:
+            self._tell_gap(sampler_gap(update.metrics, self._tolerance))
+
+    def _tell_gap(self, text: str) -> None:
+        """Once: its numbers are in strop show."""
+        if text and not self._gap_measured:
+            self._store.write_event(Event(self._done, "info", text))
+            self._progress.note(text.partition(":")[0])
+        self._gap_measured = True
 
     def finish(self, step: int, episodes: Sequence[Episode]) -> None:
         """Write the step in one transaction, show it, and stop the run if a guard requires it."""

@@ -26,16 +26,18 @@ class PolicyConfig(Protocol):
 class SamplerConfig(Protocol):
     """The protocol of `TrainConfig.sampler`. A Config inherits from it to get the defaults.
 
-    shares_weights  it samples with the learner's own policy, so its log-probs are the learner's
+    shares_weights  it samples with the learner's own policy, so its log-probs are the learner's; any other sampler is
+                    another engine, whose gap is measured and corrected
     """
 
     __slots__ = ()
 
-    shares_weights: ClassVar[bool]
+    shares_weights: ClassVar[bool] = False
 
     @property
-    def precision(self) -> str | None:
-        """The number type it computes in; None means the policy's."""
+    def gap(self) -> float | None:
+        """Of another engine: how far its log-probs may be from the learner's, as the mean of the absolute difference in
+        nats a token; a larger gap stops the run. None allows what other kernels of the same number type explain."""
         return None
 
     def build(self, policy: Policy, codec: Codec) -> Sampler: ...
