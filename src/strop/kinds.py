@@ -40,10 +40,12 @@ def check_kinds(config: TrainConfig) -> None:
     for name, (room, usual, protocol) in COMPONENTS.items():
         value = getattr(config, name)
         is_open = (name == "policy" and isinstance(value, str)) or (name == "memory" and value is None)
-        if not is_open and (isinstance(value, type) or not isinstance(value, protocol)):
+        if not is_open and not _is_config(value, protocol):
             meant = loader.nearest(room, value) or usual
-            own = " One of your own inherits strop.types.AlgorithmConfig." if name == "algorithm" else ""
-            raise ValueError(f"{name}={shown(value)}: it is a Config, such as strop.{room}.{meant}.Config(...).{own}")
+            raise ValueError(
+                f"{name}={shown(value)}: it is a Config, such as strop.{room}.{meant}.Config(...). One of your own is "
+                f"a dataclass that inherits strop.types.{protocol.__name__}."
+            )
     _check_build(config.algorithm)
     if not callable(config.environment):
         raise ValueError(
@@ -55,6 +57,11 @@ def check_kinds(config: TrainConfig) -> None:
     named_rewards(config.rewards, "rewards")
     named_rewards(config.gold, "gold")
     check_fields(config)
+
+
+def _is_config(value: object, protocol: type) -> bool:
+    """Whether it has the protocol, and can be written into a run's config."""
+    return dataclasses.is_dataclass(value) and not isinstance(value, type) and isinstance(value, protocol)
 
 
 def _check_build(algorithm: AlgorithmConfig) -> None:

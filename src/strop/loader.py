@@ -1,7 +1,8 @@
 """Find what a room holds by reading its files: no registry, no decorator, and no import until something is used.
 
-A room is a folder of strop. Third parties add to it by an entry point in the group `strop.<room>` that names a module;
-it is found the same way. A name may be defined by only one file of a room: two are an error that names both.
+A room is a folder of strop. Third parties add to it by an entry point in the group `strop.<room>` that names a module,
+or with `module:Name` one class or function of it; it is found the same way. A name may be defined by only one file of a
+room: two are an error that names both.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import importlib
 import importlib.util
 import pkgutil
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
@@ -154,13 +155,29 @@ def _own_modules(room: str) -> Iterator[Module]:
 
 
 def _module_of(entry: EntryPoint) -> Module:
+    """What an entry point adds to its room. Raises ImportError if what it names is not there."""
     try:
         found = importlib.util.find_spec(entry.module)
     except ImportError:  # its package is missing too
         found = None
     if found is None or found.origin is None:
         raise ImportError(f"the entry point {entry.name} of {entry.group} names {entry.module}, which is not there.")
-    return _read(entry.name, entry.module, Path(found.origin))
+    module = _read(entry.name, entry.module, Path(found.origin))
+    return _only(entry, module) if entry.attr else module
+
+
+def _only(entry: EntryPoint, module: Module) -> Module:
+    """The module with the one name that its entry point gives."""
+    if entry.attr not in module.public:
+        raise ImportError(
+            f"the entry point {entry.name} of {entry.group} names {entry.value}, but {entry.module} does not define "
+            f"{entry.attr}: name the module that does."
+        )
+    functions, classes, configured = (
+        tuple(name for name in names if name == entry.attr)
+        for names in (module.functions, module.classes, module.configured)
+    )
+    return replace(module, functions=functions, classes=classes, configured=configured)
 
 
 @functools.cache

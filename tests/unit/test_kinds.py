@@ -11,6 +11,7 @@ from strop import loader
 from strop.optimizer import SGD, AdamW
 from strop.policies.adapters import LoRA
 from strop.rewards._naming import named_rewards
+from strop.types import SamplerConfig
 from strop.types.fields import _hints
 
 NEEDED = {
@@ -161,8 +162,17 @@ def test_an_algorithm_that_inherits_nothing_is_told_from_what():
         def build(self, policy, sampling, micro_tokens, seed=0):
             raise AssertionError
 
-    with pytest.raises(ValueError, match=r"One of your own inherits strop\.types\.AlgorithmConfig"):
+    with pytest.raises(ValueError, match=r"One of your own is a dataclass that inherits strop\.types\.AlgorithmConfig"):
         strop.TrainConfig(algorithm=Mine())
+
+
+def test_a_sampler_that_is_no_dataclass_is_refused_since_no_run_could_record_it():
+    class Mine(SamplerConfig):
+        def build(self, policy, codec):
+            raise AssertionError
+
+    with pytest.raises(ValueError, match=r"One of your own is a dataclass that inherits strop\.types\.SamplerConfig"):
+        strop.TrainConfig(sampler=Mine())
 
 
 @pytest.mark.parametrize("field", ["epochs", "kl", "entropy", "optimizer", "clip"])

@@ -100,7 +100,8 @@ def from_files(run: Path) -> Any:
 def some_of(run: Path, names: Sequence[str]) -> dict[str, Any]:
     """Some fields of a run's config, so that loading only the policy does not need its rewards.
 
-    What JSON cannot describe (a lambda, an object) comes from calling `recipe()` of the run's copy of the recipe.
+    What JSON cannot describe (a lambda, an object) comes from calling `recipe()` of the run's copy of the recipe. A
+    name that is not there, such as that of a package's sampler, does not: the recipe may say something else.
     """
     spec, copy = _spec_of(run), run / f"{RECIPE}.py"
     module = load_module(copy) if copy.is_file() else None
@@ -109,13 +110,19 @@ def some_of(run: Path, names: Sequence[str]) -> dict[str, Any]:
         try:
             fields[name] = decode(spec[name])
         except (ValueError, AttributeError, ImportError) as error:
-            if not hasattr(module, RECIPE):
-                raise ValueError(
-                    f"the config of {run} cannot be rebuilt from its files: {name}: {error} It was started from "
-                    "Python; continue it there, with strop.train(config, directory, resume=True)."
-                ) from error
+            if not isinstance(error, ValueError) or not hasattr(module, RECIPE):
+                raise ValueError(_unmade(run, name, error)) from error
             fields[name] = _from_recipe(module, name, spec[name])
     return fields
+
+
+def _unmade(run: Path, name: str, error: Exception) -> str:
+    """Which field cannot be made again, why, and what to do."""
+    advice = "continue it where it was started from Python, with strop.train(config, directory, resume=True)."
+    if not isinstance(error, ValueError):  # a name that is not there
+        advice = f"install the package that gave it, or {advice}"
+    reason = str(error).rstrip(".")
+    return f"the config of {run} cannot be rebuilt from its files. {name}: {reason}; {advice}"
 
 
 def _from_recipe(module: Any, name: str, spec: Any) -> Any:

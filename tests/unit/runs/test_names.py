@@ -156,15 +156,15 @@ def test_local_functions_and_those_of_main_are_not_found(name):
 
 @pytest.fixture
 def installed(tmp_path, monkeypatch) -> Callable[..., None]:
-    """Install a package of one module; its entry points as (room, name)."""
+    """Install a package of one module; its entry points as (room, name), or (room, name, what they name in it)."""
     monkeypatch.syspath_prepend(str(tmp_path))
 
-    def install(module: str, *points: tuple[str, str], text: str = PLUGGED) -> Path:
+    def install(module: str, *points: tuple[str, ...], text: str = PLUGGED) -> Path:
         (tmp_path / f"{module}.py").write_text(text)
         facts = tmp_path / f"{module}-1.dist-info"
         facts.mkdir()
         (facts / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {module}\nVersion: 1\n")
-        lines = [f"[strop.{room}]\n{name} = {module}\n" for room, name in points]
+        lines = [f"[strop.{room}]\n{name} = {':'.join([module, *inner])}\n" for room, name, *inner in points]
         (facts / "entry_points.txt").write_text("".join(lines))
         importlib.invalidate_caches()
         return facts
@@ -190,6 +190,24 @@ def test_a_third_partys_recipe_is_named_by_its_entry_point(installed):
     assert public_name(module.plugged_reward) == "strop.recipes.theirs.plugged_reward"
     assert find("strop.recipes.theirs.plugged_reward") is module.plugged_reward
     assert "theirs" in dir(strop.recipes)
+
+
+def test_an_entry_point_may_give_one_name_of_its_module(installed):
+    text = PLUGGED + PLUGGED.replace("Plugged", "Other")
+    installed("plugged_eight", ("samplers", "one", "Plugged"), ("samplers", "two", "Other"), text=text)
+    module = importlib.import_module("plugged_eight")
+    assert public_name(module.Plugged.Config) == "strop.samplers.Plugged.Config"
+    assert public_name(module.Other.Config) == "strop.samplers.Other.Config"
+    assert public_name(module.plugged_reward) == "plugged_eight.plugged_reward"
+    assert set(loader.configured("samplers")) == {"LocalSampler", "Other", "Plugged"}
+
+
+def test_an_entry_point_whose_module_does_not_define_the_name_says_so(installed):
+    installed("plugged_nine", ("samplers", "nine", "LocalSampler"), text="from strop.samplers import LocalSampler\n")
+    with pytest.raises(
+        ImportError, match=r"nine of strop\.samplers names plugged_nine:LocalSampler, but plugged_nine does not define"
+    ):
+        loader.names("samplers")
 
 
 def test_a_name_defined_in_two_files_is_an_error_that_names_both(installed):
