@@ -128,7 +128,7 @@ def test_the_process_keeps_its_own_engine(monkeypatch: pytest.MonkeyPatch) -> No
 
 def move(policy: Transformer) -> None:
     total = sum((parameter.sum() for parameter in policy.parameters()), start=torch.zeros(()))
-    AdamW(lr=0.1).build(policy.parameters()).step(batch_of(episode(turn((1,), (2,)))), [Term(total, {})])
+    AdamW(lr=0.1).build(policy.parameters(), policy.lock).step(batch_of(episode(turn((1,), (2,)))), [Term(total, {})])
 
 
 @pytest.mark.parametrize("lora", [None, LoRA(rank=2, alpha=4)], ids=["full", "lora"])
