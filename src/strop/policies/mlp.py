@@ -153,7 +153,8 @@ class MLP:
         return {name: tensor.detach().clone() for name, tensor in self.net.state_dict().items()}
 
     def load_state_dict(self, state: State) -> None:
-        self.net.load_state_dict(state)
+        with self.lock.changing():
+            self.net.load_state_dict(state)
 
 
 def _trunk(size: int, hidden: Sequence[int], activation: str) -> nn.Sequential:

@@ -119,7 +119,7 @@ def test_in_bfloat16_the_head_adds_no_rounding_of_its_own() -> None:
 def test_after_a_step_it_reads_the_new_weights(dtype: str, lora: LoRA | None) -> None:
     one = policy(lora, dtype)
     before_N = ours(one)
-    AdamW(lr=0.05).build(one.parameters()).step(batch(), [Term(-before_N.sum(), {})])
+    AdamW(lr=0.05).build(one.parameters(), one.lock).step(batch(), [Term(-before_N.sum(), {})])
     with torch.no_grad():
         after_N, true_N = ours(one), theirs(one)
     assert (after_N - before_N).abs().max() > 0.2
@@ -233,5 +233,5 @@ def test_a_tiny_policy_learns_in_bfloat16_too(monkeypatch: pytest.MonkeyPatch) -
     one = adapt(llama(), None, 0, "bfloat16")
     part = batch_of(episode(turn((1,), (2, 3))))
     before = one.heads(part, logprobs)["logprobs"].sum()
-    AdamW(lr=0.01).build(one.parameters()).step(part, [Term(-before, {})])
+    AdamW(lr=0.01).build(one.parameters(), one.lock).step(part, [Term(-before, {})])
     assert one.heads(part, logprobs)["logprobs"].sum() > before + 0.01
