@@ -162,7 +162,7 @@ class Transformer:
         own = self._trainable()
         if own.keys() != state["trainable"].keys():
             raise ValueError(f"the saved weights name other tensors: {_difference(own, state['trainable'])}.")
-        with torch.no_grad():
+        with self.lock.changing(), torch.no_grad():
             for name, parameter in own.items():
                 parameter.copy_(state["trainable"][name])
 
