@@ -18,7 +18,7 @@ from strop.samplers import _llama_graph
 from strop.samplers.local import LocalSampler
 from strop.samplers.openvino import OpenVINO
 from strop.streams import stream
-from strop.types import Sampling
+from strop.types import PolicyConfig, Sampling
 
 pytest.importorskip("openvino_genai")
 
@@ -174,7 +174,7 @@ def test_bfloat16_is_refused_where_the_processor_lacks_it():
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TinyLora:
+class TinyLora(PolicyConfig):
     """A policy config whose adapter trains."""
 
     def build(self, seed, dtype, device="cpu"):
