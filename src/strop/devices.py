@@ -34,7 +34,7 @@ def device_of(asked: str, policy: PolicyConfig) -> str:
         there = accelerators() if policy.computes_on == "accelerator" else []
         return there[0] if there else CPU
     wanted = "cuda:0" if asked == "cuda" else asked
-    require_cpu_if_alone(wanted, policy)
+    require_cpu_if_alone(asked, policy)
     if wanted != CPU and wanted not in accelerators():
         raise ValueError(
             f"device={asked}: {_why_missing(wanted)}. Set device=auto, which takes what is there, or device=cpu; a run "
@@ -51,7 +51,7 @@ def device_here(recorded: str, policy: PolicyConfig) -> str:
 def require_cpu_if_alone(device: str, policy: PolicyConfig) -> None:
     """Raise ValueError for another device than the CPU under a policy that computes on nothing else."""
     if policy.computes_on == CPU and device != CPU:
-        raise ValueError(f"device={device}: {_name(policy)} computes on the CPU alone. Set device=cpu, or device=auto.")
+        raise ValueError(f"device={device}: {_this(policy)} computes on the CPU alone. Set device=cpu, or device=auto.")
 
 
 def has_bfloat16(device: str) -> bool:
@@ -65,7 +65,7 @@ def described(device: str, policy: PolicyConfig) -> str:
         hardware = hardware_of(device)
         return f"{device} ({hardware})" if hardware else device
     if policy.computes_on == CPU:
-        return f"cpu: {_name(policy)} computes nowhere else"
+        return f"cpu: {_this(policy)} computes nowhere else"
     there = accelerators()
     if not there:
         return "cpu: torch finds no accelerator here"
@@ -88,5 +88,5 @@ def _why_missing(wanted: str) -> str:
     return f"torch finds {' and '.join([CPU, *accelerators()])} here"
 
 
-def _name(policy: PolicyConfig) -> str:
-    return type(policy).__qualname__.split(".")[0]
+def _this(policy: PolicyConfig) -> str:
+    return f"this policy ({type(policy).__qualname__.split('.')[0]})"

@@ -84,7 +84,8 @@ class Elsewhere(PolicyConfig):
         teacher, generator = self.policy.twin(), torch.Generator().manual_seed(7)
         with torch.no_grad():
             for parameter in teacher.parameters():
-                parameter.add_(0.3 * torch.randn(parameter.shape, generator=generator, dtype=parameter.dtype))
+                noise = torch.randn(parameter.shape, generator=generator, dtype=parameter.dtype)
+                parameter.add_(0.3 * noise.to(parameter.device))
         return teacher, None
 
 
