@@ -1,7 +1,8 @@
 """A device that is not here, pretended on the CPU: within `pretended("cuda:0")` tensors are made there and moved there.
 
 Each operation is computed on the CPU, and refused where torch would refuse it: tensors of two devices in one operation,
-or float64 on MPS. `waits` counts what crosses to the CPU, where the program would wait for a real device.
+or float64 on MPS. `waits` counts what crosses to the CPU, where the program would wait for a real device; `sends` counts what is sent there,
+indices included.
 
 It sees every operation that goes through torch's dispatcher, backward passes included. It does not see what a kernel of
 that device rounds, orders or lacks, nor code that asks for a tensor's memory.
@@ -10,8 +11,10 @@ that device rounds, orders or lacks, nor code that asks for a tensor's memory.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 import torch
+from pytest import MonkeyPatch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -30,10 +33,11 @@ WHOLLY_THERE = {aten._fused_adamw_.default, aten._fused_adamw_.tensor_lr}
 
 @dataclass
 class Pretence:
-    """What is pretended, and how often something was read from there."""
+    """What is pretended, how often something was read from there, and how often something was sent there."""
 
     device: torch.device
     waits: int = 0
+    sends: int = 0
 
 
 class Elsewhere(Tensor):
@@ -83,6 +87,8 @@ def _compute(func, args, kwargs):
         goes_away = isinstance(args[0], Elsewhere)
     else:
         goes_away = is_away if kwargs.get("device") is None else kwargs["device"] == INSIDE
+    is_here = any(not isinstance(one, Elsewhere) and one.dim() for one in tensors)
+    Elsewhere.now.sends += goes_away and is_here
     Elsewhere.now.waits += is_away and (func in READS or not goes_away)
     if "device" in kwargs:
         kwargs = {**kwargs, "device": torch.device("cpu")}
@@ -151,6 +157,18 @@ class _Renames(TorchFunctionMode):
 def _renamed(value):
     is_device = isinstance(value, torch.device | str) and str(value) == str(Elsewhere.now.device)
     return INSIDE if is_device else value
+
+
+def report(patch: MonkeyPatch, num_cuda: int = 0, mps: bool = False, bfloat16: bool = True, built: bool = True) -> None:
+    """Let torch report so many GPUs, or MPS; `built` says whether it has CUDA at all."""
+    card = SimpleNamespace(name="NVIDIA H200", total_memory=139 * 2**30)
+    patch.setattr("torch.cuda.is_available", lambda: num_cuda > 0)
+    patch.setattr("torch.cuda.device_count", lambda: num_cuda)
+    patch.setattr("torch.cuda.get_device_properties", lambda device: card)
+    patch.setattr("torch.cuda.is_bf16_supported", lambda including_emulation=True: bfloat16)
+    patch.setattr("torch.backends.cuda.is_built", lambda: built)
+    patch.setattr("torch.backends.mps.is_available", lambda: mps)
+    patch.setattr("torch.backends.mps.is_built", lambda: mps)
 
 
 @contextmanager

@@ -212,8 +212,10 @@ def test_the_draw_is_made_on_the_device_of_the_probabilities() -> None:
     dice_B = torch.tensor([0.0, 0.1, 0.5, 0.999, 0.3], dtype=torch.float64)
     expected = draw(probs_BV, dice_B).tolist()
     with pretended("cuda:0") as now:
-        drawn_B = draw(probs_BV.to("cuda:0"), dice_B.to("cuda:0"))
-        assert now.waits == 0
+        there = probs_BV.to("cuda:0"), dice_B.to("cuda:0")
+        now.sends = 0
+        drawn_B = draw(*there)
+        assert (now.waits, now.sends) == (0, 0)
         assert drawn_B.tolist() == expected
 
 
