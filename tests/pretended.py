@@ -1,8 +1,8 @@
 """A device that is not here, pretended on the CPU: within `pretended("cuda:0")` tensors are made there and moved there.
 
 Each operation is computed on the CPU, and refused where torch would refuse it: tensors of two devices in one operation,
-or float64 on MPS. `waits` counts what crosses to the CPU, where the program would wait for a real device; `sends` counts what is sent there,
-indices included.
+or float64 on MPS. `waits` counts what crosses to the CPU, where the program would wait for a real device, and `sends`
+what is sent there, indices included.
 
 It sees every operation that goes through torch's dispatcher, backward passes included. It does not see what a kernel of
 that device rounds, orders or lacks, nor code that asks for a tensor's memory.
@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from types import SimpleNamespace
 
+import pytest
 import torch
-from pytest import MonkeyPatch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -159,7 +159,9 @@ def _renamed(value):
     return INSIDE if is_device else value
 
 
-def report(patch: MonkeyPatch, num_cuda: int = 0, mps: bool = False, bfloat16: bool = True, built: bool = True) -> None:
+def report(
+    patch: pytest.MonkeyPatch, num_cuda: int = 0, mps: bool = False, bfloat16: bool = True, built: bool = True
+) -> None:
     """Let torch report so many GPUs, or MPS; `built` says whether it has CUDA at all."""
     card = SimpleNamespace(name="NVIDIA H200", total_memory=139 * 2**30)
     patch.setattr("torch.cuda.is_available", lambda: num_cuda > 0)
