@@ -19,6 +19,8 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from strop.verify.chunked import START, Chunked
+
 aten = torch.ops.aten
 INSIDE = torch.device("meta")
 """What torch's C++ takes for the pretended device: it needs no driver, and its backward passes run on the CPU."""
@@ -179,3 +181,15 @@ def pretended(name: str) -> Iterator[Pretence]:
     Elsewhere.now = Pretence(torch.device(name))
     with _Renames(), _Makes():
         yield Elsewhere.now
+
+
+def chunked(device: str) -> Chunked:
+    """A policy of several chunks, in float32 on this device."""
+    policy = START.policy(has_values=True)
+    policy.weight, policy.value = (torch.nn.Parameter(one.detach().float().to(device)) for one in policy.parameters())
+    return policy
+
+
+def numbers(policy) -> list[Tensor]:
+    """Its parameters on the CPU."""
+    return [parameter.detach().cpu() for parameter in policy.parameters()]
