@@ -179,8 +179,13 @@ def report(
 def pretended(name: str) -> Iterator[Pretence]:
     """Pretend that torch has this device."""
     Elsewhere.now = Pretence(torch.device(name))
-    with _Renames(), _Makes():
-        yield Elsewhere.now
+    swaps = torch.__future__.get_swap_module_params_on_conversion()
+    torch.__future__.set_swap_module_params_on_conversion(True)  # a moved parameter stays tied to its other names
+    try:
+        with _Renames(), _Makes():
+            yield Elsewhere.now
+    finally:
+        torch.__future__.set_swap_module_params_on_conversion(swaps)
 
 
 def chunked(device: str) -> Chunked:
