@@ -44,6 +44,7 @@ class PaddedState:
 
     def step(self, tokens_B: Tensor) -> Tensor:
         """Logits [B, V] after one more token for each row."""
+        tokens_B = tokens_B.to(self.mask_BT.device)
         self.mask_BT = torch.cat([self.mask_BT, self.mask_BT.new_ones(len(tokens_B), 1)], dim=1)
         logits_BV = self._forward(tokens_B.unsqueeze(1), self.position_B.unsqueeze(1))
         self.position_B = self.position_B + 1

@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -23,7 +23,18 @@ from strop.policies._heads import LOGITS, scatter
 from strop.policies.adapter_off import AdapterOff
 from strop.policies.adapters import LoRA, add_lora, merged_state_dict
 from strop.policies.demands import require_values
-from strop.types import Batch, Codec, Reduce, State, Tokens, Want, WeightsLock, check_fields
+from strop.types import (
+    Batch,
+    Codec,
+    ComputesOn,
+    PolicyConfig,
+    Reduce,
+    State,
+    Tokens,
+    Want,
+    WeightsLock,
+    check_fields,
+)
 
 VALUE_HEAD = "value_head"
 
@@ -39,7 +50,7 @@ class Transformer:
     layout: Literal["joined", "per_turn"] = "joined"
 
     @dataclass(frozen=True, slots=True, kw_only=True)
-    class Config:
+    class Config(PolicyConfig):
         """Its options.
 
         model       "smollm2", a folder, or a Hub id
@@ -47,6 +58,7 @@ class Transformer:
         value_head  adds the value that actor-critic algorithms and reward models read
         """
 
+        computes_on: ClassVar[ComputesOn] = "accelerator"
         model: str = "smollm2"
         lora: LoRA | None = field(default_factory=LoRA)
         value_head: bool = False
@@ -116,7 +128,7 @@ class Transformer:
         hidden_NH = runner.hidden_at(batch.tokens_BT, decision_BT)
         heads = ChunkedHeads(runner.head(), self.value_head, self.vocabulary, want, reduce)
         found = heads.apply(hidden_NH, batch.tokens_BT[decision_BT].to(hidden_NH.device))
-        return {name: scatter(found_N.to(decision_BT.device), decision_BT) for name, found_N in found.items()}
+        return {name: scatter(found_N, decision_BT) for name, found_N in found.items()}
 
     def reference(self) -> Transformer | AdapterOff:
         """The reference policy: the base with the adapter off, or a frozen copy."""
