@@ -18,6 +18,8 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
+from strop.process import ALONE
+
 OWN = "strop."
 NAMED = (
     "algorithms",
@@ -165,7 +167,8 @@ def _module_of(entry: EntryPoint) -> Module:
 
 @functools.cache
 def _read(name: str, place: str, file: Path) -> Module:
-    tree = ast.parse(file.read_text(encoding="utf-8"), str(file))
+    with ALONE:
+        tree = ast.parse(file.read_text(encoding="utf-8"), str(file))
     public = [
         node for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_")
     ]

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
-
 from strop.codec import WordCodec
 from strop.policies.transformer import Transformer, adapt
+from strop.process import seeded
 from strop.types import check_fields
 
 
@@ -57,7 +56,6 @@ class Scratch:
             pad_token_id=None,
             use_cache=True,
         )
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        with seeded(seed):
             model = LlamaForCausalLM(config)
         return adapt(model, None, seed, dtype, self.value_head), codec
