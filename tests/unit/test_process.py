@@ -105,6 +105,8 @@ def settings() -> list[object]:
 
 def test_the_last_of_two_trainings_restores_what_the_first_one_found() -> None:
     """They may end in any order; until the last one ends, both compute deterministically."""
+    torch.set_deterministic_debug_mode("default")
+    torch.utils.deterministic.fill_uninitialized_memory = True
     before, config = settings(), table_run.config()
     first, second = global_state_kept(), global_state_kept()
     with first:
