@@ -98,8 +98,8 @@ class Run:
             fields = spec.some_of(self.path, ("policy", "seed", "dtype", "device", "threads", "sampling"))
             step, state = self.directory.load(self.selector)
             torch.set_num_threads(fields["threads"])
-            device = device_here(fields["device"], fields["policy"])
-            policy, codec = fields["policy"].build(fields["seed"], fields["dtype"], device)
+            config, device = fields["policy"], device_here(fields["device"], fields["policy"])
+            policy, codec = config.build(fields["seed"], fields["dtype"], device)
         policy.load_state_dict(state["policy"])
         return policy, codec, fields["sampling"].at(step)
 
@@ -119,9 +119,9 @@ class Run:
     def _read_only(self) -> tuple[Policy, Codec]:
         """The policy and its codec, loaded without changing the number of threads, which may be a training's."""
         threads = torch.get_num_threads()
-        policy, codec, _ = self.actor()
+        reader = self.actor()[:2]
         torch.set_num_threads(threads)
-        return policy, codec
+        return reader
 
     def __repr__(self) -> str:
         return run_line(self._name, self.directory)

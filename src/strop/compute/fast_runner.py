@@ -29,11 +29,13 @@ MODEL_TYPES = frozenset({"llama", "mistral", "qwen2", "qwen3", "smollm3"})
 
 
 def can_run_fast(model: Any, has_adapter: bool) -> bool:
-    """Whether it is a known type, in float32, without an attention window, whose linear layers are torch's own, with no
-    adapter but LoRA."""
+    """Whether it is a known type, in float32, without an attention window, whose layers are torch's own, with no
+    adapter but LoRA of linear layers."""
     config = model.config
     is_known = config.model_type in MODEL_TYPES and config._attn_implementation == "sdpa"
     if not is_known or model.dtype is not torch.float32 or attention_window(config) is not None:
+        return False
+    if type(model.get_input_embeddings()) is not nn.Embedding:
         return False
     layers = [module for name, module in model.named_modules() if name.endswith(("_proj", "lm_head"))]
     return all(is_linear(layer) or (has_adapter and _is_lora(layer)) for layer in layers)
