@@ -71,8 +71,7 @@ class Run:
     @property
     def config(self) -> TrainConfig:
         """The resolved config, rebuilt from the run's files if it was not given."""
-        if self._config is None:
-            self._config = spec.from_files(self.path)
+        self._config = self._config or spec.from_files(self.path)
         return self._config
 
     @property
@@ -98,8 +97,8 @@ class Run:
             fields = spec.some_of(self.path, ("policy", "seed", "dtype", "device", "threads", "sampling"))
             step, state = self.directory.load(self.selector)
             torch.set_num_threads(fields["threads"])
-            config, device = fields["policy"], device_here(fields["device"], fields["policy"])
-            policy, codec = config.build(fields["seed"], fields["dtype"], device)
+            kind, seed, dtype = (fields[name] for name in ("policy", "seed", "dtype"))
+            policy, codec = kind.build(seed, dtype, device_here(fields["device"], kind))
         policy.load_state_dict(state["policy"])
         return policy, codec, fields["sampling"].at(step)
 
@@ -119,9 +118,9 @@ class Run:
     def _read_only(self) -> tuple[Policy, Codec]:
         """The policy and its codec, loaded without changing the number of threads, which may be a training's."""
         threads = torch.get_num_threads()
-        reader = self.actor()[:2]
+        policy, codec, _ = self.actor()
         torch.set_num_threads(threads)
-        return reader
+        return policy, codec
 
     def __repr__(self) -> str:
         return run_line(self._name, self.directory)
