@@ -145,7 +145,9 @@ def test_another_ones_policy_computes_where_it_is_told_and_on_the_cpu_by_auto(ma
     machine(num_cuda=1)
     assert [device_of(asked, Own()) for asked in ("auto", "cuda")] == ["cpu", "cuda:0"]
     assert table_run.config(policy=Own()).resolve().device == "cpu"
-    with pytest.raises(ValueError, match=r"^policy=.*Alone.*One of your own inherits strop\.types\.PolicyConfig"):
+    with pytest.raises(
+        ValueError, match=r"^policy=.*Alone.*One of your own is a dataclass that inherits strop\.types\.PolicyConfig"
+    ):
         table_run.config(policy=Alone())
     with pytest.raises(ValueError, match=r"^policy=Older has build\(seed, dtype\): it is called as .*dtype, device\)"):
         table_run.config(policy=Older())

@@ -21,7 +21,7 @@ from strop.learners.actor_critic import Critic
 from strop.optimizer import SGD, AdamW
 from strop.runs.state import pack
 from strop.runs.tree import unpack
-from strop.types import Batch, ComputesOn, PolicyConfig
+from strop.types import Batch, ComputesOn, PolicyConfig, WeightsLock
 from strop.verify.awkward import picks
 
 IN_REWARD, IN_LOSS = KL(weight=0.3), KL(weight=0.3, placement="loss", estimator="full")
@@ -151,7 +151,7 @@ def test_adamw_keeps_its_step_where_its_kernel_reads_it(device: str, is_fused: b
             optimizer.num_steps += 1
 
     def made(device: str) -> Any:
-        return AdamW(lr=0.1).build([Parameter(torch.tensor([1.0, 2.0]).to(device))])
+        return AdamW(lr=0.1).build([Parameter(torch.tensor([1.0, 2.0]).to(device))], WeightsLock())
 
     here = made("cpu")
     stepped(here, 2)

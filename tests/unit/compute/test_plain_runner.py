@@ -155,7 +155,7 @@ def alike(found: Tensor, expected: Tensor) -> bool:
 def move(policy: Transformer) -> None:
     """One step of the optimiser that changes the logits."""
     total = sum((parameter.sum() for parameter in policy.parameters()), start=torch.zeros(()))
-    AdamW(lr=0.1).build(policy.parameters()).step(batch_of(episode(turn((1,), (2,)))), [Term(total, {})])
+    AdamW(lr=0.1).build(policy.parameters(), policy.lock).step(batch_of(episode(turn((1,), (2,)))), [Term(total, {})])
 
 
 @FULL_OR_LORA
