@@ -99,17 +99,7 @@ def test_a_planner_writes_its_table_within_the_lock() -> None:
     assert moved(lock, lambda: planner.update(batch()))
 
 
-UNLOCKED = pytest.mark.xfail(reason="a transformer loads weights without its lock", strict=False)
-
-
-@pytest.mark.parametrize(
-    "make",
-    [
-        lambda: Table(5, value_head=True),
-        lambda: MLP(2, 3),
-        pytest.param(lambda: transformer("llama"), marks=UNLOCKED),
-    ],
-)
+@pytest.mark.parametrize("make", [lambda: Table(5, value_head=True), lambda: MLP(2, 3), lambda: transformer("llama")])
 def test_weights_are_loaded_within_the_lock(make: Callable[[], Any]) -> None:
     policy, other = make(), make()
     with torch.no_grad():
