@@ -29,8 +29,8 @@ MODEL_TYPES = frozenset({"llama", "mistral", "qwen2", "qwen3", "smollm3"})
 
 
 def can_run_fast(model: Any, has_adapter: bool) -> bool:
-    """Whether it is a known type, in float32, without an attention window, whose layers are torch's own, with no adapter
-    but LoRA of linear layers."""
+    """Whether it is a known type, in float32, without an attention window, whose layers are torch's own; of adapters
+    only LoRA of linear layers."""
     config = model.config
     is_known = config.model_type in MODEL_TYPES and config._attn_implementation == "sdpa"
     if not is_known or model.dtype is not torch.float32 or attention_window(config) is not None:
