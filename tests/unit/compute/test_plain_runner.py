@@ -84,6 +84,15 @@ def test_states_and_gradients_are_those_of_whole_rows(
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize(("dtype", "near"), [(torch.float64, 1e-12), (torch.bfloat16, 0.05)], ids=str)
+def test_a_model_of_another_type_runs_as_it_is(dtype: torch.dtype, near: float, however_small: None) -> None:
+    model = language_model().to(dtype)
+    runner = PlainRunner(model, torch.float32, has_products=True)
+    assert decoding_gap(runner, model, [[0, 0, 1], [2, 1]]) < near
+    states_NH = runner.hidden_at(*CASES["shared"])
+    torch.testing.assert_close(states_NH, hidden_before(model, *CASES["shared"]))
+
+
 @PRODUCTS
 def test_a_decision_after_other_tokens_in_the_row(has_products: bool) -> None:
     tokens_BT, decision_BT = rows((LONG, [1, 2, 3, 4, 5]), (LONG, [2, 3]), (SHORT, [1]))
