@@ -1,14 +1,14 @@
 """A pretended accelerator with real numbers: the device `pretend:0`, on which a forgotten `device=` fails as on CUDA.
 
     with pretended() as device:
-        policy = config.build(0, torch.float32, str(device))
+        policy, codec = config.build(0, "float32", str(device))
         with transfers() as seen:
             sampler.sample(...)
     assert len(seen.to_host) == tokens, seen.to_host  # one transfer a token for all rows, and which lines they are
 
 Its tensors are ordinary torch tensors of a device type of their own, so that dispatch, autograd, autocast, `Module.to`,
-optimisers, `torch.save` and transformers treat them as they treat CUDA's. An operator runs the processor's kernel on
-the same memory, after CUDA's rules were checked.
+optimisers and transformers treat them as they treat CUDA's. An operator runs the processor's kernel on the same memory,
+after CUDA's rules were checked; with `pretended(has_float64=False)` it refuses float64 too, as MPS does.
 
 What it sees:
 - an operator that is given tensors of the device and of the CPU, but for CUDA's exceptions: a CPU tensor of no
@@ -19,16 +19,17 @@ What it sees:
 - state that belongs to one thread: backward runs in the device's own thread, as on CUDA.
 
 What it cannot see:
-- how CUDA's kernels round (sums in another order, TF32, fused attention: here attention is computed in steps) and what
-  only they refuse: dtypes of masks, strides, head sizes; an index out of range is an IndexError here;
-- asynchrony: streams, events, a pinned buffer that is overwritten too early (`pin_memory()` is a copy, and the
-  factories' `pin_memory=True` is an error); memory, its limits and its statistics;
+- how a device's kernels round (sums in another order, TF32, fused attention: here attention is computed in steps) and
+  what only they refuse: dtypes of masks, strides, head sizes; an index out of range is an IndexError here;
+- what MPS lacks beside float64; CPU indices count as on CUDA there;
+- asynchrony: streams, events, pinned memory; how much memory there is and how much is taken;
 - the device's own random numbers: it draws from the CPU's default generator, and has no `torch.Generator`;
-- autocast's cache of cast weights; float64 and others that MPS lacks; a second device;
-- code that asks whether the type is "cuda"; extensions that take a tensor's address.
+- autocast's cache of cast weights, and its types for operators that language models do not use; a second device;
+- what depends on the name of the type, "cuda" or "mps"; extensions that take a tensor's address.
 
 Import it before the process's first backward, so at the top of a test module: torch starts its devices' threads with
-the first backward, and never again. Outside `pretended()` the device exists, but no code is told of it.
+the first backward, and never again. Outside `pretended()` the device exists, but no code is told of it. It needs a
+torch that takes a device from Python, as 2.13 does and 2.6 does not; `pytest.importorskip` skips its tests there.
 """
 
 from collections.abc import Iterator
@@ -39,7 +40,6 @@ from unittest import mock
 import torch
 from torch.utils.backend_registration import _setup_privateuseone_for_python_backend
 
-import pretend_autocast
 import pretend_kernels
 from pretend_rules import NAME, Transfers, transfers
 
@@ -47,19 +47,14 @@ __all__ = ["DEVICE", "Transfers", "pretended", "transfers"]
 
 
 @contextmanager
-def pretended() -> Iterator[torch.device]:
+def pretended(has_float64: bool = True) -> Iterator[torch.device]:
     """The device, which `torch.accelerator` reports as available until the end of the `with`."""
-    pinning = torch.library.Library("aten", "IMPL")
-    pinning.impl("_pin_memory", lambda tensor, device=None: tensor.clone(), "CPU")
-    try:
-        with (
-            mock.patch.object(_module, "available", True),
-            mock.patch.object(torch._C, "_accelerator_synchronizeDevice", return_value=None),
-            mock.patch.object(torch.nn.Module, "_apply", _apply_in_place),
-        ):
-            yield DEVICE
-    finally:
-        pinning._destroy()
+    with (
+        mock.patch.object(_module, "available", True),
+        mock.patch.object(pretend_kernels, "has_float64", has_float64),
+        mock.patch.object(torch.nn.Module, "_apply", _apply_in_place),
+    ):
+        yield DEVICE
 
 
 class _Module:
@@ -81,9 +76,6 @@ class _Module:
 
     def device(self, device: object) -> AbstractContextManager[None]:
         return nullcontext()
-
-    def synchronize(self, device: object = None) -> None:
-        """All is done already."""
 
     def get_amp_supported_dtype(self) -> list[torch.dtype]:
         return [torch.bfloat16, torch.float16]
@@ -115,7 +107,7 @@ def _apply_in_place(module: torch.nn.Module, function: Any, recurse: bool = True
 
 
 def _new_storage(cls: type, *args: Any, device: torch.device | str | None = None, **kwargs: Any) -> Any:
-    """A bare storage, as torch makes to copy and to load tensors: of a tensor, as the device has no allocator."""
+    """A bare storage, as torch makes to copy tensors deeply: of a tensor, as the device has no allocator."""
     if device is not None and torch.device(device).type == NAME:
         return torch.empty(*args, dtype=torch.uint8, device=device).untyped_storage()
     return torch._C.StorageBase.__new__(cls, *args, device=device, **kwargs)
@@ -130,7 +122,9 @@ def _register() -> tuple[torch.library.Library, ...]:
     every.fallback(torch.library.fallthrough_kernel, "AutocastPrivateUse1")
     for name, kernel in pretend_kernels.BY_HAND.items():
         by_hand.impl(name, kernel, "PrivateUse1")
-    return every, by_hand, pretend_autocast.register()
+    for name, kernel in pretend_kernels.autocast_kernels():
+        by_hand.impl(name, kernel, "AutocastPrivateUse1")
+    return every, by_hand
 
 
 def _check_backward() -> None:

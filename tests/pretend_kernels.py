@@ -6,14 +6,15 @@ not compose of others; only what moves between devices, or gives a tensor other 
 """
 
 import ctypes
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
 
-from pretend_rules import Given, is_pretended, record_copy
+from pretend_rules import NAME, Given, is_pretended, record_copy
 
 CPU = torch.device("cpu")
+has_float64 = True
 _DLPACK_CPU, _DLPACK_PRIVATE = 1, 12
 
 _capsule_pointer = ctypes.pythonapi.PyCapsule_GetPointer
@@ -29,6 +30,9 @@ def _relabelled(tensor: torch.Tensor, device_type: int) -> torch.Tensor:
 
 
 def on_device(tensor: torch.Tensor) -> torch.Tensor:
+    """Raises TypeError, as MPS does, for float64 where the device has none."""
+    if tensor.dtype == torch.float64 and not has_float64:
+        raise TypeError("Cannot convert a MPS Tensor to float64 dtype as the MPS framework doesn't support float64.")
     return _relabelled(tensor, _DLPACK_PRIVATE)
 
 
@@ -80,6 +84,12 @@ def _layout(tensor: torch.Tensor) -> object:
     return tensor.shape, tensor.stride(), tensor.data_ptr()
 
 
+def _move(tensor: torch.Tensor, memory: torch.Tensor) -> None:
+    """Let a tensor of the device have the memory of one of the CPU."""
+    with torch.inference_mode(tensor.is_inference()):
+        tensor.data = on_device(memory)
+
+
 def copy_from(source: torch.Tensor, target: torch.Tensor, non_blocking: bool = False) -> torch.Tensor:
     """`copy_` and `to`, in each direction and on the device."""
     record_copy(source, target)
@@ -96,18 +106,6 @@ def as_strided(
     return torch.ops.aten.alias(tensor).as_strided_(size, stride, offset)
 
 
-def _move(tensor: torch.Tensor, memory: torch.Tensor) -> None:
-    """Let a tensor of the device have the memory of one of the CPU."""
-    with torch.inference_mode(tensor.is_inference()):
-        tensor.data = on_device(memory)
-
-
-def resize(tensor: torch.Tensor, size: list[int], *, memory_format: torch.memory_format | None = None) -> torch.Tensor:
-    """`resize_`: other memory, which earlier views of the tensor do not see."""
-    _move(tensor, on_cpu(tensor).clone().resize_(size))
-    return tensor
-
-
 def set_storage(
     tensor: torch.Tensor,
     source: torch.UntypedStorage,
@@ -115,7 +113,7 @@ def set_storage(
     size: list[int] | None = None,
     stride: Sequence[int] = (1,),
 ) -> torch.Tensor:
-    """`set_` to the whole of a storage or to a part, by which torch copies, saves and loads storages."""
+    """`set_` to the whole of a storage or to a part, by which torch copies storages."""
     flat = torch.empty(0, dtype=tensor.dtype, device=CPU)
     if source.nbytes():
         memory = (ctypes.c_uint8 * source.nbytes()).from_address(source.data_ptr())
@@ -128,7 +126,39 @@ def set_storage(
 BY_HAND = {
     "_copy_from": copy_from,
     "as_strided": as_strided,
-    "resize_": resize,
     "set_.source_Storage": set_storage,
     "set_.source_Storage_storage_offset": set_storage,
 }
+
+# ---------------------------------------------------------------- autocast
+
+# Of CUDA's lists (ATen/autocast_mode.h), what language models use.
+IN_LOWER = {"matmul", "linear", "mm", "bmm", "addmm", "baddbmm", "scaled_dot_product_attention"}
+IN_FLOAT32 = {"exp", "log", "pow", "rsqrt", "softmax", "log_softmax", "logsumexp", "layer_norm", "softplus", "nll_loss"}
+IN_FLOAT32 |= {"sum", "cumsum", "prod", "norm"}
+
+
+def autocast_kernels() -> Iterator[tuple[str, Callable[..., Any]]]:
+    """The operators that autocast computes in another type than they are given, by name."""
+    for name in torch._C._dispatch_get_all_op_names():
+        base, _, overload = name.removeprefix("aten::").partition(".")
+        if base not in IN_LOWER | IN_FLOAT32 or not torch._C._dispatch_has_kernel_for_dispatch_key(
+            name, "AutocastCUDA"
+        ):
+            continue
+        op = getattr(getattr(torch.ops.aten, base), overload or "default")
+        yield name.removeprefix("aten::"), _cast(op, is_lower=base in IN_LOWER)
+
+
+def _cast(op: torch._ops.OpOverload, is_lower: bool) -> Callable[..., Any]:
+    def run(*args: Any, **kwargs: Any) -> Any:
+        dtype = torch.get_autocast_dtype(NAME) if is_lower else torch.float32
+
+        def cast(value: Any) -> Any:
+            is_cast = is_pretended(value) and value.is_floating_point() and value.dtype != torch.float64
+            return value.to(dtype) if is_cast else value
+
+        with torch.autocast(NAME, enabled=False):
+            return op(*mapped(cast, args), **{name: mapped(cast, value) for name, value in kwargs.items()})
+
+    return run

@@ -80,11 +80,10 @@ class Given:
 
     def record(self) -> None:
         """Add to the open `transfers` what this operator makes the host wait for, sends from it, or draws."""
-        for seen in _watching:
-            line = f"{self.name} at {_caller()}"
-            seen.to_host += [line] * self._waits()
-            seen.to_device += [line] * self._sends()
-            seen.random += [line] * (torch.Tag.nondeterministic_seeded in self.op.tags)
+        counts = self._waits(), self._sends(), torch.Tag.nondeterministic_seeded in self.op.tags
+        for seen in _watching if any(counts) else []:
+            for found, count in zip((seen.to_host, seen.to_device, seen.random), counts, strict=True):
+                found += [f"{self.name} at {_caller()}"] * count
 
     def _waits(self) -> bool:
         if self.name != "_index_put_impl":

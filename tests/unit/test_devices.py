@@ -7,10 +7,12 @@ import pytest
 
 import strop
 import table_run
-from pretended import report
+from machine import report
 from strop.codec import WordCodec
 from strop.devices import accelerators, device_here, device_of
 from strop.policies import MLP, Scratch, Steered, Table, Transformer
+from strop.reports.plan import make_plan
+from strop.reports.settings import changed_settings
 from strop.types import PolicyConfig, Task
 
 TABLE, NETWORK, SMALL = Table.Config(words=["a"]), MLP.Config(actions=["a", "b"], size=2), Scratch(words=["a"])
@@ -151,3 +153,36 @@ def test_another_ones_policy_computes_where_it_is_told_and_on_the_cpu_by_auto(ma
         table_run.config(policy=Alone())
     with pytest.raises(ValueError, match=r"^policy=Older has build\(seed, dtype\): it is called as .*dtype, device\)"):
         table_run.config(policy=Older())
+
+
+# ---------------------------------------------------------------- what is told
+
+
+def plan_of(**fields):
+    """The plan's line about the device, of a policy that is built on the CPU."""
+    config = table_run.config(**fields).resolve()
+    parts = table_run.config().resolve().build()
+    return dict(make_plan(config, parts).lines())["device"]
+
+
+def test_the_plan_says_the_device_and_why_and_what_a_resume_promises(machine):
+    bits = "; a resume is equal bit for bit"
+    machine()
+    assert plan_of() == f"cpu: this policy (Table) computes nowhere else{bits}"
+    assert plan_of(policy=SMALL) == f"cpu: torch finds no accelerator here{bits}"
+    machine(num_cuda=1)
+    assert plan_of(policy=NETWORK) == f"cpu: device=auto takes cuda:0 for transformers only{bits}"
+    assert plan_of(policy=SMALL, device="cpu") == f"cpu, and not cuda:0{bits}"
+    rounding = "a resume starts from the same bits and is equal within rounding, {} nats a token{}, since torch has no"
+    assert plan_of(policy=SMALL).startswith(f"cuda:0 (NVIDIA H200, 139 GiB); {rounding.format('0.0001', '')}")
+    half = plan_of(policy=SMALL, dtype="bfloat16")
+    assert half.startswith(f"cuda:0 (NVIDIA H200, 139 GiB); {rounding.format('0.05', ' in the mean')}")
+    machine(mps=True)
+    assert plan_of(policy=SMALL).startswith("mps; a resume starts")
+
+
+def test_the_device_is_a_field_like_another_and_no_change_of_its_own(machine):
+    machine(num_cuda=1)
+    config = table_run.config(policy=SMALL).resolve()
+    assert config.device == "cuda:0"
+    assert not [line for line in changed_settings(config) if line.startswith("device")]

@@ -1,4 +1,4 @@
-"""Sampling, search and policies on a device that is pretended: where numbers are, and how often they are fetched."""
+"""Sampling, search and policies on a pretended device: where numbers are, and how often they are fetched."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from chunks import chunked, numbers
 from exact.coin import identical
-from pretended import Elsewhere, chunked, numbers, pretended
 from strop.batch import collate
 from strop.codec import VectorCodec
 from strop.planning.beam import beam_search
@@ -23,12 +23,17 @@ from strop.samplers.local import LocalSampler, draw
 from strop.types import Sampling
 from strop.verify.awkward import picks
 
+pytest.importorskip("pretend_device", reason="this torch cannot pretend a device in Python", exc_type=ImportError)
+
+from pretend_device import DEVICE, pretended, transfers
+
 # ---------------------------------------------------------------- the sampler
 
 
-@pytest.mark.parametrize(("device", "where"), [("cuda:0", Elsewhere), ("mps", Tensor)])
-def test_one_transfer_a_token_for_all_rows(device: str, where: type) -> None:
-    sampling = Sampling(temperature=0.7, epsilon=0.1, max_tokens=2)
+@pytest.mark.parametrize(("has_float64", "drawn_on"), [(True, "pretend"), (False, "cpu")])
+def test_one_transfer_a_token_for_all_rows(has_float64: bool, drawn_on: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("strop.samplers.local.WITHOUT_FLOAT64", () if has_float64 else ("pretend",))
+    sampling, drawn = Sampling(temperature=0.7, epsilon=0.1, max_tokens=2), []
 
     def sampled(policy: Any) -> list[tuple[Any, ...]]:
         rngs = [np.random.default_rng(i) for i in range(8)]
@@ -37,41 +42,33 @@ def test_one_transfer_a_token_for_all_rows(device: str, where: type) -> None:
 
     expected = sampled(chunked("cpu"))
     assert len({len(tokens) for tokens, *_ in expected}) > 1, "some rows stop early"
-    with pretended(device) as now:
-        policy, seen = chunked(device), []
+    with pretended(has_float64):
+        policy = chunked(DEVICE)
         decode = policy.decode
-
-        def looked_up(state: Any, tokens_B: Tensor) -> Any:
-            seen.append(type(tokens_B))
-            before = now.waits
-            found = decode(state, tokens_B)
-            now.waits = before  # this policy looks tokens up in lists, and reads them once for that
-            return found
-
-        policy.decode = looked_up  # type: ignore[method-assign]
-        now.waits = 0
-        assert sampled(policy) == expected
-        assert now.waits == 2  # a token for all rows
-        assert seen == [where]  # what was drawn stays on the device
+        policy.decode = lambda state, tokens_B: drawn.append(tokens_B.device.type) or decode(state, tokens_B)
+        with transfers() as seen:
+            assert sampled(policy) == expected
+    # this policy looks tokens up in lists, and reads them once for that
+    assert len([line for line in seen.to_host if "chunked.py" not in line]) == 2, seen.to_host
+    assert seen.random == []
+    assert drawn == [drawn_on]  # what was drawn stays there
 
 
 def test_the_draw_is_made_on_the_device_of_the_probabilities() -> None:
     probs_BV = torch.softmax(torch.randn(5, 700, generator=torch.Generator().manual_seed(0)), dim=-1)
     dice_B = torch.tensor([0.0, 0.1, 0.5, 0.999, 0.3], dtype=torch.float64)
-    expected = draw(probs_BV, dice_B).tolist()
-    with pretended("cuda:0") as now:
-        there = probs_BV.to("cuda:0"), dice_B.to("cuda:0")
-        now.sends = 0
-        drawn_B = draw(*there)
-        assert (now.waits, now.sends) == (0, 0)
-        assert drawn_B.tolist() == expected
+    with pretended():
+        there = probs_BV.to(DEVICE), dice_B.to(DEVICE)
+        with transfers() as seen:
+            drawn_B = draw(*there)
+        assert (seen.to_host, seen.to_device, seen.random) == ([], [], [])
+        assert drawn_B.tolist() == draw(probs_BV, dice_B).tolist()
 
 
 # ---------------------------------------------------------------- planning
 
 
-@pytest.mark.parametrize("device", ["cuda:0", "mps"])
-def test_search_reads_a_policy_on_any_device(device: str) -> None:
+def test_search_reads_a_policy_on_a_device() -> None:
     sampling, stop = Sampling(max_tokens=2), frozenset({3})
 
     def found(policy: Any) -> list[Any]:
@@ -81,8 +78,8 @@ def test_search_reads_a_policy_on_any_device(device: str) -> None:
         return [tree.decode(), beams, enumerate_sequences(policy, (1,), sampling, stop).sequences]
 
     expected = found(chunked("cpu"))
-    with pretended(device):
-        assert found(chunked(device)) == expected
+    with pretended(has_float64=False):
+        assert found(chunked(DEVICE)) == expected
 
 
 # ---------------------------------------------------------------- policies
@@ -93,9 +90,8 @@ def vectors() -> MLP.Config:
     return MLP.Config(actions=("a", "b", "c"), size=2, hidden=(8,), value_head=True)
 
 
-@pytest.mark.parametrize("device", ["cuda:0", "mps"])
 @pytest.mark.parametrize("steered", [False, True])
-def test_a_network_has_the_same_numbers_and_outputs_everywhere(device: str, steered: bool) -> None:
+def test_a_network_has_the_same_numbers_and_outputs_everywhere(steered: bool) -> None:
     config = Steered.Config(base=vectors(), strength=0.5) if steered else vectors()
     prompt = VectorCodec(("a", "b", "c"), 2).start("[0.5, -2.0]")
     batch = collate(tuple(picks()[:1]), "joined")
@@ -115,16 +111,17 @@ def test_a_network_has_the_same_numbers_and_outputs_everywhere(device: str, stee
 
     here, _ = config.build(0, "float32")
     expected, (logits_BV, _) = read(here), here.prefill([prompt])
-    with pretended(device):
-        there, _ = config.build(0, "float32", device)
+    with pretended(has_float64=False):
+        there, _ = config.build(0, "float32", str(DEVICE))
         for policy in (there, there.twin()):
-            assert all(isinstance(parameter, Elsewhere) for parameter in policy.parameters())
+            assert all(parameter.device == DEVICE for parameter in policy.parameters())
             assert identical(numbers(policy), numbers(here))
             found = read(policy)
-            assert not any(isinstance(one, Elsewhere) for one in found.values())
+            assert {one.device.type for one in found.values()} == {"cpu"}
             assert identical(found, expected)
-        assert isinstance(there.prefill([prompt])[0], Elsewhere)
-        assert torch.equal(there.prefill([prompt])[0].cpu(), logits_BV)
-        restored, _ = config.build(1, "float32", device)
+        found_BV, _ = there.prefill([prompt])
+        assert found_BV.device == DEVICE
+        assert torch.equal(found_BV.cpu(), logits_BV)
+        restored, _ = config.build(1, "float32", str(DEVICE))
         restored.load_state_dict({name: one.cpu() for name, one in there.state_dict().items()})
         assert identical(numbers(restored), numbers(here))

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 BLOCK = 256
 """Probabilities are summed in blocks of so many tokens before one token is drawn."""
+WITHOUT_FLOAT64 = ("mps",)
+"""The kinds of devices that have no float64 to draw with."""
 
 
 class LocalSampler:
@@ -116,8 +118,8 @@ def draw(probs_BV: Tensor, uniform_B: Tensor) -> Tensor:
 
 
 def _in_reach_of_float64(probs_BV: Tensor) -> Tensor:
-    """The probabilities on their own device, or on the CPU if that is MPS, which has no float64 to draw with."""
-    return probs_BV.cpu() if probs_BV.device.type == "mps" else probs_BV
+    """The probabilities on their own device if it has float64, else on the CPU."""
+    return probs_BV.cpu() if probs_BV.device.type in WITHOUT_FLOAT64 else probs_BV
 
 
 def _read(tokens_B: Tensor, logprobs_B: Tensor) -> list[list[float]]:
