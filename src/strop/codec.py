@@ -100,7 +100,7 @@ class VectorCodec:
     token and nothing else ends a completion, so `sampling.max_tokens` is 1.
     """
 
-    end = None
+    end: int | None = None
     stop: frozenset[int] = frozenset()
 
     def __init__(self, actions: Sequence[str], size: int) -> None:

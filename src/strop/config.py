@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import torch
-
+from strop import devices
 from strop.algorithms.grpo import GRPO
 from strop.contradictions import name_of, refuse_contradictions
 from strop.data import played as playing
@@ -26,6 +25,7 @@ from strop.policies.transformer import Transformer
 from strop.rewards._naming import RewardSet, named_rewards
 from strop.rollout.engine import EmbeddedEngine, OfflineEngine
 from strop.rollout.play import GOLD, Scene
+from strop.runs.global_state import set_up_torch
 from strop.runs.played import tasks_from_run
 from strop.samplers.local import LocalSampler
 from strop.threads import threads_of
@@ -76,7 +76,9 @@ class TrainConfig:
     eval_every        steps between held-out evaluations; 0 evaluates at the start and the end only
     checkpoint_every  steps between checkpoints
     dtype             float32 or bfloat16 (a table always computes in float64); none takes bfloat16 for a pretrained
-                      model if the processor supports it in hardware, else float32
+                      model if the hardware multiplies it, else float32
+    device            cpu, cuda, cuda:1, mps; auto takes an accelerator for transformers, if torch finds one, and the
+                      CPU for all else
     threads           CPU threads; none takes OMP_NUM_THREADS, else every core that this process may use, within its
                       container's quota
     micro_tokens      most padded tokens in one forward and backward pass: more is faster, needs more memory, and never
@@ -103,6 +105,7 @@ class TrainConfig:
     eval_every: int = 0
     checkpoint_every: int = 10
     dtype: str | None = None
+    device: str = devices.AUTO
     threads: int | None = None
     micro_tokens: int = 4096
     environment_seconds: float = 60.0
@@ -115,6 +118,7 @@ class TrainConfig:
             raise ValueError(f"threads={self.threads}: it is at least 1; none takes every core that is free to use.")
         if self.dtype not in (None, "float32", "bfloat16"):
             raise ValueError(f"dtype={self.dtype!r}: allowed are float32, bfloat16, and none for what fits.")
+        devices.check_device(self.device)
         if self.tasks and self.data:
             raise ValueError("tasks and data are both given: a run learns from one of them.")
 
@@ -122,12 +126,13 @@ class TrainConfig:
 
     def resolve(self) -> TrainConfig:
         """The same config with nothing left open: data read, policy a Config, rewards named and weighted, number of
-        threads and dtype chosen.
+        threads, dtype and device chosen.
 
-        Raises ValueError for a config that cannot run: no task, no reward, a contradiction.
+        Raises ValueError for a config that cannot run: no task, no reward, no such device, a contradiction.
         """
         tasks, held_out = self._resolve_tasks()
         policy = Transformer.Config(model=self.policy) if isinstance(self.policy, str) else self.policy
+        device = devices.device_of(self.device, policy)
         resolved = replace(
             self,
             policy=policy,
@@ -136,7 +141,8 @@ class TrainConfig:
             held_out=held_out,
             rewards=named_rewards(self.rewards, "rewards"),
             gold=named_rewards(self.gold, "gold"),
-            dtype=self.dtype or _default_dtype(policy),
+            dtype=self.dtype or _default_dtype(policy, device),
+            device=device,
             threads=threads_of(self.threads).number,
         )
         if resolved.memory is None:
@@ -200,7 +206,7 @@ class TrainConfig:
         assert self.memory is not None
         assert not isinstance(self.policy, str)
         assert self.dtype is not None
-        policy, codec = self.policy.build(self.seed, self.dtype)
+        policy, codec = self.policy.build(self.seed, self.dtype, self.device)
         if "value" in self.algorithm.heads:
             require_values(policy)
         memory = self.memory.build()
@@ -275,19 +281,20 @@ class TrainConfig:
         """The weight of each gold score in held_out/gold."""
         return {name: weight for name, (_, weight) in named_rewards(self.gold, "gold").items()}
 
+    def here(self) -> TrainConfig:
+        """This resolved config on a device that this machine has: to read what another one trained."""
+        assert not isinstance(self.policy, str)
+        return replace(self, device=devices.device_here(self.device, self.policy))
+
     def set_up_torch(self) -> None:
-        """Set torch's number of threads, and deterministic sums.
-
-        The gradient of a repeated index (the prompt's cache, shared by a group) is otherwise added up in the order in
-        which the threads finish, and no two runs are equal. A model with an operation that cannot be deterministic
-        still trains: torch warns, and names it.
-        """
+        """Set torch's number of threads, and deterministic sums."""
         assert self.threads is not None
-        torch.set_num_threads(self.threads)
-        torch.set_deterministic_debug_mode("warn")  # use_deterministic_algorithms would load torch's compiler: seconds
-        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+        set_up_torch(self.threads, self.device)
 
 
-def _default_dtype(policy: PolicyConfig) -> str:
+def _default_dtype(policy: PolicyConfig, device: str) -> str:
     """The default dtype of a policy: for small models from scratch, bfloat16 would round and not be faster."""
-    return "bfloat16" if isinstance(policy, Transformer.Config) and has_bfloat16() else "float32"
+    if not isinstance(policy, Transformer.Config):
+        return "float32"
+    is_fast = has_bfloat16() if device == devices.CPU else devices.has_bfloat16(device)
+    return "bfloat16" if is_fast else "float32"

@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from strop.devices import hardware_of
 from strop.runs import provenance, spec
 from strop.runs.directory import PROVENANCE, RunDirectory
 from strop.runs.files import Gone
@@ -31,7 +32,13 @@ def opened_home(
     """The run's folder, and what has changed since the run was last started, in words."""
     assert config.dtype is not None
     tasks = {name: text for name, text in files.items() if name.endswith(".jsonl")}
-    origin = provenance.collect(seed=config.seed, dtype=config.dtype, threads=config.threads or 1, data=tasks)
+    origin = provenance.collect(
+        seed=config.seed,
+        dtype=config.dtype,
+        threads=config.threads or 1,
+        data=tasks,
+        accelerator=hardware_of(config.device),
+    )
     if resume:
         assert directory is not None, "strop.train refuses a resume without a directory"
         home = RunDirectory.open(directory)

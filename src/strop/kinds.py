@@ -46,7 +46,9 @@ def check_kinds(config: TrainConfig) -> None:
                 f"{name}={shown(value)}: it is a Config, such as strop.{room}.{meant}.Config(...). One of your own is "
                 f"a dataclass that inherits strop.types.{protocol.__name__}."
             )
-    _check_build(config.algorithm)
+    _check_build("algorithm", config.algorithm, "policy, sampling, micro_tokens, seed", "the seed of the run")
+    if not isinstance(config.policy, str):
+        _check_build("policy", config.policy, "seed, dtype, device", "a device such as cpu or cuda:0")
     if not callable(config.environment):
         raise ValueError(
             f"environment={shown(config.environment)}: it is a class or a function that is called as "
@@ -64,22 +66,21 @@ def _is_config(value: object, protocol: type) -> bool:
     return dataclasses.is_dataclass(value) and not isinstance(value, type) and isinstance(value, protocol)
 
 
-def _check_build(algorithm: AlgorithmConfig) -> None:
-    """Check a user's own algorithm now, not only when it is built."""
-    kind: Any = type(algorithm)
+def _check_build(field: str, config: AlgorithmConfig | PolicyConfig, arguments: str, last: str) -> None:
+    """Check a user's own algorithm or policy now, not only when it is built. `last` is the last argument, in words."""
+    kind: Any = type(config)
     own = [name for name, hint in vars(kind).get("__annotations__", {}).items() if "ClassVar" not in str(hint)]
     if lost := set(own) - {field.name for field in dataclasses.fields(kind)}:
         raise ValueError(
-            f"algorithm={kind.__qualname__} declares {min(lost)}, which is no field without "
+            f"{field}={kind.__qualname__} declares {min(lost)}, which is no field without "
             "@dataclass(frozen=True, slots=True, kw_only=True) above the class."
         )
-    signature = inspect.signature(algorithm.build)
+    signature = inspect.signature(config.build)
     try:
-        signature.bind("policy", "sampling", "micro_tokens", "seed")
+        signature.bind(*arguments.split(", "))
     except TypeError:
         raise ValueError(
-            f"algorithm={type(algorithm).__qualname__} has build{signature}: it is called as build(policy, sampling, "
-            "micro_tokens, seed), with the seed of the run."
+            f"{field}={kind.__qualname__} has build{signature}: it is called as build({arguments}), with {last}."
         ) from None
 
 

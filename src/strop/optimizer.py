@@ -31,6 +31,8 @@ CALMER = (
     "a smaller algorithm.optimizer.max_grad_norm, dtype=float32, or rewards of smaller size."
 )
 """What to do about a loss or a gradient that is not finite."""
+FUSED_ON = ("cpu", "cuda")
+"""The kinds of devices on which AdamW takes torch's fused kernel."""
 
 __all__ = ["SGD", "AdamW"]
 
@@ -70,13 +72,16 @@ class AdamW:
 
     def build(self, parameters: Sequence[Parameter]) -> Optimizer:
         # fused: one pass over the numbers instead of a dozen, and no temporary tensors
+        is_fused = all(parameter.device.type in FUSED_ON for parameter in parameters)
         inner = torch.optim.AdamW(
-            parameters, betas=self.betas, eps=self.eps, weight_decay=self.weight_decay, fused=True
+            parameters, betas=self.betas, eps=self.eps, weight_decay=self.weight_decay, fused=is_fused
         )
         for parameter in parameters:
             # torch makes them in the first step, between what that frees: the free memory would stay in pieces
             moments = {name: torch.zeros_like(parameter) for name in ("exp_avg", "exp_avg_sq")}
-            inner.state[parameter] = {"step": torch.zeros(()), **moments}
+            # a fused step reads its number on the device, any other on the CPU
+            count = torch.zeros((), device=parameter.device if is_fused else "cpu")
+            inner.state[parameter] = {"step": count, **moments}
         return Optimizer(inner, self.lr, self.max_grad_norm, self.warmup_steps)
 
 

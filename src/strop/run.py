@@ -16,6 +16,7 @@ from strop import loader
 from strop.batch import collate
 from strop.config import TrainConfig
 from strop.data.written import written
+from strop.devices import device_here
 from strop.functional.value_slots import add_last_value_slots
 from strop.home import opened_home, removed_if_never_saved
 from strop.learners.heads import text_scores
@@ -79,10 +80,10 @@ class Run:
     def parts(self) -> Parts:
         """Every part of the run, with the policy of the selected checkpoint."""
         if self._parts is None:
-            self.config.set_up_torch()
-            parts = self.config.build()
-            _, state = self.directory.load(self.selector)
-            parts.policy.load_state_dict(state["policy"])
+            config = self.config.here()
+            config.set_up_torch()
+            parts = config.build()
+            parts.policy.load_state_dict(self.directory.load(self.selector)[1]["policy"])
             self._parts = parts
         return self._parts
 
@@ -94,10 +95,11 @@ class Run:
     def actor(self) -> tuple[Policy, Codec, Sampling]:
         """The policy of the selected checkpoint, its codec and its sampling: enough to generate text, without an
         optimiser, memory or rewards."""
-        fields = spec.some_of(self.path, ("policy", "seed", "dtype", "threads", "sampling"))
+        fields = spec.some_of(self.path, ("policy", "seed", "dtype", "device", "threads", "sampling"))
         step, state = self.directory.load(self.selector)
         torch.set_num_threads(fields["threads"])
-        policy, codec = fields["policy"].build(fields["seed"], fields["dtype"])
+        device = device_here(fields["device"], fields["policy"])
+        policy, codec = fields["policy"].build(fields["seed"], fields["dtype"], device)
         policy.load_state_dict(state["policy"])
         return policy, codec, fields["sampling"].at(step)
 

@@ -17,7 +17,7 @@ from strop.algorithms.maxrl import MaxRL
 from strop.functional.advantages import group_mean
 from strop.functional.divergences import KL
 from strop.optimizer import SGD
-from strop.types import Batch, Episode, Sampling, Source
+from strop.types import Batch, Episode, PolicyConfig, Sampling, Source
 
 
 def algorithms() -> list[Any]:
@@ -75,7 +75,7 @@ def configured(kind: Any, **given: Any) -> Any:
 
 
 @dataclass(frozen=True)
-class Elsewhere:
+class Elsewhere(PolicyConfig):
     """The Config of a teacher: a copy of the policy whose parameters stand elsewhere."""
 
     policy: Any
@@ -84,7 +84,8 @@ class Elsewhere:
         teacher, generator = self.policy.twin(), torch.Generator().manual_seed(7)
         with torch.no_grad():
             for parameter in teacher.parameters():
-                parameter.add_(0.3 * torch.randn(parameter.shape, generator=generator, dtype=parameter.dtype))
+                noise = torch.randn(parameter.shape, generator=generator, dtype=parameter.dtype)
+                parameter.add_(0.3 * noise.to(parameter.device))
         return teacher, None
 
 

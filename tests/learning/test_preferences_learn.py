@@ -27,7 +27,7 @@ from strop.policies.table import Table
 from strop.rollout.engine import EmbeddedEngine
 from strop.rollout.play import Scene
 from strop.samplers.local import LocalSampler
-from strop.types import Pick, Sampling, Task
+from strop.types import Pick, PolicyConfig, Sampling, Task
 from strop.verify.learning import WANTED, WORDS
 from strop.verify.preference_learning import drawn, logits_after
 
@@ -121,7 +121,7 @@ def test_distillation_ends_at_the_teacher(seed: int) -> None:
     teacher = Scratch(words=WORDS, width=32, num_heads=2)
     wanted, codec = teacher.build(0, "float32")
 
-    class Sharp:
+    class Sharp(PolicyConfig):
         """The teacher with its logits made ten times as far apart."""
 
         def build(self, seed: int, dtype: str, device: str = "cpu") -> Any:

@@ -14,7 +14,7 @@ from strop.algorithms.distillation import Distillation
 from strop.algorithms.remax import ReMax
 from strop.optimizer import SGD
 from strop.policies.table import Table
-from strop.types import Batch
+from strop.types import Batch, PolicyConfig
 
 TASKS = [kind for kind in GRADIENT if kind.Config.reads == "tasks"]
 SILENT = {"OnlineDPO", "RejectionSampling"}
@@ -66,7 +66,7 @@ def test_distillation_says_how_much_likelier_the_teacher_finds_each_token() -> N
 def test_a_teacher_is_built_in_the_dtype_that_was_set() -> None:
     asked = []
 
-    class Teacher:
+    class Teacher(PolicyConfig):
         def build(self, seed: int, dtype: str, device: str = "cpu") -> tuple[Any, None]:
             asked.append(dtype)
             return table(), None

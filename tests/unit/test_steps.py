@@ -47,10 +47,10 @@ from strop.functional.divergences import KL
 from strop.learners.actor_critic import Critic
 from strop.optimizer import SGD
 from strop.policies.table import Table
-from strop.types import Sampling
+from strop.types import PolicyConfig, Sampling
 
 
-class Biased:
+class Biased(PolicyConfig):
     """The Config of a teacher that says 0 with probability 4/5."""
 
     def build(self, seed: int, dtype: str, device: str = "cpu") -> tuple[Table, None]:

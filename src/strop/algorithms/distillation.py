@@ -18,7 +18,7 @@ infinite advantage, and the update stops with an error. A student that equals it
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import ClassVar
 
 from torch import Tensor
 
@@ -28,14 +28,7 @@ from strop.functional.objectives import policy_gradient
 from strop.learners.policy_gradient import PolicyGradient, PolicyGradientConfig
 from strop.memory import Fresh
 from strop.optimizer import SGD, AdamW
-from strop.types import AlgorithmConfig, Batch, Policy, Sampling, check_fields
-
-
-@runtime_checkable
-class TeacherConfig(Protocol):
-    """A teacher: the Config of any policy with the same token ids."""
-
-    def build(self, seed: int, dtype: str, device: str = "cpu") -> tuple[Policy, Any]: ...
+from strop.types import AlgorithmConfig, Batch, Policy, PolicyConfig, Sampling, check_fields
 
 
 def teacher_advantage(batch: Batch, penalty_BT: Tensor) -> Tensor:
@@ -58,7 +51,7 @@ class Distillation:
         reads: ClassVar[str] = "teacher"
         memory: ClassVar[type] = Fresh.Config
         optimizer: AdamW | SGD = field(default_factory=lambda: AdamW(lr=1e-5))
-        teacher: TeacherConfig | None = None
+        teacher: PolicyConfig | None = None
         dtype: str = "float32"
 
         def __post_init__(self) -> None:
@@ -70,7 +63,8 @@ class Distillation:
                     "distillation needs a teacher: set algorithm.teacher to the Config of a policy, such as "
                     "strop.policies.Transformer.Config(model='folder', lora=None)."
                 )
-            teacher, _ = self.teacher.build(0, self.dtype)
+            device = "cpu" if self.teacher.computes_on == "cpu" else str(policy.parameters()[0].device)
+            teacher, _ = self.teacher.build(0, self.dtype, device)
             if teacher.vocabulary != policy.vocabulary:
                 raise ValueError(
                     f"the teacher has {teacher.vocabulary} tokens and the student {policy.vocabulary}: distillation "

@@ -107,7 +107,8 @@ class DQN:
 
         def evaluated(heads: Heads) -> dict[str, Tensor]:
             q_NV = self._q(heads)
-            return {"value": gather(q_NV, best_N[heads.first : heads.first + len(q_NV)])}
+            chunk_N = best_N[heads.first : heads.first + len(q_NV)].to(q_NV.device)
+            return {"value": gather(q_NV, chunk_N)}
 
         return self.copy.heads(micro, evaluated, self.config.heads)["value"]
 

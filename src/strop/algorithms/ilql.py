@@ -113,4 +113,4 @@ def add_noise(policy: Policy, share: float) -> None:
     generator = torch.Generator().manual_seed(0)
     for parameter in policy.parameters():
         noise = torch.randn(parameter.shape, generator=generator, dtype=parameter.dtype)
-        parameter.add_(share * parameter.std(correction=0) * noise)
+        parameter.add_(share * parameter.std(correction=0) * noise.to(parameter.device))

@@ -40,7 +40,7 @@ def read_actions(
         }
         if reference_logprobs_NV is not None:
             chunk_NV = reference_logprobs_NV[heads.first : heads.first + len(heads.tokens_N)]
-            read["kl"] = full_kl(logprobs_NV, chunk_NV)
+            read["kl"] = full_kl(logprobs_NV, chunk_NV.to(logprobs_NV.device))
         return read
 
     return policy.heads(batch, reduce)

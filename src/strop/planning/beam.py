@@ -46,7 +46,7 @@ def beam_search(
     logits_BV, state = policy.prefill([prompt])
     for length in range(1, sampling.max_tokens + 1):
         so_far_B1 = torch.tensor([[logprob] for _, logprob in live], dtype=torch.float64)
-        total_BV = so_far_B1 + logprobs_of(logits_BV.double(), sampling)
+        total_BV = so_far_B1 + logprobs_of(logits_BV.cpu().double(), sampling)
         is_end_V = torch.tensor([length == sampling.max_tokens or v in stop for v in range(policy.vocabulary)])
         ended = [
             Beam((*live[b][0], v), logprob, logprob / math.pow(length, length_power))

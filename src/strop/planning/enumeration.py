@@ -59,7 +59,7 @@ def enumerate_sequences(
     level: list[tuple[Tokens, float]] = [((), 0.0)]
     logits_BV, state = policy.prefill([prompt])
     while True:
-        logprobs_BV = logprobs_of(logits_BV.double(), sampling)
+        logprobs_BV = logprobs_of(logits_BV.cpu().double(), sampling)
         distributions.update((prefix, logprobs_BV[b]) for b, (prefix, _) in enumerate(level))
         owners: list[int] = []
         longer: list[tuple[Tokens, float]] = []

@@ -182,7 +182,7 @@ class TreeSearch:
     @torch.no_grad()
     def _logprobs_of(self, policy: Policy, tokens: Tokens) -> Floats:
         logits_BV, _ = policy.prefill([(*self.problem.prompt, *tokens)])
-        logprobs_V: Floats = logprobs_of(logits_BV.double(), self.problem.sampling)[0].numpy()
+        logprobs_V: Floats = logprobs_of(logits_BV.cpu().double(), self.problem.sampling)[0].numpy()
         return logprobs_V
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from strop.types import Want
@@ -12,6 +11,6 @@ LOGITS: frozenset[Want] = frozenset({"logits"})
 
 
 def scatter(value_N: Tensor, decision_BT: Tensor) -> Tensor:
-    """The values of decisions in their slots [B, T], 0 elsewhere; differentiable."""
-    empty_BT = torch.zeros(decision_BT.shape, dtype=value_N.dtype, device=value_N.device)
-    return empty_BT.masked_scatter(decision_BT, value_N)
+    """The values of decisions in their slots [B, T] on the batch's device, 0 elsewhere; differentiable."""
+    value_N = value_N.to(decision_BT.device)
+    return value_N.new_zeros(decision_BT.shape).masked_scatter(decision_BT, value_N)

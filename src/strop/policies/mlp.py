@@ -16,7 +16,7 @@ from torch.nn import Parameter
 from strop.codec import VectorCodec
 from strop.policies._heads import LOGITS, scatter
 from strop.policies.demands import require_values
-from strop.types import Batch, Heads, Reduce, State, Tokens, Want, WeightsLock, check_fields
+from strop.types import Batch, Heads, PolicyConfig, Reduce, State, Tokens, Want, WeightsLock, check_fields
 
 HIDDEN_GAIN, POLICY_GAIN, VALUE_GAIN = math.sqrt(2.0), 0.01, 1.0
 """Gains of the orthogonal initialisation: the initial policy is nearly uniform."""
@@ -34,7 +34,7 @@ class MLP:
     context: int | None = None
 
     @dataclass(frozen=True, slots=True, kw_only=True)
-    class Config:
+    class Config(PolicyConfig):
         """Its options.
 
         actions     the words that the policy chooses from
@@ -60,11 +60,15 @@ class MLP:
                 raise ValueError(f"policy.activation={self.activation!r}: it is one of {', '.join(ACTIVATIONS)}.")
 
         def build(self, seed: int, dtype: str = "float32", device: str = "cpu") -> tuple[MLP, VectorCodec]:
-            """The network initialised from `seed`, and its codec. It is always float32, since it is small."""
+            """The network initialised from `seed`, with the same numbers on every device, and its codec.
+
+            It is always float32, since it is small.
+            """
             codec = VectorCodec(self.actions, self.size)
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(seed)
                 net = MLP(len(self.actions), self.size, self.hidden, self.value_head, self.shared, self.activation)
+            net.net.to(device)
             return net, codec
 
     def __init__(
@@ -111,20 +115,25 @@ class MLP:
         observed_NS = self._observed(batch.tokens_BT[row_N, : self.size])
         logits_NV = self._logits(observed_NS) if want & {"logits", "q"} else None
         heads = Heads(
-            tokens_N=batch.tokens_BT[decision_BT],
+            tokens_N=batch.tokens_BT[decision_BT].to(self.device),
             logits_NV=logits_NV if "logits" in want else None,
             value_N=self._value(observed_NS) if "value" in want else None,
             q_NV=logits_NV if "q" in want else None,
         )
         return {name: scatter(number_N, decision_BT) for name, number_N in reduce(heads).items()}
 
+    @property
+    def device(self) -> torch.device:
+        """Where the network computes."""
+        return next(self.net.parameters()).device
+
     def _observed(self, tokens_NS: Tensor) -> Tensor:
-        """The observations that the token ids encode."""
+        """The observations that the token ids encode, on the network's device."""
         if tokens_NS.shape[1] != self.size:
             raise ValueError(f"an observation has {tokens_NS.shape[1]} numbers, but the policy reads {self.size}.")
         bits_NS = tokens_NS - self.vocabulary
         signed_NS = torch.where(bits_NS >= 2**31, bits_NS - 2**32, bits_NS)
-        return signed_NS.to(torch.int32).view(torch.float32)
+        return signed_NS.to(torch.int32).view(torch.float32).to(self.device)
 
     def _logits(self, observed_NS: Tensor) -> Tensor:
         logits_NV: Tensor = self.net["policy"](self.net["trunk"](observed_NS))

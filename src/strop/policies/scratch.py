@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 
 from strop.codec import WordCodec
 from strop.policies.transformer import Transformer, adapt
-from strop.types import check_fields
+from strop.types import ComputesOn, PolicyConfig, check_fields
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Scratch:
+class Scratch(PolicyConfig):
     """A Llama-shaped decoder with random weights (tied embeddings), all of which train.
 
     words       the vocabulary
@@ -25,6 +26,7 @@ class Scratch:
     value_head  adds the value that actor-critic algorithms and reward models read
     """
 
+    computes_on: ClassVar[ComputesOn] = "accelerator"
     words: Sequence[str]
     has_end: bool = True
     num_layers: int = 2

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -19,14 +19,19 @@ from torch.nn import Parameter
 from strop.functional.bounds import check_not_negative
 from strop.functional.distributions import PLAIN, logprobs_of
 from strop.policies._heads import LOGITS
-from strop.types import Batch, Codec, Heads, Policy, Reduce, State, Tokens, Want, check_fields
-
-
-@runtime_checkable
-class Buildable(Protocol):
-    """The Config of any policy."""
-
-    def build(self, seed: int, dtype: str, device: str = "cpu") -> tuple[Any, Codec]: ...
+from strop.types import (
+    Batch,
+    Codec,
+    ComputesOn,
+    Heads,
+    Policy,
+    PolicyConfig,
+    Reduce,
+    State,
+    Tokens,
+    Want,
+    check_fields,
+)
 
 
 class Steered:
@@ -36,23 +41,28 @@ class Steered:
     """
 
     @dataclass(frozen=True, slots=True, kw_only=True)
-    class Config:
+    class Config(PolicyConfig):
         """Its options.
 
         base      the Config of the policy to steer, with value_head=True
         strength  weight of Q (beta); 0 is the base alone
         """
 
-        base: Buildable
+        base: PolicyConfig
         strength: float = 1.0
 
         def __post_init__(self) -> None:
             check_fields(self)
             check_not_negative("policy.strength", self.strength, hint="0 is the base alone")
 
+        @property
+        def computes_on(self) -> ComputesOn:
+            """What the base computes on."""
+            return self.base.computes_on
+
         def build(self, seed: int, dtype: str, device: str = "cpu") -> tuple[Steered, Codec]:
             """The frozen base, and a critic that starts as a copy of it: its first Q are the base's logits."""
-            critic, codec = self.base.build(seed, dtype)
+            critic, codec = self.base.build(seed, dtype, device)
             return Steered(critic.reference(), critic, self.strength), codec
 
     def __init__(self, base: Policy, critic: Policy, strength: float) -> None:

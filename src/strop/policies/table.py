@@ -4,16 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
 from torch.nn import Parameter
 
 from strop.codec import WordCodec
+from strop.devices import require_cpu_if_alone
 from strop.policies._heads import LOGITS, scatter
 from strop.policies.demands import require_values
-from strop.types import Batch, Heads, Reduce, State, Tokens, Want, WeightsLock, check_fields
+from strop.types import (
+    Batch,
+    ComputesOn,
+    Heads,
+    PolicyConfig,
+    Reduce,
+    State,
+    Tokens,
+    Want,
+    WeightsLock,
+    check_fields,
+)
 
 
 class Table:
@@ -28,7 +40,7 @@ class Table:
     context: int | None = None
 
     @dataclass(frozen=True, slots=True, kw_only=True)
-    class Config:
+    class Config(PolicyConfig):
         """Its options.
 
         words       the vocabulary
@@ -39,6 +51,7 @@ class Table:
         value_head  adds the value that actor-critic algorithms and reward models read
         """
 
+        computes_on: ClassVar[ComputesOn] = "cpu"
         words: Sequence[str]
         has_end: bool = False
         order: int | None = None
@@ -50,7 +63,8 @@ class Table:
             check_fields(self)
 
         def build(self, seed: int, dtype: str = "float64", device: str = "cpu") -> tuple[Table, WordCodec]:
-            """The table and its codec. A table is always float64, and needs no seed."""
+            """The table and its codec. A table is always float64 on the CPU, and needs no seed."""
+            require_cpu_if_alone(device, self)
             codec = WordCodec(self.words, self.has_end)
             return Table(codec.size, self.order, self.capacity, self.initial, self.value_head), codec
 

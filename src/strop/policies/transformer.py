@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -23,7 +23,18 @@ from strop.policies._heads import LOGITS, scatter
 from strop.policies.adapter_off import AdapterOff
 from strop.policies.adapters import LoRA, add_lora, merged_state_dict
 from strop.policies.demands import require_values
-from strop.types import Batch, Codec, Reduce, State, Tokens, Want, WeightsLock, check_fields
+from strop.types import (
+    Batch,
+    Codec,
+    ComputesOn,
+    PolicyConfig,
+    Reduce,
+    State,
+    Tokens,
+    Want,
+    WeightsLock,
+    check_fields,
+)
 
 VALUE_HEAD = "value_head"
 
@@ -39,7 +50,7 @@ class Transformer:
     layout: Literal["joined", "per_turn"] = "joined"
 
     @dataclass(frozen=True, slots=True, kw_only=True)
-    class Config:
+    class Config(PolicyConfig):
         """Its options.
 
         model       "smollm2", a folder, or a Hub id
@@ -47,6 +58,7 @@ class Transformer:
         value_head  adds the value that actor-critic algorithms and reward models read
         """
 
+        computes_on: ClassVar[ComputesOn] = "accelerator"
         model: str = "smollm2"
         lora: LoRA | None = field(default_factory=LoRA)
         value_head: bool = False

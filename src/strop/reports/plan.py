@@ -39,6 +39,7 @@ class Plan:
     tasks: str
     schedule: str
     seed: str
+    device: str
     changed: list[str]
     fields: list[str]
     samples: tuple[Sample, ...]
@@ -57,6 +58,7 @@ class Plan:
             ("tasks", self.tasks),
             ("run", self.schedule),
             ("seed", self.seed),
+            ("device", self.device),
             ("changed", " ".join(self.changed)),
             *(("warning", text) for text in self.warnings),
         ]
@@ -84,6 +86,7 @@ def make_plan(
         tasks=f"{len(config.tasks)} to train on, {len(config.held_out)} held out",
         schedule=_schedule(config),
         seed=f"{config.seed}; {config.dtype}, {_threads(config, threads_from)}",
+        device=_device(config),
         changed=changed_settings(config),
         fields=every_setting(encode(config)),
         samples=tuple(_sample(task, parts) for task in config.tasks[:num_samples] if task.prompt),
@@ -137,6 +140,16 @@ def _from_to(first: float | Schedule, last: float | Schedule) -> str:
 
 def _threads(config: TrainConfig, threads_from: str) -> str:
     return plural(config.threads or 1, "thread") + (f" ({threads_from})" if threads_from else "")
+
+
+def _device(config: TrainConfig) -> str:
+    """The device, why it is that, and what a resume on it promises."""
+    from strop.devices import described
+    from strop.runs.resuming import promise
+
+    assert not isinstance(config.policy, str)
+    assert config.dtype is not None
+    return f"{described(config.device, config.policy)}; {promise(config.device, config.dtype)}"
 
 
 def _parameters(policy: Policy) -> str:

@@ -35,9 +35,9 @@ def every_setting(spec: Mapping[str, Any], path: str = "") -> list[str]:
 def changed_settings(config: Any) -> list[str]:
     """The fields of a TrainConfig that differ from the defaults of the component that they belong to.
 
-    The computing type and the threads are left out: a resolved config always has them, given or not.
+    The computing type, the device and the threads are left out: a resolved config always has them, given or not.
     """
-    return _changed(config, None, "", (*UNTYPED, "dtype", "threads"))
+    return _changed(config, None, "", (*UNTYPED, "dtype", "device", "threads"))
 
 
 def _changed(record: Any, expected: Any, path: str, skipped: tuple[str, ...] = ()) -> list[str]:

@@ -91,7 +91,7 @@ def signal_of_start(config: TrainConfig, num_groups: int, gold: bool) -> Signal:
     from strop.samplers.local import LocalSampler
 
     config.set_up_torch()
-    policy, codec = config.policy.build(config.seed, config.dtype)  # type: ignore[union-attr, arg-type]
+    policy, codec = config.policy.build(config.seed, config.dtype, config.device)  # type: ignore[union-attr, arg-type]
     tasks = Shuffled(config.tasks, config.seed).next(num_groups)
     sampler = LocalSampler(policy, codec.stop)
     scene = config.scene(policy, codec, gold)

@@ -30,8 +30,11 @@ Selector: TypeAlias = int | Literal["latest", "best"]
 
 CONFIG, PROVENANCE, PLAN, DATABASE, LOCK = "config.json", "provenance.json", "plan.json", "run.sqlite", "lock"
 SWEEP = "sweep.json"
-FORMAT = 1
-"""Version of config.json. A new version is needed when old files would be misread; `config()` then migrates those."""
+FORMAT = 2
+"""Version of config.json. A new version is needed when old files would be misread; `config()` then migrates those.
+
+1 has no device: those runs computed on the CPU.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +102,7 @@ class RunDirectory:
             raise ValueError(f"{self.path / CONFIG} cannot be read: {error}.") from error
         if not isinstance(config, dict):
             raise ValueError(f"{self.path / CONFIG} is damaged: it holds no config.")
-        _refuse_other_formats(self.path, config.pop("format", 0))
-        return config
+        return _migrated(config, _known_format(self.path, config.pop("format", 0)))
 
     def provenance(self) -> dict[str, Any]:
         """Where the run came from; empty if that was not written."""
@@ -213,9 +215,16 @@ def _was_created(path: Path) -> bool:
     return True
 
 
-def _refuse_other_formats(path: Path, found: object) -> None:
-    if found == FORMAT:
-        return
+def _migrated(config: dict[str, Any], found: int) -> dict[str, Any]:
+    """The config of an older format in the newest one."""
+    is_trained_here = config.get("class") == "strop.TrainConfig"
+    return {**config, "device": "cpu"} if found < 2 and is_trained_here else config
+
+
+def _known_format(path: Path, found: object) -> int:
+    """The format; raises ValueError for one that this version cannot read."""
+    if isinstance(found, int) and 1 <= found <= FORMAT:
+        return found
     why = f"its config.json has format {found}, and this one reads {FORMAT}"
     if not found:
         why = "its config.json names things by modules that have moved since"

@@ -18,8 +18,12 @@ _PACKAGES = ("strop", "torch", "transformers", "tokenizers", "peft", "numpy", "g
 _DECISIVE = ("threads", "dtype", "seed", "data", "versions", "machine")
 
 
-def collect(*, seed: int, dtype: str, threads: int, data: Mapping[str, str]) -> dict[str, Any]:
-    """The provenance as JSON-able facts; `data` maps the name of each data file to its text, which is hashed."""
+def collect(*, seed: int, dtype: str, threads: int, data: Mapping[str, str], accelerator: str = "") -> dict[str, Any]:
+    """The provenance as JSON-able facts; `data` maps the name of each data file to its text, which is hashed.
+
+    `accelerator` is the hardware of the run's device in words, if that is not the CPU.
+    """
+    accelerated = {"accelerator": accelerator} if accelerator else {}
     return {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "seed": seed,
@@ -27,7 +31,7 @@ def collect(*, seed: int, dtype: str, threads: int, data: Mapping[str, str]) -> 
         "threads": threads,
         "versions": {"python": platform.python_version(), **{name: _version(name) for name in _PACKAGES}},
         "git": _git_revision(Path.cwd()),
-        "machine": {"system": platform.platform(), "processor": _processor(), "cores": os.cpu_count()},
+        "machine": {"system": platform.platform(), "processor": _processor(), "cores": os.cpu_count(), **accelerated},
         "data": {name: hashlib.sha256(text.encode()).hexdigest() for name, text in data.items()},
     }
 

@@ -24,12 +24,12 @@ def capture() -> State:
 
 
 def restore(state: State) -> None:
-    """Restore the states from `capture`; those of GPUs only if a GPU is in use."""
+    """Restore the states from `capture`; those of GPUs only if a GPU is in use, and only of those that are there."""
     random.setstate(state["python"])
     np.random.set_state(state["numpy"])
     torch.set_rng_state(state["torch"])
-    if state["cuda"] and _uses_gpu():
-        torch.cuda.set_rng_state_all(state["cuda"])
+    if _uses_gpu():
+        torch.cuda.set_rng_state_all(state["cuda"][: torch.cuda.device_count()])
 
 
 def seed_all(seed: int) -> None:

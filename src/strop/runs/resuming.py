@@ -4,8 +4,25 @@ from __future__ import annotations
 
 from strop.runs.checkpoint import DamagedCheckpoint
 from strop.runs.directory import RunDirectory, Selector
+from strop.runs.guards import GapTolerance
 from strop.runs.store import Store
 from strop.types import Parts, State
+
+
+def promise(device: str, dtype: str) -> str:
+    """What a resume on this device promises, in words.
+
+    A checkpoint holds every bit on every device, and the same weights give the same log-probs up to the rounding that
+    sampler and learner may differ by as well. What follows from a token that is sampled otherwise has no bound.
+    """
+    if device == "cpu":
+        return "a resume is equal bit for bit"
+    limit = GapTolerance.of(dtype)
+    bound = f"{limit.max:g} nats a token" if limit.max is not None else f"{limit.mean:g} nats a token in the mean"
+    return (
+        f"a resume starts from the same bits and is equal within rounding, {bound}, since torch has no deterministic "
+        "kernel for every operation"
+    )
 
 
 def newest_intact(

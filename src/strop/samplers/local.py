@@ -73,11 +73,12 @@ class LocalSampler:
         logprobs: list[list[float]] = [[] for _ in prompts]
         live = list(range(len(prompts)))
         for position in range(sampling.max_tokens):
-            probs_BV = probs_of(logits_BV, sampling)
-            tokens_B = draw(probs_BV, torch.tensor([rngs[row].random() for row in live], dtype=torch.float64))
+            probs_BV = _in_reach_of_float64(probs_of(logits_BV, sampling))
+            dice_B = torch.tensor([rngs[row].random() for row in live], dtype=torch.float64)
+            tokens_B = draw(probs_BV, dice_B.to(probs_BV.device))
             logprobs_B = gather(probs_BV, tokens_B).log()
-            for row, token, logprob in zip(live, tokens_B.tolist(), logprobs_B.tolist(), strict=True):
-                tokens[row].append(token)
+            for row, (token, logprob) in zip(live, _read(tokens_B, logprobs_B), strict=True):
+                tokens[row].append(int(token))
                 logprobs[row].append(logprob)
             going = [i for i, row in enumerate(live) if tokens[row][-1] not in self.stop]
             if not going or position == sampling.max_tokens - 1:
@@ -106,9 +107,21 @@ def draw(probs_BV: Tensor, uniform_B: Tensor) -> Tensor:
     wanted_B1 = _below(uniform_B.unsqueeze(1) * upto_BK[:, -1:], upto_BK[:, -1:])
     block_B1 = torch.searchsorted(upto_BK, wanted_B1, right=True)
     before_B1 = pad(upto_BK, (1, 0)).gather(1, block_B1)
-    within_BW = probs_BKW[torch.arange(len(probs_BKW)), block_B1.squeeze(1)].double().cumsum(dim=-1)
+    row_B = torch.arange(len(probs_BKW), device=probs_BV.device)
+    within_BW = probs_BKW[row_B, block_B1.squeeze(1)].double().cumsum(dim=-1)
     token_B1 = torch.searchsorted(within_BW, _below(wanted_B1 - before_B1, within_BW[:, -1:]), right=True)
     return (block_B1 * width + token_B1).squeeze(1)
+
+
+def _in_reach_of_float64(probs_BV: Tensor) -> Tensor:
+    """The probabilities on their own device, or on the CPU if that is MPS, which has no float64 to draw with."""
+    return probs_BV.cpu() if probs_BV.device.type == "mps" else probs_BV
+
+
+def _read(tokens_B: Tensor, logprobs_B: Tensor) -> list[list[float]]:
+    """(token, log-prob) of every row, in one transfer: both are exact in float64."""
+    pairs_B2: list[list[float]] = torch.stack((tokens_B.double(), logprobs_B.double()), dim=1).tolist()
+    return pairs_B2
 
 
 def _below(number_B1: Tensor, end_B1: Tensor) -> Tensor:

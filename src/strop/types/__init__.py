@@ -12,6 +12,7 @@ from strop.types.batch import (
 )
 from strop.types.configs import (
     AlgorithmConfig,
+    ComputesOn,
     MemoryConfig,
     PolicyConfig,
     SamplerConfig,
@@ -83,6 +84,7 @@ __all__ = [
     "Codec",
     "Comparer",
     "Completion",
+    "ComputesOn",
     "Decoder",
     "Draw",
     "End",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Protocol, Self, runtime_checkable
+from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, Self, TypeAlias, runtime_checkable
 
 from strop.types.protocols import Extras
 
@@ -11,14 +11,24 @@ if TYPE_CHECKING:
     from strop.types.sampling import Sampling
 
 LOGITS: frozenset[Want] = frozenset({"logits"})
+ComputesOn: TypeAlias = Literal["cpu", "any", "accelerator"]
+"""What a policy computes on: the CPU alone, or any device; of these, device=auto takes an accelerator for the last."""
 
 
 @runtime_checkable
 class PolicyConfig(Protocol):
-    """The protocol of `TrainConfig.policy`, where it is not a model's name."""
+    """The protocol of `TrainConfig.policy`, where it is not a model's name. A Config inherits from it to get the
+    default."""
+
+    __slots__ = ()
+
+    @property
+    def computes_on(self) -> ComputesOn:
+        """Which devices it can compute on, and whether device=auto takes an accelerator for it."""
+        return "any"
 
     def build(self, seed: int, dtype: str, device: str = "cpu") -> tuple[Policy, Codec]:
-        """`device` is a name that torch knows: cpu, cuda:0, mps."""
+        """The policy on `device`, which torch knows by this name (cpu, cuda:0, mps), and its codec."""
         ...
 
 

@@ -130,10 +130,10 @@ class Decoder(Protocol):
     lock: WeightsLock
 
     def prefill(self, prompts: Sequence[Tokens]) -> tuple[Tensor, Any]:
-        """Read the prompts: `(logits_BV of the next token, state)`."""
+        """Read the prompts: `(logits_BV of the next token, state)`. The logits are on the policy's device."""
 
     def decode(self, state: Any, tokens_B: Tensor) -> tuple[Tensor, Any]:
-        """Append one token a row: `(logits_BV, state)`."""
+        """Append one token a row, which may stand on another device: `(logits_BV, state)`."""
 
     def keep(self, state: Any, rows: Sequence[int]) -> Any:
         """The state of these rows; a row may be repeated (a group that shares one prefill)."""

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 from torch.nn import Parameter
 
+from strop.policies._heads import LOGITS, scatter
 from strop.types import Batch, Heads, Reduce, Sampling, State, Tokens, Want, WeightsLock
 
 VOCABULARY, CHUNK = 4, 5
 CONTEXTS: list[Tokens] = [one for length in (1, 2) for one in product(range(VOCABULARY), repeat=length)]
-LOGITS: frozenset[Want] = frozenset({"logits"})
 
 
 def place(prefix: Tokens) -> int:
@@ -86,17 +86,12 @@ class Chunked:
         for first in range(0, max(len(found), 1), CHUNK):  # a row without a decision is a chunk too
             for name, number_N in reduce(self._chunk(batch, found[first : first + CHUNK], first, want)).items():
                 out.setdefault(name, []).append(number_N)
-        scattered = {}
-        for name, chunks in out.items():
-            whole_N = torch.cat(chunks)
-            empty_BT = torch.zeros(batch.tokens_BT.shape, dtype=whole_N.dtype)
-            scattered[name] = empty_BT.masked_scatter(batch.decision_BT, whole_N)
-        return scattered
+        return {name: scatter(torch.cat(chunks), batch.decision_BT) for name, chunks in out.items()}
 
     def _chunk(self, batch: Batch, found: list[list[int]], first: int, want: frozenset[Want]) -> Heads:
         rows = [place(tuple(batch.tokens_BT[b, :t].tolist())) for b, t in found]
         return Heads(
-            tokens_N=torch.tensor([int(batch.tokens_BT[b, t]) for b, t in found], dtype=torch.long),
+            tokens_N=torch.tensor([batch.tokens_BT[b, t] for b, t in found], dtype=torch.long).to(self.weight.device),
             first=first,
             logits_NV=self.weight[rows] if "logits" in want else None,
             value_N=self.value[rows] if self.value is not None and "value" in want else None,

@@ -24,7 +24,7 @@ from strop.algorithms.rloo import RLOO
 from strop.algorithms.sapo import SAPO
 from strop.functional.corrections import Correction
 from strop.functional.divergences import KL
-from strop.types import Pick, Source
+from strop.types import Pick, PolicyConfig, Source
 from strop.verify import slow_opinions
 from strop.verify.awkward import SAMPLING, Story, picks, stories
 from strop.verify.checks import Gap
@@ -258,10 +258,10 @@ def check_dapo_updates() -> Iterator[Gap]:
 
 
 @dataclass(frozen=True, slots=True)
-class Teacher:
+class Teacher(PolicyConfig):
     """The Config of a policy at REFERENCE."""
 
-    def build(self, seed: int, dtype: str, device: str = "cpu") -> tuple[Chunked, None]:
+    def build(self, seed: int, dtype: str, device: str = "cpu") -> tuple[Chunked, Any]:
         return REFERENCE.policy(), None
 
 

@@ -14,7 +14,7 @@ from strop.algorithms.rejection_sampling import RejectionSampling
 from strop.learners.policy_gradient import PolicyGradient
 from strop.optimizer import SGD, AdamW
 from strop.policies.table import Table
-from strop.types import Pick, Sampling
+from strop.types import Pick, PolicyConfig, Sampling
 from strop.verify.answers import answered, engaged
 from strop.verify.checks import Gap
 from strop.verify.learning import WANTED, WORDS
@@ -32,12 +32,12 @@ from strop.verify.tree import (
 
 
 @dataclass(frozen=True)
-class Given:
+class Given(PolicyConfig):
     """The Config of a given teacher."""
 
     teacher: Table
 
-    def build(self, seed: int, dtype: str, device: str = "cpu") -> tuple[Table, None]:
+    def build(self, seed: int, dtype: str, device: str = "cpu") -> tuple[Table, Any]:
         return self.teacher, None
 
 
