@@ -44,6 +44,7 @@ PEERS = (
     "grpo",
     "grpo --lora --label lora",
     "grpo --group 16 --tokens 128 --label 32x128",
+    "grpo --model qwen2-0.4b --lora --label lora",
 )
 TYPED = ("training", "ppo", "rollout", "sft", "dpo", "grpo")
 """What is measured in bfloat16 as well."""

@@ -1,6 +1,6 @@
-"""A whole GRPO step of SmolLM2-135M on the processor: strop beside TRL, same model, prompts, sizes and sampling.
+"""A whole GRPO step of a language model on the processor: strop beside TRL, same model, prompts, sizes and sampling.
 
-    python benchmarks/grpo.py [--prompts 2] [--group 8] [--tokens 64] [--dtype float32] [--lora] [--repeats 3]
+    python benchmarks/grpo.py [--model smollm2] [--prompts 2] [--group 8] [--tokens 64] [--dtype float32] [--lora]
 
 A step samples prompts x group answers, scores them with a cheap reward and takes one optimiser step on all weights (or
 on a LoRA adapter). Both sides end an answer where the model ends it. TRL runs without gradient checkpointing, which
@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+import models
 import trainers
 from side_by_side import Measured, compare
 
@@ -33,7 +34,9 @@ def strop_side(args: argparse.Namespace) -> Measured:
 
     run = strop.train(
         strop.TrainConfig(
-            policy=strop.policies.Transformer.Config(lora=strop.policies.LoRA(rank=16) if args.lora else None),
+            policy=strop.policies.Transformer.Config(
+                model=str(models.folder_of(args.model)), lora=strop.policies.LoRA(rank=16) if args.lora else None
+            ),
             tasks=story_tasks("train", 64),
             rewards=[short],
             algorithm=strop.algorithms.GRPO.Config(optimizer=strop.optimizer.AdamW(lr=trainers.LR)),
@@ -60,10 +63,9 @@ def trl_side(args: argparse.Namespace) -> Measured:
     from transformers import AutoModelForCausalLM
     from trl import GRPOConfig, GRPOTrainer
 
-    from strop.hub.models import resolve
     from strop.recipes.story import story_tasks
 
-    model = AutoModelForCausalLM.from_pretrained(str(resolve("smollm2")), dtype=torch.float32)
+    model = AutoModelForCausalLM.from_pretrained(str(models.folder_of(args.model)), dtype=torch.float32)
     prompts = [{"prompt": [dict(message) for message in task.prompt]} for task in story_tasks("train", 64)]
 
     def score(completions: list[Any], **_: Any) -> list[float]:
@@ -102,13 +104,16 @@ def _measured(args: argparse.Namespace, seconds: list[float], lengths: list[floa
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", choices=list(models.MODELS), default="smollm2")
     parser.add_argument("--prompts", type=int, default=2)
     parser.add_argument("--group", type=int, default=8)
     parser.add_argument("--tokens", type=int, default=64, help="the most of one answer")
     parser.add_argument("--steps", type=int, default=3, help="measured in each process, after one that warms up")
     parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
     parser.add_argument("--lora", action="store_true", help="train an adapter of rank 16 instead of all weights")
-    compare("grpo", "GRPO step, SmolLM2-135M", {"strop": strop_side, "trl": trl_side}, "tokens", parser)
+    model = parser.parse_known_args()[0].model
+    name = "grpo" if model == "smollm2" else f"grpo-{model}"
+    compare(name, f"GRPO step, {models.MODELS[model]}", {"strop": strop_side, "trl": trl_side}, "tokens", parser)
 
 
 if __name__ == "__main__":

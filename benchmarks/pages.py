@@ -66,6 +66,7 @@ CHINESE = Words(
     "{number}. {date}，{machine}，{threads} 个线程，{packages}：`{command}`",
     {
         "grpo": "GRPO 一步，SmolLM2-135M",
+        "grpo-qwen2-0.4b": "GRPO 一步，0.4B 的 Qwen2 形状，随机权重",
         "rollout": "采样，SmolLM2-135M",
         "training": "训练一步，SmolLM2-135M",
         "sft": "SFT 一步，SmolLM2-135M",
