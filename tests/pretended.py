@@ -1,7 +1,8 @@
 """A device that is not here, pretended on the CPU: within `pretended("cuda:0")` tensors are made there and moved there.
 
 Each operation is computed on the CPU, and refused where torch would refuse it: tensors of two devices in one operation,
-or float64 on MPS. `waits` counts what crosses to the CPU, where the program would wait for a real device.
+or float64 on MPS. `waits` counts what crosses to the CPU, where the program would wait for a real device, and `sends`
+what is sent there, indices included.
 
 It sees every operation that goes through torch's dispatcher, backward passes included. It does not see what a kernel of
 that device rounds, orders or lacks, nor code that asks for a tensor's memory.
@@ -10,11 +11,15 @@ that device rounds, orders or lacks, nor code that asks for a tensor's memory.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import SimpleNamespace
 
+import pytest
 import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
+
+from strop.verify.chunked import START, Chunked
 
 aten = torch.ops.aten
 INSIDE = torch.device("meta")
@@ -30,10 +35,11 @@ WHOLLY_THERE = {aten._fused_adamw_.default, aten._fused_adamw_.tensor_lr}
 
 @dataclass
 class Pretence:
-    """What is pretended, and how often something was read from there."""
+    """What is pretended, how often something was read from there, and how often something was sent there."""
 
     device: torch.device
     waits: int = 0
+    sends: int = 0
 
 
 class Elsewhere(Tensor):
@@ -83,6 +89,8 @@ def _compute(func, args, kwargs):
         goes_away = isinstance(args[0], Elsewhere)
     else:
         goes_away = is_away if kwargs.get("device") is None else kwargs["device"] == INSIDE
+    is_here = any(not isinstance(one, Elsewhere) and one.dim() for one in tensors)
+    Elsewhere.now.sends += goes_away and is_here
     Elsewhere.now.waits += is_away and (func in READS or not goes_away)
     if "device" in kwargs:
         kwargs = {**kwargs, "device": torch.device("cpu")}
@@ -153,9 +161,40 @@ def _renamed(value):
     return INSIDE if is_device else value
 
 
+def report(
+    patch: pytest.MonkeyPatch, num_cuda: int = 0, mps: bool = False, bfloat16: bool = True, built: bool = True
+) -> None:
+    """Let torch report so many GPUs, or MPS; `built` says whether it has CUDA at all."""
+    card = SimpleNamespace(name="NVIDIA H200", total_memory=139 * 2**30)
+    patch.setattr("torch.cuda.is_available", lambda: num_cuda > 0)
+    patch.setattr("torch.cuda.device_count", lambda: num_cuda)
+    patch.setattr("torch.cuda.get_device_properties", lambda device: card)
+    patch.setattr("torch.cuda.is_bf16_supported", lambda including_emulation=True: bfloat16)
+    patch.setattr("torch.backends.cuda.is_built", lambda: built)
+    patch.setattr("torch.backends.mps.is_available", lambda: mps)
+    patch.setattr("torch.backends.mps.is_built", lambda: mps)
+
+
 @contextmanager
 def pretended(name: str) -> Iterator[Pretence]:
     """Pretend that torch has this device."""
     Elsewhere.now = Pretence(torch.device(name))
-    with _Renames(), _Makes():
-        yield Elsewhere.now
+    swaps = torch.__future__.get_swap_module_params_on_conversion()
+    torch.__future__.set_swap_module_params_on_conversion(True)  # a moved parameter stays tied to its other names
+    try:
+        with _Renames(), _Makes():
+            yield Elsewhere.now
+    finally:
+        torch.__future__.set_swap_module_params_on_conversion(swaps)
+
+
+def chunked(device: str) -> Chunked:
+    """A policy of several chunks, in float32 on this device."""
+    policy = START.policy(has_values=True)
+    policy.weight, policy.value = (torch.nn.Parameter(one.detach().float().to(device)) for one in policy.parameters())
+    return policy
+
+
+def numbers(policy) -> list[Tensor]:
+    """Its parameters on the CPU."""
+    return [parameter.detach().cpu() for parameter in policy.parameters()]

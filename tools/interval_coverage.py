@@ -36,7 +36,7 @@ def of_proportion(n: int, chances: np.ndarray) -> np.ndarray:
     held = np.zeros(len(chances))
     for ones in range(n + 1):
         found = interval([1.0] * ones + [0.0] * (n - ones))
-        held += math.comb(n, ones) * chances**ones * (1 - chances) ** (n - ones) * _holds(found, chances)
+        held += float(math.comb(n, ones)) * chances**ones * (1 - chances) ** (n - ones) * _holds(found, chances)
     return held
 
 
@@ -47,7 +47,7 @@ def of_change(n: int, gain: np.ndarray, loss: np.ndarray) -> np.ndarray:
         for losses in range(n + 1 - gains):
             rest = n - gains - losses
             found = paired_difference([0.0] * gains + [1.0] * (n - gains), [1.0] * (n - losses) + [0.0] * losses)
-            ways = math.comb(n, gains) * math.comb(n - gains, losses)
+            ways = float(math.comb(n, gains) * math.comb(n - gains, losses))
             held += ways * gain**gains * loss**losses * same**rest * _holds(found, gain - loss)
     return held
 

@@ -19,6 +19,8 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
+from strop.process import ALONE
+
 OWN = "strop."
 NAMED = (
     "algorithms",
@@ -182,7 +184,8 @@ def _only(entry: EntryPoint, module: Module) -> Module:
 
 @functools.cache
 def _read(name: str, place: str, file: Path) -> Module:
-    tree = ast.parse(file.read_text(encoding="utf-8"), str(file))
+    with ALONE:
+        tree = ast.parse(file.read_text(encoding="utf-8"), str(file))
     public = [
         node for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_")
     ]

@@ -22,6 +22,7 @@ from strop.types import (
     State,
     Term,
     Update,
+    WeightsLock,
     check_fields,
     merge_metrics,
 )
@@ -70,7 +71,8 @@ class AdamW:
         check_not_negative("optimizer.weight_decay", self.weight_decay)
         check_at_least("optimizer.warmup_steps", self.warmup_steps, 0)
 
-    def build(self, parameters: Sequence[Parameter]) -> Optimizer:
+    def build(self, parameters: Sequence[Parameter], lock: WeightsLock) -> Optimizer:
+        """The optimiser of these parameters; `lock` is that of the policy that acts."""
         # fused: one pass over the numbers instead of a dozen, and no temporary tensors
         is_fused = all(parameter.device.type in FUSED_ON for parameter in parameters)
         inner = torch.optim.AdamW(
@@ -82,7 +84,7 @@ class AdamW:
             # a fused step reads its number on the device, any other on the CPU
             count = torch.zeros((), device=parameter.device if is_fused else "cpu")
             inner.state[parameter] = {"step": count, **moments}
-        return Optimizer(inner, self.lr, self.max_grad_norm, self.warmup_steps)
+        return Optimizer(inner, lock, self.lr, self.max_grad_norm, self.warmup_steps)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,17 +105,28 @@ class SGD:
         _check(self.lr, self.max_grad_norm)
         check_below("optimizer.momentum", self.momentum, 1.0)
 
-    def build(self, parameters: Sequence[Parameter]) -> Optimizer:
-        return Optimizer(torch.optim.SGD(parameters, momentum=self.momentum), self.lr, self.max_grad_norm)
+    def build(self, parameters: Sequence[Parameter], lock: WeightsLock) -> Optimizer:
+        """The optimiser of these parameters; `lock` is that of the policy that acts."""
+        return Optimizer(torch.optim.SGD(parameters, momentum=self.momentum), lock, self.lr, self.max_grad_norm)
 
 
 class Optimizer:
-    """Steps once for all micro-batches of an update. Nothing moves if the loss or the gradient is not finite."""
+    """Steps once for all micro-batches of an update. Nothing moves if the loss or the gradient is not finite.
+
+    The parameters move within `lock.changing()`: another thread that samples from the policy reads those before the
+    step or those after it.
+    """
 
     def __init__(
-        self, inner: torch.optim.Optimizer, lr: float | Schedule, max_grad_norm: float | None, warmup_steps: int = 0
+        self,
+        inner: torch.optim.Optimizer,
+        lock: WeightsLock,
+        lr: float | Schedule,
+        max_grad_norm: float | None,
+        warmup_steps: int = 0,
     ) -> None:
-        self.inner, self.lr, self.max_grad_norm, self.warmup_steps = inner, lr, max_grad_norm, warmup_steps
+        self.inner, self.lock = inner, lock
+        self.lr, self.max_grad_norm, self.warmup_steps = lr, max_grad_norm, warmup_steps
         self.parameters: list[Tensor] = [p for group in inner.param_groups for p in group["params"]]
         self.num_steps = 0
 
@@ -124,9 +137,8 @@ class Optimizer:
         """
         rate = self._rate()
         self.inner.zero_grad(set_to_none=True)
-        collected: list[Metrics] = []
+        collected, total = list[Metrics](), 0.0
         notes_BT: dict[str, Tensor] = {}
-        total = 0.0
         for term in terms:
             if not math.isfinite(term.loss.item()):
                 raise NonFinite(f"the loss ({term.loss.item()})", batch, CALMER)
@@ -138,9 +150,10 @@ class Optimizer:
         norm = self._gradient_norm(batch)
         for group in self.inner.param_groups:
             group["lr"] = rate
-        self.inner.step()
-        for parameter in self.parameters:
-            increment_version(parameter)  # a fused step changes numbers without saying so to those who watch
+        with self.lock.changing():
+            self.inner.step()
+            for parameter in self.parameters:
+                increment_version(parameter)  # a fused step changes numbers without saying so to those who watch
         self.inner.zero_grad(set_to_none=True)
         self.num_steps += 1
         own = {"loss": total, "gradient_norm": norm, "learning_rate": rate}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -72,8 +71,7 @@ class Run:
     @property
     def config(self) -> TrainConfig:
         """The resolved config, rebuilt from the run's files if it was not given."""
-        if self._config is None:
-            self._config = spec.from_files(self.path)
+        self._config = self._config or spec.from_files(self.path)
         return self._config
 
     @property
@@ -95,11 +93,12 @@ class Run:
     def actor(self) -> tuple[Policy, Codec, Sampling]:
         """The policy of the selected checkpoint, its codec and its sampling: enough to generate text, without an
         optimiser, memory or rewards."""
-        fields = spec.some_of(self.path, ("policy", "seed", "dtype", "device", "threads", "sampling"))
-        step, state = self.directory.load(self.selector)
-        torch.set_num_threads(fields["threads"])
-        device = device_here(fields["device"], fields["policy"])
-        policy, codec = fields["policy"].build(fields["seed"], fields["dtype"], device)
+        with spec.recipe_kept():
+            fields = spec.some_of(self.path, ("policy", "seed", "dtype", "device", "threads", "sampling"))
+            step, state = self.directory.load(self.selector)
+            torch.set_num_threads(fields["threads"])
+            kind, seed, dtype = (fields[name] for name in ("policy", "seed", "dtype"))
+            policy, codec = kind.build(seed, dtype, device_here(fields["device"], kind))
         policy.load_state_dict(state["policy"])
         return policy, codec, fields["sampling"].at(step)
 
@@ -117,12 +116,10 @@ class Run:
             return text_scores(policy, add_last_value_slots(batch)).tolist()
 
     def _read_only(self) -> tuple[Policy, Codec]:
-        """The policy and its codec, loaded without changing the threads and recipe of a run that may be training."""
-        threads, recipe = torch.get_num_threads(), sys.modules.get(spec.RECIPE)
+        """The policy and its codec, loaded without changing the number of threads, which may be a training's."""
+        threads = torch.get_num_threads()
         policy, codec, _ = self.actor()
         torch.set_num_threads(threads)
-        if recipe is not None:
-            sys.modules[spec.RECIPE] = recipe
         return policy, codec
 
     def __repr__(self) -> str:
@@ -212,6 +209,8 @@ def train(
     nothing. `recipe` is the text of a recipe file, which is copied into the run; `command` is the command line, for the
     provenance. `announce` is called with the plan before the first step. A run that ends before its first checkpoint
     leaves nothing.
+    Threads may train at once, each in a folder of its own: with the bits of one after the other, unless a reward or an
+    environment draws from a global random generator, which they share.
     Raises ValueError for a config or directory that cannot be used, NonFinite and Stopped for a run that was stopped;
     its checkpoints are kept, and it can be resumed.
     """

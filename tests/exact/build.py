@@ -6,12 +6,23 @@ from typing import Any
 
 import torch
 
-from strop.policies.adapters import LoRA
+from strop.policies.adapters import LoRA, add_lora
 from strop.policies.transformer import Transformer, adapt
 from strop.verify.episodes import TASK, batch_of, episode, turn
 from strop.verify.tree import flat
 
-__all__ = ["TASK", "batch_of", "episode", "flat", "gpt2", "language_model", "llama", "transformer", "turn"]
+__all__ = [
+    "TASK",
+    "batch_of",
+    "episode",
+    "flat",
+    "gpt2",
+    "language_model",
+    "llama",
+    "policy_over",
+    "transformer",
+    "turn",
+]
 
 
 def llama(vocabulary: int = 7, seed: int = 0, width: int = 16, context: int = 32) -> Any:
@@ -56,7 +67,11 @@ def gpt2(vocabulary: int = 7, seed: int = 0, width: int = 16, context: int = 32)
     )
 
 
-def language_model(kind: str, heads: int, inner: int, key_heads: int = 2, **more: Any) -> Any:
+USUAL: dict[str, dict[str, Any]] = {"mistral": {"sliding_window": None}, "smollm3": {"no_rope_layers": [0, 1]}}
+"""Options of some kinds: Mistral attends to all tokens, and SmolLM3's first layer ignores positions."""
+
+
+def language_model(kind: str = "llama", heads: int = 6, inner: int = 20, key_heads: int = 2, **more: Any) -> Any:
     """A random model of two layers of any kind, with heads of width 4 and large weights, so that every path shows."""
     from transformers import AutoConfig, AutoModelForCausalLM
 
@@ -68,16 +83,32 @@ def language_model(kind: str, heads: int, inner: int, key_heads: int = 2, **more
         num_hidden_layers=2,
         num_attention_heads=heads,
         num_key_value_heads=key_heads,
-        head_dim=4,
         max_position_embeddings=128,
+        bos_token_id=None,
+        eos_token_id=None,
         pad_token_id=0,
-        **more,
+        **{"head_dim": 4} | USUAL.get(kind, {}) | more,
     )
     torch.manual_seed(0)
     model = AutoModelForCausalLM.from_config(config).eval()
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
     return model
+
+
+def policy_over(
+    model: Any, lora: LoRA | None = None, dtype: str = "float32", value_head: bool = False, is_plain: bool = False
+) -> Transformer:
+    """A policy over a `language_model`. Its adapter and its value head are not 0, so that they show."""
+    if lora is not None:
+        model.requires_grad_(False)
+        add_lora(model, lora, 0)
+    policy = Transformer(model, lora is not None, dtype, value_head, is_plain)
+    generator = torch.Generator().manual_seed(1)
+    for name, parameter in policy.state_dict()["trainable"].items():
+        if "lora_" in name or "value_head" in name:
+            parameter.normal_(std=0.3, generator=generator)
+    return policy
 
 
 def transformer(

@@ -1,34 +1,28 @@
-"""Algorithms, sampler, optimiser and policies on a device that is pretended: no tensor is made on the wrong one."""
+"""Algorithms and the optimiser on a device that is pretended: no tensor is made on the wrong one."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
-from torch import Tensor
 from torch.nn import Parameter
 
 from exact.coin import identical
 from exact.learners import ACTOR_CRITIC, CORE, GRADIENT, VALUE_BASED, as_baseline, learner, suited
-from pretended import Elsewhere, pretended
+from pretended import Elsewhere, chunked, numbers, pretended
+from strop.algorithms.distillation import Distillation
 from strop.algorithms.dqn import DQN
 from strop.algorithms.grpo import GRPO
 from strop.batch import collate
-from strop.codec import VectorCodec
 from strop.functional.divergences import KL
 from strop.learners.actor_critic import Critic
 from strop.optimizer import SGD, AdamW
-from strop.policies.mlp import MLP
-from strop.policies.steered import Steered
 from strop.runs.state import pack
 from strop.runs.tree import unpack
-from strop.samplers.local import LocalSampler, draw
-from strop.types import Batch, Sampling
+from strop.types import Batch, ComputesOn, PolicyConfig
 from strop.verify.awkward import picks
-from strop.verify.chunked import START, Chunked
 
 IN_REWARD, IN_LOSS = KL(weight=0.3), KL(weight=0.3, placement="loss", estimator="full")
 CASES: list[tuple[Any, dict[str, Any]]] = [(kind, {}) for kind in GRADIENT]
@@ -44,22 +38,10 @@ ON_DEVICES = [
 ]
 
 
-def chunked(device: str) -> Chunked:
-    """A policy of several chunks, in float32 on this device."""
-    policy = START.policy(has_values=True)
-    policy.weight, policy.value = (Parameter(one.detach().float().to(device)) for one in policy.parameters())
-    return policy
-
-
 def lesson(kind: Any) -> Batch:
     """Edge-case episodes of two groups, with a greedy one in each."""
     some = [replace(one, episode=as_baseline(one.episode)) if i in (0, 7) else one for i, one in enumerate(picks()[:9])]
     return suited(kind, collate(tuple(some), "joined"))
-
-
-def numbers(policy: Any) -> list[Tensor]:
-    """Its parameters on the CPU."""
-    return [parameter.detach().cpu() for parameter in policy.parameters()]
 
 
 def saved(state: Any) -> Any:
@@ -130,6 +112,30 @@ def test_an_algorithm_learns_the_same_there_and_goes_on_elsewhere(
     assert identical(numbers(resumed), numbers(policy))
 
 
+@dataclass(frozen=True)
+class Asked(PolicyConfig):
+    """The Config of a teacher that notes where it is built."""
+
+    which: ComputesOn
+    devices: list[str] = field(default_factory=list)
+
+    @property
+    def computes_on(self) -> ComputesOn:
+        return self.which
+
+    def build(self, seed: int, dtype: str, device: str = "cpu") -> tuple[Any, Any]:
+        self.devices.append(device)
+        return chunked(device), None
+
+
+@pytest.mark.parametrize(("computes_on", "device"), [("any", "cuda:0"), ("accelerator", "cuda:0"), ("cpu", "cpu")])
+def test_a_teacher_stands_beside_its_student_if_it_can(computes_on: ComputesOn, device: str) -> None:
+    teacher = Asked(computes_on)
+    with pretended("cuda:0"):
+        learner(Distillation, chunked("cuda:0"), teacher=teacher).update(lesson(Distillation))
+    assert teacher.devices == [device]
+
+
 # ---------------------------------------------------------------- the optimiser
 
 
@@ -173,90 +179,3 @@ def test_adamw_keeps_its_step_where_its_kernel_reads_it(device: str, is_fused: b
 def numbers_of(optimizer: Any) -> list[float]:
     """The one parameter."""
     return optimizer.parameters[0].detach().cpu().tolist()
-
-
-# ---------------------------------------------------------------- the sampler
-
-
-@pytest.mark.parametrize(("device", "where"), [("cuda:0", Elsewhere), ("mps", Tensor)])
-def test_one_transfer_a_token_for_all_rows(device: str, where: type) -> None:
-    sampling = Sampling(temperature=0.7, epsilon=0.1, max_tokens=2)
-
-    def sampled(policy: Any) -> list[tuple[Any, ...]]:
-        rngs = [np.random.default_rng(i) for i in range(8)]
-        found = LocalSampler(policy, frozenset({3})).sample([(1,), (2,)] * 4, sampling, rngs)
-        return [(one.tokens, one.logprobs, one.finish) for one in found]
-
-    expected = sampled(chunked("cpu"))
-    assert len({len(tokens) for tokens, *_ in expected}) > 1, "some rows stop early"
-    with pretended(device) as now:
-        policy, seen = chunked(device), []
-        decode = policy.decode
-
-        def looked_up(state: Any, tokens_B: Tensor) -> Any:
-            seen.append(type(tokens_B))
-            before = now.waits
-            found = decode(state, tokens_B)
-            now.waits = before  # this policy looks tokens up in lists, and reads them once for that
-            return found
-
-        policy.decode = looked_up  # type: ignore[method-assign]
-        now.waits = 0
-        assert sampled(policy) == expected
-        assert now.waits == 2  # a token for all rows
-        assert seen == [where]  # what was drawn stays on the device
-
-
-def test_the_draw_is_made_on_the_device_of_the_probabilities() -> None:
-    probs_BV = torch.softmax(torch.randn(5, 700, generator=torch.Generator().manual_seed(0)), dim=-1)
-    dice_B = torch.tensor([0.0, 0.1, 0.5, 0.999, 0.3], dtype=torch.float64)
-    expected = draw(probs_BV, dice_B).tolist()
-    with pretended("cuda:0") as now:
-        drawn_B = draw(probs_BV.to("cuda:0"), dice_B.to("cuda:0"))
-        assert now.waits == 0
-        assert drawn_B.tolist() == expected
-
-
-# ---------------------------------------------------------------- policies
-
-
-def vectors() -> MLP.Config:
-    """A network over two numbers."""
-    return MLP.Config(actions=("a", "b", "c"), size=2, hidden=(8,), value_head=True)
-
-
-@pytest.mark.parametrize("device", ["cuda:0", "mps"])
-@pytest.mark.parametrize("steered", [False, True])
-def test_a_network_has_the_same_numbers_and_outputs_everywhere(device: str, steered: bool) -> None:
-    config = Steered.Config(base=vectors(), strength=0.5) if steered else vectors()
-    prompt = VectorCodec(("a", "b", "c"), 2).start("[0.5, -2.0]")
-    batch = collate(tuple(picks()[:1]), "joined")
-    batch = replace(
-        batch,
-        tokens_BT=torch.tensor([[*prompt, 1], [*prompt, 2]]),
-        action_BT=torch.tensor([[False, False, True]] * 2),
-        next_BT=torch.full((2, 3), -1),
-    )
-
-    def read(policy: Any) -> dict[str, Tensor]:
-        def sums(heads: Any) -> dict[str, Tensor]:
-            own_N = heads.logits_NV.gather(1, heads.tokens_N.unsqueeze(1)).squeeze(1)
-            return {"own": own_N, "q": heads.q_NV.sum(dim=1), "value": heads.value_N}
-
-        return policy.heads(batch, sums, frozenset({"logits", "q", "value"}))
-
-    here, _ = config.build(0, "float32")
-    expected, (logits_BV, _) = read(here), here.prefill([prompt])
-    with pretended(device):
-        there, _ = config.build(0, "float32", device)
-        for policy in (there, there.twin()):
-            assert all(isinstance(parameter, Elsewhere) for parameter in policy.parameters())
-            assert identical(numbers(policy), numbers(here))
-            found = read(policy)
-            assert not any(isinstance(one, Elsewhere) for one in found.values())
-            assert identical(found, expected)
-        assert isinstance(there.prefill([prompt])[0], Elsewhere)
-        assert torch.equal(there.prefill([prompt])[0].cpu(), logits_BV)
-        restored, _ = config.build(1, "float32", device)
-        restored.load_state_dict(saved(there.state_dict()))
-        assert identical(numbers(restored), numbers(here))

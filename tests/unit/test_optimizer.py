@@ -17,7 +17,7 @@ from strop.algorithms.rloo import RLOO
 from strop.functional.divergences import KL
 from strop.optimizer import SGD, AdamW
 from strop.schedules import Linear
-from strop.types import NonFinite, Sampling, Term
+from strop.types import NonFinite, Sampling, Term, WeightsLock
 
 
 @pytest.mark.parametrize("kind", every(GRADIENT))
@@ -115,7 +115,7 @@ def test_a_schedule_that_starts_at_zero_is_refused() -> None:
 
 def test_moments_are_there_from_the_start_and_are_not_saved_before_they_say_something() -> None:
     (own,) = policy = [torch.nn.Parameter(torch.tensor([1.0, 2.0]))]
-    optimizer = AdamW(lr=0.1, max_grad_norm=None).build(policy)
+    optimizer = AdamW(lr=0.1, max_grad_norm=None).build(policy, WeightsLock())
     assert set(optimizer.inner.state[own]) == {"step", "exp_avg", "exp_avg_sq"}
     assert optimizer.state_dict()["state"] == {}
     plain = torch.nn.Parameter(own.detach().clone())
@@ -135,7 +135,7 @@ def test_moments_are_there_from_the_start_and_are_not_saved_before_they_say_some
 
 def test_momentum_is_the_share_of_the_last_step_that_goes_on() -> None:
     own = torch.nn.Parameter(torch.zeros(1, dtype=torch.float64))
-    optimizer = SGD(lr=0.1, momentum=0.9).build([own])
+    optimizer = SGD(lr=0.1, momentum=0.9).build([own], WeightsLock())
     batch, moved = batch_of(episode(turn((1,), (2,)), reward=1.0)), []
     for _ in range(2):
         before = own.item()

@@ -38,7 +38,7 @@ def test_data_that_json_would_not_give_back_is_refused(data):
 def test_a_flaw_of_data_is_named_with_its_place():
     with pytest.raises(ValueError, match=r"data\['a'\]\[1\]\['b'\] is nan"):
         strop.Task("one", "hi", data={"a": [0, {"b": float("nan")}]})
-    with pytest.raises(ValueError, match=r"data\['a'\] is of type int64 \(np.int64\(3\)\): a run can keep texts"):
+    with pytest.raises(ValueError, match=r"data\['a'\] is of type int64 \((np.int64\()?3\)+: a run can keep texts"):
         strop.Task("one", "hi", data={"a": np.int64(3)})
 
 

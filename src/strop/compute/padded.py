@@ -44,6 +44,7 @@ class PaddedState:
 
     def step(self, tokens_B: Tensor) -> Tensor:
         """Logits [B, V] after one more token for each row."""
+        tokens_B = tokens_B.to(self.mask_BT.device)
         self.mask_BT = torch.cat([self.mask_BT, self.mask_BT.new_ones(len(tokens_B), 1)], dim=1)
         logits_BV = self._forward(tokens_B.unsqueeze(1), self.position_B.unsqueeze(1))
         self.position_B = self.position_B + 1
@@ -60,7 +61,7 @@ class PaddedState:
         with autocast(self.dtype, tokens_BT.device.type):
             out = self.model(
                 input_ids=tokens_BT,
-                attention_mask=self.mask_BT if any(self.padding_B) else None,
+                attention_mask=self._attention_mask(tokens_BT.shape[1]) if any(self.padding_B) else None,
                 position_ids=position_BT,
                 past_key_values=self.cache,
                 use_cache=True,
@@ -69,6 +70,24 @@ class PaddedState:
         self.cache = out.past_key_values
         logits_BV: Tensor = out.logits[:, -1]
         return logits_BV
+
+    def _attention_mask(self, width: int) -> Tensor:
+        """For the last `width` tokens of each row: a whole mask [B, 1, width, T] where a model takes one as it is.
+
+        From [B, T] transformers makes the whole mask itself, and waits for the device to see whether it needs one.
+        """
+        config = self.model.config
+        if config._attn_implementation != "sdpa" or attention_window(config) is not None:
+            return self.mask_BT
+        length = self.mask_BT.shape[1]
+        causal_WT = self.mask_BT.new_ones(width, length, dtype=torch.bool).tril(length - width)
+        return causal_WT & (self.mask_BT > 0)[:, None, None, :]
+
+
+def attention_window(config: Any) -> int | None:
+    """How many tokens back a layer attends to; None where it attends to all of them."""
+    limit: int | None = getattr(config, "sliding_window", None)
+    return limit if getattr(config, "use_sliding_window", True) else None
 
 
 def left_padded(prompts: Sequence[Tokens]) -> tuple[Tensor, Tensor]:

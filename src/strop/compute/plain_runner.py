@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from strop.compute.kept import Kept
-from strop.compute.linears import base_of, decoding_products, is_linear, training_products
+from strop.compute.linears import base_of, decoding_products, is_linear, training_products, weights_of
 from strop.compute.padded import PaddedState
 from strop.compute.precision import autocast
 from strop.compute.products import Product, rounded
@@ -68,7 +68,7 @@ class PlainRunner:
         if self.has_products:
             return decoding_products(layers, dtype, is_head)
         (layer,) = layers
-        return [Kept([layer.weight], partial(rounded, layer, torch.float32 if is_head else dtype))]
+        return [Kept(weights_of([layer]), partial(rounded, layer, torch.float32 if is_head else dtype))]
 
     def _kept(self, module: nn.Module, products: Products) -> nn.Module | None:
         """The replacement of a linear layer, where there is a product for it."""

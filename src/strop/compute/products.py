@@ -94,7 +94,8 @@ def stacked(tensors: Sequence[Tensor], dtype: torch.dtype) -> Tensor:
 
 def _flat(multiply: Product, rows: Tensor) -> Tensor:
     """A product of rows [N, in] for [..., in]."""
-    return multiply(rows.reshape(-1, rows.shape[-1])).view(*rows.shape[:-1], -1)
+    out_NO = multiply(rows.reshape(-1, rows.shape[-1]))
+    return out_NO.view(*rows.shape[:-1], out_NO.shape[-1])  # there may be no rows: the size is named
 
 
 def _reordered(weights: Sequence[Tensor], dtype: torch.dtype) -> Any:
@@ -107,7 +108,8 @@ def _pointwise(rows_NI: Tensor, weight: Any, bias_O: Tensor | None) -> Tensor:
 
 
 def _joined_bias(layers: Sequence[nn.Linear], dtype: torch.dtype) -> Tensor | None:
-    return None if layers[0].bias is None else stacked([layer.bias for layer in layers], dtype)
+    """A copy, of a single layer too: a product does not follow later changes."""
+    return None if layers[0].bias is None else torch.cat([layer.bias.detach() for layer in layers]).to(dtype)
 
 
 def _scaled_b(layers: Sequence[nn.Linear], adapters: Sequence[Any]) -> Tensor:

@@ -36,7 +36,7 @@ def trainable(layers: Sequence[nn.Linear], dtype: torch.dtype, backward_dtype: t
         out_NO: Tensor = _Multiply.apply(  # type: ignore[no-untyped-call]
             rows.reshape(-1, rows.shape[-1]), weight_OI, bias_O, backward_OI, widths, *chain(weights, biases)
         )
-        return out_NO.view(*rows.shape[:-1], -1)
+        return out_NO.view(*rows.shape[:-1], out_NO.shape[-1])  # there may be no rows: the size is named
 
     return product
 

@@ -14,6 +14,7 @@ from strop.codec import HFCodec
 from strop.hub.folder import check_files, tokenizer_file, weights_file
 from strop.hub.integrity import check_tokenizer, check_weights, stop_tokens
 from strop.hub.models import resolve
+from strop.process import ALONE
 
 HUB_SECONDS = 10.0
 """How long the Hub may take to say whether it has a model."""
@@ -39,7 +40,7 @@ def load(name: str) -> tuple[Any, HFCodec]:
         AutoConfig.from_pretrained(place, trust_remote_code=False)
     with _explained(place, "tokenizer"):
         tokenizer = AutoTokenizer.from_pretrained(place, trust_remote_code=False)
-    with _explained(place, "weights"):
+    with _explained(place, "weights"), ALONE:
         model, found = AutoModelForCausalLM.from_pretrained(
             place, dtype=torch.float32, trust_remote_code=False, output_loading_info=True, ignore_mismatched_sizes=True
         )

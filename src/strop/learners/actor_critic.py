@@ -160,7 +160,7 @@ class ActorCritic:
         self.name, self.kl_controller = name, kl_controller
         self.reference = Reference(config.kl, policy, sampling, micro_tokens)
         self.critic: Policy | None = policy.twin() if config.critic.separate else None
-        self.optimizer = config.optimizer.build(self.parameters())
+        self.optimizer = config.optimizer.build(self.parameters(), policy.lock)
         self.num_updates = 0
 
     def parameters(self) -> list[Parameter]:

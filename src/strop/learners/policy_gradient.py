@@ -154,7 +154,7 @@ class PolicyGradient:
         self.loss, self.keep, self.prepare = checked_loss(name, loss), keep, prepare
         self.name, self.state = name, state
         self.reference = Reference(config.kl, policy, sampling, micro_tokens, reference)
-        self.optimizer = config.optimizer.build(policy.parameters())
+        self.optimizer = config.optimizer.build(policy.parameters(), policy.lock)
 
     def update(self, batch: Batch) -> Update:
         """The optimiser steps of one batch; raises NonFinite before a step whose loss or gradient is not finite."""

@@ -74,7 +74,7 @@ class Preference:
     ) -> None:
         self.name, self.policy, self.micro_tokens = name, policy, micro_tokens
         self.loss, self.widen = loss, widen
-        self.optimizer = optimizer.build(policy.parameters())
+        self.optimizer = optimizer.build(policy.parameters(), policy.lock)
 
     def update(self, batch: Batch) -> Update:
         """One optimiser step; raises NonFinite before it if the loss or the gradient is not finite."""

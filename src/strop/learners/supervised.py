@@ -18,7 +18,7 @@ class Supervised:
 
     def __init__(self, optimizer: AdamW | SGD, policy: Policy, micro_tokens: int, terms: Terms) -> None:
         self.policy, self.micro_tokens, self.terms = policy, micro_tokens, terms
-        self.optimizer = optimizer.build(policy.parameters())
+        self.optimizer = optimizer.build(policy.parameters(), policy.lock)
 
     def update(self, batch: Batch) -> Update:
         """One optimiser step; raises NonFinite before it if the loss or the gradient is not finite."""

@@ -112,12 +112,13 @@ class Tabular:
         error_BT = torch.zeros_like(batch.rewards_BT)
         written_BT = error_BT.numpy()  # the same memory
         largest, total, count = 0.0, 0.0, 0
-        for b, t, decision in decisions(batch, self.policy):
-            error = self._correct(decision)
-            if error is None:
-                continue
-            written_BT[b, t] = error
-            largest, total, count = max(largest, abs(error)), total + abs(error), count + 1
+        with self.policy.lock.changing():
+            for b, t, decision in decisions(batch, self.policy):
+                error = self._correct(decision)
+                if error is None:
+                    continue
+                written_BT[b, t] = error
+                largest, total, count = max(largest, abs(error)), total + abs(error), count + 1
         metrics: Metrics = {"q/error_mean": Mean(total, count), "q/error_max": Max(largest)}
         return Update(metrics, per_token={"td_error": error_BT}, priority_K=largest_per_pick(error_BT.abs(), batch))
 

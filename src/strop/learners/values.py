@@ -89,7 +89,8 @@ class ValueBased:
     ) -> None:
         self.method, self.micro_tokens, self.keep, self.error = method, micro_tokens, keep, error
         self.target_share, self.target_every = config.target_share, target_every
-        self.optimizer = config.optimizer.build([p for network in method.networks for p in network.parameters()])
+        parameters = [p for network in method.networks for p in network.parameters()]
+        self.optimizer = config.optimizer.build(parameters, method.networks[0].lock)
 
     def update(self, batch: Batch) -> Update:
         """One optimiser step; raises NonFinite before it if the loss or the gradient is not finite."""

@@ -120,7 +120,8 @@ class Planner:
         weight_SA = self.policy.weight[rows, : config.mdp.num_actions]
         before_SA = weight_SA.numpy()
         q_SA = config.round(config.mdp, before_SA, config.discount, stream(config.seed, "planner", self.num_updates))
-        self.policy.weight[rows, : config.mdp.num_actions] = torch.from_numpy(q_SA)
+        with self.policy.lock.changing():
+            self.policy.weight[rows, : config.mdp.num_actions] = torch.from_numpy(q_SA)
         self.num_updates += 1
         return Update({"q/error_max": Max(float(np.abs(q_SA - before_SA).max()))})
 

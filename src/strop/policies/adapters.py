@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
+from strop.process import seeded
 from strop.types import check_fields
 
 
@@ -53,8 +52,7 @@ def add_lora(model: Any, lora: LoRA, seed: int) -> None:
     if lora.targets == "all-linear":
         config.target_modules = _linear_names(model, layers)
         config.exclude_modules = None
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)  # peft draws A from the global generator
+    with seeded(seed):  # peft draws A from the global generator
         inject_adapter_in_model(config, model)
 
 

@@ -16,6 +16,7 @@ from torch.nn import Parameter
 from strop.codec import VectorCodec
 from strop.policies._heads import LOGITS, scatter
 from strop.policies.demands import require_values
+from strop.process import seeded
 from strop.types import Batch, Heads, PolicyConfig, Reduce, State, Tokens, Want, WeightsLock, check_fields
 
 HIDDEN_GAIN, POLICY_GAIN, VALUE_GAIN = math.sqrt(2.0), 0.01, 1.0
@@ -65,8 +66,7 @@ class MLP:
             It is always float32, since it is small.
             """
             codec = VectorCodec(self.actions, self.size)
-            with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(seed)
+            with seeded(seed):
                 net = MLP(len(self.actions), self.size, self.hidden, self.value_head, self.shared, self.activation)
             net.net.to(device)
             return net, codec
@@ -162,7 +162,8 @@ class MLP:
         return {name: tensor.detach().clone() for name, tensor in self.net.state_dict().items()}
 
     def load_state_dict(self, state: State) -> None:
-        self.net.load_state_dict(state)
+        with self.lock.changing():
+            self.net.load_state_dict(state)
 
 
 def _trunk(size: int, hidden: Sequence[int], activation: str) -> nn.Sequential:

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
-
 from strop.codec import WordCodec
 from strop.policies.transformer import Transformer, adapt
+from strop.process import seeded
 from strop.types import ComputesOn, PolicyConfig, check_fields
 
 
@@ -59,7 +58,6 @@ class Scratch(PolicyConfig):
             pad_token_id=None,
             use_cache=True,
         )
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        with seeded(seed):
             model = LlamaForCausalLM(config)
         return adapt(model, None, seed, dtype, self.value_head, device), codec

@@ -155,12 +155,12 @@ class Table:
         return {"weight": self.weight.detach().clone(), "contexts": [list(prefix) for prefix in self._row], **values}
 
     def load_state_dict(self, state: State) -> None:
-        with torch.no_grad():
+        with self.lock.changing(), torch.no_grad():
             self.weight.copy_(state["weight"])
             if self.value is not None:
                 self.value.copy_(state["value"])
-        self._row.clear()  # in place: a twin shares it
-        self._row.update((tuple(prefix), i) for i, prefix in enumerate(state["contexts"]))
+            self._row.clear()  # in place: a twin shares it
+            self._row.update((tuple(prefix), i) for i, prefix in enumerate(state["contexts"]))
 
     def _context(self, prefix: Tokens) -> Tokens:
         return prefix if self.order is None else prefix[-self.order :]

@@ -128,7 +128,7 @@ class Transformer:
         hidden_NH = runner.hidden_at(batch.tokens_BT, decision_BT)
         heads = ChunkedHeads(runner.head(), self.value_head, self.vocabulary, want, reduce)
         found = heads.apply(hidden_NH, batch.tokens_BT[decision_BT].to(hidden_NH.device))
-        return {name: scatter(found_N.to(decision_BT.device), decision_BT) for name, found_N in found.items()}
+        return {name: scatter(found_N, decision_BT) for name, found_N in found.items()}
 
     def reference(self) -> Transformer | AdapterOff:
         """The reference policy: the base with the adapter off, or a frozen copy."""
@@ -174,7 +174,7 @@ class Transformer:
         own = self._trainable()
         if own.keys() != state["trainable"].keys():
             raise ValueError(f"the saved weights name other tensors: {_difference(own, state['trainable'])}.")
-        with torch.no_grad():
+        with self.lock.changing(), torch.no_grad():
             for name, parameter in own.items():
                 parameter.copy_(state["trainable"][name])
 

@@ -205,11 +205,13 @@ def _add_worker(shared: _Calls[T]) -> None:
 
 
 def _free_worker() -> _Worker:
-    while _idle:
-        worker = _idle.pop()
+    while True:
+        try:
+            worker = _idle.pop()
+        except IndexError:  # looking before would be no help: another thread may take the last one meanwhile
+            return _Worker()
         if worker.thread.is_alive():  # a forked process does not have its parent's threads
             return worker
-    return _Worker()
 
 
 def _timeout(name: str, seconds: float) -> TimeoutError:

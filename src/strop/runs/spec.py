@@ -12,13 +12,15 @@ import inspect
 import json
 import linecache
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
+from strop.process import ALONE
 from strop.runs.directory import RunDirectory
 from strop.runs.names import find, public_name
 from strop.types import Task, storable
@@ -97,12 +99,30 @@ def from_files(run: Path) -> Any:
     return kind(**some_of(run, names), **{name: read_tasks(run / f"{name}.jsonl") for name in TASK_FILES})
 
 
+@contextmanager
+def recipe_kept() -> Iterator[None]:
+    """Load another run's recipe within this context: at its end the module `recipe` is what it was, for a training
+    that goes on in this process."""
+    with ALONE:
+        before = sys.modules.get(RECIPE)
+        try:
+            yield
+        finally:
+            if before is not None:
+                sys.modules[RECIPE] = before
+
+
 def some_of(run: Path, names: Sequence[str]) -> dict[str, Any]:
     """Some fields of a run's config, so that loading only the policy does not need its rewards.
 
     What JSON cannot describe (a lambda, an object) comes from calling `recipe()` of the run's copy of the recipe. A
     name that is not there, such as that of a package's sampler, does not: the recipe may say something else.
     """
+    with ALONE:  # until every name is found in it, the module `recipe` is this run's
+        return _fields_of(run, names)
+
+
+def _fields_of(run: Path, names: Sequence[str]) -> dict[str, Any]:
     spec, copy = _spec_of(run), run / f"{RECIPE}.py"
     module = load_module(copy) if copy.is_file() else None
     fields = {}
@@ -171,7 +191,8 @@ def _as_annotated(kind: type, name: str, value: Any) -> Any:
 
 def _source_hash(value: Any) -> str:
     try:
-        return hashlib.sha256(inspect.getsource(value).encode()).hexdigest()[:16]
+        with ALONE:
+            return hashlib.sha256(inspect.getsource(value).encode()).hexdigest()[:16]
     except (OSError, TypeError):
         return "unknown"
 

@@ -55,11 +55,13 @@ class LocalSampler:
     def sample(
         self, prompts: Sequence[Tokens], sampling: Sampling, rngs: Sequence[np.random.Generator]
     ) -> list[Completion]:
-        """One completion for each prompt, of at most `sampling.max_tokens` tokens."""
+        """One completion for each prompt, of at most `sampling.max_tokens` tokens, all from the same weights: a thread
+        that changes them meanwhile waits."""
         completions: list[Completion] = []
-        for first in range(0, len(prompts), self.batch):
-            rows = slice(first, first + self.batch)
-            completions.extend(self._sample(prompts[rows], sampling, rngs[rows]))
+        with self.policy.lock.reading():
+            for first in range(0, len(prompts), self.batch):
+                rows = slice(first, first + self.batch)
+                completions.extend(self._sample(prompts[rows], sampling, rngs[rows]))
         return completions
 
     def _sample(

@@ -85,8 +85,10 @@ def _of_run(found: Checkpoint) -> Actor:
 
 
 def _of_model(found: Model) -> Actor:
+    from strop.devices import AUTO, device_of
     from strop.policies.transformer import Transformer
     from strop.types import Sampling
 
-    policy, codec = Transformer.Config(model=found.name, lora=None).build(seed=0, dtype="float32")
+    config = Transformer.Config(model=found.name, lora=None)
+    policy, codec = config.build(seed=0, dtype="float32", device=device_of(AUTO, config))
     return Actor(policy, codec, Sampling(temperature=0.7, max_tokens=256), found.name)

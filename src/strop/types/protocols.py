@@ -88,7 +88,10 @@ class Codec(Protocol):
 
 
 class Sampler(Protocol):
-    """Turns prompts into completions. Order is kept; completion i draws from `rngs[i]` only."""
+    """Turns prompts into completions. Order is kept; completion i draws from `rngs[i]` only.
+
+    One that reads the policy's own weights holds `policy.lock.reading()` meanwhile.
+    """
 
     def publish(self, policy: Policy) -> None:
         """Use this policy's current weights from now on; a sampler that shares them does nothing."""
@@ -125,7 +128,12 @@ class RolloutEngine(Protocol):
 
 class Decoder(Protocol):
     """The generating half of a policy. The embedded sampler calls it in `torch.inference_mode`: a tensor made there can
-    be kept and read later, but no gradient flows through it. It holds `lock.reading()` meanwhile."""
+    be kept and read later, but no gradient flows through it.
+
+    `lock` is a `WeightsLock()` that is made with the weights; whoever decodes with another policy's weights has that
+    policy's. The embedded sampler holds `lock.reading()`, and so does any other thread than the one that trains while
+    it reads. `load_state_dict` holds `lock.changing()`.
+    """
 
     lock: WeightsLock
 
@@ -180,7 +188,7 @@ class Memory(Protocol):
 
 
 class Algorithm(Protocol):
-    """The only part that changes the policy's parameters."""
+    """The only part that changes the policy's parameters, within `policy.lock.changing()`; an `Optimizer` enters it."""
 
     def update(self, batch: Batch) -> Update: ...
     def state_dict(self) -> State: ...

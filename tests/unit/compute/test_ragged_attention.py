@@ -1,135 +1,80 @@
-"""One row of tokens gives what padded rows give: states and gradients, for every kind of model that is read so."""
+"""Rows as one row of tokens: each prompt once, hardly any padding, and every token attends to its own row alone."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
-from transformers import AutoConfig
+from torch.nn.functional import one_hot
 
-from exact.build import language_model
-from strop.compute import ragged_attention as ragged
-from strop.compute.ragged_attention import MODEL_TYPES, can_read_ragged, hidden_at_decisions, rounded_size
-
-
-def backbone(kind: str, **more: Any) -> Any:
-    """With four query heads."""
-    return language_model(kind, heads=4, inner=24, **more).base_model
-
-
-def padded(model: Any, tokens_BT: Tensor, decision_BT: Tensor) -> Tensor:
-    """Every row for itself, as it stands."""
-    hidden_BTH: Tensor = model(input_ids=tokens_BT, use_cache=False).last_hidden_state
-    return hidden_BTH[:, :-1][decision_BT[:, 1:]]
-
-
-def rows(*parts: tuple[list[int], list[int]]) -> tuple[Tensor, Tensor]:
-    """Tokens and decisions of (prompt, answer) rows."""
-    width = max(len(prompt) + len(answer) for prompt, answer in parts)
-    tokens_BT = torch.zeros(len(parts), width, dtype=torch.long)
-    decision_BT = torch.zeros(len(parts), width, dtype=torch.bool)
-    for b, (prompt, answer) in enumerate(parts):
-        tokens_BT[b, : len(prompt) + len(answer)] = torch.tensor(prompt + answer)
-        decision_BT[b, len(prompt) : len(prompt) + len(answer)] = True
-    return tokens_BT, decision_BT
-
-
-LONG, SHORT = [1, 2, 3, 4, 5], [6, 7]
-CASES = {
-    "shared": rows((LONG, [1, 2]), (LONG, [3]), (SHORT, [1, 2, 3, 4, 5, 6]), (SHORT, [4]), (SHORT, [8, 9])),
-    "one word each": rows((LONG, [1]), (LONG, [3]), (SHORT, [2])),
-    "alone": rows((LONG, [1, 2]), (SHORT, [3, 4, 5])),
-    "one": rows((SHORT, [3, 4, 5])),
-    "without an answer": rows((LONG, [1, 2]), (LONG, []), (LONG, [3])),
-    "nothing to read": rows((LONG, []), (LONG, [])),
-    "long answers": rows(([1], [*range(1, 11)] * 2), ([1], [2])),
-    "35 tokens, read as 36": rows((LONG * 4, [*range(1, 11)]), (LONG * 4, [2] * 7)),
-    "35 tokens alone": rows((LONG * 4, [*range(1, 6)]), (LONG, [6] * 7)),
-}
-
-
-@pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
-@pytest.mark.parametrize("kind", sorted(MODEL_TYPES))
-def test_states_and_gradients_are_those_of_padded_rows(kind: str, case: tuple[Tensor, Tensor]) -> None:
-    model = backbone(kind)
-    assert can_read_ragged(model.config, case[0].shape[1])
-    found = []
-    for read in (hidden_at_decisions, padded):
-        model.zero_grad()
-        states_NH = read(model, *case)
-        (states_NH * torch.linspace(-1, 1, states_NH.shape[1])).sum().backward()  # type: ignore[no-untyped-call]
-        found.append([states_NH.detach(), *(p.grad for p in model.parameters() if p.grad is not None)])
-    for ours, theirs in zip(*found, strict=True):
-        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
-
-
-def test_a_decision_after_other_tokens_in_the_row() -> None:
-    """A second turn: what the environment said stands between two answers."""
-    tokens_BT, decision_BT = rows((LONG, [1, 2, 3, 4, 5]), (LONG, [2, 3]), (SHORT, [1]))
-    decision_BT[0, 6:9] = False
-    model = backbone("llama")
-    torch.testing.assert_close(
-        hidden_at_decisions(model, tokens_BT, decision_BT), padded(model, tokens_BT, decision_BT)
-    )
-
-
-@pytest.mark.parametrize("key_heads", [1, 2, 4])
-def test_heads_may_share_keys(key_heads: int) -> None:
-    model = backbone("llama", key_heads=key_heads)
-    case = CASES["shared"]
-    torch.testing.assert_close(hidden_at_decisions(model, *case), padded(model, *case))
-
-
-def test_bfloat16_rounds_as_padded_rows_do() -> None:
-    model, case = backbone("llama"), CASES["shared"]
-    with torch.autocast("cpu", torch.bfloat16):
-        ours, theirs = hidden_at_decisions(model, *case), padded(model, *case)
-    torch.testing.assert_close(ours.float(), theirs.float(), rtol=0.05, atol=0.05)
+from answer_rows import CASES, LONG, SHORT, rows
+from strop.compute.ragged_attention import RaggedBatch, Sequences, rounded_size
 
 
 def test_a_prompt_is_read_once_and_nothing_is_padded() -> None:
-    model, seen = backbone("llama"), []
-    model.register_forward_pre_hook(lambda _, __, given: seen.append(given["input_ids"].shape), with_kwargs=True)
-    hidden_at_decisions(model, *CASES["shared"])
-    hidden_at_decisions(model, *CASES["alone"])
+    shared, alone = (RaggedBatch.of(*CASES[name], 1) for name in ("shared", "alone"))
     # an answer's last word predicts nothing
-    assert seen == [(1, 5 + 2 + 1 + 0 + 5 + 0 + 1), (1, 5 + 1 + 2 + 2)]
+    assert shared.token_S.tolist() == [*LONG, *SHORT, 1, 1, 2, 3, 4, 5, 8]
+    assert shared.position_S.tolist() == [0, 1, 2, 3, 4, 0, 1, 5, 2, 3, 4, 5, 6, 2]
+    assert alone.token_S.tolist() == [*LONG, 1, *SHORT, 3, 4]
+    assert alone.position_S.tolist() == [0, 1, 2, 3, 4, 5, 0, 1, 2, 3]
 
 
 def test_rows_are_rounded_up_by_a_sixteenth_at_most() -> None:
-    model, seen = backbone("llama"), []
-    model.register_forward_pre_hook(lambda _, __, given: seen.append(given["input_ids"].shape), with_kwargs=True)
-    hidden_at_decisions(model, *CASES["35 tokens, read as 36"])
-    hidden_at_decisions(model, *CASES["35 tokens alone"])
-    assert seen == [(1, 36), (1, 36)]
+    for name in ("35 tokens, read as 36", "35 tokens alone"):
+        ragged = RaggedBatch.of(*CASES[name], 1)
+        assert (len(ragged.token_S), len(ragged.position_S)) == (36, 36)
     rounded = [rounded_size(num) for num in range(5000)]
     assert rounded[:33] == [*range(33)]
     assert all(num <= found <= num * 17 / 16 for num, found in enumerate(rounded))
     assert {num for num in rounded if 1024 < num <= 2048} == {*range(1088, 2049, 64)}
 
 
-def test_the_model_keeps_its_own_attention(monkeypatch: pytest.MonkeyPatch) -> None:
-    model = backbone("llama")
-    hidden_at_decisions(model, *CASES["shared"])
-    assert model.config._attn_implementation == "sdpa"
-
-    def breaks(*_: Any) -> Tensor:
-        raise RuntimeError("no memory")
-
-    monkeypatch.setattr(ragged, "_whole_sequences", breaks)
-    with pytest.raises(RuntimeError, match="no memory"):
-        hidden_at_decisions(model, *CASES["shared"])
-    assert model.config._attn_implementation == "sdpa"
+def seen_by(ragged: RaggedBatch, heads: int, key_heads: int) -> Tensor:
+    """Which tokens [H, S, S] each token attends to: the values say who they are, and all scores are equal."""
+    num = len(ragged.token_S)
+    query, key = torch.zeros(1, heads, num, num), torch.zeros(1, key_heads, num, num)
+    value = one_hot(torch.arange(num)).float().expand(1, key_heads, -1, -1)
+    out_SHS = ragged.attend(query, key, value, 1.0)[0].view(num, heads, num)
+    return out_SHS.transpose(0, 1) > 0
 
 
-def test_other_attention_is_read_as_padded_rows() -> None:
-    case = CASES["shared"]
-    windowed = backbone("mistral", sliding_window=4)
-    assert not can_read_ragged(windowed.config, 5)
-    assert can_read_ragged(windowed.config, 4)
-    torch.testing.assert_close(hidden_at_decisions(windowed, *case), padded(windowed, *case), rtol=0, atol=0)
-    eager = backbone("llama", attn_implementation="eager")
-    assert not can_read_ragged(eager.config, 5)
-    assert not can_read_ragged(AutoConfig.for_model("gpt2"), 5)
+@pytest.mark.parametrize("key_heads", [1, 2, 4])
+@pytest.mark.parametrize("name", CASES)
+def test_a_token_attends_to_its_row_up_to_itself(name: str, key_heads: int) -> None:
+    tokens_BT, decision_BT = CASES[name]
+    ragged = RaggedBatch.of(tokens_BT, decision_BT, 4 // key_heads)
+    seen_HSS, slots = seen_by(ragged, 4, key_heads), decision_BT.nonzero().tolist()
+    assert len(ragged.before_N) == len(slots)
+    for (row, slot), token in zip(slots, ragged.before_N.tolist(), strict=True):
+        for seen_S in seen_HSS[:, token]:
+            order = ragged.position_S[seen_S].argsort()
+            assert ragged.token_S[seen_S][order].tolist() == tokens_BT[row, :slot].tolist()
+            assert ragged.position_S[seen_S].sort().values.tolist() == [*range(slot)]
+
+
+def test_a_decision_after_other_tokens_in_the_row() -> None:
+    """A second turn: what the environment said stands between two answers."""
+    tokens_BT, decision_BT = rows((LONG, [1, 2, 3, 4, 5]), (LONG, [2, 3]))
+    decision_BT[0, 6:9] = False
+    ragged = RaggedBatch.of(tokens_BT, decision_BT, 1)
+    assert ragged.token_S.tolist() == [*LONG, 1, 2, 3, 4, 2]
+    assert ragged.before_N.tolist() == [4, 8, 4, 9]
+
+
+def test_padding_attends_to_nothing_and_is_seen_by_nobody() -> None:
+    seen_HSS = seen_by(RaggedBatch.of(*CASES["35 tokens, read as 36"], 1), 2, 2)
+    assert not seen_HSS[:, 35].any()
+    assert not seen_HSS[:, :, 35].any()
+
+
+def test_sequences_are_padded_and_back() -> None:
+    sequences, states_SHD = Sequences.of(torch.tensor([2, 0, 3])), torch.randn(5, 2, 4)
+    padded_BHWD = sequences.pad(states_SHD)
+    assert padded_BHWD.shape == (3, 2, 3, 4)
+    assert torch.equal(padded_BHWD[2].transpose(0, 1), states_SHD[2:])
+    assert not padded_BHWD[0, :, 2:].any()
+    assert not padded_BHWD[1].any()
+    assert torch.equal(sequences.unpad(padded_BHWD), states_SHD)
+    assert [one.tolist() for one in sequences.positions()] == [[0, 0, 2, 2, 2], [0, 1, 0, 1, 2]]
+    assert Sequences.of(torch.zeros(0, dtype=torch.long)).pad(states_SHD[:0]).shape == (0, 2, 0, 4)

@@ -222,7 +222,7 @@ def test_temporal_differences_reach_the_value_of_a_probe(name, shared):
     episodes, discount, wanted = PROBES[name]
     batch = collate(tuple(Pick(one) for one in episodes), "per_turn")
     one, _ = MLP.Config(actions=ACTIONS, size=1, hidden=(16,), value_head=True, shared=shared).build(0)
-    optimizer = AdamW(lr=2e-2).build(one.parameters())
+    optimizer = AdamW(lr=2e-2).build(one.parameters(), one.lock)
     for _ in range(150):
         value_BT = one.heads(batch, lambda heads: {"v": heads.value_N}, frozenset({"value"}))["v"]
         target_BT = batch.rewards_BT + discount * next_value(value_BT.detach().double(), batch.next_BT)

@@ -115,7 +115,7 @@ BROKEN = {
     "nan": (with_one(MLP, float("nan")), rf"{WEIGHTS} holds NaN or infinite numbers, in 1 tensor \({MLP}\)"),
     "infinite": (with_one(MLP, float("inf")), rf"in 1 tensor \({MLP}\)"),
     "minus infinite": (with_one(MLP, -float("inf")), rf"in 1 tensor \({MLP}\)"),
-    "cut": (cut, f"{WEIGHTS} is damaged or cut short .*not fully covered"),
+    "cut": (cut, f"{WEIGHTS} is damaged or cut short"),
     "empty": (text(WEIGHTS, ""), f"{WEIGHTS} is damaged"),
     "no weights in it": (text(WEIGHTS, "nothing like it" * 9), f"{WEIGHTS} is damaged"),
     "git lfs": (text(WEIGHTS, "version https://git-lfs.github.com/spec/v1\noid"), f"{WEIGHTS} is a Git LFS pointer"),

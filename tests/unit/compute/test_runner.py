@@ -1,0 +1,48 @@
+"""Which way a model runs: the processor's own where it can, and transformers' where it is told to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from exact.build import gpt2, language_model, policy_over
+from strop.compute.fast_runner import MODEL_TYPES, FastRunner
+from strop.compute.plain_runner import PlainRunner
+from strop.compute.runner import runner_of
+from strop.policies.adapters import LoRA
+
+
+def chosen(model: Any, is_plain: bool = False) -> tuple[type, bool | None]:
+    """The kind of runner, and for a plain one whether it has the processor's products."""
+    runner = runner_of(model, torch.float32, False, is_plain)
+    return type(runner), runner.has_products if isinstance(runner, PlainRunner) else None
+
+
+def test_the_processor_s_own_path_is_for_models_that_it_knows() -> None:
+    for kind in MODEL_TYPES:
+        assert chosen(language_model(kind)) == (FastRunner, None)
+    assert chosen(gpt2()) == (PlainRunner, True)
+    assert chosen(language_model().double()) == (PlainRunner, True)
+
+
+@pytest.mark.parametrize("kind", ["llama", "gpt2"])
+def test_the_plain_path_can_be_asked_for(kind: str) -> None:
+    assert chosen(language_model(kind), is_plain=True) == (PlainRunner, False)
+
+
+def test_another_device_takes_the_plain_path() -> None:
+    assert chosen(language_model().to("meta")) == (PlainRunner, False)
+
+
+@pytest.mark.parametrize("is_plain", [True, False], ids=["plain", "fast"])
+@pytest.mark.parametrize("lora", [None, LoRA(rank=2, alpha=4)], ids=["full", "lora"])
+def test_copies_of_a_policy_run_as_it_does(lora: LoRA | None, is_plain: bool) -> None:
+    policy = policy_over(language_model(), lora, is_plain=is_plain)
+    runners = [policy.runner, policy.twin().runner, policy.runner.without_adapter()]
+    if lora is None:
+        runners.append(policy.reference().runner)
+    assert {type(one) for one in runners} == {PlainRunner if is_plain else FastRunner}
+    assert {one.has_products for one in runners if isinstance(one, PlainRunner)} <= {False}
+    assert policy.twin().runner.model is not policy.model
