@@ -21,10 +21,14 @@ import torch
 from strop.devices import accelerators
 
 NONE = (
-    "torch sees no accelerator here: these tests need one (`python -c 'import torch; print(torch.cuda.is_available())'` "
-    "says what torch sees; a torch that is built for the CPU sees none). To try the tests themselves without one: "
-    "STROP_TEST_DEVICE=cpu-plain make test-gpu, which says nothing about a device."
+    f"torch {torch.__version__} sees no accelerator here, and these tests are about one: they need a GPU, its driver "
+    "and a torch that is built for it. To try the tests themselves without one, which says nothing about a device: "
+    "STROP_TEST_DEVICE=cpu-plain make test-gpu, or =pretend."
 )
+
+
+WAITED = "called a synchronizing CUDA operation"
+"""What torch says of a wait."""
 
 
 class Accelerator(Protocol):
@@ -78,7 +82,7 @@ class Cuda:
                 yield seen
             finally:
                 torch.cuda.set_sync_debug_mode("default")
-        seen += [f"{one.filename}:{one.lineno}" for one in caught if "synchronizing" in str(one.message)]
+        seen += [f"{one.filename}:{one.lineno}" for one in caught if WAITED in str(one.message)]
 
 
 class Mps:

@@ -12,7 +12,7 @@ from torch.utils._pytree import tree_leaves
 
 
 class LiveBytes(TorchDispatchMode):
-    """Sees every operation in this thread, backward passes included; not what a kernel takes and frees within itself."""
+    """Sees every operation in this thread, backward passes included, and not what a kernel takes within itself."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -9,8 +9,8 @@ from typing import Any
 from unittest import mock
 
 import pytest
-from gpu.live_bytes import LiveBytes
 
+from gpu.live_bytes import LiveBytes
 from strop import devices, optimizer
 from strop.policies import transformer
 
@@ -36,7 +36,7 @@ class CpuPlain:
 
 
 def _plain(runner_of: Callable[..., Any]) -> Callable[..., Any]:
-    return lambda model, dtype, has_adapter, is_plain: runner_of(model, dtype, has_adapter, is_plain=True)
+    return lambda model, dtype, has_adapter, is_plain: runner_of(model, dtype, has_adapter, True)
 
 
 class Pretended:
@@ -52,7 +52,7 @@ class Pretended:
         with (
             pretended(),
             mock.patch.object(devices, "_NAME", re.compile(f"auto|cpu|{self.name}")),
-            mock.patch.object(devices, "accelerators", lambda: [self.name]),
+            mock.patch.object(devices, "accelerators", return_value=[self.name]),
             mock.patch.object(optimizer, "FUSED_ON", ("cpu", "pretend")),
         ):
             yield

@@ -16,6 +16,7 @@ from gpu.tolerances import LOGPROB, SHARE, apart
 from strop.optimizer import AdamW
 from strop.runs.state import pack
 from strop.runs.tree import unpack
+from strop.types import WeightsLock
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -33,7 +34,7 @@ def test_adamw_counts_its_steps_on_the_device(accelerator: Accelerator) -> None:
     gradient = torch.tensor([0.5, -1.0, 0.25])
 
     def made(device: str) -> Any:
-        return AdamW(lr=0.1).build([Parameter(torch.tensor([1.0, 2.0, 3.0], device=device))])
+        return AdamW(lr=0.1).build([Parameter(torch.tensor([1.0, 2.0, 3.0], device=device))], WeightsLock())
 
     def stepped(optimizer: Any, times: int) -> Any:
         (parameter,) = optimizer.parameters

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 
 from exact.build import batch_of, episode, llama, turn
 from gpu.accelerator import Accelerator, Cuda

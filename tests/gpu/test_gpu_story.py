@@ -15,7 +15,9 @@ from strop.policies.adapters import LoRA
 from strop.recipes import story
 from strop.runs.guards import GapTolerance
 
-MISSING = "SmolLM2 is not in the local cache: `strop models get smollm2` (93 MB), or leave this out: -m 'gpu and not model'"
+MISSING = (
+    "SmolLM2 is not in the local cache: `strop models get smollm2` (93 MB), or leave this out: -m 'gpu and not model'"
+)
 
 
 @pytest.mark.model

@@ -15,7 +15,7 @@ LOGPROB = GapTolerance.of("float32").max
 """Of one log-prob, in nats."""
 SHARE = 1e-4
 """Of a gradient, of values, and of the way that weights have gone, as a share of its length."""
-FACTOR = 5.0
+FACTOR = 3.0
 """Between the distances from float32 on two devices."""
 FLIPPED = 0.02
 """The share of sampled tokens that may differ under the same dice: a flip is as rare as its probabilities are near
