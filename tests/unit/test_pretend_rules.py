@@ -79,6 +79,7 @@ ALLOWED: dict[str, Callable[[T, T], T]] = {
 ALONE: dict[str, Callable[[T], T]] = {
     "indices": lambda x: x[torch.arange(2, device=x.device), torch.tensor([1, 3], device=x.device)],
     "a mask": lambda x: x[x > 0],
+    "a number for a tensor": lambda x: torch.arange(4, device=x.device).remainder(3) + x * 2,
     "several results": lambda x: x.topk(2).values,
     "searchsorted": lambda x: torch.searchsorted(x.abs().cumsum(-1), x.abs()),
     "float64": lambda x: x.double().softmax(-1).cumsum(-1),
