@@ -100,7 +100,7 @@ class Rules:
         counts = [int(self.waits), 0, int(self.draws)]
         if self.is_assignment:
             indices, values = [*_leaves(args[1])], args[2]
-            by_mask = any(index.dtype == torch.bool for index in indices)
+            by_mask = any(index.dtype == torch.bool and is_pretended(index) for index in indices)
             counts[0] = by_mask and values.numel() > 1  # a single value goes to masked_fill, which asks nothing
             counts[1] = sum(not is_pretended(index) for index in indices)  # torch itself sends those of `index`
         for seen in _watching if any(counts) else []:

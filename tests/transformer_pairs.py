@@ -29,8 +29,12 @@ def pair(kind: str, lora: LoRA | None = None, dtype: str = "float32") -> tuple[T
 
 
 def sampled(
-    policy: Any, prompts: Sequence[Tokens] = PADDED, max_tokens: int = 6, stop: frozenset[int] = frozenset({2})
+    policy: Any,
+    prompts: Sequence[Tokens] = PADDED,
+    max_tokens: int = 6,
+    stop: frozenset[int] = frozenset({2}),
+    top_k: int = 0,
 ) -> list[Completion]:
     """With each row's own dice."""
-    rngs = [stream(0, "pair", i) for i in range(len(prompts))]
-    return LocalSampler(policy, stop).sample(prompts, Sampling(temperature=0.9, max_tokens=max_tokens), rngs)
+    sampling = Sampling(temperature=0.9, top_k=top_k, max_tokens=max_tokens)
+    return LocalSampler(policy, stop).sample(prompts, sampling, [stream(0, "pair", i) for i in range(len(prompts))])

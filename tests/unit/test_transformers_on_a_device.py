@@ -125,16 +125,21 @@ def outputs(policy: Any) -> tuple[dict[str, Tensor], Tensor]:
         own_N, q_N = gather(logprobs_NV, heads.tokens_N), heads.q_NV.tanh().sum(dim=-1)
         return {"logprob": own_N, "kl": (logprobs_NV.exp() * logprobs_NV).sum(dim=-1), "q": q_N, "value": heads.value_N}
 
-    found = policy.heads(batch(), reduce, frozenset[Want]({"logits", "q", "value"}))
-    assert {one.device.type for one in found.values()} == {"cpu"}
+    device = policy.parameters()[0].device
     weight_BT = torch.linspace(-1.0, 2.0, batch().tokens_BT.numel()).view_as(batch().tokens_BT)
-    loss = sum((one.double() * weight_BT).sum() for one in found.values())
-    gradients = torch.autograd.grad(loss, policy.parameters())
-    assert {one.device for one in gradients} == {policy.parameters()[0].device}
+    with transfers() as seen:
+        found = policy.heads(batch(), reduce, frozenset[Want]({"logits", "q", "value"}))
+        loss = sum((one.double() * weight_BT).sum() for one in found.values())
+        gradients = torch.autograd.grad(loss, policy.parameters())
+    assert {one.device.type for one in found.values()} == {"cpu"}
+    assert {one.device for one in gradients} == {device}
+    waits = [line for line in seen.to_host if "/transformers/" not in line]  # it asks whether rows are packed
+    assert len(waits) == (len(found) if device == DEVICE else 0), waits
     return {name: one.detach() for name, one in found.items()}, flat([one.cpu() for one in gradients])
 
 
 def assert_same_outputs(here: Any, there: Any, dtype: str = "float32") -> None:
+    """One wait for each result, and none in the backward pass."""
     (expected, right), (found, gradient) = outputs(here), outputs(there)
     near = {"rtol": 1e-4, "atol": 1e-5} if dtype == "float32" else {"rtol": 0.05, "atol": 0.05}
     torch.testing.assert_close(found, expected, **near)
