@@ -10,9 +10,9 @@ CONSTRAINTS := $(VENV)/constraints.txt
 # Test processes side by side; each computes in one thread (tests/conftest.py).
 WORKERS ?= 2
 CODE := src tests benchmarks tools docs/methods/examples
-FAST := not slow and not model and not crash and not learning and not matrix
+FAST := not slow and not model and not crash and not learning and not matrix and not gpu
 
-.PHONY: demo test test-ci test-slow test-lowest mutants check check-static hooks format docs bench bench-peers bench-control bench-frontier clean
+.PHONY: demo test test-ci test-slow test-gpu test-lowest mutants check check-static hooks format docs bench bench-peers bench-control bench-frontier clean
 
 demo: $(VENV)/demo.done ## the main job: a real language model gets better at writing tiny stories
 	$(BIN)/strop models get smollm2
@@ -21,11 +21,16 @@ demo: $(VENV)/demo.done ## the main job: a real language model gets better at wr
 test: $(VENV)/dev.done ## the fast tests
 	$(BIN)/python -m pytest -n $(WORKERS) -m "$(FAST)"
 
-test-ci: $(VENV)/dev.done ## what CI runs beside the fast tests: learning over two seeds, runs that are killed and go on
+test-ci: $(VENV)/dev.done ## what CI runs beside the fast tests: learning over two seeds, killed runs that go on, stand-ins for an accelerator
 	$(BIN)/python -m pytest -n $(WORKERS) -m "(crash or learning or matrix) and not slow and not model"
+	STROP_TEST_DEVICE=cpu-plain $(BIN)/python -m pytest -n $(WORKERS) tests/gpu -m "gpu and not model"
+	STROP_TEST_DEVICE=pretend $(BIN)/python -m pytest -n $(WORKERS) tests/gpu -m "gpu and not model"
 
-test-slow: $(VENV)/dev.done ## everything: learning over five seeds, crashes at every rename, the real model where it is local
+test-slow: $(VENV)/dev.done ## all that a CPU can run: learning over five seeds, crashes at every rename, the real model where it is local
 	$(BIN)/python -m pytest
+
+test-gpu: $(VENV)/dev.done ## on an accelerator: it computes, resumes and learns as a CPU does, in bounded memory; minutes
+	$(BIN)/python -m pytest tests/gpu -m gpu
 
 test-lowest: ## the fast tests on the lowest versions that pyproject.toml allows, in an environment of its own
 	$(PYTHON) -m venv $(VENV)-lowest

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 import strop.samplers
-from exact.build import transformer
+from exact.build import llama, transformer
 from strop.codec import WordCodec
 from strop.policies.table import Table
+from strop.policies.transformer import Transformer
 from strop.samplers.local import LocalSampler
 from strop.samplers.scripted import ScriptedSampler
 from strop.streams import stream
@@ -23,6 +24,7 @@ MAKE: dict[str, list[Callable[[], Any]]] = {
         lambda: LocalSampler(Table(4), CODEC.stop),
         lambda: LocalSampler(Table(4), CODEC.stop, batch=2),
         lambda: LocalSampler(transformer("llama", vocabulary=4), CODEC.stop),
+        lambda: LocalSampler(Transformer(llama(vocabulary=4), is_plain=True), CODEC.stop),
     ],
     "scripted": [lambda: ScriptedSampler(CODEC, lambda prompt: f"{prompt} a")],
 }

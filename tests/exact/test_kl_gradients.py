@@ -55,16 +55,18 @@ def test_grpo_takes_kl_off_after_normalising() -> None:
     assert relative(free - pulls[0], sequence / 4) < 1e-10
 
 
+@pytest.mark.usefixtures("path")
+@pytest.mark.parametrize(("kind", "near"), [("gpt2", 1e-10), ("llama", 1e-5)])
 @pytest.mark.parametrize(("placement", "estimator"), [("reward", "k1"), ("loss", "k2"), ("loss", "full")])
 def test_kl_of_a_real_transformer_in_small_chunks(
-    placement: str, estimator: str, monkeypatch: pytest.MonkeyPatch
+    placement: str, estimator: str, kind: str, near: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("strop.compute.output_head.CHUNK_BYTES", 1)  # one decision a chunk
-    tree = Tree(transformer("gpt2", vocabulary=3), 2, end=0)
+    tree = Tree(transformer(kind, vocabulary=3), 2, end=0)
     reference = flat(tree.policy.parameters()) + random_weights(tree.policy, seed=1, scale=0.1)
     algorithm = build(REINFORCE, tree, placement, estimator, reference, baseline_decay=None)
     got = -expected_ascent(tree, algorithm, [0.0] * len(tree.sequences), 1)
-    assert relative(got, closed_forms(tree, reference)[TABLE[placement, estimator]]) < 1e-10
+    assert relative(got, closed_forms(tree, reference)[TABLE[placement, estimator]]) < near
 
 
 def test_the_full_kl_is_that_of_sequences_and_k2_is_biased() -> None:

@@ -71,6 +71,7 @@ def test_a_critic_is_read_behind_the_prefix() -> None:
         critic_values(table(0, 3, 4), task)
 
 
+@pytest.mark.usefixtures("path")
 @pytest.mark.parametrize("kind", ["gpt2", "llama"])
 def test_a_critic_s_value_is_the_head_of_the_last_hidden_state(kind: str) -> None:
     policy = transformer(kind, value_head=True)
@@ -146,6 +147,7 @@ def test_impossible_tokens_are_never_tried() -> None:
     assert all(node.visits_V[node.prior_V == 0.0].sum() == 0 for node in search.nodes.values())
 
 
+@pytest.mark.usefixtures("path")
 def test_search_on_a_transformer() -> None:
     policy, task = transformer("gpt2", vocabulary=3), problem(horizon=3)
     best = optimal_values(enumerate_sequences(policy, PROMPT, task.sampling, STOP), task.reward)

@@ -153,6 +153,7 @@ def test_equal_rewards_give_exactly_no_gradient_despite_float_noise(kind: Any) -
     assert float(moved.abs().max()) == 0.0
 
 
+@pytest.mark.usefixtures("path")
 @pytest.mark.parametrize("kind", ["gpt2", "llama"])
 @pytest.mark.parametrize("algorithm", [REINFORCE, RLOO, DrGRPO])
 def test_a_real_transformer_has_the_same_expectations(kind: str, algorithm: Any) -> None:

@@ -1,5 +1,7 @@
 """Two runs of one config are equal bit for bit on several threads too, where tensors are large enough to be split."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import torch
 
@@ -14,7 +16,7 @@ WORDS = tuple(f"w{i}" for i in range(40))
 THREADS = 2
 
 
-def trained(path, seen: list[int]) -> strop.Run:
+def trained(path, seen: list[int], steps: int = 4) -> strop.Run:
     """One prompt of 50 words shared by 8 answers: 8 * 4 heads * 50 * 32 numbers in each layer's keys, which is more
     than the 32,768 that torch gives to one thread."""
     config = strop.TrainConfig(
@@ -25,7 +27,7 @@ def trained(path, seen: list[int]) -> strop.Run:
         sampling=strop.Sampling(max_tokens=12),
         group_size=8,
         prompts_per_step=1,
-        steps=4,
+        steps=steps,
         threads=THREADS,
     )
     return strop.train(
@@ -42,3 +44,17 @@ def test_two_runs_on_two_threads_are_equal(tmp_path):
             assert same(first.directory.checkpoints.load(step), other.directory.checkpoints.load(step))
     assert seen == [THREADS] * 6
     assert torch.get_num_threads() == 1
+
+
+def test_two_runs_at_once_are_equal_to_one_alone(tmp_path):
+    """The shorter one ends first, and must not take the deterministic mode with it."""
+    alone, mode = trained(tmp_path / "alone", []), torch.get_deterministic_debug_mode()
+    for again in range(3):
+        with ThreadPoolExecutor(2) as pool:
+            short = pool.submit(trained, tmp_path / f"short-{again}", [], 1)
+            long = trained(tmp_path / f"long-{again}", [])
+            short.result(60)
+        for part in ("policy", "algorithm"):
+            one, other = (run.directory.checkpoints.load(4)[part] for run in (alone, long))
+            assert same(one, other)
+    assert torch.get_deterministic_debug_mode() == mode

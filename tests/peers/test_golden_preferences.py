@@ -29,7 +29,7 @@ from strop.algorithms.reward_model import RewardModel
 from strop.algorithms.robust_dpo import RobustDPO
 from strop.algorithms.simpo import SimPO
 from strop.optimizer import SGD
-from strop.types import Batch, Sampling
+from strop.types import Batch, Sampling, WeightsLock
 
 GOLDEN = json.loads(FILE.read_text())
 NUMBERS, WITH = GOLDEN["numbers"], GOLDEN["settings"]
@@ -47,7 +47,7 @@ class Numbers:
 
     def __init__(self, numbers: Tensor, lengths: list[int], mismatched: list[float], reference: Any = None) -> None:
         self.numbers, self.lengths, self.mismatched = Parameter(numbers), lengths, mismatched
-        self.frozen = reference
+        self.frozen, self.lock = reference, WeightsLock()
 
     def parameters(self) -> list[Parameter]:
         return [self.numbers]

@@ -37,7 +37,7 @@ def test_tab_and_records_load_no_torch():
         "import sys, strop",
         "assert {'load', 'train', 'planning'} <= set(dir(strop))",
         "for room in ('algorithms', 'environments', 'policies', 'rewards', 'samplers', 'planning'):",
-        "    assert len(dir(getattr(strop, room))) > 3",
+        "    assert len(dir(getattr(strop, room))) > 1",
         "repr(strop.Task('a', 'b'))",
         "assert 'torch' not in sys.modules",
     ]

@@ -18,6 +18,7 @@ from strop.samplers.local import LocalSampler
 from strop.streams import stream
 from strop.types import Batch, End, Heads, Sampling
 
+pytestmark = pytest.mark.usefixtures("path")
 RAGGED = [(1, 2, 3, 4, 5), (6,), (1, 2, 3, 4, 5), (3, 3, 1), (6,), (1, 2, 3, 4, 5, 6, 1, 2, 3)]
 HOT = Sampling(temperature=1.3, max_tokens=7)
 

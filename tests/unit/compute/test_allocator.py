@@ -119,7 +119,12 @@ def test_large_blocks_are_used_again_and_given_back_at_the_end() -> None:
     assert freed > 100
 
 
-def test_another_c_library_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(allocator.ctypes, "CDLL", lambda name: object())
+@pytest.mark.parametrize("absent", [["mallopt"], ["malloc_trim"], ["mallopt", "malloc_trim"]], ids=str)
+def test_another_c_library_is_left_alone(absent: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    libc = Libc(begin=0)
+    for name in absent:
+        delattr(libc, name)
+    monkeypatch.setattr(allocator.ctypes, "CDLL", lambda name: libc)
     with kept_memory():
         pass
+    assert libc.calls == []

@@ -143,7 +143,7 @@ def test_a_batch_without_decisions_has_nothing_to_read(dtype: str, lora: LoRA | 
 
 def moved(policy: Transformer) -> None:
     """One step of the optimiser that changes the log-probs."""
-    AdamW(lr=0.05).build(policy.parameters()).step(batch(), [Term(-ours(policy).sum(), {})])
+    AdamW(lr=0.05).build(policy.parameters(), policy.lock).step(batch(), [Term(-ours(policy).sum(), {})])
 
 
 @FULL_OR_LORA
@@ -288,5 +288,5 @@ def test_a_tiny_policy_learns_in_bfloat16_too() -> None:
     policy = adapt(llama(), None, 0, "bfloat16")
     part = batch_of(episode(turn((1,), (2, 3))))
     before = policy.heads(part, logprobs)["logprobs"].sum()
-    AdamW(lr=0.01).build(policy.parameters()).step(part, [Term(-before, {})])
+    AdamW(lr=0.01).build(policy.parameters(), policy.lock).step(part, [Term(-before, {})])
     assert policy.heads(part, logprobs)["logprobs"].sum() > before + 0.01

@@ -13,7 +13,7 @@ from torch import Tensor
 from exact.build import batch_of, episode, turn
 from strop.compute.kept import Kept
 from strop.optimizer import SGD, AdamW
-from strop.types import Term
+from strop.types import Term, WeightsLock
 
 
 class Copies:
@@ -39,7 +39,7 @@ def stepped(optimizer: Any) -> Callable[[Tensor], None]:
     def step(weight: Tensor) -> None:
         with torch.enable_grad():
             term = Term(weight.sum(), {})
-        optimizer.build([weight]).step(batch_of(episode(turn((1,), (2,)))), [term])
+        optimizer.build([weight], WeightsLock()).step(batch_of(episode(turn((1,), (2,)))), [term])
 
     return step
 

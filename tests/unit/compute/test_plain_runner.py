@@ -84,6 +84,15 @@ def test_states_and_gradients_are_those_of_whole_rows(
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize(("dtype", "near"), [(torch.float64, 1e-12), (torch.bfloat16, 0.05)], ids=str)
+def test_a_model_of_another_type_runs_as_it_is(dtype: torch.dtype, near: float, however_small: None) -> None:
+    model = language_model().to(dtype)
+    runner = PlainRunner(model, torch.float32, has_products=True)
+    assert decoding_gap(runner, model, [[0, 0, 1], [2, 1]]) < near
+    states_NH = runner.hidden_at(*CASES["shared"])
+    torch.testing.assert_close(states_NH, hidden_before(model, *CASES["shared"]))
+
+
 @PRODUCTS
 def test_a_decision_after_other_tokens_in_the_row(has_products: bool) -> None:
     tokens_BT, decision_BT = rows((LONG, [1, 2, 3, 4, 5]), (LONG, [2, 3]), (SHORT, [1]))
@@ -155,7 +164,7 @@ def alike(found: Tensor, expected: Tensor) -> bool:
 def move(policy: Transformer) -> None:
     """One step of the optimiser that changes the logits."""
     total = sum((parameter.sum() for parameter in policy.parameters()), start=torch.zeros(()))
-    AdamW(lr=0.1).build(policy.parameters()).step(batch_of(episode(turn((1,), (2,)))), [Term(total, {})])
+    AdamW(lr=0.1).build(policy.parameters(), policy.lock).step(batch_of(episode(turn((1,), (2,)))), [Term(total, {})])
 
 
 @FULL_OR_LORA

@@ -12,6 +12,7 @@ from strop.compute.fast_runner import MODEL_TYPES, FastRunner
 from strop.compute.plain_runner import PlainRunner
 from strop.compute.runner import runner_of
 from strop.policies.adapters import LoRA
+from strop.policies.scratch import Scratch
 
 
 def chosen(model: Any, is_plain: bool = False) -> tuple[type, bool | None]:
@@ -34,6 +35,12 @@ def test_the_plain_path_can_be_asked_for(kind: str) -> None:
 
 def test_another_device_takes_the_plain_path() -> None:
     assert chosen(language_model().to("meta")) == (PlainRunner, False)
+
+
+def test_a_whole_run_can_be_switched(path: str) -> None:
+    policy = Scratch(words=["a", "b"], width=8, num_heads=2).build(0, "float32")[0]
+    kind = PlainRunner if path == "plain" else FastRunner
+    assert [type(one.runner) for one in (policy, policy.twin(), policy.reference())] == [kind] * 3
 
 
 @pytest.mark.parametrize("is_plain", [True, False], ids=["plain", "fast"])
