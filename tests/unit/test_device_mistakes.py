@@ -34,7 +34,6 @@ from pretend_device import DEVICE, Transfers, pretended, transfers
 from transformer_pairs import ADAPTER, pair, sampled
 
 STROP = str(Path(strop.__file__).parent)
-MIXED = "the same device"
 
 
 @pytest.fixture(autouse=True)
@@ -70,40 +69,44 @@ def looked_at(state: PaddedState, tokens_B: Tensor, step: Any = PaddedState.step
     return logits_BV
 
 
-def acted() -> Transfers:
-    """One policy samples from padded prompts and learns."""
+def play() -> int:
+    """Sample six tokens for each of six padded prompts: how often the host waits."""
     there = pair("llama")[1]
     with transfers() as seen:
         sampled(there, stop=frozenset())
-        learner(GRPO, there, 64).update(lesson(GRPO))
-    return seen
+    return len(seen.to_host)
+
+
+def learn() -> None:
+    learner(GRPO, pair("llama")[1], 64).update(lesson(GRPO))
 
 
 @pytest.mark.parametrize(
-    ("owner", "name", "mistake"),
+    ("owner", "name", "mistake", "act"),
     [
-        (output_head, "pad", padded_with_zeros),
-        (PaddedState, "_attention_mask", masked_from_zeros),
-        (PlainRunner, "hidden_at", raised_by_zeros),
+        (output_head, "pad", padded_with_zeros, learn),
+        (PlainRunner, "hidden_at", raised_by_zeros, learn),
+        (PaddedState, "_attention_mask", masked_from_zeros, play),
     ],
 )
-def test_zeros_without_a_device_fail(owner: Any, name: str, mistake: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    acted()
+def test_zeros_without_a_device_fail(
+    owner: Any, name: str, mistake: Any, act: Callable[[], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(owner, name, mistake)
-    with pytest.raises(RuntimeError, match=MIXED):
-        acted()
+    with pytest.raises(RuntimeError, match="the same device"):
+        act()
 
 
 @pytest.mark.parametrize(
-    ("owner", "name", "mistake", "more"),
-    [(local, "_read", read_row_by_row, 6 * (2 * 6 - 1)), (PaddedState, "step", looked_at, 5)],
+    ("owner", "name", "mistake", "waits"),
+    [(local, "_read", read_row_by_row, 6 * 6 * 2), (PaddedState, "step", looked_at, 6 + 5)],
 )
-def test_a_needless_wait_is_counted(
-    owner: Any, name: str, mistake: Any, more: int, monkeypatch: pytest.MonkeyPatch
+def test_needless_waits_are_counted(
+    owner: Any, name: str, mistake: Any, waits: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    expected = len(acted().to_host)
+    assert play() == 6
     monkeypatch.setattr(owner, name, mistake)
-    assert len(acted().to_host) == expected + more
+    assert play() == waits
 
 
 # ---------------------------------------------------------------- every device that strop names

@@ -165,13 +165,12 @@ def writing(policy: Any, **changed: Any) -> strop.TrainConfig:
     usual = {
         "policy": policy,
         "tasks": [Task(word, word) for word in WORDS],
-        "held_out": [Task("held out", "red blue")],
         "rewards": [varied],
         "algorithm": strop.algorithms.GRPO.Config(optimizer=strop.optimizer.AdamW(lr=0.02, eps=1e-2)),
         "sampling": strop.Sampling(max_tokens=4),
         "group_size": 2,
         "prompts_per_step": 2,
-        "steps": 2,
+        "steps": 1,
         "checkpoint_every": 1,
         "dtype": "float32",
         "threads": 1,
@@ -186,17 +185,17 @@ def numbers(run: Run) -> list[torch.Tensor]:
 @EACH
 def test_it_goes_on_as_it_was_and_as_a_fork_on_the_cpu(kind: str, tmp_path: Path, on_device: None) -> None:
     policy = POLICIES[kind](tmp_path / "tiny")
-    whole = train(writing(policy, steps=3), tmp_path / "whole")  # auto takes the device
+    whole = train(writing(policy, steps=2), tmp_path / "whole")  # auto takes the device
     assert {one.device for one in whole.policy.parameters()} == {DEVICE}
     cut = train(writing(policy), tmp_path / "cut")
-    resumed = train(writing(policy, steps=3), cut.path, resume=True)
+    resumed = train(writing(policy, steps=2), cut.path, resume=True)
     assert identical(numbers(resumed), numbers(whole))
     assert learnt(resumed) == learnt(whole)
     assert learnt(resumed)[-1]["optimizer/gradient_norm"] > 0
-    assert forks(resumed) == ["steps: 2 -> 3"]
-    moved = train(replace(resumed.config, steps=4, device="cpu"), cut.path, resume=True)
+    assert forks(resumed) == ["steps: 1 -> 2"]
+    moved = train(replace(resumed.config, steps=3, device="cpu"), cut.path, resume=True)
     assert 'device: "pretend:0" -> "cpu"' in forks(moved)
-    here = train(writing(policy, steps=4, device="cpu"), tmp_path / "here")
+    here = train(writing(policy, steps=3, device="cpu"), tmp_path / "here")
     assert [one.text for one in moved.episodes()] == [one.text for one in here.episodes()]
     assert learnt(moved) == [pytest.approx(one, rel=1e-3, abs=1e-5) for one in learnt(here)]
     torch.testing.assert_close(numbers(moved), numbers(here), rtol=1e-3, atol=1e-4)
@@ -207,7 +206,7 @@ def test_it_is_exported_from_the_device(kind: str, tmp_path: Path, on_device: No
     run = train(writing(POLICIES[kind](tmp_path / "tiny")), tmp_path / "run")
     policy, codec, sampling = Run(run.path).actor()
     assert policy.parameters()[0].device == DEVICE
-    policy.export(codec, tmp_path / "model", card_of(run.directory, 2, codec, sampling, "model"))
+    policy.export(codec, tmp_path / "model", card_of(run.directory, 1, codec, sampling, "model"))
     again, _ = Transformer.Config(model=str(tmp_path / "model"), lora=None).build(0, "float32")
     prompts = [codec.start("red")]
     torch.testing.assert_close(policy.prefill(prompts)[0].cpu(), again.prefill(prompts)[0], rtol=1e-4, atol=1e-4)

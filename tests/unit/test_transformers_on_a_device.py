@@ -49,6 +49,9 @@ EVERY_WAY = pytest.mark.parametrize(
         for way in product(KINDS, (None, ADAPTER), ("float32", "bfloat16"))
     ],
 )
+FULL_OR_LORA = pytest.mark.parametrize(
+    "lora", [pytest.param(None, marks=pytest.mark.matrix), ADAPTER], ids=["full", "lora"]
+)
 VIEWS: dict[str, Callable[[Transformer], Any]] = {
     "twin": lambda policy: policy.twin(),
     "reference": lambda policy: policy.reference(),
@@ -83,7 +86,7 @@ def test_it_samples_the_cpus_tokens(kind: str, lora: LoRA | None, dtype: str) ->
     assert_same_samples(*pair(kind, lora, dtype), dtype)
 
 
-@pytest.mark.parametrize("lora", [None, ADAPTER], ids=["full", "lora"])
+@FULL_OR_LORA
 @pytest.mark.parametrize("view", VIEWS.values(), ids=VIEWS.keys())
 def test_what_is_made_of_it_samples_the_cpus_tokens(view: Callable[[Transformer], Any], lora: LoRA | None) -> None:
     here, there = pair("llama", lora)
@@ -154,7 +157,7 @@ def test_it_gives_the_cpus_outputs_and_gradients(
     assert_same_outputs(*pair(kind, lora, dtype), dtype)
 
 
-@pytest.mark.parametrize("lora", [None, ADAPTER], ids=["full", "lora"])
+@FULL_OR_LORA
 @pytest.mark.parametrize("view", [VIEWS["twin"], VIEWS["steered"]], ids=["twin", "steered"])
 def test_what_is_made_of_it_gives_the_cpus_outputs(view: Callable[[Transformer], Any], lora: LoRA | None) -> None:
     here, there = pair("llama", lora)
@@ -216,9 +219,8 @@ def test_an_adapter_is_merged_on_the_device(kind: str) -> None:
     torch.testing.assert_close({name: one.cpu() for name, one in there.items()}, here)
 
 
-@pytest.mark.parametrize("lora", [None, ADAPTER], ids=["full", "lora"])
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_a_folder_is_loaded_to_the_device(tmp_path: Path, lora: LoRA | None, dtype: str) -> None:
+@pytest.mark.parametrize(("lora", "dtype"), [(None, "float32"), (ADAPTER, "bfloat16")], ids=["full", "lora"])
+def test_a_folder_is_loaded_to_the_device(lora: LoRA | None, dtype: str, tmp_path: Path) -> None:
     config = Transformer.Config(model=str(tiny_hf.make(tmp_path / "tiny")), lora=lora, value_head=True)
     assert_built_alike(config, dtype)
 
