@@ -7,11 +7,12 @@ not compose of others; only what moves between devices, or gives a tensor other 
 
 import ctypes
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from typing import Any
 
 import torch
 
-from pretend_rules import NAME, Given, is_pretended, record_copy
+from pretend_rules import NAME, Rules, is_pretended, record_copy
 
 CPU = torch.device("cpu")
 has_float64 = True
@@ -48,13 +49,13 @@ def mapped(function: Callable[[Any], Any], value: Any) -> Any:
 
 def run(op: torch._ops.OpOverload, *args: Any, **kwargs: Any) -> Any:
     """Any operator that is given a tensor of the device, or asked to make one."""
-    given = Given(op, args, kwargs)
-    given.check_devices()
-    given.record()
+    rules = _rules(op)
+    rules.check(args, kwargs)
+    rules.record(args)
     lent: list[tuple[torch.Tensor, torch.Tensor, object]] = []  # on the CPU, on the device, its layout
 
     def lend(value: Any) -> Any:
-        if isinstance(value, torch.device):
+        if type(value) is torch.device:
             return CPU
         if not is_pretended(value):
             return value
@@ -73,11 +74,15 @@ def run(op: torch._ops.OpOverload, *args: Any, **kwargs: Any) -> Any:
             return as_strided(base, value.shape, value.stride(), base.storage_offset() + value.storage_offset())
         return on_device(value)
 
+    args = rules.with_tensors(args)
     result = op(*mapped(lend, args), **{name: mapped(lend, value) for name, value in kwargs.items()})
     for cpu, device, layout in lent:
         if _layout(cpu) != layout:
             _move(device, cpu)
     return mapped(give_back, result)
+
+
+_rules = cache(Rules)
 
 
 def _layout(tensor: torch.Tensor) -> object:
@@ -111,7 +116,7 @@ def set_storage(
     source: torch.UntypedStorage,
     offset: int = 0,
     size: list[int] | None = None,
-    stride: Sequence[int] = (1,),
+    stride: Sequence[int] = (),
 ) -> torch.Tensor:
     """`set_` to the whole of a storage or to a part, by which torch copies storages."""
     flat = torch.empty(0, dtype=tensor.dtype, device=CPU)
@@ -119,7 +124,7 @@ def set_storage(
         memory = (ctypes.c_uint8 * source.nbytes()).from_address(source.data_ptr())
         memory.owner = source  # type: ignore[attr-defined]  # keeps the memory
         flat = torch.frombuffer(memory, dtype=tensor.dtype)
-    _move(tensor, flat.as_strided(flat.shape if size is None else size, stride, offset))
+    _move(tensor, flat if size is None else flat.as_strided(size, stride, offset))
     return tensor
 
 

@@ -1,9 +1,10 @@
 """What CUDA allows between devices, and the record of what crosses, for the pretended device."""
 
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -49,54 +50,62 @@ def is_pretended(value: Any) -> bool:
     return isinstance(value, torch.Tensor) and value.device.type == NAME
 
 
-class Given:
-    """An operator's tensors, by argument, and what CUDA's operators say to them."""
+class Rules:
+    """What CUDA says to an operator's tensors, and what the operator crosses."""
 
-    def __init__(self, op: torch._ops.OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def __init__(self, op: torch._ops.OpOverload) -> None:
         self.op, self.name = op, op._schema.name.removeprefix("aten::").rstrip("_")
-        values = [*zip(op._schema.arguments, args, strict=False)]
-        values += [(each, kwargs[each.name]) for each in op._schema.arguments if each.name in kwargs]
-        self.tensors = [(each, item) for each, value in values for item in _tensors(value)]
-        self.on_device = any(is_pretended(tensor) for _, tensor in self.tensors)
-        self.generator = next((value for _, value in values if isinstance(value, torch.Generator)), None)
+        self.takes_cpu_indices = self.name in _TAKE_CPU_INDICES
+        self.takes_cpu_numbers = torch.Tag.pointwise in op.tags or self.name in _TAKE_CPU_NUMBERS
+        self.waits, self.draws = not _WAITS.isdisjoint(op.tags), torch.Tag.nondeterministic_seeded in op.tags
+        self.is_assignment = self.name == "_index_put_impl"
 
-    def check_devices(self) -> None:
+    @cached_property
+    def arguments(self) -> dict[str | int, torch.Argument]:
+        """By place and by name."""
+        both = [(each, (place, each.name)) for place, each in enumerate(self.op._schema.arguments)]
+        return {key: each for each, keys in both for key in keys}
+
+    def with_tensors(self, args: tuple[Any, ...]) -> list[Any]:
+        """The arguments with a tensor for each number that stands for one: `x % 2` gives an operator on tensors a 2."""
+        tensor = torch.TensorType.get()
+        return [
+            torch.tensor(value) if type(value) in (int, float) and self.arguments[place].type == tensor else value
+            for place, value in enumerate(args)
+        ]
+
+    def check(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Raises RuntimeError, as CUDA does, for a CPU tensor or a CPU generator where the device's is needed."""
-        if self.generator is not None:
-            raise RuntimeError(f"Expected a '{NAME}' device type for generator but found '{self.generator.device}'")
-        for argument, tensor in self.tensors:
-            if self.on_device and not is_pretended(tensor) and not self._takes_from_cpu(argument, tensor):
+        given = [*enumerate(args), *kwargs.items()]
+        leaves = [(key, leaf) for key, value in given for leaf in _leaves(value)]
+        on_device = any(is_pretended(leaf) for _, leaf in leaves)
+        for key, leaf in leaves:
+            if isinstance(leaf, torch.Generator):
+                raise RuntimeError(f"Expected a '{NAME}' device type for generator but found '{leaf.device}'")
+            if on_device and not is_pretended(leaf) and not self._takes_from_cpu(self.arguments[key], leaf):
                 raise RuntimeError(
                     "Expected all tensors to be on the same device, but found at least two devices, "
-                    f"{NAME}:0 and {tensor.device}! ({argument.name} of {self.op})"
+                    f"{NAME}:0 and {leaf.device}! ({self.arguments[key].name} of {self.op})"
                 )
 
     def _takes_from_cpu(self, argument: torch.Argument, tensor: torch.Tensor) -> bool:
         if argument.alias_info is not None and argument.alias_info.is_write:
             return False
-        if argument.name == "indices" and self.name in _TAKE_CPU_INDICES:
+        if argument.name == "indices" and self.takes_cpu_indices:
             return True
-        return tensor.dim() == 0 and (torch.Tag.pointwise in self.op.tags or self.name in _TAKE_CPU_NUMBERS)
+        return tensor.dim() == 0 and self.takes_cpu_numbers
 
-    def record(self) -> None:
+    def record(self, args: tuple[Any, ...]) -> None:
         """Add to the open `transfers` what this operator makes the host wait for, sends from it, or draws."""
-        counts = self._waits(), self._sends(), torch.Tag.nondeterministic_seeded in self.op.tags
+        counts = [int(self.waits), 0, int(self.draws)]
+        if self.is_assignment:
+            indices, values = [*_leaves(args[1])], args[2]
+            by_mask = any(index.dtype == torch.bool and is_pretended(index) for index in indices)
+            counts[0] = by_mask and values.numel() > 1  # a single value goes to masked_fill, which asks nothing
+            counts[1] = sum(not is_pretended(index) for index in indices)  # torch itself sends those of `index`
         for seen in _watching if any(counts) else []:
             for found, count in zip((seen.to_host, seen.to_device, seen.random), counts, strict=True):
                 found += [f"{self.name} at {_caller()}"] * count
-
-    def _waits(self) -> bool:
-        if self.name != "_index_put_impl":
-            return not _WAITS.isdisjoint(self.op.tags)
-        by_mask = any(index.dtype == torch.bool for index in self._of("indices"))
-        return by_mask and self._of("values")[0].numel() > 1  # a single value goes to masked_fill, which asks nothing
-
-    def _sends(self) -> int:
-        sent = self._of("indices") if self.name == "_index_put_impl" else []  # torch itself sends those of `index`
-        return sum(not is_pretended(index) for index in sent)
-
-    def _of(self, name: str) -> list[torch.Tensor]:
-        return [tensor for argument, tensor in self.tensors if argument.name == name]
 
 
 def record_copy(source: torch.Tensor, target: torch.Tensor) -> None:
@@ -116,7 +125,10 @@ def _caller() -> str:
     return "a thread of torch's"
 
 
-def _tensors(value: Any) -> list[torch.Tensor]:
-    if isinstance(value, list | tuple):
-        return [tensor for each in value for tensor in _tensors(each)]
-    return [value] if isinstance(value, torch.Tensor) else []
+def _leaves(value: Any) -> Iterable[Any]:
+    """The tensors, and a generator, in an argument."""
+    if isinstance(value, torch.Tensor | torch.Generator):
+        yield value
+    elif isinstance(value, list | tuple):
+        for each in value:
+            yield from _leaves(each)

@@ -67,8 +67,13 @@ def gpt2(vocabulary: int = 7, seed: int = 0, width: int = 16, context: int = 32)
     )
 
 
-USUAL: dict[str, dict[str, Any]] = {"mistral": {"sliding_window": None}, "smollm3": {"no_rope_layers": [0, 1]}}
-"""Options of some kinds: Mistral attends to all tokens, and SmolLM3's first layer ignores positions."""
+USUAL: dict[str, dict[str, Any]] = {
+    "gpt2": {"pad_token_id": None},
+    "mistral": {"sliding_window": None},
+    "smollm3": {"no_rope_layers": [0, 1]},
+}
+"""Options of some kinds: GPT-2 has no padding token, Mistral attends to all tokens, SmolLM3's first layer ignores
+positions."""
 
 
 def language_model(kind: str = "llama", heads: int = 6, inner: int = 20, key_heads: int = 2, **more: Any) -> Any:
@@ -86,8 +91,7 @@ def language_model(kind: str = "llama", heads: int = 6, inner: int = 20, key_hea
         max_position_embeddings=128,
         bos_token_id=None,
         eos_token_id=None,
-        pad_token_id=0,
-        **{"head_dim": 4} | USUAL.get(kind, {}) | more,
+        **{"head_dim": 4, "pad_token_id": 0} | USUAL.get(kind, {}) | more,
     )
     torch.manual_seed(0)
     model = AutoModelForCausalLM.from_config(config).eval()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
@@ -11,7 +10,7 @@ from unittest import mock
 import pytest
 
 from gpu.live_bytes import LiveBytes
-from strop import devices, optimizer
+from machine import take_pretended
 from strop.policies import transformer
 
 
@@ -49,12 +48,8 @@ class Pretended:
         """torch has it, and strop takes it as it takes CUDA."""
         from pretend_device import pretended
 
-        with (
-            pretended(),
-            mock.patch.object(devices, "_NAME", re.compile(f"auto|cpu|{self.name}")),
-            mock.patch.object(devices, "accelerators", return_value=[self.name]),
-            mock.patch.object(optimizer, "FUSED_ON", ("cpu", "pretend")),
-        ):
+        with pretended(), pytest.MonkeyPatch.context() as patch:
+            take_pretended(patch)
             yield
 
     def computing(self) -> AbstractContextManager[object]:

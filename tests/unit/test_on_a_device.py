@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -11,18 +11,16 @@ from torch.nn import Parameter
 
 from chunks import chunked, numbers
 from exact.coin import identical
-from exact.learners import ACTOR_CRITIC, CORE, GRADIENT, VALUE_BASED, as_baseline, learner, suited
+from exact.learners import ACTOR_CRITIC, CORE, GRADIENT, VALUE_BASED, learner, lesson
 from strop.algorithms.distillation import Distillation
 from strop.algorithms.dqn import DQN
 from strop.algorithms.grpo import GRPO
-from strop.batch import collate
 from strop.functional.divergences import KL
 from strop.learners.actor_critic import Critic
 from strop.optimizer import SGD, AdamW
 from strop.runs.state import pack
 from strop.runs.tree import unpack
-from strop.types import Batch, ComputesOn, PolicyConfig, WeightsLock
-from strop.verify.awkward import picks
+from strop.types import ComputesOn, PolicyConfig, WeightsLock
 
 pytest.importorskip("pretend_device", reason="this torch cannot pretend a device in Python", exc_type=ImportError)
 
@@ -37,12 +35,6 @@ EVERY = [
     pytest.param(kind, fields, marks=[] if kind.__name__ in CORE and "critic" not in fields else pytest.mark.matrix)
     for kind, fields in CASES
 ]
-
-
-def lesson(kind: Any) -> Batch:
-    """Edge-case episodes of two groups, with a greedy one in each."""
-    some = [replace(one, episode=as_baseline(one.episode)) if i in (0, 7) else one for i, one in enumerate(picks()[:9])]
-    return suited(kind, collate(tuple(some), "joined"))
 
 
 def saved(state: Any) -> Any:

@@ -24,7 +24,8 @@ def numbers(*shape: int, seed: int = 0) -> T:
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
 
 
-ROWS = torch.tensor([0, 2])
+ROWS, MASK = torch.tensor([0, 2]), torch.zeros(3, 4, dtype=torch.bool)
+MASK[0, 1] = MASK[2, 3] = True
 
 # Of a tensor of the device, and one of the CPU: both [3, 4].
 MIXED: dict[str, Callable[[T, T], object]] = {
@@ -79,6 +80,7 @@ ALLOWED: dict[str, Callable[[T, T], T]] = {
 ALONE: dict[str, Callable[[T], T]] = {
     "indices": lambda x: x[torch.arange(2, device=x.device), torch.tensor([1, 3], device=x.device)],
     "a mask": lambda x: x[x > 0],
+    "a number for a tensor": lambda x: torch.arange(4, device=x.device).remainder(3) + x * 2,
     "several results": lambda x: x.topk(2).values,
     "searchsorted": lambda x: torch.searchsorted(x.abs().cumsum(-1), x.abs()),
     "float64": lambda x: x.double().softmax(-1).cumsum(-1),
@@ -138,6 +140,8 @@ CROSSINGS: dict[str, tuple[Callable[[T], object], int, int]] = {
     "nonzero": (lambda x: x.nonzero(), 1, 0),
     "an item an element": (lambda x: [each.item() for each in x[0]], 4, 0),
     "indices of the CPU": (lambda x: x[ROWS], 0, 1),
+    "a mask of the CPU": (lambda x: x[MASK], 0, 1),
+    "assigned by a mask of the CPU": (lambda x: x.__setitem__(MASK, x[:2, 0]), 0, 1),
     "assigned by indices of the CPU": (lambda x: x.index_put_((ROWS,), x[0, 0]), 0, 1),
     "sent": (lambda x: torch.ones(2).to(DEVICE), 0, 1),
     "a list sent": (lambda x: torch.tensor([1, 2], device=DEVICE), 0, 1),

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import ctypes
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+
+from strop.process import ALONE
 
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 """From glibc's malloc.h: how many bytes may be free at the top of the heap before they are given back, and how many
@@ -22,9 +25,14 @@ HUGE_PAGE = 2**21
 """Bytes."""
 
 
+_inside: list[threading.Thread] = []
+"""The threads that are within `kept_memory`."""
+
+
 @contextmanager
 def kept_memory() -> Iterator[None]:
     """Within this context the heap serves large blocks too and never shrinks; at its end, free memory is given back.
+    The heap is the process's: of several threads that are inside, the last to leave gives it back.
 
     Nothing is changed where the C library is not glibc.
     """
@@ -32,15 +40,20 @@ def kept_memory() -> Iterator[None]:
     if not hasattr(libc, "mallopt") or not hasattr(libc, "malloc_trim"):
         yield
         return
-    libc.mallopt(M_MMAP_MAX, 0)
-    libc.mallopt(M_TRIM_THRESHOLD, -1)
-    _ask_for_huge_pages(libc)
+    with ALONE:
+        _inside.append(threading.current_thread())
+        libc.mallopt(M_MMAP_MAX, 0)
+        libc.mallopt(M_TRIM_THRESHOLD, -1)
+        _ask_for_huge_pages(libc)
     try:
         yield
     finally:
-        for parameter, value in DEFAULTS.items():
-            libc.mallopt(parameter, value)
-        libc.malloc_trim(0)
+        with ALONE:
+            _inside.remove(threading.current_thread())
+            if not _inside:
+                for parameter, value in DEFAULTS.items():
+                    libc.mallopt(parameter, value)
+                libc.malloc_trim(0)
 
 
 def _ask_for_huge_pages(libc: Any) -> None:

@@ -43,7 +43,9 @@ class ChunkedHeads:
         for first in range(0, max(num, 1), chunk):
             hidden_nH, tokens_n = hidden_NH[first : first + chunk], tokens_N[first : first + chunk]
             if hidden_nH.requires_grad and first + chunk < num:
-                parts.append(checkpoint(self._chunk, hidden_nH, tokens_n, first, use_reentrant=False))
+                parts.append(
+                    checkpoint(self._chunk, hidden_nH, tokens_n, first, use_reentrant=False, preserve_rng_state=False)
+                )
             else:
                 parts.append(self._chunk(hidden_nH, tokens_n, first))
         return _concatenated(parts)

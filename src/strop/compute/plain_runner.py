@@ -41,7 +41,7 @@ class PlainRunner:
         device, backbone = self.model.device, self._training.base_model
         with autocast(self.dtype, device.type):
             hidden_BTH: Tensor = backbone(input_ids=tokens_BT.to(device), use_cache=False).last_hidden_state
-        return hidden_BTH[:, :-1][decision_BT[:, 1:].to(device)]
+        return hidden_BTH[:, :-1][decision_BT[:, 1:]]  # the CPU's mask: to count a mask on the device, one waits for it
 
     def head(self) -> Callable[[Tensor], Tensor]:
         """The head's module; outside autocast it is not rounded."""

@@ -101,14 +101,14 @@ def _tokenizer(codec: Codec) -> Any:
 
 @torch.no_grad()
 def _gap(model: Any, folder: Path) -> float:
-    """The largest difference of logits between the model and the exported folder, in float32."""
+    """The largest difference of logits between the model and the exported folder, in float32 on the model's device."""
     from transformers import AutoModelForCausalLM
 
     # the position table of some models is shorter than the text that is read here
     length = min(16, getattr(model.config, "max_position_embeddings", None) or 16)
-    tokens_1T = torch.arange(length).remainder(model.config.vocab_size).unsqueeze(0)
+    tokens_1T = torch.arange(length, device=model.device).remainder(model.config.vocab_size).unsqueeze(0)
     with quiet():
-        again: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+        again: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval().to(model.device)
     ours: Tensor = model(input_ids=tokens_1T, use_cache=False).logits
     theirs: Tensor = again(input_ids=tokens_1T, use_cache=False).logits
     return float((ours - theirs).abs().max())

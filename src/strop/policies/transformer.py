@@ -23,6 +23,7 @@ from strop.policies._heads import LOGITS, scatter
 from strop.policies.adapter_off import AdapterOff
 from strop.policies.adapters import LoRA, add_lora, merged_state_dict
 from strop.policies.demands import require_values
+from strop.process import ALONE
 from strop.types import (
     Batch,
     Codec,
@@ -205,7 +206,8 @@ class Transformer:
 def _zero_head(like: Tensor) -> torch.nn.Linear:
     """A linear value head that starts at 0, in the model's type but at least float32."""
     dtype = torch.promote_types(like.dtype, torch.float32)
-    head = torch.nn.Linear(like.shape[1], 1, dtype=dtype, device=like.device)
+    with ALONE:  # torch draws weights from its global generator
+        head = torch.nn.Linear(like.shape[1], 1, dtype=dtype, device=like.device)
     with torch.no_grad():
         head.weight.zero_()
         head.bias.zero_()

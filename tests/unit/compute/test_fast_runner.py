@@ -23,8 +23,10 @@ from whole_rows import hidden_before
 from whole_rows import logprobs as whole_logprobs
 
 packs = pytest.mark.skipif(not can_pack(torch.float32), reason="this torch has no oneDNN")
+packs_bfloat16 = pytest.mark.skipif(not can_pack(torch.bfloat16), reason="this processor does not multiply bfloat16")
 FULL_OR_LORA = pytest.mark.parametrize("lora", [None, LoRA(rank=2, alpha=4)], ids=["full", "lora"])
 TYPES = pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+PACKED_TYPES = pytest.mark.parametrize("dtype", ["float32", pytest.param("bfloat16", marks=packs_bfloat16)])
 
 
 def batch() -> Batch:
@@ -189,7 +191,7 @@ def copies(policy: Transformer, which: str) -> list[bool]:
 
 @packs
 @FULL_OR_LORA
-@TYPES
+@PACKED_TYPES
 def test_what_trains_is_held_once_at_a_time(dtype: str, lora: LoRA | None, however_small: None) -> None:
     """Copies of frozen weights serve sampling and training for the whole run."""
     policy = policy_over(language_model(), lora, dtype)

@@ -23,6 +23,7 @@ from whole_rows import PROMPTS, decoding_gap, hidden_before
 
 pytestmark = pytest.mark.filterwarnings("ignore:fan_in_fan_out")  # peft, of GPT-2's transposed layers
 packs = pytest.mark.skipif(not can_pack(torch.float32), reason="this torch has no oneDNN")
+packs_bfloat16 = pytest.mark.skipif(not can_pack(torch.bfloat16), reason="this processor does not multiply bfloat16")
 MIXED = {"sliding_window": 4, "layer_types": ["sliding_attention", "full_attention"]}
 MODELS: dict[str, tuple[str, dict[str, Any]]] = {
     "gpt2": ("gpt2", {}),
@@ -47,6 +48,9 @@ EVERY_WAY = pytest.mark.parametrize(
 PRODUCTS = pytest.mark.parametrize("has_products", [True, False], ids=["products", "none"])
 FULL_OR_LORA = pytest.mark.parametrize("lora", [None, ADAPTER], ids=["full", "lora"])
 TYPES = pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=["float32", "bfloat16"])
+PACKED_TYPES = pytest.mark.parametrize(
+    "dtype", [torch.float32, pytest.param(torch.bfloat16, marks=packs_bfloat16)], ids=["float32", "bfloat16"]
+)
 
 
 def model_of(name: str) -> Any:
@@ -229,7 +233,7 @@ def test_small_matrices_and_other_types_stay_as_they_are(monkeypatch: pytest.Mon
 
 
 @packs
-@TYPES
+@PACKED_TYPES
 @PRODUCTS
 @FULL_OR_LORA
 def test_what_trains_is_held_once_at_a_time(
