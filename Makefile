@@ -12,7 +12,7 @@ WORKERS ?= 2
 CODE := src tests benchmarks tools docs/methods/examples
 FAST := not slow and not model and not crash and not learning and not matrix and not gpu
 
-.PHONY: demo test test-ci test-slow test-gpu test-lowest mutants check check-static hooks format docs bench bench-peers bench-control bench-frontier clean
+.PHONY: demo test test-ci test-slow test-gpu test-lowest mutants check check-static hooks format docs bench bench-peers bench-control bench-gpu bench-frontier clean
 
 demo: $(VENV)/demo.done ## the main job: a real language model gets better at writing tiny stories
 	$(BIN)/strop models get smollm2
@@ -67,6 +67,9 @@ bench-peers: $(VENV)/peers.done ## beside TRL and Stable-Baselines3, alone on th
 
 bench-control: $(VENV)/control.done ## our DQN, A2C and PPO beside Stable-Baselines3's: hours; what is done is kept
 	$(BIN)/python benchmarks/control.py --workers $(WORKERS)
+
+bench-gpu: $(VENV)/peers.done ## beside TRL on one GPU: minutes
+	$(BIN)/python benchmarks/gpu.py
 
 bench-frontier: $(VENV)/dev.done ## reward against KL for five methods, and the best that any policy could do; can be stopped
 	$(BIN)/python benchmarks/frontier.py --workers $(WORKERS)

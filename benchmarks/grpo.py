@@ -1,6 +1,7 @@
-"""A whole GRPO step of a language model on the processor: strop beside TRL, same model, prompts, sizes and sampling.
+"""A whole GRPO step of a language model: strop beside TRL, same device, model, prompts, sizes and sampling.
 
     python benchmarks/grpo.py [--model smollm2] [--prompts 2] [--group 8] [--tokens 64] [--dtype float32] [--lora]
+                              [--device cpu]
 
 A step samples prompts x group answers, scores them with a cheap reward and takes one optimiser step on all weights (or
 on a LoRA adapter). Both sides end an answer where the model ends it. TRL runs without gradient checkpointing, which
@@ -46,6 +47,7 @@ def strop_side(args: argparse.Namespace) -> Measured:
             steps=args.steps + 1,
             checkpoint_every=10_000,
             dtype=args.dtype,
+            device=args.device,
             threads=args.threads,
             seed=args.seed,
         ),
@@ -111,6 +113,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=3, help="measured in each process, after one that warms up")
     parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
     parser.add_argument("--lora", action="store_true", help="train an adapter of rank 16 instead of all weights")
+    parser.add_argument("--device", default="cpu", help="cpu, or a card: cuda:0 (gpu.py)")
     model = parser.parse_known_args()[0].model
     name = "grpo" if model == "smollm2" else f"grpo-{model}"
     compare(name, f"GRPO step, {models.MODELS[model]}", {"strop": strop_side, "trl": trl_side}, "tokens", parser)

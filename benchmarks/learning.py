@@ -43,6 +43,7 @@ def strop_side(args: argparse.Namespace) -> Measured:
             prompts_per_step=len(WORDS),
             steps=args.steps + 1,
             checkpoint_every=10_000,
+            device=args.device,
             threads=args.threads,
             seed=args.seed,
         ),

@@ -38,6 +38,7 @@ class Measured:
     units  tokens, turns, ... of one piece, in the mean
     notes  anything else worth seeing: rewards, lengths
     curve  what was learnt, step by step, where that is compared
+    peak_gigabytes  the most memory at once: of the process, or of its tensors on a card
     """
 
     seconds: Sequence[float]
@@ -63,8 +64,10 @@ def measure(
 ) -> tuple[argparse.Namespace, dict[str, list[Measured]]]:
     """The flags, and what each side did in each repeat. In the process of one side: do its work, and end.
 
-    `args.seed` of a side is the number of the repeat.
+    `args.seed` of a side is the number of the repeat; `args.device` is the CPU, where a benchmark has no option for it.
     """
+    if options.get_default("device") is None:
+        options.set_defaults(device="cpu")
     options.add_argument("--side", choices=list(sides), help=argparse.SUPPRESS)
     options.add_argument("--seed", type=int, default=0, help=argparse.SUPPRESS)
     options.add_argument("--only", nargs="+", choices=list(sides), default=list(sides), help="sides (default: all)")
@@ -74,11 +77,12 @@ def measure(
     options.add_argument("--label", default="", help="keep the numbers in results/NAME-LABEL.json")
     options.add_argument("--out", type=Path, default=RESULTS, help="folder of the results")
     args = options.parse_args()
+    require(args.device)
     if args.side:
         work(sides[args.side], args)
         raise SystemExit
     console = Console()
-    console.print(f"[bold]{about}[/bold]\n{machine()}, {args.threads} threads")
+    console.print(f"[bold]{about}[/bold]\n{machine(args.device)}, {args.threads} threads")
     measured: dict[str, list[Measured]] = {side: [] for side in args.only}
     for repeat in range(args.repeats):
         for side in args.only:
@@ -93,8 +97,10 @@ def work(side: Side, args: argparse.Namespace) -> None:
 
     torch.set_num_threads(args.threads)
     result = side(args)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e9
-    print("\n" + json.dumps(asdict(result) | {"peak_gigabytes": peak}), flush=True)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    if args.device != "cpu":
+        peak = torch.cuda.max_memory_allocated(args.device)
+    print("\n" + json.dumps(asdict(result) | {"peak_gigabytes": peak / 1e9}), flush=True)
 
 
 def in_a_process(side: str, repeat: int) -> Measured:
@@ -166,7 +172,7 @@ def keep(
         "peer": peer,
         "command": " ".join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]]),
         "date": date.today().isoformat(),
-        "machine": machine(),
+        "machine": machine(args.device),
         "threads": args.threads,
         "packages": packages(),
         "sides": {side: [asdict(run) for run in runs] for side, runs in measured.items()},
@@ -177,10 +183,25 @@ def keep(
     return path
 
 
-def machine() -> str:
-    """The processor in words, its cores, and whether it multiplies bfloat16 in hardware."""
+def require(device: str) -> None:
+    """End in words where a card is asked for that torch does not see: a peer would compute on the CPU instead."""
     import torch
 
+    from strop.devices import accelerators
+
+    if device != "cpu" and not (device.startswith("cuda") and device in accelerators()):
+        cards = ", ".join(accelerators()) or "none"
+        raise SystemExit(
+            f"error: there is no card {device}: torch {torch.__version__} sees {cards} here. It takes a GPU, its driver "
+            "and a torch that is built for it."
+        )
+
+
+def machine(device: str = "cpu") -> str:
+    """The card, if it computes there; the processor in words, its cores, and whether it multiplies bfloat16 itself."""
+    import torch
+
+    from strop.devices import hardware_of
     from strop.policies.computing import HARDWARE
 
     name = platform.processor() or platform.machine()
@@ -191,7 +212,8 @@ def machine() -> str:
         pass
     told = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
     products = "".join(f", {kind}" for kind in HARDWARE if told.get(kind))
-    return f"{name}, {len(os.sched_getaffinity(0))} cores, {torch.backends.cpu.get_cpu_capability()}{products}"
+    card = f"{hardware_of(device)}; " if device != "cpu" else ""
+    return f"{card}{name}, {len(os.sched_getaffinity(0))} cores, {torch.backends.cpu.get_cpu_capability()}{products}"
 
 
 def packages() -> dict[str, str]:

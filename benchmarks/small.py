@@ -55,6 +55,7 @@ def strop_side(args: argparse.Namespace) -> Measured:
             prompts_per_step=args.prompts,
             steps=args.steps + 1,
             checkpoint_every=10_000,
+            device=args.device,
             threads=args.threads,
             seed=args.seed,
         ),

@@ -24,7 +24,7 @@ def arguments(args: argparse.Namespace, batch: int, lr: float = LR) -> dict[str,
     """
     return {
         "output_dir": str(folder() / "trl"),
-        "use_cpu": True,
+        "use_cpu": args.device == "cpu",
         "bf16": args.dtype == "bfloat16",
         "gradient_checkpointing": False,
         "per_device_train_batch_size": batch,

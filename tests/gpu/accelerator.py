@@ -106,14 +106,14 @@ class Mps:
 def found() -> Accelerator | None:
     """The stand-in that is asked for, or the first device that torch sees; None where there is none.
 
-    Raises ValueError for a stand-in that there is not.
+    Raises UsageError for a stand-in that there is not.
     """
     from gpu.stand_ins import STAND_INS
 
     asked = os.environ.get("STROP_TEST_DEVICE", "")
     if asked:
         if asked not in STAND_INS:
-            raise ValueError(f"STROP_TEST_DEVICE={asked!r}: it is one of {', '.join(STAND_INS)}, or not set.")
+            raise pytest.UsageError(f"STROP_TEST_DEVICE={asked!r}: it is one of {', '.join(STAND_INS)}, or not set.")
         return STAND_INS[asked]()
     there = accelerators()
     if not there:
