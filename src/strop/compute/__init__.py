@@ -14,5 +14,6 @@ decision (training). There are two, with equal results up to rounding:
                    training_product multiply.
 
 `kept` holds the copies of weights that products read: made when needed, dropped when training changes the weights,
-alive while anybody uses them. `output_head` turns hidden states into logits in chunks, for both runners.
+alive while anybody uses them. `output_head` turns hidden states into logits in chunks, for both runners. `precision`
+says which number types are fast here, and `allocator` keeps freed memory in the process during a run.
 """

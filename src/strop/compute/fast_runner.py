@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from strop.compute.decoder_layer import DecoderLayer, RMSNorm
 from strop.compute.fast_layer import FastLayer
 from strop.compute.linears import Linears, is_linear
-from strop.compute.padded import attention_window, left_padded
+from strop.compute.padded import left_padded
 from strop.compute.precision import autocast
 from strop.compute.prompt_attention import PromptAttention
 from strop.compute.ragged_attention import RaggedBatch
@@ -33,7 +33,7 @@ def can_run_fast(model: Any, has_adapter: bool) -> bool:
     adapter but LoRA of linear layers."""
     config = model.config
     is_known = config.model_type in MODEL_TYPES and config._attn_implementation == "sdpa"
-    if not is_known or model.dtype is not torch.float32 or attention_window(config) is not None:
+    if not is_known or model.dtype is not torch.float32 or _window(config) is not None:
         return False
     if type(model.get_input_embeddings()) is not nn.Embedding:
         return False
@@ -102,6 +102,12 @@ class FastRunner:
 
     def _linears(self) -> list[Linears]:
         return [*(linears for layer in self.layers for linears in layer.linears), self.output]
+
+
+def _window(config: Any) -> int | None:
+    """How many tokens back a layer attends to; None where it attends to all of them."""
+    limit: int | None = getattr(config, "sliding_window", None)
+    return limit if getattr(config, "use_sliding_window", True) else None
 
 
 def _is_lora(module: nn.Module) -> bool:

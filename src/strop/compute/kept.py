@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor
@@ -36,3 +37,7 @@ class Kept(Generic[T]):
         """Let go of a copy that training makes stale: in the meantime its memory serves others."""
         if any(source.requires_grad for source in self.sources):
             self._made = None
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Kept[T]:
+        """For copied sources. It starts empty: what was made would give its gradient to the old ones."""
+        return Kept(copy.deepcopy(self.sources, memo), copy.deepcopy(self._make, memo))

@@ -80,6 +80,11 @@ def preallocated_cache(config: Any) -> DynamicCache:
     return cache
 
 
+def sees_all(cache: Any) -> bool:
+    """Whether every layer attends to all tokens before, without a window or a state of another kind."""
+    return all(isinstance(layer, PreallocatedLayer) for layer in cache.layers)
+
+
 def keep_rows(cache: Any, rows: Sequence[int]) -> None:
     """Keep these rows of every layer, in this order; a row may be named several times."""
     for layer in cache.layers:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from strop.compute.kv_cache import keep_rows, preallocated_cache
+from strop.compute.kv_cache import keep_rows, preallocated_cache, sees_all
 from strop.compute.precision import autocast
 from strop.types import Tokens
 
@@ -74,20 +74,15 @@ class PaddedState:
     def _attention_mask(self, width: int) -> Tensor:
         """For the last `width` tokens of each row: a whole mask [B, 1, width, T] where a model takes one as it is.
 
-        From [B, T] transformers makes the whole mask itself, and waits for the device to see whether it needs one.
+        From [B, T] transformers makes the whole mask itself, and waits for the device to see whether it needs one. So
+        it must for layers that see a window or keep a state, and where the mask gives the positions too (ALiBi).
         """
         config = self.model.config
-        if config._attn_implementation != "sdpa" or attention_window(config) is not None:
+        if config._attn_implementation != "sdpa" or getattr(config, "alibi", False) or not sees_all(self.cache):
             return self.mask_BT
         length = self.mask_BT.shape[1]
         causal_WT = self.mask_BT.new_ones(width, length, dtype=torch.bool).tril(length - width)
         return causal_WT & (self.mask_BT > 0)[:, None, None, :]
-
-
-def attention_window(config: Any) -> int | None:
-    """How many tokens back a layer attends to; None where it attends to all of them."""
-    limit: int | None = getattr(config, "sliding_window", None)
-    return limit if getattr(config, "use_sliding_window", True) else None
 
 
 def left_padded(prompts: Sequence[Tokens]) -> tuple[Tensor, Tensor]:

@@ -147,9 +147,7 @@ class Transformer:
         """A copy with trainable tensors of its own; frozen ones (the base under an adapter) are shared."""
         trains = {id(parameter) for parameter in self.parameters()}
         shared: dict[int, Any] = {id(p): p for p in self.model.parameters() if id(p) not in trains}
-        twin = copy.deepcopy(self, shared | {id(self.runner): None})
-        twin.runner = runner_of(twin.model, getattr(torch, twin.dtype), twin.has_adapter, twin._is_plain)
-        return twin
+        return copy.deepcopy(self, shared)
 
     def parameters(self) -> list[Parameter]:
         """The trainable tensors in the model's order; the value head comes last."""

@@ -37,6 +37,34 @@ def test_a_token_is_the_one_that_whole_rows_give(kind: str, options: dict[str, A
     assert decoding_gap(Plainly(model), model, history) < NEAR
 
 
+def test_a_model_that_counts_positions_by_the_mask_gets_it_as_it_is() -> None:
+    from transformers import FalconConfig, FalconForCausalLM
+
+    config = FalconConfig(
+        vocab_size=11, hidden_size=24, num_hidden_layers=2, num_attention_heads=6, alibi=True, initializer_range=0.3
+    )
+    torch.manual_seed(0)
+    model = FalconForCausalLM(config).eval()
+    assert model.config._attn_implementation == "sdpa"
+    assert decoding_gap(Plainly(model), model, [[0, 0, 1, 1, 2, 2], [0, 5, 2, 3, 4], [3, 2]]) < NEAR
+
+
+def test_padding_is_kept_out_of_a_state_too() -> None:
+    from transformers import FalconH1Config, FalconH1ForCausalLM
+
+    sizes = {"vocab_size": 11, "hidden_size": 24, "intermediate_size": 20, "num_hidden_layers": 2}
+    mamba = {"mamba_d_ssm": 24, "mamba_n_heads": 6, "mamba_d_head": 4, "mamba_d_state": 8}
+    config = FalconH1Config(
+        **sizes, **mamba, num_attention_heads=6, num_key_value_heads=2, head_dim=4, initializer_range=0.3
+    )
+    torch.manual_seed(0)
+    model = FalconH1ForCausalLM(config).eval()
+    for weight in model.parameters():
+        torch.nn.init.normal_(weight, std=0.3)
+    assert model.config._attn_implementation == "sdpa"
+    assert decoding_gap(Plainly(model), model, [[0, 1, 2]]) < NEAR
+
+
 def test_prompts_of_one_length_are_not_masked() -> None:
     model, masks = language_model(), []
     model.register_forward_pre_hook(lambda _, __, given: masks.append(given["attention_mask"]), with_kwargs=True)

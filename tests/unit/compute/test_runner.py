@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from strop.compute.plain_runner import PlainRunner
 from strop.compute.runner import runner_of
 from strop.policies.adapters import LoRA
 from strop.policies.scratch import Scratch
+from strop.policies.transformer import Transformer
 
 
 def chosen(model: Any, is_plain: bool = False) -> tuple[type, bool | None]:
@@ -53,3 +55,25 @@ def test_copies_of_a_policy_run_as_it_does(lora: LoRA | None, is_plain: bool) ->
     assert {type(one) for one in runners} == {PlainRunner if is_plain else FastRunner}
     assert {one.has_products for one in runners if isinstance(one, PlainRunner)} <= {False}
     assert policy.twin().runner.model is not policy.model
+
+
+@pytest.mark.parametrize("is_plain", [True, False], ids=["plain", "fast"])
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_a_copy_of_a_policy_that_has_run_learns_for_itself(dtype: str, is_plain: bool, however_small: None) -> None:
+    policy = policy_over(
+        copy.deepcopy(language_model()), None, dtype, is_plain=is_plain
+    )  # as unchanged as a loaded one
+    tokens_BT, decision_BT = torch.tensor([[1, 2, 3]]), torch.tensor([[False, False, True]])
+
+    def logits(one: Transformer) -> torch.Tensor:
+        return one.runner.head()(one.runner.hidden_at(tokens_BT, decision_BT))
+
+    start = logits(policy)
+    for other in (copy.deepcopy(policy), policy.twin()):
+        logits(other).sum().backward()
+        assert all(parameter.grad is not None for parameter in other.parameters())
+        assert all(parameter.grad is None for parameter in policy.parameters())
+        with torch.no_grad():
+            other.parameters()[-1].mul_(2)
+        assert torch.equal(logits(policy), start)
+        assert not torch.equal(logits(other), start)
