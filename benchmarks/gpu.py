@@ -5,8 +5,8 @@
 Four times `grpo.py --device cuda:0`: 64 answers of 64 tokens a step, four steps of each side, in minutes. TRL gets the
 same card and its best plain settings, as grpo.py and trainers.py have them: bfloat16 by autocast over float32 weights,
 as ours; all rows in one pass, no gradient checkpointing, fused AdamW; it generates with transformers, without vLLM.
-strop has its defaults. Peak GB are those of the card. --tiny shows on the processor whether all of it works; nothing is
-kept.
+strop has its defaults, deterministic kernels among them. Peak GB are those of the card. --tiny shows on the processor
+whether all of it works; nothing is kept.
 """
 
 from __future__ import annotations
@@ -44,18 +44,17 @@ def require_all(device: str) -> None:
     if find_spec("trl") is None:
         raise SystemExit("error: TRL is not installed: make bench-gpu installs it, or pip install 'strop[peers]'.")
     if not any(one.name == "smollm2" and one.path is not None for one in local_models()):
-        raise SystemExit("error: SmolLM2 is not in the local cache, and both models take its tokenizer: "
-                         "strop models get smollm2 (93 MB).")  # fmt: skip
+        raise SystemExit(
+            "error: SmolLM2 is not in the local cache, and both models take its tokenizer: strop models get smollm2."
+        )
 
 
-def run(words: str, sizes: str, out: Path | None) -> bool:
-    """One case; whether it worked. Its numbers are kept with the others', or in `out`."""
-    print(f"\n$ python benchmarks/grpo.py {words} {sizes}", flush=True)
+def run(words: str, out: Path | None) -> bool:
+    """One case; whether it worked."""
+    print(f"\n$ python benchmarks/grpo.py {words}", flush=True)
     elsewhere = [] if out is None else ["--out", str(out)]
-    return (
-        subprocess.run([sys.executable, str(HERE / "grpo.py"), *shlex.split(f"{words} {sizes}"), *elsewhere]).returncode
-        == 0
-    )
+    command = [sys.executable, str(HERE / "grpo.py"), *shlex.split(words), *elsewhere]
+    return subprocess.run(command).returncode == 0
 
 
 def main() -> None:
@@ -66,12 +65,13 @@ def main() -> None:
     require_all("cpu" if tiny else CARD)
     begin = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
-        failed = [words for words in CASES if not run(words, *((TINY, Path(folder)) if tiny else (SIZES, None)))]
+        wanted = [f"{case} {TINY if tiny else SIZES}" for case in CASES]
+        failed = [words for words in wanted if not run(words, Path(folder) if tiny else None)]
     print(f"\n{(time.perf_counter() - begin) / 60:.1f} minutes")
     if not tiny:
         pages.write()
     if failed:
-        sys.exit(f"error: {len(failed)} of {len(CASES)} failed: {'; '.join(failed)}")
+        sys.exit(f"error: {len(failed)} of {len(wanted)} failed: {'; '.join(failed)}")
 
 
 if __name__ == "__main__":

@@ -192,8 +192,8 @@ def require(device: str) -> None:
     if device != "cpu" and not (device.startswith("cuda") and device in accelerators()):
         cards = ", ".join(accelerators()) or "none"
         raise SystemExit(
-            f"error: there is no card {device}: torch {torch.__version__} sees {cards} here. It takes a GPU, its driver "
-            "and a torch that is built for it."
+            f"error: there is no card {device}: torch {torch.__version__} sees {cards} here. It takes a GPU, its "
+            "driver and a torch that is built for it."
         )
 
 

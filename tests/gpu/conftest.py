@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from gpu.accelerator import NONE, Accelerator, found
+from strop.runs.global_state import CUBLAS, WORKSPACE
+
+os.environ.setdefault(CUBLAS, WORKSPACE)  # a run sets it before anything computes, and here other tests come first
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m chooses
