@@ -5,6 +5,7 @@ The order of operations is that of transformers' modules, so that only the produ
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
@@ -44,8 +45,7 @@ class FastLayer:
 
     def without_adapters(self) -> FastLayer:
         """This layer without its adapters; the copies of a training pass are shared."""
-        plain = object.__new__(FastLayer)
-        plain.__dict__.update(self.__dict__)
+        plain = copy.copy(self)
         plain.qkv, plain.out, plain.gate_up, plain.down = (one.without_adapters() for one in self.linears)
         return plain
 

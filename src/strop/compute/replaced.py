@@ -14,9 +14,12 @@ from strop.compute.products import Product
 
 
 def replaced(source: Any, replacement: Callable[[nn.Module], nn.Module | None]) -> Any:
-    """A copy of `source` with the same parameters and buffers. `replacement` gives the module to put in a module's
-    place; None keeps it, and goes on to the modules in it."""
-    shared = {id(tensor): tensor for tensor in chain(source.parameters(), source.buffers())}
+    """A copy of `source` with the same parameters, buffers and kept copies. `replacement` gives the module to put in a
+    module's place; None keeps it, and goes on to the modules in it."""
+    shared: dict[int, Any] = {id(tensor): tensor for tensor in chain(source.parameters(), source.buffers())}
+    for module in source.modules():
+        if isinstance(module, KeptLinear):
+            shared |= {id(module.product): module.product, id(module.weight): module.weight}
     model = copy.deepcopy(source, shared)
     _replace_in(model, replacement)
     return model

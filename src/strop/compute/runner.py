@@ -48,4 +48,4 @@ def runner_of(model: Any, dtype: torch.dtype, has_adapter: bool, is_plain: bool 
     on_processor = not is_plain and model.device.type == "cpu"
     if on_processor and can_run_fast(model, has_adapter):
         return FastRunner.of(model, dtype)
-    return PlainRunner(model, dtype, has_products=on_processor)
+    return PlainRunner.of(model, dtype, has_products=on_processor)

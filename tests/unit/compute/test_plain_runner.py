@@ -70,7 +70,7 @@ def test_a_token_is_the_one_that_transformers_computes(
     name: str, lora: LoRA | None, has_products: bool, however_small: None
 ) -> None:
     model = adapted(name, lora)
-    runner = PlainRunner(model, torch.float32, has_products)
+    runner = PlainRunner.of(model, torch.float32, has_products)
     assert decoding_gap(runner, model, [[0, 0, 1, 1, 2, 2], [0, 5, 2, 3, 4], [3, 2]]) < 1e-5
 
 
@@ -80,7 +80,7 @@ def test_states_and_gradients_are_those_of_whole_rows(
 ) -> None:
     model, found = adapted(name, lora), []
     learnt = [p for p in model.base_model.parameters() if p.requires_grad]
-    runner = PlainRunner(model, torch.float32, has_products)
+    runner = PlainRunner.of(model, torch.float32, has_products)
     for states_NH in (runner.hidden_at(*CASES["shared"]), hidden_before(model, *CASES["shared"])):
         loss = (states_NH * torch.linspace(-1, 1, states_NH.shape[1])).sum()
         found.append([states_NH.detach(), *torch.autograd.grad(loss, learnt, materialize_grads=True)])
@@ -91,7 +91,7 @@ def test_states_and_gradients_are_those_of_whole_rows(
 @pytest.mark.parametrize(("dtype", "near"), [(torch.float64, 1e-12), (torch.bfloat16, 0.05)], ids=str)
 def test_a_model_of_another_type_runs_as_it_is(dtype: torch.dtype, near: float, however_small: None) -> None:
     model = language_model().to(dtype)
-    runner = PlainRunner(model, torch.float32, has_products=True)
+    runner = PlainRunner.of(model, torch.float32, has_products=True)
     assert decoding_gap(runner, model, [[0, 0, 1], [2, 1]]) < near
     states_NH = runner.hidden_at(*CASES["shared"])
     torch.testing.assert_close(states_NH, hidden_before(model, *CASES["shared"]))
@@ -102,7 +102,7 @@ def test_a_decision_after_other_tokens_in_the_row(has_products: bool) -> None:
     tokens_BT, decision_BT = rows((LONG, [1, 2, 3, 4, 5]), (LONG, [2, 3]), (SHORT, [1]))
     decision_BT[0, 6:9] = False
     model = language_model()
-    found_NH = PlainRunner(model, torch.float32, has_products).hidden_at(tokens_BT, decision_BT)
+    found_NH = PlainRunner.of(model, torch.float32, has_products).hidden_at(tokens_BT, decision_BT)
     torch.testing.assert_close(found_NH, hidden_before(model, tokens_BT, decision_BT))
 
 
@@ -113,7 +113,7 @@ def test_the_head_is_not_rounded_and_has_its_gradient(
     tied: bool, dtype: torch.dtype, has_products: bool, however_small: None
 ) -> None:
     model, hidden_NH = language_model(tie_word_embeddings=tied), torch.randn(6, 24, requires_grad=True)
-    head = PlainRunner(model, dtype, has_products).head()
+    head = PlainRunner.of(model, dtype, has_products).head()
     weight = model.lm_head.weight
     found, true = head(hidden_NH), hidden_NH @ weight.t()
     torch.testing.assert_close(found, true, rtol=0, atol=1e-5)
@@ -126,7 +126,7 @@ def test_the_head_is_not_rounded_and_has_its_gradient(
 @EVERY
 def test_the_base_under_an_adapter(name: str, however_small: None) -> None:
     model, base = adapted(name, ADAPTER), model_of(name)
-    runner = PlainRunner(model, torch.float32, has_products=True).without_adapter()
+    runner = PlainRunner.of(model, torch.float32, has_products=True).without_adapter()
     assert decoding_gap(runner, base, [[0, 0, 1]]) < 1e-5
     with torch.no_grad():
         found_NH = runner.hidden_at(*CASES["shared"])
@@ -206,16 +206,16 @@ def kept_in(model: nn.Module) -> list[KeptLinear]:
 
 def test_in_float32_without_products_it_is_the_model_itself() -> None:
     model = language_model()
-    runner = PlainRunner(model, torch.float32, has_products=False)
-    assert runner._training is runner._decoding is model
+    runner = PlainRunner.of(model, torch.float32, has_products=False)
+    assert runner.training is runner.decoding is model
 
 
 def test_in_bfloat16_only_linear_weights_are_held_twice_for_decoding() -> None:
     model = language_model(tie_word_embeddings=True)
-    runner = PlainRunner(model, torch.bfloat16, has_products=False)
+    runner = PlainRunner.of(model, torch.bfloat16, has_products=False)
     runner.prefill(PROMPTS)
-    assert runner._training is model
-    copy = runner._decoding
+    assert runner.training is model
+    copy = runner.decoding
     assert copy.model.embed_tokens.weight is model.model.embed_tokens.weight
     assert copy.model.norm.weight is model.model.norm.weight
     assert len(kept_in(copy)) == 2 * 7 + 1
@@ -226,9 +226,9 @@ def test_in_bfloat16_only_linear_weights_are_held_twice_for_decoding() -> None:
 
 def test_small_matrices_and_other_types_stay_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
     for model in (language_model(), language_model().double()):
-        runner = PlainRunner(model, torch.float32, has_products=True)
+        runner = PlainRunner.of(model, torch.float32, has_products=True)
         runner.prefill(PROMPTS)
-        assert kept_in(runner._decoding) == kept_in(runner._training) == []
+        assert kept_in(runner.decoding) == kept_in(runner.training) == []
         monkeypatch.setattr("strop.compute.products.FEWEST", 1)  # float64 is never packed
 
 
@@ -240,7 +240,7 @@ def test_what_trains_is_held_once_at_a_time(
     lora: LoRA | None, has_products: bool, dtype: torch.dtype, however_small: None
 ) -> None:
     model = adapted("llama", lora)
-    runner = PlainRunner(model, dtype, has_products)
+    runner = PlainRunner.of(model, dtype, has_products)
 
     def held(copy: nn.Module) -> list[bool]:
         """Whether each copy that is held trains."""
@@ -251,19 +251,19 @@ def test_what_trains_is_held_once_at_a_time(
         runner.hidden_at(*CASES["shared"]), runner.head()(torch.zeros(1, 24))
 
     runner.prefill(PROMPTS)
-    decodes = held(runner._decoding)
+    decodes = held(runner.decoding)
     assert len(decodes) == (0 if not has_products and dtype is torch.float32 else 2 * 7 * (3 if lora else 1) + 1)
     with torch.no_grad():
         learn()
-    assert held(runner._decoding) == decodes
+    assert held(runner.decoding) == decodes
     learn()
     frozen = [False] * decodes.count(False)
-    assert held(runner._decoding) == frozen
-    trains = held(runner._training)
+    assert held(runner.decoding) == frozen
+    trains = held(runner.training)
     assert len(trains) == (2 * 7 * (3 if lora else 1) + 1 if has_products else 0)
     runner.prefill(PROMPTS)
-    assert held(runner._training) == [False] * trains.count(False)
-    assert held(runner._decoding) == decodes
+    assert held(runner.training) == [False] * trains.count(False)
+    assert held(runner.decoding) == decodes
 
 
 def test_what_an_adapter_leaves_alone_is_copied_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -295,5 +295,5 @@ def test_a_twin_has_copies_of_its_own() -> None:
 def test_in_bfloat16_the_gap_is_rounding(name: str, has_products: bool, however_small: None) -> None:
     model = model_of(name)
     scale = model(torch.tensor([PROMPTS[0]])).logits.abs().max().item()
-    gap = decoding_gap(PlainRunner(model, torch.bfloat16, has_products), model, [[0, 0, 1], [2, 1]])
+    gap = decoding_gap(PlainRunner.of(model, torch.bfloat16, has_products), model, [[0, 0, 1], [2, 1]])
     assert 1e-4 < gap / scale < 0.05

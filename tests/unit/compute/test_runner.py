@@ -11,6 +11,7 @@ import torch
 from exact.build import gpt2, language_model, policy_over
 from strop.compute.fast_runner import MODEL_TYPES, FastRunner
 from strop.compute.plain_runner import PlainRunner
+from strop.compute.replaced import KeptLinear
 from strop.compute.runner import runner_of
 from strop.policies.adapters import LoRA
 from strop.policies.scratch import Scratch
@@ -20,7 +21,7 @@ from strop.policies.transformer import Transformer
 def chosen(model: Any, is_plain: bool = False) -> tuple[type, bool | None]:
     """The kind of runner, and for a plain one whether it has the processor's products."""
     runner = runner_of(model, torch.float32, False, is_plain)
-    return type(runner), runner.has_products if isinstance(runner, PlainRunner) else None
+    return type(runner), runner.training is not model if isinstance(runner, PlainRunner) else None
 
 
 def test_the_processor_s_own_path_is_for_models_that_it_knows() -> None:
@@ -49,12 +50,26 @@ def test_a_whole_run_can_be_switched(path: str) -> None:
 @pytest.mark.parametrize("lora", [None, LoRA(rank=2, alpha=4)], ids=["full", "lora"])
 def test_copies_of_a_policy_run_as_it_does(lora: LoRA | None, is_plain: bool) -> None:
     policy = policy_over(language_model(), lora, is_plain=is_plain)
-    runners = [policy.runner, policy.twin().runner, policy.runner.without_adapter()]
+    twin = policy.twin()
+    runners = [policy.runner, twin.runner, policy.runner.without_adapter()]
     if lora is None:
         runners.append(policy.reference().runner)
     assert {type(one) for one in runners} == {PlainRunner if is_plain else FastRunner}
-    assert {one.has_products for one in runners if isinstance(one, PlainRunner)} <= {False}
-    assert policy.twin().runner.model is not policy.model
+    if isinstance(twin.runner, PlainRunner):
+        assert twin.runner.training is twin.model  # without the processor's products
+    assert twin.model is not policy.model
+
+
+def test_the_base_under_an_adapter_shares_the_copies_of_frozen_weights(however_small: None) -> None:
+    policy = policy_over(language_model("olmo2"), LoRA(rank=2, alpha=4), "bfloat16")
+    runner = policy.runner
+    assert isinstance(runner, PlainRunner)
+    base = runner.without_adapter()
+    assert not any("lora" in name for name, _ in base.training.named_modules())
+    for ours, theirs in ((runner.training, base.training), (runner.decoding, base.decoding)):
+        kept = [{id(m.product) for m in one.modules() if isinstance(m, KeptLinear)} for one in (ours, theirs)]
+        assert kept[1]
+        assert kept[1] <= kept[0]
 
 
 @pytest.mark.parametrize("is_plain", [True, False], ids=["plain", "fast"])
