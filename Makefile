@@ -23,7 +23,7 @@ test: $(VENV)/dev.done ## the fast tests
 
 test-ci: $(VENV)/dev.done ## what CI runs beside the fast tests: learning over two seeds, killed runs that go on, stand-ins for an accelerator
 	$(BIN)/python -m pytest -n $(WORKERS) -m "(crash or learning or matrix) and not slow and not model"
-	STROP_TEST_DEVICE=cpu-plain $(BIN)/python -m pytest -n $(WORKERS) tests/gpu -m "gpu and not model"
+	STROP_TEST_DEVICE=cpu-plain $(BIN)/python -m pytest -n $(WORKERS) tests/gpu/test_gpu_memory.py -m "gpu and not model"
 	STROP_TEST_DEVICE=pretend $(BIN)/python -m pytest -n $(WORKERS) tests/gpu -m "gpu and not model"
 
 test-slow: $(VENV)/dev.done ## all that a CPU can run: learning over five seeds, crashes at every rename, the real model where it is local
