@@ -33,7 +33,7 @@ torch that takes a device from Python, as 2.13 does and 2.6 does not; `pytest.im
 """
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import Any
 from unittest import mock
 
@@ -65,17 +65,8 @@ class _Module:
     def is_available(self) -> bool:
         return self.available
 
-    def is_initialized(self) -> bool:
-        return True
-
     def device_count(self) -> int:
         return int(self.available)
-
-    def current_device(self) -> int:
-        return 0
-
-    def device(self, device: object) -> AbstractContextManager[None]:
-        return nullcontext()
 
     def get_amp_supported_dtype(self) -> list[torch.dtype]:
         return [torch.bfloat16, torch.float16]

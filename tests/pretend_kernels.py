@@ -70,7 +70,7 @@ def run(op: torch._ops.OpOverload, *args: Any, **kwargs: Any) -> Any:
         if own:
             return own[0]
         base = lent[0][1] if lent else None
-        if base is not None and op.is_view and value.dtype == base.dtype:
+        if base is not None and op.is_view:
             return as_strided(base, value.shape, value.stride(), base.storage_offset() + value.storage_offset())
         return on_device(value)
 

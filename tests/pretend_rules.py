@@ -14,8 +14,8 @@ NAME = "pretend"
 _NOT_CALLERS = (torch.__path__[0], str(Path(__file__).with_name("pretend_")))
 
 # Beside the pointwise operators, these take a CPU tensor of no dimensions; those take CPU indices.
-_TAKE_CPU_NUMBERS = {"fill", "masked_fill", "index_put", "_index_put_impl", "where"}
-_TAKE_CPU_INDICES = {"index", "index_put", "_index_put_impl", "_unsafe_index", "_unsafe_index_put"}
+_TAKE_CPU_NUMBERS = {"fill", "masked_fill", "_index_put_impl"}
+_TAKE_CPU_INDICES = {"index", "_index_put_impl"}
 _WAITS = {torch.Tag.dynamic_output_shape, torch.Tag.data_dependent_output}
 
 

@@ -2,7 +2,7 @@
 
 import copy
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 import torch
@@ -173,6 +173,22 @@ def test_autocast_computes_products_in_bfloat16_and_sums_in_float32() -> None:
     y.float().square().sum().backward()
     assert module.weight.grad.dtype == torch.float32
     assert module(x).dtype == torch.float32
+
+
+PRODUCTS = {
+    "matmul": lambda x: x @ x,
+    "mm": lambda x: torch.mm(x, x),
+    "bmm": lambda x: torch.bmm(x[None], x[None]),
+    "addmm": lambda x: torch.addmm(x[0], x, x),
+    "baddbmm": lambda x: torch.baddbmm(x[None], x[None], x[None]),
+    "attention": lambda x: functional.scaled_dot_product_attention(x[None], x[None], x[None]),
+}
+
+
+@pytest.mark.parametrize("product", PRODUCTS.values(), ids=PRODUCTS.keys())
+def test_autocast_computes_every_product_in_bfloat16(product: Callable[[T], T]) -> None:
+    with torch.autocast(DEVICE.type, torch.bfloat16):
+        assert product(numbers(4, 4).to(DEVICE)).dtype == torch.bfloat16
 
 
 def test_torch_is_told_of_the_device_only_inside() -> None:
