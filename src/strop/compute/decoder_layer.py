@@ -54,7 +54,11 @@ class RotaryEmbedding:
 
 
 class DecoderLayer:
-    """One layer without the attention itself, with its weights as they are when this is made."""
+    """One layer without the attention itself.
+
+    It multiplies by copies that were current when it was made. Small layers are the model's own, which stay as they are
+    while somebody samples (`types.WeightsLock`).
+    """
 
     def __init__(self, layer: FastLayer) -> None:
         self.input_norm, self.mlp_norm = RMSNorm(layer.input_norm), RMSNorm(layer.mlp_norm)

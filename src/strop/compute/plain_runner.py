@@ -18,6 +18,9 @@ from strop.compute.products import Product, rounded
 from strop.compute.replaced import KeptLinear, replaced
 from strop.types import Tokens
 
+MakeProducts: TypeAlias = Callable[[Sequence[nn.Linear], torch.dtype, bool], list[Kept[Product]]]
+"""(layers, dtype, is_head) -> their products."""
+
 
 @dataclass(frozen=True, slots=True)
 class PlainRunner:
@@ -67,10 +70,6 @@ class PlainRunner:
         """The base model, which shares the copies of frozen weights."""
         decoding, training = (replaced(model, _base_under_adapter) for model in (self.decoding, self.training))
         return replace(self, decoding=decoding, training=training)
-
-
-MakeProducts: TypeAlias = Callable[[Sequence[nn.Linear], torch.dtype, bool], list[Kept[Product]]]
-"""(layers, dtype, is_head) -> their products."""
 
 
 def _rounded_once(layers: Sequence[nn.Linear], dtype: torch.dtype, is_head: bool) -> list[Kept[Product]]:
