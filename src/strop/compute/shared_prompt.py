@@ -23,7 +23,7 @@ from strop.compute.row_order import compact_order
 
 @dataclass(frozen=True, slots=True)
 class TokenWeights:
-    """What decoding multiplies by: the layers, norm and head of a model (`DecoderLayer` says which of it are copies)."""
+    """What decoding multiplies by: layers, norm and head of a model (`DecoderLayer` says which of it are copies)."""
 
     backbone: Any
     layers: Sequence[DecoderLayer]
