@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from strop.config import TrainConfig
     from strop.opening import load
     from strop.run import Run, TrainedScore, train
+    from strop.runs.trained import FromRun
     from strop.types import (
         Completion,
         End,
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
         Source,
         Step,
         Task,
+        Tokenizer,
         Turn,
         Unscored,
     )
@@ -51,6 +53,7 @@ __all__ = [
     "Completion",
     "End",
     "Episode",
+    "FromRun",
     "Part",
     "PerToken",
     "PerTurn",
@@ -60,6 +63,7 @@ __all__ = [
     "Source",
     "Step",
     "Task",
+    "Tokenizer",
     "TrainConfig",
     "TrainedScore",
     "Turn",

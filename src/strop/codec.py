@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from strop.types import Message, Prompt, Tokens
+from strop.types import END_TOKEN, Message, Prompt, Tokenizer, Tokens
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
+    from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 END_WORD = "<end>"
 
@@ -216,6 +216,38 @@ class HFCodec:
             raise ValueError(
                 f"the chat template of {self.tokenizer.name_or_path} cannot write turns of {roles}: {error}."
             ) from error
+
+
+def codec_of(words: Sequence[str], has_end: bool, tokenizer: Tokenizer | None) -> tuple[WordCodec | HFCodec, int]:
+    """The codec of a policy's vocabulary, and its size: `words`, or the tokens of a tokenizer.
+
+    Raises ValueError unless exactly one of them is given.
+    """
+    if bool(words) == (tokenizer is not None):
+        given = "both" if words else "neither"
+        raise ValueError(
+            f"policy.words and policy.tokenizer: {given} of them is given. A vocabulary is a list of words, or a "
+            "strop.Tokenizer, which `strop pretrain` makes from a corpus."
+        )
+    if tokenizer is None:
+        codec = WordCodec(words, has_end)
+        return codec, codec.size
+    fast = fast_tokenizer(tokenizer)
+    return HFCodec(fast), len(fast)
+
+
+def fast_tokenizer(tokenizer: Tokenizer) -> PreTrainedTokenizerFast:
+    """The tokenizer in the form that transformers saves and loads; `<end>` in a text is text, never the token."""
+    from tokenizers import Tokenizer as Backend
+    from transformers import PreTrainedTokenizerFast
+
+    return PreTrainedTokenizerFast(
+        tokenizer_object=Backend.from_str(tokenizer.json),
+        bos_token=END_TOKEN,
+        eos_token=END_TOKEN,
+        split_special_tokens=True,
+        clean_up_tokenization_spaces=False,
+    )
 
 
 def _messages(prompt: Prompt) -> list[Message]:

@@ -27,6 +27,7 @@ from strop.rollout.engine import EmbeddedEngine, OfflineEngine
 from strop.rollout.play import GOLD, Scene
 from strop.runs.global_state import set_up_torch
 from strop.runs.played import tasks_from_run
+from strop.runs.trained import named_policy
 from strop.samplers.local import LocalSampler
 from strop.threads import threads_of
 from strop.types import (
@@ -56,7 +57,7 @@ WRITTEN = {"demonstrations": demonstrations, "preferences": preferences, playing
 class TrainConfig:
     """One run.
 
-    policy            a model's name, folder or Hub id, or the Config of any policy
+    policy            a model's name, folder or Hub id, a run (`strop.FromRun`), or the Config of any policy
     tasks             the training tasks
     held_out          the evaluation tasks; they should share no problem with the training tasks
     data              a JSON Lines file instead of `tasks`; without `held_out`, a tenth of its problems is held out if
@@ -131,7 +132,7 @@ class TrainConfig:
         Raises ValueError for a config that cannot run: no task, no reward, no such device, a contradiction.
         """
         tasks, held_out = self._resolve_tasks()
-        policy = Transformer.Config(model=self.policy) if isinstance(self.policy, str) else self.policy
+        policy = named_policy(self.policy) if isinstance(self.policy, str) else self.policy
         device = devices.device_of(self.device, policy)
         resolved = replace(
             self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 HOME = {
+    "FromRun": "strop.runs.trained",
     "Run": "strop.run",
     "TrainConfig": "strop.config",
     "TrainedScore": "strop.run",
@@ -21,6 +22,7 @@ HOME = {
         "Source",
         "Step",
         "Task",
+        "Tokenizer",
         "Turn",
         "Unscored",
     ),

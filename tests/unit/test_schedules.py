@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -44,8 +45,8 @@ def faded() -> strop.TrainConfig:
 
 def test_a_config_file_gives_the_schedules_back() -> None:
     written = json.loads(json.dumps(spec.encode(faded().sampling)))
-    assert spec.decode(written) == faded().sampling
-    assert spec.decode(written).at(3).epsilon == pytest.approx(0.4)
+    assert spec.decode(written, Path()) == faded().sampling
+    assert spec.decode(written, Path()).at(3).epsilon == pytest.approx(0.4)
     assert written["epsilon"] == {"class": "strop.schedules.Linear", "start": 1, "end": 0, "steps": 5}
 
 

@@ -61,6 +61,6 @@ def test_their_configs_come_back_from_json() -> None:
         strop.algorithms.PathConsistency.Config(n_step=3),
         Steered.Config(base=base, strength=2.0),
     ):
-        again = spec.decode(spec.encode(part))
+        again = spec.decode(spec.encode(part), Path())
         assert spec.encode(again) == spec.encode(part)
         assert type(again) is type(part)

@@ -88,3 +88,18 @@ def merged_state_dict(model: Any) -> dict[str, torch.Tensor]:
         owner = name.removesuffix(".base_layer.weight")
         merged[plain] = tensor + deltas[owner].to(tensor.dtype) if owner in deltas and owner != name else tensor
     return merged
+
+
+@torch.no_grad()
+def merge_in_place(model: Any) -> None:
+    """Make a model with adapters a plain one that computes the same: each adapter is added to its base's weights."""
+    from peft.tuners.lora import LoraLayer
+
+    adapted = [(name, module) for name, module in model.named_modules() if isinstance(module, LoraLayer)]
+    for name, module in adapted:
+        module.merge()
+        parent, _, own = name.rpartition(".")
+        setattr(model.get_submodule(parent), own, module.get_base_layer())
+    if adapted:
+        del model.peft_config  # peft's mark of a model with adapters
+    model.requires_grad_(True)

@@ -21,7 +21,7 @@ from strop.hub.export import export
 from strop.hub.pretrained import load
 from strop.policies._heads import LOGITS, scatter
 from strop.policies.adapter_off import AdapterOff
-from strop.policies.adapters import LoRA, add_lora, merged_state_dict
+from strop.policies.adapters import LoRA, add_lora, merge_in_place, merged_state_dict
 from strop.policies.demands import require_values
 from strop.process import ALONE
 from strop.types import (
@@ -142,6 +142,17 @@ class Transformer:
     def export(self, codec: Codec, folder: Path, card: Card) -> float:
         """Write a Hugging Face folder with the adapter merged; returns the largest difference of its logits."""
         return export(self.model, merged_state_dict(self.model), codec, folder, card)
+
+    def restarted(self, lora: LoRA | None, seed: int, value_head: bool) -> Transformer:
+        """This policy as the start of another run: its adapter merged into the base, a new one on top.
+
+        A value head stays as it was trained; a new one starts at 0. This object is used up.
+        """
+        merge_in_place(self.model)
+        new = adapt(self.model, lora, seed, self.dtype, value_head, str(self.model.device))
+        if new.value_head is not None and self.value_head is not None:
+            new.value_head.load_state_dict(self.value_head.state_dict())
+        return new
 
     def twin(self) -> Transformer:
         """A copy with trainable tensors of its own; frozen ones (the base under an adapter) are shared."""

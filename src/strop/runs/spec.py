@@ -2,6 +2,7 @@
 
 Dataclasses are written as {"class": public name, fields...}, functions and classes as {"name": public name, "source":
 hash of the source}; for public names see `names`. A recipe file is the module `recipe`: the run keeps a copy of it.
+Tasks and tokenizers stand in files of their own beside it.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import numpy as np
 from strop.process import ALONE
 from strop.runs.directory import RunDirectory
 from strop.runs.names import find, public_name
-from strop.types import Task, storable
+from strop.types import PLACE, Placed, Task, Tokenizer, storable
 
 RECIPE = "recipe"
 """The module name under which a recipe file is loaded."""
@@ -36,8 +37,11 @@ def encode(value: Any) -> Any:
     """JSON of a config, or of a part of it."""
     if isinstance(value, type) or inspect.isfunction(value):
         return {"name": public_name(value), "source": _source_hash(value)}
+    if isinstance(value, Tokenizer):
+        return {"tokenizer": _tokenizer_file(value), "sha256": value.sha256}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        fields = {f.name: encode(getattr(value, f.name)) for f in dataclasses.fields(value) if f.init}
+        kept = [f.name for f in dataclasses.fields(value) if f.init and not f.metadata.keys() & PLACE.keys()]
+        fields = {name: encode(getattr(value, name)) for name in kept}
         return {"class": public_name(type(value)), **fields}
     if isinstance(value, Mapping):
         return {"map": {str(key): encode(item) for key, item in value.items()}}
@@ -52,26 +56,30 @@ def encode(value: Any) -> Any:
     return {"object": repr(value)}
 
 
-def decode(value: Any) -> Any:
-    """The config from its JSON. Raises ValueError for an object that only the original program can create."""
+def decode(value: Any, run: Path) -> Any:
+    """The config of a run from its JSON. Raises ValueError for an object that only the original program can create."""
     if isinstance(value, list):
-        return [decode(item) for item in value]
+        return [decode(item, run) for item in value]
     if not isinstance(value, Mapping):
         return value
     if "class" in value:  # first: a class may have a field of any name
         kind = find(value["class"])
-        fields = {f.name: decode(value[f.name]) for f in dataclasses.fields(kind) if f.name in value}
-        return kind(**{name: _as_annotated(kind, name, item) for name, item in fields.items()})
+        fields = {f.name: decode(value[f.name], run) for f in dataclasses.fields(kind) if f.name in value}
+        made = kind(**{name: _as_annotated(kind, name, item) for name, item in fields.items()})
+        return made.placed_in(run) if isinstance(made, Placed) else made
     if "map" in value:
-        return {key: decode(item) for key, item in value["map"].items()}
+        return {key: decode(item, run) for key, item in value["map"].items()}
+    if "tokenizer" in value:
+        return _read_tokenizer(run / value["tokenizer"], value["sha256"])
     if "name" in value:
         return find(value["name"])
     raise ValueError(f"{value.get('object', value)} cannot be made again from config.json.")
 
 
 def to_files(config: Any) -> tuple[dict[str, Any], dict[str, str]]:
-    """(config.json without the tasks, {"tasks.jsonl": ..., "held_out.jsonl": ...})."""
-    spec, files = encode(dataclasses.replace(config, tasks=(), held_out=())), {}
+    """(config.json without the tasks, {"tasks.jsonl": ..., "held_out.jsonl": ..., "tokenizer-....json": ...})."""
+    spec = encode(dataclasses.replace(config, tasks=(), held_out=()))
+    files = {_tokenizer_file(found): found.json for found in _tokenizers(config)}
     for name in TASK_FILES:
         text = "".join(_task_line(task) for task in getattr(config, name))
         files[f"{name}.jsonl"] = text
@@ -128,7 +136,7 @@ def _fields_of(run: Path, names: Sequence[str]) -> dict[str, Any]:
     fields = {}
     for name in names:
         try:
-            fields[name] = decode(spec[name])
+            fields[name] = decode(spec[name], run)
         except (ValueError, AttributeError, ImportError) as error:
             if not isinstance(error, ValueError) or not hasattr(module, RECIPE):
                 raise ValueError(_unmade(run, name, error)) from error
@@ -181,6 +189,32 @@ def load_module(path: Path) -> ModuleType:
     linecache.checkcache(str(path))  # so that the hashed source is the one that runs
     exec(compile(path.read_bytes(), str(path), "exec"), module.__dict__)
     return module
+
+
+def _tokenizers(value: Any) -> Iterator[Tokenizer]:
+    """Every tokenizer in a config."""
+    if isinstance(value, Tokenizer):
+        yield value
+    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
+        for field in dataclasses.fields(value):
+            if field.name not in TASK_FILES:
+                yield from _tokenizers(getattr(value, field.name))
+
+
+def _tokenizer_file(tokenizer: Tokenizer) -> str:
+    """The name of its file in a run."""
+    return f"tokenizer-{tokenizer.sha256[:8]}.json"
+
+
+def _read_tokenizer(file: Path, sha256: str) -> Tokenizer:
+    """A run's tokenizer. Raises ValueError if it is not the one that the run was made with."""
+    try:
+        tokenizer = Tokenizer(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{file}: the run's tokenizer cannot be read ({error}).") from error
+    if tokenizer.sha256 != sha256:
+        raise ValueError(f"{file} is not the tokenizer that the run was made with: it was changed. Restore it.")
+    return tokenizer
 
 
 def _as_annotated(kind: type, name: str, value: Any) -> Any:

@@ -21,6 +21,7 @@ from strop.types.facts import prompt_flaw, returned, storable
 from strop.types.fields import check_fields, shown
 from strop.types.locks import WeightsLock
 from strop.types.number import as_number, decimals, digits_of, total
+from strop.types.placed import PLACE, Placed
 from strop.types.protocols import (
     Algorithm,
     Codec,
@@ -64,6 +65,7 @@ from strop.types.sampling import (
     Sampling,
     Schedule,
 )
+from strop.types.tokenizer import END_TOKEN, Tokenizer
 from strop.types.updates import (
     Last,
     Max,
@@ -78,6 +80,8 @@ from strop.types.updates import (
 )
 
 __all__ = [
+    "END_TOKEN",
+    "PLACE",
     "Algorithm",
     "AlgorithmConfig",
     "Batch",
@@ -108,6 +112,7 @@ __all__ = [
     "PerToken",
     "PerTurn",
     "Pick",
+    "Placed",
     "Policy",
     "PolicyConfig",
     "Prompt",
@@ -126,6 +131,7 @@ __all__ = [
     "Task",
     "TaskSource",
     "Term",
+    "Tokenizer",
     "Tokens",
     "Turn",
     "Unscored",

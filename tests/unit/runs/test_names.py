@@ -99,7 +99,7 @@ def test_every_part_of_a_config_is_read_back_from_public_names(part):
     for name in named_in(written):
         assert public_name(find(name)) == name
         assert len(name.split(".")) <= 4  # strop.ROOM.NAME.Config: no file in between
-    again = decode(written)
+    again = decode(written, Path())
     assert type(again) is type(part)
     assert encode(again) == encode(part)
 
@@ -116,7 +116,7 @@ def test_every_recipe_is_written_in_names_that_are_found_again(module):
 def test_a_default_of_every_algorithm_is_read_back():
     for name in loader.configured("algorithms"):
         config = getattr(strop.algorithms, name).Config()
-        assert decode(json.loads(json.dumps(encode(config)))) == config
+        assert decode(json.loads(json.dumps(encode(config))), Path()) == config
 
 
 def test_private_classes_are_refused_in_a_config():
@@ -136,7 +136,7 @@ class Odd:
 
 
 def test_a_class_may_have_fields_of_any_name():
-    assert decode(encode(Odd())) == Odd()
+    assert decode(encode(Odd()), Path()) == Odd()
 
 
 def test_user_code_is_named_by_its_module():
@@ -177,11 +177,11 @@ def test_a_third_partys_class_is_named_by_its_room_and_may_move(installed):
     module = importlib.import_module("plugged_one")
     written = encode(module.Plugged.Config(rate=2.0))
     assert written == {"class": "strop.algorithms.Plugged.Config", "rate": 2.0}
-    assert decode(written) == module.Plugged.Config(rate=2.0)
+    assert decode(written, Path()) == module.Plugged.Config(rate=2.0)
     assert public_name(module.examples) == "plugged_one.examples"  # a helper of a file is no name of a room
     facts.rename(facts.with_name("gone"))
     installed("plugged_two", ("algorithms", "elsewhere"))
-    assert decode(written) == importlib.import_module("plugged_two").Plugged.Config(rate=2.0)
+    assert decode(written, Path()) == importlib.import_module("plugged_two").Plugged.Config(rate=2.0)
 
 
 def test_a_third_partys_recipe_is_named_by_its_entry_point(installed):
