@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from strop.config import TrainConfig
     from strop.opening import load
     from strop.run import Run, TrainedScore, train
-    from strop.runs.trained import FromRun
+    from strop.runs.trained import FromRun, FromStage
+    from strop.stages import Stage
     from strop.types import (
         Completion,
         End,
@@ -54,6 +55,7 @@ __all__ = [
     "End",
     "Episode",
     "FromRun",
+    "FromStage",
     "Part",
     "PerToken",
     "PerTurn",
@@ -61,6 +63,7 @@ __all__ = [
     "Run",
     "Sampling",
     "Source",
+    "Stage",
     "Step",
     "Task",
     "Tokenizer",

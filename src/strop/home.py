@@ -57,7 +57,7 @@ def new_home(
     """The folder of a new run (default: runs/<date-time>), with its config and provenance."""
     facts = json.dumps({"command": command, **origin}, indent=2, ensure_ascii=False)
     make = RunDirectory.create if directory else RunDirectory.create_new
-    return make(Path(directory or _default_directory()), spec_of_run, {**files, PROVENANCE: facts})
+    return make(Path(directory or default_directory()), spec_of_run, {**files, PROVENANCE: facts})
 
 
 @contextmanager
@@ -91,5 +91,6 @@ def _forks(home: RunDirectory, written: Mapping[str, Any], origin: Mapping[str, 
     return spec.changes(home.config(), written) + provenance.differences(before, surroundings)
 
 
-def _default_directory() -> Path:
+def default_directory() -> Path:
+    """The folder of a run that names none."""
     return Path("runs") / datetime.now().strftime("%Y%m%d-%H%M%S")

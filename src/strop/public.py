@@ -4,7 +4,9 @@ from __future__ import annotations
 
 HOME = {
     "FromRun": "strop.runs.trained",
+    "FromStage": "strop.runs.trained",
     "Run": "strop.run",
+    "Stage": "strop.stages",
     "TrainConfig": "strop.config",
     "TrainedScore": "strop.run",
     "load": "strop.opening",
