@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -12,7 +13,7 @@ from strop.hub.models import SOURCES
 from strop.policies.adapters import LoRA
 from strop.policies.transformer import Transformer
 from strop.runs import spec, staged
-from strop.runs.directory import RunDirectory, names_a_run, parse_run
+from strop.runs.directory import CONFIG, RunDirectory, names_a_run, parse_run
 from strop.types import PLACE, Codec, ComputesOn, Policy, PolicyConfig, State, check_fields
 
 SAME: Literal["same"] = "same"
@@ -165,8 +166,16 @@ def _check_lora(lora: object) -> None:
 
 
 def _policy_of(directory: RunDirectory) -> PolicyConfig:
+    """The policy of a run, as its config says."""
+    file = directory.path.resolve() / CONFIG
+    return _read_policy(file.parent, file.stat().st_mtime_ns if file.is_file() else 0)
+
+
+@cache
+def _read_policy(run: Path, written: int) -> PolicyConfig:
+    """Read once, since it may load the run's recipe; `written` is when its config was."""
     with spec.recipe_kept():
-        inner: PolicyConfig = spec.some_of(directory.path, ("policy",))["policy"]
+        inner: PolicyConfig = spec.some_of(run, ("policy",))["policy"]
     return inner
 
 
