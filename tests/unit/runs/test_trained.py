@@ -92,7 +92,7 @@ def test_a_chain_of_two_starts_with_the_weights_of_the_last():
     assert torch.equal(logits(built("after_table")), logits(second))
 
 
-@pytest.mark.parametrize("lora", ["same", None, strop.policies.LoRA(rank=3)])
+@pytest.mark.parametrize("lora", ["same", None, pytest.param(strop.policies.LoRA(rank=3), marks=pytest.mark.matrix)])
 def test_an_adapter_is_merged_and_a_new_one_changes_nothing_yet(lora):
     run = strop.load("adapted").policy
     start = built(strop.FromRun(run="adapted", lora=lora), seed=7)
