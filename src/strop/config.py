@@ -27,7 +27,7 @@ from strop.rollout.engine import EmbeddedEngine, OfflineEngine
 from strop.rollout.play import GOLD, Scene
 from strop.runs.global_state import set_up_torch
 from strop.runs.played import tasks_from_run
-from strop.runs.trained import named_policy
+from strop.runs.trained import first_policy, named_policy
 from strop.samplers.local import LocalSampler
 from strop.threads import threads_of
 from strop.types import (
@@ -295,7 +295,7 @@ class TrainConfig:
 
 def _default_dtype(policy: PolicyConfig, device: str) -> str:
     """The default dtype of a policy: for small models from scratch, bfloat16 would round and not be faster."""
-    if not isinstance(policy, Transformer.Config):
+    if not isinstance(first_policy(policy), Transformer.Config):
         return "float32"
     is_fast = has_bfloat16() if device == devices.CPU else devices.has_bfloat16(device)
     return "bfloat16" if is_fast else "float32"
