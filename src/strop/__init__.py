@@ -27,8 +27,9 @@ if TYPE_CHECKING:
         schedules,
     )
     from strop.config import TrainConfig
-    from strop.opening import load
-    from strop.run import Run, TrainedScore, train
+    from strop.opening import TrainedScore, load
+    from strop.recipes.pretraining import pretrain
+    from strop.run import Run, train
     from strop.runs.trained import FromRun
     from strop.types import (
         Completion,
@@ -78,6 +79,7 @@ __all__ = [
     "optimizer",
     "planning",
     "policies",
+    "pretrain",
     "recipes",
     "rewards",
     "samplers",

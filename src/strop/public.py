@@ -6,8 +6,9 @@ HOME = {
     "FromRun": "strop.runs.trained",
     "Run": "strop.run",
     "TrainConfig": "strop.config",
-    "TrainedScore": "strop.run",
+    "TrainedScore": "strop.opening",
     "load": "strop.opening",
+    "pretrain": "strop.recipes.pretraining",
     "train": "strop.run",
 } | dict.fromkeys(
     (

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from strop import devices
 from strop.hub.models import SOURCES
 from strop.policies.adapters import LoRA
+from strop.policies.computing import has_bfloat16
 from strop.policies.transformer import Transformer
 from strop.runs import spec
 from strop.runs.directory import RunDirectory, Selector, is_run, is_sweep, parse_run
@@ -79,6 +81,16 @@ def named_policy(name: str) -> PolicyConfig:
     run = name.rpartition("@")[0] or name
     is_named = any(is_run(folder) or is_sweep(folder) for text in (name, run) for folder in (text, Path("runs", text)))
     return FromRun(run=name) if is_named and name not in SOURCES else Transformer.Config(model=name)
+
+
+def default_dtype(policy: PolicyConfig, device: str) -> str:
+    """The default dtype of a policy: for small models from scratch, bfloat16 would round and not be faster."""
+    while isinstance(policy, FromRun):
+        policy = policy.inner()
+    if not isinstance(policy, Transformer.Config):
+        return "float32"
+    is_fast = has_bfloat16() if device == devices.CPU else devices.has_bfloat16(device)
+    return "bfloat16" if is_fast else "float32"
 
 
 def _policy_of(directory: RunDirectory) -> PolicyConfig:
