@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         schedules,
     )
     from strop.config import TrainConfig
+    from strop.data.corpus import Corpus
     from strop.opening import load
     from strop.run import Run, TrainedScore, train
     from strop.runs.trained import FromRun
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Completion",
+    "Corpus",
     "End",
     "Episode",
     "FromRun",
