@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         schedules,
     )
     from strop.config import TrainConfig
+    from strop.data.corpus import Corpus
     from strop.opening import TrainedScore, load
     from strop.recipes.pretraining import pretrain
     from strop.run import Run, train
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Completion",
+    "Corpus",
     "End",
     "Episode",
     "FromRun",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 HOME = {
+    "Corpus": "strop.data.corpus",
     "FromRun": "strop.runs.trained",
     "Run": "strop.run",
     "TrainConfig": "strop.config",
