@@ -25,11 +25,11 @@ from strop.types import PolicyConfig
 STEPS = 600
 MODELS: Mapping[str, Callable[[], PolicyConfig]] = {
     "transformer": lambda: Scratch(num_layers=4, width=192, num_heads=6, context=256),
-    "lstm": lambda: Recurrent(kind="lstm", width=320, num_layers=2, dropout=0.1),
-    "gru": lambda: Recurrent(kind="gru", width=320, num_layers=2, dropout=0.1),
-    "rnn": lambda: Recurrent(kind="rnn", width=512, num_layers=2, dropout=0.1),
-    "convolutional": lambda: Convolutional(width=256, num_layers=6, dropout=0.1),
-    "ngram": lambda: NGram(order=4),
+    "lstm": lambda: Recurrent.Config(kind="lstm", width=320, num_layers=2, dropout=0.1),
+    "gru": lambda: Recurrent.Config(kind="gru", width=320, num_layers=2, dropout=0.1),
+    "rnn": lambda: Recurrent.Config(kind="rnn", width=512, num_layers=2, dropout=0.1),
+    "convolutional": lambda: Convolutional.Config(width=256, num_layers=6, dropout=0.1),
+    "ngram": lambda: NGram.Config(order=4),
 }
 """The models that have a short name, of about a million parameters beside those of the vocabulary."""
 
