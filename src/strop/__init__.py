@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     )
     from strop.config import TrainConfig
     from strop.data.corpus import Corpus
+    from strop.from_scratch import pretrain, pretraining
     from strop.opening import TrainedScore, load
-    from strop.recipes.pretraining import pretrain
     from strop.run import Run, train
     from strop.runs.trained import FromRun
     from strop.types import (
@@ -82,6 +82,7 @@ __all__ = [
     "planning",
     "policies",
     "pretrain",
+    "pretraining",
     "recipes",
     "rewards",
     "samplers",

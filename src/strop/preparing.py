@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from strop.corpora import on_corpus, tokenizer_of
@@ -34,21 +33,18 @@ def prepared(config: TrainConfig, directory: Path, resume: bool, tell: Callable[
         tokenizer = tokenizer_of(config.policy)
         check_source(config.corpus)
         _refuse_used(directory)
-        beside = directory.with_name(f".reading-{directory.name}-{os.getpid()}")
-        try:
-            shutil.rmtree(beside, ignore_errors=True)
-            yield on_corpus(config, prepare(config.corpus, beside, tell, tokenizer))
-        finally:
-            shutil.rmtree(beside, ignore_errors=True)
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(prefix=f".reading-{directory.name}-", dir=directory.parent) as beside:
+            yield on_corpus(config, prepare(config.corpus, Path(beside) / "corpus", tell, tokenizer))
 
 
 def _again(config: TrainConfig, corpus: Corpus, run: Path, tell: Callable[[str], None]) -> TrainConfig:
     """The config of a run that goes on. Raises ValueError if its corpus was changed."""
     kept = replace(corpus.placed_in(run), sha256=corpus.sha256 or _sha256_of(run))
     check_unchanged(kept)
-    if not Prepared.is_there(kept):
-        prepare(kept, Path(kept.folder), tell, tokenizer_of(config.policy))
-    return on_corpus(config, Prepared.open(kept))
+    if Path(kept.folder).is_dir():
+        return on_corpus(config, Prepared.open(kept))
+    return on_corpus(config, prepare(kept, Path(kept.folder), tell, tokenizer_of(config.policy)))
 
 
 def _sha256_of(run: Path) -> str:

@@ -9,7 +9,8 @@ HOME = {
     "TrainConfig": "strop.config",
     "TrainedScore": "strop.opening",
     "load": "strop.opening",
-    "pretrain": "strop.recipes.pretraining",
+    "pretrain": "strop.from_scratch",
+    "pretraining": "strop.from_scratch",
     "train": "strop.run",
 } | dict.fromkeys(
     (

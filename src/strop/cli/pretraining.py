@@ -24,13 +24,15 @@ MODEL, STEPS = "model=", "steps="
 
 def job(words: Sequence[str], directory: str | None) -> Job:
     """The job of a command line. Raises Usage where that is unclear."""
-    from strop.recipes.pretraining import STEPS as USUAL
-    from strop.recipes.pretraining import pretraining
+    from strop.from_scratch import STEPS as USUAL
+    from strop.from_scratch import pretraining
 
     typed, overrides = recipes.split(words)
     if len(typed) != 1:
         what = "which corpus?" if not typed else f"one corpus, not {len(typed)}: {', '.join(typed)}."
-        raise Usage(what, hint="strop pretrain CORPUS, where CORPUS is a file, a folder, or a name of strop list corpora")
+        raise Usage(
+            what, hint="strop pretrain CORPUS, where CORPUS is a file, a folder, or a name of strop list corpora"
+        )
     model = _value(overrides, MODEL) or "transformer"
     steps = _value(overrides, STEPS) or str(USUAL)
     try:

@@ -32,8 +32,8 @@ class Perplexity:
 
 @dataclass(frozen=True, slots=True)
 class Pretrained:
-    """The result of a pretraining: the run at its best and its last evaluation and the n-gram models beside it, the best
-    first. `samples` are the texts of the last evaluation, not chosen."""
+    """The result of a pretraining: the run at its best and at its last evaluation, and the n-gram models beside it, the
+    best first. `samples` are the texts of the last evaluation, not chosen."""
 
     rows: list[Perplexity]
     best_step: int | None
@@ -65,6 +65,6 @@ def pretrained_of(directory: RunDirectory) -> Pretrained:
 
 def _row(who: str, loss: float, error: float, tokens_per: Mapping[str, float]) -> Perplexity:
     """The perplexities of a loss in nats a token; `tokens_per` are the tokens of a word and of a character."""
-    token = Interval(*(math.exp(min(nats, MOST_NATS)) for nats in (loss, loss - SURE * error, loss + SURE * error)))
+    mean, low, high = (math.exp(min(nats, MOST_NATS)) for nats in (loss, loss - SURE * error, loss + SURE * error))
     word, character = (math.exp(min(loss * tokens_per[unit], MOST_NATS)) for unit in ("word", "character"))
-    return Perplexity(who, token, word, character)
+    return Perplexity(who, Interval(mean, low, high), word, character)

@@ -9,8 +9,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-import strop
 from strop.algorithms.counting import Counting
+from strop.algorithms.sft import SFT
+from strop.config import TrainConfig
 from strop.data.corpus import Corpus
 from strop.memory import Chunks
 from strop.optimizer import AdamW
@@ -18,9 +19,10 @@ from strop.policies.convolutional import Convolutional
 from strop.policies.ngram import NGram
 from strop.policies.recurrent import Recurrent
 from strop.policies.scratch import Scratch
+from strop.run import Run, train
 from strop.runs.progress import Progress
 from strop.schedules import Linear
-from strop.types import PolicyConfig
+from strop.types import PolicyConfig, Sampling
 
 STEPS = 600
 MODELS: Mapping[str, Callable[[], PolicyConfig]] = {
@@ -36,7 +38,7 @@ MODELS: Mapping[str, Callable[[], PolicyConfig]] = {
 
 def pretraining(
     corpus: Corpus | Path | str, model: PolicyConfig | str = "transformer", steps: int = STEPS
-) -> strop.TrainConfig:
+) -> TrainConfig:
     """The config of a pretraining: SFT on shuffled chunks, or for an n-gram model counting, once through the corpus.
 
     corpus  a `strop.Corpus`, or its source: a .txt, a folder, a .jsonl or .csv, or a name of `strop list corpora`
@@ -46,10 +48,10 @@ def pretraining(
     if isinstance(model, str) and model not in MODELS:
         raise ValueError(f"model={model}: it is one of {', '.join(MODELS)}, or in Python the Config of a policy.")
     policy = MODELS[model]() if isinstance(model, str) else model
-    learnt = strop.TrainConfig(
+    learnt = TrainConfig(
         policy=policy,
         data=corpus if isinstance(corpus, Corpus) else Corpus(source=str(corpus)),
-        algorithm=strop.algorithms.SFT.Config(
+        algorithm=SFT.Config(
             optimizer=AdamW(
                 lr=Linear(start=2e-3, end=2e-4, steps=max(steps, 1)),
                 betas=(0.9, 0.95),
@@ -58,7 +60,7 @@ def pretraining(
             )
         ),
         memory=Chunks.Config(size=32, length=128),
-        sampling=strop.Sampling(temperature=0.8, max_tokens=64),
+        sampling=Sampling(temperature=0.8, max_tokens=64),
         steps=steps,
         eval_every=max(steps // 8, 1),
         patience=3,
@@ -78,10 +80,10 @@ def pretrain(
     steps: int = STEPS,
     seed: int = 0,
     progress: Progress | bool = True,
-) -> strop.Run:
+) -> Run:
     """Train a language model from scratch, and keep everything in `directory` (default: runs/<date-time>).
 
-    For any other field: `strop.train(dataclasses.replace(pretraining(corpus), ...), directory)`. Raises ValueError for
+    For any other field: `strop.train(dataclasses.replace(strop.pretraining(corpus), ...), directory)`. Raises ValueError for
     a corpus that nothing can be learnt from.
     """
-    return strop.train(replace(pretraining(corpus, model, steps), seed=seed), directory, progress=progress)
+    return train(replace(pretraining(corpus, model, steps), seed=seed), directory, progress=progress)
