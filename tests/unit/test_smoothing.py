@@ -66,7 +66,7 @@ def test_words_that_were_never_seen_share_what_the_lowest_level_frees() -> None:
 def test_discounts_are_those_of_ney_and_others() -> None:
     # raw bigrams: five were seen once, one twice: 5 / 7. Continuations 3 2 1 1: two once, one twice: 2 / 4
     model, _ = by_hand(None, size=6)
-    assert model.levels[0].discount == pytest.approx(5 / 7)
+    assert np.exp(model.logprobs(np.array([A])))[0, D] == pytest.approx(2 * (5 / 7) / 4 * (0.5 / 7), rel=1e-14)
     assert model.lowest_V == pytest.approx([2.5 / 7, 1.5 / 7, 0.5 / 7, 0.5 / 7, 1 / 7, 1 / 7])
     assert discount_of(np.array([1, 1, 1, 2, 5])) == 3 / 5
     assert discount_of(np.array([1, 1, 3])) == discount_of(np.array([2, 2])) == discount_of(np.array([], int)) == 0.5
