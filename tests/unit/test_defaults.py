@@ -252,6 +252,6 @@ def test_every_algorithm_names_the_memory_that_suits_it() -> None:
         "DQN", "ILQL", "PathConsistency", "VTrace",
     }  # fmt: skip
     assert {name for name, memory in named.items() if memory == "Dataset"} == {
-        "DPO", "IPO", "KTO", "ORPO", "ProcessRewardModel", "RewardModel", "RobustDPO", "SFT", "SimPO",
+        "Counting", "DPO", "IPO", "KTO", "ORPO", "ProcessRewardModel", "RewardModel", "RobustDPO", "SFT", "SimPO",
     }  # fmt: skip
     assert set(named.values()) == {"Fresh", "Replay", "Dataset"}

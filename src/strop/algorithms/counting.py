@@ -2,18 +2,17 @@
 
     c(hw) <- c(hw) + 1    for every token w of a demonstration, with the order - 1 tokens h before it
 
-The end-of-text token that the codec appends is counted too; prompt tokens stand in contexts, and are not. What the
-policy makes of its counts is its smoothing: `add-k` with k near 0 is c(hw) / c(h), the optimum of SFT on a neural
-n-gram, whose input is the context as a one-hot vector (a row of free logits for each). SFT walks there, counting is
-there after one pass.
+The end-of-text token that the codec appends is counted too. Prompt tokens stand in contexts and are not counted. What
+probabilities the counts give is the policy's smoothing. With add-k and k near 0 they are c(hw) / c(h): the optimum of
+SFT on a neural n-gram whose input is the context as a one-hot vector, which is a row of free logits for each context.
+SFT walks there; counting arrives in one pass.
 
-There is no loss before the batch is counted: under smoothing it costs more than counting. The metrics say how many
-different n-grams there are, and which share of the batch's were new.
+The metrics are the number of different n-grams so far, and which share of the batch's tokens brought a new one. There
+is no loss among them: under smoothing it would cost more than the counting.
 
 Differs from the textbook: nothing. What is before a document never stands in a context (`functional.ngrams`).
-Degenerates: a second pass over the same data doubles every count. That leaves c(hw) / c(h) as it is, but smoothing
-takes the data for twice as much, and Kneser-Ney, to which nothing is rare any more, discounts less than it should. So
-count each text once.
+Degenerates: a second pass over the same data counts everything twice. That leaves c(hw) / c(h) as it is, but smoothing
+takes it for twice as much data, in which nothing is rare, and falls back too seldom. So count each text once.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ what that frees in equal shares. Chen & Goodman mix in the uniform distribution.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
@@ -37,40 +37,42 @@ LEAST = float(np.finfo(np.float64).tiny)
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """The n-grams of one length [M], sorted, and the sums of the counts before each of them and of all [M + 1].
+    """The n-grams of one length [M], sorted, and what each adds to the probability of its last token.
 
-    `span` is the number of contexts of that length, `base` that of the digits.
+    Its contexts [C] are sorted too: `starts_C1` says where the n-grams of each begin, and where the last ones end,
+    `shares_C` what it leaves to the shorter context. `base` is that of the digits; so long a context has `span` values.
     """
 
-    ngrams_M: Numbers
-    upto: Floats
     base: int
     span: int
-    discount: float
-    prior: float
+    ngrams_M: Numbers
+    probs_M: Floats
+    contexts_C: Numbers
+    starts_C1: Numbers
+    shares_C: Floats
 
     @classmethod
     def of(cls, ngrams_M: Numbers, counts_M: Numbers, base: int, length: int, discount: float, prior: float) -> Level:
         """The level of n-grams that are `length` tokens long."""
-        upto = np.concatenate([[0.0], np.cumsum(counts_M, dtype=np.float64)])
-        return cls(ngrams_M, upto, base, base ** (length - 1), discount, prior)
+        starts_C = np.flatnonzero(np.diff(ngrams_M // base, prepend=-1))
+        starts_C1 = np.append(starts_C, len(ngrams_M))
+        num_C, total_C = np.diff(starts_C1), np.add.reduceat(counts_M, starts_C) + prior
+        probs_M, shares_C = (counts_M - discount) / np.repeat(total_C, num_C), (discount * num_C + prior) / total_C
+        return cls(base, base ** (length - 1), ngrams_M, probs_M, ngrams_M[starts_C] // base, starts_C1, shares_C)
 
-    def after(self, contexts_N: Numbers) -> tuple[Numbers, Numbers]:
-        """Where the n-grams of each context begin and end."""
-        own_N = contexts_N % self.span
-        return self.ngrams_M.searchsorted(own_N * self.base), self.ngrams_M.searchsorted((own_N + 1) * self.base)
+    def after(self, contexts_N: Numbers) -> tuple[Numbers, Numbers, Floats]:
+        """Where the n-grams of each context begin and end, and its share: 1 if it was not seen, and has none."""
+        at_N, is_seen_N = _found(self.contexts_C, contexts_N % self.span)
+        return self.starts_C1[at_N], self.starts_C1[at_N + is_seen_N], np.where(is_seen_N, self.shares_C[at_N], 1.0)
 
-    def shares(self, first_N: Numbers, last_N: Numbers) -> tuple[Floats, Floats]:
-        """The denominator of each context, and the share that it leaves to the shorter one: all if it was not seen."""
-        total_N = self.upto[last_N] - self.upto[first_N] + self.prior
-        freed_N = self.discount * (last_N - first_N) + self.prior
-        is_known_N = total_N > 0.0
-        total_N = np.where(is_known_N, total_N, 1.0)
-        return total_N, np.where(is_known_N, freed_N / total_N, 1.0)
-
-    def counts(self, at_E: Numbers) -> Floats:
-        """The discounted counts of these n-grams."""
-        return self.upto[at_E + 1] - self.upto[at_E] - self.discount
+    def mixed(self, lower_N: Floats, contexts_N: Numbers, tokens_N: Numbers) -> Floats:
+        """The probability [N] of a token after each context, from that after the shorter one."""
+        contexts_N = contexts_N % self.span
+        at_N, is_seen_N = _found(self.contexts_C, contexts_N)
+        own_N, is_held_N = _found(self.ngrams_M, contexts_N * self.base + tokens_N)
+        shares_N = np.where(is_seen_N, self.shares_C[at_N], 1.0)
+        mixed_N: Floats = np.where(is_held_N, self.probs_M[own_N], 0.0) + shares_N * lower_N
+        return mixed_N
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,23 +88,21 @@ class Interpolated:
     def logprobs(self, contexts_N: Numbers) -> Floats:
         """The logarithms [N, V] of the probabilities of every token.
 
-        Only tokens that the shortest context has been seen with are computed one by one; all others have their
-        probability without a context, times one number.
+        Only tokens that were seen after the shortest context are computed one by one. All others have their probability
+        without a context times one number.
         """
-        size = len(self.lowest_V)
-        logprobs_NV = np.empty((len(contexts_N), size))
-        scale_N, cells_E, probs_E = np.ones(len(contexts_N)), np.empty(0, np.int64), np.empty(0)
+        size, num = len(self.lowest_V), len(contexts_N)
+        scale_N, cells_E, probs_E = np.ones(num), np.empty(0, np.int64), np.empty(0)
         for i, level in enumerate(self.levels):
-            first_N, last_N = level.after(contexts_N)
-            total_N, share_N = level.shares(first_N, last_N)
+            first_N, last_N, share_N = level.after(contexts_N)
             row_D, at_D = _ranges(first_N, last_N)
             cells_D = row_D * size + level.ngrams_M[at_D] % level.base
             if i == 0:
                 cells_E, probs_E = cells_D, self.lowest_V[cells_D % size]
             scale_N *= share_N
             probs_E *= share_N[cells_E // size]
-            probs_E[cells_E.searchsorted(cells_D)] += level.counts(at_D) / total_N[row_D]
-        np.add(_log(self.lowest_V), _log(scale_N)[:, None], out=logprobs_NV)
+            probs_E[cells_E.searchsorted(cells_D)] += level.probs_M[at_D]
+        logprobs_NV: Floats = _log(self.lowest_V) + _log(scale_N)[:, None]
         logprobs_NV.reshape(-1)[cells_E] = _log(probs_E)
         return logprobs_NV
 
@@ -110,13 +110,7 @@ class Interpolated:
         """The probability [N] of one token after each context."""
         probs_N = self.lowest_V[tokens_N]
         for level in self.levels:
-            ngrams_N = contexts_N % level.span * level.base + tokens_N
-            first_N, last_N = level.after(contexts_N)
-            total_N, share_N = level.shares(first_N, last_N)
-            at_N = level.ngrams_M.searchsorted(ngrams_N)
-            is_seen_N = level.ngrams_M.take(at_N, mode="clip") == ngrams_N
-            counts_N = np.where(is_seen_N, level.counts(np.where(is_seen_N, at_N, 0)), 0.0)
-            probs_N = counts_N / total_N + share_N * probs_N
+            probs_N = level.mixed(probs_N, contexts_N, tokens_N)
         return probs_N
 
 
@@ -130,16 +124,15 @@ def kneser_ney(seen: Run, contexts: Contexts, vocabulary: int, discount: float |
     """Interpolated Kneser-Ney; without a discount each level has its own."""
     ngrams_M, counts_M = seen
     levels: list[Level] = []
+    unseen_V = np.ones(vocabulary)
+    unseen_V[ngrams_M % contexts.base] = 0.0
+    num_unseen = unseen_V.sum()
     for length in range(contexts.order, 0, -1):
         if length < contexts.order:  # how many different tokens stood before each of the shorter n-grams
             ngrams_M, counts_M = np.unique(ngrams_M % contexts.base**length, return_counts=True)
         own = discount_of(counts_M) if discount is None else discount
+        own = own if length > 1 or num_unseen else 0.0
         levels.insert(0, Level.of(ngrams_M, counts_M, contexts.base, length, own, 0.0))
-    unseen_V = np.ones(vocabulary)
-    unseen_V[levels[0].ngrams_M] = 0.0
-    num_unseen = unseen_V.sum()
-    if not num_unseen:
-        levels[0] = replace(levels[0], discount=0.0)
     return _interpolated(unseen_V / max(num_unseen, 1.0), levels)
 
 
@@ -154,9 +147,14 @@ def _interpolated(lowest_V: Floats, levels: Sequence[Level]) -> Interpolated:
     levels = [level for level in levels if len(level.ngrams_M)]
     if levels and levels[0].span == 1:
         tokens_V = np.arange(len(lowest_V))
-        lowest_V = Interpolated(lowest_V, levels[:1]).probs_of(np.zeros_like(tokens_V), tokens_V)
-        levels = levels[1:]
+        lowest_V, levels = levels[0].mixed(lowest_V, np.zeros_like(tokens_V), tokens_V), levels[1:]
     return Interpolated(lowest_V, levels)
+
+
+def _found(sorted_K: Numbers, wanted_N: Numbers) -> tuple[Numbers, np.ndarray]:
+    """Where each number stands, and bool [N]: whether it does stand there."""
+    at_N = np.minimum(sorted_K.searchsorted(wanted_N), len(sorted_K) - 1)
+    return at_N, sorted_K[at_N] == wanted_N
 
 
 def _ranges(first_N: Numbers, last_N: Numbers) -> tuple[Numbers, Numbers]:

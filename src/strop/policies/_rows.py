@@ -34,6 +34,8 @@ class Rows:
             new = [one for one in dict.fromkeys(contexts) if one not in self._row]
             for context in new[: self.capacity - len(self._row)]:
                 self._row[context] = len(self._row)
+        if not self._row:
+            return torch.full((len(contexts),), self.capacity)
         return torch.tensor([self._row.get(one, self.capacity) for one in contexts], dtype=torch.long)
 
     def is_trained(self, rows_N: Tensor) -> Tensor:

@@ -122,7 +122,7 @@ def _minus(probs_NV: torch.Tensor, exact_NV: Sequence[Sequence[Fraction]]) -> to
 
 
 def check_kneser_ney() -> Iterator[Gap]:
-    """Kneser-Ney: its definition over sets of n-grams, in fractions, after every prefix."""
+    """Kneser-Ney: the definition of Kneser-Ney over sets of n-grams, in fractions, after every prefix."""
 
     def compared(policy: NGram, slow: Slow, prefixes: Sequence[Tokens]) -> torch.Tensor:
         return _minus(_probs(policy, prefixes), [slow.kneser_ney(prefix, Fraction(3, 4)) for prefix in prefixes])
@@ -131,14 +131,14 @@ def check_kneser_ney() -> Iterator[Gap]:
 
 
 def check_kneser_ney_sums() -> Iterator[Gap]:
-    """Kneser-Ney: a sum of 1 after every prefix, with discounts that are estimated."""
+    """Kneser-Ney: a sum of Kneser-Ney probabilities of 1, after every prefix, with estimated discounts."""
     yield from _worst(
         partial(kneser_ney, discount=None), lambda policy, _, prefixes: _probs(policy, prefixes).sum(-1) - 1.0
     )
 
 
 def check_add_k() -> Iterator[Gap]:
-    """add-k: (c + k) / (C + kV) in fractions, after every prefix."""
+    """add-k: add-k's (c + k) / (C + kV) in fractions, after every prefix."""
 
     def compared(policy: NGram, slow: Slow, prefixes: Sequence[Tokens]) -> torch.Tensor:
         return _minus(_probs(policy, prefixes), [slow.add_k(prefix, Fraction(1, 2)) for prefix in prefixes])
