@@ -11,8 +11,9 @@ from strop.types import PLACE, check_fields
 
 Kind: TypeAlias = Literal["byte-bpe", "bpe", "wordpiece", "word", "character", "byte"]
 KINDS: tuple[str, ...] = get_args(Kind)
-SMALLEST = 257
-"""The fewest tokens of a vocabulary: the 256 bytes and `<end>`."""
+SMALLEST = dict.fromkeys(KINDS, 257) | {"wordpiece": 513}
+"""The fewest tokens of a vocabulary: `<end>` and the 256 bytes; for wordpiece, both as they begin and as they continue
+a word."""
 CACHE = "cache"
 """The folder of a run that holds its corpus as token ids."""
 
@@ -48,10 +49,10 @@ class Corpus:
             )
         if self.tokenizer not in KINDS:
             raise ValueError(f"Corpus.tokenizer={self.tokenizer!r}: it is {', '.join(KINDS[:-1])} or {KINDS[-1]}.")
-        if self.vocabulary < SMALLEST:
+        if self.vocabulary < SMALLEST[self.tokenizer]:
             raise ValueError(
-                f"Corpus.vocabulary={self.vocabulary}: it is at least {SMALLEST}, the 256 bytes and <end>, so that "
-                "any text has tokens."
+                f"Corpus.vocabulary={self.vocabulary}: a {self.tokenizer} vocabulary holds {SMALLEST[self.tokenizer]} "
+                "tokens or more, so that it can spell any text."
             )
         if not 0.0 < self.held_out < 1.0:
             raise ValueError(f"Corpus.held_out={self.held_out}: it is a share of the documents, between 0 and 1.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,3 +55,9 @@ class CorpusFacts:
     train: Split
     held_out: Split
     shared: Shared
+
+    @staticmethod
+    def read(record: Mapping[str, Any]) -> CorpusFacts:
+        """The facts from their JSON."""
+        splits = {name: Split(**record[name]) for name in ("train", "held_out")}
+        return CorpusFacts(**{**record, **splits, "shared": Shared(**record["shared"])})

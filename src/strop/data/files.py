@@ -46,7 +46,7 @@ def flaw_of(file: Path) -> str:
 
 
 def lines_of(file: BufferedReader) -> Iterator[tuple[int, bytes]]:
-    """(its number, the line with its newline). A line of more than LONGEST bytes comes in pieces of whole characters."""
+    """(its number, the line with its newline). A line of more than LONGEST bytes comes in pieces."""
     if file.peek(len(BOM)).startswith(BOM):
         file.read(len(BOM))
     number, rest = 1, b""

@@ -17,28 +17,32 @@ SEPARATOR = "\0"
 class Spool:
     """Documents in the order in which they were added, in one file.
 
-    After `close`: hashes_D (64 bits of each text's hash), offsets_D (D + 1 positions in the file) and characters_D.
+    After `close`: hashes_D (64 bits of each text's hash), offsets_D (D + 1 positions in the file), characters_D and
+    words_D.
     """
 
     def __init__(self, file: Path) -> None:
         self.file = file
         self._out: BufferedWriter = file.open("wb")
-        self._hashes, self._offsets, self._characters = array("Q"), array("Q", [0]), array("L")
+        self._hashes, self._offsets = array("Q"), array("Q", [0])
+        self._characters, self._words = array("Q"), array("Q")
 
-    def add(self, place: str, text: str) -> None:
+    def add(self, place: str, text: str, num_words: int) -> None:
         """Append a document."""
         encoded = text.encode()
         written = self._out.write(f"{place}{SEPARATOR}".encode("utf-8", "surrogateescape") + encoded)
         self._offsets.append(self._offsets[-1] + written)
         self._hashes.append(int.from_bytes(hashlib.blake2b(encoded, digest_size=8).digest(), "little"))
         self._characters.append(len(text))
+        self._words.append(num_words)
 
     def close(self) -> None:
         """Nothing is added any more."""
         self._out.close()
         self.hashes_D = np.frombuffer(self._hashes, np.uint64)
-        self.offsets_D = np.frombuffer(self._offsets, np.uint64).astype(np.int64)
-        self.characters_D = np.frombuffer(self._characters, f"u{self._characters.itemsize}").astype(np.int64)
+        self.offsets_D = np.frombuffer(self._offsets, np.int64)
+        self.characters_D = np.frombuffer(self._characters, np.int64)
+        self.words_D = np.frombuffer(self._words, np.int64)
 
     def __len__(self) -> int:
         return len(self._hashes)

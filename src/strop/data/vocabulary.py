@@ -41,6 +41,8 @@ CONTINUES = "＃＃"
 """Before a token of wordpiece that continues a word: letters outside the alphabet of bytes."""
 MOST_LETTERS = 4096
 """The longest piece that wordpiece divides, in letters: more than any piece has."""
+BYTES = 257
+"""The tokens that every kind has: `<end>` and the letters."""
 TWICE = 2
 """What occurs once in a corpus is no token of its own."""
 COVERED = 0.9995
@@ -59,13 +61,13 @@ LETTERS = _letters()
 
 def trained(kind: Kind, vocabulary: int, texts: Texts) -> Tokenizer:
     """A tokenizer of at most `vocabulary` tokens from these texts. The same texts give the same tokenizer."""
+    tokens: list[str] = []
+    merges: Merges = []
     match kind:
-        case "byte":
-            tokens, merges = [], Merges()
         case "byte-bpe":
             tokens, merges = _byte_pairs(vocabulary, texts)
         case "character":
-            tokens, merges = _built(_characters(texts, 1.0), vocabulary - 257)
+            tokens, merges = _built(_characters(texts, 1.0), vocabulary - BYTES)
         case "bpe":
             tokens, merges = _character_pairs(vocabulary, texts)
         case "word":
@@ -91,6 +93,11 @@ def backend_of(tokenizer: Tokenizer) -> Backend:
     return backend
 
 
+def size_of(tokenizer: Tokenizer) -> int:
+    """The number of its tokens."""
+    return int(backend_of(tokenizer).get_vocab_size())
+
+
 def _byte_pairs(vocabulary: int, texts: Texts) -> tuple[list[str], Merges]:
     """The merged tokens and their merges, learnt on bytes."""
     from tokenizers import models, trainers
@@ -108,10 +115,10 @@ def _character_pairs(vocabulary: int, texts: Texts) -> tuple[list[str], Merges]:
     from tokenizers import models, trainers
 
     characters = _characters(texts, COVERED)
-    built, building = _built(characters, vocabulary - 257)
+    built, building = _built(characters, vocabulary - BYTES)
     known = [letter for letter in characters if letter.isascii() or spelt(letter) in set(built)]
     trainer = trainers.BpeTrainer(
-        vocab_size=len(known) + vocabulary - 257 - len(built),
+        vocab_size=len(known) + vocabulary - BYTES - len(built),
         min_frequency=TWICE,
         initial_alphabet=known,
         limit_alphabet=len(known),
@@ -126,11 +133,11 @@ def _words(vocabulary: int, texts: Texts) -> tuple[list[str], Merges]:
     """The frequent words, and the frequent characters, in which others are spelt: these are a quarter at most."""
     from tokenizers import models, trainers
 
-    built, building = _built(_characters(texts, COVERED), (vocabulary - 257) // 4)
+    built, building = _built(_characters(texts, COVERED), (vocabulary - BYTES) // 4)
     trainer = trainers.WordLevelTrainer(vocab_size=vocabulary, min_frequency=TWICE, show_progress=False)
     learnt = _learnt(models.WordLevel({}, unk_token=END_TOKEN), trainer, texts, WORDS, in_bytes=True)["vocab"]
     words = (word for word in sorted(learnt, key=learnt.__getitem__) if word not in {*LETTERS, *built})
-    return [*built, *islice(words, vocabulary - 257 - len(built))], building
+    return [*built, *islice(words, vocabulary - BYTES - len(built))], building
 
 
 def _word_pieces(vocabulary: int, texts: Texts) -> dict[str, Any]:
