@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from strop.from_scratch import pretrain, pretraining
     from strop.opening import TrainedScore, load
     from strop.run import Run, train
-    from strop.runs.trained import FromRun
+    from strop.runs.trained import FromRun, FromStage
+    from strop.stages import Stage
     from strop.types import (
         Completion,
         End,
@@ -57,6 +58,7 @@ __all__ = [
     "End",
     "Episode",
     "FromRun",
+    "FromStage",
     "Part",
     "PerToken",
     "PerTurn",
@@ -64,6 +66,7 @@ __all__ = [
     "Run",
     "Sampling",
     "Source",
+    "Stage",
     "Step",
     "Task",
     "Tokenizer",

@@ -83,7 +83,7 @@ def pretrain(
 ) -> Run:
     """Train a language model from scratch, and keep everything in `directory` (default: runs/<date-time>).
 
-    For any other field: `strop.train(dataclasses.replace(strop.pretraining(corpus), ...), directory)`. Raises ValueError for
-    a corpus that nothing can be learnt from.
+    For any other field: `strop.train(dataclasses.replace(strop.pretraining(corpus), ...), directory)`.
+    Raises ValueError for a corpus that nothing can be learnt from.
     """
     return train(replace(pretraining(corpus, model, steps), seed=seed), directory, progress=progress)

@@ -5,7 +5,9 @@ from __future__ import annotations
 HOME = {
     "Corpus": "strop.data.corpus",
     "FromRun": "strop.runs.trained",
+    "FromStage": "strop.runs.trained",
     "Run": "strop.run",
+    "Stage": "strop.stages",
     "TrainConfig": "strop.config",
     "TrainedScore": "strop.opening",
     "load": "strop.opening",

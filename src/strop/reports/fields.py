@@ -13,6 +13,7 @@ from strop import loader
 from strop.reports.hints import hint_of, is_component, room_of, words_for
 from strop.rewards._naming import named_rewards
 from strop.rewards.group import GroupReward
+from strop.types import is_place
 
 IN_FILE = "set in a recipe file"
 _ROW = re.compile(r"(\w+(?:, \w+)*)(?:  +(\S.*))?")
@@ -69,6 +70,8 @@ def _walk(record: Any, defaults: Any, path: str) -> Iterator[Field]:
     """The fields of a record; `defaults` is a record with default values, None if some fields have none."""
     meaning = meanings(type(record))
     for f in dataclasses.fields(record):
+        if is_place(f):
+            continue
         value, default = getattr(record, f.name), _default_value(f, defaults)
         hint = hint_of(record, f.name, value)
         yield Field(

@@ -11,6 +11,7 @@ from strop.reports.pretrained import Pretrained, is_pretrained, pretrained_of
 from strop.reports.settings import every_setting
 from strop.reports.verdicts import Verdict, verdicts_of
 from strop.runs.directory import RunDirectory
+from strop.runs.lineage import first_policy
 from strop.runs.records import Event, Summary
 from strop.runs.standing import standing
 from strop.runs.store import Store
@@ -103,7 +104,7 @@ def page_of(directory: RunDirectory) -> Page:
         best=max(scored, key=_reward, default=None),
         worst=min(scored, key=_reward, default=None),
         max_tokens=_max_tokens(config),
-        table=_table(directory, config),
+        table=_table(directory),
         pretrained=pretrained_of(directory) if is_pretrained(directory) else None,
     )
 
@@ -139,9 +140,9 @@ def _config(directory: RunDirectory, config: Mapping[str, Any]) -> dict[str, str
     return plan or {name: title(config[name]) for name in ("policy", "algorithm", "environment")}
 
 
-def _table(directory: RunDirectory, config: Mapping[str, Any]) -> dict[str, dict[str, float]]:
+def _table(directory: RunDirectory) -> dict[str, dict[str, float]]:
     """The entries of a table policy by context and word; empty for other policies."""
-    policy = config["policy"]
+    policy = first_policy(directory)
     if not (isinstance(policy, Mapping) and policy.get("class") == "strop.policies.Table.Config"):
         return {}
     if not directory.checkpoints.steps():

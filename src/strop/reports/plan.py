@@ -101,7 +101,7 @@ def title(spec: object) -> str:
     if "class" not in spec:
         return short(spec["name"]) if "name" in spec else str(spec.get("object", ""))
     name = short(spec["class"])
-    of = [title(spec[field]) for field in ("model", "make") if field in spec]
+    of = [title(spec[field]) for field in ("model", "make", "run", "stage") if field in spec]
     of += [f"{field} {title(spec[field])}" for field in ("base", "teacher") if field in spec]
     return f"{name} ({', '.join(of)})" if of else name
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from strop.runs.names import short
 from strop.runs.spec import TRAINED_BY, encode
-from strop.types import PLACE, Tokenizer
+from strop.types import Tokenizer, is_place
 
 MOST_VALUES = 8
 UNTYPED = ("tasks", "held_out", "environment", "rewards", "gold")
@@ -47,7 +47,7 @@ def _changed(record: Any, expected: Any, path: str, skipped: tuple[str, ...] = (
     """`expected` is the default record; if it is of another class, the record's own defaults count."""
     lines = []
     for one in dataclasses.fields(record):
-        if one.name in skipped or not one.init or one.metadata.keys() & PLACE.keys():
+        if one.name in skipped or not one.init or is_place(one):
             continue
         value, field_path = getattr(record, one.name), f"{path}{one.name}"
         default = getattr(expected, one.name) if type(expected) is type(record) else _default(one)

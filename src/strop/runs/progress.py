@@ -125,6 +125,7 @@ class Progress:
             self._doing = ""
             self._live.stop()
             self._live = None
+        self._held_out, self._metrics, self._facts, self._total = {}, {}, "", 0  # the next stage has its own
 
     def _begin(self, doing: str) -> None:
         """Set what the run is doing now; a live line counts the seconds, so that a long step does not look stuck."""
