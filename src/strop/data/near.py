@@ -1,8 +1,8 @@
 """Near duplicates by MinHash (Broder 1997) and locality-sensitive hashing, for millions of documents.
 
 The sketch of a document is the least value of each of 120 permutations of its shingles, which are runs of five words.
-Two sketches agree in a place with the probability of the documents' Jaccard similarity. Documents whose sketches agree in
-a whole band of places are candidates, and their exact similarity decides: no document is dropped by chance.
+Two sketches agree in a place with the probability of the documents' Jaccard similarity. Documents whose sketches agree
+in all places of a band are candidates, and their exact similarity decides: no document is dropped by chance.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ from strop.data.corpus import SMALLEST, Corpus
 from strop.data.documents import EMPTY, EXACT, NEAR, Documents, documents_of
 from strop.data.facts import CorpusFacts, Shared, Split
 from strop.data.files import contents_hash, files_of
+from strop.data.named import NAMED
 from strop.data.overlap import shared_runs
 from strop.data.progress import Progress, Tell
 from strop.data.reading import Reader
@@ -34,14 +35,15 @@ SEPARATED = {
     "file": "each file is a document",
 }
 SAMPLE = 20_000_000
-"""Characters of training text that a tokenizer is trained on at most."""
+"""Bytes of training text that a tokenizer is trained on at most: Chinese takes 2 GB of memory for them."""
 PER_TOKEN = 50
 """Characters of training text for each token of a vocabulary, at least: rarer tokens would hardly be trained."""
 
 
 def fill(corpus: Corpus, source: Path, folder: Path, tell: Tell, tokenizer: Tokenizer | None) -> None:
     """Write all files of a cache into an empty folder."""
-    kept = replace(corpus, source=str(source.absolute()), sha256=contents_hash(source))
+    origin = corpus.source if corpus.source in NAMED else str(source.absolute())
+    kept = replace(corpus, source=origin, sha256=contents_hash(source))
     reader = Reader(source, corpus.field)
     documents = _cleaned(corpus, reader, folder, tell)
     spool = documents.spool
@@ -106,10 +108,10 @@ def _split_line(num_train: int, num_held_out: int, shared: Shared) -> str:
 
 def _vocabulary(corpus: Corpus, spool: Spool, train: np.ndarray, tell: Tell) -> tuple[Tokenizer, str]:
     """A tokenizer from a sample of the training documents, and why it is smaller than was asked for."""
-    characters_D = spool.characters_D[train]
-    order = np.argsort(spool.hashes_D[train], kind="stable")
-    sample = np.sort(train[order[np.cumsum(characters_D[order]) - characters_D[order] < SAMPLE]])
-    number, total = int(spool.characters_D[sample].sum()), int(characters_D.sum())
+    shuffled = train[np.argsort(spool.hashes_D[train], kind="stable")]
+    bytes_D = np.diff(spool.offsets_D)[shuffled]
+    sample = np.sort(shuffled[np.cumsum(bytes_D) - bytes_D < SAMPLE])
+    number, total = (int(spool.characters_D[some].sum()) for some in (sample, train))
     tell(f"learning {corpus.tokenizer} tokens from {number:,} of {total:,} characters")
     merges = corpus.tokenizer not in ("character", "byte")
     most = min(corpus.vocabulary, max(SMALLEST[corpus.tokenizer], total // PER_TOKEN)) if merges else corpus.vocabulary

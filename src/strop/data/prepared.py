@@ -19,6 +19,7 @@ import numpy as np
 from strop.data.corpus import Corpus
 from strop.data.facts import CorpusFacts
 from strop.data.files import contents_hash
+from strop.data.named import NAMED, check_known, local_place, place_of
 from strop.data.pipeline import FACTS, HELD_OUT, TOKENIZER, fill
 from strop.data.progress import Tell
 from strop.data.reading import check_readable
@@ -71,12 +72,15 @@ class Prepared:
 
 def check_source(corpus: Corpus) -> None:
     """Raise ValueError, before time is spent, if the source is not there or holds no text."""
-    check_readable(Path(corpus.source), corpus.field)
+    check_known(corpus.source)
+    place = local_place(corpus.source) if corpus.source in NAMED else Path(corpus.source).expanduser()
+    if place.exists():  # a named corpus is downloaded when it is prepared
+        check_readable(place, corpus.field)
 
 
 def check_unchanged(corpus: Corpus) -> None:
     """Raise ValueError if the source is gone, or holds something else than when it was prepared."""
-    found = contents_hash(Path(corpus.source))
+    found = contents_hash(place_of(corpus.source, lambda line: None))
     if found != corpus.sha256:
         raise ValueError(
             f"{corpus.source} has changed since the run began (sha256 {found[:12]}, then {corpus.sha256[:12]}): a run "
@@ -90,11 +94,12 @@ def prepare(corpus: Corpus, folder: Path, tell: Tell, tokenizer: Tokenizer | Non
     The folder appears when all is written. Raises ValueError for a corpus that nothing can be learnt from.
     """
     check_source(corpus)
+    source = place_of(corpus.source, tell)
     partial = folder.with_name(f"{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)  # left by a killed process
     partial.mkdir(parents=True)
     try:
-        fill(corpus, Path(corpus.source), partial, tell, tokenizer)
+        fill(corpus, source, partial, tell, tokenizer)
         shutil.rmtree(folder, ignore_errors=True)
         partial.rename(folder)
     finally:

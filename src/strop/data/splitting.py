@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from strop.data.shingles import ODD, mixed
+from strop.data.shingles import mixed
 
-SALT = np.uint64(ODD[0])
+SALT = np.uint64(1)
+"""Any number would do. This one holds out four of the 62 tales of the bundled Grimm, where others hold out one."""
 
 
 def split(hashes_D: np.ndarray, share: float) -> tuple[np.ndarray, np.ndarray]:
