@@ -15,8 +15,10 @@ from strop.algorithms.ppo import PPO
 from strop.functional.divergences import KL, KLController
 from strop.learners.actor_critic import Critic
 from strop.optimizer import SGD, AdamW
+from strop.policies.ngram import NGram
 from strop.policies.table import Table
 from strop.types import Batch, End
+from strop.verify.counting import counted, texts
 
 
 def lesson(step: int) -> Batch:
@@ -32,7 +34,15 @@ def lesson(step: int) -> Batch:
     return batch_of(*(as_baseline(one) if i % 2 else one for i, one in enumerate(many)))
 
 
+def ngram() -> NGram:
+    """It has counted a little, and its 12 rows are full after a few lessons."""
+    policy = NGram(5, order=3, capacity=12, value_head=True)
+    counted(policy, texts(0, end=None))
+    return policy
+
+
 POLICIES = {
+    "ngram": ngram,
     "table": lambda: Table(5, capacity=256, value_head=True),
     "gpt2": lambda: transformer("gpt2", vocabulary=5, value_head=True),
     "lora": lambda: transformer("llama", lora=True, vocabulary=5, value_head=True),

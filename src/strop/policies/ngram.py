@@ -54,7 +54,10 @@ class NGram:
 
     It is not `Table(order=n)`, which has nothing but a row of free numbers for each context that it has seen, learnt by
     gradient: there an unseen context knows nothing. Here it has the distribution of its last tokens, from all the text
-    that was counted. (Without counts it is a table that starts uniform, and that can never be too full.)
+    that was counted. (Without counts it is a table that starts uniform and can never be too full.)
+
+    Behind an end token every context is that of a beginning. So a reward model, which reads the value behind the whole
+    text, learns nothing where texts end in one.
     """
 
     layout: Literal["joined", "per_turn"] = "joined"

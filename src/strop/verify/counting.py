@@ -68,16 +68,17 @@ class Slow:
         counts = [self.seen[(*context, token)] for token in range(self.size)]
         return [(count + k) / (sum(counts) + k * self.size) for count in counts]
 
-    def kneser_ney(self, prefix: Tokens, discount: Fraction) -> list[Fraction]:
+    def kneser_ney(self, prefix: Tokens, discount: Fraction | None) -> list[Fraction]:
         """Raw counts at the longest context, the number of different tokens before an n-gram at all others."""
         return self._mixed(self.context(prefix), discount)
 
-    def _mixed(self, context: Tokens, discount: Fraction) -> list[Fraction]:
+    def _mixed(self, context: Tokens, given: Fraction | None) -> list[Fraction]:
         counts = self._counts(len(context) + 1)
+        discount = self._discount(counts) if given is None else given
         after = [counts[(*context, token)] for token in range(self.size)]
         num_seen = sum(count > 0 for count in after)
         if context:
-            lower = self._mixed(context[1:], discount)
+            lower = self._mixed(context[1:], given)
         elif num_seen == self.size:
             return [Fraction(count, sum(after)) for count in after]
         else:
@@ -86,6 +87,11 @@ class Slow:
             return lower
         kept = [max(count - discount, Fraction(0)) for count in after]
         return [(own + discount * num_seen * rest) / sum(after) for own, rest in zip(kept, lower, strict=True)]
+
+    def _discount(self, counts: Counter[Tokens]) -> Fraction:
+        """n1 / (n1 + 2 n2)."""
+        sizes = Counter(counts.values())
+        return Fraction(sizes[1], sizes[1] + 2 * sizes[2]) if sizes[1] and sizes[2] else Fraction(1, 2)
 
     def _counts(self, length: int) -> Counter[Tokens]:
         if length == self.order:
@@ -106,7 +112,8 @@ def _worst(smoothing: Smoothing, compared: Compared) -> Iterator[Gap]:
         gaps = []
         for order in (1, 2, 3, 4):
             policy, pairs = NGram(SIZE, end, order, smoothing), texts(order, end=end)
-            counted(policy, pairs)
+            for part in (pairs[:4], pairs[4:6], pairs[6:7], pairs[7:]):
+                counted(policy, part)
             short = [one for length in range(order) for one in product(range(SIZE), repeat=length)]
             prefixes = [*short, (0, 1, 2, 3, 0), (1, END, 0, 1, 1)]
             gaps.append(float(compared(policy, Slow(pairs, order, SIZE, end), prefixes).abs().max()))
@@ -122,10 +129,21 @@ def _minus(probs_NV: torch.Tensor, exact_NV: Sequence[Sequence[Fraction]]) -> to
 
 
 def check_kneser_ney() -> Iterator[Gap]:
-    """Kneser-Ney: the definition of Kneser-Ney over sets of n-grams, in fractions, after every prefix."""
+    """Kneser-Ney: the definition of Kneser-Ney over sets of n-grams, in fractions, with estimated discounts."""
 
     def compared(policy: NGram, slow: Slow, prefixes: Sequence[Tokens]) -> torch.Tensor:
-        return _minus(_probs(policy, prefixes), [slow.kneser_ney(prefix, Fraction(3, 4)) for prefix in prefixes])
+        return _minus(_probs(policy, prefixes), [slow.kneser_ney(prefix, None) for prefix in prefixes])
+
+    yield from _worst(partial(kneser_ney, discount=None), compared)
+
+
+def check_kneser_ney_given() -> Iterator[Gap]:
+    """Kneser-Ney: the definition of Kneser-Ney with a discount of 3/4, token by token through a text."""
+
+    def compared(policy: NGram, slow: Slow, _: Sequence[Tokens]) -> torch.Tensor:
+        text = (0, 1, 1, END, 0, 2, 3, 0, 1, 2, END, END, 3, 3, 1)
+        exact = [float(slow.kneser_ney(text[:t], Fraction(3, 4))[token]) for t, token in enumerate(text)]
+        return policy.score(text).exp() - torch.tensor(exact, dtype=torch.float64)
 
     yield from _worst(partial(kneser_ney, discount=0.75), compared)
 
@@ -144,6 +162,20 @@ def check_add_k() -> Iterator[Gap]:
         return _minus(_probs(policy, prefixes), [slow.add_k(prefix, Fraction(1, 2)) for prefix in prefixes])
 
     yield from _worst(partial(add_k, k=0.5), compared)
+
+
+def check_counting_of_parts() -> Gap:
+    """Counting: how many different n-grams there are, and how many tokens brought a new one, batch after batch."""
+    policy, pairs, seen, gaps = NGram(SIZE, END, 3), texts(0), Counter[Tokens](), []
+    algorithm = Counting.Config().build(policy, Sampling(), 4096)
+    for part in (pairs[:6], pairs[:3], pairs[6:7], pairs[5:]):
+        fresh = Slow(part, 3, SIZE, END).seen
+        metrics = algorithm.update(batch_of(*(episode(turn(x, y, None)) for x, y in part))).metrics
+        num_new = len(fresh.keys() - seen.keys())
+        seen += fresh
+        gaps += [metrics["counting/ngrams"].value - len(seen), metrics["counting/new"].value - num_new / fresh.total()]
+    gaps.append(float(policy.counts.whole[1].sum()) - seen.total())
+    return Gap(max(map(abs, gaps)), 0.0)
 
 
 def _neural(policy: NGram, episodes: Sequence[Episode]) -> Table:
