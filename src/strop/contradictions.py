@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from strop.data.played import EPISODES
 from strop.environments.single_turn import SingleTurn
-from strop.memory import Dataset, Fresh
+from strop.memory import Chunks, Dataset, Fresh
 from strop.policies.convolutional import Convolutional
 from strop.policies.recurrent import Recurrent
 from strop.policies.steered import Steered
@@ -36,10 +36,22 @@ def name_of(config: object) -> str:
 
 
 def _refuse_wrong_tasks(config: TrainConfig) -> None:
+    if config.corpus is not None:
+        return _refuse_wrong_corpus(config)
     if not config.tasks:
         raise ValueError("there is nothing to train on: give tasks=[strop.Task(...), ...] or data='file.jsonl'.")
     _refuse_same_ids("tasks", config.tasks)
     _refuse_same_ids("held_out", config.held_out)
+
+
+def _refuse_wrong_corpus(config: TrainConfig) -> None:
+    name = name_of(config.algorithm)
+    if config.tasks:
+        raise ValueError("tasks and a corpus are both given: a run learns from one of them.")
+    if config.algorithm.reads != "demonstrations":
+        raise ValueError(f"{name} learns from {config.algorithm.reads}, and data is a corpus: take SFT, or Counting.")
+    if not isinstance(config.memory, Chunks.Config):
+        raise ValueError("a corpus is read in chunks: memory is strop.memory.Chunks.Config(...), or left out.")
 
 
 def _refuse_same_ids(what: str, tasks: Sequence[Task]) -> None:
@@ -56,6 +68,8 @@ def _refuse_wrong_memory(config: TrainConfig) -> None:
         raise ValueError(f"{name} is on-policy: it cannot learn from {reads}. ILQL can, or SFT on the good ones.")
     if isinstance(config.memory, Fresh.Config) and config.is_offline:
         raise ValueError(f"memory=Fresh forgets the {reads} after a step: leave memory out, or use Dataset.")
+    if isinstance(config.memory, Chunks.Config) and config.corpus is None:
+        raise ValueError("memory=Chunks holds the chunks of a corpus: set data=strop.Corpus(...), or leave memory out.")
     if reads == EPISODES and not isinstance(config.memory, Dataset.Config):
         raise ValueError(f"{reads} come from data, so memory is strop.memory.Dataset.Config(...), or left out.")
     if config.is_on_policy and not isinstance(config.memory, Fresh.Config):

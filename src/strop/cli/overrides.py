@@ -12,6 +12,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from strop import loader
 from strop.reports.hints import LISTS, ROOMS, hint_of, is_component, room_of, words_for
+from strop.types import is_place
 
 T = TypeVar("T")
 Tree: TypeAlias = "dict[str, Any]"
@@ -42,7 +43,7 @@ def _set(record: Any, tree: Tree, path: str) -> Any:
         raise ValueError(
             f"{path}{next(iter(tree))}: {path[:-1]} is {record!r}, which has no fields; set it as a whole."
         )
-    names = [f.name for f in dataclasses.fields(record)]
+    names = [f.name for f in dataclasses.fields(record) if not is_place(f)]
     new: dict[str, Any] = {}
     for name, below in tree.items():
         whole = f"{path}{name}"
@@ -72,7 +73,9 @@ def _inside(record: Any, name: str) -> list[str]:
 def _set_inside(name: str, value: Any, tree: Tree, path: str) -> Any:
     """Set fields inside a field. A model's name becomes a Transformer.Config; inside rewards, weights are set."""
     if name == "policy" and isinstance(value, str):
-        value = loader.load("policies", "Transformer").Config(model=value)
+        from strop.runs.trained import named_policy
+
+        value = named_policy(value)
     if name in ("rewards", "gold") and isinstance(value, Mapping | list | tuple):
         return _reweighted(name, value, tree, path)
     return _set(value, tree, path)

