@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 from strop.data.played import EPISODES
 from strop.environments.single_turn import SingleTurn
 from strop.memory import Chunks, Dataset, Fresh
+from strop.policies.convolutional import Convolutional
+from strop.policies.recurrent import Recurrent
+from strop.policies.steered import Steered
 from strop.rewards._calling import refuse_uncallable
 from strop.rewards._naming import named_rewards
 from strop.types import Task
@@ -24,6 +27,7 @@ def refuse_contradictions(config: TrainConfig) -> None:
     _refuse_wrong_rewards(config)
     _refuse_steps_out_of_reach(config)
     _refuse_groups_too_small(config)
+    _refuse_dropout_while_sampling(config)
 
 
 def name_of(config: object) -> str:
@@ -104,4 +108,16 @@ def _refuse_groups_too_small(config: TrainConfig) -> None:
         raise ValueError(
             f"group_size={config.group_size}: {name_of(config.algorithm)} compares the episodes of one task, and needs "
             f"at least {least} of them. REINFORCE, ReMax, A2C and PPO learn from single ones."
+        )
+
+
+def _refuse_dropout_while_sampling(config: TrainConfig) -> None:
+    """Dropout acts in the loss and not while sampling: the policy that learns would not be the one that acted."""
+    policy = config.policy.base if isinstance(config.policy, Steered.Config) else config.policy
+    if not isinstance(policy, Recurrent.Config | Convolutional.Config) or config.algorithm.reads != "tasks":
+        return
+    if policy.dropout:
+        raise ValueError(
+            f"policy.dropout={policy.dropout:g} is for pretraining (SFT): {name_of(config.algorithm)} learns from what "
+            "the policy samples, whose log-probs would differ from those of the loss. Set policy.dropout=0."
         )

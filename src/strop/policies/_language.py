@@ -20,8 +20,8 @@ from strop.policies._heads import LOGITS, scatter
 from strop.policies.demands import require_values
 from strop.types import Batch, Reduce, State, Tokens, Want, WeightsLock
 
-FIRST_GAIN = 0.1
-"""The gain of the last norm at the start. It is the logits' standard deviation: the first loss is ln V + .005."""
+FIRST_LENGTH = 0.2
+"""The length of a token's vector at the start. It is the logits' standard deviation: the first loss is ln V + .02."""
 
 
 class Trunk(Protocol):
@@ -46,9 +46,9 @@ class Trunk(Protocol):
 class Language:
     """A language model whose trunk keeps a state of fixed size, in float32 on any device; it reads any length.
 
-    Tokens are embedded, scaled to size 1 (1706.03762, 3.4), read by the trunk, normed, and multiplied by the output
-    weights: `tied`, those of the embedding (1608.05859). Dropout acts on what enters and leaves the trunk, and in it
-    between layers. The value is read from the normed output, and starts at 0.
+    Tokens are embedded and scaled by sqrt(width) (1706.03762, 3.4), read by the trunk, normed, and multiplied by the
+    output weights: `tied`, those of the embedding (1608.05859). Dropout acts on what enters and leaves the trunk, and
+    in it between layers. The value is read from the normed output, and starts at 0.
     """
 
     layout: Literal["joined", "per_turn"] = "joined"
@@ -160,7 +160,6 @@ class _Net(nn.Module):
         self.embedding, self.trunk, self.norm = _vectors(vocabulary, width), trunk, nn.LayerNorm(width)
         self.output = None if tied else _vectors(vocabulary, width)
         self.value_head = nn.Linear(width, 1) if value_head else None
-        nn.init.constant_(self.norm.weight, FIRST_GAIN)
         if self.value_head is not None:
             nn.init.zeros_(self.value_head.weight)
             nn.init.zeros_(self.value_head.bias)
@@ -174,9 +173,9 @@ def check_sizes(width: int, num_layers: int, dropout: float) -> None:
 
 
 def _vectors(vocabulary: int, width: int) -> nn.Embedding:
-    """A vector for each token, of length near 1."""
+    """A vector for each token."""
     vectors = nn.Embedding(vocabulary, width)
-    nn.init.normal_(vectors.weight, std=1 / math.sqrt(width))
+    nn.init.normal_(vectors.weight, std=FIRST_LENGTH / math.sqrt(width))
     return vectors
 
 

@@ -50,9 +50,9 @@ class Convolutional(nn.Module):
     class Config(PolicyConfig):
         """Its options. It computes in float32, whatever the run's dtype.
 
-        words       the vocabulary, or
-        has_end     with words: adds the token that ends a completion
-        tokenizer   a tokenizer instead of words
+        words       the vocabulary, if there is no tokenizer
+        has_end     adds the token that ends a completion
+        tokenizer   a `strop.Tokenizer`; `strop pretrain` sets it from the corpus
         width       numbers in an embedding and in a layer
         num_layers  layers, with distances 1, 2, 4, ... 128, 1, 2, ...
         kernel      inputs that a layer looks at
@@ -88,28 +88,32 @@ class Convolutional(nn.Module):
 
     def __init__(self, width: int, num_layers: int, kernel: int) -> None:
         super().__init__()
+        self.first = nn.Linear(width, width)  # without it the first guess would be the last token once more
         self.layers = nn.ModuleList(_Layer(width, kernel, 2 ** (i % CYCLE)) for i in range(num_layers))
 
     def forward(self, inputs_BTH: Tensor, dropout: Dropout) -> Tensor:
         """The last layer's output at every position."""
+        sum_BTH: Tensor = self.first(inputs_BTH)
         for layer in self._each():
-            inputs_BTH = inputs_BTH + dropout(layer(layer.after_zeros(inputs_BTH)))
-        return inputs_BTH
+            sum_BTH = sum_BTH + dropout(layer(layer.after_zeros(sum_BTH)))
+        return sum_BTH
 
     def start(self, inputs_BTH: Tensor, length_B: Tensor) -> tuple[Tensor, Rings]:
         """Read rows of any lengths."""
         row_B1, rings = torch.arange(len(length_B)).unsqueeze(1), Rings([])
+        sum_BTH = self.first(inputs_BTH)
         for layer in self._each():
-            normed_BSH = layer.after_zeros(inputs_BTH)  # S = R + T: a row's last R inputs end at R + its length
+            normed_BSH = layer.after_zeros(sum_BTH)  # S = R + T: a row's last R inputs end at R + its length
             rings.last.append(normed_BSH[row_B1, length_B.unsqueeze(1) + torch.arange(layer.reach)])
-            inputs_BTH = inputs_BTH + layer(normed_BSH)
-        return inputs_BTH[row_B1.squeeze(1), length_B - 1], rings
+            sum_BTH = sum_BTH + layer(normed_BSH)
+        return sum_BTH[row_B1.squeeze(1), length_B - 1], rings
 
     def step(self, inputs_BH: Tensor, state: Rings) -> tuple[Tensor, Rings]:
         """One more input."""
+        sum_BH: Tensor = self.first(inputs_BH)
         for layer, last_BRH in zip(self._each(), state.last, strict=True):
-            inputs_BH = inputs_BH + layer.at_end(inputs_BH, last_BRH, state.now)
-        return inputs_BH, Rings(state.last, state.now + 1)
+            sum_BH = sum_BH + layer.at_end(sum_BH, last_BRH, state.now)
+        return sum_BH, Rings(state.last, state.now + 1)
 
     def keep(self, state: Rings, rows: Sequence[int]) -> Rings:
         """The inputs of these rows."""

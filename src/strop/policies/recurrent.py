@@ -7,8 +7,8 @@ Mikolov et al. 2010; dropout between layers and not in time, Zaremba et al. 2014
     i, f, o = sigmoid(W x_t + U h_{t-1} + b),  g = tanh(W' x_t + U' h_{t-1} + b')
     c_t = f c_{t-1} + i g,  h_t = o tanh(c_t)
 
-Differs from the papers: a norm before the output weights; an LSTM forgets little at first (bias 1 at f, Jozefowicz et
-al. 2015). A text starts from a state of zeros, and the gradient goes through the whole row that it is learnt from.
+Differs from the papers: layer norms before the first layer and before the output weights. A text starts from a state
+of zeros, and the gradient goes through the whole row that it is learnt from.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ class Recurrent(nn.Module):
     class Config(PolicyConfig):
         """Its options. It computes in float32, whatever the run's dtype.
 
-        words       the vocabulary, or
-        has_end     with words: adds the token that ends a completion
-        tokenizer   a tokenizer instead of words
+        words       the vocabulary, if there is no tokenizer
+        has_end     adds the token that ends a completion
+        tokenizer   a `strop.Tokenizer`; `strop pretrain` sets it from the corpus
         kind        of the layers: lstm, gru, or rnn
         width       numbers in an embedding and in a layer's state
         num_layers  layers, one above the other
@@ -77,21 +77,19 @@ class Recurrent(nn.Module):
 
     def __init__(self, kind: Literal["lstm", "gru", "rnn"], width: int, num_layers: int) -> None:
         super().__init__()
+        self.norm = nn.LayerNorm(width)
         self.layers = nn.ModuleList(KINDS[kind](width, width, batch_first=True) for _ in range(num_layers))
-        if kind == "lstm":
-            for name, weight in self.named_parameters():
-                if name.endswith("bias_ih_l0"):
-                    nn.init.constant_(weight[width : 2 * width], 1.0)
 
     def forward(self, inputs_BTH: Tensor, dropout: Dropout) -> Tensor:
         """The last layer's h after every input."""
+        hidden_BTH: Tensor = self.norm(inputs_BTH)
         for i, layer in enumerate(self.layers):
-            inputs_BTH, _ = layer(dropout(inputs_BTH) if i else inputs_BTH)
-        return inputs_BTH
+            hidden_BTH, _ = layer(dropout(hidden_BTH) if i else hidden_BTH)
+        return hidden_BTH
 
     def start(self, inputs_BTH: Tensor, length_B: Tensor) -> tuple[Tensor, States]:
         """Read rows of any lengths: packed, each ends with its own last input."""
-        packed: Any = pack_padded_sequence(inputs_BTH, length_B, batch_first=True, enforce_sorted=False)
+        packed: Any = pack_padded_sequence(self.norm(inputs_BTH), length_B, batch_first=True, enforce_sorted=False)
         states: States = []
         for layer in self.layers:
             packed, state = layer(packed)
@@ -100,7 +98,7 @@ class Recurrent(nn.Module):
 
     def step(self, inputs_BH: Tensor, state: States) -> tuple[Tensor, States]:
         """One more input."""
-        hidden_B1H = inputs_BH.unsqueeze(1)
+        hidden_B1H = self.norm(inputs_BH).unsqueeze(1)
         states: States = []
         for layer, before in zip(self.layers, state, strict=True):
             hidden_B1H, after = layer(hidden_B1H, before)

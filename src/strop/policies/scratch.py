@@ -18,9 +18,9 @@ SHAPES = ("llama", "gpt2", "qwen3")
 class Scratch(PolicyConfig):
     """A decoder with random weights (tied embeddings), all of which train, as transformers builds it.
 
-    words       the vocabulary, or
-    has_end     with words: adds the token that ends a completion
-    tokenizer   a tokenizer instead of words
+    words       the vocabulary, if there is no tokenizer
+    has_end     adds the token that ends a completion
+    tokenizer   a `strop.Tokenizer`; `strop pretrain` sets it from the corpus
     shape       llama (rotary positions, RMS norms, gated layers), qwen3 (as llama, with norms of queries and keys), or
                 gpt2 (learnt positions, layer norms, GELU)
     num_layers  decoder layers
