@@ -27,9 +27,12 @@ if TYPE_CHECKING:
         schedules,
     )
     from strop.config import TrainConfig
-    from strop.opening import load
-    from strop.run import Run, TrainedScore, train
-    from strop.runs.trained import FromRun
+    from strop.data.corpus import Corpus
+    from strop.from_scratch import pretrain, pretraining
+    from strop.opening import TrainedScore, load
+    from strop.run import Run, train
+    from strop.runs.trained import FromRun, FromStage
+    from strop.stages import Stage
     from strop.types import (
         Completion,
         End,
@@ -51,9 +54,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Completion",
+    "Corpus",
     "End",
     "Episode",
     "FromRun",
+    "FromStage",
     "Part",
     "PerToken",
     "PerTurn",
@@ -61,6 +66,7 @@ __all__ = [
     "Run",
     "Sampling",
     "Source",
+    "Stage",
     "Step",
     "Task",
     "Tokenizer",
@@ -78,6 +84,8 @@ __all__ = [
     "optimizer",
     "planning",
     "policies",
+    "pretrain",
+    "pretraining",
     "recipes",
     "rewards",
     "samplers",

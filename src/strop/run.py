@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from signal import Signals
 
 import torch
 
-from strop import loader
 from strop.batch import collate
 from strop.config import TrainConfig
 from strop.data.written import written
 from strop.devices import device_here
 from strop.functional.value_slots import add_last_value_slots
-from strop.home import opened_home, removed_if_never_saved
+from strop.home import default_directory, opened_home, removed_if_never_saved
 from strop.learners.heads import text_scores
 from strop.loop import loop
 from strop.policies.computing import kept_memory
+from strop.preparing import prepared
 from strop.reports import preflight
 from strop.reports.plan import Plan, make_plan
 from strop.reports.verdicts import Verdict, verdicts_of
@@ -31,6 +28,8 @@ from strop.runs.guards import GapTolerance
 from strop.runs.progress import Progress
 from strop.runs.recorder import RunRecorder
 from strop.runs.standing import run_line, run_table
+from strop.stages import Stage, check_arguments
+from strop.staging import train_in_order
 from strop.threads import threads_of
 from strop.types import Codec, Episode, Parts, Pick, Policy, Prompt, Sampling, Task, shown
 
@@ -168,30 +167,9 @@ class Run:
         return draw([self.directory], Path(file))
 
 
-@dataclass(frozen=True, slots=True)
-class TrainedScore:
-    """`score(prompt, texts)` of the reward model that a run trained: what `rewards.Learned` takes.
-
-    `run` is a run's folder or its name in ./runs, with @STEP or @best for one of its checkpoints. It is loaded at the
-    first call; later changes of the run are not seen.
-    """
-
-    run: str
-
-    def __call__(self, prompt: Prompt, texts: Sequence[str]) -> list[float]:
-        """One number per text."""
-        directory, selector = parse_run(self.run)
-        return _opened(directory.path.resolve(), selector).score(prompt, texts)
-
-
-@cache
-def _opened(path: Path, selector: Selector) -> Run:
-    return Run(RunDirectory(path), selector)
-
-
 @global_state_kept()
 def train(
-    config: TrainConfig,
+    config: TrainConfig | Sequence[Stage],
     directory: Path | str | None = None,
     *,
     resume: bool = False,
@@ -203,6 +181,8 @@ def train(
 ) -> Run:
     """Train, and keep everything in `directory` (default: runs/<date-time>).
 
+    A list of `strop.Stage` is trained one after the other, in directory/1-NAME and so on; the run of the last one comes
+    back, or of the one that was interrupted, and a resume goes on with the first unfinished one.
     `resume` continues an existing run to `config.steps`; fields that differ from its config are recorded as forks.
     `keep_all` keeps every checkpoint, now and after every resume, instead of the last two and the best.
     `progress` is the output on stderr (in a notebook: under the cell): True prints a line every few seconds, False
@@ -214,13 +194,25 @@ def train(
     Raises ValueError for a config or directory that cannot be used, NonFinite and Stopped for a run that was stopped;
     its checkpoints are kept, and it can be resumed.
     """
-    _check_arguments(config, directory, resume)
+    check_arguments(config, directory, resume)
+    if not isinstance(config, TrainConfig):
+
+        def train_one(config: TrainConfig, folder: Path, resume: bool, recipe: str) -> Run:
+            return train(
+                config, folder, resume=resume, recipe=recipe, command=command, keep_all=keep_all,
+                progress=progress, announce=announce,
+            )  # fmt: skip
+
+        return train_in_order(config, directory, resume, recipe, Progress.of(progress).note, train_one)
     progress = Progress.of(progress)
-    source, config = threads_of(config.threads).source, config.resolve()
-    config.set_up_torch()
-    spec_of_run, files = spec.to_files(config)
-    files |= {f"{spec.RECIPE}.py": recipe} if recipe else {}
-    home, forks = opened_home(config, directory, spec_of_run, files, command, resume)
+    source = threads_of(config.threads).source
+    with prepared(config, Path(directory or default_directory()), resume, progress.note) as config:
+        config = config.resolve()
+        config.set_up_torch()
+        spec_of_run, files = spec.to_files(config)
+        files |= {f"{spec.RECIPE}.py": recipe} if recipe else {}
+        home, forks = opened_home(config, directory, spec_of_run, files, command, resume)
+    config = config.placed_in(home.path)
     if keep_all:
         home.checkpoints.keep_all()
     randomness.seed_all(config.seed)
@@ -246,6 +238,7 @@ def train(
             sampling=config.sampling,
             evaluate=config.judge if config.held_out else None,
             eval_every=config.eval_every,
+            patience=config.patience,
             checkpoint_every=config.checkpoint_every,
             pays=config.pays,
             tolerance=_gap_tolerance(config),
@@ -259,28 +252,6 @@ def train(
         with kept_memory():
             _loop_or_fail(config, recorder)
         return Run(home, config=config, stopped_by=recorder.stopped_by)
-
-
-def _check_arguments(config: object, directory: object, resume: object) -> None:
-    if not isinstance(config, TrainConfig):
-        raise ValueError(f"strop.train({shown(config)}): it takes a strop.TrainConfig{_config_of(config)}.")
-    if directory is not None and not isinstance(directory, str | Path):
-        raise ValueError(f"directory={shown(directory)}: it is the folder of the run.")
-    if resume and directory is None:
-        raise ValueError("resume=True: say which run to resume, directory='runs/mine'.")
-
-
-def _config_of(given: object) -> str:
-    """How to get the TrainConfig that was probably meant."""
-    if callable(given):
-        return "; a recipe is called: strop.train(recipe())"
-    if not isinstance(given, str):
-        return ""
-    if given.endswith(".py"):
-        return f"; in Python: from {Path(given).stem} import recipe; strop.train(recipe())"
-    names = [module.name for module in loader.modules("recipes") if "recipe" in module.functions]
-    near = (difflib.get_close_matches(given, names, n=1) or names)[0]
-    return f"; of a recipe: from strop.recipes import {near}; strop.train({near}.recipe())"
 
 
 def _gap_tolerance(config: TrainConfig) -> GapTolerance:

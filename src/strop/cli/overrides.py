@@ -8,10 +8,14 @@ import json
 import types
 import typing
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from strop import loader
 from strop.reports.hints import LISTS, ROOMS, hint_of, is_component, room_of, words_for
+from strop.types import is_place
+
+if TYPE_CHECKING:
+    from strop.stages import Stage
 
 T = TypeVar("T")
 Tree: TypeAlias = "dict[str, Any]"
@@ -36,13 +40,32 @@ def apply(config: T, overrides: Sequence[str]) -> T:
     return changed
 
 
+def apply_to_stages(stages: Sequence[Stage], overrides: Sequence[str]) -> list[Stage]:
+    """The stages with every `STAGE.path=value` set. Raises ValueError naming the nearest stage for an unknown one."""
+    given: dict[str, list[str]] = {stage.name: [] for stage in stages}
+    for override in overrides:
+        name, _, field = override.partition(".")
+        if name not in given or "=" in name:
+            near = difflib.get_close_matches(name, given, n=1, cutoff=0.4) if field else []
+            hint = f"did you mean {near[0]}.{field}?" if near else f"as in {stages[-1].name}.steps=20."
+            raise ValueError(f"{override}: a field begins with its stage ({', '.join(given)}); {hint}")
+        given[name].append(field)
+    changed = []
+    for stage in stages:
+        try:
+            changed.append(dataclasses.replace(stage, config=apply(stage.config, given[stage.name])))
+        except ValueError as error:
+            raise ValueError(f"stage {stage.name}: {error}") from error
+    return changed
+
+
 def _set(record: Any, tree: Tree, path: str) -> Any:
     """The record with the tree's values. They are set together: one alone may contradict the present values."""
     if not dataclasses.is_dataclass(record) or isinstance(record, type):
         raise ValueError(
             f"{path}{next(iter(tree))}: {path[:-1]} is {record!r}, which has no fields; set it as a whole."
         )
-    names = [f.name for f in dataclasses.fields(record)]
+    names = [f.name for f in dataclasses.fields(record) if not is_place(f)]
     new: dict[str, Any] = {}
     for name, below in tree.items():
         whole = f"{path}{name}"
@@ -72,7 +95,9 @@ def _inside(record: Any, name: str) -> list[str]:
 def _set_inside(name: str, value: Any, tree: Tree, path: str) -> Any:
     """Set fields inside a field. A model's name becomes a Transformer.Config; inside rewards, weights are set."""
     if name == "policy" and isinstance(value, str):
-        value = loader.load("policies", "Transformer").Config(model=value)
+        from strop.runs.trained import named_policy
+
+        value = named_policy(value)
     if name in ("rewards", "gold") and isinstance(value, Mapping | list | tuple):
         return _reweighted(name, value, tree, path)
     return _set(value, tree, path)

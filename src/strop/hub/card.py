@@ -35,7 +35,8 @@ class Usage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Card:
-    """What the model card says. A verdict is (name, before, after, change)."""
+    """What the model card says. A verdict is (name, before, after, change); `before` are the algorithms and steps of
+    the runs that this one started from."""
 
     title: str
     origin: Origin
@@ -45,6 +46,7 @@ class Card:
     verdicts: Sequence[tuple[str, str, str, str]]
     strop: str
     usage: Usage
+    before: Sequence[tuple[str, int]] = ()
 
 
 def as_markdown(card: Card, codec: Codec, tokenizer: Any) -> str:
@@ -70,10 +72,14 @@ def _fields(card: Card) -> str:
 
 
 def _origin(card: Card) -> str:
-    by = f"{card.algorithm}, " if card.algorithm else ""
-    steps = f"{card.steps} step{'' if card.steps == 1 else 's'}"
-    text = f"Trained from {card.origin.words}, with strop {card.strop} ({by}{steps})."
+    trained = [_work(algorithm, steps) for algorithm, steps in (*card.before, (card.algorithm, card.steps))]
+    text = f"Trained from {card.origin.words}, with strop {card.strop} ({'; then '.join(trained)})."
     return f"{text}\n\n    {without_folders(card.command)}" if card.command else text
+
+
+def _work(algorithm: str, steps: int) -> str:
+    """`GRPO, 60 steps`."""
+    return (f"{algorithm}, " if algorithm else "") + f"{steps} step{'' if steps == 1 else 's'}"
 
 
 def without_folders(command: str) -> str:

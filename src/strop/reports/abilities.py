@@ -1,9 +1,12 @@
-"""What a run's policy can do, from its config.json alone, so that only commands that work are suggested."""
+"""What a run's policy can do, from config.json files alone, so that only commands that work are suggested."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+
+from strop.runs.directory import RunDirectory
+from strop.runs.lineage import first_policy
 
 SCORERS = ("strop.algorithms.RewardModel.Config", "strop.algorithms.ProcessRewardModel.Config")
 """Algorithms that train a policy to score texts, not to write them."""
@@ -14,12 +17,12 @@ def is_scorer(config: Mapping[str, Any]) -> bool:
     return _class(config["algorithm"]) in SCORERS
 
 
-def why_not_chat(config: Mapping[str, Any], name: str) -> str:
+def why_not_chat(directory: RunDirectory, name: str) -> str:
     """Why this run cannot chat; empty if it can."""
-    policy = config["policy"]
+    policy = first_policy(directory)
     while isinstance(policy, Mapping) and "base" in policy:
         policy = policy["base"]
-    if is_scorer(config):
+    if is_scorer(directory.config()):
         return f"{name} is a reward model: it scores texts and writes none."
     if _class(policy) == "strop.policies.MLP.Config":
         return f"{name} acts on {policy['size']} numbers of an environment: it reads no text."

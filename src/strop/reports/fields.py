@@ -13,6 +13,7 @@ from strop import loader
 from strop.reports.hints import hint_of, is_component, room_of, words_for
 from strop.rewards._naming import named_rewards
 from strop.rewards.group import GroupReward
+from strop.types import is_place
 
 IN_FILE = "set in a recipe file"
 _ROW = re.compile(r"(\w+(?:, \w+)*)(?:  +(\S.*))?")
@@ -69,6 +70,8 @@ def _walk(record: Any, defaults: Any, path: str) -> Iterator[Field]:
     """The fields of a record; `defaults` is a record with default values, None if some fields have none."""
     meaning = meanings(type(record))
     for f in dataclasses.fields(record):
+        if is_place(f):
+            continue
         value, default = getattr(record, f.name), _default_value(f, defaults)
         hint = hint_of(record, f.name, value)
         yield Field(
@@ -85,9 +88,9 @@ def _walk(record: Any, defaults: Any, path: str) -> Iterator[Field]:
 def _inside(name: str, value: Any, default: Any, path: str) -> Iterator[Field]:
     """The weights of rewards, or the fields of a component; a model's name means a Transformer.Config."""
     if name == "policy" and isinstance(value, str):
-        from strop.policies.transformer import Transformer
+        from strop.runs.trained import named_policy
 
-        value = Transformer.Config(model=value)
+        value = named_policy(value)
     if name in ("rewards", "gold"):
         for key, (reward, weight) in named_rewards(value, name).items():
             yield Field(f"{path}{key}", "a number", f"{weight:g}", "", f"weight of this reward: {_first_line(reward)}")

@@ -9,6 +9,7 @@ from strop.data.played import is_played, played_episode
 from strop.reports.plan import title
 from strop.reports.verdicts import Verdict, verdicts_of
 from strop.runs.directory import RunDirectory
+from strop.runs.lineage import first_policy, runs_before
 from strop.runs.spec import read_tasks
 from strop.types import Codec, Prompt, Sampling, Task, Tokens
 
@@ -22,13 +23,14 @@ def card_of(directory: RunDirectory, step: int, codec: Codec, sampling: Sampling
     from strop.hub.origin import FROM_SCRATCH, origin_of
 
     config, provenance = directory.config(), directory.provenance()
-    base = _base(config["policy"])
+    base = _base(first_policy(directory))
     return Card(
         title=name,
         origin=origin_of(base) if base else FROM_SCRATCH,
         algorithm=title(config["algorithm"]),
         command=str(provenance.get("command", "")),
         steps=step,
+        before=tuple((title(one.config()["algorithm"]), steps) for one, steps in runs_before(directory)),
         verdicts=tuple(_row(verdict) for verdict in _verdicts(directory, step)),
         strop=str(provenance.get("versions", {}).get("strop", "")),
         usage=_usage(directory, config, codec, sampling),

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from strop.reports.plan import title
+from strop.reports.pretrained import Pretrained, is_pretrained, pretrained_of
 from strop.reports.settings import every_setting
 from strop.reports.verdicts import Verdict, verdicts_of
 from strop.runs.directory import RunDirectory
+from strop.runs.lineage import first_policy
 from strop.runs.records import Event, Summary
 from strop.runs.standing import standing
 from strop.runs.store import Store
@@ -20,6 +22,8 @@ CURVES = (
     REWARD,
     "held_out/reward",
     "held_out/gold",
+    "held_out/loss",
+    "held_out/perplexity",
     LOSS,
     "policy/nll",
     "preference/accuracy",
@@ -40,7 +44,8 @@ class Page:
     `checkpoints` are steps, `best_checkpoint` is the best of them on held-out tasks; `files` are the checkpoints of a
     run that another program trained. `config` is the plan in lines, `fields` is every field as it is typed. `last`
     holds the metrics of the last step, `best` and `worst` are its episodes of highest and lowest reward, `max_tokens`
-    is the limit of a turn (0 for other programs' runs); `table` holds the values of a table policy.
+    is the limit of a turn (0 for other programs' runs); `table` holds the values of a table policy,
+    `pretrained` how well a run on a corpus predicts held-out documents.
     """
 
     run: str
@@ -60,6 +65,7 @@ class Page:
     worst: Summary | None
     max_tokens: int
     table: dict[str, dict[str, float]]
+    pretrained: Pretrained | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +104,8 @@ def page_of(directory: RunDirectory) -> Page:
         best=max(scored, key=_reward, default=None),
         worst=min(scored, key=_reward, default=None),
         max_tokens=_max_tokens(config),
-        table=_table(directory, config),
+        table=_table(directory),
+        pretrained=pretrained_of(directory) if is_pretrained(directory) else None,
     )
 
 
@@ -133,9 +140,9 @@ def _config(directory: RunDirectory, config: Mapping[str, Any]) -> dict[str, str
     return plan or {name: title(config[name]) for name in ("policy", "algorithm", "environment")}
 
 
-def _table(directory: RunDirectory, config: Mapping[str, Any]) -> dict[str, dict[str, float]]:
+def _table(directory: RunDirectory) -> dict[str, dict[str, float]]:
     """The entries of a table policy by context and word; empty for other policies."""
-    policy = config["policy"]
+    policy = first_policy(directory)
     if not (isinstance(policy, Mapping) and policy.get("class") == "strop.policies.Table.Config"):
         return {}
     if not directory.checkpoints.steps():

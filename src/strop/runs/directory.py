@@ -9,11 +9,9 @@ checkpoints/       000040/ and LATEST             failures/       the data that 
 from __future__ import annotations
 
 import difflib
-import errno
 import fcntl
 import json
 import os
-import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -22,19 +20,16 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from strop.runs.checkpoint import Checkpoints
-from strop.runs.files import fsync, removed_on_failure, replace_text, write_text, writing
+from strop.runs.files import Occupied, new_folder, replace_text, write_text, writing
+from strop.runs.formats import FORMAT, known_format, migrated
+from strop.runs.staged import folders_of, is_staged
 from strop.runs.store import Store
 from strop.types import State
 
 Selector: TypeAlias = int | Literal["latest", "best"]
 
 CONFIG, PROVENANCE, PLAN, DATABASE, LOCK = "config.json", "provenance.json", "plan.json", "run.sqlite", "lock"
-SWEEP = "sweep.json"
-FORMAT = 2
-"""Version of config.json. A new version is needed when old files would be misread; `config()` then migrates those.
-
-1 has no device: those runs computed on the CPU.
-"""
+SWEEP, CACHE = "sweep.json", "cache"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,38 +39,35 @@ class RunDirectory:
     path: Path
 
     @classmethod
-    def create(cls, path: Path | str, config: Mapping[str, Any], files: Mapping[str, str]) -> RunDirectory:
-        """Make a run. `files` maps further file names (recipe.py, provenance.json, tasks.jsonl) to their text.
+    def create(
+        cls, path: Path | str, config: Mapping[str, Any], files: Mapping[str, str], cache: Path | None = None
+    ) -> RunDirectory:
+        """Make a run. `files` maps further file names (recipe.py, provenance.json, tasks.jsonl) to their text. `cache`
+        is a folder on the same disk that becomes the run's.
 
         It is made in a temporary folder and renamed, so that a crash leaves a complete run or none.
         """
         path = Path(path)
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
-            raise _already_exists(path)
-        temporary = path.with_name(f".creating-{path.name}-{os.getpid()}")
-        with writing("a new run", path), removed_on_failure(temporary):
-            shutil.rmtree(temporary, ignore_errors=True)
-            temporary.mkdir(parents=True)
-            for name, text in {CONFIG: config_text(config), **files}.items():
-                write_text(temporary / name, text)
-            (temporary / "checkpoints").mkdir()
-            Store.create(temporary / DATABASE)
-            fsync(temporary)
-            try:
-                os.rename(temporary, path)
-            except OSError as error:
-                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-                    raise
-                raise _already_exists(path) from None  # another process was quicker
-            fsync(path.parent)
+        try:
+            with new_folder("a new run", path) as folder:
+                for name, text in {CONFIG: config_text(config), **files}.items():
+                    write_text(folder / name, text)
+                (folder / "checkpoints").mkdir()
+                if cache is not None:
+                    os.rename(cache, folder / CACHE)
+                Store.create(folder / DATABASE)
+        except Occupied:
+            raise already_exists(path) from None
         return cls(path)
 
     @classmethod
-    def create_new(cls, path: Path, config: Mapping[str, Any], files: Mapping[str, str]) -> RunDirectory:
+    def create_new(
+        cls, path: Path, config: Mapping[str, Any], files: Mapping[str, str], cache: Path | None = None
+    ) -> RunDirectory:
         """Make a run in `path`, or in path-2, path-3 ... if that exists."""
         path = claim(path)
         try:
-            return cls.create(path, config, files)
+            return cls.create(path, config, files, cache)
         except BaseException:
             give_back(path)
             raise
@@ -86,6 +78,7 @@ class RunDirectory:
         path = Path(path)
         if not is_run(path):
             what = "exists, but has no run.sqlite" if path.exists() else "does not exist"
+            what = "has several stages, which are runs" if is_staged(path) else what
             raise ValueError(f"{path} is not a run: it {what}. A run is the folder that strop train --run wrote.")
         return cls(path)
 
@@ -102,7 +95,7 @@ class RunDirectory:
             raise ValueError(f"{self.path / CONFIG} cannot be read: {error}.") from error
         if not isinstance(config, dict):
             raise ValueError(f"{self.path / CONFIG} is damaged: it holds no config.")
-        return _migrated(config, _known_format(self.path, config.pop("format", 0)))
+        return migrated(config, known_format(self.path, config.pop("format", 0)))
 
     def provenance(self) -> dict[str, Any]:
         """Where the run came from; empty if that was not written."""
@@ -215,27 +208,9 @@ def _was_created(path: Path) -> bool:
     return True
 
 
-def _migrated(config: dict[str, Any], found: int) -> dict[str, Any]:
-    """The config of an older format in the newest one."""
-    is_trained_here = config.get("class") == "strop.TrainConfig"
-    return {**config, "device": "cpu"} if found < 2 and is_trained_here else config
-
-
-def _known_format(path: Path, found: object) -> int:
-    """The format; raises ValueError for one that this version cannot read."""
-    if isinstance(found, int) and 1 <= found <= FORMAT:
-        return found
-    why = f"its config.json has format {found}, and this one reads {FORMAT}"
-    if not found:
-        why = "its config.json names things by modules that have moved since"
-    raise ValueError(
-        f"{path} was written by another version of strop: {why}; only that version, which {PROVENANCE} names, can "
-        f"show, judge or continue it ({DATABASE} is whole: its metrics can be read as SQLite)."
-    )
-
-
-def _already_exists(path: Path) -> ValueError:
-    advice = f", or continue it: strop train --resume --run {path}" if is_run(path) else ""
+def already_exists(path: Path) -> ValueError:
+    """The error for a folder in which no new run can be made."""
+    advice = f", or continue it: strop train --resume --run {path}" if is_run(path) or is_staged(path) else ""
     return ValueError(f"{path} exists and is not empty; it is left as it is. Choose another --run{advice}.")
 
 
@@ -249,24 +224,46 @@ def is_sweep(path: Path | str) -> bool:
     return (Path(path) / SWEEP).is_file()
 
 
+def started(path: Path) -> RunDirectory | None:
+    """The run in this folder, or of a run of several stages the last one that has begun; None if there is none."""
+    folders = folders_of(path) if is_staged(path) else [path]
+    return next((RunDirectory(folder) for folder in reversed(folders) if is_run(folder)), None)
+
+
 def find_sweep(name: str, runs: Path = Path("runs")) -> Path | None:
     """The sweep of this name or path, or None. A bare name is looked up in ./runs first."""
     return next((path for path in _candidates(name, runs) if is_sweep(path)), None)
 
 
+def find_staged(name: str, runs: Path = Path("runs")) -> Path | None:
+    """The run of several stages of this name or path, or None. A bare name is looked up in ./runs first."""
+    first = next((path for path in _candidates(name, runs) if is_staged(path) or is_run(path)), None)
+    return first if first is not None and is_staged(first) else None
+
+
 def find_run(name: str, runs: Path = Path("runs")) -> RunDirectory:
-    """The run of this name or path. A bare name is looked up in ./runs first."""
+    """The run of this name or path, of several stages the last that has begun. A bare name is looked up in ./runs
+    first."""
     candidates = _candidates(name, runs)
     for path in candidates:
-        if is_run(path):
-            return RunDirectory(path)
+        if (found := started(path)) is not None:
+            return found
+        if is_staged(path):
+            raise ValueError(f"{path}: none of its stages has begun yet.")
     if (sweep := find_sweep(name, runs)) is not None:
         members = ", ".join(sorted(str(entry) for entry in sweep.iterdir() if is_run(entry))[:3]) or "none yet"
         raise ValueError(f"{sweep} is a sweep, not one run. Its runs: {members}.")
-    known = sorted(entry.name for entry in runs.iterdir() if is_run(entry)) if runs.is_dir() else []
+    known = sorted(entry.name for entry in runs.iterdir() if is_run(entry) or is_staged(entry)) if runs.is_dir() else []
     near = difflib.get_close_matches(name, known, n=3, cutoff=0.3) or known[:3]
     hint = f" In {runs} there is: {', '.join(near)}." if near else f" {runs} has no runs yet: strop train starts one."
     raise ValueError(f"{' and '.join(map(str, candidates))}: no run there (a run is a folder with {DATABASE}).{hint}")
+
+
+def names_a_run(text: str, runs: Path = Path("runs")) -> bool:
+    """Whether there is a run of this name or path, with or without @ and a checkpoint, or a sweep."""
+    names = (text, text.rpartition("@")[0] or text)
+    folders = (folder for name in names for folder in (Path(name), runs / name))
+    return any(is_run(folder) or is_staged(folder) or is_sweep(folder) for folder in folders)
 
 
 def _candidates(name: str, runs: Path) -> list[Path]:
@@ -277,7 +274,7 @@ def _candidates(name: str, runs: Path) -> list[Path]:
 def parse_run(text: str, runs: Path = Path("runs")) -> tuple[RunDirectory, Selector]:
     """`RUN`, `RUN@40`, `RUN@best` or `RUN@latest` as a run and a checkpoint."""
     name, at, choice = text.rpartition("@")
-    if not at or is_run(text):
+    if not at or is_run(text) or is_staged(text):
         return find_run(text, runs), "latest"
     directory = find_run(name, runs)
     if choice == "best":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shutil
@@ -21,6 +22,10 @@ class WriteFailed(OSError):
 
 class Gone(WriteFailed):
     """The run that was being written no longer exists."""
+
+
+class Occupied(ValueError):
+    """There is something already where a new folder was to be made."""
 
 
 @contextmanager
@@ -46,6 +51,29 @@ def removed_on_failure(path: Path) -> Iterator[None]:
     except BaseException:
         shutil.rmtree(path, ignore_errors=True)
         raise
+
+
+@contextmanager
+def new_folder(what: str, path: Path) -> Iterator[Path]:
+    """A folder to fill, which becomes `path` at the end of the block: a crash leaves a complete one or none.
+
+    Raises Occupied if there is something at `path`, also where another process was quicker.
+    """
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise Occupied(path)
+    temporary = path.with_name(f".creating-{path.name}-{os.getpid()}")
+    with writing(what, path), removed_on_failure(temporary):
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir(parents=True)
+        yield temporary
+        fsync(temporary)
+        try:
+            os.rename(temporary, path)
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+            raise Occupied(path) from None
+        fsync(path.parent)
 
 
 def free_megabytes(path: Path) -> float:

@@ -24,7 +24,8 @@ import numpy as np
 from strop.process import ALONE
 from strop.runs.directory import RunDirectory
 from strop.runs.names import find, public_name
-from strop.types import PLACE, Placed, Task, Tokenizer, storable
+from strop.runs.staged import stage_name
+from strop.types import Placed, Task, Tokenizer, is_place, storable
 
 RECIPE = "recipe"
 """The module name under which a recipe file is loaded."""
@@ -40,7 +41,7 @@ def encode(value: Any) -> Any:
     if isinstance(value, Tokenizer):
         return {"tokenizer": _tokenizer_file(value), "sha256": value.sha256}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        kept = [f.name for f in dataclasses.fields(value) if f.init and not f.metadata.keys() & PLACE.keys()]
+        kept = [f.name for f in dataclasses.fields(value) if f.init and not is_place(f)]
         fields = {name: encode(getattr(value, name)) for name in kept}
         return {"class": public_name(type(value)), **fields}
     if isinstance(value, Mapping):
@@ -140,7 +141,7 @@ def _fields_of(run: Path, names: Sequence[str]) -> dict[str, Any]:
         except (ValueError, AttributeError, ImportError) as error:
             if not isinstance(error, ValueError) or not hasattr(module, RECIPE):
                 raise ValueError(_unmade(run, name, error)) from error
-            fields[name] = _from_recipe(module, name, spec[name])
+            fields[name] = _from_recipe(module, run, name, spec[name])
     return fields
 
 
@@ -153,9 +154,12 @@ def _unmade(run: Path, name: str, error: Exception) -> str:
     return f"the config of {run} cannot be rebuilt from its files. {name}: {reason}; {advice}"
 
 
-def _from_recipe(module: Any, name: str, spec: Any) -> Any:
-    """A field from the recipe; rewards keep the weights of the run."""
-    value = getattr(module.recipe(), name)
+def _from_recipe(module: Any, run: Path, name: str, spec: Any) -> Any:
+    """A field from the recipe, of the run's stage where it has several; rewards keep the weights of the run."""
+    made = module.recipe()
+    if isinstance(made, list | tuple):
+        made = next((one.config for one in made if one.name == stage_name(run)), None)
+    value = getattr(made, name)
     if name not in ("rewards", "gold"):
         return value
     from strop.rewards._naming import named_rewards

@@ -1,20 +1,23 @@
-"""The policy that another run trained, as the start of this one."""
+"""The policy that another run, or an earlier stage of this one, trained, as the start of this one."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
+from strop import devices
 from strop.hub.models import SOURCES
 from strop.policies.adapters import LoRA
+from strop.policies.computing import has_bfloat16
 from strop.policies.transformer import Transformer
-from strop.runs import spec
-from strop.runs.directory import RunDirectory, Selector, is_run, is_sweep, parse_run
-from strop.types import Codec, ComputesOn, Policy, PolicyConfig, check_fields
+from strop.runs import spec, staged
+from strop.runs.directory import RunDirectory, names_a_run, parse_run
+from strop.types import PLACE, Codec, ComputesOn, Policy, PolicyConfig, State, check_fields
 
+SAME: Literal["same"] = "same"
 FOR_LIKELIHOOD = {"dropout": 0.0}
 """Fields of a policy that serve its pretraining only, and their values in what starts from it."""
 
@@ -31,11 +34,12 @@ class FromRun(PolicyConfig):
     """
 
     run: str
-    lora: LoRA | Literal["same"] | None = "same"
+    lora: LoRA | Literal["same"] | None = SAME
     value_head: bool = False
 
     def __post_init__(self) -> None:
         check_fields(self)
+        _check_lora(self.lora)
 
     @property
     def computes_on(self) -> ComputesOn:
@@ -44,31 +48,80 @@ class FromRun(PolicyConfig):
 
     def inner(self) -> PolicyConfig:
         """The policy of that run, as its config says. Raises ValueError if there is no such run."""
-        return _policy_of(self._found()[0])
+        return _policy_of(parse_run(self.run)[0])
 
     def build(self, seed: int, dtype: str, device: str = "cpu") -> tuple[Policy, Codec]:
         """The policy with that run's weights, and its codec."""
-        directory, selector = self._found()
-        inner = _policy_of(directory)
-        state = directory.load(selector)[1]["policy"]
-        policy, codec = inner.build(seed, dtype, device)
-        if isinstance(policy, Transformer):
-            policy.load_state_dict(state)
-            return policy.restarted(self._adapter(inner), seed, self.value_head), codec
-        policy, codec = _changed(inner, FOR_LIKELIHOOD | {"value_head": self.value_head}).build(seed, dtype, device)
-        policy.load_state_dict(_over(policy.state_dict(), state))
-        return policy, codec
+        directory, selector = parse_run(self.run)
+        return _started(self, directory.load(selector)[1]["policy"], seed, dtype, device)
 
-    def _adapter(self, inner: PolicyConfig) -> LoRA | None:
-        """The new adapter."""
-        if self.lora != "same":
-            return self.lora
-        if isinstance(inner, FromRun):
-            return inner._adapter(inner.inner())
-        return inner.lora if isinstance(inner, Transformer.Config) else None
 
-    def _found(self) -> tuple[RunDirectory, Selector]:
-        return parse_run(self.run)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FromStage(PolicyConfig):
+    """What an earlier stage of the same run trained: `policy=strop.FromStage("pretrain")`, in a list of `strop.Stage`.
+
+    As with `FromRun` an adapter is merged into its base. The run may be moved, with all its stages.
+
+    stage       the stage's name
+    lora        a new adapter, for transformers: "same" takes one like the stage's, if it had one; none trains all
+                weights
+    value_head  adds the value that actor-critic algorithms and reward models read
+    checkpoint  the latest, the best on held-out tasks, or the one after so many steps. Once training starts from it,
+                the run holds its step
+    origin      where that stage is: the folder of all stages, or before it is trained its policy
+    """
+
+    stage: str = field(kw_only=False)
+    lora: LoRA | Literal["same"] | None = SAME
+    value_head: bool = False
+    checkpoint: int | Literal["latest", "best"] = "latest"
+    origin: Path | PolicyConfig | None = field(default=None, repr=False, compare=False, metadata=PLACE)
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        _check_lora(self.lora)
+        if isinstance(self.checkpoint, str) and self.checkpoint not in ("latest", "best"):
+            raise ValueError(f"policy.checkpoint={self.checkpoint!r}: it is latest, best or a number of steps.")
+
+    @property
+    def computes_on(self) -> ComputesOn:
+        """The devices of that stage's policy; any, as long as it is not known."""
+        return "any" if self.origin is None else self.inner().computes_on
+
+    def placed_in(self, run: Path) -> Self:
+        """This policy for the stage of that folder. One that waits knows no other stages yet."""
+        return replace(self, origin=run.parent if staged.is_staged(run.parent) else None)
+
+    def inner(self) -> PolicyConfig:
+        """The policy of that stage, as its config says."""
+        return _policy_of(self.directory()) if isinstance(self.origin, Path) else self._untrained()
+
+    def directory(self) -> RunDirectory:
+        """The run of that stage. Raises ValueError if it is not there."""
+        assert isinstance(self.origin, Path)
+        return RunDirectory.open(staged.folder_of(self.origin, self.stage))
+
+    def build(self, seed: int, dtype: str, device: str = "cpu") -> tuple[Policy, Codec]:
+        """The policy with that stage's weights, and its codec. Before that stage is trained, to plan with: its weights
+        at random."""
+        is_trained = isinstance(self.origin, Path)
+        state = self.directory().load(self.checkpoint)[1]["policy"] if is_trained else None
+        return _started(self, state, seed, dtype, device)
+
+    def _untrained(self) -> PolicyConfig:
+        if isinstance(self.origin, PolicyConfig):
+            return self.origin
+        raise ValueError(
+            f"policy=FromStage({self.stage!r}) is what an earlier stage trained: train a list of strop.Stage, of which "
+            f"an earlier one is called {self.stage!r}. For the policy of any other run: strop.FromRun(run=...)."
+        )
+
+
+def first_policy(policy: PolicyConfig) -> PolicyConfig:
+    """The policy with which the first of the runs began that this one starts from."""
+    while isinstance(policy, FromRun | FromStage):
+        policy = policy.inner()
+    return policy
 
 
 def named_policy(name: str) -> PolicyConfig:
@@ -76,9 +129,51 @@ def named_policy(name: str) -> PolicyConfig:
 
     A run has a config.json too, so it is looked for before a folder of a model.
     """
-    run = name.rpartition("@")[0] or name
-    is_named = any(is_run(folder) or is_sweep(folder) for text in (name, run) for folder in (text, Path("runs", text)))
-    return FromRun(run=name) if is_named and name not in SOURCES else Transformer.Config(model=name)
+    is_run = name not in SOURCES and names_a_run(name)
+    return FromRun(run=name) if is_run else Transformer.Config(model=name)
+
+
+def _started(
+    start: FromRun | FromStage, state: State | None, seed: int, dtype: str, device: str
+) -> tuple[Policy, Codec]:
+    """The policy that a run starts with, from the state of the one before; without a state as it was at random."""
+    inner = start.inner()
+    before, codec = inner.build(seed, dtype, device)
+    if isinstance(before, Transformer):
+        if state is not None:
+            before.load_state_dict(state)
+        return before.restarted(_adapter(start), seed, start.value_head), codec
+    policy, codec = _changed(inner, FOR_LIKELIHOOD | {"value_head": start.value_head}).build(seed, dtype, device)
+    if state is not None:
+        own = policy.state_dict()
+        dropped = before.state_dict().keys() - own.keys()  # a value head that is not wanted any more
+        policy.load_state_dict(_over(own, {name: value for name, value in state.items() if name not in dropped}))
+    return policy, codec
+
+
+def _adapter(start: FromRun | FromStage) -> LoRA | None:
+    """The new adapter."""
+    inner: PolicyConfig | FromRun | FromStage = start
+    while isinstance(inner, FromRun | FromStage):
+        if inner.lora is None or isinstance(inner.lora, LoRA):
+            return inner.lora
+        inner = inner.inner()
+    return inner.lora if isinstance(inner, Transformer.Config) else None
+
+
+def _check_lora(lora: object) -> None:
+    if isinstance(lora, str) and lora != SAME:
+        raise ValueError(f"policy.lora={lora!r}: it is 'same', strop.policies.LoRA(...), or None for all weights.")
+
+
+def default_dtype(policy: PolicyConfig, device: str) -> str:
+    """The default dtype of a policy: for small models from scratch, bfloat16 would round and not be faster."""
+    while isinstance(policy, FromRun):
+        policy = policy.inner()
+    if not isinstance(policy, Transformer.Config):
+        return "float32"
+    is_fast = has_bfloat16() if device == devices.CPU else devices.has_bfloat16(device)
+    return "bfloat16" if is_fast else "float32"
 
 
 def _policy_of(directory: RunDirectory) -> PolicyConfig:

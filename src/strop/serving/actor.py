@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from strop.hub.folder import ADAPTER
 from strop.hub.models import SOURCES, local_models
 from strop.reports.abilities import why_not_chat
-from strop.runs.directory import RunDirectory, Selector, is_run, is_sweep, parse_run
+from strop.runs.directory import RunDirectory, Selector, is_run, names_a_run, parse_run
 
 if TYPE_CHECKING:
     from strop.types import Codec, Policy, Sampling
@@ -45,8 +45,7 @@ class Actor:
 def find(name: str) -> Checkpoint | Model:
     """The checkpoint or model of this name. Raises ValueError if there is none."""
     runs, path = Path("runs"), Path(name)
-    run = name.rpartition("@")[0] or name
-    if any(is_run(folder) or is_sweep(folder) for text in (name, run) for folder in (Path(text), runs / text)):
+    if names_a_run(name):
         return Checkpoint(*parse_run(name))
     models = [model.name for model in local_models()]
     if name in models or any((path / file).is_file() for file in ("config.json", ADAPTER)):
@@ -78,7 +77,7 @@ def _of_run(found: Checkpoint) -> Actor:
     from strop.run import Run
 
     name = str(found.directory.path)
-    if reason := why_not_chat(found.directory.config(), name):
+    if reason := why_not_chat(found.directory, name):
         raise ValueError(f"{reason} strop show {name} tells what it has learnt.")
     policy, codec, sampling = Run(found.directory, found.selector).actor()
     return Actor(policy, codec, replace(sampling, epsilon=0.0), name)

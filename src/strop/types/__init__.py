@@ -21,7 +21,7 @@ from strop.types.facts import prompt_flaw, returned, storable
 from strop.types.fields import check_fields, shown
 from strop.types.locks import WeightsLock
 from strop.types.number import as_number, decimals, digits_of, total
-from strop.types.placed import PLACE, Placed
+from strop.types.placed import PLACE, Placed, is_place
 from strop.types.protocols import (
     Algorithm,
     Codec,
@@ -142,6 +142,7 @@ __all__ = [
     "check_fields",
     "decimals",
     "digits_of",
+    "is_place",
     "merge_metrics",
     "prompt_flaw",
     "returned",
