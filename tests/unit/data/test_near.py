@@ -101,6 +101,17 @@ def test_documents_that_were_not_given_are_not_compared(tmp_path):
     assert near_duplicates(spool, sketches, np.array([0, 1, 2, 5]), 0.8, print) == {1: 0}
 
 
+def test_of_documents_that_agree_in_a_band_each_is_compared_with_the_first_and_the_one_before(tmp_path):
+    sketches = Sketches(tmp_path / "sketches", 0.8)
+    agreeing = np.array(
+        [[7, 1], [7, 2], [5, 3], [7, 4], [9, 1], [7, 6], [0, 8], [0, 9]], np.uint32
+    )  # 0: it has no words
+    sketches.bands_DN = np.concatenate([agreeing, np.zeros((8, sketches.num_bands - 2), np.uint32)], axis=1)
+    expected = [(0, 1), (0, 3), (1, 3), (0, 4), (0, 5), (3, 5)]
+    assert [tuple(pair) for pair in sketches.candidates(np.arange(8)).tolist()] == expected
+    assert [tuple(pair) for pair in sketches.candidates(np.array([1, 2, 5, 6])).tolist()] == [(1, 5)]
+
+
 @pytest.mark.parametrize("near", [0.5, 0.6, 0.7, 0.8, 0.9, 0.99])
 def test_a_band_has_as_many_places_as_find_a_pair(near):
     rows = rows_for(near)
