@@ -195,6 +195,14 @@ def test_nothing_to_learn_or_to_hold_out_is_one_line_and_leaves_nothing(tmp_path
     assert [file.name for file in tmp_path.iterdir()] == ["tales.txt"]
 
 
+def test_an_error_in_the_middle_of_a_file_leaves_nothing(tmp_path):
+    lines = [json.dumps({"text": text}) for text in DOCUMENTS]
+    (tmp_path / "tales.jsonl").write_text("\n".join([*lines, "not JSON"]), encoding="utf-8")
+    with pytest.raises(ValueError, match=r"tales\.jsonl, line 129: this is not JSON"):
+        prepare(strop.Corpus(source=str(tmp_path / "tales.jsonl")), tmp_path / "cache", print)
+    assert [file.name for file in tmp_path.iterdir()] == ["tales.jsonl"]
+
+
 def test_an_error_and_a_kill_leave_what_was_there(tmp_path, monkeypatch):
     found, _ = prepared(tmp_path)
     (tmp_path / "cache.partial").mkdir()
