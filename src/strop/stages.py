@@ -109,7 +109,7 @@ def _resolved(stages: Sequence[Stage]) -> Iterator[tuple[Stage, TrainConfig]]:
 def _planned(start: FromStage, before: dict[str, TrainConfig]) -> FromStage:
     """The start with the policy of an earlier stage as it is before training."""
     if start.stage not in before:
-        near = difflib.get_close_matches(start.stage, before, n=1)
+        near = difflib.get_close_matches(start.stage, before, n=1, cutoff=0.4)
         there = f"before it there are {', '.join(before)}." if before else "it is the first."
         hint = f"did you mean {near[0]}? {there.capitalize()}" if near else there
         raise ValueError(f"FromStage({start.stage!r}) names no earlier stage; {hint}")

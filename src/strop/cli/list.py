@@ -53,5 +53,5 @@ def _line(room: str, entry: Entry) -> str:
 
 
 def _corpus(one: CorpusEntry) -> str:
-    here = "on this machine" if one.path else f"downloaded on first use ({one.download_mb} MB)"
-    return f"{one.what}. {one.language}, {one.megabytes} MB, {one.licence}; {here}"
+    here = "on this machine" if one.place else f"downloaded on first use ({one.download_mb} MB)"
+    return f"{one.summary}. {one.language}, {one.megabytes} MB, {one.licence}; {here}"

@@ -8,11 +8,14 @@ import json
 import types
 import typing
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from strop import loader
 from strop.reports.hints import LISTS, ROOMS, hint_of, is_component, room_of, words_for
 from strop.types import is_place
+
+if TYPE_CHECKING:
+    from strop.stages import Stage
 
 T = TypeVar("T")
 Tree: TypeAlias = "dict[str, Any]"
@@ -34,6 +37,25 @@ def apply(config: T, overrides: Sequence[str]) -> T:
             at = at.setdefault(name, {})
         at[WHOLE] = text
     changed: T = _set(config, tree, "")
+    return changed
+
+
+def apply_to_stages(stages: Sequence[Stage], overrides: Sequence[str]) -> list[Stage]:
+    """The stages with every `STAGE.path=value` set. Raises ValueError naming the nearest stage for an unknown one."""
+    given: dict[str, list[str]] = {stage.name: [] for stage in stages}
+    for override in overrides:
+        name, _, field = override.partition(".")
+        if name not in given or "=" in name:
+            near = difflib.get_close_matches(name, given, n=1, cutoff=0.4) if field else []
+            hint = f"did you mean {near[0]}.{field}?" if near else f"as in {stages[-1].name}.steps=20."
+            raise ValueError(f"{override}: a field begins with its stage ({', '.join(given)}); {hint}")
+        given[name].append(field)
+    changed = []
+    for stage in stages:
+        try:
+            changed.append(dataclasses.replace(stage, config=apply(stage.config, given[stage.name])))
+        except ValueError as error:
+            raise ValueError(f"stage {stage.name}: {error}") from error
     return changed
 
 

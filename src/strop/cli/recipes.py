@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from strop import loader
 from strop.cli.errors import Problem, Usage
@@ -19,18 +19,21 @@ from strop.cli.errors import Problem, Usage
 if TYPE_CHECKING:
     from strop.config import TrainConfig
     from strop.control import ControlConfig
+    from strop.stages import Stage
 
 C = TypeVar("C")
-_OVERRIDE = re.compile(r"[A-Za-z_]\w*(\.\w+)*=")
+_OVERRIDE = re.compile(r"([a-z0-9_][a-z0-9_-]*\.)?[A-Za-z_]\w*(\.\w+)*=")
+"""A field, perhaps of a stage."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """A recipe's config with the overrides set. `text` is its file's, where it is one; `typed` is how it was named."""
+    """A recipe's config, or its stages, with the overrides set. `text` is its file's, where it is one; `typed` is how
+    it was named."""
 
     typed: str
     name: str
-    config: TrainConfig | ControlConfig
+    config: TrainConfig | ControlConfig | list[Stage]
     text: str = ""
 
 
@@ -63,29 +66,34 @@ def find(typed: str, overrides: Sequence[str] = ()) -> Recipe:
 
 
 def trainable(typed: str, overrides: Sequence[str] = ()) -> TrainConfig:
-    """The config of a recipe that strop's own loop trains."""
+    """The config of a recipe that strop's own loop trains; of several stages the last one's."""
     from strop.config import TrainConfig
+    from strop.stages import last_config
 
     config = find(typed, overrides).config
+    if isinstance(config, list):
+        return last_config(config)
     if not isinstance(config, TrainConfig):
         raise Usage(f"{typed} is run by Stable-Baselines3: it has no texts to judge.", hint=f"strop train {typed}")
     return config
 
 
 def override(config: C, overrides: Sequence[str]) -> C:
-    """The config with the overrides set. Raises Usage where one cannot be."""
-    from strop.cli.overrides import apply
+    """The config, or the stages, with the overrides set. Raises Usage where one cannot be."""
+    from strop.cli.overrides import apply, apply_to_stages
 
     try:
-        return apply(config, overrides)
+        changed: Any = apply_to_stages(config, overrides) if isinstance(config, list) else apply(config, overrides)
     except ValueError as error:
         raise Usage(str(error), hint="strop train RECIPE --fields lists every field") from error
+    return cast(C, changed)
 
 
-def _from_file(path: Path) -> TrainConfig | ControlConfig:
+def _from_file(path: Path) -> TrainConfig | ControlConfig | list[Stage]:
     from strop.config import TrainConfig
     from strop.control import ControlConfig
     from strop.runs.spec import load_module
+    from strop.stages import check_stages
 
     if not path.is_file():
         near = difflib.get_close_matches(path.name, [file.name for file in Path(path.parent).glob("*.py")], n=1)
@@ -98,8 +106,14 @@ def _from_file(path: Path) -> TrainConfig | ControlConfig:
     if not callable(getattr(module, "recipe", None)):
         raise Problem(f"{path} defines no function recipe().", hint="def recipe() -> strop.TrainConfig: ...")
     config = _guarded(path, module.recipe)
+    if isinstance(config, list | tuple):
+        _guarded(path, lambda: check_stages(config))
+        return list(config)
     if not isinstance(config, TrainConfig | ControlConfig):
-        raise Problem(f"{path}: recipe() returned {config!r:.60}.", hint="it returns a strop.TrainConfig(...)")
+        raise Problem(
+            f"{path}: recipe() returned {config!r:.60}.",
+            hint="it returns a strop.TrainConfig(...), or a list of strop.Stage",
+        )
     return config
 
 

@@ -34,11 +34,17 @@ def run(args: argparse.Namespace) -> int:
     """Score the text, or answers of the start model."""
     from strop.cli import recipes, show_reward
     from strop.reports import signal
+    from strop.runs.trained import FromStage
 
     typed, overrides = recipes.split(args.words)
     if not 1 <= len(typed) <= 2:
         raise Usage("a recipe and at most one text are needed.", hint='strop score RECIPE "a text in quotes"')
     config = recipes.trainable(typed[0], overrides).resolve()
+    if len(typed) == 1 and isinstance(config.policy, FromStage):
+        raise Usage(
+            f"the last stage of {typed[0]} starts from stage {config.policy.stage}, which is not trained yet.",
+            hint=f'its reward can be tried on a text: strop score {typed[0]} "a text in quotes"',
+        )
     if len(typed) == 2:
         task = _task((*config.tasks, *config.held_out), args.task)
         show_reward.text(signal.reward_of_text(config, task, typed[1], args.gold), args.json)

@@ -1,7 +1,7 @@
 """show a run in the terminal: status, config, curves, verdicts, events, best and worst episode
 
 Reads only the run's files, also while it trains, and loads no model. A sweep is shown as its table: means over
-seeds, and every run.
+seeds, and every run. Of a run of several stages every stage is listed, and the last that has begun is shown.
 """
 
 from __future__ import annotations
@@ -30,13 +30,16 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the run, its episodes, or the sweep."""
-    from strop.cli import show_episode, show_run, show_sweep
+    from strop.cli import show_episode, show_run, show_stages, show_sweep
     from strop.reports.page import episodes_of, page_of
     from strop.runs import sweep
-    from strop.runs.directory import find_run, find_sweep
+    from strop.runs.directory import find_run, find_staged, find_sweep
 
     if args.episodes is None and (found := find_sweep(args.run_name)):
         show_sweep.page(sweep.read(found), found, {}, as_json=args.json)
+        return DONE
+    if args.episodes is None and (staged := find_staged(args.run_name)):
+        show_stages.page(staged, as_json=args.json, verbose=args.verbose)
         return DONE
     directory = find_run(args.run_name)
     if args.episodes is None:

@@ -23,6 +23,16 @@ def plan(made: Plan, stderr: bool = False, verbose: bool = False) -> None:
 
 def dry_run(config: TrainConfig, as_json: bool, verbose: bool) -> None:
     """The plan and two prompts as the policy reads them; nothing is trained or written."""
+    made = made_of(config)
+    if as_json:
+        print_json(made)
+        return
+    with_prompts(made, verbose)
+    console().print("dry run: nothing was trained or written")
+
+
+def made_of(config: TrainConfig) -> Plan:
+    """The plan of a config, which is built for it."""
     from strop.reports.plan import make_plan
     from strop.reports.preflight import warnings
     from strop.threads import threads_of
@@ -30,10 +40,11 @@ def dry_run(config: TrainConfig, as_json: bool, verbose: bool) -> None:
     source, config = threads_of(config.threads).source, config.resolve()
     config.set_up_torch()
     parts = config.build()
-    made = make_plan(config, parts, source, warnings(config, parts))
-    if as_json:
-        print_json(made)
-        return
+    return make_plan(config, parts, source, warnings(config, parts))
+
+
+def with_prompts(made: Plan, verbose: bool) -> None:
+    """The plan and its prompts."""
     plan(made, verbose=verbose)
     out = console()
     for sample in made.samples:
@@ -41,4 +52,3 @@ def dry_run(config: TrainConfig, as_json: bool, verbose: bool) -> None:
         out.print(sample.text)
         ids = " ".join(map(str, sample.tokens[:MOST_IDS])) + (" ..." if len(sample.tokens) > MOST_IDS else "")
         out.print(f"{plural(len(sample.tokens), 'id')}: {ids}\n", style="dim")
-    out.print("dry run: nothing was trained or written")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from strop.cli.output import commands, console, print_json, say
@@ -37,9 +38,9 @@ def result(run: Run, seconds: float, as_json: bool) -> None:
     console().print(f"\n{plural(found.steps, 'step')}; this took {timedelta(seconds=round(seconds))}{speed}")
 
 
-def what_next(run: Run) -> None:
-    """The commands to run next, only those that work for this run."""
-    name, config = shlex.quote(str(run.path)), run.directory.config()
+def what_next(run: Run, home: Path | None = None) -> None:
+    """The commands to run next, only those that work for this run, by the name of the folder of all its stages."""
+    name, config = shlex.quote(str(home or run.path)), run.directory.config()
     lines = [
         *([] if why_not_chat(run.directory, name) else [(f"strop chat {name}", "talk to it")]),
         (f"strop show {name}", "curves and episodes"),

@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 MOST_EVENTS, MOST_ROWS = 8, 24
 
 
-def page(found: Page, as_json: bool, verbose: bool) -> None:
-    """Everything on one page; with `verbose` every field of the config."""
+def page(found: Page, as_json: bool, verbose: bool, is_stage: bool = False) -> None:
+    """Everything on one page; with `verbose` every field of the config. A stage is not continued alone."""
     if as_json:
         print_json(found)
         return
     out = console()
     out.print(f"{found.run}: {found.status}, {found.done} of {plural(found.steps, 'step')}\n", style="bold")
-    _config(found, verbose)
+    _config(found, verbose, is_stage)
     if found.curves:
         out.print()
         print_rich(_curves(found.curves, out.width))
@@ -48,13 +48,13 @@ def page(found: Page, as_json: bool, verbose: bool) -> None:
             show_episode.episode(name, one, found.max_tokens)
 
 
-def _config(found: Page, verbose: bool) -> None:
+def _config(found: Page, verbose: bool, is_stage: bool) -> None:
     """The plan, the checkpoints, and the command that continues a stopped run."""
     rows = [(name, text) for name, text in found.config.items() if not (verbose and name == "changed")]
     rows += [("every field", " ".join(found.fields))] if verbose else []
     steps = [f"{step} (best)" if step == found.best_checkpoint else str(step) for step in found.checkpoints]
     print_rich(pairs([*rows, ("checkpoints", ", ".join(steps or found.files) or "none")]))
-    if found.status in (STOPPED, INTERRUPTED) and found.checkpoints:
+    if found.status in (STOPPED, INTERRUPTED) and found.checkpoints and not is_stage:
         commands([(f"strop train --resume --run {shlex.quote(found.run)}", "continue")])
 
 

@@ -36,7 +36,7 @@ def page(sweep: Sweep, directory: Path, errors: Mapping[str, str], as_json: bool
         if judged := [one for one in combined if name in one.scores]:
             _print_means(name, judged, sweep.labels())
     out.print()
-    print_rich(_runs(found))
+    print_rich(runs(found))
     for one in found:
         if one.error:
             out.print(f"{one.name}: {one.error}", style="bold red")
@@ -89,7 +89,7 @@ def _print_means(score: str, combined: Sequence[Combination], labels: Mapping[st
     out.print("means over seeds ± 95 % (Student's t); no ± for one run, or equal ones", style="dim")
 
 
-def _runs(found: Sequence[Result]) -> RenderableType:
+def runs(found: Sequence[Result]) -> RenderableType:
     """One row for each run; a score is shown at the first and the last judgement."""
     scores = [name for name in SCORES if any(one.standing is not None and name in one.standing.scores for one in found)]
     columns = ["run", "status", *scores, "steps", "minutes"]

@@ -35,6 +35,11 @@ def requested(words: Sequence[str], directory: str | None) -> tuple[Sweep, Path]
     if not typed:
         raise Usage("which recipe?", hint=f"strop sweep NAME seed=0..4, where NAME is {', '.join(recipes.names())}")
     recipe = recipes.find(typed[0])
+    if isinstance(recipe.config, list):
+        raise Usage(
+            f"{recipe.typed} has {len(recipe.config)} stages, and a sweep trains recipes of one.",
+            hint="sweep a stage alone, in a recipe with policy='runs/mine/1-NAME' for what it starts from",
+        )
     sweep = _or_usage(lambda: sweeps.new(recipe.typed, _hash(recipe.text), sweeps.given(overrides)))
     _check(sweep, recipe)
     return sweep, Path(directory) if directory else Path("runs") / f"{recipe.name}-sweep-{datetime.now():%Y%m%d-%H%M%S}"

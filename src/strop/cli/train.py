@@ -5,6 +5,9 @@ Fields are set as path.to.field=value, for example steps=20, sampling.temperatur
 data=tasks.jsonl, rewards.length=0.5; --fields lists them all. With --resume the run goes on from its last checkpoint; a
 changed field, or a changed RECIPE, is recorded in the run as a fork. Ctrl-C, or a scheduler's SIGTERM, ends it after
 the step in progress and saves it (exit codes 130 and 143); a second one stops at once.
+
+A recipe may be a list of stages, which train one after the other in DIR/1-NAME, DIR/2-NAME and so on. Their fields
+begin with their names, rl.steps=20, and --resume goes on with the first that is not finished.
 """
 
 from __future__ import annotations
@@ -43,11 +46,13 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train, and say whether it got better."""
-    from strop.cli import show_fields, show_plan, show_result, train_control, training
+    from strop.cli import show_fields, show_plan, show_result, train_control, train_stages, training
 
     job = training.job(args.words, args.run, args.resume)
     from strop.control import ControlConfig
 
+    if isinstance(job.config, list):
+        return train_stages.train(job, job.config, args)
     if args.fields:
         show_fields.page(job.config, as_json=args.json)
         return DONE

@@ -14,20 +14,22 @@ from typing import TYPE_CHECKING
 from strop.cli import recipes
 from strop.cli.errors import Interrupted, Problem, Usage, signal_of
 from strop.cli.output import say
-from strop.runs.directory import RunDirectory, claim, find_run, give_back, is_run
+from strop.runs.directory import RunDirectory, claim, find_run, find_staged, give_back, started
+from strop.runs.staged import stage_name
 from strop.types import NonFinite, Stopped
 
 if TYPE_CHECKING:
     from strop.config import TrainConfig
     from strop.control import ControlConfig
     from strop.run import Run
+    from strop.stages import Stage
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
     """One call of `strop train`."""
 
-    config: TrainConfig | ControlConfig
+    config: TrainConfig | ControlConfig | list[Stage]
     directory: Path
     resume: bool
     typed: str
@@ -84,7 +86,7 @@ def train(job: Job, verbose: bool = False, keep_all: bool = False) -> tuple[Run,
     from strop.cli.show_plan import plan
     from strop.config import TrainConfig
 
-    assert isinstance(job.config, TrainConfig)
+    assert isinstance(job.config, TrainConfig | list)
     started = time.monotonic()
     say(f"run: {job.directory}\n" + _nothing_left(job))
     run = strop.train(
@@ -101,15 +103,27 @@ def train(job: Job, verbose: bool = False, keep_all: bool = False) -> tuple[Run,
 
 def _nothing_left(job: Job) -> str:
     """A message for a resumed run that has all its steps; empty for any other."""
-    if not job.resume:
+    home, config, prefix = _last_begun(job)
+    if not job.resume or home is None or (isinstance(job.config, list) and config is not job.config[-1].config):
         return ""
-    with RunDirectory(job.directory).reader() as store:
+    with home.reader() as store:
         latest = store.latest_step()
-    if latest is None or latest + 1 != job.config.steps:
+    if latest is None or latest + 1 != config.steps:
         return ""
-    steps = job.config.steps
+    steps = config.steps
     done = f"all {steps} steps are done" if steps > 1 else "its one step is done"
-    return f"{done}; to go on:\n  {job.resume_with(f'steps={2 * steps}')}\n"
+    return f"{done}; to go on:\n  {job.resume_with(f'{prefix}steps={2 * steps}')}\n"
+
+
+def _last_begun(job: Job) -> tuple[RunDirectory | None, TrainConfig | ControlConfig, str]:
+    """The run that a job trains, of several stages the last that has begun, with its config, and with what its fields
+    begin with."""
+    home = started(job.directory)
+    if not isinstance(job.config, list):
+        return home, job.config, ""
+    name = stage_name(home.path) if home is not None else ""
+    stage = next((one for one in job.config if one.name == name), job.config[0])
+    return home, stage.config, f"{stage.name}."
 
 
 def _continued(typed: Sequence[str], overrides: Sequence[str], directory: str | None) -> Job:
@@ -117,6 +131,10 @@ def _continued(typed: Sequence[str], overrides: Sequence[str], directory: str | 
 
     if not directory:
         raise Usage("which run is to be continued?", hint="strop train --resume --run DIR")
+    if (staged := find_staged(directory)) is not None:
+        from strop.cli import train_stages
+
+        return train_stages.continued(staged, typed, overrides)
     home = find_run(directory)
     if typed:
         recipe = recipes.find(typed[0], overrides)
@@ -144,15 +162,18 @@ def _lower_rate(job: Job, error: Exception) -> list[str]:
 
     if not isinstance(error, NonFinite) or error.advice != CALMER:
         return []
-    rates = [line for line in every_setting(encode(job.config)) if line.startswith("algorithm.optimizer.lr=")]
-    return [f"{path}={float(rate) / 2:g}" for path, _, rate in (line.partition("=") for line in rates)]
+    _, config, prefix = _last_begun(job)
+    rates = [line for line in every_setting(encode(config)) if line.startswith("algorithm.optimizer.lr=")]
+    return [f"{prefix}{path}={float(rate) / 2:g}" for path, _, rate in (line.partition("=") for line in rates)]
 
 
 def _saved(job: Job, message: str, changes: Sequence[str] = ()) -> tuple[str, str]:
-    steps = RunDirectory(job.directory).checkpoints.newest_first() if is_run(job.directory) else []
+    home, _, prefix = _last_begun(job)
+    steps = home.checkpoints.newest_first() if home is not None else []
     if not steps:
         return f"{message.rstrip('.')}; nothing was saved.", ""
     done = f"step {steps[0]}" if steps[0] else "the start"
+    done += f" of stage {prefix.rstrip('.')}" if prefix else ""
     return message, f"{done} is saved; continue with:\n  {job.resume_with(*changes)}"
 
 

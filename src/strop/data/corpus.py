@@ -36,7 +36,7 @@ class Corpus:
     field: str = "text"
     tokenizer: Kind = "byte-bpe"
     vocabulary: int = 4096
-    held_out: float = 0.05
+    held_out: float = 0.1
     near: float = 0.8
     sha256: str = ""
     folder: str = dataclasses.field(default="", compare=False, metadata=PLACE)

@@ -12,8 +12,11 @@ LONGEST = 1 << 22
 """Bytes after which a line, or a document, is cut: what follows is the next one."""
 SAMPLE = 1 << 16
 """How many bytes of a file are looked at, to tell whether it is text."""
-MOST_INVALID, MOST_INVALID_SHARE = 16, 0.01
-"""A sample with more bytes than both that are no UTF-8 is not UTF-8 text with a few faults."""
+FEW_INVALID, FEW_INVALID_SHARE, MOST_INVALID_SHARE = 16, 0.01, 0.3
+"""Bytes that are no UTF-8, of a sample of text with some faults: no more than one of the first two, nor than the last.
+More are another encoding."""
+MOST_NUL = 0.001
+"""The share of a sample's bytes that may be 0; a binary file has more."""
 BOM = b"\xef\xbb\xbf"
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
@@ -38,10 +41,10 @@ def flaw_of(file: Path) -> str:
         return "unreadable"
     if not sample:
         return "empty"
-    if b"\0" in sample and not sample.startswith(UTF_16):
+    if sample.count(b"\0") > MOST_NUL * len(sample) and not sample.startswith(UTF_16):
         return "binary"
     invalid = sum(0xDC80 <= ord(letter) <= 0xDCFF for letter in sample.decode("utf-8", "surrogateescape"))
-    few = invalid <= MOST_INVALID or invalid <= MOST_INVALID_SHARE * len(sample)
+    few = invalid <= max(FEW_INVALID, FEW_INVALID_SHARE * len(sample)) and invalid <= MOST_INVALID_SHARE * len(sample)
     return "" if few and not sample.startswith(UTF_16) else "not UTF-8"
 
 
@@ -55,6 +58,8 @@ def lines_of(file: BufferedReader) -> Iterator[tuple[int, bytes]]:
         if len(line) == LONGEST and not line.endswith(b"\n"):
             end = _end_of_characters(line)
             line, rest = line[:end], line[end:]
+            if not rest and file.peek(1).startswith(b"\n"):
+                line += file.read(1)  # else it would look like an empty line
         yield number, line
         number += line.endswith(b"\n")
 

@@ -36,6 +36,9 @@ SEPARATED = {
 }
 SAMPLE = 20_000_000
 """Bytes of training text that a tokenizer is trained on at most: Chinese takes 2 GB of memory for them."""
+MB = 1_000_000
+FILES_PER_BYTE = 2
+"""Bytes on disk while a corpus is prepared, for each of its own: its cleaned text, and its token ids."""
 PER_TOKEN = 50
 """Characters of training text for each token of a vocabulary, at least: rarer tokens would hardly be trained."""
 
@@ -43,6 +46,7 @@ PER_TOKEN = 50
 def fill(corpus: Corpus, source: Path, folder: Path, tell: Tell, tokenizer: Tokenizer | None) -> None:
     """Write all files of a cache into an empty folder."""
     origin = corpus.source if corpus.source in NAMED else str(source.absolute())
+    _check_space(source, folder)
     kept = replace(corpus, source=origin, sha256=contents_hash(source))
     reader = Reader(source, corpus.field)
     documents = _cleaned(corpus, reader, folder, tell)
@@ -68,22 +72,31 @@ def fill(corpus: Corpus, source: Path, folder: Path, tell: Tell, tokenizer: Toke
     (folder / FACTS).write_text(text + "\n", encoding="utf-8")
 
 
+def _check_space(source: Path, folder: Path) -> None:
+    """Raise ValueError if the disk cannot hold the cleaned text and its token ids."""
+    needed = FILES_PER_BYTE * sum(file.stat().st_size for file in files_of(source))
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise ValueError(
+            f"not enough disk space in {folder.parent}: {needed / MB:,.0f} MB are needed to prepare {source}, and "
+            f"{free / MB:,.0f} MB are free."
+        )
+
+
 def _cleaned(corpus: Corpus, reader: Reader, folder: Path, tell: Tell) -> Documents:
     """The documents without duplicates; tells what was read and what was removed."""
     total = sum(file.stat().st_size for file in files_of(reader.source))
     (folder / WORK).mkdir()
     with (folder / DROPPED).open("w", encoding="utf-8", errors="backslashreplace") as dropped:
         documents = documents_of(reader, corpus.near, folder / WORK, dropped, tell, total)
-    size = f"{documents.num_words:,} words ({reader.num_bytes / 1e6:.1f} MB)"
+    size = f"{documents.num_words:,} words ({reader.num_bytes / MB:.1f} MB)"
     tell(f"read {_count(documents.num_read, 'document')}, {size} from {corpus.source}: {SEPARATED[reader.unit]}")
     if reader.skipped:
         tell(f"skipped {_list(reader.skipped)} of the files in the folder")
     if reader.num_cut:
         tell(f"cut {_count(reader.num_cut, 'document')} of more than 4 MB: the rest of each is a document of its own")
-    removed = documents.dropped
-    duplicates = f"{removed[EXACT]:,} exact and {removed[NEAR]:,} near duplicates, {removed[EMPTY]:,} empty"
     control, invalid = _count(documents.num_control, "control character"), _count(documents.num_invalid, "invalid byte")
-    tell(f"removed: {duplicates}; {control}, {invalid}")
+    tell(f"removed: {_dropped(documents)}; {control}, {invalid}")
     return documents
 
 
@@ -94,9 +107,14 @@ def _check_enough(corpus: Corpus, documents: Documents, num_held_out: int) -> No
     if num_held_out < 1:
         left = "one document is" if len(documents.kept) else "no document is"
         raise ValueError(
-            f"{corpus.source}: {left} left after cleaning ({_list(documents.dropped)} dropped), so nothing can be held "
-            "out. A corpus needs two or more: separate documents by blank lines, or give a folder of files."
+            f"{corpus.source}: {left} left after cleaning (removed: {_dropped(documents)}): nothing can be held out. "
+            "A corpus needs two or more: separate documents by blank lines, or give a folder of files."
         )
+
+
+def _dropped(documents: Documents) -> str:
+    counts = documents.dropped
+    return f"{counts[EXACT]:,} exact and {counts[NEAR]:,} near duplicates, {counts[EMPTY]:,} empty"
 
 
 def _split_line(num_train: int, num_held_out: int, shared: Shared) -> str:
@@ -158,4 +176,4 @@ def _count(number: int, noun: str) -> str:
 
 def _list(counts: dict[str, int]) -> str:
     """The counts in words: `2 binary, 1 empty`."""
-    return ", ".join(f"{number:,} {what}" for what, number in counts.items() if number) or "none"
+    return ", ".join(f"{number:,} {what}" for what, number in counts.items())

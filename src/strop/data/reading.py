@@ -96,9 +96,9 @@ class Reader:
     def _single_lines(self) -> Iterator[Raw]:
         before = 0
         for number, line in self._lines(self.source):
-            self.num_cut += number == before
-            before = number
             if line.strip():
+                self.num_cut += number == before
+                before = number
                 yield Raw(str(number), line)
 
     def _cut(self, lines: Iterable[str]) -> Iterator[str]:

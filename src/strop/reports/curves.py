@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from strop.reports.series import Line, Series, lines
+from strop.reports.series import NO_STAGES, Line, Series, lines
 from strop.runs.directory import RunDirectory
+from strop.runs.staged import stage_name
 from strop.runs.standing import algorithm_name
 
 ENDINGS = ("png", "svg", "pdf")
@@ -59,33 +60,34 @@ PANELS = (
 METRICS = tuple(name for panel in PANELS for name in (panel.training, panel.held_out) if name)
 
 
-def draw(runs: Sequence[RunDirectory], file: Path) -> Path:
+def draw(runs: Sequence[RunDirectory], file: Path, starts: Mapping[Path, int] = NO_STAGES) -> Path:
     """A panel for every quantity that a run has: training as a line, judgements as dots with their intervals.
 
-    Runs that differ only in their seed are a mean and a band. The format follows the file's ending (png, svg, pdf).
-    Raises ValueError where there is nothing to draw.
+    Runs that differ only in their seed are a mean and a band. `starts` are the steps at which stages begin, by their
+    folders. The format follows the file's ending (png, svg, pdf). Raises ValueError where there is nothing to draw.
     """
     if file.suffix.lstrip(".") not in ENDINGS:
         raise ValueError(f"{file}: a picture ends in .png, .svg or .pdf.")
-    figure = picture(runs)
+    figure = picture(runs, starts)
     file.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(file, dpi=150)
     return file
 
 
-def picture(runs: Sequence[RunDirectory]) -> Figure:
+def picture(runs: Sequence[RunDirectory], starts: Mapping[Path, int] = NO_STAGES) -> Figure:
     """The figure that `draw` writes."""
-    drawn = lines(runs, METRICS)
+    drawn = lines(runs, METRICS, starts)
     panels = [panel for panel in PANELS if any(panel.shows(line) for line in drawn)]
     if not panels:
         raise ValueError("there is nothing to draw yet: no step of these runs is finished.")
     figure, axes = _laid_out(panels, _legend(drawn))
-    figure.suptitle(_title(runs, drawn), fontsize=12)
+    figure.suptitle(_title(runs, drawn, starts), fontsize=12)
     if REWARD in axes and GOLD in axes and _are_shares(drawn):
         axes[GOLD].sharey(axes[REWARD])
     last_step = max(1, *(line.last for line in drawn))
     for panel, axis in axes.items():
         _draw_panel(axis, panel, drawn, last_step)
+        _mark_stages(axis, starts)
     return figure
 
 
@@ -121,6 +123,14 @@ def _draw_panel(axis: Axes, panel: Panel, drawn: Sequence[Line], last_step: int)
     axis.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
     axis.grid(alpha=0.25)
     axis.spines[["top", "right"]].set_visible(False)
+
+
+def _mark_stages(axis: Axes, starts: Mapping[Path, int]) -> None:
+    """A vertical line where a stage begins, and its name."""
+    at_top = axis.get_xaxis_transform()
+    for start, name in sorted({(start, stage_name(folder)) for folder, start in starts.items()}):
+        axis.axvline(start, color="grey", linewidth=0.8, linestyle=":")
+        axis.text(start, 1.0, f" {name}", transform=at_top, va="top", fontsize=7, color="grey")
 
 
 def _draw_training(axis: Axes, series: Series, color: Any, size: float) -> None:
@@ -182,9 +192,12 @@ def _legend(drawn: Sequence[Line]) -> list[Line2D | Patch]:
     return [*(names if len(names) > 1 else []), *marks]
 
 
-def _title(runs: Sequence[RunDirectory], drawn: Sequence[Line]) -> str:
+def _title(runs: Sequence[RunDirectory], drawn: Sequence[Line], starts: Mapping[Path, int]) -> str:
     algorithms = list(dict.fromkeys(algorithm_name(run.config()["algorithm"]) for run in runs))
     what = _shortened(drawn[0].label) if len(drawn) == 1 else f"{len(runs)} runs"
+    homes = {run.path.absolute().parent for run in runs}
+    if starts.keys() == {run.path for run in runs} and len(homes) == 1:
+        what = _shortened(homes.pop().name)
     return f"{what}: {', '.join(algorithms) if len(algorithms) <= 3 else f'{len(algorithms)} algorithms'}"
 
 

@@ -30,14 +30,14 @@ class ModelEntry:
 
 @dataclass(frozen=True, slots=True)
 class CorpusEntry:
-    """One corpus that has a name. Until it is downloaded, `path` is empty and `download_mb` is the size of that."""
+    """One corpus that has a name. `place` is its file: empty until it is downloaded, which takes `download_mb`."""
 
     name: str
-    what: str
+    summary: str
+    place: str
     language: str
     megabytes: float
     licence: str
-    path: str
     download_mb: float
 
 
@@ -82,11 +82,11 @@ def corpora() -> list[CorpusEntry]:
     return [
         CorpusEntry(
             name=name,
-            what=one.what,
+            summary=one.what,
+            place=str(local_place(name)) if local_place(name).is_file() else "",
             language=one.language,
             megabytes=one.megabytes,
             licence=one.licence,
-            path=str(local_place(name)) if local_place(name).is_file() else "",
             download_mb=one.wheel.download_mb if one.wheel else 0.0,
         )
         for name, one in NAMED.items()

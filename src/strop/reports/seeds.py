@@ -12,7 +12,7 @@ import numpy as np
 from strop.intervals import Interval, mean_interval
 from strop.runs.directory import RunDirectory, is_run
 from strop.runs.standing import SCORES, UNREADABLE, Standing, standing
-from strop.runs.sweep import SEED, Member, Sweep
+from strop.runs.sweep import SEED, Sweep
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Gain:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One run of a sweep. `standing` is None where there is no run yet."""
+    """One run of a sweep, or one stage. `standing` is None where there is no run yet."""
 
     name: str
     run: str
@@ -53,7 +53,10 @@ class Combination:
 
 def results(sweep: Sweep, directory: Path, errors: Mapping[str, str]) -> list[Result]:
     """Each run of a sweep. `errors` has the reasons of those that have just failed."""
-    return [_result(member, directory / member.name, errors.get(member.name, "")) for member in sweep.members()]
+    return [
+        result_of(member.name, directory / member.name, member.values, errors.get(member.name, ""))
+        for member in sweep.members()
+    ]
 
 
 def begun_runs(sweep: Sweep, directory: Path) -> list[RunDirectory]:
@@ -81,14 +84,15 @@ def seed_mean(values: Sequence[float]) -> Interval:
     return mean_interval(scores, "run", scores)
 
 
-def _result(member: Member, path: Path, error: str) -> Result:
+def result_of(name: str, path: Path, values: Mapping[str, str], error: str = "") -> Result:
+    """A run of a sweep, or a stage, begun or not."""
     if not is_run(path):
-        return Result(member.name, str(path), member.values, None, error)
+        return Result(name, str(path), values, None, error)
     try:
         found = standing(RunDirectory(path))
     except UNREADABLE as damage:
-        return Result(member.name, str(path), member.values, None, error or f"cannot be read: {damage}")
-    return Result(member.name, str(path), member.values, found, error or found.error)
+        return Result(name, str(path), values, None, error or f"cannot be read: {damage}")
+    return Result(name, str(path), values, found, error or found.error)
 
 
 def _combined(values: Mapping[str, str], members: Sequence[Standing]) -> Combination:

@@ -13,11 +13,13 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from strop.intervals import Interval
 from strop.reports.judgement import intervals_of
 from strop.runs.directory import RunDirectory
 
+NO_STAGES: Mapping[Path, int] = MappingProxyType({})
 SEED = re.compile(r"seed[-_=. ]?\d+")
 NUMBERED = re.compile(r"[-_=., ]*(seed)?[-_=., ]*\d*$")
 
@@ -53,11 +55,14 @@ class Line:
         return max(every, default=0)
 
 
-def lines(runs: Sequence[RunDirectory], names: Sequence[str]) -> list[Line]:
-    """These metrics of the runs, in their order."""
-    groups = _same_but_for_seed(runs)
+def lines(runs: Sequence[RunDirectory], names: Sequence[str], starts: Mapping[Path, int] = NO_STAGES) -> list[Line]:
+    """These metrics of the runs, in their order. `starts` are the steps at which stages begin, by their folders."""
+    groups = _same_but_for_seed(runs, starts)
     labels = _labels(groups)
-    return [_line(label, [_read(run, names) for run in group]) for label, group in zip(labels, groups, strict=True)]
+    return [
+        _line(label, [_read(run, names, starts.get(run.path, 0)) for run in group])
+        for label, group in zip(labels, groups, strict=True)
+    ]
 
 
 def _line(label: str, seeds: Sequence[Mapping[str, Series]]) -> Line:
@@ -88,14 +93,14 @@ def _over_seeds(values: Sequence[float]) -> Point:
     return Point(math.fsum(known) / len(known), min(known), max(known)) if known else Point(math.nan)
 
 
-def _same_but_for_seed(runs: Sequence[RunDirectory]) -> list[list[RunDirectory]]:
+def _same_but_for_seed(runs: Sequence[RunDirectory], starts: Mapping[Path, int]) -> list[list[RunDirectory]]:
     """Group the runs that differ only in their seed; a run that repeats a seed starts another group."""
     groups: dict[tuple[str, int], list[RunDirectory]] = {}
     seen: dict[tuple[str, str], int] = {}
     for run in runs:
         config = run.config()
         seed = str(config.pop("seed", ""))
-        same = json.dumps(config, sort_keys=True)
+        same = json.dumps([starts.get(run.path, 0), config], sort_keys=True)
         again = seen[same, seed] = seen.get((same, seed), -1) + 1
         groups.setdefault((same, again), []).append(run)
     return list(groups.values())
@@ -131,12 +136,12 @@ def _in_full(paths: Sequence[Path]) -> str:
     return ", ".join(str(path) for path in paths)
 
 
-def _read(run: RunDirectory, names: Sequence[str]) -> dict[str, Series]:
+def _read(run: RunDirectory, names: Sequence[str], start: int) -> dict[str, Series]:
     with run.reader() as store:
         found = {name: store.series(name) for name in names}
         intervals = intervals_of(run, store)
     return {
-        name: {step: _point(value, intervals.get(name, {}).get(step)) for step, value in points}
+        name: {start + step: _point(value, intervals.get(name, {}).get(step)) for step, value in points}
         for name, points in found.items()
         if any(math.isfinite(value) for _, value in points)
     }

@@ -85,12 +85,12 @@ class FromStage(PolicyConfig):
 
     @property
     def computes_on(self) -> ComputesOn:
-        """The devices of that stage's policy."""
+        """The devices of that stage's policy; any, as long as it is not known."""
         return "any" if self.origin is None else self.inner().computes_on
 
     def placed_in(self, run: Path) -> Self:
-        """This policy for the stage of that folder."""
-        return replace(self, origin=run.parent)
+        """This policy for the stage of that folder. One that waits knows no other stages yet."""
+        return replace(self, origin=run.parent if staged.is_staged(run.parent) else None)
 
     def inner(self) -> PolicyConfig:
         """The policy of that stage, as its config says."""
