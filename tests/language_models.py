@@ -21,7 +21,7 @@ WORDS = ("red", "blue", "green", "pink", "grey")
 VOCABULARY = len(WORDS) + 1
 CONFIGS: dict[str, tuple[type[PolicyConfig], dict[str, Any]]] = {
     "table": (Table.Config, {"has_end": True, "capacity": 512}),
-    "ngram": (NGram.Config, {"order": 3}),
+    "ngram": (NGram.Config, {"order": 3, "capacity": 512}),
     "llama": (Scratch, {"shape": "llama", "width": 8, "num_heads": 2, "context": 32}),
     "gpt2": (Scratch, {"shape": "gpt2", "width": 8, "num_heads": 2, "context": 32}),
     "qwen3": (Scratch, {"shape": "qwen3", "width": 8, "num_heads": 2, "context": 32}),

@@ -38,8 +38,8 @@ def card_of(directory: RunDirectory, step: int, codec: Codec, sampling: Sampling
 
 
 def _base(policy: Any) -> str:
-    """The base model's name; empty of a model from scratch."""
-    return str(policy.get("model", "")) if isinstance(policy, dict) else str(policy)
+    """The base model's name or folder; empty of a model from scratch."""
+    return str(policy.get("model") or policy.get("folder") or "") if isinstance(policy, dict) else str(policy)
 
 
 def _usage(directory: RunDirectory, config: Mapping[str, Any], codec: Codec, sampling: Sampling) -> Usage:
