@@ -267,3 +267,25 @@ def test_named_models_may_be_ours(folder: Path, tmp_path: Path, monkeypatch: Any
     shutil.copytree(folder, tmp_path / "models/mine")
     assert named_policy("mine") == strop.FromFolder(folder="mine")
     assert named_policy("other") == strop.policies.Transformer.Config(model="other")
+
+
+@in_ci
+def test_what_a_corpus_taught_is_exported_and_goes_on_from_its_folder(tmp_path: Path) -> None:
+    from small_corpus import corpus, tiny
+
+    def learnt(policy: Any, folder: Path) -> strop.Run:
+        config = strop.pretraining(corpus(tmp_path), policy, steps=2)
+        sampling = strop.Sampling(max_tokens=4)
+        return strop.train(replace(config, sampling=sampling, eval_every=0, threads=1), folder, progress=False)
+
+    export(learnt(tiny(), tmp_path / "run"), tmp_path / "out")
+    assert "Trained from random weights" in (tmp_path / "out/README.md").read_text()
+    before = loss(strop.Run(tmp_path / "run"))
+    again = learnt(strop.FromFolder(folder=str(tmp_path / "out")), tmp_path / "again")
+    assert loss(again, first=True) == before
+    assert again.parts.codec.start("the king") == strop.Run(tmp_path / "run").parts.codec.start("the king")
+
+
+def loss(run: strop.Run, first: bool = False) -> float:
+    losses = [row["held_out/loss"] for row in run.metrics() if "held_out/loss" in row]
+    return losses[0 if first else -1]
