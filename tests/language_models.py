@@ -10,6 +10,7 @@ from torch import Tensor
 
 from strop.batch import collate
 from strop.policies.convolutional import Convolutional
+from strop.policies.ngram import NGram
 from strop.policies.recurrent import Recurrent
 from strop.policies.scratch import Scratch
 from strop.policies.table import Table
@@ -20,6 +21,7 @@ WORDS = ("red", "blue", "green", "pink", "grey")
 VOCABULARY = len(WORDS) + 1
 CONFIGS: dict[str, tuple[type[PolicyConfig], dict[str, Any]]] = {
     "table": (Table.Config, {"has_end": True, "capacity": 512}),
+    "ngram": (NGram.Config, {"order": 3, "capacity": 512}),
     "llama": (Scratch, {"shape": "llama", "width": 8, "num_heads": 2, "context": 32}),
     "gpt2": (Scratch, {"shape": "gpt2", "width": 8, "num_heads": 2, "context": 32}),
     "qwen3": (Scratch, {"shape": "qwen3", "width": 8, "num_heads": 2, "context": 32}),
@@ -29,7 +31,7 @@ CONFIGS: dict[str, tuple[type[PolicyConfig], dict[str, Any]]] = {
     "convolutional": (Convolutional.Config, {"width": 8, "num_layers": 3}),
 }
 ALL = list(CONFIGS)
-NEURAL = [name for name in ALL if name != "table"]
+NEURAL = [name for name in ALL if name not in ("table", "ngram")]
 STATEFUL = ["lstm", "gru", "rnn", "convolutional"]
 
 

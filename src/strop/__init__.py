@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from strop.from_scratch import pretrain, pretraining
     from strop.opening import TrainedScore, load
     from strop.run import Run, train
-    from strop.runs.trained import FromRun, FromStage
+    from strop.runs.trained import FromFolder, FromRun, FromStage
     from strop.stages import Stage
     from strop.types import (
         Completion,
@@ -57,6 +57,7 @@ __all__ = [
     "Corpus",
     "End",
     "Episode",
+    "FromFolder",
     "FromRun",
     "FromStage",
     "Part",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 HOME = {
     "Corpus": "strop.data.corpus",
+    "FromFolder": "strop.runs.trained",
     "FromRun": "strop.runs.trained",
     "FromStage": "strop.runs.trained",
     "Run": "strop.run",

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from language_models import ALL, NEURAL, STATEFUL, batch_after, config_of, logits_of, policy_of
-from strop.runs.state import same
 from strop.types import Heads
+from strop.verify.repeats import differences
 
 ROW = (1, 2, 0, 3, 4, 1, 1, 0, 2, 4, 3, 2)
 ROWS = [(1, 2, 3), ROW, (4, 0), (0, 3, 2, 2, 1, 4, 0)]
@@ -69,7 +69,7 @@ def test_its_state_makes_another_policy_the_same_in_place(name: str) -> None:
     other.load_state_dict(policy.state_dict())
     assert all(torch.equal(a, b) for a, b in zip(logits_of(other, ROWS), wanted, strict=True))
     assert all(a is b for a, b in zip(parameters, other.parameters(), strict=True))
-    assert same(policy.state_dict(), other.state_dict())
+    assert differences(policy.state_dict(), other.state_dict()) == 0
     with other.lock.reading(), pytest.raises(RuntimeError):
         other.load_state_dict(policy.state_dict())  # it takes the lock
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import strop
-from language_models import ALL, WORDS, config_of
+from language_models import ALL, NEURAL, WORDS, config_of
 from strop.algorithms import A2C, DPO, DQN, GRPO, ILQL, KTO, PPO, REINFORCE, RLOO, SFT, Distillation, RewardModel
 from strop.optimizer import AdamW
 from strop.runs.state import same
@@ -44,10 +44,11 @@ def copied(task: Task, episode: Episode) -> float:
 
 
 def config(name: str, kind: Any) -> strop.TrainConfig:
-    policy = config_of(name, value_head=kind in VALUED)
+    # no end for a reward model: behind one an n-gram reads the same value after any text
+    policy = config_of(name, value_head=kind in VALUED, has_end=kind is not RewardModel)
     given: dict[str, Any] = {"optimizer": AdamW(lr=0.01)}
     if kind is Distillation:
-        given["teacher"] = config_of("lstm" if name == "table" else name)
+        given["teacher"] = config_of(name if name in NEURAL else "lstm")
     offline = kind in DATA or kind is SFT
     return strop.TrainConfig(
         policy=policy,
