@@ -307,6 +307,17 @@ def test_what_changed_in_a_stage_that_waits_is_trained(tmp_path):
     assert (run.config.steps, run.config.seed) == (1, 5)
 
 
+def test_a_stage_that_lies_behind_stays_as_it_was_trained(tmp_path):
+    home = trained(tmp_path)
+    before = (home / "1-sft" / "run.sqlite").read_bytes()
+    stages, watched = recipe(TABLE), Watched()
+    longer = replace(stages[0], config=replace(stages[0].config, steps=9))
+    train([longer, stages[1]], home, watched, resume=True)
+    assert watched.notes[0] == "stage 1 of 2: sft is done"
+    assert (home / "1-sft" / "run.sqlite").read_bytes() == before
+    assert not (home / "waiting").exists()
+
+
 @pytest.mark.matrix
 def test_a_stage_may_be_added_at_the_end(tmp_path):
     home = trained(tmp_path)
@@ -348,6 +359,8 @@ def test_a_name_means_the_last_stage_that_has_begun(whole, tmp_path, monkeypatch
     assert str(parse_run("runs/mine/1-sft@0")[0].path) == "runs/mine/1-sft"
     assert all(map(names_a_run, ("mine", "mine@2", "runs/mine/1-sft")))
     assert not names_a_run("runs/mine/3-none")
+    Path("runs/odd@1").symlink_to(whole)
+    assert (str(parse_run("runs/odd@1")[0].path), parse_run("runs/odd@1@0")[1]) == ("runs/odd@1/2-rl", 0)
     assert strop.load("mine").path == Path("runs/mine/2-rl")
     with pytest.raises(ValueError, match="In runs there is: mine"):
         find_run("mien")
