@@ -75,7 +75,7 @@ def test_a_bundled_corpus_is_prepared_by_its_name(tmp_path):
     found = prepare(strop.Corpus(source="grimm", tokenizer="byte"), tmp_path / "cache", said.append)
     assert found.corpus.source == "grimm"
     assert found.corpus.sha256 == hashlib.sha256(local_place("grimm").read_bytes()).hexdigest()
-    assert (found.facts.documents, found.facts.held_out.documents) == (62, 4)
+    assert (found.facts.documents, found.facts.held_out.documents) == (62, 8)
     assert said[0].endswith("from grimm: documents are separated by blank lines")
 
 

@@ -224,6 +224,16 @@ def test_a_cache_that_lost_a_file_is_refused(tmp_path, file):
         Prepared.open(found.corpus)
 
 
+@pytest.mark.parametrize("file", ["facts.json", "held_out.npz", "tokenizer.json"])
+def test_a_cache_with_a_damaged_file_is_refused(tmp_path, file):
+    found, _ = prepared(tmp_path)
+    whole = (tmp_path / "cache" / file).read_bytes()
+    for damaged in (b"", whole[: len(whole) // 2]):
+        (tmp_path / "cache" / file).write_bytes(damaged)
+        with pytest.raises(ValueError, match=r"cache holds no prepared corpus|Tokenizer\.json="):
+            Prepared.open(found.corpus)
+
+
 def test_a_cache_that_was_cut_short_is_refused(tmp_path):
     found, _ = prepared(tmp_path)
     with (tmp_path / "cache" / "train.bin").open("r+b") as file:
