@@ -16,6 +16,7 @@ from rich.console import Console
 
 import strop
 from strop import Stage
+from strop.cli.main import main
 from strop.runs.directory import RunDirectory, find_run, names_a_run, parse_run
 from strop.runs.progress import Progress
 from strop.runs.state import same
@@ -379,6 +380,11 @@ def test_a_folder_of_which_no_stage_has_begun_says_so(tmp_path):
     (tmp_path / "stages.json").write_text("{")
     with pytest.raises(ValueError, match=r"stages\.json cannot be read"):
         find_run(str(tmp_path))
+
+
+def test_its_last_stage_is_exported_and_the_card_tells_the_others(whole, tmp_path, capsys):
+    assert main(["export", str(whole), str(tmp_path / "out")]) == 0
+    assert "(SFT, 2 steps; then RLOO, 2 steps)" in (tmp_path / "out" / "README.md").read_text()
 
 
 def test_its_episodes_are_data(whole):

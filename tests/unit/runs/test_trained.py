@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from contextlib import chdir
 from dataclasses import replace
 from pathlib import Path
@@ -12,8 +13,11 @@ import torch
 
 import strop
 import tiny_hf
+from strop.hub.origin import FROM_SCRATCH, origin_of
 from strop.policies.transformer import Transformer
 from strop.recipes import cartpole_ppo
+from strop.reports.abilities import why_not_chat
+from strop.reports.model_card import card_of
 from strop.runs.directory import RunDirectory
 from strop.runs.state import same
 from strop.runs.trained import named_policy
@@ -147,6 +151,9 @@ def test_the_value_layers_of_a_vector_policy_are_left_out():
     own = start.state_dict()
     assert own.keys() < trained.state_dict().keys()
     assert all(torch.equal(tensor, trained.state_dict()[name]) for name, tensor in own.items())
+    again = replace(cartpole_ppo.recipe(), policy=strop.FromRun(run="mlp", value_head=True), steps=0, held_out=())
+    run = strop.train(replace(again, threads=1), "runs/after_mlp", progress=False)
+    assert "acts on 4 numbers" in why_not_chat(run.directory, "after_mlp")
 
 
 def test_a_checkpoint_is_chosen_by_step_or_as_the_best():
@@ -177,6 +184,23 @@ def test_a_folder_with_a_config_and_a_database_is_a_run_and_not_a_model():
     assert named_policy("runs/scratch") == strop.FromRun(run="runs/scratch")
     assert named_policy("runs/scratch@1") == strop.FromRun(run="runs/scratch@1")
     assert named_policy("model") == strop.policies.Transformer.Config(model="model")
+
+
+def test_the_card_names_the_model_and_what_trained_it_before():
+    run = strop.load("after_adapted")
+    _, codec, sampling = run.actor()
+    card = card_of(run.directory, 2, codec, sampling, "mine")
+    assert card.before == (("REINFORCE", 2),)  # adapted@2
+    assert card.origin == origin_of("model")
+    assert card.origin != FROM_SCRATCH
+
+
+def test_a_changed_config_of_that_run_is_read_again():
+    shutil.copytree("runs/table", "runs/changing")
+    start, file = strop.FromRun(run="changing"), Path("runs/changing/config.json")
+    assert start.inner().capacity == 4096
+    file.write_text(file.read_text().replace("4096", "512"))
+    assert start.inner().capacity == 512
 
 
 def test_an_adapter_of_another_name_is_refused():
