@@ -28,7 +28,7 @@ FOLDER = Path(__file__).parents[1] / "docs" / "methods"
 ALGORITHMS = loader.modules("algorithms")
 PLANNING = [module for module in loader.modules("planning") if module.name not in ("mdp", "planner")]
 """The methods: not the tables that they share, and not the algorithm of a run that is made of them."""
-RECIPES = {"ilql": "guess_offline"}
+RECIPES = {"counting": "nursery", "ilql": "guess_offline"}
 """Algorithms that have a recipe of their own."""
 VERIFIED = {
     "beam": "Beam search",
@@ -111,7 +111,7 @@ def _sentence(text: str) -> str:
 def _options(kind: Any) -> str:
     told = meanings(kind.Config)
     rows = [f"| `{field.name}` | {_default(field)} | {told[field.name]} |" for field in fields(kind.Config)]
-    table = "\n".join(["| field | default | meaning |", "|---|---|---|", *rows])
+    table = "\n".join(["| field | default | meaning |", "|---|---|---|", *rows]) if rows else "None."
     return f"## Options\n\n{table}\n\nMemory: {kind.Config.memory.__qualname__.partition('.')[0]}."
 
 

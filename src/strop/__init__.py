@@ -27,9 +27,11 @@ if TYPE_CHECKING:
         schedules,
     )
     from strop.config import TrainConfig
-    from strop.opening import load
-    from strop.run import Run, TrainedScore, train
-    from strop.runs.trained import FromRun, FromStage
+    from strop.data.corpus import Corpus
+    from strop.from_scratch import pretrain, pretraining
+    from strop.opening import TrainedScore, load
+    from strop.run import Run, train
+    from strop.runs.trained import FromFolder, FromRun, FromStage
     from strop.stages import Stage
     from strop.types import (
         Completion,
@@ -52,8 +54,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Completion",
+    "Corpus",
     "End",
     "Episode",
+    "FromFolder",
     "FromRun",
     "FromStage",
     "Part",
@@ -81,6 +85,8 @@ __all__ = [
     "optimizer",
     "planning",
     "policies",
+    "pretrain",
+    "pretraining",
     "recipes",
     "rewards",
     "samplers",

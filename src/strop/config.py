@@ -6,28 +6,27 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from strop import devices
+from strop import devices, offline
 from strop.algorithms.grpo import GRPO
 from strop.contradictions import name_of, refuse_contradictions
+from strop.corpora import judge_corpus
 from strop.data import played as playing
+from strop.data.corpus import Corpus
 from strop.data.preferences import is_pair, preferences, preferences_from_jsonl
-from strop.data.source import Shuffled
+from strop.data.source import NoTasks, Shuffled
 from strop.data.tasks import from_jsonl, train_test_split
-from strop.data.written import demonstrations
 from strop.environments.single_turn import SingleTurn
 from strop.evaluate import judge
 from strop.kinds import check_kinds, check_numbers
 from strop.learners.preference import judge_pairs
-from strop.memory import Dataset, Fresh
-from strop.policies.computing import has_bfloat16
+from strop.memory import Fresh
 from strop.policies.demands import require_values
-from strop.policies.transformer import Transformer
 from strop.rewards._naming import RewardSet, named_rewards
 from strop.rollout.engine import EmbeddedEngine, OfflineEngine
 from strop.rollout.play import GOLD, Scene
 from strop.runs.global_state import set_up_torch
 from strop.runs.played import tasks_from_run
-from strop.runs.trained import first_policy, named_policy
+from strop.runs.trained import default_dtype, named_policy
 from strop.samplers.local import LocalSampler
 from strop.threads import threads_of
 from strop.types import (
@@ -49,8 +48,6 @@ from strop.types import (
 )
 
 HELD_OUT_SHARE = 0.1
-WRITTEN = {"demonstrations": demonstrations, "preferences": preferences, playing.EPISODES: playing.played}
-"""The kinds of data that need no sampling, and the function that turns each into episodes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +59,7 @@ class TrainConfig:
     held_out          the evaluation tasks; they should share no problem with the training tasks
     data              a JSON Lines file instead of `tasks`; without `held_out`, a tenth of its problems is held out if
                       they can be evaluated (there are rewards, or pairs). Or a run's folder, for the episodes that it
-                      played (`data.played`)
+                      played (`data.played`). Or a `strop.Corpus`, for a language model from scratch
     environment       called as environment(task, rng) for every episode
     rewards           a list of functions, or {name: function} or {name: (function, weight)}
     gold              like rewards: scores of held-out episodes that are reported and never trained on
@@ -75,6 +72,7 @@ class TrainConfig:
     steps             training steps of the run
     seed              of all random draws
     eval_every        steps between held-out evaluations; 0 evaluates at the start and the end only
+    patience          evaluations in a row without a better held-out score after which the run ends; 0 never ends it
     checkpoint_every  steps between checkpoints
     dtype             float32 or bfloat16 (a table always computes in float64); none takes bfloat16 for a pretrained
                       model if the hardware multiplies it, else float32
@@ -90,7 +88,7 @@ class TrainConfig:
 
     policy: str | PolicyConfig = "smollm2"
     tasks: Sequence[Task] = ()
-    data: str | Path | None = None
+    data: str | Path | Corpus | None = None
     held_out: Sequence[Task] = ()
     environment: Environment = SingleTurn
     rewards: RewardSet = ()
@@ -104,6 +102,7 @@ class TrainConfig:
     steps: int = 60
     seed: int = 0
     eval_every: int = 0
+    patience: int = 0
     checkpoint_every: int = 10
     dtype: str | None = None
     device: str = devices.AUTO
@@ -123,8 +122,6 @@ class TrainConfig:
         if self.tasks and self.data:
             raise ValueError("tasks and data are both given: a run learns from one of them.")
 
-    # ------------------------------------------------------------ resolving
-
     def resolve(self) -> TrainConfig:
         """The same config with nothing left open: data read, policy a Config, rewards named and weighted, number of
         threads, dtype and device chosen.
@@ -138,17 +135,16 @@ class TrainConfig:
             self,
             policy=policy,
             tasks=tasks,
-            data=None,
+            data=self.corpus,
             held_out=held_out,
             rewards=named_rewards(self.rewards, "rewards"),
             gold=named_rewards(self.gold, "gold"),
-            dtype=self.dtype or _default_dtype(policy, device),
+            dtype=self.dtype or default_dtype(policy, device),
             device=device,
             threads=threads_of(self.threads).number,
         )
         if resolved.memory is None:
-            default = Dataset.Config if resolved.reads == playing.EPISODES else self.algorithm.memory
-            resolved = replace(resolved, memory=default())
+            resolved = replace(resolved, memory=offline.default_memory(resolved))
         if not self.sampler.shares_weights and resolved.is_on_policy:
             resolved = replace(resolved, algorithm=resolved._corrected())
         refuse_contradictions(resolved)
@@ -167,17 +163,21 @@ class TrainConfig:
 
     @property
     def reads(self) -> str:
-        """The data that this run learns from: as its algorithm says, or played episodes if the tasks hold them."""
-        is_played = self.algorithm.reads == "tasks" and any(map(playing.is_played, self.tasks))
-        return playing.EPISODES if is_played else self.algorithm.reads
+        """The data that this run learns from."""
+        return offline.read_by(self)
 
     @property
     def is_offline(self) -> bool:
         """Whether it learns from given data and plays no episode."""
-        return self.reads in WRITTEN
+        return self.reads in offline.KINDS
+
+    @property
+    def corpus(self) -> Corpus | None:
+        """The corpus that it learns from, if it does."""
+        return self.data if isinstance(self.data, Corpus) else None
 
     def _resolve_tasks(self) -> tuple[list[Task], list[Task]]:
-        if self.data is None:
+        if self.data is None or isinstance(self.data, Corpus):
             return list(self.tasks), list(self.held_out)
         if Path(self.data).is_dir():
             return tasks_from_run(Path(self.data)), list(self.held_out)
@@ -200,8 +200,6 @@ class TrainConfig:
         """Whether it learns only from episodes of the current policy."""
         return self.algorithm.memory is Fresh.Config and not self.algorithm.off_policy
 
-    # ------------------------------------------------------------ building
-
     def build(self) -> Parts:
         """Make every part. `self` is resolved."""
         assert self.memory is not None
@@ -214,7 +212,7 @@ class TrainConfig:
         engine: RolloutEngine
         if self.is_offline:
             engine = OfflineEngine()
-            memory.add(WRITTEN[self.reads](self.tasks, codec, policy.context))
+            offline.fill(self, memory, policy, codec)
         else:
             sampler = self.sampler.build(policy, codec)
             scene = self.scene(policy, codec, gold=False)
@@ -222,7 +220,7 @@ class TrainConfig:
         return Parts(
             policy=policy,
             engine=engine,
-            tasks=Shuffled(self.tasks, self.seed),
+            tasks=Shuffled(self.tasks, self.seed) if self.tasks else NoTasks(),
             memory=memory,
             algorithm=self.algorithm.build(policy, self.sampling, self.micro_tokens, self.seed),
             codec=codec,
@@ -250,12 +248,15 @@ class TrainConfig:
         """
         pairs, tasks = self.judged_tasks(parts.algorithm)
         episodes, metrics = list[Episode](), dict[str, float]()
+        if self.corpus is not None:
+            metrics |= judge_corpus(self.corpus, parts.policy, self.micro_tokens, step)
         if tasks:
             scene = self.scene(parts.policy, parts.codec, gold=True)
             sampler = LocalSampler(parts.policy, parts.codec.stop)
-            episodes, metrics = judge(scene, tasks, sampler, self.sampling.at(step), step, self.gold_weights)
+            episodes, scores = judge(scene, tasks, sampler, self.sampling.at(step), step, self.gold_weights)
             if not self._can_judge:
-                del metrics["held_out/reward"]  # without rewards it would always be 0
+                del scores["held_out/reward"]  # without rewards it would always be 0
+            metrics |= scores
         if pairs and isinstance(parts.algorithm, Comparer):
             answers = preferences(pairs, parts.codec, parts.policy.context)
             metrics |= judge_pairs(parts.algorithm, answers, parts.policy.layout)
@@ -282,6 +283,10 @@ class TrainConfig:
         """The weight of each gold score in held_out/gold."""
         return {name: weight for name, (_, weight) in named_rewards(self.gold, "gold").items()}
 
+    def placed_in(self, run: Path) -> TrainConfig:
+        """This config in the run of that folder."""
+        return self if self.corpus is None else replace(self, data=self.corpus.placed_in(run))
+
     def here(self) -> TrainConfig:
         """This resolved config on a device that this machine has: to read what another one trained."""
         assert not isinstance(self.policy, str)
@@ -291,11 +296,3 @@ class TrainConfig:
         """Set torch's number of threads, and deterministic sums."""
         assert self.threads is not None
         set_up_torch(self.threads, self.device)
-
-
-def _default_dtype(policy: PolicyConfig, device: str) -> str:
-    """The default dtype of a policy: for small models from scratch, bfloat16 would round and not be faster."""
-    if not isinstance(first_policy(policy), Transformer.Config):
-        return "float32"
-    is_fast = has_bfloat16() if device == devices.CPU else devices.has_bfloat16(device)
-    return "bfloat16" if is_fast else "float32"

@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING
 
 from strop.data.played import EPISODES
 from strop.environments.single_turn import SingleTurn
-from strop.memory import Dataset, Fresh
+from strop.memory import Chunks, Dataset, Fresh
+from strop.policies.convolutional import Convolutional
+from strop.policies.recurrent import Recurrent
+from strop.policies.steered import Steered
 from strop.rewards._calling import refuse_uncallable
 from strop.rewards._naming import named_rewards
 from strop.types import Task
@@ -24,6 +27,7 @@ def refuse_contradictions(config: TrainConfig) -> None:
     _refuse_wrong_rewards(config)
     _refuse_steps_out_of_reach(config)
     _refuse_groups_too_small(config)
+    _refuse_dropout_while_sampling(config)
 
 
 def name_of(config: object) -> str:
@@ -32,10 +36,22 @@ def name_of(config: object) -> str:
 
 
 def _refuse_wrong_tasks(config: TrainConfig) -> None:
+    if config.corpus is not None:
+        return _refuse_wrong_corpus(config)
     if not config.tasks:
         raise ValueError("there is nothing to train on: give tasks=[strop.Task(...), ...] or data='file.jsonl'.")
     _refuse_same_ids("tasks", config.tasks)
     _refuse_same_ids("held_out", config.held_out)
+
+
+def _refuse_wrong_corpus(config: TrainConfig) -> None:
+    name = name_of(config.algorithm)
+    if config.tasks:
+        raise ValueError("tasks and a corpus are both given: a run learns from one of them.")
+    if config.algorithm.reads != "demonstrations":
+        raise ValueError(f"{name} learns from {config.algorithm.reads}, and data is a corpus: take SFT, or Counting.")
+    if not isinstance(config.memory, Chunks.Config):
+        raise ValueError("a corpus is read in chunks: memory is strop.memory.Chunks.Config(...), or left out.")
 
 
 def _refuse_same_ids(what: str, tasks: Sequence[Task]) -> None:
@@ -52,6 +68,8 @@ def _refuse_wrong_memory(config: TrainConfig) -> None:
         raise ValueError(f"{name} is on-policy: it cannot learn from {reads}. ILQL can, or SFT on the good ones.")
     if isinstance(config.memory, Fresh.Config) and config.is_offline:
         raise ValueError(f"memory=Fresh forgets the {reads} after a step: leave memory out, or use Dataset.")
+    if isinstance(config.memory, Chunks.Config) and config.corpus is None:
+        raise ValueError("memory=Chunks holds the chunks of a corpus: set data=strop.Corpus(...), or leave memory out.")
     if reads == EPISODES and not isinstance(config.memory, Dataset.Config):
         raise ValueError(f"{reads} come from data, so memory is strop.memory.Dataset.Config(...), or left out.")
     if config.is_on_policy and not isinstance(config.memory, Fresh.Config):
@@ -90,4 +108,16 @@ def _refuse_groups_too_small(config: TrainConfig) -> None:
         raise ValueError(
             f"group_size={config.group_size}: {name_of(config.algorithm)} compares the episodes of one task, and needs "
             f"at least {least} of them. REINFORCE, ReMax, A2C and PPO learn from single ones."
+        )
+
+
+def _refuse_dropout_while_sampling(config: TrainConfig) -> None:
+    """Dropout acts in the loss and not while sampling: the policy that learns would not be the one that acted."""
+    policy = config.policy.base if isinstance(config.policy, Steered.Config) else config.policy
+    if not isinstance(policy, Recurrent.Config | Convolutional.Config) or config.algorithm.reads != "tasks":
+        return
+    if policy.dropout:
+        raise ValueError(
+            f"policy.dropout={policy.dropout:g} is for pretraining (SFT): {name_of(config.algorithm)} learns from what "
+            "the policy samples, whose log-probs would differ from those of the loss. Set policy.dropout=0."
         )

@@ -44,7 +44,8 @@ def opened_home(
         home = RunDirectory.open(directory)
         _refuse_fewer_steps(home, config.steps)
         return home, _forks(home, spec_of_run, origin)
-    return new_home(directory, spec_of_run, files, origin, command), []
+    cache = Path(config.corpus.folder) if config.corpus is not None else None
+    return new_home(directory, spec_of_run, files, origin, command, cache), []
 
 
 def new_home(
@@ -53,11 +54,12 @@ def new_home(
     files: Mapping[str, str],
     origin: Mapping[str, Any],
     command: str,
+    cache: Path | None = None,
 ) -> RunDirectory:
-    """The folder of a new run (default: runs/<date-time>), with its config and provenance."""
+    """The folder of a new run (default: runs/<date-time>), with its config, its provenance and what it caches."""
     facts = json.dumps({"command": command, **origin}, indent=2, ensure_ascii=False)
     make = RunDirectory.create if directory else RunDirectory.create_new
-    return make(Path(directory or default_directory()), spec_of_run, {**files, PROVENANCE: facts})
+    return make(Path(directory or default_directory()), spec_of_run, {**files, PROVENANCE: facts}, cache)
 
 
 @contextmanager

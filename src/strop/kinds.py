@@ -29,6 +29,7 @@ LARGEST = {
     "prompts_per_step": MOST_EPISODES,
     "steps": 10**9,
     "eval_every": 10**9,
+    "patience": 10**9,
     "checkpoint_every": 10**9,
     "micro_tokens": 10**9,
     "seed": 2**64 - 1,  # what torch's generators take
@@ -98,7 +99,7 @@ def check_numbers(config: TrainConfig) -> None:
     for name in ("group_size", "prompts_per_step", "checkpoint_every", "micro_tokens"):
         if getattr(config, name) < 1:
             raise ValueError(f"{name}={getattr(config, name)}: it is at least 1.")
-    for name in ("steps", "seed", "eval_every"):
+    for name in ("steps", "seed", "eval_every", "patience"):
         if getattr(config, name) < 0:
             raise ValueError(f"{name}={getattr(config, name)}: it cannot be negative.")
     for name, largest in LARGEST.items():

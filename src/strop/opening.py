@@ -1,11 +1,15 @@
-"""`strop.load`: open an existing run by its name."""
+"""Open an existing run by its name: `strop.load`, and `strop.TrainedScore` for the score of a reward model."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from strop.run import Run
-from strop.runs.directory import parse_run
+from strop.runs.directory import RunDirectory, Selector, parse_run
+from strop.types import Prompt
 
 
 def load(run: Path | str) -> Run:
@@ -18,3 +22,24 @@ def load(run: Path | str) -> Run:
     if isinstance(selector, int) and selector not in (there := directory.checkpoints.steps()):
         raise ValueError(f"{run}: there is no checkpoint {selector}; there are {', '.join(map(str, there)) or 'none'}.")
     return Run(directory, selector)
+
+
+@dataclass(frozen=True, slots=True)
+class TrainedScore:
+    """`score(prompt, texts)` of the reward model that a run trained: what `rewards.Learned` takes.
+
+    `run` is a run's folder or its name in ./runs, with @STEP or @best for one of its checkpoints. It is loaded at the
+    first call; later changes of the run are not seen.
+    """
+
+    run: str
+
+    def __call__(self, prompt: Prompt, texts: Sequence[str]) -> list[float]:
+        """One number per text."""
+        directory, selector = parse_run(self.run)
+        return _opened(directory.path.resolve(), selector).score(prompt, texts)
+
+
+@cache
+def _opened(path: Path, selector: Selector) -> Run:
+    return Run(RunDirectory(path), selector)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 HOME = {
+    "Corpus": "strop.data.corpus",
+    "FromFolder": "strop.runs.trained",
     "FromRun": "strop.runs.trained",
     "FromStage": "strop.runs.trained",
     "Run": "strop.run",
     "Stage": "strop.stages",
     "TrainConfig": "strop.config",
-    "TrainedScore": "strop.run",
+    "TrainedScore": "strop.opening",
     "load": "strop.opening",
+    "pretrain": "strop.from_scratch",
+    "pretraining": "strop.from_scratch",
     "train": "strop.run",
 } | dict.fromkeys(
     (

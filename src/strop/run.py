@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from signal import Signals
 
@@ -15,10 +13,11 @@ from strop.config import TrainConfig
 from strop.data.written import written
 from strop.devices import device_here
 from strop.functional.value_slots import add_last_value_slots
-from strop.home import opened_home, removed_if_never_saved
+from strop.home import default_directory, opened_home, removed_if_never_saved
 from strop.learners.heads import text_scores
 from strop.loop import loop
 from strop.policies.computing import kept_memory
+from strop.preparing import prepared
 from strop.reports import preflight
 from strop.reports.plan import Plan, make_plan
 from strop.reports.verdicts import Verdict, verdicts_of
@@ -168,27 +167,6 @@ class Run:
         return draw([self.directory], Path(file))
 
 
-@dataclass(frozen=True, slots=True)
-class TrainedScore:
-    """`score(prompt, texts)` of the reward model that a run trained: what `rewards.Learned` takes.
-
-    `run` is a run's folder or its name in ./runs, with @STEP or @best for one of its checkpoints. It is loaded at the
-    first call; later changes of the run are not seen.
-    """
-
-    run: str
-
-    def __call__(self, prompt: Prompt, texts: Sequence[str]) -> list[float]:
-        """One number per text."""
-        directory, selector = parse_run(self.run)
-        return _opened(directory.path.resolve(), selector).score(prompt, texts)
-
-
-@cache
-def _opened(path: Path, selector: Selector) -> Run:
-    return Run(RunDirectory(path), selector)
-
-
 @global_state_kept()
 def train(
     config: TrainConfig | Sequence[Stage],
@@ -227,11 +205,14 @@ def train(
 
         return train_in_order(config, directory, resume, recipe, Progress.of(progress).note, train_one)
     progress = Progress.of(progress)
-    source, config = threads_of(config.threads).source, config.resolve()
-    config.set_up_torch()
-    spec_of_run, files = spec.to_files(config)
-    files |= {f"{spec.RECIPE}.py": recipe} if recipe else {}
-    home, forks = opened_home(config, directory, spec_of_run, files, command, resume)
+    source = threads_of(config.threads).source
+    with prepared(config, Path(directory or default_directory()), resume, progress.note) as config:
+        config = config.resolve()
+        config.set_up_torch()
+        spec_of_run, files = spec.to_files(config)
+        files |= {f"{spec.RECIPE}.py": recipe} if recipe else {}
+        home, forks = opened_home(config, directory, spec_of_run, files, command, resume)
+    config = config.placed_in(home.path)
     if keep_all:
         home.checkpoints.keep_all()
     randomness.seed_all(config.seed)
@@ -257,6 +238,7 @@ def train(
             sampling=config.sampling,
             evaluate=config.judge if config.held_out else None,
             eval_every=config.eval_every,
+            patience=config.patience,
             checkpoint_every=config.checkpoint_every,
             pays=config.pays,
             tolerance=_gap_tolerance(config),

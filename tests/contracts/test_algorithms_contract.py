@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from exact.build import batch_of, episode, flat, turn
-from exact.learners import algorithms, as_baseline, learner
+from exact.learners import TRAINED, algorithms, as_baseline, learner
 from strop.functional.corrections import Correction
 from strop.policies.table import Table
 from strop.types import Batch, End, Last, Max, Mean, Memory, Pick, Update
@@ -48,7 +48,7 @@ def test_its_config_is_small_frozen_and_names_what_it_reads(kind: Any) -> None:
     kind.Config()
 
 
-@pytest.mark.parametrize("kind", algorithms())
+@pytest.mark.parametrize("kind", TRAINED)
 def test_its_update_moves_the_policy_and_not_the_batch(kind: Any) -> None:
     policy, data = Table(5, capacity=64, value_head=True), batch()
     kept = copy.deepcopy(data)
@@ -63,7 +63,7 @@ def test_its_update_moves_the_policy_and_not_the_batch(kind: Any) -> None:
         assert isinstance(metric, Mean | Max | Last)
 
 
-@pytest.mark.parametrize("kind", algorithms())
+@pytest.mark.parametrize("kind", TRAINED)
 def test_its_opinions_are_of_actions_and_0_elsewhere(kind: Any) -> None:
     algorithm = learner(kind, Table(5, capacity=64, value_head=True))
     for data in (batch(), batch(), joined()):  # a baseline that begins at 0 has moved away by the second one
@@ -73,7 +73,7 @@ def test_its_opinions_are_of_actions_and_0_elsewhere(kind: Any) -> None:
             assert float(opinion[~data.action_BT].abs().sum()) == 0.0
 
 
-@pytest.mark.parametrize("kind", algorithms())
+@pytest.mark.parametrize("kind", TRAINED)
 def test_the_same_update_twice_is_the_same_to_the_bit(kind: Any) -> None:
     results = []
     for _ in range(2):

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 import strop.algorithms
+from strop.algorithms.counting import Counting
 from strop.algorithms.maxrl import MaxRL
 from strop.batch import collate
 from strop.functional.advantages import group_mean
@@ -35,7 +36,7 @@ def algorithms() -> list[Any]:
 
 def is_tabular(kind: Any) -> bool:
     """Q-learning corrects a table in place and has no optimiser."""
-    return "optimizer" not in {field.name for field in fields(kind.Config)}
+    return kind in TRAINED and "optimizer" not in {field.name for field in fields(kind.Config)}
 
 
 def is_off_policy(kind: Any) -> bool:
@@ -43,7 +44,9 @@ def is_off_policy(kind: Any) -> bool:
     return bool(kind.Config().off_policy)
 
 
-GRADIENT = [kind for kind in algorithms() if not is_tabular(kind)]
+TRAINED = [kind for kind in algorithms() if kind is not Counting]
+"""Those that move the parameters of any policy; Counting has tests of its own."""
+GRADIENT = [kind for kind in TRAINED if not is_tabular(kind)]
 ACTOR_CRITIC = [kind for kind in GRADIENT if "critic" in {field.name for field in fields(kind.Config)}]
 VALUE_BASED = [kind for kind in GRADIENT if is_off_policy(kind)]
 ON_POLICY = [kind for kind in GRADIENT if kind.Config.reads == "tasks" and not is_off_policy(kind)]

@@ -10,13 +10,15 @@ import torch
 
 from exact.build import batch_of, episode, transformer, turn
 from exact.coin import identical
-from exact.learners import ACTOR_CRITIC, CORE, GRADIENT, VALUE_BASED, algorithms, as_baseline, learner, suited
+from exact.learners import ACTOR_CRITIC, CORE, GRADIENT, TRAINED, VALUE_BASED, as_baseline, learner, suited
 from strop.algorithms.ppo import PPO
 from strop.functional.divergences import KL, KLController
 from strop.learners.actor_critic import Critic
 from strop.optimizer import SGD, AdamW
+from strop.policies.ngram import NGram
 from strop.policies.table import Table
 from strop.types import Batch, End
+from strop.verify.counting import counted, texts
 
 
 def lesson(step: int) -> Batch:
@@ -32,13 +34,21 @@ def lesson(step: int) -> Batch:
     return batch_of(*(as_baseline(one) if i % 2 else one for i, one in enumerate(many)))
 
 
+def ngram() -> NGram:
+    """It has counted a little, and its 12 rows are full after a few lessons."""
+    policy = NGram(5, order=3, capacity=12, value_head=True)
+    counted(policy, texts(0, end=None))
+    return policy
+
+
 POLICIES = {
+    "ngram": ngram,
     "table": lambda: Table(5, capacity=256, value_head=True),
     "gpt2": lambda: transformer("gpt2", vocabulary=5, value_head=True),
     "lora": lambda: transformer("llama", lora=True, vocabulary=5, value_head=True),
 }
 ADAM, MOMENTUM = AdamW(lr=0.01, warmup_steps=3, weight_decay=0.1), SGD(lr=0.05, momentum=0.9)
-CASES = [(kind, "table", MOMENTUM, {}) for kind in algorithms()]
+CASES = [(kind, "table", MOMENTUM, {}) for kind in TRAINED]
 CASES += [
     (PPO, "table", MOMENTUM, {"kl_controller": KLController(target=0.01, horizon=10), "minibatches": 2}),
     *((kind, "table", MOMENTUM, {"critic": Critic(separate=True)}) for kind in ACTOR_CRITIC),
@@ -85,7 +95,7 @@ def test_a_state_is_made_of_strings_numbers_and_tensors() -> None:
         else:
             assert isinstance(state, torch.Tensor | int | float | str | None.__class__)
 
-    for kind in algorithms():
+    for kind in TRAINED:
         algorithm = learner(kind, Table(5, capacity=256, value_head=True), optimizer=AdamW(lr=0.1))
         algorithm.update(suited(kind, lesson(0)))
         check(algorithm.state_dict())

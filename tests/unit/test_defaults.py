@@ -58,7 +58,7 @@ from strop.algorithms.vtrace import VTrace
 from strop.functional.corrections import Correction
 from strop.functional.divergences import KL, KLController
 from strop.learners.actor_critic import Critic
-from strop.memory import Dataset, Fresh, Prioritised, Replay
+from strop.memory import Chunks, Dataset, Fresh, Prioritised, Replay
 from strop.optimizer import SGD, AdamW
 from strop.planning.annealing import Edits, Geometric, Logarithmic
 from strop.planning.mcts import TreeSearch
@@ -192,6 +192,8 @@ DEFAULTS: dict[tuple[Any, str], Any] = {
     (Distillation.Config, "optimizer"): AdamW(lr=1e-5), (Distillation.Config, "teacher"): None,
     (Distillation.Config, "dtype"): "float32",
     (Dataset.Config, "size"): 16, (Dataset.Config, "num_draws"): 1,
+    (Chunks.Config, "size"): 32, (Chunks.Config, "length"): 128, (Chunks.Config, "overlap"): 1,
+    (Chunks.Config, "epochs"): None,
     (AdamW, "lr"): 1e-5, (AdamW, "betas"): (0.9, 0.999), (AdamW, "eps"): 1e-8, (AdamW, "weight_decay"): 0.0,
     (AdamW, "max_grad_norm"): 1.0, (AdamW, "warmup_steps"): 0,
     (SGD, "lr"): 0.1, (SGD, "momentum"): 0.0, (SGD, "max_grad_norm"): None,
@@ -250,6 +252,6 @@ def test_every_algorithm_names_the_memory_that_suits_it() -> None:
         "DQN", "ILQL", "PathConsistency", "VTrace",
     }  # fmt: skip
     assert {name for name, memory in named.items() if memory == "Dataset"} == {
-        "DPO", "IPO", "KTO", "ORPO", "ProcessRewardModel", "RewardModel", "RobustDPO", "SFT", "SimPO",
+        "Counting", "DPO", "IPO", "KTO", "ORPO", "ProcessRewardModel", "RewardModel", "RobustDPO", "SFT", "SimPO",
     }  # fmt: skip
     assert set(named.values()) == {"Fresh", "Replay", "Dataset"}

@@ -110,7 +110,9 @@ def test_a_pretrained_model_computes_in_bfloat16_where_the_device_multiplies_it(
         assert config.resolve().dtype == expected
         assert replace(config, policy=SMALL).resolve().dtype == "float32"
         assert replace(config, dtype="bfloat16").resolve().dtype == "bfloat16"
-    monkeypatch.setattr("strop.config.has_bfloat16", lambda: True)  # a processor that has it, without an accelerator
+    monkeypatch.setattr(
+        "strop.runs.trained.has_bfloat16", lambda: True
+    )  # a processor that has it, without an accelerator
     assert config.resolve().dtype == "bfloat16"
     machine(mps=True)
     assert config.resolve().dtype == "float32"

@@ -15,7 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from exact.build import batch_of, episode, turn
-from exact.learners import ACTOR_CRITIC, algorithms, configured, every, is_tabular, learner, suited
+from exact.learners import ACTOR_CRITIC, TRAINED, configured, every, is_tabular, learner, suited
 from strop.algorithms.reinforce import REINFORCE
 from strop.algorithms.remax import ReMax
 from strop.batch import collate
@@ -45,7 +45,7 @@ class Float64(TorchDispatchMode):
         return out
 
 
-@pytest.mark.parametrize("kind", every(algorithms()))
+@pytest.mark.parametrize("kind", every(TRAINED))
 def test_an_update_in_float64_makes_no_number_of_fewer_digits(kind: Any) -> None:
     for kl in (KL(weight=0.1), KL(weight=0.1, placement="loss", estimator="full")):
         options = {"kl": kl if kind not in ACTOR_CRITIC else KL(weight=0.1), "correction": Correction(), "entropy": 0.1}

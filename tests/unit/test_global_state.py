@@ -82,7 +82,7 @@ def test_a_config_that_is_refused(tmp_path, before):
 
 
 def test_two_trainings_in_one_second_have_two_folders(tmp_path, monkeypatch):
-    monkeypatch.setattr("strop.home._default_directory", lambda: tmp_path / "runs" / "now")
+    monkeypatch.setattr("strop.home.default_directory", lambda: tmp_path / "runs" / "now")
     runs = [strop.train(config(seed=seed), progress=Progress.silent()) for seed in range(3)]
     assert [run.path.name for run in runs] == ["now", "now-2", "now-3"]
     assert [run.config.seed for run in runs] == [0, 1, 2]

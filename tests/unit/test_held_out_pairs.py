@@ -11,7 +11,7 @@ import torch
 
 import strop
 from exact.build import batch_of
-from exact.learners import algorithms, configured, learner
+from exact.learners import TRAINED, configured, learner
 from strop.cli.main import main
 from strop.codec import WordCodec
 from strop.data.preferences import preferences
@@ -30,9 +30,7 @@ def pair(prompt: str, chosen: str, rejected: str) -> Task:
 
 PAIRS = [pair("fruit", "apple", "hammer"), pair("tool", "hammer", "apple"), pair("tool", "apple", "hammer")]
 COMPARERS = [
-    kind
-    for kind in algorithms()
-    if isinstance(learner(kind, Table(CODEC.size, capacity=64, value_head=True)), Comparer)
+    kind for kind in TRAINED if isinstance(learner(kind, Table(CODEC.size, capacity=64, value_head=True)), Comparer)
 ]
 
 

@@ -138,9 +138,9 @@ def test_names_of_a_recipe_are_looked_up_before_another_thread_loads_its_own(tmp
     held: list[bool] = []
     decode = spec.decode
 
-    def watched(value: Any) -> Any:
+    def watched(value: Any, run: Path) -> Any:
         held.append(ALONE._is_owned())  # type: ignore[attr-defined]
-        return decode(value)
+        return decode(value, run)
 
     monkeypatch.setattr(spec, "decode", watched)
     monkeypatch.setitem(sys.modules, spec.RECIPE, None)

@@ -55,6 +55,7 @@ from strop.planning.mcts import TreeSearch
 from strop.planning.mdp import FiniteMDP
 from strop.planning.planner import MonteCarloRound, Planner
 from strop.planning.value_iteration import iterate_values
+from strop.policies.ngram import NGram
 from strop.policies.steered import Steered
 from strop.policies.table import Table
 from strop.samplers.local import LocalSampler
@@ -144,6 +145,8 @@ BOUNDS: dict[tuple[Any, str], tuple[list[Any], list[Any]]] = {
     (Sampling, "temperature"): WEIGHT, (Sampling, "epsilon"): SHARE, (Sampling, "top_p"): SOME,
     (Sampling, "top_k"): AMOUNT, (Sampling, "max_tokens"): COUNT,
     (LocalSampler.Config, "batch"): COUNT, (Steered.Config, "strength"): WEIGHT,
+    (NGram.Config, "order"): COUNT, (NGram.Config, "capacity"): or_none(COUNT), (NGram.Config, "k"): POSITIVE,
+    (NGram.Config, "discount"): ([0.0, 1.0], [TINY, UNDER_1, None]),
     (MonteCarloRound, "num_paths"): COUNT, (MonteCarloRound, "max_steps"): COUNT, (MonteCarloRound, "epsilon"): SHARE,
     (TreeSearch.Config, "num_simulations"): COUNT, (TreeSearch.Config, "max_weight"): SHARE,
     (TreeSearch.Config, "exploration"): WEIGHT, (TreeSearch.Config, "kl_weight"): WEIGHT,

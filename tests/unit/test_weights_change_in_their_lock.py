@@ -12,11 +12,12 @@ import torch
 from torch import Tensor
 
 from exact.build import batch_of, episode, flat, transformer, turn
-from exact.learners import ACTOR_CRITIC, algorithms, as_baseline, learner
+from exact.learners import ACTOR_CRITIC, TRAINED, as_baseline, learner
 from strop.codec import WordCodec
 from strop.learners.actor_critic import Critic
 from strop.planning import FiniteMDP, Planner
 from strop.policies.mlp import MLP
+from strop.policies.ngram import NGram
 from strop.policies.steered import Steered
 from strop.policies.table import Table
 from strop.samplers.local import LocalSampler
@@ -66,7 +67,7 @@ def batch() -> Batch:
     )
 
 
-@pytest.mark.parametrize("kind", algorithms())
+@pytest.mark.parametrize("kind", TRAINED)
 def test_every_algorithm_changes_weights_within_the_lock(kind: Any) -> None:
     policy = Table(5, capacity=64, value_head=True)
     lock = watched(policy)
@@ -87,7 +88,7 @@ def test_a_steered_policy_has_the_lock_of_its_critic() -> None:
     critic = Table(5, capacity=64, value_head=True)
     lock = watched(critic)
     policy = Steered(critic.reference(), critic, 1.0)
-    (ilql,) = (kind for kind in algorithms() if kind.__name__ == "ILQL")
+    (ilql,) = (kind for kind in TRAINED if kind.__name__ == "ILQL")
     algorithm = learner(ilql, policy)
     assert moved(lock, lambda: algorithm.update(batch()))
     assert moved(lock, lambda: policy.load_state_dict(Table(5, capacity=64, value_head=True).state_dict()))
@@ -101,7 +102,13 @@ def test_a_planner_writes_its_table_within_the_lock() -> None:
     assert moved(lock, lambda: planner.update(batch()))
 
 
-@pytest.mark.parametrize("make", [lambda: Table(5, value_head=True), lambda: MLP(2, 3), lambda: transformer("llama")])
+def ngram() -> NGram:
+    return NGram(5, order=2, value_head=True)
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: Table(5, value_head=True), lambda: MLP(2, 3), lambda: transformer("llama"), ngram]
+)
 def test_weights_are_loaded_within_the_lock(make: Callable[[], Any]) -> None:
     policy, other = make(), make()
     with torch.no_grad():
@@ -112,7 +119,7 @@ def test_weights_are_loaded_within_the_lock(make: Callable[[], Any]) -> None:
 
 
 def test_a_copy_has_weights_and_so_a_lock_of_its_own() -> None:
-    for policy in (Table(3), MLP(2, 3), transformer("llama")):
+    for policy in (Table(3), MLP(2, 3), ngram(), transformer("llama")):
         for other in (policy.twin(), policy.reference()):
             assert other.lock is not policy.lock
 

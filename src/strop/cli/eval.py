@@ -73,13 +73,12 @@ def _run(checkpoint: Checkpoint, recipe: str | None) -> Judged:
 def _model(model: Model, recipe: str | None) -> Judged:
     """Judge an untrained model on a recipe's held-out prompts."""
     from strop.cli import recipes
-    from strop.policies.transformer import Transformer
     from strop.reports.judgement import judge
+    from strop.serving.actor import config_of
 
     if recipe is None:
         raise Usage(f"{model.name} is a model: on which prompts?", hint=f"strop eval {model.name} --recipe RECIPE")
-    policy = Transformer.Config(model=model.name, lora=None)
-    config = _with_held_out(replace(recipes.trainable(recipe), policy=policy).resolve())
+    config = _with_held_out(replace(recipes.trainable(recipe), policy=config_of(model)).resolve())
     config.set_up_torch()
     return judge(model.name, None, config, config.build())
 

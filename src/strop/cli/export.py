@@ -1,7 +1,8 @@
-"""write a trained run as a Hugging Face folder with a model card
+"""write a trained run as a folder with a model card
 
-Adapters are merged into the base. AutoModelForCausalLM.from_pretrained(DIR) loads it, and so does strop chat DIR. The
-folder is loaded again and compared with the policy before it gets its name.
+A transformer becomes a Hugging Face folder, which AutoModelForCausalLM.from_pretrained(DIR) loads; adapters are merged
+into the base. Any other policy that reads text becomes safetensors, config.json and tokenizer.json, for strop. strop
+chat DIR and policy=DIR read both. The folder is loaded again and compared with the policy before it gets its name.
 """
 
 from __future__ import annotations
@@ -28,11 +29,14 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the folder, and print its path."""
+    from strop.policies.steered import Steered
     from strop.policies.transformer import Transformer
     from strop.reports.abilities import is_scorer
     from strop.reports.model_card import card_of
     from strop.run import Run
     from strop.runs.directory import parse_run
+    from strop.runs.saved import save
+    from strop.runs.trained import trained_policy
 
     directory, selector = parse_run(args.run_name)
     into = Path(args.folder)
@@ -45,13 +49,17 @@ def run(args: argparse.Namespace) -> int:
             hint=f"in Python: strop.TrainedScore({str(directory.path)!r})(prompt, texts)",
         )
     policy, codec, sampling = Run(directory, step).actor()
-    if not isinstance(policy, Transformer):
+    if isinstance(policy, Steered):
         raise Problem(
-            f"a {type(policy).__name__} is no transformer, so there is no Hugging Face folder to make of it: only "
-            "transformers can be exported. strop show prints what a table has learnt."
+            f"{directory.path} trained a Steered, which is two policies: it has no folder of its own.",
+            hint=f"policy={shlex.quote(args.run_name)} starts another run with it",
         )
-    gap = policy.export(codec, into, card_of(directory, step, codec, sampling, into.resolve().name))
+    card = card_of(directory, step, codec, sampling, into.resolve().name)
+    if isinstance(policy, Transformer):
+        gap = policy.export(codec, into, card)
+    else:
+        gap = save(trained_policy(directory), policy, codec, into, card)
     print(into)
     say(f"step {step} of {directory.path}; read back, its logits differ by at most {gap:.1g}")
-    say(f"\nnext:\n  strop chat {shlex.quote(str(into))}")
+    say(f"\nnext:\n  strop chat {shlex.quote(str(into))}\n  strop train RECIPE policy={shlex.quote(str(into))}")
     return DONE

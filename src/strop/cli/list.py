@@ -1,4 +1,4 @@
-"""list recipes, algorithms, environments, rewards and models
+"""list recipes, algorithms, environments, rewards, models and corpora
 
 One line each, read from the files without importing them; plug-ins are included.
 """
@@ -12,9 +12,9 @@ from strop.cli.errors import DONE
 from strop.cli.output import console, pairs, print_json, print_rich
 
 if TYPE_CHECKING:
-    from strop.reports.inventory import Entry
+    from strop.reports.inventory import CorpusEntry, Entry
 
-ROOMS = ("recipes", "algorithms", "environments", "rewards", "models")
+ROOMS = ("recipes", "algorithms", "environments", "rewards", "models", "corpora")
 
 EXAMPLES = """\
 examples:
@@ -34,13 +34,15 @@ def run(args: argparse.Namespace) -> int:
     """Print the lists."""
     from strop.reports import inventory
 
-    found = {room: inventory.entries(room) for room in ([args.room] if args.room else ROOMS)}
+    rooms = [args.room] if args.room else ROOMS
+    found = {room: inventory.corpora() if room == "corpora" else inventory.entries(room) for room in rooms}
     if args.json:
         print_json(found[args.room] if args.room else found)
         return DONE
     for number, (room, entries) in enumerate(found.items()):
         console().print(("\n" if number else "") + room, style="bold underline")
-        print_rich(pairs((entry.name, _line(room, entry)) for entry in entries))
+        lines = (_corpus(one) if isinstance(one, inventory.CorpusEntry) else _line(room, one) for one in entries)
+        print_rich(pairs(zip((one.name for one in entries), lines, strict=True)))
     return DONE
 
 
@@ -48,3 +50,8 @@ def _line(room: str, entry: Entry) -> str:
     if room != "models":
         return entry.summary
     return entry.place or f"not fetched yet: strop models get {entry.name}"
+
+
+def _corpus(one: CorpusEntry) -> str:
+    here = "on this machine" if one.place else f"downloaded on first use ({one.download_mb} MB)"
+    return f"{one.summary}. {one.language}, {one.megabytes} MB, {one.licence}; {here}"

@@ -15,13 +15,29 @@ from typing import Any, NoReturn
 from strop.cli.errors import Usage, report
 from strop.runs.interrupt import terminable
 
-COMMANDS = ("train", "sweep", "score", "eval", "show", "plot", "chat", "export", "models", "list", "new", "verify")
+COMMANDS = (
+    "train",
+    "pretrain",
+    "sweep",
+    "score",
+    "eval",
+    "show",
+    "plot",
+    "chat",
+    "export",
+    "models",
+    "list",
+    "new",
+    "verify",
+)
 """In the order in which `strop --help` shows them: each is the module strop.cli.<name>."""
 
 ABOUT = "Reinforcement learning for language models: from a two-word table to a real LLM, with one loop."
 GUIDE = """\
 a first run, in seconds and without a download:
   strop train two_words
+a language model from scratch, in minutes:
+  strop pretrain grimm
 on a real language model:
   strop train story
 

@@ -95,7 +95,9 @@ def _inside(record: Any, name: str) -> list[str]:
 def _set_inside(name: str, value: Any, tree: Tree, path: str) -> Any:
     """Set fields inside a field. A model's name becomes a Transformer.Config; inside rewards, weights are set."""
     if name == "policy" and isinstance(value, str):
-        value = loader.load("policies", "Transformer").Config(model=value)
+        from strop.runs.trained import named_policy
+
+        value = named_policy(value)
     if name in ("rewards", "gold") and isinstance(value, Mapping | list | tuple):
         return _reweighted(name, value, tree, path)
     return _set(value, tree, path)

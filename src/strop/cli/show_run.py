@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from strop.cli import show_episode
+from strop.cli import show_episode, show_pretrained
 from strop.cli.output import commands, console, number, pairs, print_json, print_rich, sparkline, table
 from strop.cli.show_verdicts import verdicts
 from strop.reports.excerpts import shortened
@@ -35,6 +35,9 @@ def page(found: Page, as_json: bool, verbose: bool, is_stage: bool = False) -> N
     if found.verdicts:
         out.print()
         verdicts(found.verdicts)
+    if found.pretrained is not None:
+        out.print()
+        show_pretrained.page(found.pretrained)
     if found.table:
         out.print(f"\nthe learnt table ({plural(len(found.table), 'context')})", style="bold")
         print_rich(_table(found.table))

@@ -68,7 +68,7 @@ class Watcher:
 
     def _finish(self) -> None:
         """Write the step in one transaction, then save and judge on schedule."""
-        metrics = cost_measures([], time.perf_counter() - self._started) | self._train_metrics
+        metrics = cost_measures([], 0, time.perf_counter() - self._started) | self._train_metrics
         if self._episodes:
             metrics["reward/mean"] = float(np.mean([episode["r"] for episode in self._episodes]))
             metrics["rollout/length"] = float(np.mean([episode["l"] for episode in self._episodes]))

@@ -37,3 +37,17 @@ class Shuffled:
             self._order = stream(self._seed, "tasks", epoch).permutation(len(self._tasks)).tolist()
         self._num_drawn += 1
         return self._tasks[self._order[position]]
+
+
+class NoTasks:
+    """The source of a run that plays no task: it learns from a corpus."""
+
+    def next(self, n: int) -> list[Task]:
+        """Refused: such a run never asks."""
+        raise ValueError("a run on a corpus has no tasks to play.")
+
+    def state_dict(self) -> State:
+        return {}
+
+    def load_state_dict(self, state: State) -> None:
+        """There is no position."""

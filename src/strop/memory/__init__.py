@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from strop import loader
+from strop.memory.chunks import Chunks
 from strop.memory.dataset import Dataset
 from strop.memory.fresh import Fresh
 from strop.memory.prioritised import Prioritised
 from strop.memory.replay import Replay
 
-__all__ = ["Dataset", "Fresh", "Prioritised", "Replay"]
+__all__ = ["Chunks", "Dataset", "Fresh", "Prioritised", "Replay"]
 
 
 def __getattr__(name: str) -> Any:

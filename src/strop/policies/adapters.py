@@ -45,6 +45,7 @@ def add_lora(model: Any, lora: LoRA, seed: int) -> None:
         r=lora.rank,
         lora_alpha=lora.alpha,
         lora_dropout=0.0,
+        fan_in_fan_out=any(type(module).__name__ == "Conv1D" for module in model.modules()),  # GPT-2's layers
         target_modules=[lora.targets] if isinstance(lora.targets, str) else list(lora.targets),
         exclude_modules=["lm_head"] if lora.targets == "all-linear" else None,
         layers_to_transform=layers if lora.targets != "all-linear" else None,

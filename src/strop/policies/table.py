@@ -34,6 +34,9 @@ class Table:
     With `value_head` each row also has the value of its prefix, which starts at 0.
     `order` limits the key to the last tokens of the prefix (an n-gram context); None keeps the whole prefix. A prefix
     gets its row when it is first seen; more than `capacity` of them is an error.
+
+    `order` makes it no `NGram`, whose context is one token shorter than its order: that one is counted and smoothed, so
+    that a context that was never seen has the distribution of a shorter one, and learns by gradient only what differs.
     """
 
     layout: Literal["joined", "per_turn"] = "per_turn"

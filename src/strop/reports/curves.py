@@ -51,7 +51,7 @@ PANELS = (
     GOLD,
     Panel("pairs preferred as people do", "preference/accuracy", "held_out/accuracy"),
     Panel("loss", "optimizer/loss", offline=True),
-    Panel("negative log-likelihood, nats a token", "policy/nll", offline=True),
+    Panel("negative log-likelihood, nats a token", "policy/nll", "held_out/loss", offline=True),
     Panel("temporal-difference error", "q/error_mean", offline=True),
     Panel("KL to the start, nats a sequence", "policy/kl"),
     Panel("entropy, nats a token", "policy/entropy"),

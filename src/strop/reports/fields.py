@@ -88,9 +88,9 @@ def _walk(record: Any, defaults: Any, path: str) -> Iterator[Field]:
 def _inside(name: str, value: Any, default: Any, path: str) -> Iterator[Field]:
     """The weights of rewards, or the fields of a component; a model's name means a Transformer.Config."""
     if name == "policy" and isinstance(value, str):
-        from strop.policies.transformer import Transformer
+        from strop.runs.trained import named_policy
 
-        value = Transformer.Config(model=value)
+        value = named_policy(value)
     if name in ("rewards", "gold"):
         for key, (reward, weight) in named_rewards(value, name).items():
             yield Field(f"{path}{key}", "a number", f"{weight:g}", "", f"weight of this reward: {_first_line(reward)}")

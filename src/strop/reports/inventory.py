@@ -1,4 +1,4 @@
-"""What strop offers: recipes, algorithms, environments, rewards, models and so on."""
+"""What strop offers: recipes, algorithms, environments, rewards, models, corpora and so on."""
 
 from __future__ import annotations
 
@@ -26,6 +26,19 @@ class ModelEntry:
     megabytes: int
     origin: str
     licence: str
+
+
+@dataclass(frozen=True, slots=True)
+class CorpusEntry:
+    """One corpus that has a name. `place` is its file: empty until it is downloaded, which takes `download_mb`."""
+
+    name: str
+    summary: str
+    place: str
+    language: str
+    megabytes: float
+    licence: str
+    download_mb: float
 
 
 def entries(room: str) -> list[Entry]:
@@ -59,6 +72,24 @@ def models() -> list[ModelEntry]:
             licence=SOURCES[model.name].licence if model.name in SOURCES else "",
         )
         for model in local_models()
+    ]
+
+
+def corpora() -> list[CorpusEntry]:
+    """Every corpus that has a name."""
+    from strop.data.named import NAMED, local_place
+
+    return [
+        CorpusEntry(
+            name=name,
+            summary=one.what,
+            place=str(local_place(name)) if local_place(name).is_file() else "",
+            language=one.language,
+            megabytes=one.megabytes,
+            licence=one.licence,
+            download_mb=one.wheel.download_mb if one.wheel else 0.0,
+        )
+        for name, one in NAMED.items()
     ]
 
 

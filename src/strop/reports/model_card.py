@@ -38,8 +38,8 @@ def card_of(directory: RunDirectory, step: int, codec: Codec, sampling: Sampling
 
 
 def _base(policy: Any) -> str:
-    """The base model's name; empty of a model from scratch."""
-    return str(policy.get("model", "")) if isinstance(policy, dict) else str(policy)
+    """The base model's name or folder; empty of a model from scratch."""
+    return str(policy.get("model") or policy.get("folder") or "") if isinstance(policy, dict) else str(policy)
 
 
 def _usage(directory: RunDirectory, config: Mapping[str, Any], codec: Codec, sampling: Sampling) -> Usage:
@@ -51,6 +51,8 @@ def _usage(directory: RunDirectory, config: Mapping[str, Any], codec: Codec, sam
     prompts = [task.prompt for task in tasks if task.prompt and is_single_turn]
     systems = list(dict.fromkeys(filter(None, map(_system, prompts))))
     shortest = min(prompts, key=lambda prompt: (not _system(prompt), len(str(prompt))), default=None)
+    if not tasks:  # it read a corpus
+        return Usage(prompt="", systems=systems, sampling=sampling)
     return Usage(prompt=shortest or _first_tokens(directory, codec, tasks), systems=systems, sampling=sampling)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from strop.reports.plan import title
+from strop.reports.pretrained import Pretrained, is_pretrained, pretrained_of
 from strop.reports.settings import every_setting
 from strop.reports.verdicts import Verdict, verdicts_of
 from strop.runs.directory import RunDirectory
@@ -21,6 +22,8 @@ CURVES = (
     REWARD,
     "held_out/reward",
     "held_out/gold",
+    "held_out/loss",
+    "held_out/perplexity",
     LOSS,
     "policy/nll",
     "preference/accuracy",
@@ -41,7 +44,8 @@ class Page:
     `checkpoints` are steps, `best_checkpoint` is the best of them on held-out tasks; `files` are the checkpoints of a
     run that another program trained. `config` is the plan in lines, `fields` is every field as it is typed. `last`
     holds the metrics of the last step, `best` and `worst` are its episodes of highest and lowest reward, `max_tokens`
-    is the limit of a turn (0 for other programs' runs); `table` holds the values of a table policy.
+    is the limit of a turn (0 for other programs' runs); `table` holds the values of a table policy,
+    `pretrained` how well a run on a corpus predicts held-out documents.
     """
 
     run: str
@@ -61,6 +65,7 @@ class Page:
     worst: Summary | None
     max_tokens: int
     table: dict[str, dict[str, float]]
+    pretrained: Pretrained | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +105,7 @@ def page_of(directory: RunDirectory) -> Page:
         worst=min(scored, key=_reward, default=None),
         max_tokens=_max_tokens(config),
         table=_table(directory),
+        pretrained=pretrained_of(directory) if is_pretrained(directory) else None,
     )
 
 

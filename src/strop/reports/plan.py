@@ -83,7 +83,7 @@ def make_plan(
         environment=title(encode(config.environment)),
         memory="" if memory == "Fresh" else memory,
         rewards=_rewards(config),
-        tasks=f"{len(config.tasks)} to train on, {len(config.held_out)} held out",
+        tasks=_tasks(config),
         schedule=_schedule(config),
         seed=f"{config.seed}; {config.dtype}, {_threads(config, threads_from)}",
         device=_device(config),
@@ -106,12 +106,23 @@ def title(spec: object) -> str:
     return f"{name} ({', '.join(of)})" if of else name
 
 
+def _tasks(config: TrainConfig) -> str:
+    if config.corpus is None:
+        return f"{len(config.tasks)} to train on, {len(config.held_out)} held out"
+    return f"the corpus {config.corpus.source}; {plural(len(config.held_out), 'text')} sampled at every evaluation"
+
+
 def _samples(config: TrainConfig) -> bool:
     """Whether training samples from the policy."""
     return config.reads in ("tasks", "teacher")
 
 
 def _work(config: TrainConfig) -> str:
+    from strop.memory import Chunks
+
+    if config.corpus is not None and isinstance(config.memory, Chunks.Config):
+        chunk = f"{plural(config.memory.size, 'chunk')} of {plural(config.memory.length, 'token')}"
+        return f"learns from {chunk} of the corpus; nothing is sampled"
     if not _samples(config):
         return f"learns from {len(config.tasks)} {config.reads}; nothing is sampled"
     prompts, samples = config.prompts_per_step, config.group_size
@@ -169,6 +180,8 @@ def _rewards(config: TrainConfig) -> str:
     gold = [f"judged beside them: {', '.join(config.gold)}"] if config.gold else []
     if config.reads == "tasks":
         return "; ".join([named or "the environment's own", *gold])
+    if config.corpus is not None:
+        return "none: it learns the likelihood of the text"
     source = f"none in training: it learns from the {config.reads}"
     if config.reads == "played episodes":
         source = "those that the played episodes hold"

@@ -13,10 +13,10 @@ from typing import Any
 
 from strop.runs.names import short
 from strop.runs.spec import TRAINED_BY, encode
-from strop.types import is_place
+from strop.types import Tokenizer, is_place
 
 MOST_VALUES = 8
-UNTYPED = ("tasks", "data", "held_out", "environment", "rewards", "gold")
+UNTYPED = ("tasks", "held_out", "environment", "rewards", "gold")
 """Fields of a TrainConfig that the plan has lines of its own for."""
 NAMES = ("model",)
 """Fields that say what a component is: listed even where they are the default."""
@@ -27,6 +27,8 @@ def every_setting(spec: Mapping[str, Any], path: str = "") -> list[str]:
     lines = []
     for name, value in spec.items():
         if name in ("class", TRAINED_BY) or (not path and name in UNTYPED and not isinstance(value, str)):
+            continue
+        if not path and name == "data" and value is None:
             continue
         inner = isinstance(value, Mapping) and "class" in value
         lines += every_setting(value, f"{path}{name}.") if inner else [_typed(f"{path}{name}", value)]
@@ -49,7 +51,7 @@ def _changed(record: Any, expected: Any, path: str, skipped: tuple[str, ...] = (
             continue
         value, field_path = getattr(record, one.name), f"{path}{one.name}"
         default = getattr(expected, one.name) if type(expected) is type(record) else _default(one)
-        if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        if dataclasses.is_dataclass(value) and not isinstance(value, type | Tokenizer):
             lines += _changed(value, default, f"{field_path}.")
         elif one.name in NAMES or encode(value) != encode(default):
             lines.append(_typed(field_path, encode(value)))
@@ -72,7 +74,7 @@ def _summary(value: Mapping[str, Any]) -> str:
     """A summary of an encoded mapping, function, class or object."""
     if "map" in value:
         return ", ".join(value["map"])
-    return short(value["name"]) if "name" in value else str(value.get("object", ""))
+    return short(value["name"]) if "name" in value else str(value.get("object", value.get("tokenizer", "")))
 
 
 def _text(value: Any) -> str:

@@ -29,7 +29,7 @@ from strop.types import State
 Selector: TypeAlias = int | Literal["latest", "best"]
 
 CONFIG, PROVENANCE, PLAN, DATABASE, LOCK = "config.json", "provenance.json", "plan.json", "run.sqlite", "lock"
-SWEEP = "sweep.json"
+SWEEP, CACHE = "sweep.json", "cache"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +39,11 @@ class RunDirectory:
     path: Path
 
     @classmethod
-    def create(cls, path: Path | str, config: Mapping[str, Any], files: Mapping[str, str]) -> RunDirectory:
-        """Make a run. `files` maps further file names (recipe.py, provenance.json, tasks.jsonl) to their text.
+    def create(
+        cls, path: Path | str, config: Mapping[str, Any], files: Mapping[str, str], cache: Path | None = None
+    ) -> RunDirectory:
+        """Make a run. `files` maps further file names (recipe.py, provenance.json, tasks.jsonl) to their text. `cache`
+        is a folder on the same disk that becomes the run's.
 
         It is made in a temporary folder and renamed, so that a crash leaves a complete run or none.
         """
@@ -50,17 +53,21 @@ class RunDirectory:
                 for name, text in {CONFIG: config_text(config), **files}.items():
                     write_text(folder / name, text)
                 (folder / "checkpoints").mkdir()
+                if cache is not None:
+                    os.rename(cache, folder / CACHE)
                 Store.create(folder / DATABASE)
         except Occupied:
             raise already_exists(path) from None
         return cls(path)
 
     @classmethod
-    def create_new(cls, path: Path, config: Mapping[str, Any], files: Mapping[str, str]) -> RunDirectory:
+    def create_new(
+        cls, path: Path, config: Mapping[str, Any], files: Mapping[str, str], cache: Path | None = None
+    ) -> RunDirectory:
         """Make a run in `path`, or in path-2, path-3 ... if that exists."""
         path = claim(path)
         try:
-            return cls.create(path, config, files)
+            return cls.create(path, config, files, cache)
         except BaseException:
             give_back(path)
             raise

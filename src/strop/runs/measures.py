@@ -42,12 +42,16 @@ def step_measures(episodes: Sequence[Episode], pays: bool = True) -> dict[str, f
     return measures
 
 
-def cost_measures(episodes: Sequence[Episode], seconds: float) -> dict[str, float]:
-    """Time and memory: the only metrics that differ between two runs of one config."""
+def cost_measures(episodes: Sequence[Episode], learnt: int, seconds: float) -> dict[str, float]:
+    """Time and memory: the only metrics that differ between two runs of one config.
+
+    Speed is in tokens that the policy wrote, or if it wrote none, in tokens that it learnt from.
+    """
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     costs = {"time/step_seconds": seconds, "memory/peak_gigabytes": peak / 1e9}
-    if episodes and seconds > 0:
-        costs["time/tokens_per_second"] = sum(episode.num_actions for episode in episodes) / seconds
+    tokens = sum(episode.num_actions for episode in episodes) if episodes else learnt
+    if tokens and seconds > 0:
+        costs["time/tokens_per_second"] = tokens / seconds
     if torch.cuda.is_available():
         costs["memory/gpu_peak_gigabytes"] = torch.cuda.max_memory_allocated() / 1e9
     return costs

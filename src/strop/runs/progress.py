@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 from rich.console import Console
@@ -12,14 +12,20 @@ from rich.live import Live
 from rich.text import Text
 
 from strop.runs.records import gist, kind
-from strop.types import decimals
+from strop.types import Episode, decimals
+from strop.types.display import beginning
 from strop.words import plural
 
 _BAR = 20
 LOSS = "optimizer/loss"
+FOR_REPORTS = ("held_out/loss_", "held_out/perplexity_")
+"""Prefixes of scores that are not shown while a run goes on."""
+SAMPLE = 200
+"""Characters of a text that are shown."""
 _FACTS = (
     ("reward/mean", "reward {}", 3),
     ("held_out/reward", "held-out {}", 3),
+    ("held_out/perplexity", "held-out perplexity {}", 2),
     (LOSS, "loss {}", 3),
     ("policy/nll", "nll {}", 3),
     ("preference/accuracy", "accuracy {}", 2),
@@ -82,8 +88,8 @@ class Progress:
         if self._live is None:
             self._print(f"{text} ...")
 
-    def judged(self, step: int, metrics: Mapping[str, float]) -> None:
-        """The held-out evaluation after `step` steps is done."""
+    def judged(self, step: int, metrics: Mapping[str, float], texts: Sequence[Episode] = ()) -> None:
+        """The held-out evaluation after `step` steps is done. The first of the texts is shown, to be read."""
         self._held_out = dict(metrics)
         self._facts = facts({**self._metrics, **metrics}) if self._metrics else ""
         lost = metrics.get("held_out/unscored")  # shown only if there are any
@@ -91,9 +97,11 @@ class Progress:
         scores = ", ".join(
             f"{name.removeprefix('held_out/')} {decimals(value)}"
             for name, value in finite.items()
-            if lost or name != "held_out/unscored"
+            if (lost or name != "held_out/unscored") and not name.startswith(FOR_REPORTS)
         )
         self._print(f"held-out after {plural(step, 'step')}: {scores}")
+        if texts:
+            self._print(f"  a sample: {beginning(texts[0].text, SAMPLE)}")
         self._begin("")
 
     def note(self, text: str) -> None:

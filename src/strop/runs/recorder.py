@@ -14,9 +14,9 @@ from __future__ import annotations
 import shlex
 import signal
 import time
-import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from traceback import format_exception
 from typing import TypeAlias
 
 import numpy as np
@@ -46,9 +46,9 @@ class RunRecorder:
         sampling: Sampling,
         evaluate: Evaluate | None = None,
         eval_every: int = 0,
+        patience: int = 0,
         checkpoint_every: int = 10,
         keep_last: int = 2,
-        keep_all: bool = False,
         keep_episode_steps: int = 200,
         pays: bool = True,
         tolerance: GapTolerance | None = None,
@@ -59,7 +59,8 @@ class RunRecorder:
         announce: Callable[[Parts], Sequence[str]] | None = None,
         adopt: Callable[[Parts], None] | None = None,
     ) -> None:
-        """Lock the run and open its store. `eval_every` 0: evaluate only at the start and at the end.
+        """Lock the run and open its store. `eval_every` 0: evaluate only at the start and at the end. `patience`: end
+        after so many evaluations without a better score; 0 never does.
 
         `resume` continues from the checkpoint that `selector` names; without it the run must be new. `forks` are the
         changes of the config since then, in words; each becomes an event. `announce` is called with the parts before
@@ -68,8 +69,8 @@ class RunRecorder:
         """
         self.directory = directory
         self._max_tokens = sampling.max_tokens
-        self._evaluate, self._eval_every, self._checkpoint_every = evaluate, eval_every, checkpoint_every
-        self._keep_last, self._keep_episode_steps = keep_last, keep_episode_steps
+        self._evaluate, self._eval_every, self._patience = evaluate, eval_every, patience
+        self._checkpoint_every, self._keep_last, self._keep_steps = checkpoint_every, keep_last, keep_episode_steps
         self._pays, self._tolerance = pays, tolerance or GapTolerance()
         self._progress = progress or Progress()
         self._resume, self._selector, self._forks = resume, selector, forks
@@ -80,7 +81,7 @@ class RunRecorder:
         self._gap_measured = False
         self._pending: list[Metrics] = []
         self._opinions: dict[tuple[str, str], np.ndarray] = {}
-        self._done = self._first = 0
+        self._done = self._first = self._learnt = 0
         self._step_started = 0.0
         with ExitStack() as resources:
             resources.enter_context(directory.lock())
@@ -137,7 +138,7 @@ class RunRecorder:
             self._evaluate_if_due(parts, n)
             self._free_disk()  # a run killed after its last checkpoint may have no further step that does it
             self._progress.start(self._done, n)
-            while self._done < n and not self.interrupted:
+            while self._done < n and not self.interrupted and not self._is_over():
                 step = self._done
                 self._step_started = time.perf_counter()
                 yield step
@@ -147,6 +148,7 @@ class RunRecorder:
     def update(self, step: int, draw: Draw, batch: Batch, update: Update) -> None:
         """Hold the metrics and per-token opinions of an update until the step is finished."""
         self._pending.append(update.metrics)
+        self._learnt += int(batch.action_BT.sum())
         add_opinions(self._opinions, draw, batch, update.per_token)
         if self._tolerance.always or not self._gap_measured:
             self._tell_gap(sampler_gap(update.metrics, self._tolerance))
@@ -163,11 +165,11 @@ class RunRecorder:
         metrics = {
             **{name: metric.value for name, metric in merge_metrics(self._pending).items()},
             **step_measures(episodes, self._pays),
-            **cost_measures(episodes, time.perf_counter() - self._step_started),
+            **cost_measures(episodes, self._learnt, time.perf_counter() - self._step_started),
         }
         watch, events = self._watch.after(step, episodes, self._stop_tokens, self._max_tokens, self._pays)
         self._store.write_step(step, episodes, metrics, self._opinions, events)
-        self._watch, self._pending, self._opinions = watch, [], {}
+        self._watch, self._pending, self._opinions, self._learnt = watch, [], {}, 0
         self._done = step + 1
         self._progress.step(step, metrics)
         if step == self._first:
@@ -179,7 +181,7 @@ class RunRecorder:
     def fail(self, step: int, error: BaseException) -> None:
         """Record the error that ended the run; for a non-finite number, keep the batch."""
         try:
-            text = str(error) if isinstance(error, (Stopped, NonFinite)) else _traceback(error)
+            text = str(error) if isinstance(error, (Stopped, NonFinite)) else "".join(format_exception(error)).strip()
             if isinstance(error, NonFinite):
                 kept = f"What it was computed from is in {keep_failure(self.directory.path, step, error)}."
                 text = f"{text.rstrip('.')}. {kept}"
@@ -275,9 +277,15 @@ class RunRecorder:
         if self._done == self._first:
             stop_if_all_lost(self.directory.path, self._done, episodes, "the first judgement")
         self._store.write_evaluation(self._done, episodes, metrics)
-        self._progress.judged(self._done, metrics)
+        self._progress.judged(self._done, metrics, [] if self._pays else episodes)
         for text in filter(None, (close_warning(episodes), late_warning(episodes))):
             self.tell("warning", text)
+
+    def _is_over(self) -> bool:
+        """Whether the last evaluations brought nothing better: then the run ends, and says why."""
+        if why := self._store.why_stop_early(self._patience):
+            self.tell("info", why)
+        return bool(why)
 
     def _free_disk(self) -> None:
         """Apply the disk policy."""
@@ -286,10 +294,6 @@ class RunRecorder:
         newest = steps if checkpoints.keeps_all else steps[-self._keep_last :]
         kept = {*newest, *(step for step in steps if step == best)}
         checkpoints.prune(kept)
-        before = self._done - self._keep_episode_steps
+        before = self._done - self._keep_steps
         if before > 0:
             self._store.drop_tokens(before, {id for step in kept for id in checkpoints.held(step)})
-
-
-def _traceback(error: BaseException) -> str:
-    return "".join(traceback.format_exception(error)).strip()

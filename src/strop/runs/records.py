@@ -15,6 +15,9 @@ Level: TypeAlias = Literal["info", "warning", "error", "fork", "resume"]
 HELD_OUT = "held_out/"
 """Prefix of the metrics of a held-out evaluation."""
 
+EARLY_STOP = "early stop"
+"""How the event begins that says why a run ended before its last step."""
+
 
 @dataclass(frozen=True, slots=True)
 class Event:

@@ -9,19 +9,20 @@ from dataclasses import dataclass
 
 from strop.runs.directory import RunDirectory
 from strop.runs.names import short
-from strop.runs.records import HELD_OUT
+from strop.runs.records import EARLY_STOP, HELD_OUT
 from strop.types.display import line, table
 
 UNREADABLE = (ValueError, OSError, KeyError, TypeError, sqlite3.Error)
 """The errors of reading a run's files when they are missing, damaged or another program's."""
-SCORES = ("reward", "gold", "accuracy")
+SCORES = ("reward", "gold", "accuracy", "loss", "perplexity")
 """The held-out means that show whether a run improved."""
 STOPPED, INTERRUPTED = "stopped by an error", "interrupted"
+EARLY = "ended early, since held-out scores got no better"
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """`status` is running, finished, interrupted or "stopped by an error"; `done` of `steps` steps are done.
+    """`status` is running, finished, interrupted, "stopped by an error" or `EARLY`; `done` of `steps` steps are done.
 
     `judged` are the steps with a held-out evaluation, `scores` the first and the last mean of each score, `seconds` the
     time of all steps, and `error` the last line of the error that stopped the run.
@@ -39,7 +40,7 @@ class Standing:
     @property
     def is_complete(self) -> bool:
         """Whether nothing is left to do, the last evaluation included."""
-        return self.status == "finished" and (not self.judged or self.judged[-1] == self.done)
+        return self.status in ("finished", EARLY) and (not self.judged or self.judged[-1] == self.done)
 
     def held_out(self) -> list[tuple[str, str]]:
         """`("held-out reward", "0.512 -> 0.734")` of each score; a single number after a single evaluation."""
@@ -64,7 +65,7 @@ def standing(directory: RunDirectory) -> Standing:
     done, steps = 0 if latest is None else latest + 1, int(config["steps"])
     error = events[-1].text.strip() if events and events[-1].level == "error" else ""
     return Standing(
-        status=_status(directory, done, steps, bool(error)),
+        status=_status(directory, done, steps, bool(error), bool(events) and events[-1].text.startswith(EARLY_STOP)),
         algorithm=algorithm_name(config["algorithm"]),
         done=done,
         steps=steps,
@@ -93,9 +94,11 @@ def run_table(name: str, directory: RunDirectory) -> str:
     return table([("run", name), ("algorithm", found.algorithm), ("status", status), *found.held_out()])
 
 
-def _status(directory: RunDirectory, done: int, steps: int, is_stopped: bool) -> str:
+def _status(directory: RunDirectory, done: int, steps: int, is_stopped: bool, is_over: bool) -> str:
     if directory.is_being_written():
         return "running"
+    if is_over:
+        return EARLY
     if min(done, max(directory.checkpoints.steps(), default=done)) >= steps:
         return "finished"  # a last step at which a guard stopped the run is done, but not saved
     return STOPPED if is_stopped else INTERRUPTED

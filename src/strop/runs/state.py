@@ -57,7 +57,7 @@ def same(a: Any, b: Any) -> bool:
             and isinstance(b, Tensor)
             and a.dtype == b.dtype
             and a.shape == b.shape
-            and torch.equal(_bits(a), _bits(b))
+            and (not a.numel() or torch.equal(_bits(a), _bits(b)))
         )
     if type(a) is not type(b):
         return False

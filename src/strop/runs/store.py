@@ -26,10 +26,14 @@ import numpy as np
 
 from strop.runs import database, rows
 from strop.runs.files import writing
-from strop.runs.records import HELD_OUT, Event, Purpose, Summary
+from strop.runs.records import EARLY_STOP, HELD_OUT, Event, Purpose, Summary
 from strop.types import Episode, storable
+from strop.words import plural
 
 Opinions: TypeAlias = "Mapping[tuple[str, str], np.ndarray]"  # (episode id, name) -> float32 per action of the episode
+
+BEST = {"gold": "DESC", "reward": "DESC", "accuracy": "DESC", "loss": "ASC"}
+"""The held-out scores by which a checkpoint is the best, and which end of them is good."""
 
 
 class Store:
@@ -180,15 +184,28 @@ class Store:
         return found is not None
 
     def best_step(self) -> int | None:
-        """The first step with the largest `held_out/gold`, else `held_out/reward`, else `held_out/accuracy`."""
-        for name in ("gold", "reward", "accuracy"):
+        """The first step with the best of the first score in `BEST` that was judged."""
+        for name, order in BEST.items():
             row = self._connection.execute(
-                "SELECT step FROM metrics WHERE name = ? AND value IS NOT NULL ORDER BY value DESC, step LIMIT 1",
+                f"SELECT step FROM metrics WHERE name = ? AND value IS NOT NULL ORDER BY value {order}, step LIMIT 1",
                 (HELD_OUT + name,),
             ).fetchone()
             if row is not None:
                 return int(row["step"])
         return None
+
+    def why_stop_early(self, patience: int) -> str:
+        """The reason, if `patience` evaluations or more came after the best one; else, and for 0, empty."""
+        best = self.best_step()
+        if not patience or best is None:
+            return ""
+        query = f"SELECT COUNT(DISTINCT step) AS num FROM metrics WHERE name LIKE '{HELD_OUT}%' AND step > ?"
+        num = int(self._connection.execute(query, (best,)).fetchone()["num"])
+        if num < patience:
+            return ""
+        return (
+            f"{EARLY_STOP}: the held-out score was best after {plural(best, 'step')}, {plural(num, 'evaluation')} ago"
+        )
 
     def metrics(self) -> list[dict[str, float]]:
         """One dict per step, with "step" first, then metrics by name. NaN replaces a number that was not finite."""

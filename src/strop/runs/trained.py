@@ -1,4 +1,4 @@
-"""The policy that another run, or an earlier stage of this one, trained, as the start of this one."""
+"""The policy that another run or an earlier stage of this one trained, or that stands in a folder, as a start."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeAlias
 
+from strop import devices
 from strop.hub.models import SOURCES
 from strop.policies.adapters import LoRA
+from strop.policies.computing import has_bfloat16
 from strop.policies.transformer import Transformer
-from strop.runs import spec, staged
+from strop.runs import saved, spec, staged
 from strop.runs.directory import CONFIG, RunDirectory, names_a_run, parse_run
 from strop.types import PLACE, Codec, ComputesOn, Policy, PolicyConfig, State, check_fields
 
@@ -116,25 +118,70 @@ class FromStage(PolicyConfig):
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FromFolder(PolicyConfig):
+    """A policy in a folder that `strop export` wrote and that is no Hugging Face model: `policy="my-lstm"` stands for
+    `FromFolder(folder="my-lstm")`.
+
+    folder      the folder
+    value_head  adds the value that actor-critic algorithms and reward models read
+    """
+
+    folder: str
+    value_head: bool = False
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+    @property
+    def computes_on(self) -> ComputesOn:
+        """The devices of the policy in it."""
+        return self.inner().computes_on
+
+    def inner(self) -> PolicyConfig:
+        """The policy's Config. Raises ValueError if the folder holds none."""
+        return saved.config_in(self._place())
+
+    def build(self, seed: int, dtype: str, device: str = "cpu") -> tuple[Policy, Codec]:
+        """The policy with its weights, and its codec."""
+        return _started(self, saved.state_in(self._place()), seed, dtype, device)
+
+    def _place(self) -> Path:
+        found = saved.folder_of(self.folder)
+        if found is None:
+            raise ValueError(f"policy.folder={self.folder!r} is no folder that strop export wrote: it lacks its files.")
+        return found
+
+
+Start: TypeAlias = FromRun | FromStage | FromFolder
+"""A policy that has been trained before."""
+
+
 def first_policy(policy: PolicyConfig) -> PolicyConfig:
     """The policy with which the first of the runs began that this one starts from."""
-    while isinstance(policy, FromRun | FromStage):
+    while isinstance(policy, Start):
         policy = policy.inner()
     return policy
 
 
 def named_policy(name: str) -> PolicyConfig:
-    """The policy that a text names: a model that strop knows, a run, or any other model.
+    """The policy that a text names: a model that strop knows, a run, a folder of ours, or any other model.
 
-    A run has a config.json too, so it is looked for before a folder of a model.
+    All of them have a config.json: a run is looked for before a folder of a model.
     """
-    is_run = name not in SOURCES and names_a_run(name)
-    return FromRun(run=name) if is_run else Transformer.Config(model=name)
+    if name not in SOURCES and names_a_run(name):
+        return FromRun(run=name)
+    return FromFolder(folder=name) if saved.folder_of(name) else Transformer.Config(model=name)
 
 
-def _started(
-    start: FromRun | FromStage, state: State | None, seed: int, dtype: str, device: str
-) -> tuple[Policy, Codec]:
+def trained_policy(directory: RunDirectory) -> PolicyConfig:
+    """The Config of what a run trains, without the runs that it started from."""
+    policy = _policy_of(directory)
+    wanted = FOR_LIKELIHOOD | ({"value_head": policy.value_head} if isinstance(policy, Start) else {})
+    return _changed(first_policy(policy), wanted)
+
+
+def _started(start: Start, state: State | None, seed: int, dtype: str, device: str) -> tuple[Policy, Codec]:
     """The policy that a run starts with, from the state of the one before; without a state as it was at random."""
     inner = start.inner()
     before, codec = inner.build(seed, dtype, device)
@@ -150,9 +197,9 @@ def _started(
     return policy, codec
 
 
-def _adapter(start: FromRun | FromStage) -> LoRA | None:
+def _adapter(start: Start) -> LoRA | None:
     """The new adapter."""
-    inner: PolicyConfig | FromRun | FromStage = start
+    inner: PolicyConfig = start
     while isinstance(inner, FromRun | FromStage):
         if inner.lora is None or isinstance(inner.lora, LoRA):
             return inner.lora
@@ -163,6 +210,14 @@ def _adapter(start: FromRun | FromStage) -> LoRA | None:
 def _check_lora(lora: object) -> None:
     if isinstance(lora, str) and lora != SAME:
         raise ValueError(f"policy.lora={lora!r}: it is 'same', strop.policies.LoRA(...), or None for all weights.")
+
+
+def default_dtype(policy: PolicyConfig, device: str) -> str:
+    """The default dtype of a policy: for small models from scratch, bfloat16 would round and not be faster."""
+    if not isinstance(first_policy(policy), Transformer.Config):
+        return "float32"
+    is_fast = has_bfloat16() if device == devices.CPU else devices.has_bfloat16(device)
+    return "bfloat16" if is_fast else "float32"
 
 
 def _policy_of(directory: RunDirectory) -> PolicyConfig:

@@ -13,7 +13,7 @@ from strop.reports.abilities import why_not_chat
 from strop.runs.directory import RunDirectory, Selector, is_run, names_a_run, parse_run
 
 if TYPE_CHECKING:
-    from strop.types import Codec, Policy, Sampling
+    from strop.types import Codec, Policy, PolicyConfig, Sampling
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +67,15 @@ def load(found: Checkpoint | Model) -> Actor:
     return _of_run(found) if isinstance(found, Checkpoint) else _of_model(found)
 
 
+def config_of(found: Model) -> PolicyConfig:
+    """The model's policy, as it is: without an adapter."""
+    from strop.policies.transformer import Transformer
+    from strop.runs.trained import named_policy
+
+    named = named_policy(found.name)
+    return replace(named, lora=None) if isinstance(named, Transformer.Config) else named
+
+
 def _may_be_on_hub(name: str) -> bool:
     """Whether the name has the form OWNER/NAME and is not a local path."""
     owner, _, rest = name.partition("/")
@@ -85,9 +94,8 @@ def _of_run(found: Checkpoint) -> Actor:
 
 def _of_model(found: Model) -> Actor:
     from strop.devices import AUTO, device_of
-    from strop.policies.transformer import Transformer
     from strop.types import Sampling
 
-    config = Transformer.Config(model=found.name, lora=None)
+    config = config_of(found)
     policy, codec = config.build(seed=0, dtype="float32", device=device_of(AUTO, config))
     return Actor(policy, codec, Sampling(temperature=0.7, max_tokens=256), found.name)

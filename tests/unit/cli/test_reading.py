@@ -205,11 +205,11 @@ def test_chat_says_when_the_context_is_full(strop, tiny_model):
     assert "the context is full" in said.err
 
 
-def test_export_refuses_a_table(strop, run, tmp_path):
+def test_an_exported_table_answers_like_its_run(strop, run, tmp_path):
     said = strop("export", "r", "out")
-    assert said.code == 1
-    assert "a Table is no transformer" in said.err
-    assert not (tmp_path / "out").exists()
+    assert (said.code, said.out) == (0, "out\n"), said.err
+    asked = ("--once", "a", "--temperature", 0, "--max-tokens", 2)
+    assert strop("chat", "out", *asked).out == strop("chat", "r", *asked).out
 
 
 def test_sparkline_spans_its_range():

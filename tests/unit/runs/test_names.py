@@ -47,6 +47,7 @@ PARTS = [
     strop.policies.Scratch(words=("a", "b")),
     strop.policies.Steered.Config(base=TABLE),
     strop.policies.Perplexity(),
+    strop.Corpus(source="grimm", near=1.0, sha256="0"),
     strop.Sampling(temperature=strop.schedules.Linear(**NUMBERS), max_tokens=3),
     strop.environments.SingleTurn,
     strop.rewards.correct_number,

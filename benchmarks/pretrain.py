@@ -1,0 +1,209 @@
+"""A step of pretraining a language model from scratch: strop beside a plain torch loop and transformers' Trainer.
+
+    python benchmarks/pretrain.py [--model transformer|lstm] [--size 1M|10M] [--repeats 3]
+
+All sides have the same modules with the same first weights, the same chunks of tokens, AdamW with the same settings,
+gradients cut to 1, and the same threads. strop draws the chunks from its memory, collates and updates, as `strop.train`
+does; the plain loop slices a tensor, calls the model, torch's cross-entropy and the optimiser. The loss of the first
+step is kept: it must be the same number.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from side_by_side import Measured, compare
+from torch.nn.functional import cross_entropy, linear
+
+import strop
+from strop.batch import collate
+from strop.memory import Chunks
+from strop.policies.computing import kept_memory
+
+VOCABULARY = 4096
+WIDTHS = {"transformer": {"1M": (128, 2, 4), "10M": (360, 4, 6)}, "lstm": {"1M": (160, 2, 0), "10M": (672, 2, 0)}}
+"""Width, layers and heads."""
+LR, DECAY = 1e-3, 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """The tokens of all steps [n], chunks of a step, and tokens of a chunk."""
+
+    tokens: np.ndarray
+    size: int
+    length: int
+    steps: int
+
+    def step(self, number: int) -> torch.Tensor:
+        """The chunks of one step, in the order of the text: [size, length + 1]."""
+        first = number * self.size
+        starts = [(first + i) * self.length for i in range(self.size)]
+        return torch.tensor(np.stack([self.tokens[at : at + self.length + 1] for at in starts]).astype(np.int64))
+
+
+def work(args: argparse.Namespace) -> Work:
+    """Tokens as frequent as words are (Zipf), so that the loss falls as on a text."""
+    num = (args.steps + 1) * args.batch * args.length + 1
+    shares = 1.0 / np.arange(1, VOCABULARY + 1)
+    tokens = np.random.default_rng(0).choice(VOCABULARY, size=num, p=shares / shares.sum()).astype(np.uint16)
+    return Work(tokens, args.batch, args.length, args.steps + 1)
+
+
+def policy_of(args: argparse.Namespace) -> Any:
+    width, layers, heads = WIDTHS[args.model][args.size]
+    words = [f"w{i}" for i in range(VOCABULARY)]
+    if args.model == "lstm":
+        config = strop.policies.Recurrent.Config(words=words, has_end=False, width=width, num_layers=layers)
+    else:
+        config = strop.policies.Scratch(
+            words=words, has_end=False, width=width, num_layers=layers, num_heads=heads, context=args.length + 1
+        )
+    return config.build(seed=0, dtype="float32")[0]
+
+
+def timed(step: Callable[[int], float], work: Work, policy: Any) -> Measured:
+    """The seconds of every step but the first, which warms up."""
+    seconds, losses = [], []
+    for number in range(work.steps):
+        started = time.perf_counter()
+        losses.append(step(number))
+        seconds.append(time.perf_counter() - started)
+    parameters = sum(parameter.numel() for parameter in policy.parameters())
+    notes = {"first loss": losses[0], "last loss": losses[-1], "parameters": parameters}
+    return Measured(seconds[1:], work.size * work.length, notes)
+
+
+@kept_memory()  # as strop.train does
+def strop_side(args: argparse.Namespace) -> Measured:
+    policy, done = policy_of(args), work(args)
+    optimizer = strop.optimizer.AdamW(lr=LR, weight_decay=DECAY, betas=(0.9, 0.95))
+    micro_tokens = done.size * (done.length + 1)
+    algorithm = strop.algorithms.SFT.Config(optimizer=optimizer).build(policy, strop.Sampling(), micro_tokens)
+    memory = Chunks(Chunks.Config(size=done.size, length=done.length))
+    memory.read(done.tokens, seed=0)
+    draws = memory.in_order()
+
+    def step(number: int) -> float:
+        update = algorithm.update(collate(next(draws), policy.layout))
+        return float(update.metrics["optimizer/loss"].value)
+
+    return timed(step, done, policy)
+
+
+@kept_memory()
+def plain_side(args: argparse.Namespace) -> Measured:
+    policy, done = policy_of(args), work(args)
+    loss_of = loss_function(args, policy)
+    optimizer = torch.optim.AdamW(policy.parameters(), lr=LR, weight_decay=DECAY, betas=(0.9, 0.95), fused=True)
+
+    def step(number: int) -> float:
+        optimizer.zero_grad(set_to_none=True)
+        loss = loss_of(done.step(number))
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(policy.parameters(), 1.0)
+        optimizer.step()
+        return float(loss)
+
+    return timed(step, done, policy)
+
+
+def loss_function(args: argparse.Namespace, policy: Any) -> Callable[[torch.Tensor], torch.Tensor]:
+    """The mean negative log-likelihood of chunks [B, T + 1], as one writes it in torch."""
+    model = Torch(args, policy)
+    return lambda chunks: model(chunks)
+
+
+class Torch(torch.nn.Module):
+    """The policy's own modules, called plainly."""
+
+    def __init__(self, args: argparse.Namespace, policy: Any) -> None:
+        super().__init__()
+        self.is_recurrent = args.model == "lstm"
+        self.inner = policy.net if self.is_recurrent else policy.model
+        self.scale = self.inner.embedding.weight.shape[1] ** 0.5 if self.is_recurrent else 1.0
+
+    def forward(self, chunks: torch.Tensor) -> torch.Tensor:
+        inputs, targets = chunks[:, :-1], chunks[:, 1:]
+        if self.is_recurrent:
+            hidden = self.inner.embedding(inputs) * self.scale
+            for layer in self.inner.trunk.layers:
+                hidden, _ = layer(hidden)
+            logits = linear(self.inner.norm(hidden), self.inner.embedding.weight)
+        else:
+            logits = self.inner(input_ids=inputs, use_cache=False).logits
+        return cross_entropy(logits.flatten(0, 1), targets.flatten())
+
+
+def trainer_side(args: argparse.Namespace) -> Measured:
+    from transformers import Trainer, TrainerCallback, TrainingArguments
+
+    policy, done = policy_of(args), work(args)
+    model, seconds = Counted(Torch(args, policy)), []
+
+    class Clock(TrainerCallback):
+        """Seconds of each step, from the end of the last one: loading its batch counts."""
+
+        started = 0.0
+
+        def on_train_begin(self, *_: Any, **__: Any) -> None:
+            self.started = time.perf_counter()
+
+        def on_step_end(self, *_: Any, **__: Any) -> None:
+            now = time.perf_counter()
+            seconds.append(now - self.started)
+            self.started = now
+
+    rows = [{"chunks": row} for number in range(done.steps) for row in done.step(number)]
+    settings = TrainingArguments(
+        output_dir=os.environ["STROP_BENCHMARK_FOLDER"],
+        per_device_train_batch_size=done.size,
+        max_steps=done.steps,
+        learning_rate=LR,
+        weight_decay=DECAY,
+        adam_beta2=0.95,
+        lr_scheduler_type="constant",
+        optim="adamw_torch_fused",
+        max_grad_norm=1.0,
+        report_to=[],
+        save_strategy="no",
+        logging_strategy="no",
+        disable_tqdm=True,
+        remove_unused_columns=False,
+        use_cpu=True,
+        seed=0,
+    )
+    Trainer(model, settings, train_dataset=rows, callbacks=[Clock()]).train()
+    parameters = sum(parameter.numel() for parameter in policy.parameters())
+    return Measured(seconds[1:], done.size * done.length, {"last loss": model.last, "parameters": parameters})
+
+
+class Counted(torch.nn.Module):
+    """What the Trainer takes: a model that returns its loss in a dict."""
+
+    def __init__(self, model: Torch) -> None:
+        super().__init__()
+        self.model, self.last = model, 0.0
+
+    def forward(self, chunks: torch.Tensor) -> dict[str, torch.Tensor]:
+        loss = self.model(chunks)
+        self.last = float(loss.detach())
+        return {"loss": loss}
+
+
+if __name__ == "__main__":
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--model", choices=list(WIDTHS), default="transformer")
+    options.add_argument("--size", choices=["1M", "10M"], default="1M")
+    options.add_argument("--batch", type=int, default=32, help="chunks of a step")
+    options.add_argument("--length", type=int, default=128, help="tokens of a chunk")
+    options.add_argument("--steps", type=int, default=10)
+    sides = {"strop": strop_side, "trainer": trainer_side, "plain": plain_side}
+    compare("pretrain", "a step of pretraining from scratch", sides, "tokens", options)

@@ -1,0 +1,111 @@
+"""What a run on a corpus needs beyond other runs: its tokenizer, its chunks, the likelihood of held-out documents."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from strop.algorithms.counting import Counting
+from strop.batch import collate
+from strop.data.corpus import Corpus
+from strop.data.prepared import HeldOut, Prepared
+from strop.likelihood import Likelihood, likelihood
+from strop.memory import Chunks
+from strop.policies.ngram import NGram
+from strop.runs.trained import Start, first_policy
+from strop.types import Policy, PolicyConfig, Sampling, Task, Tokenizer
+
+if TYPE_CHECKING:
+    from strop.config import TrainConfig
+
+READS = "corpus"
+"""What a run on a corpus learns from, beside demonstrations, preferences and so on."""
+NUM_SAMPLES = 3
+"""Texts that are sampled at every evaluation, to be read."""
+JUDGED_TOKENS = 100_000
+"""An evaluation stops after the held-out document that reaches so many tokens."""
+COUNTED_TOKENS = 20_000_000
+"""Tokens that the n-gram models beside a run count."""
+BASELINES = {"unigram": 1, "trigram": 3}
+"""The n-gram models that every run on a corpus is compared with, and their orders."""
+
+
+def tokenizer_of(policy: PolicyConfig | str) -> Tokenizer | None:
+    """The tokenizer that a policy has already; None if the corpus makes one. Raises ValueError if it takes none."""
+    policy = policy if isinstance(policy, str) else first_policy(policy)
+    names = [] if isinstance(policy, str) else [field.name for field in dataclasses.fields(policy)]  # type: ignore[arg-type]
+    if isinstance(policy, str) or "tokenizer" not in names:
+        name = policy if isinstance(policy, str) else type(policy).__qualname__.split(".")[0]
+        raise ValueError(
+            f"policy={name} has a vocabulary of its own, and cannot learn from a corpus. Take Scratch, Recurrent, "
+            "Convolutional or NGram, or a run that trained one of them."
+        )
+    found: Any = dict(zip(names, (getattr(policy, name) for name in names), strict=True))
+    if found["words"]:
+        raise ValueError("policy.words is given, and data is a corpus: its tokenizer makes the vocabulary.")
+    tokenizer: Tokenizer | None = found["tokenizer"]
+    return tokenizer
+
+
+def on_corpus(config: TrainConfig, prepared: Prepared) -> TrainConfig:
+    """The config with what the prepared corpus says: its place, its tokenizer, and tasks that sample a few texts."""
+    policy: Any = config.policy
+    if not isinstance(policy, Start):
+        policy = dataclasses.replace(policy, tokenizer=prepared.tokenizer)
+    samples = [Task(f"sample-{number}", "") for number in range(1, NUM_SAMPLES + 1)]
+    placed = dataclasses.replace(config, data=prepared.corpus, policy=policy, held_out=config.held_out or samples)
+    memory = config.memory
+    draws = memory.num_draws(len(prepared.train)) if isinstance(memory, Chunks.Config) else None
+    return placed if draws is None else dataclasses.replace(placed, steps=min(config.steps, draws))
+
+
+def chunks_of(corpus: Corpus, memory: Chunks, context: int | None) -> np.ndarray:
+    """The training tokens of a prepared corpus. Raises ValueError if the policy cannot read a chunk of them."""
+    longest = memory.config.length + memory.config.overlap
+    if context is not None and longest > context + 1:
+        raise ValueError(
+            f"memory.length={memory.config.length}, memory.overlap={memory.config.overlap}: a chunk has {longest} "
+            f"tokens, and the policy reads {context}. Set policy.context={longest} or a smaller memory.length."
+        )
+    return Prepared.open(corpus).train
+
+
+def judge_corpus(corpus: Corpus, policy: Policy, micro_tokens: int, step: int) -> dict[str, float]:
+    """The likelihood of the held-out documents, as metrics; before the first step that of n-gram models beside it."""
+    prepared = Prepared.open(corpus)
+    held_out, documents = prepared.held_out, list(_judged(prepared.held_out))
+    found = likelihood(policy, documents, micro_tokens)
+    num = len(documents)
+    metrics = {
+        "held_out/loss": found.loss,
+        "held_out/loss_error": found.error,
+        "held_out/perplexity": found.per(found.tokens_D.sum()),
+        "held_out/perplexity_word": found.per(held_out.words[:num].sum()),
+        "held_out/perplexity_character": found.per(held_out.characters[:num].sum()),
+    }
+    if step == 0:
+        beside = {name: _counted(prepared, order, documents, micro_tokens) for name, order in BASELINES.items()}
+        metrics |= {f"held_out/loss_{name}": one.loss for name, one in beside.items()}
+    return metrics
+
+
+def _judged(held_out: HeldOut) -> Iterator[np.ndarray]:
+    """The first held-out documents, up to the one that reaches `JUDGED_TOKENS`."""
+    for first, last in zip(held_out.starts[:-1], held_out.starts[1:], strict=True):
+        yield held_out.tokens[first : last + 1]
+        if last >= JUDGED_TOKENS:
+            return
+
+
+def _counted(prepared: Prepared, order: int, documents: list[np.ndarray], micro_tokens: int) -> Likelihood:
+    """The likelihood under an n-gram model of this order with Kneser-Ney smoothing, of the same training tokens."""
+    policy, _ = NGram.Config(tokenizer=prepared.tokenizer, order=order, capacity=1).build(0)
+    counting = Counting.Config().build(policy, Sampling(), micro_tokens)
+    chunks = Chunks(Chunks.Config(size=64, length=1024, overlap=max(order - 1, 1)))
+    chunks.read(prepared.train[:COUNTED_TOKENS], seed=0)
+    for draw in chunks.in_order():
+        counting.update(collate(draw, policy.layout))
+    return likelihood(policy, documents, micro_tokens)

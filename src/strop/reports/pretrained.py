@@ -1,0 +1,70 @@
+"""How well a run on a corpus predicts held-out documents, beside n-gram models of the same split."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from strop.intervals import Interval
+from strop.runs.directory import RunDirectory
+from strop.runs.standing import algorithm_name
+from strop.words import plural
+
+LOSS = "held_out/loss"
+BESIDE = ("trigram", "unigram")
+MOST_NATS = 700.0
+"""A larger exponent has no float."""
+SURE = 1.96
+"""Standard errors to either side of a 95 % interval of a mean over many documents."""
+
+
+@dataclass(frozen=True, slots=True)
+class Perplexity:
+    """A model's perplexity per token, with its 95 % interval over documents where that was measured, and per word and
+    character. The one per character compares models with different vocabularies."""
+
+    who: str
+    token: Interval
+    word: float
+    character: float
+
+
+@dataclass(frozen=True, slots=True)
+class Pretrained:
+    """The result of a pretraining: the run at its best and at its last evaluation, and the n-gram models beside it, the
+    best first. `samples` are the texts of the last evaluation, not chosen."""
+
+    rows: list[Perplexity]
+    best_step: int | None
+    samples: list[str]
+
+
+def is_pretrained(directory: RunDirectory) -> bool:
+    """Whether a run learns from a corpus."""
+    data = directory.config().get("data")
+    return isinstance(data, dict) and data.get("class") == "strop.Corpus"
+
+
+def pretrained_of(directory: RunDirectory) -> Pretrained:
+    """Read from the run's files. Without an evaluation there are no rows."""
+    with directory.reader() as store:
+        by_step = {int(one["step"]): one for one in store.metrics() if LOSS in one}
+        best = store.best_step()
+        samples = [episode.text for episode in store.episodes("evaluate", max(by_step))] if by_step else []
+    if not by_step or best is None:
+        return Pretrained([], best, samples)
+    first, last = by_step[min(by_step)], max(by_step)
+    tokens_per = {unit: math.log(first[f"held_out/perplexity_{unit}"]) / first[LOSS] for unit in ("word", "character")}
+    name = algorithm_name(directory.config()["policy"])
+    losses = {f"{name} after {plural(step, 'step')}": by_step[step] for step in dict.fromkeys((best, last))}
+    rows = [_row(who, one[LOSS], one["held_out/loss_error"], tokens_per) for who, one in losses.items()]
+    rows += [_row(who, first[f"{LOSS}_{who}"], math.nan, tokens_per) for who in BESIDE if f"{LOSS}_{who}" in first]
+    return Pretrained(sorted(rows, key=lambda row: row.character), best, samples)
+
+
+def _row(who: str, loss: float, error: float, tokens_per: Mapping[str, float]) -> Perplexity:
+    """The perplexities of a loss in nats a token; `tokens_per` are the tokens of a word and of a character."""
+    mean, low, high = (math.exp(min(nats, MOST_NATS)) for nats in (loss, loss - SURE * error, loss + SURE * error))
+    word, character = (math.exp(min(loss * tokens_per[unit], MOST_NATS)) for unit in ("word", "character"))
+    return Perplexity(who, Interval(mean, low, high), word, character)
