@@ -1,22 +1,15 @@
-"""The work of `strop pretrain`: parse the command line, and read a corpus for a dry run."""
+"""The work of `strop pretrain`: parse the command line."""
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
 
 from strop.cli import recipes
 from strop.cli.errors import Usage
-from strop.cli.output import say
 from strop.cli.training import Job
-
-if TYPE_CHECKING:
-    from strop.config import TrainConfig
 
 MODEL, STEPS = "model=", "steps="
 """Overrides that choose the recipe before the others change it."""
@@ -42,17 +35,6 @@ def job(words: Sequence[str], directory: str | None) -> Job:
     config = recipes.override(config, [one for one in overrides if not one.startswith(MODEL)])
     folder = Path(directory) if directory else Path("runs") / f"{Path(typed[0]).stem}-{datetime.now():%Y%m%d-%H%M%S}"
     return Job(config, folder, False, "", "", shlex.join(["strop", "pretrain", *words]), is_fresh=not directory)
-
-
-@contextmanager
-def read(job: Job) -> Iterator[TrainConfig]:
-    """The config with its corpus read into a folder that is deleted at the end."""
-    from strop.config import TrainConfig
-    from strop.preparing import prepared
-
-    assert isinstance(job.config, TrainConfig)
-    with TemporaryDirectory() as folder, prepared(job.config, Path(folder) / "corpus", False, say) as config:
-        yield config
 
 
 def _value(overrides: Sequence[str], name: str) -> str:
