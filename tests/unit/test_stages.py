@@ -147,6 +147,7 @@ def test_a_start_may_be_the_best_checkpoint_or_one_of_a_step(tmp_path):
     assert same(run.directory.load(0)[1]["policy"]["weight"], rl.load(0)[1]["policy"]["weight"])
 
 
+@pytest.mark.matrix
 def test_a_stage_may_be_the_teacher_of_another(tmp_path):
     distillation = strop.algorithms.Distillation.Config(optimizer=ADAM, teacher=FROM_SFT)
     stages = [recipe(TABLE)[0], Stage("small", config(algorithm=distillation, rewards=()))]
@@ -301,6 +302,7 @@ def test_more_steps_of_a_stage_from_which_none_has_started_are_trained_first(tmp
         assert [event.text for event in store.events() if event.level == "fork"] == ["steps: 2 -> 4"]
 
 
+@pytest.mark.matrix
 def test_what_changed_in_a_stage_that_waits_is_trained(tmp_path):
     watched = Watched(lambda what: interrupt(what) if what == ("sft", 1) else None)
     train(recipe(TABLE), tmp_path / "run", watched)
@@ -308,6 +310,7 @@ def test_what_changed_in_a_stage_that_waits_is_trained(tmp_path):
     assert (run.config.steps, run.config.seed) == (1, 5)
 
 
+@pytest.mark.matrix
 def test_a_stage_that_lies_behind_stays_as_it_was_trained(tmp_path):
     home = trained(tmp_path)
     before = (home / "1-sft" / "run.sqlite").read_bytes()

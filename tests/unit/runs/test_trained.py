@@ -92,7 +92,7 @@ def test_a_chain_of_two_starts_with_the_weights_of_the_last():
     assert torch.equal(logits(built("after_table")), logits(second))
 
 
-@pytest.mark.parametrize("lora", ["same", None, strop.policies.LoRA(rank=3)])
+@pytest.mark.parametrize("lora", ["same", None, pytest.param(strop.policies.LoRA(rank=3), marks=pytest.mark.matrix)])
 def test_an_adapter_is_merged_and_a_new_one_changes_nothing_yet(lora):
     run = strop.load("adapted").policy
     start = built(strop.FromRun(run="adapted", lora=lora), seed=7)
@@ -228,3 +228,10 @@ def test_the_runs_files_say_what_it_started_from():
         "value_head": False,
     }
     assert RunDirectory(Path("runs/after_adapted")).plan()["policy"].startswith("FromRun (adapted@2): ")
+
+
+def test_a_pretrained_model_computes_in_bfloat16_after_a_run_too(monkeypatch):
+    monkeypatch.setattr("strop.runs.trained.has_bfloat16", lambda: True)
+    usual = {"tasks": [Task("a", "red")], "rewards": [first_word], "threads": 1, "device": "cpu"}
+    dtypes = {name: strop.TrainConfig(policy=name, **usual).resolve().dtype for name in ("after_adapted", "scratch")}
+    assert dtypes == {"after_adapted": "bfloat16", "scratch": "float32"}
