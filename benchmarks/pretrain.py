@@ -4,8 +4,8 @@
 
 All sides have the same modules with the same first weights, the same chunks of tokens, AdamW with the same settings,
 gradients cut to 1, and the same threads. strop draws the chunks from its memory, collates and updates, as `strop.train`
-does; the plain loop slices a tensor, calls the model, torch's cross-entropy and the optimiser. The loss of the first step
-is kept: it must be the same number.
+does; the plain loop slices a tensor, calls the model, torch's cross-entropy and the optimiser. The loss of the first
+step is kept: it must be the same number.
 """
 
 from __future__ import annotations

@@ -147,6 +147,8 @@ def test_an_n_gram_that_is_no_64_bit_number_is_refused_with_the_largest_order() 
     with pytest.raises(ValueError, match=r"policy\.order=5: over 50,000 tokens an n-gram has at most 4"):
         Contexts.of(50_000, 5, 0)
     with pytest.raises(ValueError, match="at most 62"):
+        Contexts.of(2, 70, 0)
+    with pytest.raises(ValueError, match="at most 62"):
         Contexts.of(2, 63, 0)
     assert Contexts.of(2, 62, 0).beginning == 0
     assert Contexts.of(1, 62, None).span == 2**61
@@ -170,6 +172,7 @@ def test_counts_of_many_batches_are_those_of_all_at_once() -> None:
     assert ngrams_M.tolist() == sorted(seen)
     assert most > 2
     assert len(counts.settled().runs) == 1
+    assert [len(Counts().plus(np.arange(100)).plus(np.arange(n)).runs) for n in (49, 50, 100)] == [2, 1, 1]
     again = Counts.of(counts.whole).plus(batches[0])
     assert again.num_ngrams == counts.num_ngrams
     assert again.whole[1].sum() == seen.total() + len(batches[0])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
@@ -51,20 +52,19 @@ def documents_of(reader: Reader, near: float, folder: Path, dropped: TextIO, tel
     progress = Progress(tell, "reading", total)
     counts: Counter[str] = Counter()
     lowest, highest = 1 << 64, -1
-    for block in _blocks(reader, counts, dropped):
-        words = words_of([one.text for _, one in block])
-        for (raw, one), num_words in zip(block, words.counts_D.tolist(), strict=True):
-            spool.add(raw.place, one.text, num_words)
-        if sketches:
-            sketches.add(words)
-        if len(words.hashes_W):
-            lowest, highest = min(lowest, int(words.hashes_W.min())), max(highest, int(words.hashes_W.max()))
-        progress.at(reader.num_bytes)
-    spool.close()
+    with spool, sketches or nullcontext():
+        for block in _blocks(reader, counts, dropped):
+            words = words_of([one.text for _, one in block])
+            for (raw, one), num_words in zip(block, words.counts_D.tolist(), strict=True):
+                spool.add(raw.place, one.text, num_words)
+            if sketches:
+                sketches.add(words)
+            if len(words.hashes_W):
+                lowest, highest = min(lowest, int(words.hashes_W.min())), max(highest, int(words.hashes_W.max()))
+            progress.at(reader.num_bytes)
     removed: Counter[str] = Counter({EMPTY: counts[EMPTY]})
     kept = _without_exact(spool, dropped, removed)
     if sketches and len(spool):
-        sketches.close()
         kept = _without_near(spool, sketches, kept, near, dropped, removed, tell)
     return Documents(
         spool=spool,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 
@@ -28,7 +29,7 @@ CHUNK = 1 << 12
 
 
 class Sketches:
-    """The bands of each document's sketch, in a file. Documents are added in the order of the spool."""
+    """The bands of each document's sketch, in a file. Documents are added within a `with`, as to the spool."""
 
     def __init__(self, file: Path, near: float) -> None:
         self.file = file
@@ -53,16 +54,18 @@ class Sketches:
             bands[has_words, band] = mixed(bands[has_words, band] + least + np.uint64(1))
         self._out.write(bands.astype(np.uint32).tobytes())
 
-    def close(self) -> None:
-        """Nothing is added any more."""
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
         self._out.close()
-        self.bands_DN = np.memmap(self.file, np.uint32, "r").reshape(-1, self.num_bands)
 
     def candidates(self, documents: np.ndarray) -> np.ndarray:
         """Pairs [N, 2] of these documents that agree in a band, the earlier first, in the order of the later."""
+        bands_DN = np.memmap(self.file, np.uint32, "r").reshape(-1, self.num_bands)
         found = np.zeros(0, np.uint64)
         for band in range(self.num_bands):
-            keys = self.bands_DN[documents, band]
+            keys = bands_DN[documents, band]
             order = np.argsort(keys, kind="stable")
             ordered, keys = documents[order].astype(np.uint64), keys[order]
             begins = np.flatnonzero(np.diff(keys, prepend=~keys[:1]) != 0)

@@ -121,7 +121,8 @@ def _split_line(num_train: int, num_held_out: int, shared: Shared) -> str:
     line = f"held out: {num_held_out:,} of {num_train + num_held_out:,} documents"
     if not shared.documents:
         return f"{line}; none shares {shared.length} words in a row with the training text"
-    return f"{line}; {shared.documents:,} of them share {shared.length} words in a row with the training text"
+    share = f"{shared.documents:,} of them share {shared.length} words in a row with the training text"
+    return f"{line}; {share}, such as {shared.examples[0]!r}"
 
 
 def _vocabulary(corpus: Corpus, spool: Spool, train: np.ndarray, tell: Tell) -> tuple[Tokenizer, str]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import zipfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -25,6 +26,9 @@ from strop.data.progress import Tell
 from strop.data.reading import check_readable
 from strop.data.token_file import read_tokens
 from strop.types import Tokenizer
+
+UNREADABLE = (OSError, EOFError, KeyError, TypeError, json.JSONDecodeError, zipfile.BadZipFile)
+"""What reading a damaged or missing file of a cache may raise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +67,9 @@ class Prepared:
             facts = CorpusFacts.read(written["facts"])
             train = read_tokens(folder / "train.bin", facts.vocabulary, facts.train.tokens)
             tokens = read_tokens(folder / "held_out.bin", facts.vocabulary, facts.held_out.tokens)
-            with np.load(folder / HELD_OUT) as columns:
+            with (folder / HELD_OUT).open("rb") as file, np.load(file) as columns:
                 held_out = HeldOut(tokens, columns["starts"], columns["words"], columns["characters"])
-        except (OSError, KeyError, TypeError) as error:
+        except UNREADABLE as error:
             raise ValueError(f"{folder} holds no prepared corpus ({error}).") from error
         return Prepared(Corpus(**written["corpus"], folder=str(folder)), tokenizer, train, held_out, facts)
 

@@ -7,6 +7,7 @@ from array import array
 from collections.abc import Iterable, Iterator
 from io import BufferedWriter
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 
@@ -15,10 +16,10 @@ SEPARATOR = "\0"
 
 
 class Spool:
-    """Documents in the order in which they were added, in one file.
+    """Documents in the order in which they were added, in one file. They are added within a `with`, and read after it.
 
-    After `close`: hashes_D (64 bits of each text's hash), offsets_D (D + 1 positions in the file), characters_D and
-    words_D.
+    hashes_D  64 bits of the hash of each text       offsets_D  [D + 1]: where each begins in the file
+    characters_D, words_D  its size
     """
 
     def __init__(self, file: Path) -> None:
@@ -36,8 +37,10 @@ class Spool:
         self._characters.append(len(text))
         self._words.append(num_words)
 
-    def close(self) -> None:
-        """Nothing is added any more."""
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
         self._out.close()
         self.hashes_D = np.frombuffer(self._hashes, np.uint64)
         self.offsets_D = np.frombuffer(self._offsets, np.int64)

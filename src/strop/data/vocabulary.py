@@ -98,6 +98,13 @@ def size_of(tokenizer: Tokenizer) -> int:
     return int(backend_of(tokenizer).get_vocab_size())
 
 
+def splits_before_spaces(tokenizer: Tokenizer) -> bool:
+    """Whether a single space that stands between two words always begins a piece, as with all kinds here."""
+    written = json.loads(tokenizer.json)
+    ours = [json.loads(_finished(_pair_model({END_TOKEN: 0}, [], False), pieces).json) for pieces in (PIECES, WORDS)]
+    return any(written["pre_tokenizer"] == one["pre_tokenizer"] for one in ours) and written["normalizer"] is None
+
+
 def _byte_pairs(vocabulary: int, texts: Texts) -> tuple[list[str], Merges]:
     """The merged tokens and their merges, learnt on bytes."""
     from tokenizers import models, trainers

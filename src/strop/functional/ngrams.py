@@ -18,7 +18,7 @@ from strop.types import Tokens
 Numbers: TypeAlias = "np.ndarray[tuple[int, ...], np.dtype[np.int64]]"
 Run: TypeAlias = "tuple[Numbers, Numbers]"
 """N-grams [M], sorted, each of them once; and how often each was seen [M]."""
-LARGEST = 2**63 - 1
+TOO_LARGE = 2**63
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +38,8 @@ class Contexts:
     def of(cls, vocabulary: int, order: int, end: int | None) -> Contexts:
         """Those over token ids below `vocabulary`. Raises ValueError where an n-gram is no 64-bit number."""
         base = max(vocabulary + (end is None), 2)
-        if base**order > LARGEST:
-            largest = max(n for n in range(order) if base**n <= LARGEST)
+        if base**order >= TOO_LARGE:
+            largest = max(n for n in range(order) if base**n < TOO_LARGE)
             raise ValueError(
                 f"policy.order={order}: over {vocabulary:,} tokens an n-gram has at most {largest} of them."
             )
@@ -64,7 +64,7 @@ class Contexts:
     def before(self, tokens_BT: Numbers) -> Numbers:
         """The context [B, T] of each token."""
         contexts_BT = np.full_like(tokens_BT, self.beginning)
-        for back in range(min(self.order, tokens_BT.shape[1]) - 1, 0, -1):
+        for back in range(self.order - 1, 0, -1):
             contexts_BT[:, back:] = self.push(contexts_BT[:, back:], tokens_BT[:, :-back])
         return contexts_BT
 
@@ -92,7 +92,8 @@ class Counts:
     @classmethod
     def of(cls, run: Run) -> Counts:
         """Those of one run, which may be empty."""
-        return cls((run,), len(run[0])) if len(run[0]) else cls()
+        size = _size(run)
+        return cls((run,), size) if size else cls()
 
     def plus(self, ngrams_N: Numbers) -> Counts:
         """With these n-grams, each counted as often as it stands there."""
@@ -103,7 +104,7 @@ class Counts:
         for older in self.runs:
             is_known_M |= _holds(older, ngrams_M)
         runs = [*self.runs, (ngrams_M, counts_M)]
-        while len(runs) > 1 and len(runs[-2][0]) <= 2 * len(runs[-1][0]):
+        while len(runs) > 1 and _size(runs[-2]) <= 2 * _size(runs[-1]):
             runs[-2:] = [_merged(*runs[-2:])]
         return Counts(tuple(runs), self.num_ngrams + int((~is_known_M).sum()))
 
@@ -119,6 +120,11 @@ class Counts:
         """All of them."""
         runs = self.settled().runs
         return runs[0] if runs else (np.empty(0, np.int64), np.empty(0, np.int64))
+
+
+def _size(run: Run) -> int:
+    """How many different n-grams it holds."""
+    return len(run[0])
 
 
 def _holds(run: Run, ngrams_N: Numbers) -> np.ndarray:

@@ -269,6 +269,8 @@ def test_ctrl_c_in_the_first_stage_says_how_to_go_on(strop, stopped, made, tmp_p
 
 def test_stopped_between_the_stages_it_goes_on_from_its_own_files(strop, stopped, tmp_path):
     write(reward='lambda task, episode: float(episode.text == "b")')
+    gold = 'steps=3, gold={"always": (lambda task, episode: 0.25, 1.0)})'  # of this stage alone
+    Path("mine.py").write_text(Path("mine.py").read_text().replace("steps=3)", gold))
     said = stopped(note="stage 2")
     assert said.code == 130
     assert "step 2 of stage warm-up is saved" in said.err
@@ -280,7 +282,9 @@ def test_stopped_between_the_stages_it_goes_on_from_its_own_files(strop, stopped
     assert directory.config()["steps"] == 1
     assert directory.provenance()["command"] == "strop train mine.py rl.steps=4 rl.steps=1"
     assert (directory.path / "recipe.py").is_file()
-    assert strop("eval", "r").code == 0  # its lambda comes from the copy of the recipe
+    said = strop("eval", "r")
+    assert said.code == 0, said.err
+    assert "0.250" in said.out  # what its lambdas give: they come from the copy of the recipe
 
 
 @pytest.mark.matrix

@@ -34,15 +34,17 @@ def planted(copies: int, changed: int, rng: np.random.Generator) -> list[str]:
     return texts
 
 
+def sketched(folder: Path, texts: Sequence[str], near: float, block: int = 50) -> tuple[Spool, Sketches]:
+    with Spool(folder / "documents") as spool, Sketches(folder / "sketches", near) as sketches:
+        for start in range(0, len(texts), block):
+            for text in texts[start : start + block]:
+                spool.add("", text, 0)
+            sketches.add(words_of(texts[start : start + block]))
+    return spool, sketches
+
+
 def found(folder: Path, texts: Sequence[str], near: float, block: int = 50) -> dict[int, int]:
-    spool, sketches = Spool(folder / "documents"), Sketches(folder / "sketches", near)
-    for start in range(0, len(texts), block):
-        words = words_of(texts[start : start + block])
-        for text in texts[start : start + block]:
-            spool.add("", text, 0)
-        sketches.add(words)
-    spool.close()
-    sketches.close()
+    spool, sketches = sketched(folder, texts, near, block)
     return near_duplicates(spool, sketches, np.arange(len(texts)), near, print)
 
 
@@ -92,13 +94,21 @@ def test_chinese_characters_are_words_and_short_documents_are_one_shingle(tmp_pa
 
 def test_documents_that_were_not_given_are_not_compared(tmp_path):
     texts = planted(3, 2, np.random.default_rng(1))
-    spool, sketches = Spool(tmp_path / "documents"), Sketches(tmp_path / "sketches", 0.8)
-    for text in texts:
-        spool.add("", text, 0)
-    sketches.add(words_of(texts))
-    spool.close()
-    sketches.close()
+    spool, sketches = sketched(tmp_path, texts, 0.8)
     assert near_duplicates(spool, sketches, np.array([0, 1, 2, 5]), 0.8, print) == {1: 0}
+
+
+def test_of_documents_that_agree_in_a_band_each_is_compared_with_the_first_and_the_one_before(tmp_path):
+    with Sketches(tmp_path / "sketches", 0.8) as sketches:
+        pass
+    agreeing = np.array(
+        [[7, 1], [7, 2], [5, 3], [7, 4], [9, 1], [7, 6], [0, 8], [0, 9]], np.uint32
+    )  # 0: it has no words
+    others = np.zeros((8, sketches.num_bands - 2), np.uint32)
+    sketches.file.write_bytes(np.concatenate([agreeing, others], axis=1).tobytes())
+    expected = [(0, 1), (0, 3), (1, 3), (0, 4), (0, 5), (3, 5)]
+    assert [tuple(pair) for pair in sketches.candidates(np.arange(8)).tolist()] == expected
+    assert [tuple(pair) for pair in sketches.candidates(np.array([1, 2, 5, 6])).tolist()] == [(1, 5)]
 
 
 @pytest.mark.parametrize("near", [0.5, 0.6, 0.7, 0.8, 0.9, 0.99])

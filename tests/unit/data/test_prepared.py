@@ -195,6 +195,14 @@ def test_nothing_to_learn_or_to_hold_out_is_one_line_and_leaves_nothing(tmp_path
     assert [file.name for file in tmp_path.iterdir()] == ["tales.txt"]
 
 
+def test_an_error_in_the_middle_of_a_file_leaves_nothing(tmp_path):
+    lines = [json.dumps({"text": text}) for text in DOCUMENTS]
+    (tmp_path / "tales.jsonl").write_text("\n".join([*lines, "not JSON"]), encoding="utf-8")
+    with pytest.raises(ValueError, match=r"tales\.jsonl, line 129: this is not JSON"):
+        prepare(strop.Corpus(source=str(tmp_path / "tales.jsonl")), tmp_path / "cache", print)
+    assert [file.name for file in tmp_path.iterdir()] == ["tales.jsonl"]
+
+
 def test_an_error_and_a_kill_leave_what_was_there(tmp_path, monkeypatch):
     found, _ = prepared(tmp_path)
     (tmp_path / "cache.partial").mkdir()
@@ -214,6 +222,16 @@ def test_a_cache_that_lost_a_file_is_refused(tmp_path, file):
     (tmp_path / "cache" / file).unlink()
     with pytest.raises(ValueError, match=f"holds no prepared corpus .*{file}"):
         Prepared.open(found.corpus)
+
+
+@pytest.mark.parametrize("file", ["facts.json", "held_out.npz", "tokenizer.json"])
+def test_a_cache_with_a_damaged_file_is_refused(tmp_path, file):
+    found, _ = prepared(tmp_path)
+    whole = (tmp_path / "cache" / file).read_bytes()
+    for damaged in (b"", whole[: len(whole) // 2]):
+        (tmp_path / "cache" / file).write_bytes(damaged)
+        with pytest.raises(ValueError, match=r"cache holds no prepared corpus|Tokenizer\.json="):
+            Prepared.open(found.corpus)
 
 
 def test_a_cache_that_was_cut_short_is_refused(tmp_path):

@@ -60,6 +60,7 @@ def test_shared_runs_of_13_words_are_counted_by_document_and_shown():
     ]
     shared = shared_runs(lambda: held, lambda: train)
     assert (shared.length, shared.documents) == (13, 2)
+    assert shared_runs(lambda: ["short text", *train[:1]], lambda: train[:1]).examples == (" ".join(words[:13]),)
     assert tuple(shared.examples) == (" ".join(words[10:23]), ", ".join(words[70:83]) + ",")
 
 

@@ -12,8 +12,10 @@ from functools import cache
 import pytest
 
 from strop.codec import codec_of
+from strop.data import token_file
 from strop.data.corpus import KINDS
-from strop.data.vocabulary import CONTINUES, LETTERS, WORDS, backend_of, size_of, spelt, trained
+from strop.data.token_file import Encoder
+from strop.data.vocabulary import CONTINUES, LETTERS, WORDS, backend_of, size_of, spelt, splits_before_spaces, trained
 from strop.types import END_TOKEN, Tokenizer
 
 SOUNDS = ("ba", "ri", "ton", "é", "shu", "lo")
@@ -69,6 +71,32 @@ def test_any_characters_in_any_order_come_back(kind):
     for _ in range(100):
         text = "".join(chr(rng.randrange(*rng.choice(ranges))) for _ in range(30))
         assert backend.decode(backend.encode(text, add_special_tokens=False).ids, skip_special_tokens=False) == text
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_words_encoded_one_by_one_have_the_ids_of_the_whole_text(kind, monkeypatch):
+    monkeypatch.setattr(token_file, "REMEMBERED", 100)
+    rng = random.Random(1)
+    spaces = (" ", "  ", "\n", " \n", "\n ", "\t", " \t ", "\u3000", " \u3000", "\u00a0", "\u2028 ")
+    words = ("ton", "shulo", "世界", "12345", "...", "é", "\u0301", "👩‍👩", "<end>", "don't", "")
+    texts = ["".join(rng.choice(spaces) + rng.choice(words) for _ in range(30)) for _ in range(50)]
+    assert splits_before_spaces(tokenizer(kind))
+    encoded = Encoder(tokenizer(kind))
+    for _ in range(2):
+        for text in [*STRANGE, *texts]:
+            assert encoded([text, "ton"]) == [ids_of(tokenizer(kind), text), ids_of(tokenizer(kind), "ton")]
+
+
+def test_a_tokenizer_of_another_kind_encodes_whole_texts():
+    from tokenizers import Tokenizer as Backend
+    from tokenizers import models, pre_tokenizers
+
+    backend = Backend(models.BPE({END_TOKEN: 0, "a": 1, " ": 2, "a a": 3, "a ": 4}, [("a", " "), ("a ", "a")]))
+    whole = Tokenizer(backend.to_str())
+    assert not splits_before_spaces(whole)
+    assert Encoder(whole)(["a a a"]) == [[4, 3]]  # "a " is merged first, at both places
+    backend.pre_tokenizer = pre_tokenizers.Metaspace()
+    assert not splits_before_spaces(Tokenizer(backend.to_str()))
 
 
 @pytest.mark.parametrize("kind", KINDS)

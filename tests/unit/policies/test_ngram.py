@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from functools import partial
 from typing import Any
 
@@ -324,3 +325,41 @@ def test_its_config_sets_the_smoothing() -> None:
     assert bare.vocabulary == 4
     assert bare.contexts.mark == 4
     assert bare.prefill([(0,)])[0].exp().tolist() == [pytest.approx([0.25] * 4)]
+
+
+def test_a_tokenizers_end_begins_a_prompt_and_a_context() -> None:
+    vocabulary = {"<end>": 0, "a": 1, "b": 2}
+    begin = {"SpecialToken": {"id": "<end>", "type_id": 0}}
+    made = {
+        "version": "1.0", "truncation": None, "padding": None, "normalizer": None, "decoder": None,
+        "added_tokens": [{"id": 0, "content": "<end>", "single_word": False, "lstrip": False, "rstrip": False,
+                          "normalized": False, "special": True}],
+        "pre_tokenizer": {"type": "Whitespace"},
+        "post_processor": {
+            "type": "TemplateProcessing", "single": [begin, {"Sequence": {"id": "A", "type_id": 0}}], "pair": [],
+            "special_tokens": {"<end>": {"id": "<end>", "ids": [0], "tokens": ["<end>"]}},
+        },
+        "model": {"type": "WordLevel", "vocab": vocabulary, "unk_token": "a"},
+    }  # fmt: skip
+    config = strop.policies.NGram.Config(tokenizer=strop.Tokenizer(json.dumps(made)), order=3)
+    policy, codec = config.build(0)
+    assert (policy.vocabulary, policy.contexts.mark, codec.end) == (3, 0, 0)
+    assert codec.start("a b") == (0, 1, 2)
+    counted(policy, [((0,), (1, 2, 0))])
+    assert torch.equal(policy.prefill([codec.start("a")])[0], policy.prefill([(1,)])[0])  # either way a document begins
+
+
+@pytest.mark.parametrize("end", [END, None])
+def test_a_token_changes_nothing_that_stands_before_it(end: int | None) -> None:
+    policy, rng = NGram(SIZE, end, order=3), np.random.default_rng(0)
+    counted(policy, texts(0, end=end))
+    rows = rng.integers(SIZE, size=(8, 9))
+    for t in range(1, 9):
+        changed = rows.copy()
+        changed[:, t] = (changed[:, t] + 1) % SIZE
+        read = [
+            logits(policy, batch_of(*(episode(turn(row[:1], row[1:])) for row in some.tolist())))
+            for some in (rows, changed)
+        ]
+        assert torch.equal(read[0][:, :t], read[1][:, :t])
+        assert not torch.equal(read[0][:, t:], read[1][:, t:])

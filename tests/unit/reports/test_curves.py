@@ -17,7 +17,9 @@ from matplotlib.figure import Figure
 
 from strop.evaluate import interval
 from strop.reports.curves import draw, picture
+from strop.reports.stages import begun_stages
 from strop.runs.directory import RunDirectory, config_text
+from strop.runs.staged import stages_text
 from strop.types import End, Episode, Part, Task
 
 REWARDS = [0.0, 0.0, 1.0, 1.0]
@@ -207,6 +209,26 @@ def test_long_names_are_shortened_and_equal_ones_told_apart(made: Any) -> None:
 def test_combinations_of_a_sweep_are_named_by_what_varies(made: Any) -> None:
     runs = [made(f"s/seed-{seed}_lr-{lr}", rewarded(0.5), seed=seed, lr=lr) for lr in (1, 2) for seed in (0, 1)]
     assert words(picture(runs))[:2] == ["lr-1, 2 seeds", "lr-2, 2 seeds"]
+
+
+def test_stages_stand_one_after_the_other(made: Any) -> None:
+    names = {"mine/1-sft": 3, "mine/2-rl": 2, "mine/3-more": 1}
+    runs = {name: made(name, rewarded(*[0.5] * n), {n: REWARDS}, steps=n) for name, n in names.items()}
+    home = runs["mine/1-sft"].path.parent
+    (home / "stages.json").write_text(stages_text(["sft", "rl", "more", "last"]))
+    begun = begun_stages(home)
+    assert [(run.path.name, start) for run, start in begun] == [("1-sft", 0), ("2-rl", 3), ("3-more", 5)]
+    figure = picture([run for run, _ in begun], {run.path: start for run, start in begun})
+    assert figure.get_suptitle() == "mine: GRPO"
+    assert words(figure)[:3] == ["1-sft", "2-rl", "3-more"]
+    axis = panel(figure, "reward")
+    trained = [line.get_xdata().tolist() for line in axis.lines if line.get_alpha() == 0.75]
+    assert [steps for steps in trained if steps][::2] == [[0, 1, 2], [3, 4], [5]]
+    assert [round(bars[0][0]) for bars in error_bars(axis)] == [3, 5, 6]
+    marks = [(text.get_position()[0], text.get_text()) for text in axis.texts]
+    assert marks == [(0, " sft"), (3, " rl"), (5, " more")]
+    alone = picture([runs["mine/2-rl"]])
+    assert not panel(alone, "reward").texts
 
 
 def test_nothing_to_draw_and_no_such_format_are_said(made: Any, tmp_path: Path) -> None:

@@ -96,6 +96,16 @@ def test_the_live_line_shows_the_last_held_out_evaluation():
     assert "reward 0.500 · held-out 0.750" in stream.getvalue()
 
 
+def test_after_its_end_it_forgets_what_a_run_scored():
+    stream = io.StringIO()
+    progress = Progress(Console(file=stream, width=160), 0.0)
+    progress.judged(0, {"held_out/reward": 0.25})
+    progress.close()
+    progress.start(0, 1)
+    progress.step(0, METRICS)
+    assert "step 1/1 · reward 0.500 · kl 0.0100" in stream.getvalue()
+
+
 def test_a_narrow_terminal_splits_no_word():
     stream = io.StringIO()
     progress = Progress(Console(file=stream, force_terminal=True, width=40, _environ={"TERM": "dumb"}))
