@@ -77,7 +77,8 @@ THINGS = [(name, thing) for name, thing in public_things() if inspect.isclass(th
 def named_in(spec: Any) -> Iterator[str]:
     """The names in what `encode` wrote."""
     if isinstance(spec, dict):
-        yield from (spec[key] for key in ("class", "name") if isinstance(spec.get(key), str))
+        named = spec.get("class", spec.get("name"))  # a class may have a field of any name
+        yield from [named] if isinstance(named, str) else []
         spec = list(spec.values())
     if isinstance(spec, list):
         for inner in spec:
