@@ -1,7 +1,7 @@
 """The share of words in short sentences, counted by hand."""
 
 import pytest
-from one_turn import episode
+from one_turn import wrote
 
 from strop.rewards import ShortSentences
 from strop.types import Task
@@ -22,12 +22,12 @@ TASK = Task("t", "")
     ],
 )
 def test_with_four_words(text, share):
-    assert ShortSentences(words=4)(TASK, episode(text)) == pytest.approx(share)
+    assert ShortSentences(words=4)(TASK, wrote(TASK, text)) == pytest.approx(share)
 
 
 def test_a_couplet_of_five_characters_a_line_has_ten_words():
     text = "床前明月光，疑是地上霜。無邊落木蕭蕭下，不盡長江滾滾來。"
-    assert ShortSentences(words=10)(TASK, episode(text)) == pytest.approx(10 / 24)
+    assert ShortSentences(words=10)(TASK, wrote(TASK, text)) == pytest.approx(10 / 24)
 
 
 def test_a_sentence_has_a_word():
