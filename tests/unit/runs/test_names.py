@@ -109,7 +109,7 @@ def test_every_part_of_a_config_is_read_back_from_public_names(part):
 @pytest.mark.parametrize("module", loader.modules("recipes"), ids=lambda module: module.name)
 def test_every_recipe_is_written_in_names_that_are_found_again(module):
     made = importlib.import_module(module.place).recipe()
-    names = list(named_in(encode(made)))
+    names = list(named_in([encode(stage.config) for stage in made] if isinstance(made, list) else encode(made)))
     assert names
     for name in names:
         assert public_name(find(name)) == name
