@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from strop.cli import show_result, show_run, show_sweep
+from strop.cli import show_pretrained, show_result, show_run, show_sweep
 from strop.cli.output import commands, console, print_json, print_rich
 from strop.cli.show_verdicts import verdicts
 from strop.reports.outcome import outcome_of
 from strop.reports.page import page_of
+from strop.reports.pretrained import is_pretrained, pretrained_of
 from strop.reports.stages import stages_of
 from strop.runs.directory import RunDirectory, started
 from strop.runs.staged import folders_of, stage_name
@@ -51,7 +52,10 @@ def result(home: Path, run: Run, seconds: float, as_json: bool) -> None:
     for number, folder in enumerate(folders[:place], 1):
         console().print()
         _heading(number, len(folders), stage_name(folder))
-        if found := outcome_of(RunDirectory(folder)).verdicts:
+        directory = RunDirectory(folder)
+        if is_pretrained(directory):
+            show_pretrained.page(pretrained_of(directory))
+        elif found := outcome_of(directory).verdicts:
             verdicts(found)
         else:
             console().print("not judged before and after")
