@@ -38,6 +38,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Train, and say how well held-out documents are predicted."""
     from strop.cli import pretraining, show_fields, show_plan, show_result, training
+    from strop.config import TrainConfig
 
     job = pretraining.job(args.words, args.run)
     if args.fields:
@@ -45,8 +46,8 @@ def run(args: argparse.Namespace) -> int:
         return DONE
     pretraining.check(job)
     if args.dry_run:
-        with pretraining.read(job) as config:
-            show_plan.dry_run(config, as_json=args.json, verbose=args.verbose)
+        assert isinstance(job.config, TrainConfig)
+        show_plan.dry_run(job.config, as_json=args.json, verbose=args.verbose)
         return DONE
     with training.claimed(job) as job, training.resumable(job):
         done, seconds = training.train(job, args.verbose, args.keep_all)

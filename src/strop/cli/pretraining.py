@@ -1,22 +1,15 @@
-"""The work of `strop pretrain`: parse the command line, and read a corpus for a dry run."""
+"""The work of `strop pretrain`: parse the command line."""
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
 
 from strop.cli import recipes
 from strop.cli.errors import Usage
-from strop.cli.output import say
 from strop.cli.training import Job
-
-if TYPE_CHECKING:
-    from strop.config import TrainConfig
 
 MODEL, POLICY = "model=", "policy="
 """The override that chooses the model, and what is sometimes written for it."""
@@ -57,17 +50,6 @@ def check(job: Job) -> None:
     assert isinstance(job.config, TrainConfig)
     if job.config.corpus is not None:
         check_source(job.config.corpus)
-
-
-@contextmanager
-def read(job: Job) -> Iterator[TrainConfig]:
-    """The config with its corpus read into a folder that is deleted at the end."""
-    from strop.config import TrainConfig
-    from strop.preparing import prepared
-
-    assert isinstance(job.config, TrainConfig)
-    with TemporaryDirectory() as folder, prepared(job.config, Path(folder) / "corpus", False, say) as config:
-        yield config
 
 
 def _value(overrides: Sequence[str], name: str, usual: str) -> str:
