@@ -56,8 +56,7 @@ def result(home: Path, run: Run, seconds: float, as_json: bool) -> None:
         _scores(RunDirectory(folder))
     console().print()
     _heading(place + 1, len(folders), stage_name(run.path))
-    shown = show_pretrained if is_pretrained(run.directory) else show_result
-    shown.result(run, seconds, as_json=False)
+    show_result.result(run, seconds, as_json=False)
 
 
 def page(home: Path, as_json: bool, verbose: bool) -> None:
