@@ -177,7 +177,7 @@ def test_a_run_starts_from_it(tmp_path, done):
         threads=1,
     )
     run = train(rewarded, tmp_path / "rl")
-    assert run.config.policy == strop.FromRun(run=str(done.path))
+    assert run.config.policy == strop.FromRun(run=f"{done.path}@6")
     first = strop.load(f"{run.path}@0").policy.parameters()
     for ours, theirs in zip(first, done.policy.parameters(), strict=True):
         assert ours.equal(theirs)

@@ -29,7 +29,8 @@ class FromRun(PolicyConfig):
 
     An adapter of that run is merged into its base, so the reference of this run is the policy that it starts with.
 
-    run         the run's folder, or its name in ./runs; @STEP or @best chooses a checkpoint, else it is the latest
+    run         the run's folder, or its name in ./runs; @STEP or @best chooses a checkpoint, else it is the latest. The
+                run that starts from it holds the number
     lora        a new adapter, for transformers: "same" takes one like the run's, if it had one; none trains all weights
     value_head  adds the value that actor-critic algorithms and reward models read
     """
@@ -50,6 +51,13 @@ class FromRun(PolicyConfig):
     def inner(self) -> PolicyConfig:
         """The policy of that run, as its config says. Raises ValueError if there is no such run."""
         return _policy_of(parse_run(self.run)[0])
+
+    def pinned(self) -> Self:
+        """This start with its checkpoint by number: a resume needs the same one, even if that run has trained on."""
+        directory, selector = parse_run(self.run)
+        if isinstance(selector, int):
+            return self
+        return replace(self, run=f"{directory.path}@{directory.checkpoint_step(selector)}")
 
     def build(self, seed: int, dtype: str, device: str = "cpu") -> tuple[Policy, Codec]:
         """The policy with that run's weights, and its codec."""
@@ -162,6 +170,12 @@ def first_policy(policy: PolicyConfig) -> PolicyConfig:
     while isinstance(policy, Start):
         policy = policy.inner()
     return policy
+
+
+def chosen_policy(policy: PolicyConfig | str) -> PolicyConfig:
+    """The policy of a resolved config: a name is looked up, and what another run trained has the number of its step."""
+    found = named_policy(policy) if isinstance(policy, str) else policy
+    return found.pinned() if isinstance(found, FromRun) else found
 
 
 def named_policy(name: str) -> PolicyConfig:

@@ -15,7 +15,7 @@ import strop
 import tiny_hf
 from strop.hub.origin import FROM_SCRATCH, origin_of
 from strop.policies.transformer import Transformer
-from strop.recipes import cartpole_ppo
+from strop.recipes import cartpole_ppo, copy_word
 from strop.reports.abilities import why_not_chat
 from strop.reports.model_card import card_of
 from strop.runs.directory import RunDirectory
@@ -235,3 +235,16 @@ def test_a_pretrained_model_computes_in_bfloat16_after_a_run_too(monkeypatch):
     usual = {"tasks": [Task("a", "red")], "rewards": [first_word], "threads": 1, "device": "cpu"}
     dtypes = {name: strop.TrainConfig(policy=name, **usual).resolve().dtype for name in ("after_adapted", "scratch")}
     assert dtypes == {"after_adapted": "bfloat16", "scratch": "float32"}
+
+
+def test_what_a_run_starts_from_stays_what_it_was(tmp_path):
+    """The run that it names trains on; the start, and so the reference, is still that of the checkpoint then."""
+    first = strop.train(replace(copy_word.recipe(), steps=2), tmp_path / "first", keep_all=True, progress=False)
+    second = strop.train(
+        replace(copy_word.recipe(), policy=str(first.path), steps=1), tmp_path / "second", progress=False
+    )
+    strop.train(replace(copy_word.recipe(), steps=4), first.path, resume=True, progress=False)
+    assert second.config.policy.run.endswith("first@2")
+    more = strop.train(replace(second.config, steps=2), second.path, resume=True, progress=False)
+    with more.directory.reader() as store:
+        assert not [event for event in store.events() if event.level == "fork" and "policy" in event.text]
