@@ -12,7 +12,7 @@ WORKERS ?= 2
 CODE := src tests benchmarks tools docs/methods/examples
 FAST := not slow and not model and not crash and not learning and not matrix and not gpu
 
-.PHONY: demo test test-ci test-slow test-gpu test-lowest mutants check check-static hooks format docs bench bench-peers bench-control bench-gpu bench-frontier clean
+.PHONY: demo test test-ci test-slow test-gpu test-lowest mutants check check-static hooks format docs bench bench-peers bench-control bench-gpu bench-frontier bench-scratch clean
 
 demo: $(VENV)/demo.done ## the main job: a real language model gets better at writing tiny stories
 	$(BIN)/strop models get smollm2
@@ -70,6 +70,9 @@ bench-control: $(VENV)/control.done ## our DQN, A2C and PPO beside Stable-Baseli
 
 bench-gpu: $(VENV)/peers.done ## beside TRL on one GPU: minutes
 	$(BIN)/python benchmarks/gpu.py
+
+bench-scratch: $(VENV)/dev.done ## language models from scratch, then a reward: six models, two languages, three seeds; under an hour
+	$(BIN)/python benchmarks/scratch.py --workers $(WORKERS)
 
 bench-frontier: $(VENV)/dev.done ## reward against KL for five methods, and the best that any policy could do; can be stopped
 	$(BIN)/python benchmarks/frontier.py --workers $(WORKERS)

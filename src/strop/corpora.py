@@ -15,7 +15,7 @@ from strop.data.prepared import HeldOut, Prepared
 from strop.likelihood import Likelihood, likelihood
 from strop.memory import Chunks
 from strop.policies.ngram import NGram
-from strop.runs.trained import FromFolder, FromRun
+from strop.runs.trained import Start, first_policy
 from strop.types import Policy, PolicyConfig, Sampling, Task, Tokenizer
 
 if TYPE_CHECKING:
@@ -35,8 +35,7 @@ BASELINES = {"unigram": 1, "trigram": 3}
 
 def tokenizer_of(policy: PolicyConfig | str) -> Tokenizer | None:
     """The tokenizer that a policy has already; None if the corpus makes one. Raises ValueError if it takes none."""
-    while isinstance(policy, FromRun | FromFolder):
-        policy = policy.inner()
+    policy = policy if isinstance(policy, str) else first_policy(policy)
     names = [] if isinstance(policy, str) else [field.name for field in dataclasses.fields(policy)]  # type: ignore[arg-type]
     if isinstance(policy, str) or "tokenizer" not in names:
         name = policy if isinstance(policy, str) else type(policy).__qualname__.split(".")[0]
@@ -54,7 +53,7 @@ def tokenizer_of(policy: PolicyConfig | str) -> Tokenizer | None:
 def on_corpus(config: TrainConfig, prepared: Prepared) -> TrainConfig:
     """The config with what the prepared corpus says: its place, its tokenizer, and tasks that sample a few texts."""
     policy: Any = config.policy
-    if not isinstance(policy, FromRun | FromFolder):
+    if not isinstance(policy, Start):
         policy = dataclasses.replace(policy, tokenizer=prepared.tokenizer)
     samples = [Task(f"sample-{number}", "") for number in range(1, NUM_SAMPLES + 1)]
     placed = dataclasses.replace(config, data=prepared.corpus, policy=policy, held_out=config.held_out or samples)

@@ -24,7 +24,7 @@ from strop.runs.progress import Progress
 from strop.schedules import Linear
 from strop.types import PolicyConfig, Sampling
 
-STEPS = 600
+STEPS = 500
 MODELS: Mapping[str, Callable[[], PolicyConfig]] = {
     "transformer": lambda: Scratch(num_layers=4, width=192, num_heads=6, context=256),
     "lstm": lambda: Recurrent.Config(kind="lstm", width=320, num_layers=2, dropout=0.1),
@@ -59,7 +59,7 @@ def pretraining(
                 warmup_steps=min(30, steps),
             )
         ),
-        memory=Chunks.Config(size=32, length=128),
+        memory=Chunks.Config(size=16, length=128),
         sampling=Sampling(temperature=0.8, max_tokens=64),
         steps=steps,
         eval_every=max(steps // 8, 1),

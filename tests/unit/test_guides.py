@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+import small_corpus
+
 DOCS = Path(__file__).parents[2] / "docs"
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -13,7 +15,7 @@ def code(guide: str) -> str:
     return "\n".join(BLOCK.findall((DOCS / guide).read_text(encoding="utf-8")))
 
 
-@pytest.mark.parametrize("guide", ["two-words", "your-own-algorithm"])
+@pytest.mark.parametrize("guide", ["two-words", "your-own-algorithm", "from-scratch"])
 def test_both_languages_print_the_same_code(guide):
     def bare(file: str) -> list[str]:
         lines = [re.sub(r'\s*""".*?"""', "", line).partition("  #")[0].rstrip() for line in code(file).splitlines()]
@@ -30,3 +32,29 @@ def test_its_code_runs(guide, asserts, language, tmp_path, monkeypatch):
     text = code(f"{guide}{language}.md")
     assert text.count("assert") == asserts
     exec(compile(text, guide, "exec"), {"__name__": "guide"})
+
+
+SMALLER = {
+    "STEPS = 240": "STEPS = 24",
+    '"grimm"': '"corpus.txt"',
+    'model="lstm"': "model=strop.policies.Recurrent.Config(width=16, num_layers=1)",
+    "held_out=judged(48)": "held_out=judged(4)",
+    "held_out=judged(16)": "held_out=judged(4)",
+    "group_size=32": "group_size=4",
+    "max_tokens=64": "max_tokens=8",
+}
+"""What a test of the guide from-scratch replaces, so that it takes seconds."""
+
+
+@pytest.mark.matrix
+def test_from_scratch_runs_at_a_small_size(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    text = code("from-scratch.md")
+    (tmp_path / "corpus.txt").write_text(small_corpus.text(200))
+    for name, smaller in SMALLER.items():
+        assert name in text
+        text = text.replace(name, smaller)
+    made = {"__name__": "guide"}
+    exec(compile(text, "from-scratch", "exec"), made)
+    assert made["taught"].config.steps == 6
+    assert made["both"].path.name == "2-reward"

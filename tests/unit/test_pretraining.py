@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from small_corpus import corpus, text, tiny
 
 import strop
+from small_corpus import corpus, text, tiny
 from strop.data.prepared import Prepared
 from strop.memory import Chunks
 from strop.optimizer import AdamW

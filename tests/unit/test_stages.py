@@ -16,6 +16,7 @@ from rich.console import Console
 
 import strop
 from strop import Stage
+from strop.cli.main import main
 from strop.runs.directory import RunDirectory, find_run, names_a_run, parse_run
 from strop.runs.progress import Progress
 from strop.runs.state import same
@@ -146,6 +147,7 @@ def test_a_start_may_be_the_best_checkpoint_or_one_of_a_step(tmp_path):
     assert same(run.directory.load(0)[1]["policy"]["weight"], rl.load(0)[1]["policy"]["weight"])
 
 
+@pytest.mark.matrix
 def test_a_stage_may_be_the_teacher_of_another(tmp_path):
     distillation = strop.algorithms.Distillation.Config(optimizer=ADAM, teacher=FROM_SFT)
     stages = [recipe(TABLE)[0], Stage("small", config(algorithm=distillation, rewards=()))]
@@ -300,6 +302,7 @@ def test_more_steps_of_a_stage_from_which_none_has_started_are_trained_first(tmp
         assert [event.text for event in store.events() if event.level == "fork"] == ["steps: 2 -> 4"]
 
 
+@pytest.mark.matrix
 def test_what_changed_in_a_stage_that_waits_is_trained(tmp_path):
     watched = Watched(lambda what: interrupt(what) if what == ("sft", 1) else None)
     train(recipe(TABLE), tmp_path / "run", watched)
@@ -307,6 +310,7 @@ def test_what_changed_in_a_stage_that_waits_is_trained(tmp_path):
     assert (run.config.steps, run.config.seed) == (1, 5)
 
 
+@pytest.mark.matrix
 def test_a_stage_that_lies_behind_stays_as_it_was_trained(tmp_path):
     home = trained(tmp_path)
     before = (home / "1-sft" / "run.sqlite").read_bytes()
@@ -379,6 +383,11 @@ def test_a_folder_of_which_no_stage_has_begun_says_so(tmp_path):
     (tmp_path / "stages.json").write_text("{")
     with pytest.raises(ValueError, match=r"stages\.json cannot be read"):
         find_run(str(tmp_path))
+
+
+def test_its_last_stage_is_exported_and_the_card_tells_the_others(whole, tmp_path, capsys):
+    assert main(["export", str(whole), str(tmp_path / "out")]) == 0
+    assert "(SFT, 2 steps; then RLOO, 2 steps)" in (tmp_path / "out" / "README.md").read_text()
 
 
 def test_its_episodes_are_data(whole):

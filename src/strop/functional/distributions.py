@@ -87,7 +87,8 @@ def _nucleus(logits_NV: Tensor, sampling: Sampling) -> Tensor:
 def entropy(logprobs_NV: Tensor) -> Tensor:
     """Shannon entropy [N] in nats of the full distribution; a token of probability 0 adds 0, and 0 to the gradient."""
     # 0 * -inf would be NaN; below this bound a probability is 0 in every type
-    return -torch.linalg.vecdot(logprobs_NV.exp(), logprobs_NV.clamp(min=IMPOSSIBLE))
+    negative_N: Tensor = torch.linalg.vecdot(logprobs_NV.exp(), logprobs_NV.clamp(min=IMPOSSIBLE))
+    return -negative_N
 
 
 def gather(logprobs_NV: Tensor, tokens_N: Tensor) -> Tensor:

@@ -15,7 +15,8 @@ NUM_JUDGED = 48
 
 def unrepeated(task: Task, episode: Episode) -> float:
     """The share of word pairs that the text holds once."""
-    return 1.0 - strop.rewards.Repetition(n=2)(task, episode)
+    repeated: float = strop.rewards.Repetition(n=2)(task, episode)
+    return 1.0 - repeated
 
 
 def told_short(corpus: str, words: int, model: str = "transformer", steps: int = 60) -> list[strop.Stage]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, Self, TypeAlias
 
@@ -14,7 +15,7 @@ from strop.policies.adapters import LoRA
 from strop.policies.computing import has_bfloat16
 from strop.policies.transformer import Transformer
 from strop.runs import saved, spec, staged
-from strop.runs.directory import RunDirectory, names_a_run, parse_run
+from strop.runs.directory import CONFIG, RunDirectory, names_a_run, parse_run
 from strop.types import PLACE, Codec, ComputesOn, Policy, PolicyConfig, State, check_fields
 
 SAME: Literal["same"] = "same"
@@ -213,17 +214,23 @@ def _check_lora(lora: object) -> None:
 
 def default_dtype(policy: PolicyConfig, device: str) -> str:
     """The default dtype of a policy: for small models from scratch, bfloat16 would round and not be faster."""
-    while isinstance(policy, FromRun):
-        policy = policy.inner()
-    if not isinstance(policy, Transformer.Config):
+    if not isinstance(first_policy(policy), Transformer.Config):
         return "float32"
     is_fast = has_bfloat16() if device == devices.CPU else devices.has_bfloat16(device)
     return "bfloat16" if is_fast else "float32"
 
 
 def _policy_of(directory: RunDirectory) -> PolicyConfig:
+    """The policy of a run, as its config says."""
+    file = directory.path.resolve() / CONFIG
+    return _read_policy(file.parent, file.stat().st_mtime_ns if file.is_file() else 0)
+
+
+@cache
+def _read_policy(run: Path, written: int) -> PolicyConfig:
+    """Read once, since it may load the run's recipe; `written` is when its config was."""
     with spec.recipe_kept():
-        inner: PolicyConfig = spec.some_of(directory.path, ("policy",))["policy"]
+        inner: PolicyConfig = spec.some_of(run, ("policy",))["policy"]
     return inner
 
 

@@ -124,7 +124,7 @@ def test_checkpoints_are_zip_files_and_old_ones_are_removed(toy, tmp_path):
 
 def test_the_run_records_its_config(toy, tmp_path):
     run = control.train(SMALL, tmp_path / "run", recipe="# mine\n", command="strop train x", progress=Progress.silent())
-    assert spec.decode(run.directory.config()) == SMALL
+    assert spec.decode(run.directory.config(), run.path) == SMALL
     assert run.directory.config()["trained_by"] == "Stable-Baselines3"
     assert run.directory.plan() == control.plan_of(SMALL)
     assert control.plan_of(SMALL)["run"] == "3 steps, seed 0; 2 episodes judged at the start and the end"

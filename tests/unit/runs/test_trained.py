@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from contextlib import chdir
 from dataclasses import replace
 from pathlib import Path
@@ -12,8 +13,11 @@ import torch
 
 import strop
 import tiny_hf
+from strop.hub.origin import FROM_SCRATCH, origin_of
 from strop.policies.transformer import Transformer
 from strop.recipes import cartpole_ppo
+from strop.reports.abilities import why_not_chat
+from strop.reports.model_card import card_of
 from strop.runs.directory import RunDirectory
 from strop.runs.state import same
 from strop.runs.trained import named_policy
@@ -88,7 +92,7 @@ def test_a_chain_of_two_starts_with_the_weights_of_the_last():
     assert torch.equal(logits(built("after_table")), logits(second))
 
 
-@pytest.mark.parametrize("lora", ["same", None, strop.policies.LoRA(rank=3)])
+@pytest.mark.parametrize("lora", ["same", None, pytest.param(strop.policies.LoRA(rank=3), marks=pytest.mark.matrix)])
 def test_an_adapter_is_merged_and_a_new_one_changes_nothing_yet(lora):
     run = strop.load("adapted").policy
     start = built(strop.FromRun(run="adapted", lora=lora), seed=7)
@@ -147,6 +151,9 @@ def test_the_value_layers_of_a_vector_policy_are_left_out():
     own = start.state_dict()
     assert own.keys() < trained.state_dict().keys()
     assert all(torch.equal(tensor, trained.state_dict()[name]) for name, tensor in own.items())
+    again = replace(cartpole_ppo.recipe(), policy=strop.FromRun(run="mlp", value_head=True), steps=0, held_out=())
+    run = strop.train(replace(again, threads=1), "runs/after_mlp", progress=False)
+    assert "acts on 4 numbers" in why_not_chat(run.directory, "after_mlp")
 
 
 def test_a_checkpoint_is_chosen_by_step_or_as_the_best():
@@ -179,6 +186,23 @@ def test_a_folder_with_a_config_and_a_database_is_a_run_and_not_a_model():
     assert named_policy("model") == strop.policies.Transformer.Config(model="model")
 
 
+def test_the_card_names_the_model_and_what_trained_it_before():
+    run = strop.load("after_adapted")
+    _, codec, sampling = run.actor()
+    card = card_of(run.directory, 2, codec, sampling, "mine")
+    assert card.before == (("REINFORCE", 2),)  # adapted@2
+    assert card.origin == origin_of("model")
+    assert card.origin != FROM_SCRATCH
+
+
+def test_a_changed_config_of_that_run_is_read_again():
+    shutil.copytree("runs/table", "runs/changing")
+    start, file = strop.FromRun(run="changing"), Path("runs/changing/config.json")
+    assert start.inner().capacity == 4096
+    file.write_text(file.read_text().replace("4096", "512"))
+    assert start.inner().capacity == 512
+
+
 def test_an_adapter_of_another_name_is_refused():
     with pytest.raises(ValueError, match=r"policy\.lora='all': it is 'same', strop\.policies\.LoRA"):
         strop.FromRun(run="adapted", lora="all")
@@ -204,3 +228,10 @@ def test_the_runs_files_say_what_it_started_from():
         "value_head": False,
     }
     assert RunDirectory(Path("runs/after_adapted")).plan()["policy"].startswith("FromRun (adapted@2): ")
+
+
+def test_a_pretrained_model_computes_in_bfloat16_after_a_run_too(monkeypatch):
+    monkeypatch.setattr("strop.runs.trained.has_bfloat16", lambda: True)
+    usual = {"tasks": [Task("a", "red")], "rewards": [first_word], "threads": 1, "device": "cpu"}
+    dtypes = {name: strop.TrainConfig(policy=name, **usual).resolve().dtype for name in ("after_adapted", "scratch")}
+    assert dtypes == {"after_adapted": "bfloat16", "scratch": "float32"}

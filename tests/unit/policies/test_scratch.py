@@ -1,0 +1,62 @@
+"""Transformers from scratch: their shapes are those of transformers, and the default keeps its bits."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from strop.policies.scratch import Scratch
+from strop.process import seeded
+
+WORDS = ("red", "blue", "green")
+
+
+def test_the_default_is_the_llama_that_it_always_was() -> None:
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    config = LlamaConfig(
+        vocab_size=4,
+        hidden_size=64,
+        intermediate_size=256,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=4,
+        max_position_embeddings=64,
+        tie_word_embeddings=True,
+        bos_token_id=None,
+        eos_token_id=3,
+        pad_token_id=None,
+        use_cache=True,
+    )
+    with seeded(7):
+        wanted = LlamaForCausalLM(config)
+    found = Scratch(words=WORDS).build(7, "float32")[0].model
+    assert found.config.to_diff_dict() == wanted.config.to_diff_dict()
+    for (name, a), (other, b) in zip(found.named_parameters(), wanted.named_parameters(), strict=True):
+        assert name == other
+        assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize(("shape", "kind"), [("gpt2", "GPT2LMHeadModel"), ("qwen3", "Qwen3ForCausalLM")])
+def test_another_shape_is_transformers_own(shape: str, kind: str) -> None:
+    policy, codec = Scratch(words=WORDS, shape=shape, width=16, num_heads=2, num_layers=3, context=9).build(
+        0, "float32"
+    )
+    model, config = policy.model, policy.model.config
+    assert type(model).__name__ == kind
+    assert (config.hidden_size, config.num_attention_heads, config.num_hidden_layers) == (16, 2, 3)
+    assert (config.max_position_embeddings, config.eos_token_id, policy.context) == (9, codec.end, 9)
+    assert model.get_output_embeddings().weight is model.get_input_embeddings().weight
+    assert not [m for m in model.modules() if isinstance(m, torch.nn.Dropout) and m.p > 0]
+    if shape == "qwen3":
+        assert config.head_dim == 8
+        assert model.model.layers[0].self_attn.q_norm.weight.shape == (8,)
+
+
+def test_a_wrong_shape_is_named() -> None:
+    with pytest.raises(ValueError, match=r"policy\.shape='bert': it is one of llama, gpt2, qwen3"):
+        Scratch(words=WORDS, shape="bert")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"policy\.width=10 must be a multiple of policy\.num_heads=4"):
+        Scratch(words=WORDS, width=10)
+    with pytest.raises(ValueError, match="neither of them is given"):
+        Scratch().build(0, "float32")
