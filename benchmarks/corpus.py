@@ -64,12 +64,12 @@ def main() -> None:
             for text in documents(given.megabytes, 18 if given.lines else 500):
                 out.write(text + ("\n" if given.lines else "\n\n"))
         corpus = strop.Corpus(source=str(file), near=given.near, tokenizer=given.tokenizer)
-        before, begun = _peak_mb(), time.monotonic()
+        before, begun, working = _peak_mb(), time.monotonic(), time.process_time()
         found = prepare(corpus, Path(folder, "cache"), lambda line: print(f"{time.monotonic() - begun:6.0f} s  {line}"))
-        seconds = time.monotonic() - begun
+        minutes, busy = (time.monotonic() - begun) / 60, (time.process_time() - working) / 60
         print(found.facts)
-        print(f"{file.stat().st_size / 1e6:,.0f} MB in {seconds / 60:.1f} minutes; peak memory {_peak_mb():,.0f} MB")
-        print(f"(of which {before:,.0f} MB before it began)")
+        print(f"{file.stat().st_size / 1e6:,.0f} MB in {minutes:.1f} minutes, {busy:.1f} of them of a processor")
+        print(f"peak memory {_peak_mb():,.0f} MB, {before:,.0f} MB of it before it began")
 
 
 def _peak_mb() -> float:

@@ -13,8 +13,9 @@ from strop.data.shingles import Words, shingles, words_of
 LENGTH = 13
 """Words of a run, as in the check of GPT-3 (Brown et al. 2020, 2005.14165, appendix C)."""
 EXAMPLES = 3
-TABLE_BITS = 27
-"""Of the table that a run is looked up in first: most runs of a training text are in no held-out text."""
+MOST_BITS, SPARE_BITS = 27, 6
+"""Of the table that a run is looked up in first, as most are in no held-out text: it has 64 places a run, and 128 MB at
+most."""
 Texts: TypeAlias = Callable[[], Iterable[str]]
 """Gives the texts again each time."""
 
@@ -22,12 +23,13 @@ Texts: TypeAlias = Callable[[], Iterable[str]]
 def shared_runs(held_out: Texts, train: Texts) -> Shared:
     """How many held-out documents share a run with a training document, and some of these runs."""
     known = np.unique(np.concatenate([_runs(words_of(block))[0] for block in blocks(held_out())]))
-    table = np.zeros(1 << TABLE_BITS, np.bool_)
-    table[_short(known)] = True
+    bits = min(MOST_BITS, len(known).bit_length() + SPARE_BITS)
+    table = np.zeros(1 << bits, np.bool_)
+    table[_short(known, bits)] = True
     found = [np.zeros(0, np.uint64)]
     for block in blocks(train()):
         runs = _runs(words_of(block))[0]
-        likely = runs[table[_short(runs)]]
+        likely = runs[table[_short(runs, bits)]]
         found.append(np.unique(likely[_is_in(likely, known)]))
     shared = np.unique(np.concatenate(found))
     documents, examples = 0, list[str]()
@@ -59,9 +61,9 @@ def _runs(words: Words) -> tuple[np.ndarray, np.ndarray]:
     return shingles(words, LENGTH, shorter=False)
 
 
-def _short(runs: np.ndarray) -> np.ndarray:
+def _short(runs: np.ndarray, bits: int) -> np.ndarray:
     """The first bits of each run's hash: its place in the table."""
-    return (runs >> np.uint64(64 - TABLE_BITS)).astype(np.int64)
+    return (runs >> np.uint64(64 - bits)).astype(np.int64)
 
 
 def _is_in(runs: np.ndarray, known: np.ndarray) -> np.ndarray:
