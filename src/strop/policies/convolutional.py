@@ -24,7 +24,7 @@ from torch.nn.functional import conv1d, pad
 from strop.codec import HFCodec, WordCodec, codec_of
 from strop.functional.bounds import check_at_least
 from strop.policies._dropout import Dropout
-from strop.policies._language import Language, check_sizes
+from strop.policies._language import Language, Net, check_sizes
 from strop.process import seeded
 from strop.types import PolicyConfig, Tokenizer, check_fields
 
@@ -81,10 +81,8 @@ class Convolutional(nn.Module):
             codec, size = codec_of(self.words, self.has_end, self.tokenizer)
             with seeded(seed):
                 trunk = Convolutional(self.width, self.num_layers, self.kernel)
-                dropout = Dropout(self.dropout, seed)
-                policy = Language(trunk, size, self.width, self.tied, self.value_head, dropout)
-            policy.net.to(device)
-            return policy, codec
+                net = Net.of(trunk, size, self.width, self.tied, self.value_head)
+            return Language(net.to(device), size, Dropout(self.dropout, seed)), codec
 
     def __init__(self, width: int, num_layers: int, kernel: int) -> None:
         super().__init__()
