@@ -81,7 +81,7 @@ def convolutional(inputs: list[Array], w: dict[str, Array]) -> list[Array]:
             gated = w[f"{at}.gated.bias"].copy()
             for j in range(3):  # weight j belongs to the input (2 - j) d before
                 if t - (2 - j) * distance >= 0:
-                    gated += w[f"{at}.gated.weight"][:, :, j] @ seen[t - (2 - j) * distance]
+                    gated += w[f"{at}.gated.weight"][:, 8 * j : 8 * j + 8] @ seen[t - (2 - j) * distance]
             value, gate = np.split(gated, 2)
             outputs.append(x + w[f"{at}.mixed.weight"] @ (np.tanh(value) * sigmoid(gate)) + w[f"{at}.mixed.bias"])
         inputs = outputs
