@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, Self, TypeAlias
 
 from strop import devices
-from strop.hub.models import SOURCES
+from strop.hub.models import SOURCES, get
 from strop.policies.adapters import LoRA
 from strop.policies.computing import has_bfloat16
 from strop.policies.transformer import Transformer
@@ -155,6 +155,9 @@ class FromFolder(PolicyConfig):
         return _started(self, saved.state_in(self._place()), seed, dtype, device)
 
     def _place(self) -> Path:
+        """The folder. A model that strop knows is fetched."""
+        if _is_ours(self.folder):
+            return get(self.folder)
         found = saved.folder_of(self.folder)
         if found is None:
             raise ValueError(f"policy.folder={self.folder!r} is no folder that strop export wrote: it lacks its files.")
@@ -185,7 +188,13 @@ def named_policy(name: str) -> PolicyConfig:
     """
     if name not in SOURCES and names_a_run(name):
         return FromRun(run=name)
-    return FromFolder(folder=name) if saved.folder_of(name) else Transformer.Config(model=name)
+    is_ours = _is_ours(name) if name in SOURCES else saved.folder_of(name)
+    return FromFolder(folder=name) if is_ours else Transformer.Config(model=name)
+
+
+def _is_ours(name: str) -> bool:
+    """Whether a model that strop knows is of its own form."""
+    return name in SOURCES and not SOURCES[name].hub_id
 
 
 def trained_policy(directory: RunDirectory) -> PolicyConfig:
