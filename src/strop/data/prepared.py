@@ -18,10 +18,10 @@ from pathlib import Path
 import numpy as np
 
 from strop.data.corpus import Corpus
-from strop.data.facts import CorpusFacts
+from strop.data.facts import FACTS, CorpusFacts
 from strop.data.files import contents_hash
 from strop.data.named import NAMED, check_known, local_place, place_of
-from strop.data.pipeline import FACTS, HELD_OUT, TOKENIZER, fill
+from strop.data.pipeline import HELD_OUT, TOKENIZER, fill
 from strop.data.progress import Tell
 from strop.data.reading import check_readable
 from strop.data.token_file import read_tokens
