@@ -1,71 +1,8 @@
-"""A tiny Config of every policy that is a language model, in one place, for the tests that hold for all of them."""
+"""The tiny policies of `strop.verify`: every test of all language models takes them from here."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from strop.verify.small_models import ALL, CONFIGS, NEURAL, WORDS, batch_after, config_of, logits_of, policy_of
 
-import torch
-from torch import Tensor
-
-from strop.batch import collate
-from strop.policies.convolutional import Convolutional
-from strop.policies.ngram import NGram
-from strop.policies.recurrent import Recurrent
-from strop.policies.scratch import Scratch
-from strop.policies.table import Table
-from strop.types import Batch, Heads, Pick, PolicyConfig, Tokens
-from strop.verify.episodes import episode, turn
-
-WORDS = ("red", "blue", "green", "pink", "grey")
-VOCABULARY = len(WORDS) + 1
-CONFIGS: dict[str, tuple[type[PolicyConfig], dict[str, Any]]] = {
-    "table": (Table.Config, {"has_end": True, "capacity": 512}),
-    "ngram": (NGram.Config, {"order": 3, "capacity": 512}),
-    "llama": (Scratch, {"shape": "llama", "width": 8, "num_heads": 2, "context": 32}),
-    "gpt2": (Scratch, {"shape": "gpt2", "width": 8, "num_heads": 2, "context": 32}),
-    "qwen3": (Scratch, {"shape": "qwen3", "width": 8, "num_heads": 2, "context": 32}),
-    "lstm": (Recurrent.Config, {"kind": "lstm", "width": 8}),
-    "gru": (Recurrent.Config, {"kind": "gru", "width": 8}),
-    "rnn": (Recurrent.Config, {"kind": "rnn", "width": 8, "tied": False}),
-    "convolutional": (Convolutional.Config, {"width": 8, "num_layers": 3}),
-}
-ALL = list(CONFIGS)
-NEURAL = [name for name in ALL if name not in ("table", "ngram")]
+__all__ = ["ALL", "CONFIGS", "NEURAL", "STATEFUL", "WORDS", "batch_after", "config_of", "logits_of", "policy_of"]
 STATEFUL = ["lstm", "gru", "rnn", "convolutional"]
-
-
-def config_of(name: str, **given: Any) -> Any:
-    """The Config of this name, with these fields."""
-    kind, usual = CONFIGS[name]
-    return kind(**{"words": WORDS, **usual, **given})
-
-
-def policy_of(name: str, seed: int = 0, **given: Any) -> Any:
-    """The policy of this name, its weights far from where they start: a wrong position, mask or state shows."""
-    policy, _ = config_of(name, **given).build(seed, "float32")
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for parameter in policy.parameters():
-            parameter.add_(0.4 * torch.randn(parameter.shape, generator=generator, dtype=parameter.dtype))
-    return policy
-
-
-def batch_after(rows: Sequence[Tokens], layout: str = "joined") -> Batch:
-    """Rows of which everything after the first token is a completion."""
-    made = [Pick(episode(turn(row[:1], row[1:]), reward=1.0, group=i)) for i, row in enumerate(rows)]
-    return collate(tuple(made), layout)
-
-
-def logits_of(policy: Any, rows: Sequence[Tokens]) -> list[Tensor]:
-    """Of each row the logits [T - 1, V] after every token but the last, as `heads` gives them."""
-    batch = batch_after(rows, policy.layout)
-    found: list[Tensor] = []
-
-    def collect(heads: Heads) -> dict[str, Tensor]:
-        assert heads.logits_NV is not None
-        found.append(heads.logits_NV)
-        return {}
-
-    policy.heads(batch, collect)
-    return list(torch.cat(found).split([len(row) - 1 for row in rows]))

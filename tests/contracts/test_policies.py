@@ -1,65 +1,21 @@
-"""Every policy that is a language model: causal, the same number whichever way it is read, and saved whole."""
+"""Every policy that is a language model: its copies, its state, its values and its gradient.
+
+That it is causal, and reads the same numbers each way, stands in `strop verify`.
+"""
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import pytest
 import torch
 
-from language_models import ALL, NEURAL, STATEFUL, batch_after, config_of, logits_of, policy_of
+from language_models import ALL, STATEFUL, batch_after, config_of, logits_of, policy_of
 from strop.types import Heads
 from strop.verify.repeats import differences
 
-ROW = (1, 2, 0, 3, 4, 1, 1, 0, 2, 4, 3, 2)
-ROWS = [(1, 2, 3), ROW, (4, 0), (0, 3, 2, 2, 1, 4, 0)]
+ROWS = [(1, 2, 3), (1, 2, 0, 3, 4, 1, 1, 0, 2, 4, 3, 2), (4, 0), (0, 3, 2, 2, 1, 4, 0)]
 every = pytest.mark.parametrize("name", ALL)
-
-
-@every
-def test_a_token_changes_nothing_before_it(name: str) -> None:
-    policy = policy_of(name)
-    (before_TV,) = logits_of(policy, [ROW])
-    for t in range(1, len(ROW) - 1):
-        (after_TV,) = logits_of(policy, [(*ROW[:t], (ROW[t] + 1) % 5, *ROW[t + 1 :])])
-        assert (after_TV[:t] - before_TV[:t]).abs().max() <= 1e-6  # given the tokens up to t - 1
-        assert (after_TV[t] - before_TV[t]).abs().max() > 1e-3
-
-
-@every
-def test_rows_of_unequal_lengths_give_what_single_rows_give(name: str) -> None:
-    policy = policy_of(name)
-    together = logits_of(policy, ROWS)
-    prefilled_BV, _ = policy.prefill([row[:-1] for row in ROWS])
-    for b, row in enumerate(ROWS):
-        (alone_TV,) = logits_of(policy, [row])
-        assert (together[b] - alone_TV).abs().max() <= 1e-6
-        assert (policy.prefill([row[:-1]])[0][0] - prefilled_BV[b]).abs().max() <= 1e-6
-        assert (prefilled_BV[b] - alone_TV[-1]).abs().max() <= 1e-5
-
-
-@every
-def test_sampling_reads_the_same_logits_as_the_loss(name: str) -> None:
-    policy = policy_of(name)
-    prompts = [(1, 2, 3), (4,), (0, 3, 2, 2, 1)]
-    added = [(1, 0, 4, 2, 3, 3), (2, 2, 1, 0, 4, 1), (0, 4, 3, 1, 1, 2), (3, 0, 0, 1, 2, 4)]
-    owner = [0, 1, 1, 2]  # a group of two shares a prefill
-    rows = [(*prompts[p], *tokens, 0) for p, tokens in zip(owner, added, strict=True)]
-    wanted = logits_of(policy, rows)
-    logits_BV, state = policy.prefill(prompts)
-    logits_BV, state, live = logits_BV[owner], policy.keep(state, owner), [0, 1, 2, 3]
-    for t in range(6):
-        for i, row in enumerate(live):
-            expected_V = wanted[row][len(prompts[owner[row]]) - 1 + t]
-            assert (logits_BV[i] - expected_V).abs().max() <= 1e-5
-        tokens = [added[row][t] for row in live]
-        if t == 2:  # a row ends, and the others change places
-            order = [3, 0, 2]
-            state, live, tokens = policy.keep(state, order), [live[i] for i in order], [tokens[i] for i in order]
-        logits_BV, state = policy.decode(state, torch.tensor(tokens))
-    final = [wanted[row][len(prompts[owner[row]]) + 5] for row in live]
-    assert (logits_BV - torch.stack(final)).abs().max() <= 1e-5
 
 
 @every
@@ -137,20 +93,6 @@ def test_a_state_while_sampling_does_not_grow(name: str) -> None:
             logits_BV, state = policy.decode(state, logits_BV.argmax(dim=1))
         sizes.append(sum(tensor.untyped_storage().nbytes() for tensor in tensors(policy.keep(state, [0, 1]))))
     assert sizes[0] == sizes[1] == sizes[2] > 0
-
-
-@pytest.mark.parametrize("name", NEURAL)
-@pytest.mark.parametrize("width", [16, 256])
-def test_the_first_loss_is_that_of_an_even_choice(name: str, width: int) -> None:
-    words = [f"w{i}" for i in range(63)]
-    policy, _ = config_of(name, words=words, width=width).build(0, "float32")
-    (logits_TV,) = logits_of(
-        policy, [tuple(torch.randperm(64, generator=torch.Generator().manual_seed(3))[:24].tolist())]
-    )
-    loss = (
-        -torch.log_softmax(logits_TV, dim=-1).mean().item()
-    )  # over all next words alike: no luck with those of a text
-    assert loss / math.log(64) == pytest.approx(1.0, abs=0.02)
 
 
 def moved(policy: Any) -> None:

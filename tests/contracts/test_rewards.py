@@ -18,6 +18,7 @@ from strop.rewards import (
     HappyEnd,
     Learned,
     Repetition,
+    ShortSentences,
     Similarity,
     WordLimit,
     correct_number,
@@ -53,6 +54,7 @@ REWARDS = {
     "learned": GroupReward(Learned(score=lambda prompt, texts: [len(text) % 7 / 7 for text in texts])),
     "learned/unfinished": GroupReward(Learned(score=lambda prompt, texts: [1.0 for _ in texts], unfinished=0.25)),
     "trl": from_trl(length_score),
+    "short_sentences": ShortSentences(words=4),
     "group": GroupReward(lambda task, episodes: [float(i == 0) for i, _ in enumerate(episodes)]),
 }
 

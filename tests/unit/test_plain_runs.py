@@ -98,11 +98,10 @@ def config(family: str, tmp_path: Path) -> strop.TrainConfig:
 
 
 def rows(run: strop.Run) -> list[dict[str, float]]:
-    """The metrics of every step, but for time and memory."""
-    return [
-        {name: value for name, value in row.items() if not name.startswith(("time/", "memory/"))}
-        for row in run.metrics()
-    ]
+    """The metrics of every step, but for time, memory and the share of clipped tokens: a ratio at the edge of the clip
+    rounds to either side."""
+    left_out = ("time/", "memory/", "policy/clip_")
+    return [{name: value for name, value in row.items() if not name.startswith(left_out)} for row in run.metrics()]
 
 
 def never(*_: object) -> None:

@@ -37,21 +37,23 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train, and say how well held-out documents are predicted."""
-    from strop.cli import pretraining, show_fields, show_plan, show_pretrained, show_result, training
+    from strop.cli import pretraining, show_fields, show_plan, show_result, training
+    from strop.config import TrainConfig
 
     job = pretraining.job(args.words, args.run)
     if args.fields:
-        show_fields.page(job.config, as_json=args.json)
+        show_fields.page(job.config, as_json=args.json, command="strop pretrain CORPUS")
         return DONE
+    pretraining.check(job)
     if args.dry_run:
-        with pretraining.read(job) as config:
-            show_plan.dry_run(config, as_json=args.json, verbose=args.verbose)
+        assert isinstance(job.config, TrainConfig)
+        show_plan.dry_run(job.config, as_json=args.json, verbose=args.verbose)
         return DONE
     with training.claimed(job) as job, training.resumable(job):
         done, seconds = training.train(job, args.verbose, args.keep_all)
-        show_pretrained.result(done, seconds, as_json=args.json)
+        show_result.result(done, seconds, as_json=args.json)
         if done.interrupted:
             show_result.how_to_resume(job)
             return exit_code(done.stopped_by)
-        show_pretrained.what_next(done)
+        show_result.what_next(done)
         return DONE

@@ -1,31 +1,25 @@
-"""The work of `strop pretrain`: parse the command line, and read a corpus for a dry run."""
+"""The work of `strop pretrain`: parse the command line."""
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
 
 from strop.cli import recipes
 from strop.cli.errors import Usage
-from strop.cli.output import say
 from strop.cli.training import Job
 
-if TYPE_CHECKING:
-    from strop.config import TrainConfig
-
-MODEL, STEPS = "model=", "steps="
-"""Overrides that choose the recipe before the others change it."""
+MODEL, POLICY = "model=", "policy="
+"""The override that chooses the model, and what is sometimes written for it."""
+LISTED = "strop pretrain CORPUS --fields"
+"""The command that lists every field."""
 
 
 def job(words: Sequence[str], directory: str | None) -> Job:
     """The job of a command line. Raises Usage where that is unclear."""
-    from strop.from_scratch import STEPS as USUAL
-    from strop.from_scratch import pretraining
+    from strop.from_scratch import MODELS, pretraining
 
     typed, overrides = recipes.split(words)
     if len(typed) != 1:
@@ -33,28 +27,31 @@ def job(words: Sequence[str], directory: str | None) -> Job:
         raise Usage(
             what, hint="strop pretrain CORPUS, where CORPUS is a file, a folder, or a name of strop list corpora"
         )
-    model = _value(overrides, MODEL) or "transformer"
-    steps = _value(overrides, STEPS) or str(USUAL)
+    model, fields = _value(overrides, MODEL, "transformer"), [one for one in overrides if not one.startswith(MODEL)]
+    if (wrong := _value(fields, POLICY, "")) in MODELS:
+        raise Usage(f"{POLICY}{wrong}: it is written {MODEL}{wrong}.", hint="strop pretrain --help")
     try:
-        config = pretraining(typed[0], model, int(steps) if steps.isdecimal() else USUAL)
+        usual = pretraining(typed[0], model)
     except ValueError as error:
         raise Usage(str(error), hint="strop pretrain --help") from error
-    config = recipes.override(config, [one for one in overrides if not one.startswith(MODEL)])
+    asked = recipes.override(usual, fields, LISTED)
+    if not isinstance(asked.policy, str):  # the rest of the recipe depends on its steps and on an n-gram's order
+        usual = pretraining(typed[0], asked.policy, asked.steps)
+    config = recipes.override(usual, fields, LISTED)
     folder = Path(directory) if directory else Path("runs") / f"{Path(typed[0]).stem}-{datetime.now():%Y%m%d-%H%M%S}"
     return Job(config, folder, False, "", "", shlex.join(["strop", "pretrain", *words]), is_fresh=not directory)
 
 
-@contextmanager
-def read(job: Job) -> Iterator[TrainConfig]:
-    """The config with its corpus read into a folder that is deleted at the end."""
+def check(job: Job) -> None:
+    """Raise ValueError, before a folder is made, if the corpus is not there or holds no text."""
     from strop.config import TrainConfig
-    from strop.preparing import prepared
+    from strop.data.prepared import check_source
 
     assert isinstance(job.config, TrainConfig)
-    with TemporaryDirectory() as folder, prepared(job.config, Path(folder) / "corpus", False, say) as config:
-        yield config
+    if job.config.corpus is not None:
+        check_source(job.config.corpus)
 
 
-def _value(overrides: Sequence[str], name: str) -> str:
-    """The value of the last override of this name; empty without one."""
-    return next((one.removeprefix(name) for one in reversed(overrides) if one.startswith(name)), "")
+def _value(overrides: Sequence[str], name: str, usual: str) -> str:
+    """The value of the last override of this name."""
+    return next((one.removeprefix(name) for one in reversed(overrides) if one.startswith(name)), usual)

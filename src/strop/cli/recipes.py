@@ -78,14 +78,15 @@ def trainable(typed: str, overrides: Sequence[str] = ()) -> TrainConfig:
     return config
 
 
-def override(config: C, overrides: Sequence[str]) -> C:
-    """The config, or the stages, with the overrides set. Raises Usage where one cannot be."""
+def override(config: C, overrides: Sequence[str], listed: str = "strop train RECIPE --fields") -> C:
+    """The config, or the stages, with the overrides set. Raises Usage where one cannot be; `listed` is the command that
+    lists them."""
     from strop.cli.overrides import apply, apply_to_stages
 
     try:
         changed: Any = apply_to_stages(config, overrides) if isinstance(config, list) else apply(config, overrides)
     except ValueError as error:
-        raise Usage(str(error), hint="strop train RECIPE --fields lists every field") from error
+        raise Usage(str(error), hint=f"{listed} lists every field") from error
     return cast(C, changed)
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 INDENT = "    "
 
 
-def page(config: TrainConfig | ControlConfig | list[Stage], as_json: bool) -> None:
+def page(config: TrainConfig | ControlConfig | list[Stage], as_json: bool, command: str = "strop train RECIPE") -> None:
     """Each field with its value and type, its default where that is another, and its meaning."""
     from strop.reports.fields import fields_of
 
@@ -33,7 +33,7 @@ def page(config: TrainConfig | ControlConfig | list[Stage], as_json: bool) -> No
         for text in filter(None, ["" if fits else kind, one.meaning, _choices(one)]):
             out.print(fill(text, out.width, initial_indent=INDENT, subsequent_indent=INDENT), soft_wrap=True)
     stage = f"{config[-1].name}." if isinstance(config, list) else ""
-    out.print(f"\nA field is set as path=value: strop train RECIPE {stage}steps=20", soft_wrap=True)
+    out.print(f"\nA field is set as path=value: {command} {stage}steps=20", soft_wrap=True)
 
 
 def _of_stages(stages: list[Stage]) -> list[Field]:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from strop.cli.output import console, pairs, print_json, print_rich
+from strop.cli.output import console, pairs, print_json, print_rich, say
 from strop.words import plural
 
 if TYPE_CHECKING:
@@ -23,12 +27,22 @@ def plan(made: Plan, stderr: bool = False, verbose: bool = False) -> None:
 
 def dry_run(config: TrainConfig, as_json: bool, verbose: bool) -> None:
     """The plan and two prompts as the policy reads them; nothing is trained or written."""
-    made = made_of(config)
+    with read(config) as config:
+        made = made_of(config)
     if as_json:
         print_json(made)
         return
     with_prompts(made, verbose)
     console().print("dry run: nothing was trained or written")
+
+
+@contextmanager
+def read(config: TrainConfig) -> Iterator[TrainConfig]:
+    """The config with its corpus, if it has one, read into a folder that is deleted at the end."""
+    from strop.preparing import prepared
+
+    with TemporaryDirectory() as folder, prepared(config, Path(folder) / "corpus", False, say) as config:
+        yield config
 
 
 def made_of(config: TrainConfig) -> Plan:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 import shlex
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from strop.cli.output import commands, console, number, print_json, print_rich, say, table
+from strop.reports.excerpts import shortened
 from strop.reports.outcome import outcome_of
 from strop.reports.pretrained import Perplexity, Pretrained, pretrained_of
 from strop.words import plural
@@ -40,12 +42,12 @@ def page(found: Pretrained) -> None:
         out.print("lower is better; intervals are 95 %, over documents; n-gram models read the same split", style="dim")
     for sample in found.samples:
         out.print("\na sample (not chosen)", style="bold")
-        out.print(sample.strip())
+        out.print(shortened(sample.strip()) or "(nothing)")
 
 
-def what_next(run: Run) -> None:
-    """The commands to run next."""
-    name, best = shlex.quote(str(run.path)), pretrained_of(run.directory).best_step
+def what_next(run: Run, home: Path | None = None) -> None:
+    """The commands to run next, by the name of the folder of all its stages."""
+    name, best = shlex.quote(str(home or run.path)), pretrained_of(run.directory).best_step
     last = run.directory.checkpoint_step()
     chosen = name if best in (None, last) else f"{name}@best"
     say("\nnext:")

@@ -7,10 +7,12 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from strop.cli import show_pretrained
 from strop.cli.output import commands, console, print_json, say
 from strop.cli.show_verdicts import examples, verdicts
 from strop.reports.abilities import is_scorer, why_not_chat
 from strop.reports.outcome import outcome_of
+from strop.reports.pretrained import is_pretrained
 from strop.words import plural
 
 if TYPE_CHECKING:
@@ -19,7 +21,10 @@ if TYPE_CHECKING:
 
 
 def result(run: Run, seconds: float, as_json: bool) -> None:
-    """Verdicts, two examples, time and speed."""
+    """Verdicts, two examples, time and speed; of a run on a corpus its perplexity."""
+    if is_pretrained(run.directory):
+        show_pretrained.result(run, seconds, as_json)
+        return
     found = outcome_of(run.directory)
     if as_json:
         record = {"run": str(run.path), "interrupted": run.interrupted, "verdicts": found.verdicts, "seconds": seconds}
@@ -40,6 +45,9 @@ def result(run: Run, seconds: float, as_json: bool) -> None:
 
 def what_next(run: Run, home: Path | None = None) -> None:
     """The commands to run next, only those that work for this run, by the name of the folder of all its stages."""
+    if is_pretrained(run.directory):
+        show_pretrained.what_next(run, home)
+        return
     name, config = shlex.quote(str(home or run.path)), run.directory.config()
     lines = [
         *([] if why_not_chat(run.directory, name) else [(f"strop chat {name}", "talk to it")]),

@@ -8,14 +8,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from strop.cli import show_result, show_run, show_sweep
+from strop.cli import show_pretrained, show_result, show_run, show_sweep
 from strop.cli.output import commands, console, print_json, print_rich
 from strop.cli.show_verdicts import verdicts
 from strop.reports.outcome import outcome_of
 from strop.reports.page import page_of
+from strop.reports.pretrained import is_pretrained, pretrained_of
 from strop.reports.stages import stages_of
 from strop.runs.directory import RunDirectory, started
 from strop.runs.staged import folders_of, stage_name
+from strop.types import PolicyConfig
 from strop.words import plural
 
 if TYPE_CHECKING:
@@ -51,10 +53,7 @@ def result(home: Path, run: Run, seconds: float, as_json: bool) -> None:
     for number, folder in enumerate(folders[:place], 1):
         console().print()
         _heading(number, len(folders), stage_name(folder))
-        if found := outcome_of(RunDirectory(folder)).verdicts:
-            verdicts(found)
-        else:
-            console().print("not judged before and after")
+        _scores(RunDirectory(folder))
     console().print()
     _heading(place + 1, len(folders), stage_name(run.path))
     show_result.result(run, seconds, as_json=False)
@@ -80,10 +79,29 @@ def page(home: Path, as_json: bool, verbose: bool) -> None:
 
 
 def _plans(stages: Sequence[Stage]) -> list[tuple[str, Plan]]:
-    from strop.cli.show_plan import made_of
-    from strop.stages import resolved
+    """The plan of each stage. A corpus is read, since it says what the vocabulary of all later stages is."""
+    from strop.cli.show_plan import made_of, read
+    from strop.stages import resolved, with_starts
 
-    return [(stage.name, made_of(stage.config)) for stage in resolved(stages)]
+    plans: list[tuple[str, Plan]] = []
+    policies: dict[str, PolicyConfig] = {}
+    for stage in resolved(stages):
+        linked = with_starts(stage.config, lambda start: dataclasses.replace(start, origin=policies[start.stage]))
+        with read(linked) as config:
+            plans.append((stage.name, made_of(config)))
+        assert not isinstance(config.policy, str)
+        policies[stage.name] = config.policy
+    return plans
+
+
+def _scores(directory: RunDirectory) -> None:
+    """What an earlier stage has brought."""
+    if is_pretrained(directory):
+        show_pretrained.page(pretrained_of(directory))
+    elif found := outcome_of(directory).verdicts:
+        verdicts(found)
+    else:
+        console().print("not judged before and after")
 
 
 def _heading(number: int, total: int, name: str) -> None:

@@ -15,12 +15,16 @@ from strop.words import plural
 if TYPE_CHECKING:
     from strop.reports.judgement import Judged
 
+PER_CHARACTER = "perplexity_character"
+"""A mean that only a run on a corpus has."""
+
 
 def judgement(judged: Judged) -> None:
     """Scores with intervals; before and after where there are both."""
     found = judged.judgement
     at = "" if found.step is None else f" after {plural(found.step, 'step')}"
-    console().print(f"{found.who}{at}, judged on {plural(found.prompts, 'held-out prompt')}\n", style="bold")
+    on = "held-out documents" if PER_CHARACTER in found.means else plural(found.prompts, "held-out prompt")
+    console().print(f"{found.who}{at}, judged on {on}\n", style="bold")
     if found.verdicts:
         verdicts(found.verdicts)
     elif found.scores:
@@ -55,13 +59,15 @@ def examples(before: Sequence[Episode], after: Sequence[Episode], is_scored: boo
     if not both:
         return
     out = console()
-    out.print(f"\nthe first {len(both)} held-out prompts (not chosen), before and after", style="bold")
+    what = "held-out prompts" if any(old.task.prompt for old, _ in both) else "samples"
+    out.print(f"\nthe first {len(both)} {what} (not chosen), before and after", style="bold")
     for old, new in both:
         columns = Table(box=ROUNDED, padding=(0, 1), expand=True, header_style="none")
         columns.add_column(Text(f"before{_ending(old, is_scored)}"), ratio=1, overflow="fold")
         columns.add_column(Text(f"after{_ending(new, is_scored)}"), ratio=1, overflow="fold")
         columns.add_row(Text(answer_of(old)), Text(answer_of(new)))
-        out.print(f"\n{last_message(old.task.prompt)}", style="italic")
+        if prompt := last_message(old.task.prompt):
+            out.print(f"\n{prompt}", style="italic")
         out.print(columns)
 
 

@@ -1,4 +1,4 @@
-"""How far a long piece of work is, told every few seconds."""
+"""How far a long piece of work is, told every few seconds, and less often as it goes on."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TypeAlias
 
 Tell: TypeAlias = Callable[[str], None]
-EVERY_SECONDS = 5.0
+EVERY_SECONDS, EVERY_SHARE = 5.0, 0.1
+"""Between two lines there are so many seconds, or this share of those since the work began."""
 
 
 class Progress:
@@ -20,7 +21,7 @@ class Progress:
     def at(self, done: int) -> None:
         """So much of the total is done."""
         now = time.monotonic()
-        if now - self._told < EVERY_SECONDS or not done:
+        if now - self._told < max(EVERY_SECONDS, EVERY_SHARE * (now - self._begun)) or not done:
             return
         self._told = now
         rate = done / (now - self._begun)

@@ -194,4 +194,4 @@ def _check_field(names: Sequence[str], field: str, place: str) -> None:
     if field not in names:
         near = difflib.get_close_matches(field, names, n=len(names) or 1, cutoff=0.0)
         there = ", ".join(near[:8]) or "none"
-        raise ValueError(f"{place} has no field {field!r}. It has {there}: choose with field=NAME.")
+        raise ValueError(f"{place} has no field {field!r}. It has {there}: choose with data.field=NAME.")

@@ -333,3 +333,65 @@ def test_keep_all_holds_for_every_stage(strop, tmp_path):
     assert strop(*COMMAND, "--keep-all", "rl.checkpoint_every=1").code == 0
     assert RunDirectory(tmp_path / "runs/r/2-rl").checkpoints.steps() == [0, 1, 2, 3, 4]
     assert (tmp_path / "runs/r/1-warm-up/checkpoints/KEEP_ALL").is_file()
+
+
+# ------------------------------------------------------------ from a corpus
+
+ON_CORPUS = """
+import strop
+from dataclasses import replace
+
+
+def said_the(task, episode):
+    return float("the" in episode.text)
+
+
+def recipe():
+    model = strop.policies.Scratch(num_layers=1, width=16, num_heads=2, context=256)
+    learnt = replace(strop.pretraining("book.txt", model, steps=3), threads=1, checkpoint_every=1)
+    start = strop.FromStage("pretrain", checkpoint="best")
+    tasks = [strop.Task("one", "the cat"), strop.Task("two", "a dog")]
+    sampling = strop.Sampling(max_tokens=2)
+    rloo = strop.algorithms.RLOO.Config()
+    return [
+        strop.Stage("pretrain", learnt),
+        strop.Stage(
+            "rl",
+            strop.TrainConfig(
+                policy=start, tasks=tasks, rewards=[said_the], algorithm=rloo, sampling=sampling, steps=2, threads=1
+            ),
+        ),
+    ]
+"""
+
+
+@pytest.fixture
+def on_corpus(tmp_path):
+    words = ["the", "cat", "dog", "sat", "on", "a", "mat", "and", "ran", "to", "red", "blue", "house", "tree"]
+    order = [words[(i * i + i // 7) % len(words)] for i in range(4000)]
+    text = "\n\n".join(" ".join(order[i : i + 40]) for i in range(0, 4000, 40))
+    (tmp_path / "book.txt").write_text(text)
+    (tmp_path / "mine.py").write_text(ON_CORPUS)
+
+
+@pytest.mark.matrix
+def test_a_dry_run_reads_the_corpus_that_an_earlier_stage_learns(strop, on_corpus, tmp_path):
+    plans = json.loads(strop("train", "mine.py", "--dry-run", "--json").out)["stages"]
+    first, second = (stage["plan"]["policy"] for stage in plans)
+    assert first.partition(": ")[2] == second.partition(": ")[2]
+    assert plans[1]["plan"]["samples"][0]["text"] == "<end>the cat"  # by the tokenizer that the corpus made
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["book.txt", "mine.py"]
+
+
+@pytest.mark.matrix
+def test_stopped_while_it_learns_a_corpus_it_goes_on_to_the_reward(strop, on_corpus, stopped, tmp_path):
+    assert strop("train", "mine.py", "rl.steps=4", "--run", "whole").code == 0
+    assert stopped(step=(1, "pretrain")).code == 130
+    Path("mine.py").unlink()
+    said = strop("train", "--resume", "--run", "r")
+    assert said.code == 0, said.err
+    for place in ("stage 1 of 2: pretrain\n", "perplexity of held-out documents", "stage 2 of 2: rl\n"):
+        assert place in said.out
+    for stage in ("1-pretrain", "2-rl"):
+        assert rows(tmp_path / "runs/r" / stage) == rows(tmp_path / "whole" / stage)
+    assert "perplexity" in strop("show", "r").out

@@ -296,13 +296,15 @@ def test_two_corpora_are_equal_wherever_their_ids_are():
 
 
 def test_progress_is_told_when_seconds_have_passed(monkeypatch):
-    clock = iter([0.0, 2.0, 6.0, 7.0, 11.5])
+    clock = iter([0.0, 2.0, 6.0, 7.0, 11.5, 200.0, 210.0, 230.0])
     monkeypatch.setattr("time.monotonic", lambda: next(clock))
     said: list[str] = []
     progress = Progress(said.append, "reading", 240_000_000)
-    for done in (1, 60_000_000, 70_000_000, 115_000_000):
+    for done in (1, 60_000_000, 70_000_000, 115_000_000, 200_000_000, 210_000_000, 230_000_000):
         progress.at(done)
     assert said == [
         "reading: 60 of 240 MB, 10.0 MB/s, 18 s left",
         "reading: 115 of 240 MB, 10.0 MB/s, 12 s left",
+        "reading: 200 of 240 MB, 1.0 MB/s, 40 s left",
+        "reading: 230 of 240 MB, 1.0 MB/s, 10 s left",
     ]

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -97,7 +98,7 @@ def test_the_environment_is_closed_and_an_unreadable_action_fails_the_episode():
 
 def test_an_adapter_is_a_record_that_a_run_writes_down():
     environment = FromGymnasium(Hops)
-    assert spec.decode(spec.encode(environment)) == environment
+    assert spec.decode(spec.encode(environment), Path()) == environment
 
 
 def test_without_gymnasium_the_error_says_what_to_install(monkeypatch):

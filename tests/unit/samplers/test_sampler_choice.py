@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import pytest
 
@@ -55,9 +56,9 @@ def test_the_policy_itself_samples_by_default():
 
 def test_a_config_with_another_sampler_comes_back_from_its_json():
     chosen = config(sampler=LocalSampler.Config(batch=4)).resolve()
-    again = spec.decode(json.loads(json.dumps(spec.encode(chosen.sampler))))
+    again = spec.decode(json.loads(json.dumps(spec.encode(chosen.sampler))), Path())
     assert again == chosen.sampler
-    assert spec.decode(json.loads(json.dumps(spec.encode(chosen.algorithm)))) == chosen.algorithm
+    assert spec.decode(json.loads(json.dumps(spec.encode(chosen.algorithm))), Path()) == chosen.algorithm
 
 
 def test_the_command_line_chooses_a_sampler():

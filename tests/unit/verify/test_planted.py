@@ -164,6 +164,24 @@ AWAY_FROM_THE_FIXED_POINT = {
         lambda f: lambda one, **given: f(one, **({"temperature": 0.0} if "epsilon" in given else given)),
         "baselines.check_remax_plays_greedily",
     ),
+    "a convolution that looks ahead": Plant(
+        "strop.policies.convolutional._Layer.after_zeros",
+        lambda f: lambda layer, inputs_BTH: f(layer, inputs_BTH).roll(-1, dims=1),
+        "language_models.check_causality",
+    ),
+    "a state that does not move with its row": Plant(
+        "strop.policies.recurrent.Recurrent.keep",
+        lambda f: lambda trunk, state, rows: f(trunk, state, sorted(rows)),
+        "language_models.check_step_by_step",
+    ),
+    "padding that is read": Plant(
+        "strop.policies.recurrent.pack_padded_sequence",
+        lambda f: lambda rows, lengths, **given: f(rows, torch.full_like(lengths, rows.shape[1]), **given),
+        "language_models.check_unequal_lengths",
+    ),
+    "long vectors at the start": Plant(
+        "strop.policies._language.FIRST_LENGTH", lambda f: 5 * f, "language_models.check_first_loss"
+    ),
     "an expectile in float32": Plant(
         "strop.algorithms.ilql.expectile",
         lambda f: lambda error, level: torch.where(error < 0, 1.0 - level, level) * error.square(),
