@@ -4,6 +4,7 @@ import json
 import math
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -280,6 +281,12 @@ def test_a_used_folder_is_refused_before_the_corpus_is_read(tmp_path):
     (tmp_path / "run" / "mine").touch()
     with pytest.raises(ValueError, match="exists and is not empty"):
         train(replace(config(tmp_path), data=strop.Corpus(source=str(tmp_path / "corpus.txt"))), tmp_path / "run")
+
+
+def test_a_path_is_no_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert strop.pretraining("grimm").corpus.source == "grimm"
+    assert strop.pretraining(Path("./grimm")).corpus.source == str(tmp_path / "grimm")
 
 
 def test_an_unknown_model():
