@@ -15,7 +15,7 @@ from strop.data.prepared import HeldOut, Prepared
 from strop.likelihood import Likelihood, likelihood
 from strop.memory import Chunks
 from strop.policies.ngram import NGram
-from strop.runs.trained import Start, first_policy
+from strop.runs.trained import Start, first_policy, named_policy
 from strop.types import Policy, PolicyConfig, Sampling, Task, Tokenizer
 
 if TYPE_CHECKING:
@@ -35,15 +35,15 @@ BASELINES = {"unigram": 1, "trigram": 3}
 
 def tokenizer_of(policy: PolicyConfig | str) -> Tokenizer | None:
     """The tokenizer that a policy has already; None if the corpus makes one. Raises ValueError if it takes none."""
-    policy = policy if isinstance(policy, str) else first_policy(policy)
-    names = [] if isinstance(policy, str) else [field.name for field in dataclasses.fields(policy)]  # type: ignore[arg-type]
-    if isinstance(policy, str) or "tokenizer" not in names:
-        name = policy if isinstance(policy, str) else type(policy).__qualname__.split(".")[0]
+    first = first_policy(named_policy(policy) if isinstance(policy, str) else policy)
+    names = [field.name for field in dataclasses.fields(first)]  # type: ignore[arg-type]
+    if "tokenizer" not in names:
+        name = policy if isinstance(policy, str) else type(first).__qualname__.split(".")[0]
         raise ValueError(
             f"policy={name} has a vocabulary of its own, and cannot learn from a corpus. Take Scratch, Recurrent, "
             "Convolutional or NGram, or a run that trained one of them."
         )
-    found: Any = dict(zip(names, (getattr(policy, name) for name in names), strict=True))
+    found: Any = dict(zip(names, (getattr(first, name) for name in names), strict=True))
     if found["words"]:
         raise ValueError("policy.words is given, and data is a corpus: its tokenizer makes the vocabulary.")
     tokenizer: Tokenizer | None = found["tokenizer"]
@@ -52,7 +52,7 @@ def tokenizer_of(policy: PolicyConfig | str) -> Tokenizer | None:
 
 def on_corpus(config: TrainConfig, prepared: Prepared) -> TrainConfig:
     """The config with what the prepared corpus says: its place, its tokenizer, and tasks that sample a few texts."""
-    policy: Any = config.policy
+    policy: Any = named_policy(config.policy) if isinstance(config.policy, str) else config.policy
     if not isinstance(policy, Start):
         policy = dataclasses.replace(policy, tokenizer=prepared.tokenizer)
     samples = [Task(f"sample-{number}", "") for number in range(1, NUM_SAMPLES + 1)]
@@ -65,7 +65,7 @@ def on_corpus(config: TrainConfig, prepared: Prepared) -> TrainConfig:
 def chunks_of(corpus: Corpus, memory: Chunks, context: int | None) -> np.ndarray:
     """The training tokens of a prepared corpus. Raises ValueError if the policy cannot read a chunk of them."""
     longest = memory.config.length + memory.config.overlap
-    if context is not None and longest > context + 1:
+    if context is not None and longest > context:
         raise ValueError(
             f"memory.length={memory.config.length}, memory.overlap={memory.config.overlap}: a chunk has {longest} "
             f"tokens, and the policy reads {context}. Set policy.context={longest} or a smaller memory.length."

@@ -45,7 +45,9 @@ class Likelihood:
         return float(np.sqrt(num / (num - 1) * (residual_D**2).sum()) / self.tokens_D.sum())
 
     def per(self, units: float) -> float:
-        """The perplexity per unit, of which the documents hold so many."""
+        """The perplexity per unit, of which the documents hold so many; NaN if they hold none."""
+        if not units:
+            return math.nan
         return math.exp(min(float(self.nll_D.sum()) / units, 700.0))
 
 
@@ -56,7 +58,7 @@ def likelihood(policy: Policy, documents: list[np.ndarray], micro_tokens: int) -
     A document longer than the policy's context is read in windows: every token has half a window before it, or all of
     its document.
     """
-    window = min(policy.context or WINDOW, micro_tokens)
+    window = policy.context or WINDOW
     nll_D, tokens_D = np.zeros(len(documents)), np.array([len(tokens) - 1 for tokens in documents])
     picks: list[Pick] = []
     owners: list[int] = []

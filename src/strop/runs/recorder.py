@@ -282,7 +282,10 @@ class RunRecorder:
             self.tell("warning", text)
 
     def _is_over(self) -> bool:
-        """Whether the last evaluations brought nothing better: then the run ends, and says why."""
+        """Whether the last evaluations brought nothing better: then the run ends, and says why. Asked only after an
+        evaluation, since the answer reads the metrics of all steps."""
+        if not self._store.has_evaluation(self._done):
+            return False
         if why := self._store.why_stop_early(self._patience):
             self.tell("info", why)
         return bool(why)
