@@ -146,8 +146,8 @@ class Transformer:
     def restarted(self, lora: LoRA | None, seed: int, value_head: bool) -> Transformer:
         """This policy as the start of another run: its adapter merged into the base, a new one on top.
 
-        A value head stays as it was trained; a new one starts at 0. This object is used up. A base with a merged adapter
-        is known by what it was merged from: the bits of the sum are those of one processor.
+        A value head stays as it was trained; a new one starts at 0. This object is used up. A base with a merged
+        adapter is known by what it was merged from: the bits of the sum are those of one processor.
         """
         merged = _hash_of(dict(self.model.named_parameters())) if self.has_adapter and lora is not None else None
         merge_in_place(self.model)
