@@ -56,8 +56,12 @@ def on_corpus(config: TrainConfig, prepared: Prepared) -> TrainConfig:
     if not isinstance(policy, Start):
         policy = dataclasses.replace(policy, tokenizer=prepared.tokenizer)
     samples = [Task(f"sample-{number}", "") for number in range(1, NUM_SAMPLES + 1)]
-    placed = dataclasses.replace(config, data=prepared.corpus, policy=policy, held_out=config.held_out or samples)
-    memory = config.memory
+    memory, first = config.memory, first_policy(policy)
+    if isinstance(memory, Chunks.Config) and isinstance(first, NGram.Config):  # else a chunk would begin a document
+        memory = dataclasses.replace(memory, overlap=max(memory.overlap, first.order - 1))
+    placed = dataclasses.replace(
+        config, data=prepared.corpus, policy=policy, memory=memory, held_out=config.held_out or samples
+    )
     draws = memory.num_draws(len(prepared.train)) if isinstance(memory, Chunks.Config) else None
     return placed if draws is None else dataclasses.replace(placed, steps=min(config.steps, draws))
 

@@ -113,6 +113,18 @@ def test_perplexities_of_a_token_a_word_and_a_character_are_of_one_total(done):
     assert row.token.low < row.token.mean < row.token.high
 
 
+def test_a_chunk_is_counted_after_the_tokens_before_it_whatever_the_order(tmp_path):
+    made = strop.pretraining(corpus(tmp_path), "ngram")
+    longer = replace(made, policy=replace(made.policy, order=6, capacity=10), threads=1)
+    run = train(replace(longer, memory=replace(made.memory, length=16)), tmp_path / "run")
+    tokens = Prepared.open(run.config.corpus).train.tolist()
+    end, seen = run.policy.contexts.mark, set()
+    for t in range(1, len(tokens)):
+        document = tokens[:t][max((i + 1 for i in range(t) if tokens[i] == end), default=0) :]
+        seen.add((*([end] * 5 + document)[-5:], tokens[t]))
+    assert run.policy.num_ngrams == len(seen)
+
+
 def test_an_ngram_model_counts_the_corpus_once(tmp_path):
     made = strop.pretraining(corpus(tmp_path), "ngram")
     run = train(replace(made, threads=1, sampling=Sampling(max_tokens=8)), tmp_path / "run")

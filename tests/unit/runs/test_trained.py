@@ -14,7 +14,7 @@ import torch
 import strop
 import tiny_hf
 from strop.hub.origin import FROM_SCRATCH, origin_of
-from strop.policies.transformer import Transformer
+from strop.policies.transformer import Transformer, adapt
 from strop.recipes import cartpole_ppo, copy_word
 from strop.reports.abilities import why_not_chat
 from strop.reports.model_card import card_of
@@ -103,6 +103,36 @@ def test_an_adapter_is_merged_and_a_new_one_changes_nothing_yet(lora):
     ranks = {p.shape[0] for name, p in start.model.named_parameters() if "lora_A" in name}
     assert ranks == {"same": {2}, None: set()}.get(lora, {3})
     assert (logits(start.reference()) - logits(run)).abs().max() < 1e-6  # the reference is the start, not the model
+
+
+@pytest.mark.filterwarnings("ignore:Model has .tie_word_embeddings")
+@pytest.mark.parametrize("target", ["lm_head", "embed_tokens"])
+def test_an_adapter_on_one_of_two_tied_weights_is_merged_into_that_one(target):
+    tied = strop.policies.Scratch(words=WORDS, num_layers=1, width=16, num_heads=2, context=16)
+    policy = adapt(tied.build(0, "float32")[0].model, strop.policies.LoRA(rank=2, targets=(target,)), 0, "float32")
+    with torch.no_grad():
+        for number, parameter in enumerate(policy.parameters()):
+            parameter.copy_(0.3 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(number)))
+    adapted, base = logits(policy), logits(policy.reference())
+    assert (adapted - base).abs().max() > 0.1
+    assert (logits(policy.restarted(None, 0, False)) - adapted).abs().max() < 1e-5
+
+
+def test_a_run_on_a_merged_adapter_is_read_where_sums_have_other_bits(monkeypatch):
+    """Another processor, or a GPU, adds the products of B and A in another order."""
+    from peft.tuners.lora import Linear
+
+    product = Linear.get_delta_weight
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr(Linear, "get_delta_weight", lambda layer, name: product(layer, name) * (1 + 1e-5))
+        there = logits(strop.load("after_adapted").policy)
+    gap = (there - logits(strop.load("after_adapted").policy)).abs().max()
+    assert 0.0 < gap < 1e-4
+    shutil.copytree("runs/after_adapted", "runs/moved_on")
+    file = Path("runs/moved_on/config.json")
+    file.write_text(file.read_text().replace("adapted@2", "adapted@4"))
+    with pytest.raises(ValueError, match="trained on another base model"):
+        strop.load("moved_on").policy  # noqa: B018
 
 
 def test_adapters_of_a_chain_are_all_merged():
