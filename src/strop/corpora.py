@@ -27,6 +27,8 @@ NUM_SAMPLES = 3
 """Texts that are sampled at every evaluation, to be read."""
 JUDGED_TOKENS = 100_000
 """An evaluation stops after the held-out document that reaches so many tokens."""
+LONGEST = 10_000
+"""Of a longer held-out document an evaluation reads so many tokens: one book is no fair sample of ten."""
 COUNTED_TOKENS = 20_000_000
 """Tokens that the n-gram models beside a run count."""
 BASELINES = {"unigram": 1, "trigram": 3}
@@ -83,12 +85,13 @@ def judge_corpus(corpus: Corpus, policy: Policy, micro_tokens: int, step: int) -
     held_out, documents = prepared.held_out, list(_judged(prepared.held_out))
     found = likelihood(policy, documents, micro_tokens)
     num = len(documents)
+    share = found.tokens_D.sum() / held_out.starts[num]  # of these documents' tokens, and so about of their words
     metrics = {
         "held_out/loss": found.loss,
         "held_out/loss_error": found.error,
         "held_out/perplexity": found.per(found.tokens_D.sum()),
-        "held_out/perplexity_word": found.per(held_out.words[:num].sum()),
-        "held_out/perplexity_character": found.per(held_out.characters[:num].sum()),
+        "held_out/perplexity_word": found.per(share * held_out.words[:num].sum()),
+        "held_out/perplexity_character": found.per(share * held_out.characters[:num].sum()),
     }
     if step == 0:
         beside = {name: _counted(prepared, order, documents, micro_tokens) for name, order in BASELINES.items()}
@@ -97,10 +100,13 @@ def judge_corpus(corpus: Corpus, policy: Policy, micro_tokens: int, step: int) -
 
 
 def _judged(held_out: HeldOut) -> Iterator[np.ndarray]:
-    """The first held-out documents, up to the one that reaches `JUDGED_TOKENS`."""
+    """The first held-out documents, each at most `LONGEST` tokens long, up to the one that reaches `JUDGED_TOKENS`."""
+    num = 0
     for first, last in zip(held_out.starts[:-1], held_out.starts[1:], strict=True):
-        yield held_out.tokens[first : last + 1]
-        if last >= JUDGED_TOKENS:
+        document = held_out.tokens[first : min(last, first + LONGEST) + 1]
+        yield document
+        num += len(document) - 1
+        if num >= JUDGED_TOKENS:
             return
 
 

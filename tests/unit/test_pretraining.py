@@ -11,6 +11,7 @@ import pytest
 
 import strop
 from small_corpus import corpus, text, tiny
+from strop import corpora
 from strop.data.prepared import Prepared
 from strop.memory import Chunks
 from strop.optimizer import AdamW
@@ -304,3 +305,15 @@ def test_a_path_is_no_name(tmp_path, monkeypatch):
 def test_an_unknown_model():
     with pytest.raises(ValueError, match="model=bert: it is one of transformer, lstm"):
         strop.pretraining("grimm", "bert")
+
+
+def test_of_a_long_held_out_document_a_part_is_judged(done, monkeypatch):
+    """Its words and characters count in proportion."""
+    prepared = Prepared.open(done.config.corpus)
+    whole = corpora.judge_corpus(prepared.corpus, done.policy, 4096, step=1)
+    monkeypatch.setattr(corpora, "LONGEST", 40)
+    part = corpora.judge_corpus(prepared.corpus, done.policy, 4096, step=1)
+    assert all(len(one) <= 41 for one in corpora._judged(prepared.held_out))
+    for unit in ("word", "character"):
+        ratios = [math.log(one[f"held_out/perplexity_{unit}"]) / one["held_out/loss"] for one in (whole, part)]
+        assert ratios[0] == pytest.approx(ratios[1], rel=1e-9)

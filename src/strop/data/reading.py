@@ -73,7 +73,7 @@ class Reader:
 
     def _rows(self) -> Iterator[Raw]:
         csv.field_size_limit(LONGEST)
-        rows = csv.reader(line for _, line in self._lines(self.source))
+        rows = csv.reader((line for _, line in self._lines(self.source)), strict=True)  # a lost quote swallows rows
         try:
             header = next(rows, [])
             _check_field(header, self.field, str(self.source))

@@ -147,3 +147,10 @@ def test_the_hash_of_a_folder_changes_with_a_name_or_a_byte_and_not_with_hidden_
     put(tmp_path / "x/a.txt", "one").rename(tmp_path / "x/b.txt")
     assert contents_hash(tmp_path / "x") != before
     assert files_of(tmp_path / "x") == [tmp_path / "x/b.txt"]
+
+
+def test_a_quote_that_is_not_closed_is_told_and_swallows_no_rows(tmp_path):
+    file = tmp_path / "a.csv"
+    file.write_text('text,n\n"one",1\n"two,2\nthree,3\nfour,4\n')
+    with pytest.raises(ValueError, match=r"a.csv, line \d+: this is not CSV"):
+        list(Reader(file, "text"))
