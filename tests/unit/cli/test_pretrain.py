@@ -199,6 +199,12 @@ def test_what_is_refused_in_one_line_and_leaves_no_folder(corpus, words, code, m
     assert not any(Path("runs").glob("*"))
 
 
+def test_a_corpus_that_is_not_there_is_refused_before_a_folder_is_made(corpus, tmp_path):
+    said = corpus("pretrain", "nothing.txt")
+    assert said.err.startswith("error: ")
+    assert not (tmp_path / "runs").exists()
+
+
 def test_a_folder_that_is_in_use_is_left_as_it_is(here):
     said = here(*COMMAND)
     assert said.code == 1
