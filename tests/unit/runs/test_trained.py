@@ -13,6 +13,7 @@ import torch
 
 import strop
 import tiny_hf
+from strop.cli.main import main
 from strop.hub.origin import FROM_SCRATCH, origin_of
 from strop.policies.transformer import Transformer, adapt
 from strop.recipes import cartpole_ppo, copy_word
@@ -116,6 +117,13 @@ def test_an_adapter_on_one_of_two_tied_weights_is_merged_into_that_one(target):
     adapted, base = logits(policy), logits(policy.reference())
     assert (adapted - base).abs().max() > 0.1
     assert (logits(policy.restarted(None, 0, False)) - adapted).abs().max() < 1e-5
+
+
+@pytest.mark.filterwarnings("ignore:Model has .tie_word_embeddings")
+def test_an_adapter_on_the_output_weights_is_exported(tmp_path):
+    lora = strop.policies.LoRA(rank=2, targets=("lm_head",))
+    train("headed", strop.FromRun(run="scratch", lora=lora))
+    assert main(["export", "headed", str(tmp_path / "out")]) == 0
 
 
 def test_a_run_on_a_merged_adapter_is_read_where_sums_have_other_bits(monkeypatch):
