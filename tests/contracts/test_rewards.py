@@ -51,7 +51,6 @@ REWARDS = {
     "number": correct_number,
     "fluency": GroupReward(Fluency(nats=lambda texts: [3.0 + len(text) % 5 for text in texts])),
     "similarity": GroupReward(Similarity(embed=unit_vectors)),
-    "short_sentences": ShortSentences(),
     "learned": GroupReward(Learned(score=lambda prompt, texts: [len(text) % 7 / 7 for text in texts])),
     "learned/unfinished": GroupReward(Learned(score=lambda prompt, texts: [1.0 for _ in texts], unfinished=0.25)),
     "trl": from_trl(length_score),
