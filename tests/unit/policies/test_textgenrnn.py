@@ -132,7 +132,10 @@ def spaced(task: Task, episode: Episode) -> float:
     return episode.text.count(" ") / max(len(episode.text), 1)
 
 
-@pytest.mark.parametrize("name", ["made", pytest.param("textgenrnn", marks=[pytest.mark.model, published])])
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param("made", marks=pytest.mark.matrix), pytest.param("textgenrnn", marks=[pytest.mark.model, published])],
+)
 def test_a_reward_teaches_it(name: str, made: Path, tmp_path: Path) -> None:
     run = strop.train(
         strop.TrainConfig(
