@@ -264,7 +264,10 @@ def _changed(config: PolicyConfig, wanted: Mapping[str, Any]) -> PolicyConfig:
 
 
 def _over(own: Mapping[str, Any], saved: Mapping[str, Any]) -> dict[str, Any]:
-    """The saved state; what only the new policy has (a value head) stays as it starts."""
+    """The saved state; what only the new policy may have (a value head, dice for dropout) stays as it starts. Raises
+    ValueError if it lacks anything else."""
+    if lost := [name for name in own if name not in saved and not name.startswith(("value", "dropout"))]:
+        raise ValueError(f"what was saved lacks {', '.join(lost[:3])} of this policy: it is another one's, or damaged.")
     inner = {
         name: _over(own[name], value)
         for name, value in saved.items()
