@@ -282,11 +282,10 @@ class RunRecorder:
             self.tell("warning", text)
 
     def _is_over(self) -> bool:
-        """Whether the last evaluations brought nothing better: then the run ends, and says why. Asked only after an
-        evaluation, since the answer reads the metrics of all steps."""
-        if not self._store.has_evaluation(self._done):
-            return False
-        if why := self._store.why_stop_early(self._patience):
+        """Whether the last evaluations brought nothing better: then the run ends, and says why."""
+        # only after an evaluation: the answer reads the metrics of all steps
+        why = self._store.why_stop_early(self._patience) if self._store.has_evaluation(self._done) else ""
+        if why:
             self.tell("info", why)
         return bool(why)
 
