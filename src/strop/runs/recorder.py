@@ -283,11 +283,10 @@ class RunRecorder:
 
     def _is_over(self) -> bool:
         """Whether the last evaluations brought nothing better: then the run ends, and says why."""
-        # only after an evaluation: the answer reads the metrics of all steps
-        why = self._store.why_stop_early(self._patience) if self._store.has_evaluation(self._done) else ""
-        if why:
-            self.tell("info", why)
-        return bool(why)
+        if not self._store.has_evaluation(self._done) or not (why := self._store.why_stop_early(self._patience)):
+            return False  # asked only after an evaluation: the answer reads the metrics of all steps
+        self.tell("info", why)
+        return True
 
     def _free_disk(self) -> None:
         """Apply the disk policy."""
