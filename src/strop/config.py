@@ -26,7 +26,7 @@ from strop.rollout.engine import EmbeddedEngine, OfflineEngine
 from strop.rollout.play import GOLD, Scene
 from strop.runs.global_state import set_up_torch
 from strop.runs.played import tasks_from_run
-from strop.runs.trained import default_dtype, named_policy
+from strop.runs.trained import chosen_policy, default_dtype
 from strop.samplers.local import LocalSampler
 from strop.threads import threads_of
 from strop.types import (
@@ -129,7 +129,7 @@ class TrainConfig:
         Raises ValueError for a config that cannot run: no task, no reward, no such device, a contradiction.
         """
         tasks, held_out = self._resolve_tasks()
-        policy = named_policy(self.policy) if isinstance(self.policy, str) else self.policy
+        policy = chosen_policy(self.policy)
         device = devices.device_of(self.device, policy)
         resolved = replace(
             self,

@@ -114,9 +114,9 @@ def _refuse_groups_too_small(config: TrainConfig) -> None:
 def _refuse_dropout_while_sampling(config: TrainConfig) -> None:
     """Dropout acts in the loss and not while sampling: the policy that learns would not be the one that acted."""
     policy = config.policy.base if isinstance(config.policy, Steered.Config) else config.policy
-    if not isinstance(policy, Recurrent.Config | Convolutional.Config) or config.algorithm.reads != "tasks":
+    if not isinstance(policy, Recurrent.Config | Convolutional.Config):
         return
-    if policy.dropout:
+    if policy.dropout and config.algorithm.reads in ("tasks", "teacher"):
         raise ValueError(
             f"policy.dropout={policy.dropout:g} is for pretraining (SFT): {name_of(config.algorithm)} learns from what "
             "the policy samples, whose log-probs would differ from those of the loss. Set policy.dropout=0."

@@ -15,7 +15,7 @@ from strop.data.prepared import HeldOut, Prepared
 from strop.likelihood import Likelihood, likelihood
 from strop.memory import Chunks
 from strop.policies.ngram import NGram
-from strop.runs.trained import Start, first_policy
+from strop.runs.trained import Start, first_policy, named_policy
 from strop.types import Policy, PolicyConfig, Sampling, Task, Tokenizer
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ NUM_SAMPLES = 3
 """Texts that are sampled at every evaluation, to be read."""
 JUDGED_TOKENS = 100_000
 """An evaluation stops after the held-out document that reaches so many tokens."""
+LONGEST = 10_000
+"""Of a longer held-out document an evaluation reads so many tokens: one book is no fair sample of ten."""
 COUNTED_TOKENS = 20_000_000
 """Tokens that the n-gram models beside a run count."""
 BASELINES = {"unigram": 1, "trigram": 3}
@@ -35,15 +37,15 @@ BASELINES = {"unigram": 1, "trigram": 3}
 
 def tokenizer_of(policy: PolicyConfig | str) -> Tokenizer | None:
     """The tokenizer that a policy has already; None if the corpus makes one. Raises ValueError if it takes none."""
-    policy = policy if isinstance(policy, str) else first_policy(policy)
-    names = [] if isinstance(policy, str) else [field.name for field in dataclasses.fields(policy)]  # type: ignore[arg-type]
-    if isinstance(policy, str) or "tokenizer" not in names:
-        name = policy if isinstance(policy, str) else type(policy).__qualname__.split(".")[0]
+    first = first_policy(named_policy(policy) if isinstance(policy, str) else policy)
+    names = [field.name for field in dataclasses.fields(first)]  # type: ignore[arg-type]
+    if "tokenizer" not in names:
+        name = policy if isinstance(policy, str) else type(first).__qualname__.split(".")[0]
         raise ValueError(
             f"policy={name} has a vocabulary of its own, and cannot learn from a corpus. Take Scratch, Recurrent, "
             "Convolutional or NGram, or a run that trained one of them."
         )
-    found: Any = dict(zip(names, (getattr(policy, name) for name in names), strict=True))
+    found: Any = dict(zip(names, (getattr(first, name) for name in names), strict=True))
     if found["words"]:
         raise ValueError("policy.words is given, and data is a corpus: its tokenizer makes the vocabulary.")
     tokenizer: Tokenizer | None = found["tokenizer"]
@@ -52,12 +54,16 @@ def tokenizer_of(policy: PolicyConfig | str) -> Tokenizer | None:
 
 def on_corpus(config: TrainConfig, prepared: Prepared) -> TrainConfig:
     """The config with what the prepared corpus says: its place, its tokenizer, and tasks that sample a few texts."""
-    policy: Any = config.policy
+    policy: Any = named_policy(config.policy) if isinstance(config.policy, str) else config.policy
     if not isinstance(policy, Start):
         policy = dataclasses.replace(policy, tokenizer=prepared.tokenizer)
     samples = [Task(f"sample-{number}", "") for number in range(1, NUM_SAMPLES + 1)]
-    placed = dataclasses.replace(config, data=prepared.corpus, policy=policy, held_out=config.held_out or samples)
-    memory = config.memory
+    memory, first = config.memory, first_policy(policy)
+    if isinstance(memory, Chunks.Config) and isinstance(first, NGram.Config):  # else a chunk would begin a document
+        memory = dataclasses.replace(memory, overlap=max(memory.overlap, first.order - 1))
+    placed = dataclasses.replace(
+        config, data=prepared.corpus, policy=policy, memory=memory, held_out=config.held_out or samples
+    )
     draws = memory.num_draws(len(prepared.train)) if isinstance(memory, Chunks.Config) else None
     return placed if draws is None else dataclasses.replace(placed, steps=min(config.steps, draws))
 
@@ -65,7 +71,7 @@ def on_corpus(config: TrainConfig, prepared: Prepared) -> TrainConfig:
 def chunks_of(corpus: Corpus, memory: Chunks, context: int | None) -> np.ndarray:
     """The training tokens of a prepared corpus. Raises ValueError if the policy cannot read a chunk of them."""
     longest = memory.config.length + memory.config.overlap
-    if context is not None and longest > context + 1:
+    if context is not None and longest > context:
         raise ValueError(
             f"memory.length={memory.config.length}, memory.overlap={memory.config.overlap}: a chunk has {longest} "
             f"tokens, and the policy reads {context}. Set policy.context={longest} or a smaller memory.length."
@@ -79,12 +85,13 @@ def judge_corpus(corpus: Corpus, policy: Policy, micro_tokens: int, step: int) -
     held_out, documents = prepared.held_out, list(_judged(prepared.held_out))
     found = likelihood(policy, documents, micro_tokens)
     num = len(documents)
+    share = found.tokens_D.sum() / held_out.starts[num]  # of these documents' tokens, and so about of their words
     metrics = {
         "held_out/loss": found.loss,
         "held_out/loss_error": found.error,
         "held_out/perplexity": found.per(found.tokens_D.sum()),
-        "held_out/perplexity_word": found.per(held_out.words[:num].sum()),
-        "held_out/perplexity_character": found.per(held_out.characters[:num].sum()),
+        "held_out/perplexity_word": found.per(share * held_out.words[:num].sum()),
+        "held_out/perplexity_character": found.per(share * held_out.characters[:num].sum()),
     }
     if step == 0:
         beside = {name: _counted(prepared, order, documents, micro_tokens) for name, order in BASELINES.items()}
@@ -93,10 +100,13 @@ def judge_corpus(corpus: Corpus, policy: Policy, micro_tokens: int, step: int) -
 
 
 def _judged(held_out: HeldOut) -> Iterator[np.ndarray]:
-    """The first held-out documents, up to the one that reaches `JUDGED_TOKENS`."""
+    """The first held-out documents, each at most `LONGEST` tokens long, up to the one that reaches `JUDGED_TOKENS`."""
+    num = 0
     for first, last in zip(held_out.starts[:-1], held_out.starts[1:], strict=True):
-        yield held_out.tokens[first : last + 1]
-        if last >= JUDGED_TOKENS:
+        document = held_out.tokens[first : min(last, first + LONGEST) + 1]
+        yield document
+        num += len(document) - 1
+        if num >= JUDGED_TOKENS:
             return
 
 

@@ -48,9 +48,11 @@ def pretraining(
     if isinstance(model, str) and model not in MODELS:
         raise ValueError(f"model={model}: it is one of {', '.join(MODELS)}, or in Python the Config of a policy.")
     policy = MODELS[model]() if isinstance(model, str) else model
+    if isinstance(corpus, Path):  # never a name, also where a file is called like one
+        corpus = str(corpus.expanduser().absolute())
     learnt = TrainConfig(
         policy=policy,
-        data=corpus if isinstance(corpus, Corpus) else Corpus(source=str(corpus)),
+        data=corpus if isinstance(corpus, Corpus) else Corpus(source=corpus),
         algorithm=SFT.Config(
             optimizer=AdamW(
                 lr=Linear(start=2e-3, end=2e-4, steps=max(steps, 1)),

@@ -19,6 +19,8 @@ from strop.types import Completion, End, Episode, Heads, Pick, Policy, Source, T
 
 WINDOW = 512
 """Tokens that a policy of any context reads at once."""
+ROWS = 2048
+"""Windows that stand in memory at once, of about one length: else one long document would widen all short ones."""
 TASK = Task("held-out", "")
 
 
@@ -45,7 +47,9 @@ class Likelihood:
         return float(np.sqrt(num / (num - 1) * (residual_D**2).sum()) / self.tokens_D.sum())
 
     def per(self, units: float) -> float:
-        """The perplexity per unit, of which the documents hold so many."""
+        """The perplexity per unit, of which the documents hold so many; NaN if they hold none."""
+        if not units:
+            return math.nan
         return math.exp(min(float(self.nll_D.sum()) / units, 700.0))
 
 
@@ -56,19 +60,16 @@ def likelihood(policy: Policy, documents: list[np.ndarray], micro_tokens: int) -
     A document longer than the policy's context is read in windows: every token has half a window before it, or all of
     its document.
     """
-    window = min(policy.context or WINDOW, micro_tokens)
+    window = policy.context or WINDOW
     nll_D, tokens_D = np.zeros(len(documents)), np.array([len(tokens) - 1 for tokens in documents])
-    picks: list[Pick] = []
-    owners: list[int] = []
-    for owner, tokens in enumerate(documents):
-        for episode in _windows(tokens, window):
-            picks.append(Pick(episode))
-            owners.append(owner)
-    batch = collate(tuple(picks), "joined")
-    for micro, _ in batch.split(micro_tokens, "row"):
-        logprobs_bt = policy.heads(micro, _chosen)["logprobs"].double()
-        total_b = torch.where(micro.action_BT, logprobs_bt, 0.0).sum(dim=1)
-        np.subtract.at(nll_D, [owners[pick] for pick in micro.episode_B.tolist()], total_b.numpy())
+    rows = [(owner, row) for owner, tokens in enumerate(documents) for row in _windows(tokens, window)]
+    rows.sort(key=lambda row: row[1].num_actions)
+    for first in range(0, len(rows), ROWS):
+        owners, episodes = zip(*rows[first : first + ROWS], strict=True)
+        for micro, _ in collate(tuple(map(Pick, episodes)), "joined").split(micro_tokens, "row"):
+            logprobs_bt = policy.heads(micro, _chosen)["logprobs"].double()
+            total_b = torch.where(micro.action_BT, logprobs_bt, 0.0).sum(dim=1)
+            np.subtract.at(nll_D, [owners[pick] for pick in micro.episode_B.tolist()], total_b.numpy())
     return Likelihood(nll_D, tokens_D)
 
 

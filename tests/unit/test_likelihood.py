@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import strop
+from strop.batch import collate
 from strop.likelihood import Likelihood, likelihood
 
 WORDS = ["a", "b", "c", "d"]
@@ -55,8 +56,29 @@ def test_a_longer_one_is_read_in_windows_with_half_a_window_before_every_token()
 
 def test_micro_batches_change_nothing():
     policy = scratch(64)
-    whole, parts = likelihood(policy, DOCUMENTS, 4096), likelihood(policy, DOCUMENTS, 64)
-    assert parts.nll_D == pytest.approx(whole.nll_D, rel=1e-6)
+    whole = likelihood(policy, DOCUMENTS, 4096)
+    for micro_tokens in (64, 16, 1):  # fewer than a window too
+        assert likelihood(policy, DOCUMENTS, micro_tokens).nll_D == pytest.approx(whole.nll_D, rel=1e-6)
+
+
+def test_a_long_document_does_not_widen_the_short_ones(monkeypatch):
+    policy, short = scratch(64), [DOCUMENTS[1]] * 30
+    whole, widths = likelihood(policy, [DOCUMENTS[3], *short], 4096), []
+
+    def seen(draw, layout):
+        batch = collate(draw, layout)
+        widths.append(batch.tokens_BT.shape[1])
+        return batch
+
+    monkeypatch.setattr("strop.likelihood.ROWS", 10)
+    monkeypatch.setattr("strop.likelihood.collate", seen)
+    again = likelihood(policy, [DOCUMENTS[3], *short], 4096)
+    assert widths == [5, 5, 5, 40]
+    assert again.nll_D == pytest.approx(whole.nll_D, rel=1e-6)
+
+
+def test_documents_without_a_word_have_no_perplexity_a_word():
+    assert math.isnan(Likelihood(np.array([2.0, 6.0]), np.array([1, 2])).per(np.int64(0)))
 
 
 def test_perplexities_of_a_uniform_policy():

@@ -4,18 +4,21 @@ import json
 import math
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import strop
 from small_corpus import corpus, text, tiny
+from strop import corpora
 from strop.data.prepared import Prepared
 from strop.memory import Chunks
 from strop.optimizer import AdamW
 from strop.reports.pretrained import pretrained_of
 from strop.runs.spec import encode
 from strop.runs.standing import EARLY, standing
+from strop.runs.store import Store
 from strop.types import Sampling
 
 
@@ -111,6 +114,18 @@ def test_perplexities_of_a_token_a_word_and_a_character_are_of_one_total(done):
     assert row.token.low < row.token.mean < row.token.high
 
 
+def test_a_chunk_is_counted_after_the_tokens_before_it_whatever_the_order(tmp_path):
+    made = strop.pretraining(corpus(tmp_path), "ngram")
+    longer = replace(made, policy=replace(made.policy, order=6, capacity=10), threads=1)
+    run = train(replace(longer, memory=replace(made.memory, length=16)), tmp_path / "run")
+    tokens = Prepared.open(run.config.corpus).train.tolist()
+    end, seen = run.policy.contexts.mark, set()
+    for t in range(1, len(tokens)):
+        document = tokens[:t][max((i + 1 for i in range(t) if tokens[i] == end), default=0) :]
+        seen.add((*([end] * 5 + document)[-5:], tokens[t]))
+    assert run.policy.num_ngrams == len(seen)
+
+
 def test_an_ngram_model_counts_the_corpus_once(tmp_path):
     made = strop.pretraining(corpus(tmp_path), "ngram")
     run = train(replace(made, threads=1, sampling=Sampling(max_tokens=8)), tmp_path / "run")
@@ -135,6 +150,65 @@ def test_a_changed_corpus_is_refused(tmp_path):
     (tmp_path / "corpus.txt").write_text(text(seed=5))
     with pytest.raises(ValueError, match="has changed since the run began"):
         train(replace(run.config, steps=4), run.path, resume=True)
+
+
+@pytest.mark.parametrize(("field", "value"), [("vocabulary", 300), ("held_out", 0.5), ("near", 1.0)])
+def test_a_corpus_that_would_be_read_differently_is_refused(tmp_path, done, field, value):
+    shutil.copytree(done.path, tmp_path / "run")
+    other = replace(done.config.corpus, **{field: value})
+    with pytest.raises(ValueError, match=f"data.{field}={value}: .* was begun with"):
+        train(replace(done.config, data=other, steps=8), tmp_path / "run", resume=True)
+
+
+def test_a_run_on_tasks_does_not_go_on_with_a_corpus(tmp_path):
+    tasks = strop.TrainConfig(
+        policy=strop.policies.Table.Config(words=["a", "b"]), tasks=[strop.Task("a", "a")], rewards=[short], steps=1
+    )
+    train(tasks, tmp_path / "run")
+    with pytest.raises(ValueError, match="was not begun on a corpus"):
+        train(config(tmp_path), tmp_path / "run", resume=True)
+
+
+def test_a_run_goes_on_with_another_corpus_by_its_name(tmp_path, done):
+    more = train(config(tmp_path, policy=f"{done.path}@best", steps=1), tmp_path / "more")
+    assert isinstance(more.config.policy, strop.FromRun)
+    assert Prepared.open(more.config.corpus).tokenizer == Prepared.open(done.config.corpus).tokenizer
+    after = [row["held_out/loss"] for row in done.metrics() if "held_out/loss" in row]
+    assert more.metrics()[0]["held_out/loss"] == pytest.approx(min(after), rel=1e-6)
+
+
+def signs(folder, words=("",)):
+    """A corpus of signs, with one of the words in every document."""
+    rng = np.random.default_rng(0)
+    documents = ["".join(rng.choice(list("♪♫★!?#+-"), 150)) + words[i % len(words)] for i in range(60)]
+    (folder / "signs.txt").write_text("\n\n".join(documents), encoding="utf-8")
+    return strop.Corpus(source=str(folder / "signs.txt"), tokenizer="character", vocabulary=320)
+
+
+def test_documents_without_words_have_no_perplexity_a_word(tmp_path):
+    run = train(config(tmp_path, data=signs(tmp_path), steps=0), tmp_path / "run")
+    assert math.isnan(run.metrics()[0]["held_out/perplexity_word"])
+    assert all(math.isnan(row.word) and row.character < 1e3 for row in pretrained_of(run.directory).rows)
+
+
+def test_the_perplexity_of_a_rare_word_is_of_the_same_total(tmp_path):
+    made = strop.pretraining(replace(signs(tmp_path, (" a", " b")), near=1.0), "ngram")
+    run = train(replace(made, threads=1, sampling=Sampling(max_tokens=8)), tmp_path / "run")
+    held_out = Prepared.open(run.config.corpus).held_out
+    assert (
+        run.metrics()[0]["held_out/loss"] * (len(held_out.tokens) - 1) / held_out.words.sum() > 700
+    )  # e^700: no float
+    best = next(row for row in pretrained_of(run.directory).rows if row.who.endswith("after 1 step"))
+    total = math.log(best.token.mean) * (len(held_out.tokens) - 1)
+    assert math.log(best.word) * held_out.words.sum() == pytest.approx(total, rel=1e-6)
+
+
+def test_an_early_end_is_asked_for_only_after_an_evaluation(tmp_path, monkeypatch):
+    asked = []
+    usual = Store.why_stop_early
+    monkeypatch.setattr(Store, "why_stop_early", lambda store, n: asked.append(store.latest_step()) or usual(store, n))
+    train(config(tmp_path, steps=5), tmp_path / "run")
+    assert asked == [None, 2]  # before the first step, and after three: it reads the metrics of all
 
 
 def test_a_lost_cache_is_made_again(tmp_path):
@@ -177,7 +251,7 @@ def test_a_run_starts_from_it(tmp_path, done):
         threads=1,
     )
     run = train(rewarded, tmp_path / "rl")
-    assert run.config.policy == strop.FromRun(run=str(done.path))
+    assert run.config.policy == strop.FromRun(run=f"{done.path}@6")
     first = strop.load(f"{run.path}@0").policy.parameters()
     for ours, theirs in zip(first, done.policy.parameters(), strict=True):
         assert ours.equal(theirs)
@@ -193,6 +267,7 @@ def test_a_run_starts_from_it(tmp_path, done):
         ({"memory": strop.memory.Dataset.Config()}, "read in chunks"),
         ({"tasks": [strop.Task("a", "b")]}, "both given"),
         ({"policy": strop.policies.Scratch(width=16, num_heads=2, context=8)}, "the policy reads 8"),
+        ({"policy": strop.policies.Scratch(width=16, num_heads=2, context=16)}, "the policy reads 16"),
     ],
 )
 def test_what_cannot_be(tmp_path, changes, message):
@@ -221,6 +296,24 @@ def test_a_used_folder_is_refused_before_the_corpus_is_read(tmp_path):
         train(replace(config(tmp_path), data=strop.Corpus(source=str(tmp_path / "corpus.txt"))), tmp_path / "run")
 
 
+def test_a_path_is_no_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert strop.pretraining("grimm").corpus.source == "grimm"
+    assert strop.pretraining(Path("./grimm")).corpus.source == str(tmp_path / "grimm")
+
+
 def test_an_unknown_model():
     with pytest.raises(ValueError, match="model=bert: it is one of transformer, lstm"):
         strop.pretraining("grimm", "bert")
+
+
+def test_of_a_long_held_out_document_a_part_is_judged(done, monkeypatch):
+    """Its words and characters count in proportion."""
+    prepared = Prepared.open(done.config.corpus)
+    whole = corpora.judge_corpus(prepared.corpus, done.policy, 4096, step=1)
+    monkeypatch.setattr(corpora, "LONGEST", 40)
+    part = corpora.judge_corpus(prepared.corpus, done.policy, 4096, step=1)
+    assert all(len(one) <= 41 for one in corpora._judged(prepared.held_out))
+    for unit in ("word", "character"):
+        ratios = [math.log(one[f"held_out/perplexity_{unit}"]) / one["held_out/loss"] for one in (whole, part)]
+        assert ratios[0] == pytest.approx(ratios[1], rel=1e-9)

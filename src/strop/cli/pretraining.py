@@ -31,12 +31,11 @@ def job(words: Sequence[str], directory: str | None) -> Job:
     if (wrong := _value(fields, POLICY, "")) in MODELS:
         raise Usage(f"{POLICY}{wrong}: it is written {MODEL}{wrong}.", hint="strop pretrain --help")
     try:
-        usual = pretraining(typed[0], model)
+        asked = recipes.override(pretraining(typed[0], model), fields, LISTED)
     except ValueError as error:
         raise Usage(str(error), hint="strop pretrain --help") from error
-    asked = recipes.override(usual, fields, LISTED)
-    if not isinstance(asked.policy, str):  # the rest of the recipe depends on its steps and on an n-gram's order
-        usual = pretraining(typed[0], asked.policy, asked.steps)
+    learner = model if isinstance(asked.policy, str) else asked.policy
+    usual = pretraining(typed[0], learner, asked.steps)  # what is not asked for depends on steps and an n-gram's order
     config = recipes.override(usual, fields, LISTED)
     folder = Path(directory) if directory else Path("runs") / f"{Path(typed[0]).stem}-{datetime.now():%Y%m%d-%H%M%S}"
     return Job(config, folder, False, "", "", shlex.join(["strop", "pretrain", *words]), is_fresh=not directory)

@@ -16,6 +16,7 @@ examples:
   strop show runs/first
   strop show first --episodes 10
   strop show first --json
+  strop show tales --dropped
   strop show runs/sweep
 """
 
@@ -23,18 +24,23 @@ examples:
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of this command."""
     parser.add_argument("run_name", metavar="RUN", help="a run's or a sweep's folder, or its name in ./runs")
-    parser.add_argument("--episodes", type=int, metavar="STEP", help="every training episode of a step instead")
+    instead = parser.add_mutually_exclusive_group()
+    instead.add_argument("--episodes", type=int, metavar="STEP", help="every training episode of a step instead")
+    instead.add_argument("--dropped", action="store_true", help="every document of its corpus that cleaning dropped")
     parser.add_argument("--verbose", action="store_true", help="every field of its config, defaults too")
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the run, its episodes, or the sweep."""
-    from strop.cli import show_episode, show_run, show_stages, show_sweep
+    """Print the run, its episodes, what was dropped of its corpus, or the sweep."""
+    from strop.cli import show_corpus, show_episode, show_run, show_stages, show_sweep
     from strop.reports.page import episodes_of, page_of
     from strop.runs import sweep
     from strop.runs.directory import find_run, find_staged, find_sweep
 
+    if args.dropped:
+        show_corpus.dropped(args.run_name, as_json=args.json)
+        return DONE
     if args.episodes is None and (found := find_sweep(args.run_name)):
         show_sweep.page(sweep.read(found), found, {}, as_json=args.json)
         return DONE

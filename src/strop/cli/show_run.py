@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from strop.cli import show_episode, show_pretrained
+from strop.cli import show_corpus, show_episode, show_pretrained
 from strop.cli.output import commands, console, number, pairs, print_json, print_rich, sparkline, table
 from strop.cli.show_verdicts import verdicts
 from strop.reports.excerpts import shortened
@@ -29,6 +29,9 @@ def page(found: Page, as_json: bool, verbose: bool, is_stage: bool = False) -> N
     out = console()
     out.print(f"{found.run}: {found.status}, {found.done} of {plural(found.steps, 'step')}\n", style="bold")
     _config(found, verbose, is_stage)
+    if found.corpus is not None:
+        out.print()
+        show_corpus.page(found.corpus, found.run)
     if found.curves:
         out.print()
         print_rich(_curves(found.curves, out.width))

@@ -58,7 +58,7 @@ def documents_of(reader: Reader, near: float, folder: Path, dropped: TextIO, tel
             for (raw, one), num_words in zip(block, words.counts_D.tolist(), strict=True):
                 spool.add(raw.place, one.text, num_words)
             if sketches:
-                sketches.add(words)
+                sketches.add(words_of([one.text for _, one in block], signs=True))
             if len(words.hashes_W):
                 lowest, highest = min(lowest, int(words.hashes_W.min())), max(highest, int(words.hashes_W.max()))
             progress.at(reader.num_bytes)

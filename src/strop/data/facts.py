@@ -6,6 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+FACTS, DROPPED = "facts.json", "dropped.jsonl"
+"""The files of a corpus's cache with its counts, and with the documents that cleaning dropped."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Split:

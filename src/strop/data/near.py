@@ -82,7 +82,7 @@ def near_duplicates(spool: Spool, sketches: Sketches, documents: np.ndarray, nea
 
     @lru_cache(REMEMBERED)
     def runs(document: int) -> np.ndarray:
-        return np.unique(shingles(words_of([spool.record(document)[1]]), SHINGLE, shorter=True)[0])
+        return np.unique(shingles(words_of([spool.record(document)[1]], signs=True), SHINGLE, shorter=True)[0])
 
     pairs = sketches.candidates(documents)
     progress = Progress(tell, "comparing near duplicates", len(pairs), "pairs", 1)

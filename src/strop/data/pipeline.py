@@ -12,7 +12,7 @@ import numpy as np
 
 from strop.data.corpus import SMALLEST, Corpus
 from strop.data.documents import EMPTY, EXACT, NEAR, Documents, documents_of
-from strop.data.facts import CorpusFacts, Shared, Split
+from strop.data.facts import DROPPED, FACTS, CorpusFacts, Shared, Split
 from strop.data.files import contents_hash, files_of
 from strop.data.named import NAMED
 from strop.data.overlap import shared_runs
@@ -25,7 +25,7 @@ from strop.data.vocabulary import size_of, trained
 from strop.types import Tokenizer
 from strop.words import plural
 
-FACTS, TOKENIZER, DROPPED, HELD_OUT = "facts.json", "tokenizer.json", "dropped.jsonl", "held_out.npz"
+TOKENIZER, HELD_OUT = "tokenizer.json", "held_out.npz"
 WORK = "work"
 """The folder of what is only needed while the others are made."""
 SEPARATED = {

@@ -18,16 +18,16 @@ from pathlib import Path
 import numpy as np
 
 from strop.data.corpus import Corpus
-from strop.data.facts import CorpusFacts
+from strop.data.facts import FACTS, CorpusFacts
 from strop.data.files import contents_hash
 from strop.data.named import NAMED, check_known, local_place, place_of
-from strop.data.pipeline import FACTS, HELD_OUT, TOKENIZER, fill
+from strop.data.pipeline import HELD_OUT, TOKENIZER, fill
 from strop.data.progress import Tell
 from strop.data.reading import check_readable
 from strop.data.token_file import read_tokens
 from strop.types import Tokenizer
 
-UNREADABLE = (OSError, EOFError, KeyError, TypeError, json.JSONDecodeError, zipfile.BadZipFile)
+UNREADABLE = (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile)
 """What reading a damaged or missing file of a cache may raise."""
 
 
@@ -70,7 +70,10 @@ class Prepared:
             with (folder / HELD_OUT).open("rb") as file, np.load(file) as columns:
                 held_out = HeldOut(tokens, columns["starts"], columns["words"], columns["characters"])
         except UNREADABLE as error:
-            raise ValueError(f"{folder} holds no prepared corpus ({error}).") from error
+            raise ValueError(
+                f"{folder} holds no prepared corpus ({str(error).rstrip('.')}). Delete that folder, and a resumed run "
+                "reads its corpus again."
+            ) from error
         return Prepared(Corpus(**written["corpus"], folder=str(folder)), tokenizer, train, held_out, facts)
 
 

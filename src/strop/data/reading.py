@@ -73,7 +73,7 @@ class Reader:
 
     def _rows(self) -> Iterator[Raw]:
         csv.field_size_limit(LONGEST)
-        rows = csv.reader(line for _, line in self._lines(self.source))
+        rows = csv.reader((line for _, line in self._lines(self.source)), strict=True)  # a lost quote swallows rows
         try:
             header = next(rows, [])
             _check_field(header, self.field, str(self.source))
@@ -178,6 +178,8 @@ def _text(line: str, field: str, place: str) -> str:
         record: Any = json.loads(line)
     except json.JSONDecodeError as error:
         raise ValueError(f"{place}: this is not JSON ({error.msg}, column {error.colno}).") from None
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits, or lists in lists
+        raise ValueError(f"{place}: this JSON cannot be read ({error}).") from None
     if not isinstance(record, dict):
         raise ValueError(f'{place}: a line is a JSON object such as {{"{field}": "..."}}, not {shown(record)}.')
     _check_field(list(record), field, place)

@@ -1,7 +1,8 @@
 """Words and runs of words as 64-bit hashes, for many documents at once.
 
 A word is a run of letters, marks and digits, of any case. Where a script writes no spaces, each letter is a word:
-Chinese characters, kana, Thai, Lao, Burmese and Khmer.
+Chinese characters, kana, Thai, Lao, Burmese and Khmer. With `signs` each sign of punctuation or mathematics is one too:
+"a + b" is no duplicate of "a - b".
 """
 
 from __future__ import annotations
@@ -51,10 +52,10 @@ class Words:
         return np.diff(self.ends_D, prepend=0)
 
 
-def words_of(texts: Sequence[str]) -> Words:
-    """The words of these documents."""
+def words_of(texts: Sequence[str], signs: bool = False) -> Words:
+    """The words of these documents; with `signs` also the signs between them."""
     codes, ends = _codes(texts)
-    kinds = _kinds()[codes]
+    kinds = _kinds(signs)[codes]
     is_letter = kinds == LETTER
     is_first = kinds == ALONE
     is_first[0] |= is_letter[0]
@@ -104,7 +105,7 @@ def _codes(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
 
 
 @cache
-def _kinds() -> np.ndarray:
+def _kinds(signs: bool) -> np.ndarray:
     """APART, LETTER or ALONE for every code point."""
     categories = "".join(unicodedata.category(chr(code))[0] for code in range(sys.maxunicode + 1))
     kinds = np.isin(np.frombuffer(categories.encode(), np.uint8), list(b"LMN")).astype(np.uint8)
@@ -113,6 +114,8 @@ def _kinds() -> np.ndarray:
         kinds[low : high + 1] *= ALONE
     for low, high in WITHOUT_SPACES:
         kinds[low : high + 1][is_mark[low : high + 1]] = APART
+    if signs:
+        kinds[np.isin(np.frombuffer(categories.encode(), np.uint8), list(b"PS"))] = ALONE
     return kinds
 
 

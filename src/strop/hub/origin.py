@@ -44,8 +44,8 @@ def origin_of(model: str) -> Origin:
 
 
 def _packaged(source: Source) -> Origin:
-    file = Path(source.gguf).stem
-    words = f"`{source.hub_id}`, as the package {source.package} {source.version} carries it ({file}, made float32)"
+    file = Path(source.file).stem
+    words = f"{source.origin}, as the package {source.package} {source.version} carries it ({file}, made float32)"
     return Origin(words, source.hub_id, {"license": source.licence.lower()})
 
 

@@ -25,7 +25,7 @@ FIRST_LENGTH = 0.2
 
 
 class Trunk(Protocol):
-    """A causal map of a sequence of vectors: output t is a function of the inputs up to t. It is an nn.Module.
+    """A causal map of a sequence of inputs to vectors: output t is a function of inputs up to t. It is an nn.Module.
 
     While sampling it goes on from a state that does not grow with what was read. `step` and `keep` use the state up.
     """
@@ -43,29 +43,74 @@ class Trunk(Protocol):
         """The state of these rows."""
 
 
+class Net(nn.Module):
+    """The modules of a language model, under the names that their weights are saved by.
+
+    `embedding` makes the trunk's inputs of tokens, `norm` ends it, `output` makes logits; without it the weights are
+    those of the embedding (tied, 1608.05859). The value is read from `width` normed numbers, and starts at 0.
+    """
+
+    def __init__(
+        self,
+        embedding: nn.Module,
+        trunk: nn.Module,
+        norm: nn.Module,
+        output: nn.Linear | None,
+        width: int,
+        value_head: bool,
+    ) -> None:
+        super().__init__()
+        self.embedding, self.trunk, self.norm, self.output = embedding, trunk, norm, output
+        self.value_head = nn.Linear(width, 1) if value_head else None
+        if self.value_head is not None:
+            nn.init.zeros_(self.value_head.weight)
+            nn.init.zeros_(self.value_head.bias)
+
+    @classmethod
+    def of(cls, trunk: nn.Module, vocabulary: int, width: int, tied: bool, value_head: bool) -> Net:
+        """The usual one, all of whose parts are `width` wide."""
+        output = None if tied else nn.Linear(width, vocabulary, bias=False)
+        if output is not None:
+            nn.init.normal_(output.weight, std=FIRST_LENGTH / math.sqrt(width))
+        return cls(Vectors(vocabulary, width), trunk, nn.LayerNorm(width), output, width, value_head)
+
+    def logits(self, hidden_NH: Tensor) -> Tensor:
+        """[N, V] of normed numbers."""
+        if self.output is None:
+            return linear(hidden_NH, cast("Tensor", self.embedding.weight))
+        logits_NV: Tensor = self.output(hidden_NH)
+        return logits_NV
+
+
+class Vectors(nn.Embedding):
+    """A short vector for each token, which is read times sqrt(width) (1706.03762, 3.4)."""
+
+    def __init__(self, vocabulary: int, width: int) -> None:
+        super().__init__(vocabulary, width)
+        nn.init.normal_(self.weight, std=FIRST_LENGTH / math.sqrt(width))
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        return super().forward(tokens) * math.sqrt(self.embedding_dim)
+
+
 class Language:
     """A language model whose trunk keeps a state of fixed size, in float32 on any device; it reads any length.
 
-    Tokens are embedded and scaled by sqrt(width) (1706.03762, 3.4), read by the trunk, normed, and multiplied by the
-    output weights: `tied`, those of the embedding (1608.05859). Dropout acts on what enters and leaves the trunk, and
-    in it between layers. The value is read from the normed output, and starts at 0.
+    Dropout acts on what enters and leaves the trunk, and in it between layers.
     """
 
     layout: Literal["joined", "per_turn"] = "joined"
     context: int | None = None
 
-    def __init__(
-        self, trunk: nn.Module, vocabulary: int, width: int, tied: bool, value_head: bool, dropout: Dropout
-    ) -> None:
+    def __init__(self, net: Net, vocabulary: int, dropout: Dropout) -> None:
         self.lock = WeightsLock()
-        self.vocabulary, self.has_values, self.dropout = vocabulary, value_head, dropout
-        self._scale = math.sqrt(width)
-        self.net = _Net(trunk, vocabulary, width, tied, value_head)
+        self.net, self.vocabulary, self.dropout = net, vocabulary, dropout
+        self.has_values = net.value_head is not None
 
     @property
     def device(self) -> torch.device:
         """Where it computes."""
-        return self.net.norm.weight.device
+        return next(self.net.parameters()).device
 
     @property
     def trunk(self) -> Trunk:
@@ -80,13 +125,13 @@ class Language:
         tokens_BT = pad_sequence([torch.tensor(prompt) for prompt in prompts], batch_first=True)
         lengths_B = torch.tensor([len(prompt) for prompt in prompts])
         hidden_BH, state = self.trunk.start(self._embedded(tokens_BT), lengths_B)
-        return self._logits(self.net.norm(hidden_BH)), state
+        return self.net.logits(self.net.norm(hidden_BH)), state
 
     @torch.no_grad()
     def decode(self, state: Any, tokens_B: Tensor) -> tuple[Tensor, Any]:
         """Logits after one more token for each row. The old state becomes invalid."""
         hidden_BH, state = self.trunk.step(self._embedded(tokens_B), state)
-        return self._logits(self.net.norm(hidden_BH)), state
+        return self.net.logits(self.net.norm(hidden_BH)), state
 
     def keep(self, state: Any, rows: Sequence[int]) -> Any:
         """Select rows; one may be named several times. The old state becomes invalid."""
@@ -101,16 +146,13 @@ class Language:
         decision_BT = batch.decision_BT
         hidden_BTH = self.trunk(self.dropout(self._embedded(batch.tokens_BT)), self.dropout)
         hidden_NH = self.dropout(self.net.norm(hidden_BTH[:, :-1][decision_BT[:, 1:]]))
-        heads = ChunkedHeads(self._logits, self.net.value_head, self.vocabulary, want, reduce)
+        heads = ChunkedHeads(self.net.logits, self.net.value_head, self.vocabulary, want, reduce)
         found = heads.apply(hidden_NH, batch.tokens_BT[decision_BT].to(hidden_NH.device))
         return {name: scatter(found_N, decision_BT) for name, found_N in found.items()}
 
     def _embedded(self, tokens: Tensor) -> Tensor:
-        vectors: Tensor = self.net.embedding(tokens.to(self.device))
-        return vectors * self._scale
-
-    def _logits(self, hidden_NH: Tensor) -> Tensor:
-        return linear(hidden_NH, (self.net.output or self.net.embedding).weight)
+        inputs: Tensor = self.net.embedding(tokens.to(self.device))
+        return inputs
 
     def reference(self) -> Language:
         """A frozen copy, without dropout."""
@@ -152,31 +194,11 @@ class Language:
             self.dropout.set_state(state["dropout"])
 
 
-class _Net(nn.Module):
-    """The modules, under the names that their weights are saved by."""
-
-    def __init__(self, trunk: nn.Module, vocabulary: int, width: int, tied: bool, value_head: bool) -> None:
-        super().__init__()
-        self.embedding, self.trunk, self.norm = _vectors(vocabulary, width), trunk, nn.LayerNorm(width)
-        self.output = None if tied else _vectors(vocabulary, width)
-        self.value_head = nn.Linear(width, 1) if value_head else None
-        if self.value_head is not None:
-            nn.init.zeros_(self.value_head.weight)
-            nn.init.zeros_(self.value_head.bias)
-
-
 def check_sizes(width: int, num_layers: int, dropout: float) -> None:
     """Raise ValueError for a field out of its range."""
     check_at_least("policy.width", width, 1)
     check_at_least("policy.num_layers", num_layers, 1)
     check_below("policy.dropout", dropout, 1.0)
-
-
-def _vectors(vocabulary: int, width: int) -> nn.Embedding:
-    """A vector for each token."""
-    vectors = nn.Embedding(vocabulary, width)
-    nn.init.normal_(vectors.weight, std=FIRST_LENGTH / math.sqrt(width))
-    return vectors
 
 
 def _shapes(weights: Mapping[str, Tensor]) -> set[tuple[str, tuple[int, ...]]]:

@@ -93,14 +93,19 @@ def merged_state_dict(model: Any) -> dict[str, torch.Tensor]:
 
 @torch.no_grad()
 def merge_in_place(model: Any) -> None:
-    """Make a model with adapters a plain one that computes the same: each adapter is added to its base's weights."""
+    """Make a model with adapters a plain one that computes the same: each adapter is added to its base's weights.
+
+    Weights that were tied to those are not any more: the adapter was on one of the two.
+    """
     from peft.tuners.lora import LoraLayer
 
     adapted = [(name, module) for name, module in model.named_modules() if isinstance(module, LoraLayer)]
     for name, module in adapted:
+        base = module.get_base_layer()
+        base.weight = torch.nn.Parameter(base.weight.clone())
         module.merge()
         parent, _, own = name.rpartition(".")
-        setattr(model.get_submodule(parent), own, module.get_base_layer())
+        setattr(model.get_submodule(parent), own, base)
     if adapted:
         del model.peft_config  # peft's mark of a model with adapters
     model.requires_grad_(True)

@@ -19,12 +19,12 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import conv1d, pad
+from torch.nn.functional import pad
 
 from strop.codec import HFCodec, WordCodec, codec_of
 from strop.functional.bounds import check_at_least
 from strop.policies._dropout import Dropout
-from strop.policies._language import Language, check_sizes
+from strop.policies._language import Language, Net, check_sizes
 from strop.process import seeded
 from strop.types import PolicyConfig, Tokenizer, check_fields
 
@@ -81,10 +81,8 @@ class Convolutional(nn.Module):
             codec, size = codec_of(self.words, self.has_end, self.tokenizer)
             with seeded(seed):
                 trunk = Convolutional(self.width, self.num_layers, self.kernel)
-                dropout = Dropout(self.dropout, seed)
-                policy = Language(trunk, size, self.width, self.tied, self.value_head, dropout)
-            policy.net.to(device)
-            return policy, codec
+                net = Net.of(trunk, size, self.width, self.tied, self.value_head)
+            return Language(net.to(device), size, Dropout(self.dropout, seed)), codec
 
     def __init__(self, width: int, num_layers: int, kernel: int) -> None:
         super().__init__()
@@ -100,8 +98,7 @@ class Convolutional(nn.Module):
 
     def start(self, inputs_BTH: Tensor, length_B: Tensor) -> tuple[Tensor, Rings]:
         """Read rows of any lengths."""
-        row_B1, rings = torch.arange(len(length_B)).unsqueeze(1), Rings([])
-        sum_BTH = self.first(inputs_BTH)
+        row_B1, rings, sum_BTH = torch.arange(len(length_B)).unsqueeze(1), Rings([]), self.first(inputs_BTH)
         for layer in self._each():
             normed_BSH = layer.after_zeros(sum_BTH)  # S = R + T: a row's last R inputs end at R + its length
             rings.last.append(normed_BSH[row_B1, length_B.unsqueeze(1) + torch.arange(layer.reach)])
@@ -109,10 +106,13 @@ class Convolutional(nn.Module):
         return sum_BTH[row_B1.squeeze(1), length_B - 1], rings
 
     def step(self, inputs_BH: Tensor, state: Rings) -> tuple[Tensor, Rings]:
-        """One more input."""
+        """One more input, which takes the place of the oldest in each ring."""
         sum_BH: Tensor = self.first(inputs_BH)
         for layer, last_BRH in zip(self._each(), state.last, strict=True):
-            sum_BH = sum_BH + layer.at_end(sum_BH, last_BRH, state.now)
+            newest_BH, at = layer.norm(sum_BH), state.now % layer.reach
+            seen = [last_BRH[:, (at + back) % layer.reach] for back in range(0, layer.reach, layer.distance)]
+            sum_BH = sum_BH + layer.added(torch.cat([*seen, newest_BH], dim=-1))
+            last_BRH[:, at] = newest_BH
         return sum_BH, Rings(state.last, state.now + 1)
 
     def keep(self, state: Rings, rows: Sequence[int]) -> Rings:
@@ -129,9 +129,11 @@ class _Layer(nn.Module):
     def __init__(self, width: int, kernel: int, distance: int) -> None:
         super().__init__()
         self.distance, self.reach = distance, (kernel - 1) * distance
-        self.norm = nn.LayerNorm(width)
-        self.gated = nn.Conv1d(width, 2 * width, kernel, dilation=distance)
-        self.mixed = nn.Linear(width, width)
+        self.norm, self.gated, self.mixed = (
+            nn.LayerNorm(width),
+            nn.Linear(kernel * width, 2 * width),
+            nn.Linear(width, width),
+        )
 
     def after_zeros(self, inputs_BTH: Tensor) -> Tensor:
         """The normed inputs, after as many zeros as the layer looks back."""
@@ -139,17 +141,12 @@ class _Layer(nn.Module):
 
     def forward(self, normed_BSH: Tensor) -> Tensor:
         """At every position that has all the inputs that it looks at."""
-        return self._mixed(self.gated(normed_BSH.transpose(1, 2)))
+        num = normed_BSH.shape[1] - self.reach
+        seen = [normed_BSH[:, first : first + num] for first in range(0, self.reach + 1, self.distance)]
+        return self.added(torch.cat(seen, dim=-1))
 
-    def at_end(self, inputs_BH: Tensor, last_BRH: Tensor, now: int) -> Tensor:
-        """After one more input, which takes the place of the oldest in the ring."""
-        newest_BH = self.norm(inputs_BH)
-        seen = [last_BRH[:, (now - back) % self.reach] for back in range(self.reach, 0, -self.distance)]
-        seen_BHK = torch.stack([*seen, newest_BH], dim=-1)
-        last_BRH[:, now % self.reach] = newest_BH
-        return self._mixed(conv1d(seen_BHK, self.gated.weight, self.gated.bias)).squeeze(1)
-
-    def _mixed(self, gated_BHT: Tensor) -> Tensor:
-        value_BHT, gate_BHT = gated_BHT.chunk(2, dim=1)
-        mixed_BTH: Tensor = self.mixed((value_BHT.tanh() * gate_BHT.sigmoid()).transpose(1, 2))
-        return mixed_BTH
+    def added(self, seen: Tensor) -> Tensor:
+        """From the `kernel` inputs that it looks at, the oldest first."""
+        value, gate = self.gated(seen).chunk(2, dim=-1)
+        mixed: Tensor = self.mixed(value.tanh() * gate.sigmoid())
+        return mixed

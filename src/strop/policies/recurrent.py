@@ -22,7 +22,7 @@ from torch.nn.utils.rnn import pack_padded_sequence
 
 from strop.codec import HFCodec, WordCodec, codec_of
 from strop.policies._dropout import Dropout
-from strop.policies._language import Language, check_sizes
+from strop.policies._language import Language, Net, check_sizes
 from strop.process import seeded
 from strop.types import PolicyConfig, Tokenizer, check_fields
 
@@ -70,10 +70,8 @@ class Recurrent(nn.Module):
             codec, size = codec_of(self.words, self.has_end, self.tokenizer)
             with seeded(seed):
                 trunk = Recurrent(self.kind, self.width, self.num_layers)
-                dropout = Dropout(self.dropout, seed)
-                policy = Language(trunk, size, self.width, self.tied, self.value_head, dropout)
-            policy.net.to(device)
-            return policy, codec
+                net = Net.of(trunk, size, self.width, self.tied, self.value_head)
+            return Language(net.to(device), size, Dropout(self.dropout, seed)), codec
 
     def __init__(self, kind: Literal["lstm", "gru", "rnn"], width: int, num_layers: int) -> None:
         super().__init__()

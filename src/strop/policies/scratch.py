@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from strop.codec import HFCodec, WordCodec, codec_of
+from strop.functional.bounds import check_at_least
 from strop.policies.transformer import Transformer, adapt
 from strop.process import seeded
 from strop.types import ComputesOn, PolicyConfig, Tokenizer, check_fields
@@ -45,8 +46,16 @@ class Scratch(PolicyConfig):
         check_fields(self)
         if self.shape not in SHAPES:
             raise ValueError(f"policy.shape={self.shape!r}: it is one of {', '.join(SHAPES)}.")
-        if self.width % self.num_heads:
+        for name in ("num_layers", "width", "num_heads", "context"):
+            check_at_least(f"policy.{name}", getattr(self, name), 1)
+        each, rest = divmod(self.width, self.num_heads)
+        if rest:
             raise ValueError(f"policy.width={self.width} must be a multiple of policy.num_heads={self.num_heads}.")
+        if each % 2 and self.shape != "gpt2":
+            raise ValueError(
+                f"policy.width={self.width}: {self.num_heads} heads have {each} numbers each, and rotary positions "
+                "turn pairs of them. Set policy.width to an even multiple of policy.num_heads."
+            )
 
     def build(self, seed: int, dtype: str, device: str = "cpu") -> tuple[Transformer, WordCodec | HFCodec]:
         """The model initialised from `seed`, and its codec."""

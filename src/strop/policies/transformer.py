@@ -146,10 +146,13 @@ class Transformer:
     def restarted(self, lora: LoRA | None, seed: int, value_head: bool) -> Transformer:
         """This policy as the start of another run: its adapter merged into the base, a new one on top.
 
-        A value head stays as it was trained; a new one starts at 0. This object is used up.
+        A value head stays as it was trained; a new one starts at 0. This object is used up. A base with a merged
+        adapter is known by what it was merged from: the bits of the sum are those of one processor.
         """
+        merged = _hash_of(dict(self.model.named_parameters())) if self.has_adapter and lora is not None else None
         merge_in_place(self.model)
         new = adapt(self.model, lora, seed, self.dtype, value_head, str(self.model.device))
+        new._base_hash = merged
         if new.value_head is not None and self.value_head is not None:
             new.value_head.load_state_dict(self.value_head.state_dict())
         return new
@@ -191,12 +194,8 @@ class Transformer:
     def base_hash(self) -> str:
         """SHA-256 of every frozen tensor. Computed once: frozen tensors do not change."""
         if self._base_hash is None:
-            digest = hashlib.sha256()
-            for name, parameter in self.model.named_parameters():
-                if not parameter.requires_grad:
-                    digest.update(name.encode())
-                    digest.update(parameter.detach().cpu().contiguous().view(torch.uint8).numpy().data)
-            self._base_hash = digest.hexdigest()
+            frozen = {name: p for name, p in self.model.named_parameters() if not p.requires_grad}
+            self._base_hash = _hash_of(frozen)
         return self._base_hash
 
     @torch.no_grad()
@@ -239,6 +238,15 @@ def move_off_file(model: Any) -> None:
     step, into small pages that stay."""
     for parameter in model.parameters():
         parameter.data = parameter.data.clone()
+
+
+def _hash_of(tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 of the names and the bits."""
+    digest = hashlib.sha256()
+    for name, tensor in tensors.items():
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def _difference(own: Mapping[str, object], saved: Mapping[str, object]) -> str:

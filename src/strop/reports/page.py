@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from strop.reports.corpus import CorpusOfRun, corpus_of
 from strop.reports.plan import title
 from strop.reports.pretrained import Pretrained, is_pretrained, pretrained_of
 from strop.reports.settings import every_setting
@@ -45,7 +46,7 @@ class Page:
     run that another program trained. `config` is the plan in lines, `fields` is every field as it is typed. `last`
     holds the metrics of the last step, `best` and `worst` are its episodes of highest and lowest reward, `max_tokens`
     is the limit of a turn (0 for other programs' runs); `table` holds the values of a table policy,
-    `pretrained` how well a run on a corpus predicts held-out documents.
+    `corpus` what is known of the text that a run learns from, `pretrained` how well it predicts held-out documents.
     """
 
     run: str
@@ -65,6 +66,7 @@ class Page:
     worst: Summary | None
     max_tokens: int
     table: dict[str, dict[str, float]]
+    corpus: CorpusOfRun | None
     pretrained: Pretrained | None
 
 
@@ -105,6 +107,7 @@ def page_of(directory: RunDirectory) -> Page:
         worst=min(scored, key=_reward, default=None),
         max_tokens=_max_tokens(config),
         table=_table(directory),
+        corpus=corpus_of(directory),
         pretrained=pretrained_of(directory) if is_pretrained(directory) else None,
     )
 

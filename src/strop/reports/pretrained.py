@@ -55,7 +55,8 @@ def pretrained_of(directory: RunDirectory) -> Pretrained:
     if not by_step or best is None:
         return Pretrained([], best, samples)
     first, last = by_step[min(by_step)], max(by_step)
-    tokens_per = {unit: math.log(first[f"held_out/perplexity_{unit}"]) / first[LOSS] for unit in ("word", "character")}
+    least = min(by_step.values(), key=lambda one: one[LOSS])  # whose perplexities are surely no cut ones
+    tokens_per = {unit: math.log(least[f"held_out/perplexity_{unit}"]) / least[LOSS] for unit in ("word", "character")}
     name = algorithm_name(directory.config()["policy"])
     losses = {f"{name} after {plural(step, 'step')}": by_step[step] for step in dict.fromkeys((best, last))}
     rows = [_row(who, one[LOSS], one["held_out/loss_error"], tokens_per) for who, one in losses.items()]

@@ -283,7 +283,9 @@ class RunRecorder:
 
     def _is_over(self) -> bool:
         """Whether the last evaluations brought nothing better: then the run ends, and says why."""
-        if why := self._store.why_stop_early(self._patience):
+        # only after an evaluation: the answer reads the metrics of all steps
+        why = self._store.why_stop_early(self._patience) if self._store.has_evaluation(self._done) else ""
+        if why:
             self.tell("info", why)
         return bool(why)
 

@@ -67,6 +67,8 @@ def config_in(folder: Path) -> PolicyConfig:
         config = spec.decode(_read(folder)["policy"], folder)
     except (AttributeError, ImportError) as error:  # a name that is not there
         raise ValueError(f"{folder / CONFIG} cannot be used: {error} Install the package that gave it.") from error
+    except TypeError as error:  # no class, one that is no dataclass, or without a field that it needs
+        raise ValueError(f"{folder / CONFIG} is damaged: its policy cannot be made ({error}).") from error
     if not isinstance(config, PolicyConfig):
         raise ValueError(f"{folder / CONFIG} is damaged: its policy is no Config of a policy.")
     return config

@@ -203,9 +203,8 @@ class Store:
         num = int(self._connection.execute(query, (best,)).fetchone()["num"])
         if num < patience:
             return ""
-        return (
-            f"{EARLY_STOP}: the held-out score was best after {plural(best, 'step')}, {plural(num, 'evaluation')} ago"
-        )
+        why = f"the held-out score was best after {plural(best, 'step')}, {plural(num, 'evaluation')} ago"
+        return f"{EARLY_STOP}: {why}. That checkpoint is RUN@best; patience=0 goes on."
 
     def metrics(self) -> list[dict[str, float]]:
         """One dict per step, with "step" first, then metrics by name. NaN replaces a number that was not finite."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, Self, TypeAlias
 
 from strop import devices
-from strop.hub.models import SOURCES
+from strop.hub.models import SOURCES, get
 from strop.policies.adapters import LoRA
 from strop.policies.computing import has_bfloat16
 from strop.policies.transformer import Transformer
@@ -29,7 +29,8 @@ class FromRun(PolicyConfig):
 
     An adapter of that run is merged into its base, so the reference of this run is the policy that it starts with.
 
-    run         the run's folder, or its name in ./runs; @STEP or @best chooses a checkpoint, else it is the latest
+    run         the run's folder, or its name in ./runs; @STEP or @best chooses a checkpoint, else it is the latest. The
+                run that starts from it holds the number
     lora        a new adapter, for transformers: "same" takes one like the run's, if it had one; none trains all weights
     value_head  adds the value that actor-critic algorithms and reward models read
     """
@@ -50,6 +51,13 @@ class FromRun(PolicyConfig):
     def inner(self) -> PolicyConfig:
         """The policy of that run, as its config says. Raises ValueError if there is no such run."""
         return _policy_of(parse_run(self.run)[0])
+
+    def pinned(self) -> Self:
+        """This start with its checkpoint by number: a resume needs the same one, even if that run has trained on."""
+        directory, selector = parse_run(self.run)
+        if isinstance(selector, int):
+            return self
+        return replace(self, run=f"{directory.path}@{directory.checkpoint_step(selector)}")
 
     def build(self, seed: int, dtype: str, device: str = "cpu") -> tuple[Policy, Codec]:
         """The policy with that run's weights, and its codec."""
@@ -147,6 +155,9 @@ class FromFolder(PolicyConfig):
         return _started(self, saved.state_in(self._place()), seed, dtype, device)
 
     def _place(self) -> Path:
+        """The folder. A model that strop knows is fetched."""
+        if _is_ours(self.folder):
+            return get(self.folder)
         found = saved.folder_of(self.folder)
         if found is None:
             raise ValueError(f"policy.folder={self.folder!r} is no folder that strop export wrote: it lacks its files.")
@@ -164,6 +175,12 @@ def first_policy(policy: PolicyConfig) -> PolicyConfig:
     return policy
 
 
+def chosen_policy(policy: PolicyConfig | str) -> PolicyConfig:
+    """The policy of a resolved config: a name is looked up, and what another run trained has the number of its step."""
+    found = named_policy(policy) if isinstance(policy, str) else policy
+    return found.pinned() if isinstance(found, FromRun) else found
+
+
 def named_policy(name: str) -> PolicyConfig:
     """The policy that a text names: a model that strop knows, a run, a folder of ours, or any other model.
 
@@ -171,7 +188,13 @@ def named_policy(name: str) -> PolicyConfig:
     """
     if name not in SOURCES and names_a_run(name):
         return FromRun(run=name)
-    return FromFolder(folder=name) if saved.folder_of(name) else Transformer.Config(model=name)
+    is_ours = _is_ours(name) if name in SOURCES else saved.folder_of(name)
+    return FromFolder(folder=name) if is_ours else Transformer.Config(model=name)
+
+
+def _is_ours(name: str) -> bool:
+    """Whether a model that strop knows is of its own form."""
+    return name in SOURCES and not SOURCES[name].hub_id
 
 
 def trained_policy(directory: RunDirectory) -> PolicyConfig:
@@ -241,7 +264,10 @@ def _changed(config: PolicyConfig, wanted: Mapping[str, Any]) -> PolicyConfig:
 
 
 def _over(own: Mapping[str, Any], saved: Mapping[str, Any]) -> dict[str, Any]:
-    """The saved state; what only the new policy has (a value head) stays as it starts."""
+    """The saved state; what only the new policy may have (a value head, dice for dropout) stays as it starts. Raises
+    ValueError if it lacks anything else."""
+    if lost := [name for name in own if name not in saved and not name.startswith(("value", "dropout"))]:
+        raise ValueError(f"what was saved lacks {', '.join(lost[:3])} of this policy: it is another one's, or damaged.")
     inner = {
         name: _over(own[name], value)
         for name, value in saved.items()

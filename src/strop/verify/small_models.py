@@ -14,6 +14,7 @@ from strop.policies.ngram import NGram
 from strop.policies.recurrent import Recurrent
 from strop.policies.scratch import Scratch
 from strop.policies.table import Table
+from strop.policies.textgenrnn import TextGenRNN
 from strop.types import Batch, Heads, Pick, Policy, Tokens
 from strop.verify.episodes import episode, turn
 
@@ -28,6 +29,7 @@ CONFIGS: dict[str, tuple[Any, dict[str, Any]]] = {
     "gru": (Recurrent.Config, {"kind": "gru", "width": 8}),
     "rnn": (Recurrent.Config, {"kind": "rnn", "width": 8, "tied": False}),
     "convolutional": (Convolutional.Config, {"width": 8, "num_layers": 3}),
+    "textgenrnn": (TextGenRNN.Config, {"embedding": 5, "width": 8, "window": 6}),
 }
 ALL = list(CONFIGS)
 NEURAL = [name for name in ALL if name not in ("table", "ngram")]

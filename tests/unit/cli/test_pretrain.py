@@ -1,6 +1,7 @@
 """`strop pretrain`, and the other commands on a run that it made."""
 
 import json
+import re
 import shutil
 from contextlib import chdir
 from pathlib import Path
@@ -22,9 +23,9 @@ COMMAND = ["pretrain", "small.txt", "model=gru", "--run", "runs/r", *TINY]
 
 
 def text():
-    """The tiny corpus, with a document that is there twice and one of nothing but spaces."""
-    documents = small_corpus.text()
-    return documents + "\n\n" + documents.split("\n\n")[0] + "\n\n \x07 \n\n"
+    """60 documents on lines 1 to 119; then the first again, one of a control character, and nearly the second again."""
+    documents = small_corpus.text().split("\n\n")
+    return "\n\n".join([*documents, documents[0], " \x07 ", f"{documents[1]} The end."])
 
 
 @pytest.fixture(scope="module")
@@ -73,8 +74,8 @@ def test_a_dry_run_as_json_is_one_object(corpus):
 def test_a_run_says_what_was_read_and_what_was_learnt(corpus):
     said = corpus(*COMMAND)
     assert said.code == 0, said.err
-    assert "read 62 documents, " in said.err
-    assert "removed: 1 exact and 0 near duplicates, 1 empty; 1 control character, 0 invalid bytes" in said.err
+    assert "read 63 documents, " in said.err
+    assert "removed: 1 exact and 1 near duplicates, 1 empty; 1 control character, 0 invalid bytes" in said.err
     assert "held out: " in said.err
     assert "vocabulary: 257 character tokens" in said.err
     rows = [line.split()[0] for line in said.out.splitlines() if line.startswith(("Recurrent", "trigram", "unigram"))]
@@ -131,7 +132,7 @@ def test_steps_and_the_order_of_an_ngram_model_shape_the_recipe(corpus):
     assert {"steps=1000", "algorithm.optimizer.lr.steps=1000", "eval_every=125"} <= set(fields)
     looks_back = ["model=ngram", "policy.order=6", *FEW]
     assert "memory.overlap=5" in plan(*looks_back)
-    assert "memory.overlap=2" in plan(*looks_back, "memory.overlap=2")
+    assert "memory.overlap=5" in plan(*looks_back, "memory.overlap=2")  # no chunk begins a document
 
 
 def test_samples_cannot_move_the_terminals_cursor(capsys):
@@ -198,6 +199,12 @@ def test_what_is_refused_in_one_line_and_leaves_no_folder(corpus, words, code, m
     assert not any(Path("runs").glob("*"))
 
 
+def test_a_corpus_that_is_not_there_is_refused_before_a_folder_is_made(corpus, tmp_path):
+    said = corpus("pretrain", "nothing.txt")
+    assert said.err.startswith("error: ")
+    assert not (tmp_path / "runs").exists()
+
+
 def test_a_folder_that_is_in_use_is_left_as_it_is(here):
     said = here(*COMMAND)
     assert said.code == 1
@@ -217,6 +224,7 @@ def test_show_prints_perplexities_and_samples(here):
     assert [row["who"] for row in page["pretrained"]["rows"]][-1] == "Recurrent after 2 steps"
 
 
+@pytest.mark.matrix
 def test_plot_draws_it(here):
     assert here("plot", "r", "-o", "x.png").code == 0
     assert Path("x.png").read_bytes().startswith(b"\x89PNG")
@@ -243,3 +251,84 @@ def test_it_goes_on_with_more_steps(here):
     assert "strop chat runs/r" in said.err
     assert json.loads(here("show", "r", "--json").out)["done"] == 4
     assert json.loads(here("train", "--resume", "--run", "r", "--json").out)["pretrained"]["best_step"] is not None
+
+
+# ------------------------------------------------------------ its corpus
+
+
+def test_show_has_the_counts_of_the_corpus(here):
+    said = here("show", "r").out
+    for name, line in {
+        "corpus": f"63 documents, {len(text().replace(chr(7), '').split()):,} words from ",
+        "removed": "1 empty document, 1 exact duplicate, 1 near duplicate, 1 control character",
+        "held out": "none shares 13 words in a row with what is learnt from",
+        "vocabulary": "257 character tokens",
+    }.items():
+        assert re.search(f"^{name} +.*{line}", said, re.MULTILINE), name
+    assert "strop show runs/r --dropped" in said
+    facts = json.loads(here("show", "r", "--json").out)["corpus"]["facts"]
+    assert facts["dropped"] == {"empty": 1, "exact duplicate": 1, "near duplicate": 1}
+    assert facts["train"]["documents"] + facts["held_out"]["documents"] == 60
+
+
+def test_show_lists_what_cleaning_dropped(here):
+    said = here("show", "r", "--dropped")
+    first, second = (document[:80].rstrip() for document in small_corpus.text().split("\n\n")[:2])
+    assert said.out.splitlines() == [
+        "line 123: empty",
+        "line 121: exact duplicate of line 1",
+        f"    {first}",
+        "line 125: near duplicate of line 3",
+        f"    {second}",
+    ]
+    listed = json.loads(here("show", "r", "--dropped", "--json").out)
+    assert listed[1] == {"document": "121", "reason": "exact duplicate", "of": "1", "begins": first}
+    assert here("show", "r", "--dropped", "--episodes", "0").code == 2
+
+
+def test_what_was_dropped_of_a_folder_is_named_by_its_file(corpus):
+    Path("texts").mkdir()
+    for number, document in enumerate(text().split("\n\n")):
+        Path("texts", f"{number:02}.txt").write_text(document)
+    assert corpus("pretrain", "texts", "model=gru", "--run", "r", *TINY).code == 0
+    said = corpus("show", "r", "--dropped").out.splitlines()
+    assert [said[0], said[1], said[3]] == [
+        "61.txt: empty",
+        "60.txt: exact duplicate of 00.txt",
+        "62.txt: near duplicate of 01.txt",
+    ]
+
+
+def test_a_run_whose_cache_is_gone_or_damaged(here):
+    cache = Path("runs/r/cache")
+    (cache / "dropped.jsonl").write_text('{"document": "1", "reason": "empty"}\n{"document":\n')
+    said = here("show", "r", "--dropped")
+    assert said.code == 1
+    assert "cache/dropped.jsonl, line 2 cannot be read" in said.err
+    (cache / "facts.json").write_text('{"corpus": {}}')
+    said = here("show", "r")
+    assert said.code == 1
+    assert "runs/r/cache/facts.json cannot be read" in said.err
+    shutil.rmtree(cache)
+    assert here("show", "r").code == 0
+    assert "vocabulary " not in here("show", "r").out
+    said = here("show", "r", "--dropped")
+    assert said.code == 1
+    assert "strop train --resume --run runs/r makes it again" in said.err
+    assert here("train", "--resume", "--run", "r", "steps=3").code == 0
+    assert "exact duplicate of line 1" in here("show", "r", "--dropped").out
+
+
+def test_a_run_without_a_corpus_dropped_nothing(strop, table_recipe):
+    assert strop("train", table_recipe(), "steps=1", "--run", "r").code == 0
+    said = strop("show", "r", "--dropped")
+    assert said.code == 1
+    assert "error: r does not learn from a corpus" in said.err
+    assert json.loads(strop("show", "r", "--json").out)["corpus"] is None
+
+
+def test_of_several_stages_that_of_the_first_on_a_corpus(made, here):
+    Path("staged").mkdir()
+    shutil.copytree("runs/r", "staged/1-pretrain")
+    Path("staged/stages.json").write_text('{"format": 1, "stages": ["pretrain", "reward"]}')
+    assert "exact duplicate of line 1" in here("show", "staged", "--dropped").out

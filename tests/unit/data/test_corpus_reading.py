@@ -57,6 +57,13 @@ def test_a_folder_is_read_in_the_order_of_its_paths_and_skips_what_is_no_text(tm
     assert reader.unit == "file"
 
 
+@pytest.mark.parametrize("value", ["1" * 5000, "[" * 100_000 + "]" * 100_000])
+def test_json_that_python_cannot_read_names_its_line(tmp_path, value):
+    file = put(tmp_path / "a.jsonl", f'{{"text": "one"}}\n{{"text": "two", "n": {value}}}')
+    with pytest.raises(ValueError, match=r"a\.jsonl, line 2: this JSON cannot be read"):
+        read(file)
+
+
 def test_lines_of_json_give_their_field_and_null_is_an_empty_document(tmp_path):
     lines = '{"id": 1, "body": "first\\n\\nline"}\n\n{"body": null}\n{"body": "\\ud83d\\ude00"}\n'
     documents, reader = read(put(tmp_path / "a.jsonl", lines), "body")
@@ -140,3 +147,10 @@ def test_the_hash_of_a_folder_changes_with_a_name_or_a_byte_and_not_with_hidden_
     put(tmp_path / "x/a.txt", "one").rename(tmp_path / "x/b.txt")
     assert contents_hash(tmp_path / "x") != before
     assert files_of(tmp_path / "x") == [tmp_path / "x/b.txt"]
+
+
+def test_a_quote_that_is_not_closed_is_told_and_swallows_no_rows(tmp_path):
+    file = tmp_path / "a.csv"
+    file.write_text('text,n\n"one",1\n"two,2\nthree,3\nfour,4\n')
+    with pytest.raises(ValueError, match=r"a.csv, line \d+: this is not CSV"):
+        list(Reader(file, "text"))

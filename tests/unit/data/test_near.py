@@ -88,8 +88,13 @@ def test_what_is_dropped_is_as_similar_to_what_stays_and_the_first_stays(tmp_pat
 
 def test_chinese_characters_are_words_and_short_documents_are_one_shingle(tmp_path):
     poem = "春眠不覺曉處處聞啼鳥夜來風雨聲花落知多少紅豆生南國春來發幾枝願君多采擷此物最相思"
-    texts = [poem, poem[:-1] + "憶", "Hello, World!", "hello world", "hello word", "...", "?!", ""]
+    texts = [poem, poem[:-1] + "憶", "Hello World", "hello world", "hello word", "...", "?!", ""]
     assert found(tmp_path, texts, near=0.8) == {1: 0, 3: 2}
+
+
+def test_signs_tell_texts_apart(tmp_path):
+    texts = ["1 + 2", "1 - 2", "1 * 2", "1 / 2", "Yes!", "Yes?", "🙂", "🙁", "f(x)", "f[x]"]
+    assert found(tmp_path, texts, near=0.8) == {}
 
 
 def test_documents_that_were_not_given_are_not_compared(tmp_path):

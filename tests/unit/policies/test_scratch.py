@@ -58,5 +58,11 @@ def test_a_wrong_shape_is_named() -> None:
         Scratch(words=WORDS, shape="bert")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"policy\.width=10 must be a multiple of policy\.num_heads=4"):
         Scratch(words=WORDS, width=10)
+    for name in ("num_layers", "width", "num_heads", "context"):
+        with pytest.raises(ValueError, match=rf"policy\.{name}=0: it is at least 1"):
+            Scratch(words=WORDS, **{name: 0})
+    with pytest.raises(ValueError, match=r"policy\.width=6: 2 heads have 3 numbers each, and rotary positions turn pa"):
+        Scratch(words=WORDS, width=6, num_heads=2)
+    assert Scratch(words=WORDS, shape="gpt2", width=6, num_heads=2).build(0, "float32")[0].vocabulary == 4
     with pytest.raises(ValueError, match="neither of them is given"):
         Scratch().build(0, "float32")

@@ -149,6 +149,9 @@ def test_dropout_is_for_the_run_that_pretrained(tmp_path: Path) -> None:
     steered = strop.policies.Steered.Config(base=config_of("gru", dropout=0.2, value_head=True))
     with pytest.raises(ValueError, match=r"policy\.dropout=0\.2 is for pretraining"):
         trained(steered, tmp_path / "steered")
+    distilled = strop.algorithms.Distillation.Config(teacher=config_of("gru"))  # it learns from samples too
+    with pytest.raises(ValueError, match=r"policy\.dropout=0\.2 is for pretraining"):
+        trained(config_of("lstm", dropout=0.2), tmp_path / "distilled", algorithm=distilled, rewards=())
 
 
 def test_chat_and_eval_read_it(tmp_path: Path, monkeypatch: Any, capsys: Any) -> None:
@@ -212,9 +215,22 @@ def _unknown(folder: Path) -> None:
     (folder / "config.json").write_text(text.replace("Recurrent", "Recursive"))
 
 
+def _no_class(folder: Path) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    del config["policy"]["class"]
+    (folder / "config.json").write_text(json.dumps(config))
+
+
+def _no_config(folder: Path) -> None:
+    text = (folder / "config.json").read_text()
+    (folder / "config.json").write_text(text.replace("strop.policies.Recurrent.Config", "os.getcwd"))
+
+
 @pytest.mark.parametrize(
     ("damage", "said"),
     [
+        (_no_class, r"config\.json is damaged: its policy cannot be made"),
+        (_no_config, r"config\.json is damaged: its policy cannot be made"),
         (_cut, r"model\.safetensors cannot be read"),
         (_one_less, r"model\.safetensors lacks 'dropout'"),
         (_other_format, r"config\.json has format 99, and this strop reads 1"),

@@ -13,9 +13,10 @@ import torch
 
 import strop
 import tiny_hf
+from strop.cli.main import main
 from strop.hub.origin import FROM_SCRATCH, origin_of
-from strop.policies.transformer import Transformer
-from strop.recipes import cartpole_ppo
+from strop.policies.transformer import Transformer, adapt
+from strop.recipes import cartpole_ppo, copy_word
 from strop.reports.abilities import why_not_chat
 from strop.reports.model_card import card_of
 from strop.runs.directory import RunDirectory
@@ -103,6 +104,43 @@ def test_an_adapter_is_merged_and_a_new_one_changes_nothing_yet(lora):
     ranks = {p.shape[0] for name, p in start.model.named_parameters() if "lora_A" in name}
     assert ranks == {"same": {2}, None: set()}.get(lora, {3})
     assert (logits(start.reference()) - logits(run)).abs().max() < 1e-6  # the reference is the start, not the model
+
+
+@pytest.mark.filterwarnings("ignore:Model has .tie_word_embeddings")
+@pytest.mark.parametrize("target", ["lm_head", "embed_tokens"])
+def test_an_adapter_on_one_of_two_tied_weights_is_merged_into_that_one(target):
+    tied = strop.policies.Scratch(words=WORDS, num_layers=1, width=16, num_heads=2, context=16)
+    policy = adapt(tied.build(0, "float32")[0].model, strop.policies.LoRA(rank=2, targets=(target,)), 0, "float32")
+    with torch.no_grad():
+        for number, parameter in enumerate(policy.parameters()):
+            parameter.copy_(0.3 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(number)))
+    adapted, base = logits(policy), logits(policy.reference())
+    assert (adapted - base).abs().max() > 0.1
+    assert (logits(policy.restarted(None, 0, False)) - adapted).abs().max() < 1e-5
+
+
+@pytest.mark.filterwarnings("ignore:Model has .tie_word_embeddings")
+def test_an_adapter_on_the_output_weights_is_exported(tmp_path):
+    lora = strop.policies.LoRA(rank=2, targets=("lm_head",))
+    train("headed", strop.FromRun(run="scratch", lora=lora))
+    assert main(["export", "headed", str(tmp_path / "out")]) == 0
+
+
+def test_a_run_on_a_merged_adapter_is_read_where_sums_have_other_bits(monkeypatch):
+    """Another processor, or a GPU, adds the products of B and A in another order."""
+    from peft.tuners.lora import Linear
+
+    product = Linear.get_delta_weight
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr(Linear, "get_delta_weight", lambda layer, name: product(layer, name) * (1 + 1e-5))
+        there = logits(strop.load("after_adapted").policy)
+    gap = (there - logits(strop.load("after_adapted").policy)).abs().max()
+    assert 0.0 < gap < 1e-4
+    shutil.copytree("runs/after_adapted", "runs/moved_on")
+    file = Path("runs/moved_on/config.json")
+    file.write_text(file.read_text().replace("adapted@2", "adapted@4"))
+    with pytest.raises(ValueError, match="trained on another base model"):
+        strop.load("moved_on").policy  # noqa: B018
 
 
 def test_adapters_of_a_chain_are_all_merged():
@@ -235,3 +273,16 @@ def test_a_pretrained_model_computes_in_bfloat16_after_a_run_too(monkeypatch):
     usual = {"tasks": [Task("a", "red")], "rewards": [first_word], "threads": 1, "device": "cpu"}
     dtypes = {name: strop.TrainConfig(policy=name, **usual).resolve().dtype for name in ("after_adapted", "scratch")}
     assert dtypes == {"after_adapted": "bfloat16", "scratch": "float32"}
+
+
+def test_what_a_run_starts_from_stays_what_it_was(tmp_path):
+    """The run that it names trains on; the start, and so the reference, is still that of the checkpoint then."""
+    first = strop.train(replace(copy_word.recipe(), steps=2), tmp_path / "first", keep_all=True, progress=False)
+    second = strop.train(
+        replace(copy_word.recipe(), policy=str(first.path), steps=1), tmp_path / "second", progress=False
+    )
+    strop.train(replace(copy_word.recipe(), steps=4), first.path, resume=True, progress=False)
+    assert second.config.policy.run.endswith("first@2")
+    more = strop.train(replace(second.config, steps=2), second.path, resume=True, progress=False)
+    with more.directory.reader() as store:
+        assert not [event for event in store.events() if event.level == "fork" and "policy" in event.text]
