@@ -55,11 +55,12 @@ def train_in_order(
         for number, (stage, folder) in enumerate(zip(planned, folders, strict=True)):
             place = f"stage {number + 1} of {len(planned)}: {stage.name}"
             is_last = number == len(planned) - 1
+            waiting = home / WAITING / folder.name
             if number < begun or (not is_last and _is_done(folder, stage.config.steps)):
                 tell(f"{place} is done")
+                _remove(waiting)  # a kill may have come between its last step and this
                 continue
             tell(place)
-            waiting = home / WAITING / folder.name
             run = train_one(_placed(stage.config, folder), folder, is_run(folder), recipe or _recipe_in(waiting))
             _remove(waiting)
             if run.interrupted:

@@ -393,3 +393,10 @@ def test_its_last_stage_is_exported_and_the_card_tells_the_others(whole, tmp_pat
 def test_its_episodes_are_data(whole):
     found = strop.TrainConfig(policy=TABLE, data=whole, algorithm=strop.algorithms.SFT.Config()).resolve()
     assert len(found.tasks) == 2 * 4 * 2
+
+
+def test_what_waits_is_removed_though_a_kill_came_before_it_was(tmp_path):
+    strop.train(recipe(), tmp_path / "run", progress=False)
+    (tmp_path / "run" / "waiting" / "1-sft").mkdir(parents=True)
+    strop.train(recipe(), tmp_path / "run", resume=True, progress=False)
+    assert not (tmp_path / "run" / "waiting").exists()

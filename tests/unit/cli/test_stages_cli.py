@@ -237,7 +237,7 @@ def test_a_sweep_of_stages_is_refused_in_one_line(strop, here):
 def test_it_is_the_policy_of_another_recipe(strop, here, table_recipe):
     said = strop("train", table_recipe(name="other.py"), "policy=r", "steps=1", "--run", "next")
     assert said.code == 0, said.err
-    assert RunDirectory(Path("next")).config()["policy"]["run"] == "r"
+    assert RunDirectory(Path("next")).config()["policy"]["run"] == "runs/r/2-rl@4"
 
 
 # ------------------------------------------------------------ stopped, and on
