@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import statistics
 import subprocess
@@ -89,8 +90,6 @@ def cell(language: str, model: str, seed: int, minutes: Sequence[float]) -> dict
 
 def perplexity_of(row: Mapping[str, float], name: str) -> float:
     """The perplexity a character of a model beside the run, from its loss a token."""
-    import math
-
     ratio = math.log(row["held_out/perplexity_character"]) / row["held_out/loss"]
     return math.exp(row[f"held_out/loss_{name}"] * ratio)
 

@@ -37,18 +37,16 @@ BASELINES = {"unigram": 1, "trigram": 3}
 
 def tokenizer_of(policy: PolicyConfig | str) -> Tokenizer | None:
     """The tokenizer that a policy has already; None if the corpus makes one. Raises ValueError if it takes none."""
-    first = first_policy(named_policy(policy) if isinstance(policy, str) else policy)
-    names = [field.name for field in dataclasses.fields(first)]  # type: ignore[arg-type]
-    if "tokenizer" not in names:
+    first: Any = first_policy(named_policy(policy) if isinstance(policy, str) else policy)
+    if "tokenizer" not in [field.name for field in dataclasses.fields(first)]:
         name = policy if isinstance(policy, str) else type(first).__qualname__.split(".")[0]
         raise ValueError(
             f"policy={name} has a vocabulary of its own, and cannot learn from a corpus. Take Scratch, Recurrent, "
             "Convolutional or NGram, or a run that trained one of them."
         )
-    found: Any = dict(zip(names, (getattr(first, name) for name in names), strict=True))
-    if found["words"]:
+    if first.words:
         raise ValueError("policy.words is given, and data is a corpus: its tokenizer makes the vocabulary.")
-    tokenizer: Tokenizer | None = found["tokenizer"]
+    tokenizer: Tokenizer | None = first.tokenizer
     return tokenizer
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,16 +24,26 @@ TOLERANCE = 1e-4
 def export(model: Any, weights: Mapping[str, Tensor], codec: Codec, folder: Path, card: Card) -> float:
     """Write `folder`, which must not exist or be empty, load it again, and return how far its logits are off.
 
-    `model` may hold adapters: `weights` are those of a plain model that computes the same. They are written to a
-    temporary folder, which is then renamed, so that a failure leaves nothing that looks like a model.
+    `model` may hold adapters: `weights` are those of a plain model that computes the same.
+    """
+    return written(
+        folder, lambda beside: _write(model, weights, codec, beside, card), lambda beside: _gap(model, beside)
+    )
+
+
+def written(folder: Path, write: Callable[[Path], None], gap_of: Callable[[Path], float]) -> float:
+    """Let `write` fill a folder, and return by how much its logits are off, as `gap_of` measures.
+
+    It is written beside and renamed, so that a failure leaves nothing that looks like a model. Raises ValueError for
+    logits that are off by more than `TOLERANCE`.
     """
     folder = folder.resolve()
     beside = folder.with_name(f".writing-{folder.name}")
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir(parents=True)
     try:
-        _write(model, weights, codec, beside, card)
-        gap = _gap(model, beside)
+        write(beside)
+        gap = gap_of(beside)
         if not gap <= TOLERANCE:
             raise ValueError(f"{folder} was not written: read back, its logits differ by {gap:.2g} from the policy's.")
         if folder.exists():

@@ -9,7 +9,6 @@ README.md          the card
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from strop.hub.card import Card, as_markdown_for_strop
-from strop.hub.export import TOLERANCE, tokenizer_of
+from strop.hub.export import tokenizer_of, written
 from strop.hub.folder import WEIGHTS, read_object
 from strop.hub.origin import CARD
 from strop.packages import home
@@ -40,25 +39,14 @@ def folder_of(name: str) -> Path | None:
 def save(config: PolicyConfig, policy: Policy, codec: Codec, folder: Path, card: Card) -> float:
     """Write `folder`, which must not exist or be empty, load it again, and return how far its logits are off.
 
-    It is written beside and renamed, so that a failure leaves nothing that looks like a model. Raises ValueError for a
-    policy that reads no text, or that is not the same when it is made from the folder.
+    Raises ValueError for a policy that reads no text, or that is not the same when it is made from the folder.
     """
-    folder = folder.resolve()
-    beside = folder.with_name(f".writing-{folder.name}")
-    shutil.rmtree(beside, ignore_errors=True)
-    beside.mkdir(parents=True)
-    try:
+
+    def write(beside: Path) -> None:
         _write(config, policy.state_dict(), beside)
         (beside / CARD).write_text(as_markdown_for_strop(card, codec, tokenizer_of(codec)), encoding="utf-8")
-        gap = _gap(policy, beside)
-        if not gap <= TOLERANCE:
-            raise ValueError(f"{folder} was not written: read back, its logits differ by {gap:.2g} from the policy's.")
-        if folder.exists():
-            folder.rmdir()
-        beside.rename(folder)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
-    return gap
+
+    return written(folder, write, lambda beside: _gap(policy, beside))
 
 
 def config_in(folder: Path) -> PolicyConfig:
