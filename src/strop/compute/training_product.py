@@ -18,9 +18,6 @@ from torch.nn.functional import linear
 
 from strop.compute.products import Product, can_pack, stacked
 
-WIDEST = 4096
-"""The most outputs whose weight gradient is one multiplication: oneDNN is slower if it writes more in float32."""
-
 
 def trainable(layers: Sequence[nn.Linear], dtype: torch.dtype, backward_dtype: torch.dtype) -> Product:
     """The product of layers in `dtype`, side by side, by a copy of their weights. The gradient goes to the layers' own
@@ -86,7 +83,7 @@ def multiply(rows_NI: Tensor, weight_OI: Tensor, bias_O: Tensor | None = None) -
 
 
 def _weight_gradient(grad_NO: Tensor, rows_NI: Tensor) -> Tensor:
-    """The gradient [O, I] of one layer's weight."""
-    if grad_NO.dtype is torch.float32 and grad_NO.shape[1] > WIDEST:
-        return torch.cat([multiply(part.t(), rows_NI.t()) for part in torch.split(grad_NO, WIDEST, dim=1)])
-    return multiply(grad_NO.t(), rows_NI.t())
+    """The gradient [O, I] of one layer's weight. Torch's product reads both as they lie; oneDNN would first copy them
+    into the other order, which for wide layers takes as long as the multiplication."""
+    with torch.autocast("cpu", enabled=False):
+        return grad_NO.t() @ rows_NI

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from answer_rows import CASES, LONG, SHORT, rows
 from exact.build import batch_of, episode, gpt2, language_model, llama, policy_over, turn
-from strop.compute import linears, training_product
+from strop.compute import linears
 from strop.compute.fast_runner import MODEL_TYPES, FastRunner, can_run_fast
 from strop.compute.products import can_pack
 from strop.functional.distributions import PLAIN, gather, logprobs_of
@@ -107,7 +107,6 @@ def test_numbers_and_gradients_are_those_of_the_model(
     lora: LoRA | None, bias: bool, tied: bool, fewest: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("strop.compute.products.FEWEST", fewest)
-    monkeypatch.setattr(training_product, "WIDEST", 5)
     policy = policy_over(language_model(attention_bias=bias, mlp_bias=bias, tie_word_embeddings=tied), lora)
     found_N, found = gradients(policy, ours)
     true_N, true = gradients(policy, theirs)

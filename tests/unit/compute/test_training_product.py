@@ -8,7 +8,6 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from strop.compute import training_product
 from strop.compute.products import Product
 from strop.compute.training_product import multiply, trainable
 
@@ -18,12 +17,6 @@ TYPES = pytest.mark.parametrize(
     [(FLOAT32, FLOAT32, 1e-6, 1e-6), (BFLOAT16, BFLOAT16, 0.01, 0.01), (FLOAT32, BFLOAT16, 1e-6, 0.01)],
     ids=["float32", "bfloat16", "head in bfloat16"],
 )
-
-
-@pytest.fixture(autouse=True)
-def in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Gradients of weights come in more pieces than one."""
-    monkeypatch.setattr(training_product, "WIDEST", 5)
 
 
 def layers(widths: Sequence[int], bias: bool = True) -> list[nn.Linear]:
