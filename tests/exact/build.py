@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from strop.policies.adapters import LoRA, add_lora
-from strop.policies.transformer import Transformer, adapt
+from strop.policies.transformer import Transformer
 from strop.verify.episodes import TASK, batch_of, episode, turn
 from strop.verify.tree import flat
 
@@ -120,4 +120,4 @@ def transformer(
 ) -> Transformer:
     """A tiny policy: "gpt2" computes in float64, "llama" in float32 (its norms do)."""
     model = gpt2(seed=seed, **shape).double() if kind == "gpt2" else llama(seed=seed, **shape)
-    return adapt(model, LoRA(rank=2, alpha=4) if lora else None, seed, "float32", value_head)
+    return Transformer.of(model, LoRA(rank=2, alpha=4) if lora else None, seed, "float32", value_head)

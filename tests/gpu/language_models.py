@@ -9,7 +9,7 @@ import torch
 from exact.build import gpt2, language_model
 from gpu.accelerator import Accelerator
 from strop.policies.adapters import LoRA
-from strop.policies.transformer import Transformer, adapt
+from strop.policies.transformer import Transformer
 
 KINDS = ("llama", "gpt2", "qwen3")
 VOCABULARY = 11
@@ -21,7 +21,7 @@ errors do not grow from layer to layer."""
 
 def on_the_cpu(kind: str, lora: bool = False, dtype: str = "float32") -> Transformer:
     """A policy with a value head."""
-    policy = adapt(_model(kind), ADAPTER if lora else None, 0, dtype, value_head=True)
+    policy = Transformer.of(_model(kind), ADAPTER if lora else None, 0, dtype, value_head=True)
     generator = torch.Generator().manual_seed(1)
     for name, parameter in policy.state_dict()["trainable"].items():
         if "lora_" in name or "value_head" in name:
@@ -32,7 +32,7 @@ def on_the_cpu(kind: str, lora: bool = False, dtype: str = "float32") -> Transfo
 def on_the_device(accelerator: Accelerator, kind: str, lora: bool = False, dtype: str = "float32") -> Transformer:
     """The same policy there."""
     with accelerator.computing():
-        policy = adapt(_model(kind), ADAPTER if lora else None, 0, dtype, True, accelerator.name)
+        policy = Transformer.of(_model(kind), ADAPTER if lora else None, 0, dtype, True, accelerator.name)
         policy.load_state_dict(on_the_cpu(kind, lora).state_dict())
     return policy
 

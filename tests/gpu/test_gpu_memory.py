@@ -13,7 +13,7 @@ from exact.build import batch_of, episode, llama, turn
 from gpu.accelerator import Accelerator, Cuda
 from strop.algorithms.grpo import GRPO
 from strop.compute import output_head
-from strop.policies.transformer import adapt
+from strop.policies.transformer import Transformer
 from strop.types import Batch, Sampling
 
 VOCABULARY, WIDTH, LAYERS, ANSWER = 50_000, 64, 2, 64
@@ -41,7 +41,9 @@ def lesson(num_rows: int) -> Batch:
 def peak_of_a_step(accelerator: Accelerator, batch: Batch) -> tuple[int, int]:
     """The peak of the second step, without what is made once, and the size of the weights; in bytes."""
     with accelerator.computing():
-        policy = adapt(llama(VOCABULARY, width=WIDTH, context=128), None, 0, "float32", device=accelerator.name)
+        policy = Transformer.of(
+            llama(VOCABULARY, width=WIDTH, context=128), None, 0, "float32", device=accelerator.name
+        )
     algorithm = GRPO.Config().build(policy, Sampling(temperature=0.9), 2 * batch.tokens_BT.numel())
     _, peak = (accelerator.peak_bytes(lambda: algorithm.update(batch)) for _ in range(2))
     return peak, sum(one.numel() * one.element_size() for one in policy.parameters())

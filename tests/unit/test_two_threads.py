@@ -27,7 +27,7 @@ from strop.policies.adapters import LoRA
 from strop.policies.mlp import MLP
 from strop.policies.scratch import Scratch
 from strop.policies.table import Table
-from strop.policies.transformer import adapt
+from strop.policies.transformer import Transformer
 from strop.runs.state import same
 from strop.samplers.local import LocalSampler
 from strop.types import Batch, Completion, Sampling, Task, Tokens
@@ -159,7 +159,7 @@ def scratch() -> Any:
 
 def wide(dtype: str, lora: LoRA | None, width: int = 512) -> Any:
     """Wide enough for packed products: 2**18 weights in layers that read the same input."""
-    return adapt(llama(5, width=width), lora, 0, dtype)
+    return Transformer.of(llama(5, width=width), lora, 0, dtype)
 
 
 def observed(*numbers: float) -> Tokens:

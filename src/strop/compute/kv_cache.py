@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers.cache_utils import DynamicCache, DynamicLayer
+from transformers.cache_utils import Cache, DynamicCache, DynamicLayer
 
 GROWTH = 64
 """A layer grows by so many tokens at once, so that it is copied seldom."""
@@ -78,6 +78,11 @@ def preallocated_cache(config: Any) -> DynamicCache:
     cache = DynamicCache(config=config)
     cache.layers = [PreallocatedLayer() if type(layer) is DynamicLayer else layer for layer in cache.layers]
     return cache
+
+
+def growing_cache() -> Cache:
+    """An empty cache for any number of layers that see all tokens."""
+    return Cache(layer_class_to_replicate=PreallocatedLayer)
 
 
 def sees_all(cache: Any) -> bool:

@@ -38,24 +38,17 @@ class PlainRunner:
     @classmethod
     def of(cls, model: Any, dtype: torch.dtype, has_products: bool) -> PlainRunner:
         """A runner of this model, without copies yet; `has_products` takes the processor's products."""
-
-        def with_kept(make: MakeProducts) -> Any:
-            head_weight = base_of(model.get_output_embeddings()).weight
-            return replaced(model, partial(_kept, make=make, dtype=dtype, head_weight=head_weight))
-
-        if has_products:
-            return cls(dtype, with_kept(decoding_products), with_kept(training_products))
-        return cls(dtype, model if dtype is torch.float32 else with_kept(_rounded_once), model)
+        return cls(dtype, *views_of(model, dtype, has_products))
 
     def prefill(self, prompts: Sequence[Tokens]) -> tuple[Tensor, PaddedState]:
         """Left-padded prompts; only the last position's logits are computed."""
-        _drop_copies(self.training)
+        drop_copies(self.training)
         return PaddedState.prefill(self.decoding, prompts, self.dtype)
 
     def hidden_at(self, tokens_BT: Tensor, decision_BT: Tensor) -> Tensor:
         """Every row for itself, as it stands."""
         if torch.is_grad_enabled():
-            _drop_copies(self.decoding)
+            drop_copies(self.decoding)
         device, backbone = self.training.device, self.training.base_model
         with autocast(self.dtype, device.type):
             hidden_BTH: Tensor = backbone(input_ids=tokens_BT.to(device), use_cache=False).last_hidden_state
@@ -68,8 +61,20 @@ class PlainRunner:
 
     def without_adapter(self) -> PlainRunner:
         """The base model, which shares the copies of frozen weights."""
-        decoding, training = (replaced(model, _base_under_adapter) for model in (self.decoding, self.training))
+        decoding, training = (replaced(model, base_under_adapter) for model in (self.decoding, self.training))
         return replace(self, decoding=decoding, training=training)
+
+
+def views_of(model: Any, dtype: torch.dtype, has_products: bool) -> tuple[Any, Any]:
+    """The model for decoding and for training, with the products of its linear layers that are fastest there."""
+
+    def with_kept(make: MakeProducts) -> Any:
+        head_weight = base_of(model.get_output_embeddings()).weight
+        return replaced(model, partial(_kept, make=make, dtype=dtype, head_weight=head_weight))
+
+    if has_products:
+        return with_kept(decoding_products), with_kept(training_products)
+    return model if dtype is torch.float32 else with_kept(_rounded_once), model
 
 
 def _rounded_once(layers: Sequence[nn.Linear], dtype: torch.dtype, is_head: bool) -> list[Kept[Product]]:
@@ -84,13 +89,15 @@ def _kept(module: nn.Module, make: MakeProducts, dtype: torch.dtype, head_weight
     return KeptLinear(module, found[0]) if found else None
 
 
-def _drop_copies(model: nn.Module) -> None:
+def drop_copies(model: nn.Module) -> None:
+    """Free the copies of weights that training changes."""
     for module in model.modules():
         if isinstance(module, KeptLinear):
             module.product.drop_if_trainable()
 
 
-def _base_under_adapter(module: nn.Module) -> nn.Module | None:
+def base_under_adapter(module: nn.Module) -> nn.Module | None:
+    """The layer that peft put an adapter on."""
     from peft.tuners.tuners_utils import BaseTunerLayer
 
     return module.get_base_layer() if isinstance(module, BaseTunerLayer) else None

@@ -49,9 +49,11 @@ class Card:
     before: Sequence[tuple[str, int]] = ()
 
 
-def as_markdown(card: Card, codec: Codec, tokenizer: Any) -> str:
-    """The card as Markdown, with its metadata on top; `tokenizer` is the codec's, as it is saved in the folder."""
-    return _page(card, "transformers", [_code(card, codec), *_notes(card.usage, codec, tokenizer)])
+def as_markdown(card: Card, codec: Codec, tokenizer: Any, is_sequence: bool) -> str:
+    """The card as Markdown, with its metadata on top; `tokenizer` is the codec's, as it is saved in the folder.
+    `is_sequence` says whether an encoder reads the prompt."""
+    task = "text2text-generation" if is_sequence else "text-generation"
+    return _page(card, "transformers", [_code(card, codec, is_sequence), *_notes(card.usage, codec, tokenizer)], task)
 
 
 def as_markdown_for_strop(card: Card, codec: Codec, tokenizer: Any) -> str:
@@ -70,20 +72,20 @@ policy, codec = strop.FromFolder(folder={name}).build(seed=0, dtype="float32")
     return _page(card, TAG, [use, *_notes(card.usage, codec, tokenizer)])
 
 
-def _page(card: Card, library: str, use: Sequence[str]) -> str:
-    parts = [_fields(card, library), f"# {card.title}", _origin(card), "## How to use it", *use]
+def _page(card: Card, library: str, use: Sequence[str], task: str = "text-generation") -> str:
+    parts = [_fields(card, library, task), f"# {card.title}", _origin(card), "## How to use it", *use]
     parts += ["## Held-out scores", _scores(card.verdicts)]
     if licence := card.origin.licence:
         parts += ["## Licence", f"The base model's: {licence.get('license_name', licence.get('license'))}."]
     return "\n\n".join(parts) + "\n"
 
 
-def _fields(card: Card, library: str) -> str:
+def _fields(card: Card, library: str, task: str) -> str:
     from huggingface_hub import ModelCardData
 
     fields: dict[str, Any] = {
         "library_name": library,
-        "pipeline_tag": "text-generation",
+        "pipeline_tag": task,
         "tags": [TAG, card.algorithm.lower()] if card.algorithm else [TAG],
         "base_model": card.origin.hub_id or None,
         **card.origin.licence,
@@ -111,21 +113,23 @@ def without_folders(command: str) -> str:
     return shlex.join(FOLDERS.sub(r"\1", word) for word in words)
 
 
-def _code(card: Card, codec: Codec) -> str:
+def _code(card: Card, codec: Codec, is_sequence: bool) -> str:
+    auto = "AutoModelForSeq2SeqLM" if is_sequence else "AutoModelForCausalLM"
+    answer = "output[0]" if is_sequence else 'output[0, inputs["input_ids"].shape[1]:]'
     sampling = card.usage.sampling
     assert not callable(sampling.temperature)
     temperature = round(float(sampling.temperature), 6)
     distribution = f"do_sample=True, temperature={temperature}, top_p={float(sampling.top_p)}, top_k={sampling.top_k}"
     distribution = distribution if temperature else "do_sample=False"
     return f"""```python
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import {auto}, AutoTokenizer
 
 name = {_literal(card.title)}  # this folder, or where it is on the Hub
 tokenizer = AutoTokenizer.from_pretrained(name)
-model = AutoModelForCausalLM.from_pretrained(name)
+model = {auto}.from_pretrained(name)
 {_inputs(card.usage.prompt, codec)}
 output = model.generate(**inputs, {distribution}, max_new_tokens={sampling.max_tokens})
-print(tokenizer.decode(output[0, inputs["input_ids"].shape[1]:], skip_special_tokens=True))
+print(tokenizer.decode({answer}, skip_special_tokens=True))
 ```"""
 
 

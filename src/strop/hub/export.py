@@ -15,6 +15,7 @@ from strop.codec import HFCodec, WordCodec
 from strop.hub.card import Card, as_markdown
 from strop.hub.models import quiet
 from strop.hub.origin import CARD
+from strop.hub.sequence import first_tokens
 from strop.types import Codec, Sampling
 
 TOLERANCE = 1e-4
@@ -55,20 +56,19 @@ def written(folder: Path, write: Callable[[Path], None], gap_of: Callable[[Path]
 
 
 def _write(model: Any, weights: Mapping[str, Tensor], codec: Codec, folder: Path, card: Card) -> None:
-    from transformers import AutoModelForCausalLM
-
     config = copy.deepcopy(model.config)
     config.tie_word_embeddings = _are_tied(model)
     tokenizer = tokenizer_of(codec)
     with quiet():
         with torch.random.fork_rng(devices=[]):
-            plain: Any = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+            plain: Any = type(model)._from_config(config, dtype=torch.float32)
         plain.load_state_dict(weights)
         plain.tie_weights()
         plain.generation_config = _generation(model, codec, card.usage.sampling)
         plain.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
-    (folder / CARD).write_text(as_markdown(card, codec, tokenizer), encoding="utf-8")
+    page = as_markdown(card, codec, tokenizer, model.config.is_encoder_decoder)
+    (folder / CARD).write_text(page, encoding="utf-8")
 
 
 def _are_tied(model: Any) -> bool:
@@ -88,12 +88,18 @@ def _generation(model: Any, codec: Codec, sampling: Sampling) -> Any:
     distribution = (
         {} if is_greedy else {"temperature": sampling.temperature, "top_p": sampling.top_p, "top_k": sampling.top_k}
     )
+    starts = {}
+    if model.config.is_encoder_decoder:
+        start, *forced = first_tokens(model)
+        starts = {"decoder_start_token_id": start, "forced_bos_token_id": forced[0] if forced else None}
     return GenerationConfig(
         do_sample=not is_greedy,
         max_new_tokens=sampling.max_tokens,
         eos_token_id=stop[0] if len(stop) == 1 else stop or None,
         bos_token_id=model.config.bos_token_id,
         pad_token_id=model.config.pad_token_id,
+        bad_words_ids=None if model.generation_config is None else model.generation_config.bad_words_ids,
+        **starts,
         **distribution,
     )
 
@@ -120,13 +126,11 @@ def tokenizer_of(codec: Codec) -> Any:
 @torch.no_grad()
 def _gap(model: Any, folder: Path) -> float:
     """The largest difference of logits between the model and the exported folder, in float32 on the model's device."""
-    from transformers import AutoModelForCausalLM
-
     # the position table of some models is shorter than the text that is read here
     length = min(16, getattr(model.config, "max_position_embeddings", None) or 16)
     tokens_1T = torch.arange(length, device=model.device).remainder(model.config.vocab_size).unsqueeze(0)
     with quiet():
-        again: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval().to(model.device)
-    ours: Tensor = model(input_ids=tokens_1T, use_cache=False).logits
-    theirs: Tensor = again(input_ids=tokens_1T, use_cache=False).logits
+        again: Any = type(model).from_pretrained(folder, dtype=torch.float32).eval().to(model.device)
+    inputs = {"input_ids": tokens_1T} | ({"decoder_input_ids": tokens_1T} if model.config.is_encoder_decoder else {})
+    ours, theirs = (one(**inputs, use_cache=False).logits for one in (model, again))
     return float((ours - theirs).abs().max())

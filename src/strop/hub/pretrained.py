@@ -12,6 +12,7 @@ import torch
 
 from strop.codec import HFCodec
 from strop.hub.folder import check_files, tokenizer_file, weights_file
+from strop.hub.form import Form, check_form
 from strop.hub.integrity import check_tokenizer, check_weights, stop_tokens
 from strop.hub.models import resolve
 from strop.process import ALONE
@@ -21,11 +22,19 @@ HUB_SECONDS = 10.0
 
 
 def load(name: str) -> tuple[Any, HFCodec]:
-    """The model in float32 (master weights), and its codec. `name`: a local model's name, a folder, or a Hub id.
+    """The causal model in float32 (master weights), and its codec; as `loaded`."""
+    model, tokenizer, stop = loaded(name, "causal")
+    return model, HFCodec(tokenizer, stop=stop)
 
-    Raises ValueError, naming the file, for a model that is incomplete or damaged.
+
+def loaded(name: str, form: Form) -> tuple[Any, Any, list[int]]:
+    """The model in float32 (master weights), its tokenizer, and the ids that end a text. `name`: a local model's name,
+    a folder, or a Hub id.
+
+    Raises ValueError, naming the file, for a model that is incomplete or damaged, or of another form.
     """
-    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+    import transformers
+    from transformers import AutoConfig, AutoTokenizer
     from transformers.utils import logging as transformers_logging
 
     transformers_logging.disable_progress_bar()
@@ -37,16 +46,21 @@ def load(name: str) -> tuple[Any, HFCodec]:
     if isinstance(place, Path):
         check_files(place)
     with _explained(place, "config.json"):
-        AutoConfig.from_pretrained(place, trust_remote_code=False)
+        config = AutoConfig.from_pretrained(place, trust_remote_code=False)
+    check_form(place, config, form)
     with _explained(place, "tokenizer"):
         tokenizer = AutoTokenizer.from_pretrained(place, trust_remote_code=False)
+    models = {
+        "causal": transformers.AutoModelForCausalLM,
+        "sequence to sequence": transformers.AutoModelForSeq2SeqLM,
+    }
     with _explained(place, "weights"), ALONE:
-        model, found = AutoModelForCausalLM.from_pretrained(
+        model, found = models[form].from_pretrained(
             place, dtype=torch.float32, trust_remote_code=False, output_loading_info=True, ignore_mismatched_sizes=True
         )
     check_weights(place, model, found)
     check_tokenizer(place, model, tokenizer)
-    return model, HFCodec(tokenizer, stop=stop_tokens(place, model))
+    return model, tokenizer, stop_tokens(place, model)
 
 
 def _on_the_hub(name: str, hub_id: str) -> Path | str:

@@ -29,6 +29,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from strop.batch import collate
 from strop.functional.bounds import check_at_least, check_not_negative, check_share
@@ -42,6 +43,7 @@ from strop.types import (
     Completion,
     End,
     Episode,
+    Heads,
     Pick,
     Policy,
     Sampler,
@@ -181,8 +183,15 @@ class TreeSearch:
 
     @torch.no_grad()
     def _logprobs_of(self, policy: Policy, tokens: Tokens) -> Floats:
-        logits_BV, _ = policy.prefill([(*self.problem.prompt, *tokens)])
-        logprobs_V: Floats = logprobs_of(logits_BV.cpu().double(), self.problem.sampling)[0].numpy()
+        found: list[Tensor] = []
+
+        def collect(heads: Heads) -> dict[str, Tensor]:
+            assert heads.logits_NV is not None
+            found.append(heads.logits_NV[-1:])
+            return {}
+
+        policy.heads(_to_decide(policy, self.problem.prompt, tokens), collect)
+        logprobs_V: Floats = logprobs_of(found[-1].cpu().double(), self.problem.sampling)[0].numpy()
         return logprobs_V
 
 
@@ -206,21 +215,29 @@ def critic_values(critic: Policy, problem: Problem) -> Leaf:
 
     @torch.no_grad()
     def value(tokens: Tokens) -> float:
-        value_BT = critic.heads(_to_decide(critic, (*problem.prompt, *tokens)), state_value, VALUE)["value"]
-        return float(value_BT.sum())
+        batch = _to_decide(critic, problem.prompt, tokens)
+        value_BT = critic.heads(batch, state_value, VALUE)["value"]
+        return float(value_BT[batch.action_BT][-1])
 
     return value
 
 
-def _to_decide(policy: Policy, prefix: Tokens) -> Batch:
-    """A batch of one decision, after the prefix; the token there is a dummy."""
-    turn = Turn(prefix, Completion((0,), None, "length"), "")
+def _to_decide(policy: Policy, prompt: Tokens, tokens: Tokens) -> Batch:
+    """A batch of one row, whose last decision is the one after these tokens; its own token is a dummy.
+
+    They stand as actions: an encoder-decoder reads the prompt with one half and them with the other.
+    """
+    turn = Turn(prompt, Completion((*tokens, 0), None, "length"), "")
     episode = Episode(id="prefix", task=Task("prefix", ""), group=0, turns=(turn,), final=(), end=End.TERMINATED)
     return collate((Pick(episode),), policy.layout)
 
 
 def rollout_values(sampler: Sampler, problem: Problem, rng: np.random.Generator, num_rollouts: int = 1) -> Leaf:
-    """Leaf values without a critic: the mean reward of sampled completions of the prefix."""
+    """Leaf values without a critic: the mean reward of sampled completions of the prefix.
+
+    The sampler reads prompt and prefix as one prompt; an encoder-decoder would take the prefix for a part of its
+    source, so give it `critic_values`.
+    """
 
     def value(tokens: Tokens) -> float:
         left = replace(problem.sampling, max_tokens=problem.sampling.max_tokens - len(tokens))

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 class AdapterOff:
     """A transformer policy without its adapter. It has no parameters and no state of its own."""
 
-    layout: Literal["joined", "per_turn"] = "joined"
     has_values = False
 
     def __init__(self, policy: Transformer) -> None:
+        self.layout: Literal["joined", "per_turn"] = policy.layout
         self._policy, self._runner, self.lock = policy, policy.runner.without_adapter(), policy.lock
         self.vocabulary, self.context = policy.vocabulary, policy.context
 

@@ -66,10 +66,15 @@ def _linear_names(model: Any, layers: list[int] | None) -> list[str]:
         if (isinstance(module, torch.nn.Linear) or type(module).__name__ == "Conv1D") and module is not head
     ]
     wanted = None if layers is None else {str(layer) for layer in layers}
-    kept = [name for name in names if wanted is None or wanted & set(name.split("."))]
+    kept = [name for name in names if wanted is None or _layer_of(name) in wanted]
     if not kept:
         raise ValueError("policy.lora.targets='all-linear' found no linear module in this model: name them instead.")
     return kept
+
+
+def _layer_of(name: str) -> str | None:
+    """The layer's number in a module's name: the first one (a T5 block numbers its parts too)."""
+    return next((part for part in name.split(".") if part.isdigit()), None)
 
 
 def merged_state_dict(model: Any) -> dict[str, torch.Tensor]:
@@ -108,4 +113,7 @@ def merge_in_place(model: Any) -> None:
         setattr(model.get_submodule(parent), own, base)
     if adapted:
         del model.peft_config  # peft's mark of a model with adapters
-    model.requires_grad_(True)
+    for module in model.modules():
+        is_table = "Sinusoidal" in type(module).__name__  # positions of a formula, which nothing trains
+        for parameter in module.parameters(recurse=False):
+            parameter.requires_grad_(not is_table)

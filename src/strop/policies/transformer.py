@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import torch
 from torch import Tensor
@@ -72,7 +72,17 @@ class Transformer:
             model, codec = load(self.model)
             if self.lora is None and device == "cpu":
                 move_off_file(model)
-            return adapt(model, self.lora, seed, dtype, self.value_head, device), codec
+            return Transformer.of(model, self.lora, seed, dtype, self.value_head, device), codec
+
+    @classmethod
+    def of(
+        cls, model: Any, lora: LoRA | None, seed: int, dtype: str, value_head: bool = False, device: str = "cpu"
+    ) -> Self:
+        """A policy over a loaded model: with LoRA the base is frozen, without it everything trains."""
+        if lora is not None:
+            model.requires_grad_(False)
+            add_lora(model, lora, seed)  # on the CPU: random weights are the same on every device
+        return cls(model.to(device), has_adapter=lora is not None, dtype=dtype, value_head=value_head)
 
     def __init__(
         self,
@@ -90,13 +100,16 @@ class Transformer:
         self.dtype = dtype
         self.vocabulary: int = model.config.vocab_size
         self.context: int | None = getattr(model.config, "max_position_embeddings", None)
-        self._head = model.get_output_embeddings()
-        self.value_head = _zero_head(self._head.weight) if value_head else None
+        self.value_head = _zero_head(model.get_output_embeddings().weight) if value_head else None
         self.has_values = value_head
         self._base_hash: str | None = None
         self._is_plain = is_plain
-        self.runner = runner_of(model, getattr(torch, dtype), has_adapter, is_plain)
-        self._check_head()
+        self.runner = self._runner(getattr(torch, dtype))
+
+    def _runner(self, dtype: torch.dtype) -> Runner:
+        """What computes the model. Raises ValueError for a model that it would compute wrongly."""
+        check_head(self.model)
+        return runner_of(self.model, dtype, self.has_adapter, self._is_plain)
 
     # ------------------------------------------------------------ sampling
 
@@ -131,11 +144,11 @@ class Transformer:
         found = heads.apply(hidden_NH, batch.tokens_BT[decision_BT].to(hidden_NH.device))
         return {name: scatter(found_N, decision_BT) for name, found_N in found.items()}
 
-    def reference(self) -> Transformer | AdapterOff:
+    def reference(self) -> Self | AdapterOff:
         """The reference policy: the base with the adapter off, or a frozen copy."""
         if self.has_adapter:
             return AdapterOff(self)
-        frozen = Transformer(copy.deepcopy(self.model), dtype=self.dtype, is_plain=self._is_plain)
+        frozen = type(self)(copy.deepcopy(self.model), dtype=self.dtype, is_plain=self._is_plain)
         frozen.model.requires_grad_(False)
         return frozen
 
@@ -143,7 +156,7 @@ class Transformer:
         """Write a Hugging Face folder with the adapter merged; returns the largest difference of its logits."""
         return export(self.model, merged_state_dict(self.model), codec, folder, card)
 
-    def restarted(self, lora: LoRA | None, seed: int, value_head: bool) -> Transformer:
+    def restarted(self, lora: LoRA | None, seed: int, value_head: bool) -> Self:
         """This policy as the start of another run: its adapter merged into the base, a new one on top.
 
         A value head stays as it was trained; a new one starts at 0. This object is used up. A base with a merged
@@ -151,13 +164,13 @@ class Transformer:
         """
         merged = _hash_of(dict(self.model.named_parameters())) if self.has_adapter and lora is not None else None
         merge_in_place(self.model)
-        new = adapt(self.model, lora, seed, self.dtype, value_head, str(self.model.device))
+        new = self.of(self.model, lora, seed, self.dtype, value_head, str(self.model.device))
         new._base_hash = merged
         if new.value_head is not None and self.value_head is not None:
             new.value_head.load_state_dict(self.value_head.state_dict())
         return new
 
-    def twin(self) -> Transformer:
+    def twin(self) -> Self:
         """A copy with trainable tensors of its own; frozen ones (the base under an adapter) are shared."""
         trains = {id(parameter) for parameter in self.parameters()}
         shared: dict[int, Any] = {id(p): p for p in self.model.parameters() if id(p) not in trains}
@@ -198,17 +211,20 @@ class Transformer:
             self._base_hash = _hash_of(frozen)
         return self._base_hash
 
-    @torch.no_grad()
-    def _check_head(self) -> None:
-        """Refuse a model that changes its logits after the output head: its log-probs would be wrong."""
-        tokens_1T = torch.tensor([[1 % self.vocabulary, 2 % self.vocabulary]], device=self.model.device)
-        direct = self._head(self.model.base_model(input_ids=tokens_1T, use_cache=False).last_hidden_state)
-        gap = (direct - self.model(input_ids=tokens_1T, use_cache=False).logits).abs().max().item()
-        if gap > 1e-3:
-            raise ValueError(
-                f"this model changes its logits after the output head (by {gap:.3g}), for example by soft-capping; "
-                "strop reads them at the head and cannot train it."
-            )
+
+@torch.no_grad()
+def check_head(model: Any) -> None:
+    """Refuse a causal model that changes its logits after the output head: its log-probs would be wrong."""
+    vocabulary = model.config.vocab_size
+    tokens_1T = torch.tensor([[1 % vocabulary, 2 % vocabulary]], device=model.device)
+    hidden_1TH = model.base_model(input_ids=tokens_1T, use_cache=False).last_hidden_state
+    direct = model.get_output_embeddings()(hidden_1TH)
+    gap = (direct - model(input_ids=tokens_1T, use_cache=False).logits).abs().max().item()
+    if gap > 1e-3:
+        raise ValueError(
+            f"this model changes its logits after the output head (by {gap:.3g}), for example by soft-capping; "
+            "strop reads them at the head and cannot train it."
+        )
 
 
 def _zero_head(like: Tensor) -> torch.nn.Linear:
@@ -220,16 +236,6 @@ def _zero_head(like: Tensor) -> torch.nn.Linear:
         head.weight.zero_()
         head.bias.zero_()
     return head
-
-
-def adapt(
-    model: Any, lora: LoRA | None, seed: int, dtype: str, value_head: bool = False, device: str = "cpu"
-) -> Transformer:
-    """A policy over a loaded model: with LoRA the base is frozen, without it everything trains."""
-    if lora is not None:
-        model.requires_grad_(False)
-        add_lora(model, lora, seed)  # on the CPU: random weights are the same on every device
-    return Transformer(model.to(device), has_adapter=lora is not None, dtype=dtype, value_head=value_head)
 
 
 @torch.no_grad()

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any, Literal, Self, TypeAlias
 
 from strop import devices
+from strop.hub.form import form_in
 from strop.hub.models import SOURCES, get
 from strop.policies.adapters import LoRA
 from strop.policies.computing import has_bfloat16
+from strop.policies.encoder_decoder import EncoderDecoder
 from strop.policies.transformer import Transformer
 from strop.runs import saved, spec, staged
 from strop.runs.directory import CONFIG, RunDirectory, names_a_run, parse_run
@@ -189,7 +191,9 @@ def named_policy(name: str) -> PolicyConfig:
     if name not in SOURCES and names_a_run(name):
         return FromRun(run=name)
     is_ours = _is_ours(name) if name in SOURCES else saved.folder_of(name)
-    return FromFolder(folder=name) if is_ours else Transformer.Config(model=name)
+    if is_ours:
+        return FromFolder(folder=name)
+    return (EncoderDecoder if form_in(name) == "sequence to sequence" else Transformer).Config(model=name)
 
 
 def _is_ours(name: str) -> bool:

@@ -52,12 +52,13 @@ def check_step_by_step() -> Iterator[Gap]:
     for name in ALL:
         policy = policy_of(name)
         texts = [(*PROMPTS[owner], *tokens) for owner, tokens in zip(owners, ANSWERS, strict=True)]
-        wanted = [logits_TV.detach() for logits_TV in logits_of(policy, texts)]
+        sizes = [len(PROMPTS[owner]) for owner in owners]
+        wanted = [logits_TV.detach() for logits_TV in logits_of(policy, texts, sizes)]
         logits_BV, state = policy.prefill(PROMPTS)
         logits_BV, state, live = logits_BV[owners], policy.keep(state, owners), list(range(len(texts)))
         worst = 0.0
         for t in range(len(ANSWERS[0])):
-            wanted_BV = torch.stack([wanted[row][len(PROMPTS[owners[row]]) - 1 + t] for row in live])
+            wanted_BV = torch.stack([wanted[row][t] for row in live])
             worst = max(worst, (logits_BV - wanted_BV).abs().max().item())
             tokens = [ANSWERS[row][t] for row in live]
             if order := orders.get(t):

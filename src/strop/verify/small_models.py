@@ -25,6 +25,9 @@ CONFIGS: dict[str, tuple[Any, dict[str, Any]]] = {
     "llama": (Scratch, {"shape": "llama", "width": 8, "num_heads": 2, "context": 32}),
     "gpt2": (Scratch, {"shape": "gpt2", "width": 8, "num_heads": 2, "context": 32}),
     "qwen3": (Scratch, {"shape": "qwen3", "width": 8, "num_heads": 2, "context": 32}),
+    "t5": (Scratch, {"shape": "t5", "width": 8, "num_heads": 2, "context": 32}),
+    "bart": (Scratch, {"shape": "bart", "width": 8, "num_heads": 2, "context": 32}),
+    "marian": (Scratch, {"shape": "marian", "width": 8, "num_heads": 2, "context": 32}),
     "lstm": (Recurrent.Config, {"kind": "lstm", "width": 8}),
     "gru": (Recurrent.Config, {"kind": "gru", "width": 8}),
     "rnn": (Recurrent.Config, {"kind": "rnn", "width": 8, "tied": False}),
@@ -51,14 +54,19 @@ def policy_of(name: str, seed: int = 0, **given: Any) -> Policy:
     return policy
 
 
-def batch_after(rows: Sequence[Tokens], layout: Any = "joined") -> Batch:
-    """Rows of which everything after the first token is a completion."""
-    made = [Pick(episode(turn(row[:1], row[1:]), reward=1.0, group=i)) for i, row in enumerate(rows)]
+def batch_after(rows: Sequence[Tokens], layout: Any = "joined", prompts: Sequence[int] = ()) -> Batch:
+    """Rows of which everything after the prompt is a completion; a prompt has so many tokens, or 1."""
+    sizes = prompts or [1] * len(rows)
+    made = [
+        Pick(episode(turn(row[:size], row[size:]), reward=1.0, group=i))
+        for i, (row, size) in enumerate(zip(rows, sizes, strict=True))
+    ]
     return collate(tuple(made), layout)
 
 
-def logits_of(policy: Policy, rows: Sequence[Tokens]) -> list[Tensor]:
-    """Of each row the logits [T - 1, V] after every token but the last, as `heads` gives them."""
+def logits_of(policy: Policy, rows: Sequence[Tokens], prompts: Sequence[int] = ()) -> list[Tensor]:
+    """Of each row the logits [T - P, V] after its prompt (of P tokens, or 1) and every token behind it but the last, as
+    `heads` gives them."""
     found: list[Tensor] = []
 
     def collect(heads: Heads) -> dict[str, Tensor]:
@@ -66,5 +74,6 @@ def logits_of(policy: Policy, rows: Sequence[Tokens]) -> list[Tensor]:
         found.append(heads.logits_NV)
         return {}
 
-    policy.heads(batch_after(rows, policy.layout), collect)
-    return list(torch.split(torch.cat(found), [len(row) - 1 for row in rows]))
+    batch = batch_after(rows, policy.layout, prompts)
+    policy.heads(batch, collect)
+    return list(torch.split(torch.cat(found), batch.action_BT.sum(dim=1).tolist()))

@@ -20,7 +20,7 @@ from strop.batch import collate
 from strop.policies.adapters import LoRA
 from strop.policies.scratch import Scratch
 from strop.policies.table import Table
-from strop.policies.transformer import Transformer, adapt
+from strop.policies.transformer import Transformer
 from strop.types import Episode, Pick, Policy, Tokens, Unscored
 from strop.verify.episodes import episode, turn
 
@@ -128,7 +128,7 @@ def tiny_transformer(lora: LoRA | None = None, seed: int = 0) -> Transformer:
     for parameter in built.parameters():
         if parameter.dim() > 1:
             parameter.mul_(15.0)
-    return adapt(built.model, lora, seed, "float32")
+    return Transformer.of(built.model, lora, seed, "float32")
 
 
 def random_weights(policy: Policy, seed: int, scale: float = 1.0) -> Tensor:

@@ -17,7 +17,7 @@ from strop.compute.products import can_pack
 from strop.functional.distributions import PLAIN, gather, logprobs_of
 from strop.optimizer import AdamW
 from strop.policies.adapters import LoRA
-from strop.policies.transformer import Transformer, adapt
+from strop.policies.transformer import Transformer
 from strop.types import Batch, Heads, Term
 from whole_rows import hidden_before
 from whole_rows import logprobs as whole_logprobs
@@ -286,7 +286,7 @@ def test_adapters_of_linear_layers_only(targets: Any) -> None:
 
 
 def test_a_tiny_policy_learns_in_bfloat16_too() -> None:
-    policy = adapt(llama(), None, 0, "bfloat16")
+    policy = Transformer.of(llama(), None, 0, "bfloat16")
     part = batch_of(episode(turn((1,), (2, 3))))
     before = policy.heads(part, logprobs)["logprobs"].sum()
     AdamW(lr=0.01).build(policy.parameters(), policy.lock).step(part, [Term(-before, {})])

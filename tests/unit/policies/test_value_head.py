@@ -9,7 +9,7 @@ from exact.build import batch_of, episode, gpt2, llama, turn
 from strop.optimizer import trail
 from strop.policies.adapters import LoRA
 from strop.policies.table import Table
-from strop.policies.transformer import Transformer, adapt
+from strop.policies.transformer import Transformer
 from strop.types import Heads
 
 BATCH = batch_of(episode(turn((1, 2), (3, 4, 5)), group=0), episode(turn((1, 2), (6,)), group=0))
@@ -24,7 +24,7 @@ def table() -> Table:
 
 
 def transformer(lora: LoRA | None = None) -> Transformer:
-    policy = adapt(llama() if lora else gpt2().double(), lora, 0, "float32", value_head=True)
+    policy = Transformer.of(llama() if lora else gpt2().double(), lora, 0, "float32", value_head=True)
     with torch.no_grad():
         policy.value_head.weight.normal_(generator=torch.Generator().manual_seed(0))
         policy.value_head.bias.fill_(0.5)
@@ -53,7 +53,10 @@ def test_a_transformer_reads_the_value_before_the_token():
 
 @pytest.mark.parametrize("model", [gpt2, llama])
 def test_values_start_at_zero_and_change_no_logit(model):
-    plain, valued = adapt(model(), None, 0, "float32"), adapt(model(), None, 0, "float32", value_head=True)
+    plain, valued = (
+        Transformer.of(model(), None, 0, "float32"),
+        Transformer.of(model(), None, 0, "float32", value_head=True),
+    )
     assert values(valued).abs().max() == 0
     read = [p.heads(BATCH, lambda heads: {"x": heads.logits_NV.logsumexp(-1)})["x"] for p in (plain, valued)]
     assert torch.equal(*read)
@@ -74,7 +77,7 @@ def test_the_value_head_trains_and_is_kept():
 
 
 def test_without_a_value_head_the_error_says_what_to_set():
-    for policy in (Table(7), adapt(gpt2(), None, 0, "float32")):
+    for policy in (Table(7), Transformer.of(gpt2(), None, 0, "float32")):
         with pytest.raises(ValueError, match=r"set policy\.value_head=true"):
             values(policy)
 

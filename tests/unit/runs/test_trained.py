@@ -15,7 +15,7 @@ import strop
 import tiny_hf
 from strop.cli.main import main
 from strop.hub.origin import FROM_SCRATCH, origin_of
-from strop.policies.transformer import Transformer, adapt
+from strop.policies.transformer import Transformer
 from strop.recipes import cartpole_ppo, copy_word
 from strop.reports.abilities import why_not_chat
 from strop.reports.model_card import card_of
@@ -110,7 +110,9 @@ def test_an_adapter_is_merged_and_a_new_one_changes_nothing_yet(lora):
 @pytest.mark.parametrize("target", ["lm_head", "embed_tokens"])
 def test_an_adapter_on_one_of_two_tied_weights_is_merged_into_that_one(target):
     tied = strop.policies.Scratch(words=WORDS, num_layers=1, width=16, num_heads=2, context=16)
-    policy = adapt(tied.build(0, "float32")[0].model, strop.policies.LoRA(rank=2, targets=(target,)), 0, "float32")
+    policy = Transformer.of(
+        tied.build(0, "float32")[0].model, strop.policies.LoRA(rank=2, targets=(target,)), 0, "float32"
+    )
     with torch.no_grad():
         for number, parameter in enumerate(policy.parameters()):
             parameter.copy_(0.3 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(number)))
