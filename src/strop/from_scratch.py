@@ -28,6 +28,7 @@ STEPS = 500
 """A million tokens: nine epochs of the bundled tales, in minutes."""
 MODELS: Mapping[str, Callable[[], PolicyConfig]] = {
     "transformer": lambda: Scratch(num_layers=4, width=192, num_heads=6, context=256),
+    "encoder-decoder": lambda: Scratch(shape="t5", num_layers=2, width=192, num_heads=6, context=256),
     "lstm": lambda: Recurrent.Config(kind="lstm", width=320, num_layers=2, dropout=0.1),
     "gru": lambda: Recurrent.Config(kind="gru", width=320, num_layers=2, dropout=0.1),
     "rnn": lambda: Recurrent.Config(kind="rnn", width=512, num_layers=2, dropout=0.1),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from strop.policies.encoder_decoder import EncoderDecoder
 from strop.policies.scratch import Scratch
 from strop.process import seeded
 
@@ -53,8 +54,29 @@ def test_another_shape_is_transformers_own(shape: str, kind: str) -> None:
         assert model.model.layers[0].self_attn.q_norm.weight.shape == (8,)
 
 
+@pytest.mark.parametrize(
+    ("shape", "kind"),
+    [("t5", "T5ForConditionalGeneration"), ("bart", "BartForConditionalGeneration"), ("marian", "MarianMTModel")],
+)
+def test_a_shape_with_an_encoder_is_an_encoder_decoder(shape: str, kind: str) -> None:
+    policy, codec = Scratch(words=WORDS, shape=shape, width=16, num_heads=2, num_layers=3, context=9).build(  # type: ignore[arg-type]
+        0, "float32"
+    )
+    model, config = policy.model, policy.model.config
+    assert isinstance(policy, EncoderDecoder)
+    assert type(model).__name__ == kind
+    assert (config.d_model, config.num_attention_heads, config.decoder_start_token_id) == (16, 2, codec.end)
+    layers = [name for name, _ in model.named_modules() if name.endswith((".2", ".3")) and name.count(".") < 4]
+    assert sorted(name.split("coder")[0][-2:] for name in layers if name.endswith(".2")) == ["de", "en"]
+    assert not [name for name in layers if name.endswith(".3")]
+    assert model.get_output_embeddings().weight is model.get_input_embeddings().weight
+    assert not [m for m in model.modules() if isinstance(m, torch.nn.Dropout) and m.p > 0]
+    assert policy.context == (None if shape == "t5" else 9)
+    assert Scratch(words=WORDS, has_end=False, shape=shape).build(0, "float32")[0].runner.start == (0,)  # type: ignore[arg-type, attr-defined]
+
+
 def test_a_wrong_shape_is_named() -> None:
-    with pytest.raises(ValueError, match=r"policy\.shape='bert': it is one of llama, gpt2, qwen3"):
+    with pytest.raises(ValueError, match=r"policy\.shape='bert': it is one of llama, gpt2, qwen3, t5"):
         Scratch(words=WORDS, shape="bert")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"policy\.width=10 must be a multiple of policy\.num_heads=4"):
         Scratch(words=WORDS, width=10)
