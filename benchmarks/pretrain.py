@@ -1,11 +1,12 @@
 """A step of pretraining a language model from scratch: strop beside a plain torch loop and transformers' Trainer.
 
-    python benchmarks/pretrain.py [--model transformer|lstm] [--size 1M|10M] [--repeats 3]
+    python benchmarks/pretrain.py [--model transformer|lstm|encoder-decoder] [--size 1M|10M] [--repeats 3]
 
 All sides have the same modules with the same first weights, the same chunks of tokens, AdamW with the same settings,
 gradients cut to 1, and the same threads. strop draws the chunks from its memory, collates and updates, as `strop.train`
 does; the plain loop slices a tensor, calls the model, torch's cross-entropy and the optimiser. The loss of the first
-step is kept: it must be the same number.
+step is kept: it must be the same number. An encoder-decoder reads the first half of each chunk and learns the second;
+there the peer is Seq2SeqTrainer.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from __future__ import annotations
 import argparse
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,21 +27,33 @@ import strop
 from strop.batch import collate
 from strop.memory import Chunks
 from strop.policies.computing import kept_memory
+from strop.types import Completion, Draw, End, Episode, Pick, Task, Turn
 
 VOCABULARY = 4096
-WIDTHS = {"transformer": {"1M": (128, 2, 4), "10M": (360, 4, 6)}, "lstm": {"1M": (160, 2, 0), "10M": (672, 2, 0)}}
-"""Width, layers and heads."""
+WIDTHS = {
+    "transformer": {"1M": (128, 2, 4), "10M": (360, 4, 6)},
+    "lstm": {"1M": (160, 2, 0), "10M": (672, 2, 0)},
+    "encoder-decoder": {"1M": (96, 2, 4), "10M": (336, 3, 6)},
+}
+"""Width, layers (an encoder's and a decoder's each) and heads."""
 LR, DECAY = 1e-3, 0.1
+TASK = Task("corpus", "")
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """The tokens of all steps [n], chunks of a step, and tokens of a chunk."""
+    """The tokens of all steps [n], chunks of a step, and tokens of a chunk; of pairs half of them are learnt."""
 
     tokens: np.ndarray
     size: int
     length: int
     steps: int
+    is_pair: bool
+
+    @property
+    def num_learnt(self) -> int:
+        """Tokens that a step learns."""
+        return self.size * (self.length // 2 if self.is_pair else self.length)
 
     def step(self, number: int) -> torch.Tensor:
         """The chunks of one step, in the order of the text: [size, length + 1]."""
@@ -54,7 +67,7 @@ def work(args: argparse.Namespace) -> Work:
     num = (args.steps + 1) * args.batch * args.length + 1
     shares = 1.0 / np.arange(1, VOCABULARY + 1)
     tokens = np.random.default_rng(0).choice(VOCABULARY, size=num, p=shares / shares.sum()).astype(np.uint16)
-    return Work(tokens, args.batch, args.length, args.steps + 1)
+    return Work(tokens, args.batch, args.length, args.steps + 1, is_pair(args))
 
 
 def policy_of(args: argparse.Namespace) -> Any:
@@ -63,10 +76,41 @@ def policy_of(args: argparse.Namespace) -> Any:
     if args.model == "lstm":
         config = strop.policies.Recurrent.Config(words=words, has_end=False, width=width, num_layers=layers)
     else:
+        shape: Any = "t5" if is_pair(args) else "llama"
         config = strop.policies.Scratch(
-            words=words, has_end=False, width=width, num_layers=layers, num_heads=heads, context=args.length + 1
+            words=words,
+            has_end=False,
+            shape=shape,
+            width=width,
+            num_layers=layers,
+            num_heads=heads,
+            context=args.length + 1,
         )
     return config.build(seed=0, dtype="float32")[0]
+
+
+def is_pair(args: argparse.Namespace) -> bool:
+    """Whether the model reads one text and writes another."""
+    return bool(args.model == "encoder-decoder")
+
+
+def halves(chunks: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The source and the target of each chunk [B, T + 1], whose last token is left out."""
+    half = chunks.shape[1] // 2
+    return chunks[:, :half], chunks[:, half : 2 * half]
+
+
+def draws_of(args: argparse.Namespace, done: Work) -> Iterator[Draw]:
+    """What the memory of strop would draw, in the order of the text."""
+    if not is_pair(args):
+        memory = Chunks(Chunks.Config(size=done.size, length=done.length))
+        memory.read(done.tokens, seed=0)
+        yield from memory.in_order()
+        return
+    for number in range(done.steps):
+        pairs = zip(*(half.tolist() for half in halves(done.step(number))), strict=True)
+        turns = [Turn(tuple(source), Completion(tuple(target), None, "stop"), "") for source, target in pairs]
+        yield tuple(Pick(Episode(str(i), TASK, 0, (one,), (), End.TERMINATED)) for i, one in enumerate(turns))
 
 
 def timed(step: Callable[[int], float], work: Work, policy: Any) -> Measured:
@@ -78,7 +122,7 @@ def timed(step: Callable[[int], float], work: Work, policy: Any) -> Measured:
         seconds.append(time.perf_counter() - started)
     parameters = sum(parameter.numel() for parameter in policy.parameters())
     notes = {"first loss": losses[0], "last loss": losses[-1], "parameters": parameters}
-    return Measured(seconds[1:], work.size * work.length, notes)
+    return Measured(seconds[1:], work.num_learnt, notes)
 
 
 @kept_memory()  # as strop.train does
@@ -87,9 +131,7 @@ def strop_side(args: argparse.Namespace) -> Measured:
     optimizer = strop.optimizer.AdamW(lr=LR, weight_decay=DECAY, betas=(0.9, 0.95))
     micro_tokens = done.size * (done.length + 1)
     algorithm = strop.algorithms.SFT.Config(optimizer=optimizer).build(policy, strop.Sampling(), micro_tokens)
-    memory = Chunks(Chunks.Config(size=done.size, length=done.length))
-    memory.read(done.tokens, seed=0)
-    draws = memory.in_order()
+    draws = draws_of(args, done)
 
     def step(number: int) -> float:
         update = algorithm.update(collate(next(draws), policy.layout))
@@ -126,11 +168,16 @@ class Torch(torch.nn.Module):
 
     def __init__(self, args: argparse.Namespace, policy: Any) -> None:
         super().__init__()
-        self.is_recurrent = args.model == "lstm"
+        self.is_recurrent, self.is_pair = args.model == "lstm", is_pair(args)
         self.inner = policy.net if self.is_recurrent else policy.model
         self.scale = self.inner.embedding.weight.shape[1] ** 0.5 if self.is_recurrent else 1.0
 
     def forward(self, chunks: torch.Tensor) -> torch.Tensor:
+        if self.is_pair:
+            inputs, targets = halves(chunks)
+            written = torch.cat([torch.full_like(targets[:, :1], self.inner.config.decoder_start_token_id), targets], 1)
+            logits = self.inner(input_ids=inputs, decoder_input_ids=written[:, :-1], use_cache=False).logits
+            return cross_entropy(logits.flatten(0, 1), targets.flatten())
         inputs, targets = chunks[:, :-1], chunks[:, 1:]
         if self.is_recurrent:
             hidden = self.inner.embedding(inputs) * self.scale
@@ -143,8 +190,15 @@ class Torch(torch.nn.Module):
 
 
 def trainer_side(args: argparse.Namespace) -> Measured:
-    from transformers import Trainer, TrainerCallback, TrainingArguments
+    from transformers import (
+        Seq2SeqTrainer,
+        Seq2SeqTrainingArguments,
+        Trainer,
+        TrainerCallback,
+        TrainingArguments,
+    )
 
+    trainer, arguments = (Seq2SeqTrainer, Seq2SeqTrainingArguments) if is_pair(args) else (Trainer, TrainingArguments)
     policy, done = policy_of(args), work(args)
     model, seconds = Counted(Torch(args, policy)), []
 
@@ -162,7 +216,7 @@ def trainer_side(args: argparse.Namespace) -> Measured:
             self.started = now
 
     rows = [{"chunks": row} for number in range(done.steps) for row in done.step(number)]
-    settings = TrainingArguments(
+    settings = arguments(
         output_dir=os.environ["STROP_BENCHMARK_FOLDER"],
         per_device_train_batch_size=done.size,
         max_steps=done.steps,
@@ -180,9 +234,9 @@ def trainer_side(args: argparse.Namespace) -> Measured:
         use_cpu=True,
         seed=0,
     )
-    Trainer(model, settings, train_dataset=rows, callbacks=[Clock()]).train()
+    trainer(model, settings, train_dataset=rows, callbacks=[Clock()]).train()
     parameters = sum(parameter.numel() for parameter in policy.parameters())
-    return Measured(seconds[1:], done.size * done.length, {"last loss": model.last, "parameters": parameters})
+    return Measured(seconds[1:], done.num_learnt, {"last loss": model.last, "parameters": parameters})
 
 
 class Counted(torch.nn.Module):
