@@ -12,12 +12,14 @@ from torch import Tensor
 
 import strop
 import tiny_pairs
+from strop.functional.value_slots import add_last_value_slots
+from strop.learners.heads import VALUE, state_value, text_scores
 from strop.learners.logprobs import read_actions
 from strop.planning.beam import beam_search
 from strop.policies import EncoderDecoder, LoRA, Transformer
 from strop.runs.trained import named_policy
 from strop.samplers import LocalSampler
-from strop.types import Sampling, Tokens
+from strop.types import End, Sampling, Tokens
 from strop.verify.episodes import batch_of, episode, turn
 from tiny_pairs import BEGIN, END, PAD
 
@@ -125,6 +127,31 @@ def test_a_source_is_read_once_for_its_group(tmp_path: Path, monkeypatch: pytest
     rngs = [np.random.default_rng(i) for i in range(4)]
     LocalSampler(policy, codec.stop).sample([codec.start(SOURCES[0])] * 4, Sampling(max_tokens=3), rngs)
     assert read == [2, 1]
+
+
+@every
+def test_a_value_is_read_from_the_decoder(kind: str, tmp_path: Path) -> None:
+    policy, codec = built(kind, tmp_path, value_head=True)
+    with torch.no_grad():
+        policy.value_head.weight.copy_(torch.linspace(-1.0, 1.0, 16))
+    model, start = model_of(kind, tmp_path), policy.runner.start
+    source, final, answer = codec.start(SOURCES[0]), codec.start(SOURCES[2]), codec.encode(TARGETS[0])
+
+    def value_of(prompt: Tokens, written: Tokens) -> float:
+        """Behind so much of an answer, by transformers alone."""
+        read = {"input_ids": torch.tensor([prompt]), "decoder_input_ids": torch.tensor([[*start, *written]])}
+        hidden_H = model(**read, output_hidden_states=True).decoder_hidden_states[-1][0, -1]
+        return (hidden_H @ torch.linspace(-1.0, 1.0, 16)).item()
+
+    cut = batch_of(episode(turn(source, answer), end=End.TRUNCATED, final=final), layout="per_turn")
+    value_BT = policy.heads(cut, state_value, VALUE)["value"].detach()
+    assert cut.tokens_BT.shape[0] == 2  # the next prompt is a source of its own
+    assert value_BT[0, len(source)].item() == pytest.approx(value_of(source, ()), abs=1e-5)
+    assert value_BT[0, len(source) + 1].item() == pytest.approx(value_of(source, answer[:1]), abs=1e-5)
+    assert value_BT[1, len(final)].item() == pytest.approx(value_of(final, ()), abs=1e-5)
+    judged = add_last_value_slots(batch_of(episode(turn(source, answer)), layout="per_turn"))
+    score = text_scores(policy, judged).item()
+    assert score == pytest.approx(value_of(source, answer), abs=1e-5)
 
 
 def test_a_later_turn_reads_one_source_that_ends_once(tmp_path: Path) -> None:
