@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from strop.policies._shapes import Sizes, model_of
 from strop.policies.adapters import LoRA, add_lora
 from strop.policies.transformer import Transformer
 from strop.verify.episodes import TASK, batch_of, episode, turn
@@ -98,6 +99,15 @@ def language_model(kind: str = "llama", heads: int = 6, inner: int = 20, key_hea
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
     return model
+
+
+def pair(vocabulary: int) -> Any:
+    """A T5 of two layers each."""
+    torch.manual_seed(0)
+    model = model_of("t5", Sizes(vocabulary, 0, num_layers=2, width=32, num_heads=2, context=64))
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    return model.eval()
 
 
 def policy_over(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -30,7 +31,7 @@ class Reading:
     gradient: Tensor
 
 
-def lesson() -> Batch:
+def lesson(layout: Literal["joined", "per_turn"] = "joined") -> Batch:
     """Rows of many lengths with several turns, so that some are padded and their answers stand apart."""
     rng = np.random.default_rng(0)
 
@@ -41,10 +42,12 @@ def lesson() -> Batch:
     for _ in range(12):
         first, answer, reply = tokens(1, 12), tokens(1, 9), tokens(1, 5)
         episodes.append(episode(turn(first, answer), turn(first + answer + reply, tokens(1, 9))))
-    return batch_of(*episodes)
+    return batch_of(*episodes, layout=layout)
 
 
-def read(policy: Transformer, batch: Batch) -> Reading:
+def read(policy: Transformer) -> Reading:
+    batch = lesson(policy.layout)
+
     def reduce(heads: Heads) -> dict[str, Tensor]:
         assert heads.logits_NV is not None
         assert heads.value_N is not None
@@ -61,7 +64,7 @@ def read(policy: Transformer, batch: Batch) -> Reading:
 @pytest.mark.parametrize("lora", [False, True], ids=["full", "lora"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_float32_is_that_of_the_cpu(accelerator: Accelerator, kind: str, lora: bool) -> None:
-    here, there = read(on_the_cpu(kind, lora), lesson()), read(on_the_device(accelerator, kind, lora), lesson())
+    here, there = read(on_the_cpu(kind, lora)), read(on_the_device(accelerator, kind, lora))
     assert float((there.logprobs - here.logprobs).abs().max()) <= LOGPROB
     assert apart(there.values, here.values) <= SHARE
     assert apart(there.gradient, here.gradient) <= SHARE
@@ -70,8 +73,8 @@ def test_float32_is_that_of_the_cpu(accelerator: Accelerator, kind: str, lora: b
 @pytest.mark.parametrize("lora", [False, True], ids=["full", "lora"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_bfloat16_rounds_as_much_as_on_the_cpu(accelerator: Accelerator, kind: str, lora: bool) -> None:
-    exact, here = (read(on_the_cpu(kind, lora, dtype), lesson()) for dtype in ("float32", "bfloat16"))
-    there = read(on_the_device(accelerator, kind, lora, "bfloat16"), lesson())
+    exact, here = (read(on_the_cpu(kind, lora, dtype)) for dtype in ("float32", "bfloat16"))
+    there = read(on_the_device(accelerator, kind, lora, "bfloat16"))
     assert rounds_alike(there.logprobs, here.logprobs, exact.logprobs)
     assert rounds_alike(there.values, here.values, exact.values)
     assert rounds_alike(there.gradient, here.gradient, exact.gradient)

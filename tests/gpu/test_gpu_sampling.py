@@ -58,7 +58,8 @@ def test_a_large_vocabulary_is_drawn_as_on_the_cpu(accelerator: Accelerator) -> 
 def test_what_is_sampled_is_what_is_scored(accelerator: Accelerator, kind: str, dtype: str) -> None:
     policy = on_the_device(accelerator, kind, dtype=dtype)
     completions = sampled(policy)
-    batch = batch_of(*(episode(turn(p, c.tokens, c.logprobs)) for p, c in zip(PROMPTS, completions, strict=True)))
+    rows = [episode(turn(p, c.tokens, c.logprobs)) for p, c in zip(PROMPTS, completions, strict=True)]
+    batch = batch_of(*rows, layout=policy.layout)
     scored_BT = read_actions(policy, batch, LONG)["logprobs"].detach().double()
     gap_N = (scored_BT - batch.logprobs_BT)[batch.action_BT]
     allowed = GapTolerance.of(dtype)

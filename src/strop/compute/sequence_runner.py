@@ -65,9 +65,9 @@ class SequenceRunner:
         """Read the sources, and what the decoder starts with."""
         drop_copies(self.training)
         with torch.no_grad():
-            encoded_BSH, mask_BS = self.encode(self.decoding, prompts)
+            encoded_BSH, mask = self.encode(self.decoding, prompts)
         cache = EncoderDecoderCache(growing_cache(), growing_cache())
-        state = SequenceState(self, cache, encoded_BSH, mask_BS)
+        state = SequenceState(self, cache, encoded_BSH, mask)
         return state.forward(torch.tensor([self.start] * len(prompts))), state
 
     def hidden_at(self, tokens_BT: Tensor, decision_BT: Tensor) -> Tensor:
@@ -77,13 +77,13 @@ class SequenceRunner:
         sources, written = zip(*map(_parted, tokens_BT.tolist(), decision_BT.tolist()), strict=True)
         distinct = list(dict.fromkeys(sources))
         row_B = torch.tensor([distinct.index(source) for source in sources], device=self.training.device)
-        encoded_SSH, mask_SS = self.encode(self.training, distinct)
+        encoded_SSH, mask = self.encode(self.training, distinct)
         inputs_BD = _padded([(*self.start, *tokens) for tokens in written])[0].to(self.training.device)
         with autocast(self.dtype, inputs_BD.device.type):
             hidden_BDH: Tensor = self.training.get_decoder()(
                 input_ids=inputs_BD,
                 encoder_hidden_states=encoded_SSH[row_B],
-                encoder_attention_mask=None if mask_SS is None else mask_SS[row_B],
+                encoder_attention_mask=None if mask is None else mask[row_B],
                 use_cache=False,
             ).last_hidden_state
         row_N, slot_N = decision_BT.nonzero(as_tuple=True)
@@ -91,15 +91,15 @@ class SequenceRunner:
         return hidden_BDH[row_N, slot_N - first_B[row_N] + len(self.start) - 1]
 
     def encode(self, model: Any, sources: Sequence[Tokens]) -> tuple[Tensor, Tensor | None]:
-        """The encoder's vectors [B, S, H], and a mask of the sources where they are of unequal lengths.
+        """The encoder's vectors [B, S, H], and what masks the sources' padding where they are of unequal lengths.
 
         An empty source is read as the token that the decoder starts with.
         """
         tokens_BS, mask_BS = _padded([source or self.start[:1] for source in sources])
-        tokens_BS, read_BS = tokens_BS.to(model.device), None if mask_BS.all() else mask_BS.to(model.device)
+        tokens_BS, read_B11S = tokens_BS.to(model.device), None if mask_BS.all() else _as_taken(mask_BS, model)
         with autocast(self.dtype, tokens_BS.device.type):
-            encoded_BSH: Tensor = model.get_encoder()(input_ids=tokens_BS, attention_mask=read_BS).last_hidden_state
-        return encoded_BSH, read_BS
+            encoded_BSH: Tensor = model.get_encoder()(input_ids=tokens_BS, attention_mask=read_B11S).last_hidden_state
+        return encoded_BSH, read_B11S
 
     def head(self) -> Callable[[Tensor], Tensor]:
         """From the decoder's hidden states to logits; outside autocast it is not rounded."""
@@ -119,7 +119,7 @@ class SequenceState:
     runner: SequenceRunner
     cache: Any
     encoded_BSH: Tensor
-    mask_BS: Tensor | None
+    mask: Tensor | None
 
     def step(self, tokens_B: Tensor) -> Tensor:
         """Logits [B, V] after one more token for each row."""
@@ -130,8 +130,8 @@ class SequenceState:
         keep_rows(self.cache.self_attention_cache, rows)
         keep_rows(self.cache.cross_attention_cache, rows)
         index = torch.tensor(rows, device=self.encoded_BSH.device)
-        mask_BS = None if self.mask_BS is None else self.mask_BS[index]
-        return SequenceState(self.runner, self.cache, self.encoded_BSH[index], mask_BS)
+        mask = None if self.mask is None else self.mask[index]
+        return SequenceState(self.runner, self.cache, self.encoded_BSH[index], mask)
 
     @torch.no_grad()
     def forward(self, tokens_BT: Tensor) -> Tensor:
@@ -142,7 +142,7 @@ class SequenceState:
             hidden_BTH = model.get_decoder()(
                 input_ids=tokens_BT,
                 encoder_hidden_states=self.encoded_BSH,
-                encoder_attention_mask=self.mask_BS,
+                encoder_attention_mask=self.mask,
                 past_key_values=self.cache,
                 use_cache=True,
             ).last_hidden_state
@@ -155,6 +155,13 @@ def _parted(tokens_T: list[int], decision_T: list[bool]) -> tuple[Tokens, Tokens
         return (), ()
     first, last = decision_T.index(True), len(decision_T) - 1 - decision_T[::-1].index(True)
     return tuple(tokens_T[:first]), tuple(tokens_T[first:last])
+
+
+def _as_taken(mask_BS: Tensor, model: Any) -> Tensor:
+    """The mask as attention takes it as it is, [B, 1, 1, S]. From [B, S] transformers makes that itself, and waits at
+    every token for the device to see whether it needs one; so it must for attention of another kind."""
+    mask_BS = mask_BS.to(model.device)
+    return mask_BS[:, None, None] if model.config._attn_implementation == "sdpa" else mask_BS
 
 
 def _padded(rows: Sequence[Tokens]) -> tuple[Tensor, Tensor]:
