@@ -70,7 +70,7 @@ def config(name: str, kind: Any) -> strop.TrainConfig:
     )
 
 
-@pytest.mark.parametrize(("name", "kind"), product())
+@pytest.mark.parametrize(("name", "kind"), [*product()])
 def test_it_learns_and_a_resumed_run_ends_with_the_same_bits(name: str, kind: Any, tmp_path: Path) -> None:
     whole = config(name, kind)
     run = strop.train(whole, tmp_path / "whole")

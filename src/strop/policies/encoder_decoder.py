@@ -22,11 +22,11 @@ from typing import Literal
 
 import torch
 
-from strop.codec import SourceCodec
 from strop.compute.runner import Runner
 from strop.compute.sequence_runner import SequenceRunner
 from strop.hub.pretrained import loaded
 from strop.hub.sequence import first_tokens
+from strop.policies._sources import SourceCodec
 from strop.policies.transformer import Transformer, move_off_file
 from strop.types import check_fields
 

@@ -108,7 +108,7 @@ def test_fields_lists_those_of_the_model_the_corpus_and_the_chunks(corpus, tmp_p
     assert [file.name for file in tmp_path.iterdir()] == ["small.txt"]
 
 
-LONGER = ("rnn", "convolutional")
+LONGER = ("rnn", "convolutional", "encoder-decoder")
 
 
 @pytest.mark.parametrize(
@@ -116,6 +116,7 @@ LONGER = ("rnn", "convolutional")
 )
 def test_every_model_runs(corpus, model):
     own = {"ngram": [*READING, *FEW], "transformer": [*TINY, "policy.num_heads=2"]}
+    own["encoder-decoder"] = own["transformer"]
     said = corpus("pretrain", "small.txt", f"model={model}", "--run", "r", *own.get(model, TINY))
     assert said.code == 0, said.err
     assert said.out.count("a sample (not chosen)") == 3
@@ -162,7 +163,7 @@ def write_bad_files():
     [
         ([], 2, "which corpus?"),
         (["small.txt", "other.txt"], 2, "one corpus, not 2: small.txt, other.txt."),
-        (["small.txt", "model=bert"], 2, "model=bert: it is one of transformer, lstm, gru, rnn"),
+        (["small.txt", "model=bert"], 2, "model=bert: it is one of transformer, encoder-decoder"),
         (["small.txt", "model="], 2, "model=: it is one of transformer"),
         (["small.txt", "policy=lstm"], 2, "policy=lstm: it is written model=lstm."),
         (["small.txt", "policy.widht=3"], 2, "Scratch has no field 'widht'; did you mean width?"),
