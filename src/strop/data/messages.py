@@ -54,7 +54,7 @@ def messages(content: bytes, is_compiled: bool, place: str) -> Iterator[Message]
 
     try:
         found = read_mo(BytesIO(content)) if is_compiled else read_po(BytesIO(content), abort_invalid=True)
-    except (PoFileError, OSError, ValueError, struct.error) as error:
+    except (PoFileError, OSError, ValueError, IndexError, struct.error) as error:
         kind = "a compiled message catalogue (.mo)" if is_compiled else "a message catalogue (.po) in UTF-8"
         raise ValueError(f"{place} is not {kind}: {error}.") from None
     yield from (_message(entry, FUZZY if entry.fuzzy else "") for entry in found if entry.id)
@@ -66,4 +66,7 @@ def _message(entry: Any, flaw: str) -> Message:
     is_plural = not isinstance(entry.id, str)
     text = entry.id[0] if is_plural else entry.id
     translation = entry.string if isinstance(entry.string, str) else ""
-    return Message(entry.context or "", text, translation, flaw or (PLURAL if is_plural else ""))
+    context = entry.context or ""
+    if isinstance(context, bytes):  # up to babel 2.18, out of a .mo
+        context = context.decode()
+    return Message(context, text, translation, flaw or (PLURAL if is_plural else ""))
