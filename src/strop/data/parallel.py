@@ -11,6 +11,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
+import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -83,10 +84,13 @@ def parallel(
     data = usual() if data == AUTO else str(data)
     raw, dropped = list[Pair](), list[Dropped]()
     for one in _read(data, source, target, tell):
-        (dropped if isinstance(one, Dropped) else raw).append(one)  # type: ignore[arg-type]
+        if isinstance(one, Dropped):
+            dropped.append(one)
+        else:
+            raw.append(one)
+    num_read = len(raw) + len(dropped)
     kept, unclean = clean(raw)
     dropped += unclean
-    num_read = len(raw) + len(dropped) - len(unclean)
     if len(kept) < FEWEST:
         raise ValueError(
             f"data={data}: of {num_read:,} pairs {len(kept)} are left after cleaning ({_counts(dropped)}), and "
@@ -191,16 +195,21 @@ def _split(
         leaks = _leaks(before, parts[number], near)
         dropped += [Dropped(parts[number][i], NEAR_HELD_OUT) for i in leaks]
         parts[number] = [pair for i, pair in enumerate(parts[number]) if i not in leaks]
+        if not parts[number]:
+            raise ValueError(
+                f"of {len(pairs):,} pairs none is left to {('choose by', 'train on')[number - 1]}: each is a near "
+                f"duplicate of a held-out one. Give more pairs, or a larger near than {near}."
+            )
     return Parallel(held_out=parts[0], development=parts[1], train=parts[2], dropped=dropped)
 
 
-def _leaks(held_out: Sequence[Pair], others: Sequence[Pair], near: float) -> list[int]:
+def _leaks(held_out: Sequence[Pair], others: Sequence[Pair], near: float) -> dict[int, None]:
     """Which of the others have a source or a target that is like one that is held out."""
     found = set[int]()
     for side in ("source", "target"):
         texts, beside = ([bare(getattr(pair, side)) for pair in some] for some in (held_out, others))
         found |= set(alike(texts, beside, near))
-    return sorted(found)
+    return dict.fromkeys(sorted(found))
 
 
 def _hash(key: bytes, seed: int) -> int:
@@ -211,14 +220,16 @@ def _hash(key: bytes, seed: int) -> int:
 
 def _tell(found: Parallel, num_read: int, data: str, source: str, target: str, tell: Tell) -> None:
     """Say what was read and dropped, and write the list of what was dropped."""
-    name = hashlib.sha256(data.encode()).hexdigest()[:8]
-    file = home() / "parallel" / f"{source}-{target}-{name}-dropped.jsonl"
+    name = hashlib.sha256("\0".join((data, source, target)).encode()).hexdigest()[:12]
+    file = home() / "parallel" / f"{name}-dropped.jsonl"
     file.parent.mkdir(parents=True, exist_ok=True)
     lines = [
         {"reason": one.reason, "place": one.pair.place, "source": one.pair.source, "target": one.pair.target}
         for one in found.dropped
     ]
-    file.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), encoding="utf-8")
+    beside = file.with_suffix(f".{os.getpid()}")  # another process may read the same pairs
+    beside.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), encoding="utf-8")
+    beside.replace(file)
     tell(f"read {num_read:,} pairs of {source} and {target} from {data}; dropped {_counts(found.dropped)}: {file}")
     sizes = [f"{len(part):,}" for part in (found.train, found.development, found.held_out)]
     tell(f"{sizes[0]} pairs to train on, {sizes[1]} to choose by, {sizes[2]} held out")

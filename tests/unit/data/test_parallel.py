@@ -108,6 +108,14 @@ def test_three_pairs_are_enough_and_fewer_are_refused(tmp_path):
         parallel(file, tell=quiet)
 
 
+def test_pairs_that_are_all_alike_leave_nothing_to_train_on(tmp_path):
+    file = tmp_path / "a.tsv"
+    rows = [f"open {word}\t打开{word}" for word in ("one", "two", "three", "four")]
+    file.write_text("\n".join(["source\ttarget", *rows]), encoding="utf-8")
+    with pytest.raises(ValueError, match=r"of 4 pairs none is left to choose by: .* or a larger near than 0\.3"):
+        parallel(file, near=0.3, tell=quiet)
+
+
 def test_what_was_dropped_is_counted_told_and_listed(tmp_path):
     file = tmp_path / "a.tsv"
     rows = ["red\t红", "blue\t蓝", "green\t绿", "OK\tOK", "PDF\tPDF", "<b>x</b>\t<b>叉</b>"]
