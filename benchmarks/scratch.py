@@ -27,6 +27,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 from side_by_side import RESULTS, machine, packages
 
@@ -203,7 +204,8 @@ NAMES = {"English": "英文", "Chinese": "中文"}
 
 def row(language: str, model: str, seeds: Sequence[Mapping[str, float]], chinese: bool) -> str:
     def mean(name: str) -> str:
-        return str(mean_interval([seed[name] for seed in seeds], "score", [seed[name] for seed in seeds]))
+        values = np.array([seed[name] for seed in seeds])
+        return str(mean_interval(values, "score", values))
 
     gold = " -> ".join(
         f"{statistics.fmean(seed[f'gold {when}'] for seed in seeds):.2f}" for when in ("before", "after")

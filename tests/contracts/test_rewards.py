@@ -12,12 +12,15 @@ import pytest
 import strop.rewards
 from strop import loader
 from strop.rewards import (
+    ChrF,
     Copying,
     Fluency,
     GroupReward,
     HappyEnd,
+    InScript,
     Learned,
     Repetition,
+    SentenceBleu,
     ShortSentences,
     Similarity,
     WordLimit,
@@ -55,6 +58,9 @@ REWARDS = {
     "learned/unfinished": GroupReward(Learned(score=lambda prompt, texts: [1.0 for _ in texts], unfinished=0.25)),
     "trl": from_trl(length_score),
     "short_sentences": ShortSentences(words=4),
+    "chrf": ChrF(),
+    "bleu": SentenceBleu(),
+    "script": InScript("LATIN"),
     "group": GroupReward(lambda task, episodes: [float(i == 0) for i, _ in enumerate(episodes)]),
 }
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 import small_corpus
+import small_pairs
 
 DOCS = Path(__file__).parents[2] / "docs"
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -15,7 +16,7 @@ def code(guide: str) -> str:
     return "\n".join(BLOCK.findall((DOCS / guide).read_text(encoding="utf-8")))
 
 
-@pytest.mark.parametrize("guide", ["two-words", "your-own-algorithm", "from-scratch"])
+@pytest.mark.parametrize("guide", ["two-words", "your-own-algorithm", "from-scratch", "tasks/translate"])
 def test_both_languages_print_the_same_code(guide):
     def bare(file: str) -> list[str]:
         lines = [re.sub(r'\s*""".*?"""', "", line).partition("  #")[0].rstrip() for line in code(file).splitlines()]
@@ -58,3 +59,28 @@ def test_from_scratch_runs_at_a_small_size(tmp_path, monkeypatch):
     exec(compile(text, "from-scratch", "exec"), made)
     assert made["taught"].config.steps == 6
     assert made["both"].path.name == "2-reward"
+
+
+SMALLER_TRANSLATION = {
+    "STEPS = 2000": "STEPS = 40",
+    '"auto"': '"toy.tsv"',
+    'shape="marian"': 'shape="marian", width=32, num_layers=1',
+}
+"""What a test of the page on translation replaces."""
+
+
+@pytest.mark.matrix
+@pytest.mark.parametrize("language", ["", ".zh-CN"])
+def test_translate_runs_at_a_small_size(language, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("STROP_HOME", str(tmp_path / "home"))
+    text = code(f"tasks/translate{language}.md")
+    assert text.count("assert") == 1
+    small_pairs.write(tmp_path / "toy.tsv")
+    for name, smaller in SMALLER_TRANSLATION.items():
+        assert name in text
+        text = text.replace(name, smaller)
+    made = {"__name__": "guide"}
+    exec(compile(text, "translate", "exec"), made)
+    assert made["run"].path.name == "2-rl"
+    assert len(made["texts"]) == len(made["references"]) >= 3

@@ -125,7 +125,7 @@ def _parse(text: str, record: Any, name: str, old: Any, whole: str) -> Any:
     if room_of(name, hint) and not (name == "memory" and text.lower() in NONE):
         return _component(name, text)
     try:
-        return _value(text, hint)
+        return value_of(text, hint)
     except ValueError:
         allowed = words_for(hint)
         if not allowed:
@@ -133,7 +133,7 @@ def _parse(text: str, record: Any, name: str, old: Any, whole: str) -> Any:
         raise ValueError(f"{whole}={text}: allowed is {allowed}{_current(old)}.") from None
 
 
-def _value(text: str, hint: Any) -> Any:
+def value_of(text: str, hint: Any) -> Any:
     """The text as a value of this type. Raises ValueError where it is none."""
     origin, options = typing.get_origin(hint), typing.get_args(hint)
     if origin in (typing.Union, types.UnionType):
@@ -155,7 +155,7 @@ def _value(text: str, hint: Any) -> Any:
     if origin in LISTS or hint in (tuple, list):
         items = json.loads(text) if text.startswith("[") else text.split(",")
         kind = options[0] if options else str
-        values = [_value(str(item), kind) for item in items]
+        values = [value_of(str(item), kind) for item in items]
         return tuple(values) if (origin or hint) is tuple else values
     return _refuse()
 
@@ -179,7 +179,7 @@ def _union(text: str, options: tuple[Any, ...]) -> Any:
 
     for option in sorted(options, key=rank):
         try:
-            return _value(text, option)
+            return value_of(text, option)
         except ValueError:
             continue
     return _refuse()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import importlib
 import os
 import re
@@ -11,17 +12,22 @@ import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
 from strop import loader
+from strop.cli import parameters
 from strop.cli.errors import Problem, Usage
 
 if TYPE_CHECKING:
     from strop.config import TrainConfig
     from strop.control import ControlConfig
+    from strop.reports.fields import Field
     from strop.stages import Stage
 
 C = TypeVar("C")
+Function: TypeAlias = "Callable[..., TrainConfig | ControlConfig | list[Stage]]"
+LISTED = "strop train RECIPE --fields"
+"""The command that lists what can be set."""
 _OVERRIDE = re.compile(r"([a-z0-9_][a-z0-9_-]*\.)?[A-Za-z_]\w*(\.\w+)*=")
 """A field, perhaps of a stage."""
 
@@ -29,11 +35,13 @@ _OVERRIDE = re.compile(r"([a-z0-9_][a-z0-9_-]*\.)?[A-Za-z_]\w*(\.\w+)*=")
 @dataclass(frozen=True, slots=True)
 class Recipe:
     """A recipe's config, or its stages, with the overrides set. `text` is its file's, where it is one; `typed` is how
-    it was named."""
+    it was named, `function` what made the config, and `parameters` are that function's, as fields."""
 
     typed: str
     name: str
     config: TrainConfig | ControlConfig | list[Stage]
+    function: Function
+    parameters: tuple[Field, ...] = ()
     text: str = ""
 
 
@@ -52,7 +60,8 @@ def find(typed: str, overrides: Sequence[str] = ()) -> Recipe:
     """The recipe of this name or file. Raises Usage for an unknown name, Problem for an error in the file."""
     if typed.endswith(".py") or os.sep in typed:
         path = Path(typed)
-        return Recipe(typed, path.stem, override(_from_file(path), overrides), path.read_text(encoding="utf-8"))
+        function = _in_file(path)
+        return _made(typed, path.stem, function, overrides, path.read_text(encoding="utf-8"))
     known = {module.name: module.place for module in loader.modules("recipes") if "recipe" in module.functions}
     if typed not in known:
         near = difflib.get_close_matches(typed, known, n=1)
@@ -62,7 +71,26 @@ def find(typed: str, overrides: Sequence[str] = ()) -> Recipe:
             f"there is no recipe {typed!r}" + (f"; did you mean {guess}?" if guess else "."),
             hint=f"give {', '.join(sorted(known))}, or a file: path/to/file.py (strop new my.py writes one)",
         )
-    return Recipe(typed, typed, override(importlib.import_module(known[typed]).recipe(), overrides))
+    return _made(typed, typed, importlib.import_module(known[typed]).recipe, overrides)
+
+
+def changed(function: Function, overrides: Sequence[str]) -> TrainConfig | ControlConfig | list[Stage]:
+    """What a recipe's function makes with these overrides: first its own parameters, then the fields of the config."""
+    arguments, left = _taken(function, overrides)
+    return override(function(**arguments), left)
+
+
+def _made(typed: str, name: str, function: Function, overrides: Sequence[str], text: str = "") -> Recipe:
+    config = changed(function, overrides)
+    fields = parameters.parameters_of(function, _taken(function, overrides)[0])
+    return Recipe(typed, name, config, function, fields, text)
+
+
+def _taken(function: Function, overrides: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
+    try:
+        return parameters.taken(function, overrides)
+    except ValueError as error:
+        raise Usage(str(error), hint=f"{LISTED} lists every field") from error
 
 
 def trainable(typed: str, overrides: Sequence[str] = ()) -> TrainConfig:
@@ -78,7 +106,7 @@ def trainable(typed: str, overrides: Sequence[str] = ()) -> TrainConfig:
     return config
 
 
-def override(config: C, overrides: Sequence[str], listed: str = "strop train RECIPE --fields") -> C:
+def override(config: C, overrides: Sequence[str], listed: str = LISTED) -> C:
     """The config, or the stages, with the overrides set. Raises Usage where one cannot be; `listed` is the command that
     lists them."""
     from strop.cli.overrides import apply, apply_to_stages
@@ -90,11 +118,9 @@ def override(config: C, overrides: Sequence[str], listed: str = "strop train REC
     return cast(C, changed)
 
 
-def _from_file(path: Path) -> TrainConfig | ControlConfig | list[Stage]:
-    from strop.config import TrainConfig
-    from strop.control import ControlConfig
+def _in_file(path: Path) -> Function:
+    """The function of a recipe file. What it raises names the line, and what it returns is checked."""
     from strop.runs.spec import load_module
-    from strop.stages import check_stages
 
     if not path.is_file():
         near = difflib.get_close_matches(path.name, [file.name for file in Path(path.parent).glob("*.py")], n=1)
@@ -106,7 +132,20 @@ def _from_file(path: Path) -> TrainConfig | ControlConfig | list[Stage]:
     module = _guarded(path, lambda: load_module(path))
     if not callable(getattr(module, "recipe", None)):
         raise Problem(f"{path} defines no function recipe().", hint="def recipe() -> strop.TrainConfig: ...")
-    config = _guarded(path, module.recipe)
+
+    @functools.wraps(module.recipe)
+    def recipe(**arguments: Any) -> TrainConfig | ControlConfig | list[Stage]:
+        return _checked(path, _guarded(path, lambda: module.recipe(**arguments)))
+
+    return recipe
+
+
+def _checked(path: Path, config: Any) -> TrainConfig | ControlConfig | list[Stage]:
+    """What the function of a recipe file returned. Raises Problem for what is neither a config nor stages."""
+    from strop.config import TrainConfig
+    from strop.control import ControlConfig
+    from strop.stages import check_stages
+
     if isinstance(config, list | tuple):
         _guarded(path, lambda: check_stages(config))
         return list(config)

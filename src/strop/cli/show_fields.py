@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from textwrap import fill
 from typing import TYPE_CHECKING
@@ -17,11 +18,17 @@ if TYPE_CHECKING:
 INDENT = "    "
 
 
-def page(config: TrainConfig | ControlConfig | list[Stage], as_json: bool, command: str = "strop train RECIPE") -> None:
-    """Each field with its value and type, its default where that is another, and its meaning."""
+def page(
+    config: TrainConfig | ControlConfig | list[Stage],
+    as_json: bool,
+    command: str = "strop train RECIPE",
+    parameters: Sequence[Field] = (),
+) -> None:
+    """Each field with its value and type, its default where that is another, and its meaning; the parameters of the
+    recipe's function stand first."""
     from strop.reports.fields import fields_of
 
-    found = _of_stages(config) if isinstance(config, list) else fields_of(config)
+    found = [*parameters, *(_of_stages(config) if isinstance(config, list) else fields_of(config))]
     if as_json:
         print_json(found)
         return

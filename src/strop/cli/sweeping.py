@@ -124,7 +124,7 @@ def _check(sweep: Sweep, recipe: Recipe) -> None:
     """Refuse combinations that the recipe does not accept, and two that are the same run."""
     configs: list[object] = []
     for member in sweep.members():
-        config = recipes.override(recipe.config, sweep.overrides(member))
+        config = recipes.changed(recipe.function, sweep.overrides(member))
         if config in configs:
             twin = sweep.members()[configs.index(config)].name
             raise Usage(f"{twin} and {member.name} are the same run.", hint="give each value once")

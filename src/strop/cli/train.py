@@ -6,6 +6,9 @@ data=tasks.jsonl, rewards.length=0.5; --fields lists them all. With --resume the
 changed field, or a changed RECIPE, is recorded in the run as a fork. Ctrl-C, or a scheduler's SIGTERM, ends it after
 the step in progress and saves it (exit codes 130 and 143); a second one stops at once.
 
+A recipe's function may have parameters: strop train translate target=de; they are set like fields, and --fields lists
+them first.
+
 A recipe may be a list of stages, which train one after the other in DIR/1-NAME, DIR/2-NAME and so on. Their fields
 begin with their names, rl.steps=20, and --resume goes on with the first that is not finished.
 """
@@ -54,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
     if isinstance(job.config, list):
         return train_stages.train(job, job.config, args)
     if args.fields:
-        show_fields.page(job.config, as_json=args.json)
+        show_fields.page(job.config, as_json=args.json, parameters=job.parameters)
         return DONE
     if isinstance(job.config, ControlConfig):
         return train_control.train(job, job.config, args.dry_run, args.json, args.verbose, args.keep_all)

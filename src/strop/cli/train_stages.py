@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def train(job: training.Job, stages: list[Stage], args: argparse.Namespace) -> int:
     """Train one after the other, and say whether it got better."""
     if args.fields:
-        show_fields.page(stages, as_json=args.json)
+        show_fields.page(stages, as_json=args.json, parameters=job.parameters)
         return DONE
     if args.dry_run:
         show_stages.dry_run(stages, as_json=args.json, verbose=args.verbose)

@@ -21,6 +21,7 @@ from strop.types import NonFinite, Stopped
 if TYPE_CHECKING:
     from strop.config import TrainConfig
     from strop.control import ControlConfig
+    from strop.reports.fields import Field
     from strop.run import Run
     from strop.stages import Stage
 
@@ -37,6 +38,8 @@ class Job:
     command: str
     is_fresh: bool = False
     """Whether `directory` is a default name, which gets a number where it is in use."""
+    parameters: tuple[Field, ...] = ()
+    """Those of the recipe's function."""
 
     @property
     def resume_line(self) -> str:
@@ -64,7 +67,9 @@ def job(words: Sequence[str], directory: str | None, resume: bool) -> Job:
         raise Usage("which recipe?", hint=f"strop train NAME, where NAME is {', '.join(recipes.names())} or a file.py")
     recipe = recipes.find(typed[0], overrides)
     folder = Path(directory) if directory else Path("runs") / f"{recipe.name}-{datetime.now():%Y%m%d-%H%M%S}"
-    return Job(recipe.config, folder, False, recipe.typed, recipe.text, _command(words), is_fresh=not directory)
+    return Job(
+        recipe.config, folder, False, recipe.typed, recipe.text, _command(words), not directory, recipe.parameters
+    )
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeAlias
@@ -9,6 +10,11 @@ from typing import TypeAlias
 Tell: TypeAlias = Callable[[str], None]
 EVERY_SECONDS, EVERY_SHARE = 5.0, 0.1
 """Between two lines there are so many seconds, or this share of those since the work began."""
+
+
+def to_stderr(line: str) -> None:
+    """A Tell for where nobody else listens: stdout is for data."""
+    print(line, file=sys.stderr, flush=True)
 
 
 class Progress:

@@ -16,7 +16,10 @@ from strop.types import Task
 
 
 def recipe(judge: str = "taste_judge") -> strop.TrainConfig:
-    """Under a minute on one thread. `judge` is the run of the first stage: a folder, or its name in ./runs."""
+    """Under a minute on one thread.
+
+    judge  the run of the first stage: a folder, or its name in ./runs
+    """
     score = strop.TrainedScore(judge)
     return strop.TrainConfig(
         policy=strop.policies.Scratch(words=WORDS, has_end=False, num_layers=2, width=64, num_heads=4, context=16),

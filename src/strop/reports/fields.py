@@ -46,11 +46,11 @@ def meanings(kind: type) -> dict[str, str]:
     names = {f.name for f in dataclasses.fields(kind)}
     found: dict[str, str] = {}
     for one in reversed(kind.__mro__):
-        found |= _table(one.__doc__ or "", names)
+        found |= meanings_in(one.__doc__ or "", names)
     return found
 
 
-def _table(text: str, names: set[str]) -> dict[str, str]:
+def meanings_in(text: str, names: set[str]) -> dict[str, str]:
     """The rows `name  what it means` of a docstring; continuation lines are indented."""
     found: dict[str, str] = {}
     last: list[str] = []
@@ -77,7 +77,7 @@ def _walk(record: Any, defaults: Any, path: str) -> Iterator[Field]:
         yield Field(
             path=f"{path}{f.name}",
             type=_type(f.name, hint, value),
-            value=_shown(value),
+            value=shown(value),
             default=_shown_default(value, default),
             meaning=meaning.get(f.name, ""),
             choices=_choices(f.name, hint),
@@ -111,10 +111,10 @@ def _shown_default(value: Any, default: Any) -> str:
     if (
         default is MISSING
         or (isinstance(default, Sequence | Mapping) and not default)
-        or _shown(default) == _shown(value)
+        or shown(default) == shown(value)
     ):
         return ""
-    return _shown(default)
+    return shown(default)
 
 
 def _with_defaults(kind: type) -> Any:
@@ -140,7 +140,7 @@ def _choices(name: str, hint: Any) -> tuple[str, ...]:
     return tuple(one.name for one in loader.modules(room) if one.configured) if room else ()
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
     """A value as it is typed, or a summary of what only a recipe file can set."""
     if value is None:
         return "none"
@@ -152,7 +152,7 @@ def _shown(value: Any) -> str:
         return str(value)
     if isinstance(value, Sequence | Mapping):
         plain = isinstance(value, Sequence) and len(value) <= 4 and all(isinstance(v, int | float | str) for v in value)
-        return ",".join(map(_shown, value)) if plain and value else f"{len(value)} of them"
+        return ",".join(map(shown, value)) if plain and value else f"{len(value)} of them"
     kind = value if isinstance(value, type) or inspect.isfunction(value) else type(value)
     return str(kind.__qualname__).removesuffix(".Config")
 

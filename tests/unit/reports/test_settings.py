@@ -17,7 +17,7 @@ from strop.words import plural
 RECIPES = [
     module.place
     for module in loader.modules("recipes")
-    if "recipe" in module.functions and module.name not in ("pendulum_ddpg", "story", "tales", "poems")
+    if "recipe" in module.functions and module.name not in ("pendulum_ddpg", "story", "tales", "poems", "translate")
 ]
 
 

@@ -1,0 +1,38 @@
+"""The metrics of sacrebleu (Post 2018, 1804.08771), loaded at their first use."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.util import find_spec
+from typing import Any
+
+from strop.types import Task
+
+
+def check_installed(reward: str) -> None:
+    """Raise ModuleNotFoundError if the package is not there."""
+    if find_spec("sacrebleu") is None:
+        raise ModuleNotFoundError(f'{reward} needs the package sacrebleu: pip install "strop[translate]"')
+
+
+def reference_of(task: Task, reward: str) -> str:
+    """The task's answer. Raises ValueError if there is none."""
+    if not task.answer.strip():
+        raise ValueError(f"task {task.id!r} has no answer: {reward} compares a text with it.")
+    return task.answer
+
+
+@cache
+def chrf(order: int, words: int, beta: int) -> Any:
+    """The metric chrF with these settings."""
+    from sacrebleu.metrics import CHRF
+
+    return CHRF(char_order=order, word_order=words, beta=beta)
+
+
+@cache
+def bleu(tokenize: str) -> Any:
+    """The metric BLEU for single texts, with the tokenisation of that name."""
+    from sacrebleu.metrics import BLEU
+
+    return BLEU(tokenize=tokenize, smooth_method="exp", effective_order=True)
