@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from strop.algorithms.counting import Counting
+from strop.algorithms.masked_lm import MaskedLM
 from strop.algorithms.sft import SFT
 from strop.config import TrainConfig
 from strop.data.corpus import Corpus
@@ -33,6 +34,7 @@ MODELS: Mapping[str, Callable[[], PolicyConfig]] = {
     "gru": lambda: Recurrent.Config(kind="gru", width=320, num_layers=2, dropout=0.1),
     "rnn": lambda: Recurrent.Config(kind="rnn", width=512, num_layers=2, dropout=0.1),
     "convolutional": lambda: Convolutional.Config(width=256, num_layers=6, dropout=0.1),
+    "masked": lambda: Scratch(shape="bert", num_layers=4, width=192, num_heads=6, context=256),
     "ngram": lambda: NGram.Config(order=4),
 }
 """The models that have a short name, of about a million parameters beside those of the vocabulary."""
@@ -41,7 +43,8 @@ MODELS: Mapping[str, Callable[[], PolicyConfig]] = {
 def pretraining(
     corpus: Corpus | Path | str, model: PolicyConfig | str = "transformer", steps: int = STEPS
 ) -> TrainConfig:
-    """The config of a pretraining: SFT on shuffled chunks, or for an n-gram model counting, once through the corpus.
+    """The config of a pretraining: SFT on shuffled chunks, for a masked encoder filling in hidden tokens of them, or for
+    an n-gram model counting, once through the corpus.
 
     corpus  a `strop.Corpus`, or its source: a .txt, a folder, a .jsonl or .csv, or a name of `strop list corpora`
     model   one of `MODELS`, or the Config of a policy that takes a tokenizer
@@ -70,6 +73,8 @@ def pretraining(
         patience=3,
         checkpoint_every=100,
     )
+    if not policy.acts:
+        return replace(learnt, algorithm=MaskedLM.Config(optimizer=learnt.algorithm.optimizer))
     if not isinstance(policy, NGram.Config):
         return learnt
     counted = Chunks.Config(size=64, length=512, overlap=max(policy.order - 1, 1), epochs=1)

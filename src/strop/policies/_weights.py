@@ -77,12 +77,10 @@ class Weights:
         return merged
 
     def follow(self, before: Weights, base: str | None) -> None:
-        """Go on from other weights that were merged, to `base`: heads of the same name and size are as they were."""
+        """Go on from other weights that were merged, to `base`: heads of the same name are as they were."""
         self._base_hash = base
-        for name, head in self.added.items():
-            old = before.added.get(name)
-            if old is not None and old.weight.shape == head.weight.shape:
-                head.load_state_dict(old.state_dict())
+        for name in self.added.keys() & before.added.keys():
+            self.added[name].load_state_dict(before.added[name].state_dict())
 
 
 def zero_head(width: int, outputs: int, device: torch.device | str, dtype: torch.dtype = torch.float32) -> Linear:

@@ -33,7 +33,7 @@ from strop.hub.card import Card
 from strop.hub.masked import export_masked
 from strop.hub.pretrained import loaded
 from strop.policies._heads import LOGITS, scatter
-from strop.policies._texts import Marks, TextCodec
+from strop.policies._texts import TextCodec
 from strop.policies._weights import Weights, move_off_file, zero_head
 from strop.policies.adapters import LoRA, merged_state_dict, with_adapter
 from strop.policies.demands import require_values
@@ -86,28 +86,24 @@ class MaskedEncoder(Weights):
                 move_off_file(model)
             model = with_adapter(model, self.lora, seed).to(device)
             codec = TextCodec(tokenizer, self.actions)
-            return MaskedEncoder(
-                model, codec.marks, len(codec.actions), self.value_head, self.lora is not None, dtype
-            ), codec
+            return MaskedEncoder(model, codec, self.value_head, self.lora is not None, dtype), codec
 
     def __init__(
         self,
         model: Any,
-        marks: Marks,
-        num_actions: int = 0,
+        codec: TextCodec,
         value_head: bool = False,
         has_adapter: bool = False,
         dtype: str = "float32",
     ) -> None:
         self.width: int = model.config.hidden_size
-        wanted = {"action_head": num_actions, "value_head": int(value_head)}
+        wanted = {"action_head": len(codec.actions), "value_head": int(value_head)}
         added = {name: zero_head(self.width, size, model.device) for name, size in wanted.items() if size}
         super().__init__(model, has_adapter, dtype, added)
-        self.marks, self.num_actions, self.has_values = marks, num_actions, value_head
-        self.fills = not added
-        self.vocabulary: int = num_actions or model.config.vocab_size
+        self.marks, self.actions, self.has_values, self.fills = codec.marks, codec.actions, value_head, not added
+        self.vocabulary: int = len(self.actions) or model.config.vocab_size
         longest = num_positions(model)
-        self.context = None if longest is None else longest + (1 if num_actions else -MOST_MARKS if self.fills else 0)
+        self.context = None if longest is None else longest + (1 if self.actions else -MOST_MARKS if self.fills else 0)
         if added:
             freeze_head(model)
         self.encoder = Encoder.of(model, getattr(torch, dtype), has_products=model.device.type == "cpu")
@@ -159,7 +155,7 @@ class MaskedEncoder(Weights):
         """The first vector [B, H] of texts of these lengths, in the codec's ids; what stands behind them is not read."""
         if not len(length_B):
             return torch.zeros(0, self.width, device=self.model.device)
-        tokens_BT = tokens_BT[:, : int(length_B.max())] - self.num_actions
+        tokens_BT = tokens_BT[:, : int(length_B.max())] - len(self.actions)
         stands_BT = torch.arange(tokens_BT.shape[1]) < length_B.unsqueeze(1)
         if bool((tokens_BT[stands_BT] < 0).any()):
             raise ValueError("an action stands in a prompt: every turn of a masked encoder is one text and one action.")
@@ -167,7 +163,7 @@ class MaskedEncoder(Weights):
         return self.encode(tokens_BT, length_B, self.marks.types(tokens_BT))[:, 0]
 
     def _require_actions(self) -> None:
-        if not self.num_actions:
+        if not self.actions:
             raise ValueError(WRITES_NOTHING)
 
     # ------------------------------------------------------------ copies
@@ -179,14 +175,17 @@ class MaskedEncoder(Weights):
             parameter.requires_grad_(False)
         return frozen
 
-    def restarted(self, lora: LoRA | None, seed: int, value_head: bool, num_actions: int) -> MaskedEncoder:
+    def restarted(self, lora: LoRA | None, seed: int, value_head: bool, codec: TextCodec) -> MaskedEncoder:
         """This policy as the start of another run: its adapter merged into the base, a new one on top.
 
-        A head of the same name and size stays as it was trained; a new one starts at 0. This object is used up.
+        The head of the same actions, or of a value, stays as it was trained; a new one starts at 0. This object is used
+        up.
         """
         base = self.merge(lora is not None)
         model = with_adapter(self.model, lora, seed).to(self.model.device)
-        new = MaskedEncoder(model, self.marks, num_actions, value_head, lora is not None, self.dtype)
+        new = MaskedEncoder(model, codec, value_head, lora is not None, self.dtype)
+        if self.actions != new.actions:
+            self.added.pop("action_head", None)
         new.follow(self, base)
         return new
 

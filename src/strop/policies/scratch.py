@@ -91,10 +91,8 @@ class Scratch(PolicyConfig):
     def _encoder(self, seed: int, dtype: str, device: str) -> tuple[MaskedEncoder, TextCodec]:
         codec = TextCodec(tokenizer_from_scratch(self.words, self.tokenizer), self.actions)
         model = self._model(seed, codec.marks.size, codec.marks.separator).to(device)
-        return MaskedEncoder(model, codec.marks, len(self.actions), self.value_head, dtype=dtype), codec
+        return MaskedEncoder(model, codec, self.value_head, dtype=dtype), codec
 
     def _model(self, seed: int, size: int, end: int | None) -> Any:
         with seeded(seed):
-            return model_of(
-                self.shape, Sizes(size, end, self.num_layers, self.width, self.num_heads, self.context)
-            )
+            return model_of(self.shape, Sizes(size, end, self.num_layers, self.width, self.num_heads, self.context))
