@@ -61,7 +61,7 @@ def loaded(name: str, form: Form) -> tuple[Any, Any, list[int]]:
         )
     check_weights(place, model, found, spare=NEXT_SENTENCE if form == "masked" else ())
     check_tokenizer(place, model, tokenizer)
-    return model, tokenizer, stop_tokens(place, model)
+    return model, tokenizer, [] if form == "masked" else stop_tokens(place, model)
 
 
 def _on_the_hub(name: str, hub_id: str) -> Path | str:
