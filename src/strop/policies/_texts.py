@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from strop.codec import HFCodec, as_lines, codec_of
+from strop.codec import HFCodec, as_words, codec_of
 from strop.hub.export import tokenizer_of
 from strop.types import END_TOKEN, Prompt, Tokenizer, Tokens
 
@@ -101,8 +101,8 @@ class TextCodec:
         self._texts = HFCodec(tokenizer)
 
     def start(self, prompt: Prompt) -> Tokens:
-        """The ids of a first prompt; messages are written as `role: content` lines."""
-        tokens = self._texts.encode(as_lines(prompt))
+        """The ids of a first prompt; messages are joined by a space."""
+        tokens = self._texts.encode(as_words(prompt))
         if not tokens and self.actions:
             raise ValueError("the prompt encodes to no token at all: give it at least one character.")
         return self._above((self.marks.begin, *tokens, *([self.marks.separator] if tokens else [])))
@@ -113,7 +113,7 @@ class TextCodec:
             return self.start(reply)
         stood = prompt + completion
         closed = stood if stood[-1] == self.marks.separator else (*stood, self.marks.separator)
-        return (*closed, *self._texts.encode(as_lines(reply)), self.marks.separator)
+        return (*closed, *self._texts.encode(as_words(reply)), self.marks.separator)
 
     def encode(self, text: str) -> Tokens:
         """The ids of an answer, without special tokens; with actions the one id of the action."""
