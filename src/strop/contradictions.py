@@ -43,7 +43,9 @@ def _refuse_a_reader_that_should_act(config: TrainConfig) -> None:
         return
     wants = config.algorithm.heads - {"value"}
     if wants or (config.held_out and (config.rewards or config.gold)):
-        needs = f"{name_of(config.algorithm)} learns from its choices" if wants else "rewards would judge what it writes"
+        needs = (
+            f"{name_of(config.algorithm)} learns from its choices" if wants else "rewards would judge what it writes"
+        )
         raise ValueError(f"policy={name_of(config.policy)}: {WRITES_NOTHING} Here {needs}.")
 
 

@@ -31,7 +31,8 @@ FEWEST, LONGEST = 4, 200
 
 @dataclass(frozen=True, slots=True)
 class Filled:
-    """The likelihood of the hidden tokens of each document, how many were filled in right [D], and what stood there [N]."""
+    """The likelihood of each document's hidden tokens, how many of them were filled in right [D], and what stood there
+    [N]."""
 
     likelihood: Likelihood
     right_D: np.ndarray

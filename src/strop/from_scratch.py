@@ -43,8 +43,8 @@ MODELS: Mapping[str, Callable[[], PolicyConfig]] = {
 def pretraining(
     corpus: Corpus | Path | str, model: PolicyConfig | str = "transformer", steps: int = STEPS
 ) -> TrainConfig:
-    """The config of a pretraining: SFT on shuffled chunks, for a masked encoder filling in hidden tokens of them, or for
-    an n-gram model counting, once through the corpus.
+    """The config of a pretraining: SFT on shuffled chunks; for a masked encoder filling in their hidden tokens; for an
+    n-gram model counting, once through the corpus.
 
     corpus  a `strop.Corpus`, or its source: a .txt, a folder, a .jsonl or .csv, or a name of `strop list corpora`
     model   one of `MODELS`, or the Config of a policy that takes a tokenizer
@@ -55,17 +55,16 @@ def pretraining(
     policy = MODELS[model]() if isinstance(model, str) else model
     if isinstance(corpus, Path):  # never a name, also where a file is called like one
         corpus = str(corpus.expanduser().absolute())
+    adam = AdamW(
+        lr=Linear(start=2e-3, end=2e-4, steps=max(steps, 1)),
+        betas=(0.9, 0.95),
+        weight_decay=0.1,
+        warmup_steps=min(30, steps),
+    )
     learnt = TrainConfig(
         policy=policy,
         data=corpus if isinstance(corpus, Corpus) else Corpus(source=corpus),
-        algorithm=SFT.Config(
-            optimizer=AdamW(
-                lr=Linear(start=2e-3, end=2e-4, steps=max(steps, 1)),
-                betas=(0.9, 0.95),
-                weight_decay=0.1,
-                warmup_steps=min(30, steps),
-            )
-        ),
+        algorithm=SFT.Config(optimizer=adam) if policy.acts else MaskedLM.Config(optimizer=adam),
         memory=Chunks.Config(size=16, length=128),
         sampling=Sampling(temperature=0.8, max_tokens=64),
         steps=steps,
@@ -73,8 +72,6 @@ def pretraining(
         patience=3,
         checkpoint_every=100,
     )
-    if not policy.acts:
-        return replace(learnt, algorithm=MaskedLM.Config(optimizer=learnt.algorithm.optimizer))
     if not isinstance(policy, NGram.Config):
         return learnt
     counted = Chunks.Config(size=64, length=512, overlap=max(policy.order - 1, 1), epochs=1)

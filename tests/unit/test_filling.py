@@ -147,7 +147,9 @@ def test_a_right_word_stands_alone(tokenizer: Tokenizer, monkeypatch: pytest.Mon
     assert one.filled.replace("[", "").replace("]", "") == SENTENCE
 
 
-@pytest.mark.parametrize("sentence", ["春眠不覺曉處處聞啼鳥。", "word", "1 2 3 4", "a b c d e f g h i j k l m n o p q r s t"])
+@pytest.mark.parametrize(
+    "sentence", ["春眠不覺曉處處聞啼鳥。", "word", "1 2 3 4", "a b c d e f g h i j k l m n o p q r s t"]
+)
 def test_any_text_can_be_shown(tokenizer: Tokenizer, sentence: str) -> None:
     """Chinese, a single word, none at all, and one longer than the context."""
     one = example(policy_of(tokenizer), backend_of(tokenizer), sentence, 0)

@@ -41,7 +41,9 @@ class Guess:
     def encode(self, tokens_BT: Tensor, length_B: Tensor, type_BT: Tensor) -> Tensor:
         rows = zip(tokens_BT.tolist(), type_BT.tolist(), length_B.tolist(), strict=True)
         self.read += [(tokens[:n], types[:n]) for tokens, types, n in rows]
-        return torch.stack([tokens_BT.float().sum(1, keepdim=True).expand(tokens_BT.shape), tokens_BT * 0 + 1.0], dim=-1)
+        return torch.stack(
+            [tokens_BT.float().sum(1, keepdim=True).expand(tokens_BT.shape), tokens_BT * 0 + 1.0], dim=-1
+        )
 
     def words(self, vectors_NH: Tensor, tokens_N: Tensor, reduce: Reduce) -> dict[str, Tensor]:
         return dict(reduce(Heads(tokens_N, logits_NV=self.logit_V.expand(len(tokens_N), -1))))
@@ -203,9 +205,7 @@ def test_every_parameter_learns_but_what_is_not_read() -> None:
 # ------------------------------------------------------------ what is refused
 
 
-@pytest.mark.parametrize(
-    "make", [lambda: Table(5), lambda: bert(actions=("a", "b")), lambda: bert(value_head=True)]
-)
+@pytest.mark.parametrize("make", [lambda: Table(5), lambda: bert(actions=("a", "b")), lambda: bert(value_head=True)])
 def test_a_policy_that_does_not_fill_in_is_refused(make: Any) -> None:
     with pytest.raises(ValueError, match=r"MaskedLM teaches a masked encoder .* without actions and value_head"):
         built(make())

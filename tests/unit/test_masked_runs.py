@@ -1,4 +1,4 @@
-"""A masked encoder through `strop.train`: learnt from a corpus, then a classifier or a reward model, and what is refused."""
+"""A masked encoder through `strop.train`: on a corpus, then as a classifier or a reward model; and what is refused."""
 
 from __future__ import annotations
 
@@ -160,7 +160,9 @@ def choosing(policy: Any, kind: Any, **changes: Any) -> strop.TrainConfig:
     return strop.TrainConfig(**(given | KINDS[kind] | changes))
 
 
-@pytest.mark.parametrize("kind", [kind if kind in (SFT, PPO) else pytest.param(kind, marks=pytest.mark.matrix) for kind in KINDS])
+@pytest.mark.parametrize(
+    "kind", [kind if kind in (SFT, PPO) else pytest.param(kind, marks=pytest.mark.matrix) for kind in KINDS]
+)
 def test_what_was_pretrained_becomes_a_classifier(done: strop.Run, kind: Any, tmp_path: Path) -> None:
     start = strop.FromRun(run=str(done.path), actions=ACTIONS, value_head=kind in (PPO, A2C))
     whole = choosing(start, kind)
@@ -267,9 +269,7 @@ def test_a_folder_of_others_learns_its_texts_and_then_labels(tmp_path: Path, lor
     assert sum(nll[-5:]) < sum(nll[:5])
     labels = [Task("0", "good film", answer="yes"), Task("1", "bad film", answer="no")]
     start = strop.FromRun(run=str(run.path), actions=("yes", "no"))
-    taught = train(
-        choosing(start, SFT, tasks=labels, held_out=labels, steps=20, dtype="float32"), tmp_path / "labels"
-    )
+    taught = train(choosing(start, SFT, tasks=labels, held_out=labels, steps=20, dtype="float32"), tmp_path / "labels")
     assert taught.policy.has_adapter == (lora is not None)
     assert taught.metrics()[-1]["held_out/reward"] > 0.4
 
@@ -286,7 +286,7 @@ def test_a_name_finds_its_form(done: strop.Run, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", [GRPO, SFT, PPO, DQN])
 def test_it_is_not_taught_to_write(done: strop.Run, kind: Any, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="it writes none.*learns from its choices"):
+    with pytest.raises(ValueError, match=r"it writes none.*learns from its choices"):
         train(choosing(strop.FromRun(run=str(done.path), value_head=True), kind), tmp_path / "run")
     with pytest.raises(ValueError, match="it writes none"):
         train(choosing(replace(SMALL, words=["a", "b"]), kind), tmp_path / "run")

@@ -15,7 +15,9 @@ def rng(seed: int = 0) -> np.random.Generator:
     return np.random.default_rng(seed)
 
 
-@pytest.mark.parametrize(("num", "share", "wanted"), [(20, 0.15, 3), (7, 0.15, 1), (2, 0.15, 1), (1, 0.15, 1), (10, 1.0, 10)])
+@pytest.mark.parametrize(
+    ("num", "share", "wanted"), [(20, 0.15, 3), (7, 0.15, 1), (2, 0.15, 1), (1, 0.15, 1), (10, 1.0, 10)]
+)
 def test_a_share_is_rounded_and_at_least_one(num: int, share: float, wanted: int) -> None:
     can_BT = torch.zeros(3, 24, dtype=torch.bool)
     can_BT[:, 2 : 2 + num] = True

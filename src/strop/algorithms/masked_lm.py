@@ -88,9 +88,9 @@ class MaskedLM:
     def __init__(self, config: MaskedLM.Config, policy: Policy, micro_tokens: int, seed: int) -> None:
         if not isinstance(policy, Fills) or not policy.fills:
             raise ValueError(
-                f"MaskedLM teaches a masked encoder to fill in hidden tokens, and this policy is a "
-                f"{type(policy).__name__} that does something else: take strop.policies.MaskedEncoder.Config(model=...) "
-                "or Scratch(shape='bert'), without actions and value_head; or algorithm=strop.algorithms.SFT.Config()."
+                f"MaskedLM teaches a masked encoder to fill in hidden tokens, and this policy, a "
+                f"{type(policy).__name__}, does something else. Take strop.policies.MaskedEncoder.Config(model=...) or "
+                "Scratch(shape='bert'), without actions and value_head; or algorithm=strop.algorithms.SFT.Config()."
             )
         self.config, self.fills, self.micro_tokens, self.seed = config, policy, micro_tokens, seed
         parameters = policy.parameters()

@@ -45,7 +45,9 @@ def page(found: Pretrained) -> None:
         out.print("lower is better; intervals are 95 %, over documents; n-gram models read the same split", style="dim")
     if found.filled:
         _filled(found.filled)
-    title = "a held-out sentence (not chosen), with words hidden and filled in" if found.filled else "a sample (not chosen)"
+    title = (
+        "a held-out sentence (not chosen), with words hidden and filled in" if found.filled else "a sample (not chosen)"
+    )
     for sample in found.samples:
         out.print(f"\n{title}", style="bold")
         out.print(shortened(sample.strip()) or "(nothing)", markup=False)

@@ -36,7 +36,7 @@ class Fills(Protocol):
         """The vectors [B, T, H] of whole texts of these lengths, padded on the right; types say the segment."""
 
     def words(self, vectors_NH: Tensor, tokens_N: Tensor, reduce: Reduce) -> dict[str, Tensor]:
-        """Call `reduce` on chunks of the logits at these vectors, `tokens_N` being what stood there; its results [N]."""
+        """Call `reduce` on chunks of the logits at these vectors; its results [N]. `tokens_N` is what stood there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,8 @@ class Blanks:
     @classmethod
     def of(cls, texts: Sequence[Sequence[Segment]], marks: Marks) -> Blanks:
         """Texts of one or two segments each, of which nothing is hidden yet."""
-        token_BT, weight_BT, type_BT = (_padded(column) for column in zip(*(_row(text, marks) for text in texts)))
+        columns = zip(*(_row(text, marks) for text in texts), strict=True)
+        token_BT, weight_BT, type_BT = (pad_sequence(list(column), batch_first=True) for column in columns)
         length_B = torch.tensor([1 + sum(len(tokens) + 1 for tokens, _ in text) for text in texts])
         return cls(token_BT, type_BT, weight_BT, length_B, token_BT, torch.zeros_like(token_BT, dtype=torch.bool))
 
@@ -117,7 +118,3 @@ def _row(text: Sequence[Segment], marks: Marks) -> tuple[Tensor, Tensor, Tensor]
         weigh += [0.0 if token in marks.special else w for token, w in zip(tokens, weights, strict=True)] + [0.0]
         types += [number] * (len(tokens) + 1)
     return torch.tensor(row), torch.tensor(weigh, dtype=torch.float64), torch.tensor(types)
-
-
-def _padded(rows: Sequence[Tensor]) -> Tensor:
-    return pad_sequence(list(rows), batch_first=True)

@@ -39,17 +39,14 @@ class Marks:
     @staticmethod
     def of(tokenizer: Any) -> Marks:
         """Those of a tokenizer. Raises ValueError if it lacks one."""
-        found = {
-            "cls_token": tokenizer.cls_token_id,
-            "sep_token": tokenizer.sep_token_id,
-            "mask_token": tokenizer.mask_token_id,
-        }
+        begin, separator, mask = tokenizer.cls_token_id, tokenizer.sep_token_id, tokenizer.mask_token_id
+        found = {"cls_token": begin, "sep_token": separator, "mask_token": mask}
         if lost := [name for name, token in found.items() if token is None]:
             raise ValueError(
                 f"the tokenizer {tokenizer.name_or_path} has no {' and no '.join(lost)}: that of a masked encoder "
                 "(BERT and its kin) has a token that begins a text, one that ends its parts, and a mask."
             )
-        return Marks(*found.values(), special=frozenset(tokenizer.all_special_ids), size=len(tokenizer))
+        return Marks(begin, separator, mask, frozenset(tokenizer.all_special_ids), len(tokenizer))
 
     def types(self, tokens_BT: Tensor) -> Tensor:
         """[B, T]: the segment of each token: 0 up to the separator that closes the first part, 1 behind it."""

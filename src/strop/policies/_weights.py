@@ -64,7 +64,7 @@ class Weights:
                 parameter.copy_(state["trainable"][name])
 
     def base_hash(self) -> str:
-        """SHA-256 of every frozen tensor, but for adapters of what rests. Computed once: frozen tensors do not change."""
+        """SHA-256 of every frozen tensor, but for adapters that rest. Computed once: frozen tensors do not change."""
         if self._base_hash is None:
             named = self.model.named_parameters()
             self._base_hash = _hash_of({name: p for name, p in named if not p.requires_grad and ".lora_" not in name})

@@ -40,8 +40,8 @@ from strop.policies.demands import require_values
 from strop.types import Batch, Codec, ComputesOn, PolicyConfig, Reduce, Tokens, Want, check_fields
 
 WRITES_NOTHING = (
-    "a masked encoder fills in hidden tokens and scores texts; it writes none. With policy.actions=[...] it chooses one "
-    "of them. To write, take a causal model or an encoder-decoder."
+    "a masked encoder fills in hidden tokens and scores texts; it writes none. With policy.actions=[...] it chooses "
+    "one of them. To write, take a causal model or an encoder-decoder."
 )
 MOST_MARKS = 3
 """Special tokens around a text of two segments in pretraining."""
@@ -115,7 +115,7 @@ class MaskedEncoder(Weights):
         """The logits of the actions after each prompt. There is no state: an action ends a turn."""
         self._require_actions()
         tokens_BT = pad_sequence([torch.tensor(prompt) for prompt in prompts], batch_first=True)
-        return self.added["action_head"](self._first(tokens_BT, torch.tensor([*map(len, prompts)]))), None
+        return self._logits(self._first(tokens_BT, torch.tensor([*map(len, prompts)]))), None
 
     def decode(self, state: Any, tokens_B: Tensor) -> tuple[Tensor, Any]:
         """Refused: an action is one token."""
@@ -136,9 +136,7 @@ class MaskedEncoder(Weights):
         decision_BT = batch.decision_BT
         row_N, slot_N = decision_BT.nonzero(as_tuple=True)
         first_NH = self._first(batch.tokens_BT[row_N], slot_N)
-        heads = ChunkedHeads(
-            self.added.get("action_head"), self.added.get("value_head"), self.vocabulary, want, reduce
-        )
+        heads = ChunkedHeads(self._logits, self.added.get("value_head"), self.vocabulary, want, reduce)
         found = heads.apply(first_NH, batch.tokens_BT[decision_BT].to(first_NH.device))
         return {name: scatter(found_N, decision_BT) for name, found_N in found.items()}
 
@@ -152,7 +150,7 @@ class MaskedEncoder(Weights):
         return heads.apply(vectors_NH, tokens_N.to(vectors_NH.device))
 
     def _first(self, tokens_BT: Tensor, length_B: Tensor) -> Tensor:
-        """The first vector [B, H] of texts of these lengths, in the codec's ids; what stands behind them is not read."""
+        """The first vector [B, H] of texts of these lengths, in the codec's ids; what stands behind is not read."""
         if not len(length_B):
             return torch.zeros(0, self.width, device=self.model.device)
         tokens_BT = tokens_BT[:, : int(length_B.max())] - len(self.actions)
@@ -161,6 +159,10 @@ class MaskedEncoder(Weights):
             raise ValueError("an action stands in a prompt: every turn of a masked encoder is one text and one action.")
         tokens_BT = tokens_BT.masked_fill(~stands_BT, 0)
         return self.encode(tokens_BT, length_B, self.marks.types(tokens_BT))[:, 0]
+
+    def _logits(self, first_NH: Tensor) -> Tensor:
+        logits_NV: Tensor = self.added["action_head"](first_NH)
+        return logits_NV
 
     def _require_actions(self) -> None:
         if not self.actions:

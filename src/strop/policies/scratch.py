@@ -70,7 +70,9 @@ class Scratch(PolicyConfig):
         if self.shape == "bert" and not self.has_end:
             raise ValueError("policy.has_end=false: shape=bert needs the token that begins a text and ends its parts.")
         if self.actions and self.shape != "bert":
-            raise ValueError(f"policy.actions: shape={self.shape} writes tokens; shape=bert chooses one of given words.")
+            raise ValueError(
+                f"policy.actions: shape={self.shape} writes tokens; shape=bert chooses one of given words."
+            )
 
     @property
     def acts(self) -> bool:

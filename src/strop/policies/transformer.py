@@ -18,8 +18,8 @@ from strop.hub.card import Card
 from strop.hub.export import export
 from strop.hub.pretrained import load
 from strop.policies._heads import LOGITS, scatter
-from strop.policies.adapter_off import AdapterOff
 from strop.policies._weights import Weights, move_off_file, zero_head
+from strop.policies.adapter_off import AdapterOff
 from strop.policies.adapters import LoRA, merged_state_dict, with_adapter
 from strop.policies.demands import require_values
 from strop.types import (

@@ -79,9 +79,7 @@ def pretrained_of(directory: RunDirectory) -> Pretrained:
     return Pretrained(sorted(rows, key=lambda row: row.character), best, samples, [])
 
 
-def _judged(
-    directory: RunDirectory, by_step: Mapping[int, dict[str, float]], best: int
-) -> dict[str, dict[str, float]]:
+def _judged(directory: RunDirectory, by_step: Mapping[int, dict[str, float]], best: int) -> dict[str, dict[str, float]]:
     """The best and the last evaluation, by what they are called."""
     name = algorithm_name(directory.config()["policy"])
     return {f"{name} after {plural(step, 'step')}": by_step[step] for step in dict.fromkeys((best, max(by_step)))}

@@ -12,9 +12,9 @@ from typing import Any, Literal, Self, TypeAlias
 from strop import devices
 from strop.hub.form import form_in
 from strop.hub.models import SOURCES, get
+from strop.policies._texts import TextCodec
 from strop.policies.adapters import LoRA
 from strop.policies.computing import has_bfloat16
-from strop.policies._texts import TextCodec
 from strop.policies.encoder_decoder import EncoderDecoder
 from strop.policies.masked_encoder import MaskedEncoder
 from strop.policies.transformer import Transformer
@@ -218,8 +218,13 @@ def named_policy(name: str) -> PolicyConfig:
     is_ours = _is_ours(name) if name in SOURCES else saved.folder_of(name)
     if is_ours:
         return FromFolder(folder=name)
-    kinds = {"causal": Transformer, "sequence to sequence": EncoderDecoder, "masked": MaskedEncoder}
-    return kinds[form_in(name)].Config(model=name)
+    match form_in(name):
+        case "causal":
+            return Transformer.Config(model=name)
+        case "sequence to sequence":
+            return EncoderDecoder.Config(model=name)
+        case "masked":
+            return MaskedEncoder.Config(model=name)
 
 
 def _is_ours(name: str) -> bool:

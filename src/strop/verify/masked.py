@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import Parameter
 
 from strop.algorithms.masked_lm import MaskedLM
 from strop.learners.blanks import Blanks
 from strop.optimizer import SGD, AdamW
 from strop.policies.masked_encoder import MaskedEncoder
 from strop.policies.scratch import Scratch
-from strop.types import Batch, Heads, Sampling, Tokens
+from strop.types import Batch, Heads, Reduce, Sampling, Tokens
 from strop.verify.checks import Gap
 from strop.verify.episodes import batch_of, episode, turn
 
@@ -31,27 +32,25 @@ def check_masked_lm() -> Iterator[Gap]:
     """Masked LM: the mean over all hidden tokens of -log p, each by a forward pass of its text alone."""
     texts = [(0, 1, 2, 3, 0, 0, 1), (2, 2), (3, 1, 0), (1, 3, 3, 2, 0, 1, 2, 0, 3, 1)]
     for micro_tokens, case in ((4096, "in one batch"), (1, "in micro-batches")):
-        policy, seen = _policy(0, width=8), _Seen()
-        algorithm = MaskedLM.Config(optimizer=SGD(lr=1.0), share=0.3, masked=1.0, random=0.0).build(
-            policy, Sampling(), micro_tokens
-        )
-        with seen.watching(policy):
-            before = [p.detach().clone() for p in policy.parameters()]
-            loss = algorithm.update(_batch(texts)).metrics["optimizer/loss"].value
+        policy = _policy(0, width=8)
+        watched, before = _Watched(policy), [p.detach().clone() for p in policy.parameters()]
+        config: Any = MaskedLM.Config(optimizer=SGD(lr=1.0), share=0.3, masked=1.0, random=0.0)
+        loss = config.build(watched, Sampling(), micro_tokens).update(_batch(texts)).metrics["optimizer/loss"].value
         moved = [old - new.detach() for old, new in zip(before, policy.parameters(), strict=True)]
         with torch.no_grad():
             for parameter, old in zip(policy.parameters(), before, strict=True):
                 parameter.copy_(old)
-        wanted = _slowly(policy, texts, seen.rows)
+        wanted = _slowly(policy, texts, watched.rows)
         wanted.backward()  # type: ignore[no-untyped-call]
-        gaps = [(step - p.grad).abs().max().item() for step, p in zip(moved, policy.parameters(), strict=True)]
+        gradients = [p.grad for p in policy.parameters() if p.grad is not None]
+        gaps = [(step - grad).abs().max().item() for step, grad in zip(moved, gradients, strict=True)]
         yield Gap(max(abs(loss - wanted.item()), *gaps), NEAR, f"loss and gradient {case}")
 
 
 def check_masked_lm_entropy() -> Gap:
-    """Masked LM: the entropy of a word given both sides, below which no loss is, by joint probabilities and by texts."""
+    """Masked LM: the entropy of a word given both sides, the floor of its loss, by joint probabilities and by texts."""
     rng, source = np.random.default_rng(1), Source(0)
-    texts, hidden = source.texts(3000, rng), [np.sort(rng.permutation(LENGTH)[:HIDDEN]) for _ in range(3000)]
+    texts, hidden = source.texts(3000, rng), [sorted(rng.permutation(LENGTH)[:HIDDEN].tolist()) for _ in range(3000)]
     told = [source.posterior(text, places) for text, places in zip(texts, hidden, strict=True)]
     entropy = np.mean([-(p_HW * np.log(p_HW)).sum(-1).mean() for p_HW in told])
     return Gap(abs(float(entropy) - source.floor), 4 * 0.0036)  # four standard errors of 3,000 texts
@@ -139,24 +138,22 @@ def lost(policy: MaskedEncoder, source: Source, num: int = 400) -> float:
     return float((true_NW * (np.log(true_NW) - torch.cat(said).numpy())).sum(-1).mean())
 
 
-class _Seen:
-    """What an encoder reads, text by text."""
+class _Watched:
+    """An encoder of which is kept what it reads, text by text."""
 
-    def __init__(self) -> None:
-        self.rows: list[list[int]] = []
+    def __init__(self, policy: MaskedEncoder) -> None:
+        self.policy, self.rows, self.lock = policy, list[list[int]](), policy.lock
+        self.marks, self.fills, self.width, self.context = policy.marks, policy.fills, policy.width, policy.context
 
-    def watching(self, policy: Any) -> Any:
-        """Within it, what this policy reads is kept."""
-        from unittest.mock import patch
+    def encode(self, tokens_BT: Tensor, length_B: Tensor, type_BT: Tensor) -> Tensor:
+        self.rows += [row[:n] for row, n in zip(tokens_BT.tolist(), length_B.tolist(), strict=True)]
+        return self.policy.encode(tokens_BT, length_B, type_BT)
 
-        usual = policy.encode
+    def words(self, vectors_NH: Tensor, tokens_N: Tensor, reduce: Reduce) -> dict[str, Tensor]:
+        return self.policy.words(vectors_NH, tokens_N, reduce)
 
-        def encode(tokens_BT: Tensor, length_B: Tensor, type_BT: Tensor) -> Tensor:
-            self.rows += [row[:n] for row, n in zip(tokens_BT.tolist(), length_B.tolist(), strict=True)]
-            vectors_BTH: Tensor = usual(tokens_BT, length_B, type_BT)
-            return vectors_BTH
-
-        return patch.object(policy, "encode", encode)
+    def parameters(self) -> list[Parameter]:
+        return self.policy.parameters()
 
 
 def _policy(seed: int, width: int) -> MaskedEncoder:
@@ -174,9 +171,14 @@ def _slowly(policy: MaskedEncoder, texts: Sequence[Tokens], rows: Sequence[Seque
     """The loss, by transformers' forward pass of one text for each hidden token."""
     mask, found = policy.marks.mask, []
     for row in rows:
-        (text,) = [t for t in texts if len(t) == len(row) - 2 and all(a in (b, mask) for a, b in zip(row[1:], t))]
+        (text,) = [text for text in texts if _fits(row[1:-1], text, mask)]
         for place, token in enumerate(text, 1):
             if row[place] == mask:
                 logits_TV = policy.model(input_ids=torch.tensor([row])).logits[0]
                 found.append(-logits_TV[place].log_softmax(-1)[token])
     return torch.stack(found).mean()
+
+
+def _fits(read: Sequence[int], text: Tokens, mask: int) -> bool:
+    """Whether this is the text, with tokens hidden."""
+    return len(read) == len(text) and all(a in (b, mask) for a, b in zip(read, text, strict=True))

@@ -56,7 +56,9 @@ def test_an_exported_folder_has_the_policy_s_logits(tmp_path: Path, kind: str, l
 
 
 def test_a_head_has_no_place_in_a_folder(tmp_path: Path, card: Card) -> None:
-    policy, codec = MaskedEncoder.Config(model=str(tiny_bert.make(tmp_path / "bert")), value_head=True).build(0, "float32")
+    policy, codec = MaskedEncoder.Config(model=str(tiny_bert.make(tmp_path / "bert")), value_head=True).build(
+        0, "float32"
+    )
     with pytest.raises(ValueError, match="has no place in a masked model's folder"):
         policy.export(codec, tmp_path / "ours", card)
     assert not (tmp_path / "ours").exists()

@@ -70,7 +70,7 @@ def logits_of(heads: Heads) -> dict[str, torch.Tensor]:
 
 
 def test_vectors_and_words_are_those_of_transformers(folder: Path) -> None:
-    policy, codec = MaskedEncoder.Config(model=str(folder), lora=None).build(0, "float32")
+    policy, _ = MaskedEncoder.Config(model=str(folder), lora=None).build(0, "float32")
     inputs = AutoTokenizer.from_pretrained(folder)(
         list(PROMPTS[:2]), ["on the mat", "sat"], return_tensors="pt", padding=True
     )
@@ -178,7 +178,9 @@ def test_a_score_takes_one_text_of_the_encoder(bert: str, monkeypatch: pytest.Mo
     policy, codec = reader(bert)
     read: list[int] = []
     usual = policy.encode
-    monkeypatch.setattr(policy, "encode", lambda tokens_BT, *more: read.append(len(tokens_BT)) or usual(tokens_BT, *more))
+    monkeypatch.setattr(
+        policy, "encode", lambda tokens_BT, *more: read.append(len(tokens_BT)) or usual(tokens_BT, *more)
+    )
     scores(policy, codec, [("the cat", "sat on the mat"), ("dog", "bad")])
     assert read == [2]
 
