@@ -18,7 +18,7 @@ EXACT = 1e-3
 
 @dataclass(frozen=True, slots=True)
 class Encoder:
-    """Rows padded on the right, attention by SDPA, and autocast for bfloat16; the output head is never rounded.
+    """Rows padded on the right, attention by SDPA, and autocast for bfloat16; the output weights are never rounded.
 
     body       from tokens to vectors; on a processor its layers multiply as is fastest there
     head       from vectors [N, H] to logits [N, V], in float32
@@ -53,6 +53,14 @@ class Encoder:
         with autocast(self.dtype, device.type):
             vectors_BTH: Tensor = self.body(**inputs).last_hidden_state
         return vectors_BTH.float()
+
+
+def num_positions(model: Any) -> int | None:
+    """The most tokens that it reads; None without a limit. RoBERTa counts positions from behind its padding's id."""
+    most: int | None = model.config.to_dict().get("max_position_embeddings")
+    tables = [table for name, table in model.named_modules() if name.endswith("position_embeddings")]
+    unused = [table.padding_idx + 1 for table in tables if table.padding_idx is not None]
+    return None if most is None else most - max(unused, default=0)
 
 
 class Given(nn.Module):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Self
 
 import torch
@@ -14,6 +14,8 @@ from torch.nn import Linear, Parameter
 from strop.policies.adapters import merge_in_place
 from strop.process import ALONE
 from strop.types import State, WeightsLock
+
+VALUE_HEAD = "value_head"
 
 
 class Weights:
@@ -77,11 +79,19 @@ class Weights:
         merge_in_place(self.model)
         return merged
 
-    def follow(self, before: Weights, base: str | None) -> None:
-        """Go on from other weights that were merged, to `base`: heads of the same name are as they were."""
+    def follow(self, before: Weights, base: str | None, heads: Iterable[str]) -> None:
+        """Go on from other weights that were merged, to `base`; these heads, where both have them, are as they were."""
         self._base_hash = base
-        for name in self.added.keys() & before.added.keys():
-            self.added[name].load_state_dict(before.added[name].state_dict())
+        for name in heads:
+            if name in self.added and name in before.added:
+                self.added[name].load_state_dict(before.added[name].state_dict())
+
+
+def freeze_head(model: Any) -> None:
+    """Leave alone what only the model's output head reads: nothing trains it."""
+    body = {id(parameter) for parameter in model.base_model.parameters()}
+    for parameter in model.parameters():
+        parameter.requires_grad_(parameter.requires_grad and id(parameter) in body)
 
 
 def zero_head(width: int, outputs: int, device: torch.device | str, dtype: torch.dtype = torch.float32) -> Linear:

@@ -27,14 +27,14 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from strop.compute.encoder import Encoder
+from strop.compute.encoder import Encoder, num_positions
 from strop.compute.output_head import ChunkedHeads
 from strop.hub.card import Card
 from strop.hub.masked import export_masked
 from strop.hub.pretrained import loaded
 from strop.policies._heads import LOGITS, scatter
 from strop.policies._texts import TextCodec
-from strop.policies._weights import Weights, move_off_file, zero_head
+from strop.policies._weights import VALUE_HEAD, Weights, freeze_head, move_off_file, zero_head
 from strop.policies.adapters import LoRA, merged_state_dict, with_adapter
 from strop.policies.demands import require_values
 from strop.types import Batch, Codec, ComputesOn, PolicyConfig, Reduce, Tokens, Want, check_fields
@@ -43,6 +43,7 @@ WRITES_NOTHING = (
     "a masked encoder fills in hidden tokens and scores texts; it writes none. With policy.actions=[...] it chooses "
     "one of them. To write, take a causal model or an encoder-decoder."
 )
+ACTION_HEAD = "action_head"
 MOST_MARKS = 3
 """Special tokens around a text of two segments in pretraining."""
 
@@ -97,7 +98,7 @@ class MaskedEncoder(Weights):
         dtype: str = "float32",
     ) -> None:
         self.width: int = model.config.hidden_size
-        wanted = {"action_head": len(codec.actions), "value_head": int(value_head)}
+        wanted = {ACTION_HEAD: len(codec.actions), VALUE_HEAD: int(value_head)}
         added = {name: zero_head(self.width, size, model.device) for name, size in wanted.items() if size}
         super().__init__(model, has_adapter, dtype, added)
         self.marks, self.actions, self.has_values, self.fills = codec.marks, codec.actions, value_head, not added
@@ -136,7 +137,7 @@ class MaskedEncoder(Weights):
         decision_BT = batch.decision_BT
         row_N, slot_N = decision_BT.nonzero(as_tuple=True)
         first_NH = self._first(batch.tokens_BT[row_N], slot_N)
-        heads = ChunkedHeads(self._logits, self.added.get("value_head"), self.vocabulary, want, reduce)
+        heads = ChunkedHeads(self._logits, self.added.get(VALUE_HEAD), self.vocabulary, want, reduce)
         found = heads.apply(first_NH, batch.tokens_BT[decision_BT].to(first_NH.device))
         return {name: scatter(found_N, decision_BT) for name, found_N in found.items()}
 
@@ -161,7 +162,7 @@ class MaskedEncoder(Weights):
         return self.encode(tokens_BT, length_B, self.marks.types(tokens_BT))[:, 0]
 
     def _logits(self, first_NH: Tensor) -> Tensor:
-        logits_NV: Tensor = self.added["action_head"](first_NH)
+        logits_NV: Tensor = self.added[ACTION_HEAD](first_NH)
         return logits_NV
 
     def _require_actions(self) -> None:
@@ -186,9 +187,7 @@ class MaskedEncoder(Weights):
         base = self.merge(lora is not None)
         model = with_adapter(self.model, lora, seed).to(self.model.device)
         new = MaskedEncoder(model, codec, value_head, lora is not None, self.dtype)
-        if self.actions != new.actions:
-            self.added.pop("action_head", None)
-        new.follow(self, base)
+        new.follow(self, base, [VALUE_HEAD, *([ACTION_HEAD] if new.actions == self.actions else [])])
         return new
 
     def export(self, codec: Codec, folder: Path, card: Card) -> float:
@@ -197,18 +196,3 @@ class MaskedEncoder(Weights):
         if not self.fills or not isinstance(codec, TextCodec):
             raise ValueError("the head of a classifier or of a reward model has no place in a masked model's folder.")
         return export_masked(self.model, merged_state_dict(self.model), codec.tokenizer, folder, card)
-
-
-def num_positions(model: Any) -> int | None:
-    """The most tokens that it reads; None without a limit. RoBERTa counts positions from behind its padding's id."""
-    most: int | None = model.config.to_dict().get("max_position_embeddings")
-    tables = [table for name, table in model.named_modules() if name.endswith("position_embeddings")]
-    unused = [table.padding_idx + 1 for table in tables if table.padding_idx is not None]
-    return None if most is None else most - max(unused, default=0)
-
-
-def freeze_head(model: Any) -> None:
-    """Leave alone what only the output head reads: nothing trains it."""
-    body = {id(parameter) for parameter in model.base_model.parameters()}
-    for parameter in model.parameters():
-        parameter.requires_grad_(parameter.requires_grad and id(parameter) in body)

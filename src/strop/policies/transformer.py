@@ -18,7 +18,7 @@ from strop.hub.card import Card
 from strop.hub.export import export
 from strop.hub.pretrained import load
 from strop.policies._heads import LOGITS, scatter
-from strop.policies._weights import Weights, move_off_file, zero_head
+from strop.policies._weights import VALUE_HEAD, Weights, move_off_file, zero_head
 from strop.policies.adapter_off import AdapterOff
 from strop.policies.adapters import LoRA, merged_state_dict, with_adapter
 from strop.policies.demands import require_values
@@ -32,8 +32,6 @@ from strop.types import (
     Want,
     check_fields,
 )
-
-VALUE_HEAD = "value_head"
 
 
 class Transformer(Weights):
@@ -151,7 +149,7 @@ class Transformer(Weights):
         """
         base = self.merge(lora is not None)
         new = self.of(self.model, lora, seed, self.dtype, value_head, str(self.model.device))
-        new.follow(self, base)
+        new.follow(self, base, [VALUE_HEAD])
         return new
 
 
