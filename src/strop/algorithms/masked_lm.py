@@ -16,8 +16,8 @@ and the number of the update alone, so a resumed run hides the same tokens.
 Differs from the paper: texts are chunks of one length, and may hold the end of a document; a random token is never a
 special one. The layer of `next_sentence` has no hidden layer below it, starts at 0, and belongs to the algorithm: what
 is trained next does not get it.
-Degenerates: next_sentence with one text a batch, where B always follows A. On a source without memory nothing can be
-learnt but the shares of the tokens: no loss is below the entropy of a token given all others.
+Degenerates: one text a batch teaches `next_sentence` nothing, since B always follows A. On a source without memory
+nothing can be learnt but the shares of the tokens: no loss is below the entropy of a token given all others.
 """
 
 from __future__ import annotations
