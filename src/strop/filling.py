@@ -70,7 +70,7 @@ def filled(policy: Fills, documents: Sequence[np.ndarray], micro_tokens: int) ->
             logprobs_N, likeliest_N, _ = fill(policy, micro)
             stood_N = micro.token_BT[micro.hidden_BT]
             owner_N = np.array(owners)[rows.numpy()[micro.hidden_BT.nonzero()[:, 0].numpy()]]
-            np.subtract.at(nll_D, owner_N, logprobs_N.double().cpu().numpy())
+            np.subtract.at(nll_D, owner_N, logprobs_N.cpu().double().numpy())
             np.add.at(right_D, owner_N, (likeliest_N.cpu() == stood_N).numpy())
             np.add.at(tokens_D, owner_N, 1)
             stood.append(stood_N.numpy())

@@ -45,7 +45,7 @@ from strop.types import AlgorithmConfig, Batch, Mean, Metrics, Policy, Sampling,
 
 def masked_loss(logprobs_N: Tensor, weight_N: Tensor, num_chosen: int) -> Tensor:
     """-sum w log p over the chosen tokens of a micro-batch, of `num_chosen` in the whole batch."""
-    return -(weight_N.to(logprobs_N.device, logprobs_N.dtype) * logprobs_N).sum() / num_chosen
+    return -(weight_N.to(logprobs_N.dtype).to(logprobs_N.device) * logprobs_N).sum() / num_chosen
 
 
 class MaskedLM:
@@ -117,7 +117,7 @@ class MaskedLM:
             stood_N = micro.token_BT[micro.hidden_BT]
             num_right = int((likeliest_N.cpu() == stood_N).sum())
             metrics: Metrics = {
-                "masked/nll": Mean(-logprobs_N.detach().double().sum().item(), len(stood_N)),
+                "masked/nll": Mean(-logprobs_N.detach().cpu().double().sum().item(), len(stood_N)),
                 "masked/accuracy": Mean(num_right, len(stood_N)),
             }
             loss = masked_loss(logprobs_N, micro.weight_BT[micro.hidden_BT], num_chosen)

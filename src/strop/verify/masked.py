@@ -47,6 +47,20 @@ def check_masked_lm() -> Iterator[Gap]:
         yield Gap(max(abs(loss - wanted.item()), *gaps), NEAR, f"loss and gradient {case}")
 
 
+def check_masked_encoder() -> Iterator[Gap]:
+    """masked encoder: texts of unequal lengths give what each gives alone, in sampling and in the loss."""
+    policy, codec = _reader(actions=("x", "y", "z"), value_head=True)
+    prompts = [codec.start(text) for text in ("a b c d a a", "b", "c c d")]
+    together_BV = policy.prefill(prompts)[0]
+    alone_BV = torch.cat([policy.prefill([prompt])[0] for prompt in prompts])
+    yield Gap((together_BV - alone_BV).abs().max().item(), NEAR, "logits of actions while sampling")
+    episodes = [episode(turn(prompt, (1,)), group=i) for i, prompt in enumerate(prompts)]
+    read_BV = _read(policy, batch_of(*episodes, layout="per_turn"))
+    yield Gap((read_BV[:, :-1] - together_BV).abs().max().item(), NEAR, "the same logits in the loss")
+    apart_BV = torch.cat([_read(policy, batch_of(one, layout="per_turn")) for one in episodes])
+    yield Gap((read_BV - apart_BV).abs().max().item(), NEAR, "logits and values in the loss")
+
+
 def check_masked_lm_entropy() -> Gap:
     """Masked LM: the entropy of a word given both sides, the floor of its loss, by joint probabilities and by texts."""
     rng, source = np.random.default_rng(1), Source(0)
@@ -154,6 +168,32 @@ class _Watched:
 
     def parameters(self) -> list[Parameter]:
         return self.policy.parameters()
+
+
+def _reader(**given: Any) -> tuple[MaskedEncoder, Any]:
+    """A classifier far from where it starts: a wrong mask or position shows."""
+    policy, codec = Scratch(words=WORDS, shape="bert", width=8, num_heads=2, context=16, **given).build(0, "float32")
+    assert isinstance(policy, MaskedEncoder)
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for parameter in policy.parameters():
+            parameter.add_(0.3 * torch.randn(parameter.shape, generator=generator))
+    return policy, codec
+
+
+@torch.no_grad()
+def _read(policy: MaskedEncoder, batch: Batch) -> Tensor:
+    """Logits and value [N, V + 1] at each decision."""
+    found: list[Tensor] = []
+
+    def keep(heads: Heads) -> dict[str, Tensor]:
+        assert heads.logits_NV is not None
+        assert heads.value_N is not None
+        found.append(torch.cat([heads.logits_NV, heads.value_N.unsqueeze(1)], dim=1))
+        return {"": heads.tokens_N}
+
+    policy.heads(batch, keep, frozenset({"logits", "value"}))
+    return torch.cat(found)
 
 
 def _policy(seed: int, width: int) -> MaskedEncoder:
