@@ -93,7 +93,7 @@ def example(policy: Fills, tokenizer: Backend, text: str, number: int) -> Exampl
     guessed = fill(policy, blanks)[1].tolist()
     owned = [owner for owner in owners if owner >= 0]
     by_word = [[token for token, owner in zip(guessed, owned, strict=True) if owner == w] for w in range(len(hidden))]
-    guesses = [tokenizer.decode(tokens, skip_special_tokens=False).strip() for tokens in by_word]
+    guesses = [tokenizer.decode(tokens, skip_special_tokens=False).strip() or "?" for tokens in by_word]
     told = [
         f"[{guess}]" if guess == word[0] else f"[{guess}, not {word[0]}]"
         for guess, word in zip(guesses, hidden, strict=True)

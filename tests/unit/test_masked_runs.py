@@ -318,3 +318,13 @@ def test_the_run_says_what_it_is(done: strop.Run) -> None:
     assert "hidden tokens filled in at every evaluation" in plan["tasks"]
     assert "judged every 3 steps" in plan["run"]
     assert done.evaluate()["held_out/loss"] == done.metrics()[-1]["held_out/loss"]
+
+
+def test_a_stage_that_cannot_be_is_refused_before_the_first_one_trains(tmp_path: Path) -> None:
+    stages = [
+        strop.Stage("pretrain", learning(tmp_path)),
+        strop.Stage("reward", choosing(strop.FromStage("pretrain"), RLOO)),
+    ]
+    with pytest.raises(ValueError, match="it writes none"):
+        train(stages, tmp_path / "run")
+    assert not (tmp_path / "run").exists()

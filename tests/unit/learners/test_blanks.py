@@ -55,6 +55,24 @@ def test_from_scratch_one_token_begins_and_ends() -> None:
     assert bare((8, 1, 8), (0.0, 1.0, 0.0), marks) == ((1,), (1.0,))
 
 
+@pytest.mark.parametrize(
+    ("begin", "row", "wanted"),
+    [
+        (7, (7, 1, 2, 8, 0), (0, 0, 0, 0, 1)),  # a prompt; what stands behind it is another segment
+        (7, (7, 1, 8, 2, 3, 8, 4), (0, 0, 0, 1, 1, 1, 1)),  # there are two of them
+        (7, (7, 1, 2, 3), (0, 0, 0, 0)),
+        (8, (8, 1, 8, 2, 8), (0, 0, 0, 1, 1)),  # from scratch, the first token is no end
+    ],
+)
+def test_the_segments_of_a_text_are_read_off_its_separators(
+    begin: int, row: tuple[int, ...], wanted: tuple[int, ...]
+) -> None:
+    marks = Marks(begin=begin, separator=8, mask=9, special=frozenset({begin, 8, 9}), size=10)
+    tokens_BT = torch.tensor([row])
+    assert marks.types(tokens_BT).tolist() == [list(wanted)]
+    assert tokens_BT.tolist() == [list(row)]
+
+
 @pytest.mark.parametrize(("budget", "sizes"), [(1, [1, 1, 1, 1]), (12, [1, 2, 1]), (14, [2, 2]), (1000, [4])])
 def test_every_text_is_in_one_micro_batch_and_whole(budget: int, sizes: list[int]) -> None:
     lengths = (1, 5, 3, 2)
