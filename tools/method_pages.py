@@ -28,8 +28,12 @@ FOLDER = Path(__file__).parents[1] / "docs" / "methods"
 ALGORITHMS = loader.modules("algorithms")
 PLANNING = [module for module in loader.modules("planning") if module.name not in ("mdp", "planner")]
 """The methods: not the tables that they share, and not the algorithm of a run that is made of them."""
-RECIPES = {"counting": "nursery", "ilql": "guess_offline"}
-"""Algorithms that have a recipe of their own."""
+COMMANDS = {
+    "counting": "train nursery",
+    "ilql": "train guess_offline",
+    "masked_lm": "pretrain grimm model=masked",
+}
+"""Algorithms that have a recipe or a command of their own."""
 VERIFIED = {
     "beam": "Beam search",
     "boltzmann": "KL-regularised optimum",
@@ -125,8 +129,8 @@ def _default(field: Field[Any]) -> str:
 
 def _example(name: str, kind: Any) -> str:
     """A command that runs as it stands, or for data the line that it needs."""
-    if name in RECIPES:
-        return f"## Try it\n\n    strop train {RECIPES[name]}"
+    if name in COMMANDS:
+        return f"## Try it\n\n    strop {COMMANDS[name]}"
     config = {field.name for field in fields(kind.Config)}
     if kind.Config.reads == "preferences":
         extra = " policy.value_head=true" if name in ("reward_model", "process_reward_model") else ""

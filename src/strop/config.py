@@ -249,11 +249,12 @@ class TrainConfig:
         pairs, tasks = self.judged_tasks(parts.algorithm)
         episodes, metrics = list[Episode](), dict[str, float]()
         if self.corpus is not None:
-            metrics |= judge_corpus(self.corpus, parts.policy, self.micro_tokens, step)
+            episodes, metrics = judge_corpus(self.corpus, parts.policy, self.micro_tokens, step)
         if tasks:
             scene = self.scene(parts.policy, parts.codec, gold=True)
             sampler = LocalSampler(parts.policy, parts.codec.stop)
-            episodes, scores = judge(scene, tasks, sampler, self.sampling.at(step), step, self.gold_weights)
+            played, scores = judge(scene, tasks, sampler, self.sampling.at(step), step, self.gold_weights)
+            episodes = [*episodes, *played]
             if not self._can_judge:
                 del scores["held_out/reward"]  # without rewards it would always be 0
             metrics |= scores
@@ -261,6 +262,11 @@ class TrainConfig:
             answers = preferences(pairs, parts.codec, parts.policy.context)
             metrics |= judge_pairs(parts.algorithm, answers, parts.policy.layout)
         return episodes, metrics
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether there is anything held out."""
+        return bool(self.held_out) or self.corpus is not None
 
     def judged_tasks(self, algorithm: Algorithm) -> tuple[list[Task], list[Task]]:
         """The held-out tasks whose pairs are compared, and those that are played."""

@@ -10,6 +10,7 @@ from strop.data.played import EPISODES
 from strop.environments.single_turn import SingleTurn
 from strop.memory import Chunks, Dataset, Fresh
 from strop.policies.convolutional import Convolutional
+from strop.policies.masked_encoder import WRITES_NOTHING
 from strop.policies.recurrent import Recurrent
 from strop.policies.steered import Steered
 from strop.rewards._calling import refuse_uncallable
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 def refuse_contradictions(config: TrainConfig) -> None:
     """Raise ValueError for a resolved config that cannot run, or from which nothing could be learnt."""
+    _refuse_a_reader_that_should_act(config)
     _refuse_wrong_tasks(config)
     _refuse_wrong_memory(config)
     _refuse_wrong_rewards(config)
@@ -33,6 +35,18 @@ def refuse_contradictions(config: TrainConfig) -> None:
 def name_of(config: object) -> str:
     """`GRPO` of a GRPO.Config."""
     return type(config).__qualname__.split(".")[0]
+
+
+def _refuse_a_reader_that_should_act(config: TrainConfig) -> None:
+    assert not isinstance(config.policy, str)
+    if config.policy.acts:
+        return
+    wants = config.algorithm.heads - {"value"}
+    if wants or (config.held_out and (config.rewards or config.gold)):
+        needs = (
+            f"{name_of(config.algorithm)} learns from its choices" if wants else "rewards would judge what it writes"
+        )
+        raise ValueError(f"policy={name_of(config.policy)}: {WRITES_NOTHING} Here {needs}.")
 
 
 def _refuse_wrong_tasks(config: TrainConfig) -> None:
@@ -49,7 +63,9 @@ def _refuse_wrong_corpus(config: TrainConfig) -> None:
     if config.tasks:
         raise ValueError("tasks and a corpus are both given: a run learns from one of them.")
     if config.algorithm.reads != "demonstrations":
-        raise ValueError(f"{name} learns from {config.algorithm.reads}, and data is a corpus: take SFT, or Counting.")
+        raise ValueError(
+            f"{name} learns from {config.algorithm.reads}, and data is a corpus: take SFT, Counting, or MaskedLM."
+        )
     if not isinstance(config.memory, Chunks.Config):
         raise ValueError("a corpus is read in chunks: memory is strop.memory.Chunks.Config(...), or left out.")
 

@@ -1,4 +1,4 @@
-"""What a run on a corpus needs beyond other runs: its tokenizer, its chunks, the likelihood of held-out documents."""
+"""What a run on a corpus needs beyond other runs: its tokenizer, its chunks, and how held-out documents are judged."""
 
 from __future__ import annotations
 
@@ -12,11 +12,25 @@ from strop.algorithms.counting import Counting
 from strop.batch import collate
 from strop.data.corpus import Corpus
 from strop.data.prepared import HeldOut, Prepared
+from strop.data.vocabulary import backend_of
+from strop.filling import example, filled
+from strop.learners.blanks import Fills
 from strop.likelihood import Likelihood, likelihood
 from strop.memory import Chunks
 from strop.policies.ngram import NGram
 from strop.runs.trained import Start, first_policy, named_policy
-from strop.types import Policy, PolicyConfig, Sampling, Task, Tokenizer
+from strop.types import (
+    Completion,
+    End,
+    Episode,
+    Policy,
+    PolicyConfig,
+    Sampling,
+    Source,
+    Task,
+    Tokenizer,
+    Turn,
+)
 
 if TYPE_CHECKING:
     from strop.config import TrainConfig
@@ -55,7 +69,7 @@ def on_corpus(config: TrainConfig, prepared: Prepared) -> TrainConfig:
     policy: Any = named_policy(config.policy) if isinstance(config.policy, str) else config.policy
     if not isinstance(policy, Start):
         policy = dataclasses.replace(policy, tokenizer=prepared.tokenizer)
-    samples = [Task(f"sample-{number}", "") for number in range(1, NUM_SAMPLES + 1)]
+    samples = [Task(f"sample-{number}", "") for number in range(1, NUM_SAMPLES + 1)] if policy.acts else []
     memory, first = config.memory, first_policy(policy)
     if isinstance(memory, Chunks.Config) and isinstance(first, NGram.Config):  # else a chunk would begin a document
         memory = dataclasses.replace(memory, overlap=max(memory.overlap, first.order - 1))
@@ -77,9 +91,18 @@ def chunks_of(corpus: Corpus, memory: Chunks, context: int | None) -> np.ndarray
     return Prepared.open(corpus).train
 
 
-def judge_corpus(corpus: Corpus, policy: Policy, micro_tokens: int, step: int) -> dict[str, float]:
-    """The likelihood of the held-out documents, as metrics; before the first step that of n-gram models beside it."""
+def judge_corpus(
+    corpus: Corpus, policy: Policy, micro_tokens: int, step: int
+) -> tuple[list[Episode], dict[str, float]]:
+    """How well the held-out documents are predicted, as metrics, or filled in, with sentences to read."""
     prepared = Prepared.open(corpus)
+    if isinstance(policy, Fills):
+        return _examples(prepared, policy, step), _filled(prepared, policy, micro_tokens, step)
+    return [], _predicted(prepared, policy, micro_tokens, step)
+
+
+def _predicted(prepared: Prepared, policy: Policy, micro_tokens: int, step: int) -> dict[str, float]:
+    """The likelihood of the held-out documents; before the first step that of n-gram models beside it."""
     held_out, documents = prepared.held_out, list(_judged(prepared.held_out))
     found = likelihood(policy, documents, micro_tokens)
     num = len(documents)
@@ -95,6 +118,37 @@ def judge_corpus(corpus: Corpus, policy: Policy, micro_tokens: int, step: int) -
         beside = {name: _counted(prepared, order, documents, micro_tokens) for name, order in BASELINES.items()}
         metrics |= {f"held_out/loss_{name}": one.loss for name, one in beside.items()}
     return metrics
+
+
+def _filled(prepared: Prepared, policy: Fills, micro_tokens: int, step: int) -> dict[str, float]:
+    """The loss of hidden tokens of the held-out documents, and how many are filled in right; before the first step
+    beside a guess by how frequent a token is in the training text."""
+    found = filled(policy, list(_judged(prepared.held_out)), micro_tokens)
+    metrics = {
+        "held_out/loss": found.likelihood.loss,
+        "held_out/loss_error": found.likelihood.error,
+        "held_out/filled": found.accuracy,
+    }
+    if step == 0:
+        count_V = np.bincount(prepared.train[:COUNTED_TOKENS], minlength=policy.marks.size).astype(float)
+        count_V[[*policy.marks.special]] = 0.0
+        nats_V = np.log(count_V.sum() + len(count_V)) - np.log(count_V + 1.0)  # each token once more: none has 0
+        metrics["held_out/loss_unigram"] = float(nats_V[found.stood_N].mean())
+        metrics["held_out/filled_unigram"] = float((found.stood_N == count_V.argmax()).mean())
+    return metrics
+
+
+def _examples(prepared: Prepared, policy: Fills, step: int) -> list[Episode]:
+    """A sentence of each of the first held-out documents, with words hidden and filled in."""
+    backend, held_out = backend_of(prepared.tokenizer), prepared.held_out
+    episodes = []
+    for number, document in zip(range(NUM_SAMPLES), _judged(held_out), strict=False):
+        one = example(policy, backend, backend.decode(document.tolist()), number)
+        turn = Turn(one.read, Completion(one.guessed, None, "stop"), one.filled)
+        task = Task(f"hidden-{number + 1}", one.hidden, answer=one.sentence)
+        id = f"evaluate-{step:06d}-{number:04d}"
+        episodes.append(Episode(id, task, number, (turn,), (), End.TERMINATED, version=step, source=Source.GREEDY))
+    return episodes
 
 
 def _judged(held_out: HeldOut) -> Iterator[np.ndarray]:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from strop.algorithms.counting import Counting
+from strop.algorithms.masked_lm import MaskedLM
 from strop.algorithms.sft import SFT
 from strop.config import TrainConfig
 from strop.data.corpus import Corpus
@@ -33,6 +34,7 @@ MODELS: Mapping[str, Callable[[], PolicyConfig]] = {
     "gru": lambda: Recurrent.Config(kind="gru", width=320, num_layers=2, dropout=0.1),
     "rnn": lambda: Recurrent.Config(kind="rnn", width=512, num_layers=2, dropout=0.1),
     "convolutional": lambda: Convolutional.Config(width=256, num_layers=6, dropout=0.1),
+    "masked": lambda: Scratch(shape="bert", num_layers=4, width=192, num_heads=6, context=256),
     "ngram": lambda: NGram.Config(order=4),
 }
 """The models that have a short name, of about a million parameters beside those of the vocabulary."""
@@ -41,7 +43,8 @@ MODELS: Mapping[str, Callable[[], PolicyConfig]] = {
 def pretraining(
     corpus: Corpus | Path | str, model: PolicyConfig | str = "transformer", steps: int = STEPS
 ) -> TrainConfig:
-    """The config of a pretraining: SFT on shuffled chunks, or for an n-gram model counting, once through the corpus.
+    """The config of a pretraining: SFT on shuffled chunks; for a masked encoder filling in their hidden tokens; for an
+    n-gram model counting, once through the corpus.
 
     corpus  a `strop.Corpus`, or its source: a .txt, a folder, a .jsonl or .csv, or a name of `strop list corpora`
     model   one of `MODELS`, or the Config of a policy that takes a tokenizer
@@ -52,17 +55,16 @@ def pretraining(
     policy = MODELS[model]() if isinstance(model, str) else model
     if isinstance(corpus, Path):  # never a name, also where a file is called like one
         corpus = str(corpus.expanduser().absolute())
+    adam = AdamW(
+        lr=Linear(start=2e-3, end=2e-4, steps=max(steps, 1)),
+        betas=(0.9, 0.95),
+        weight_decay=0.1,
+        warmup_steps=min(30, steps),
+    )
     learnt = TrainConfig(
         policy=policy,
         data=corpus if isinstance(corpus, Corpus) else Corpus(source=corpus),
-        algorithm=SFT.Config(
-            optimizer=AdamW(
-                lr=Linear(start=2e-3, end=2e-4, steps=max(steps, 1)),
-                betas=(0.9, 0.95),
-                weight_decay=0.1,
-                warmup_steps=min(30, steps),
-            )
-        ),
+        algorithm=SFT.Config(optimizer=adam) if policy.acts else MaskedLM.Config(optimizer=adam),
         memory=Chunks.Config(size=16, length=128),
         sampling=Sampling(temperature=0.8, max_tokens=64),
         steps=steps,

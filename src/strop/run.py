@@ -152,7 +152,7 @@ class Run:
 
     def evaluate(self) -> dict[str, float]:
         """Evaluate the selected checkpoint on the held-out tasks; nothing is written."""
-        if not self.config.held_out:
+        if not self.config.is_judged:
             raise ValueError(f"{self.path} has no held-out tasks to judge on.")
         self.directory.check()
         with global_state_kept():
@@ -236,7 +236,7 @@ def train(
         RunRecorder(
             home,
             sampling=config.sampling,
-            evaluate=config.judge if config.held_out else None,
+            evaluate=config.judge if config.is_judged else None,
             eval_every=config.eval_every,
             patience=config.patience,
             checkpoint_every=config.checkpoint_every,

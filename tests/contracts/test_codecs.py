@@ -6,7 +6,10 @@ from typing import Any
 
 import pytest
 
+import tiny_bert
 from strop.codec import ByteCodec, HFCodec, WordCodec
+from strop.data.vocabulary import size_of
+from strop.policies._texts import TextCodec, tokenizer_from_scratch
 
 CHATML = (
     "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\n' + m['content'] + '<|im_end|>' + '\n' }}{% endfor %}"
@@ -48,6 +51,8 @@ CODECS = {
     "hf chat": lambda: HFCodec(tokenizer(CHATML)),
     "hf chat, pad is eos": lambda: HFCodec(tokenizer(CHATML, pad="<|im_end|>")),
     "hf plain with bos": lambda: HFCodec(tokenizer(bos=True)),
+    "texts": lambda: TextCodec(tiny_bert.tokenizer()),
+    "texts of words": lambda: TextCodec(tokenizer_from_scratch(["the", "cat", "sat"], None)),
 }
 
 
@@ -136,6 +141,38 @@ def test_bos_stands_once_and_only_where_the_tokenizer_puts_it() -> None:
     assert prompt[0] == bos
     assert bos not in made.encode("sat")
     assert made.extend(prompt, made.encode("sat"), "the").count(bos) == 1
+
+
+def test_a_text_that_is_judged_stands_between_its_marks() -> None:
+    made, actions = CODECS["texts"](), TextCodec(tiny_bert.tokenizer(), ["good", "bad"])
+    cls, sep, the, cat, sat = tiny_bert.CLS, tiny_bert.SEP, 5, 6, 8
+    assert made.start("The cat") == (cls, the, cat, sep)
+    assert made.start("") == (cls,)
+    assert (made.encode("sat"), made.end) == ((sat,), sep)
+    assert made.extend((cls, the, sep), (cat,), "sat") == (cls, the, sep, cat, sep, sat, sep)
+    assert made.decode((cls, the, sep)) == "[CLS] the"
+    # with actions: tokens stand above them, a turn is a text of its own, and an action is one word
+    assert actions.start("the cat") == (cls + 2, the + 2, cat + 2, sep + 2)
+    assert actions.extend(actions.start("the cat"), (1,), "sat") == actions.start("sat") == (cls + 2, sat + 2, sep + 2)
+    assert (actions.encode("bad"), actions.decode((1,)), actions.end, actions.stop) == ((1,), "bad", None, frozenset())
+    assert actions.decode(actions.start("the cat")) == "[CLS] the cat"
+    with pytest.raises(ValueError, match="no token at all"):
+        actions.start("")
+
+
+def test_a_mask_in_a_text_from_scratch_is_text() -> None:
+    from tiny_tokenizer import tokenizer as bytes_of
+
+    made = TextCodec(tokenizer_from_scratch([], bytes_of()))
+    for text in ("a <mask> b", "a <end> b", "猫 🙂"):
+        assert not set(made.encode(text)) & made.marks.special
+        assert made.decode(made.encode(text)) == text
+    assert made.marks.mask == made.marks.size - 1 == size_of(bytes_of())
+
+
+def test_a_tokenizer_without_a_mask_is_named() -> None:
+    with pytest.raises(ValueError, match="has no cls_token and no sep_token and no mask_token"):
+        TextCodec(tokenizer())
 
 
 def test_all_stop_ids_of_the_generation_config_count() -> None:

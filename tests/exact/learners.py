@@ -14,6 +14,7 @@ import torch
 
 import strop.algorithms
 from strop.algorithms.counting import Counting
+from strop.algorithms.masked_lm import MaskedLM
 from strop.algorithms.maxrl import MaxRL
 from strop.batch import collate
 from strop.functional.advantages import group_mean
@@ -44,8 +45,8 @@ def is_off_policy(kind: Any) -> bool:
     return bool(kind.Config().off_policy)
 
 
-TRAINED = [kind for kind in algorithms() if kind is not Counting]
-"""Those that move the parameters of any policy; Counting has tests of its own."""
+TRAINED = [kind for kind in algorithms() if kind not in (Counting, MaskedLM)]
+"""Those that move the parameters of any policy; Counting and MaskedLM have tests of their own."""
 GRADIENT = [kind for kind in TRAINED if not is_tabular(kind)]
 ACTOR_CRITIC = [kind for kind in GRADIENT if "critic" in {field.name for field in fields(kind.Config)}]
 VALUE_BASED = [kind for kind in GRADIENT if is_off_policy(kind)]

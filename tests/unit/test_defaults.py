@@ -36,6 +36,7 @@ from strop.algorithms.gspo import GSPO
 from strop.algorithms.ilql import ILQL
 from strop.algorithms.ipo import IPO
 from strop.algorithms.kto import KTO
+from strop.algorithms.masked_lm import MaskedLM
 from strop.algorithms.maxrl import MaxRL
 from strop.algorithms.online_dpo import OnlineDPO
 from strop.algorithms.orpo import ORPO
@@ -172,6 +173,9 @@ DEFAULTS: dict[tuple[Any, str], Any] = {
     # 1.7: SFT 2e-5; reward model 1e-4 and .01; DPO .1 and 1e-6; robust .1; IPO .1; KTO .1; ORPO .1; SimPO 2 and .5 of
     # it; online DPO .1 and 5e-7. The rates of ORPO, SimPO, IPO, KTO and of process rewards are ours
     (SFT.Config, "optimizer"): AdamW(lr=2e-5),
+    # Devlin et al. 2019, 3.1: 15 %, of which 80 % and 10 %; A.2: 1e-4
+    (MaskedLM.Config, "optimizer"): AdamW(lr=1e-4), (MaskedLM.Config, "share"): 0.15,
+    (MaskedLM.Config, "masked"): 0.8, (MaskedLM.Config, "random"): 0.1, (MaskedLM.Config, "next_sentence"): False,
     (RewardModel.Config, "optimizer"): AdamW(lr=1e-4), (RewardModel.Config, "margin"): 0.0,
     (RewardModel.Config, "centring"): 0.01,
     (ProcessRewardModel.Config, "optimizer"): AdamW(lr=1e-4),
@@ -252,6 +256,7 @@ def test_every_algorithm_names_the_memory_that_suits_it() -> None:
         "DQN", "ILQL", "PathConsistency", "VTrace",
     }  # fmt: skip
     assert {name for name, memory in named.items() if memory == "Dataset"} == {
-        "Counting", "DPO", "IPO", "KTO", "ORPO", "ProcessRewardModel", "RewardModel", "RobustDPO", "SFT", "SimPO",
+        "Counting", "DPO", "IPO", "KTO", "MaskedLM", "ORPO", "ProcessRewardModel", "RewardModel", "RobustDPO", "SFT",
+        "SimPO",
     }  # fmt: skip
     assert set(named.values()) == {"Fresh", "Replay", "Dataset"}

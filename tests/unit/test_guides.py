@@ -39,6 +39,7 @@ SMALLER = {
     "STEPS = 240": "STEPS = 24",
     '"grimm"': '"corpus.txt"',
     'model="lstm"': "model=strop.policies.Recurrent.Config(width=16, num_layers=1)",
+    'model="masked"': "model=strop.policies.Scratch(shape='bert', width=16, num_heads=2, context=256)",
     "held_out=judged(48)": "held_out=judged(4)",
     "held_out=judged(16)": "held_out=judged(4)",
     "group_size=32": "group_size=4",
@@ -59,6 +60,7 @@ def test_from_scratch_runs_at_a_small_size(tmp_path, monkeypatch):
     exec(compile(text, "from-scratch", "exec"), made)
     assert made["taught"].config.steps == 6
     assert made["both"].path.name == "2-reward"
+    assert made["judge"].policy.actions == ("good", "bad")
 
 
 SMALLER_TRANSLATION = {

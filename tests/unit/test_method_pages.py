@@ -16,7 +16,7 @@ from strop.cli.main import main
 FOLDER = Path(__file__).parents[2] / "docs" / "methods"
 METHODS = loader.modules("algorithms")
 PLANNING = [method.name for method in loader.modules("planning") if method.name not in ("mdp", "planner")]
-EXAMPLE = re.compile(r"^    (strop train .*)$", re.MULTILINE)
+EXAMPLE = re.compile(r"^    (strop (?:train|pretrain) .*)$", re.MULTILINE)
 MEASURED = re.compile(r"^## What it must equal\n\n(\| must equal \| gap|- )", re.MULTILINE)
 PAGES = [
     method.name if method.configured[0] in CORE else pytest.param(method.name, marks=pytest.mark.matrix)

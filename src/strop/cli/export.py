@@ -1,8 +1,9 @@
 """write a trained run as a folder with a model card
 
-A transformer becomes a Hugging Face folder, which AutoModelForCausalLM.from_pretrained(DIR) loads; adapters are merged
-into the base. Any other policy that reads text becomes safetensors, config.json and tokenizer.json, for strop. strop
-chat DIR and policy=DIR read both. The folder is loaded again and compared with the policy before it gets its name.
+A transformer becomes a Hugging Face folder, which AutoModelForCausalLM.from_pretrained(DIR) loads, or what its form
+takes: AutoModelForSeq2SeqLM, AutoModelForMaskedLM. Adapters are merged into the base. Any other policy that reads text
+becomes safetensors, config.json and tokenizer.json, for strop. strop chat DIR and policy=DIR read both. The folder is
+loaded again and compared with the policy before it gets its name.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the folder, and print its path."""
+    from strop.policies.masked_encoder import MaskedEncoder
     from strop.policies.steered import Steered
     from strop.policies.transformer import Transformer
     from strop.reports.abilities import is_scorer
@@ -45,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     step = directory.checkpoint_step(selector)
     if is_scorer(directory.config()):
         raise Problem(
-            f"{directory.path} trained a reward model: its scores have no place in a causal language model's folder.",
+            f"{directory.path} trained a reward model: its scores have no place in a language model's folder.",
             hint=f"in Python: strop.TrainedScore({str(directory.path)!r})(prompt, texts)",
         )
     policy, codec, sampling = Run(directory, step).actor()
@@ -55,11 +57,12 @@ def run(args: argparse.Namespace) -> int:
             hint=f"policy={shlex.quote(args.run_name)} starts another run with it",
         )
     card = card_of(directory, step, codec, sampling, into.resolve().name)
-    if isinstance(policy, Transformer):
+    if isinstance(policy, Transformer | MaskedEncoder):
         gap = policy.export(codec, into, card)
     else:
         gap = save(trained_policy(directory), policy, codec, into, card)
     print(into)
     say(f"step {step} of {directory.path}; read back, its logits differ by at most {gap:.1g}")
-    say(f"\nnext:\n  strop chat {shlex.quote(str(into))}\n  strop train RECIPE policy={shlex.quote(str(into))}")
+    chat = [] if isinstance(policy, MaskedEncoder) else [f"strop chat {shlex.quote(str(into))}"]
+    say("\n  ".join(["\nnext:", *chat, f"strop train RECIPE policy={shlex.quote(str(into))}"]))
     return DONE

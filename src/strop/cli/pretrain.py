@@ -2,9 +2,10 @@
 
 CORPUS is a .txt file, a folder of text files, a .jsonl or .csv file (data.field=NAME chooses the field), or the name
 of a corpus (strop list corpora). It is cleaned, split and encoded; then a model learns it: model=transformer,
-encoder-decoder, lstm, gru, rnn, convolutional or ngram. Fields are set as path.to.field=value, for example steps=2000,
-data.tokenizer=character, data.vocabulary=8000, policy.width=384, memory.length=256; --fields lists them all. The run is
-the policy of any other run: strop train RECIPE policy=RUN. Ctrl-C saves it; strop train --resume --run RUN goes on.
+encoder-decoder, lstm, gru, rnn, convolutional or ngram; or model=masked, an encoder that fills in hidden tokens. Fields
+are set as path.to.field=value, for example steps=2000, data.tokenizer=character, data.vocabulary=8000,
+policy.width=384, memory.length=256; --fields lists them all. The run is the policy of any other run: strop train RECIPE
+policy=RUN. Ctrl-C saves it; strop train --resume --run RUN goes on.
 """
 
 from __future__ import annotations

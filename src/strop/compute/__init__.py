@@ -13,6 +13,8 @@ decision (training). There are two, with equal results up to rounding:
                 3. Products suit the processor: linears says which layers are multiplied as one and how, products and
                    training_product multiply.
 
+An `encoder` that reads in both directions has no decisions and decodes nothing: it gives the vectors of whole texts.
+
 `kept` holds the copies of weights that products read: made when needed, dropped when training changes the weights,
 alive while anybody uses them. `output_head` turns hidden states into logits in chunks, for both runners. `precision`
 says which number types are fast here, and `allocator` keeps freed memory in the process during a run.

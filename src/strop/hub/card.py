@@ -56,6 +56,20 @@ def as_markdown(card: Card, codec: Codec, tokenizer: Any, is_sequence: bool) -> 
     return _page(card, "transformers", [_code(card, codec, is_sequence), *_notes(card.usage, codec, tokenizer)], task)
 
 
+def as_markdown_of_masked(card: Card, mask: str) -> str:
+    """The card of a masked language model whose mask is written so."""
+    name = _literal(card.title)
+    use = f"""```python
+from transformers import pipeline
+
+fill = pipeline("fill-mask", model={name})  # this folder, or where it is on the Hub
+print(fill("Once upon a {mask}"))
+```
+
+- It says what stands at a hidden token, from both sides; it writes no text."""
+    return _page(card, "transformers", [use], "fill-mask")
+
+
 def as_markdown_for_strop(card: Card, codec: Codec, tokenizer: Any) -> str:
     """The card of a folder that only strop reads."""
     name = _literal(card.title)

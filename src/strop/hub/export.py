@@ -57,7 +57,7 @@ def written(folder: Path, write: Callable[[Path], None], gap_of: Callable[[Path]
 
 def _write(model: Any, weights: Mapping[str, Tensor], codec: Codec, folder: Path, card: Card) -> None:
     config = copy.deepcopy(model.config)
-    config.tie_word_embeddings = _are_tied(model)
+    config.tie_word_embeddings = are_tied(model)
     tokenizer = tokenizer_of(codec)
     with quiet():
         with torch.random.fork_rng(devices=[]):
@@ -71,7 +71,7 @@ def _write(model: Any, weights: Mapping[str, Tensor], codec: Codec, folder: Path
     (folder / CARD).write_text(page, encoding="utf-8")
 
 
-def _are_tied(model: Any) -> bool:
+def are_tied(model: Any) -> bool:
     """Whether the weights of input and output are the same, and no adapter makes them two."""
     from peft.tuners.lora import LoraLayer
 

@@ -22,16 +22,24 @@ CONSTANTS = (
     ".position_ids",
 )
 """Ends of the names of masks and positions, which older versions of transformers saved beside the weights."""
+NEXT_SENTENCE = (
+    ".pooler.dense.weight",
+    ".pooler.dense.bias",
+    "cls.seq_relationship.weight",
+    "cls.seq_relationship.bias",
+)
+"""Ends of the names of BERT's other output head, which its published folders hold and a masked model has no use for."""
 MOST_NAMES = 3
 
 
-def check_weights(place: str | Path, model: Any, found: Mapping[str, Any]) -> None:
-    """Refuse weights that are missing, left over, of another shape or not finite. `found` is transformers' report."""
+def check_weights(place: str | Path, model: Any, found: Mapping[str, Any], spare: tuple[str, ...] = ()) -> None:
+    """Refuse weights that are missing, left over, of another shape or not finite. `found` is transformers' report;
+    names that end with one of `spare` may be left over."""
     if model._hf_peft_config_loaded:
         raise ValueError(f"{place} is an adapter of peft: merge it into its base first (merge_and_unload).")
     faults = {
         "missing": sorted(found["missing_keys"]),
-        "left over": sorted(name for name in found["unexpected_keys"] if not name.endswith(CONSTANTS)),
+        "left over": sorted(name for name in found["unexpected_keys"] if not name.endswith((*CONSTANTS, *spare))),
         "of another shape": [
             f"{name} is {list(saved)}, not {list(own)}" for name, saved, own in sorted(found["mismatched_keys"])
         ],
@@ -95,7 +103,7 @@ def _saved_as(model: Any) -> str:
     """A hint where the folder is of another kind of model."""
     kinds = model.config.architectures or []
     other = [kind for kind in kinds if kind != type(model).__name__]
-    return f" It was saved as {other[0]}, and strop trains causal language models." if other else ""
+    return f" It was saved as {other[0]}, and strop trains language models." if other else ""
 
 
 def _count(names: Sequence[str]) -> str:

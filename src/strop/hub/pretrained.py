@@ -13,7 +13,7 @@ import torch
 from strop.codec import HFCodec
 from strop.hub.folder import check_files, tokenizer_file, weights_file
 from strop.hub.form import Form, check_form
-from strop.hub.integrity import check_tokenizer, check_weights, stop_tokens
+from strop.hub.integrity import NEXT_SENTENCE, check_tokenizer, check_weights, stop_tokens
 from strop.hub.models import resolve
 from strop.process import ALONE
 
@@ -53,14 +53,15 @@ def loaded(name: str, form: Form) -> tuple[Any, Any, list[int]]:
     models = {
         "causal": transformers.AutoModelForCausalLM,
         "sequence to sequence": transformers.AutoModelForSeq2SeqLM,
+        "masked": transformers.AutoModelForMaskedLM,
     }
     with _explained(place, "weights"), ALONE:
         model, found = models[form].from_pretrained(
             place, dtype=torch.float32, trust_remote_code=False, output_loading_info=True, ignore_mismatched_sizes=True
         )
-    check_weights(place, model, found)
+    check_weights(place, model, found, spare=NEXT_SENTENCE if form == "masked" else ())
     check_tokenizer(place, model, tokenizer)
-    return model, tokenizer, stop_tokens(place, model)
+    return model, tokenizer, [] if form == "masked" else stop_tokens(place, model)
 
 
 def _on_the_hub(name: str, hub_id: str) -> Path | str:

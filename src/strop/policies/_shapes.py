@@ -131,6 +131,22 @@ def _encoder_decoder(sizes: Sizes) -> dict[str, Any]:
     }
 
 
+def _bert(sizes: Sizes) -> Any:
+    from transformers import BertConfig, BertForMaskedLM
+
+    config = BertConfig(
+        **sizes.tokens,
+        hidden_size=sizes.width,
+        intermediate_size=4 * sizes.width,
+        num_hidden_layers=sizes.num_layers,
+        num_attention_heads=sizes.num_heads,
+        max_position_embeddings=sizes.context,
+        hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0,
+    )
+    return BertForMaskedLM(config)
+
+
 def _start(sizes: Sizes) -> int:
     """What a decoder reads before the first token: the end of the text before, or without an end any token."""
     return 0 if sizes.end is None else sizes.end
@@ -143,4 +159,5 @@ SHAPES: Mapping[str, Callable[[Sizes], Any]] = {
     "t5": _t5,
     "bart": _bart,
     "marian": _marian,
+    "bert": _bert,
 }

@@ -57,6 +57,14 @@ def add_lora(model: Any, lora: LoRA, seed: int) -> None:
         inject_adapter_in_model(config, model)
 
 
+def with_adapter(model: Any, lora: LoRA | None, seed: int) -> Any:
+    """The model, its base frozen under an adapter; without one everything trains."""
+    if lora is not None:
+        model.requires_grad_(False)
+        add_lora(model, lora, seed)  # on the CPU: random weights are the same on every device
+    return model
+
+
 def _linear_names(model: Any, layers: list[int] | None) -> list[str]:
     """Full names of the linear modules in these layers (None: in all), without the output head."""
     head = model.get_output_embeddings()

@@ -27,7 +27,8 @@ from strop.compute.sequence_runner import SequenceRunner
 from strop.hub.pretrained import loaded
 from strop.hub.sequence import first_tokens
 from strop.policies._sources import SourceCodec
-from strop.policies.transformer import Transformer, move_off_file
+from strop.policies._weights import move_off_file
+from strop.policies.transformer import Transformer
 from strop.types import check_fields
 
 

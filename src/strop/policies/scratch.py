@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from strop.codec import HFCodec, WordCodec, codec_of
 from strop.functional.bounds import check_at_least
 from strop.policies._shapes import SHAPES, Sizes, model_of
+from strop.policies._texts import TextCodec, tokenizer_from_scratch
 from strop.policies.encoder_decoder import EncoderDecoder
+from strop.policies.masked_encoder import MaskedEncoder
 from strop.policies.transformer import Transformer
 from strop.process import seeded
 from strop.types import ComputesOn, PolicyConfig, Tokenizer, check_fields
@@ -23,16 +25,18 @@ class Scratch(PolicyConfig):
 
     A decoder: llama (rotary positions, RMS norms, gated layers), qwen3 (as llama, with norms of queries and keys), or
     gpt2 (learnt positions, layer norms, GELU). An encoder and a decoder (`EncoderDecoder`): t5 (relative positions, RMS
-    norms first), bart (learnt positions, layer norms last), or marian (as bart, with sines for positions).
+    norms first), bart (learnt positions, layer norms last), or marian (as bart, with sines for positions). An encoder
+    (`MaskedEncoder`): bert (learnt positions, layer norms last).
 
     words       the vocabulary, if there is no tokenizer
     has_end     adds the token that ends a completion
     tokenizer   a `strop.Tokenizer`; `strop pretrain` sets it from the corpus
-    shape       llama, qwen3, gpt2, t5, bart or marian
-    num_layers  decoder layers, and as many of the encoder
+    shape       llama, qwen3, gpt2, t5, bart, marian or bert
+    num_layers  layers of the decoder and as many of the encoder, as far as it has them
     width       width of a layer; a multiple of num_heads
     num_heads   attention heads
     context     the most tokens that it can read (t5 reads any number)
+    actions     for bert: the words that it chooses from, as a classifier
     value_head  adds the value that actor-critic algorithms and reward models read
     """
 
@@ -40,11 +44,12 @@ class Scratch(PolicyConfig):
     words: Sequence[str] = ()
     has_end: bool = True
     tokenizer: Tokenizer | None = None
-    shape: Literal["llama", "gpt2", "qwen3", "t5", "bart", "marian"] = "llama"
+    shape: Literal["llama", "gpt2", "qwen3", "t5", "bart", "marian", "bert"] = "llama"
     num_layers: int = 2
     width: int = 64
     num_heads: int = 4
     context: int = 64
+    actions: Sequence[str] = ()
     value_head: bool = False
 
     def __post_init__(self) -> None:
@@ -62,11 +67,34 @@ class Scratch(PolicyConfig):
                 "turn pairs of them. Set policy.width to an even multiple of policy.num_heads."
             )
 
-    def build(self, seed: int, dtype: str, device: str = "cpu") -> tuple[Transformer, WordCodec | HFCodec]:
+        if self.shape == "bert" and not self.has_end:
+            raise ValueError("policy.has_end=false: shape=bert needs the token that begins a text and ends its parts.")
+        if self.actions and self.shape != "bert":
+            raise ValueError(
+                f"policy.actions: shape={self.shape} writes tokens; shape=bert chooses one of given words."
+            )
+
+    @property
+    def acts(self) -> bool:
+        """An encoder only with actions."""
+        return self.shape != "bert" or bool(self.actions)
+
+    def build(
+        self, seed: int, dtype: str, device: str = "cpu"
+    ) -> tuple[Transformer | MaskedEncoder, WordCodec | HFCodec | TextCodec]:
         """The model initialised from `seed`, and its codec."""
+        if self.shape == "bert":
+            return self._encoder(seed, dtype, device)
         codec, size = codec_of(self.words, self.has_end, self.tokenizer)
-        sizes = Sizes(size, codec.end, self.num_layers, self.width, self.num_heads, self.context)
-        with seeded(seed):
-            model = model_of(self.shape, sizes)
+        model = self._model(seed, size, codec.end)
         policy = EncoderDecoder if model.config.is_encoder_decoder else Transformer
         return policy.of(model, None, seed, dtype, self.value_head, device), codec
+
+    def _encoder(self, seed: int, dtype: str, device: str) -> tuple[MaskedEncoder, TextCodec]:
+        codec = TextCodec(tokenizer_from_scratch(self.words, self.tokenizer), self.actions)
+        model = self._model(seed, codec.marks.size, codec.marks.separator).to(device)
+        return MaskedEncoder(model, codec, self.value_head, dtype=dtype), codec
+
+    def _model(self, seed: int, size: int, end: int | None) -> Any:
+        with seeded(seed):
+            return model_of(self.shape, Sizes(size, end, self.num_layers, self.width, self.num_heads, self.context))

@@ -60,6 +60,11 @@ class Steered:
             """What the base computes on."""
             return self.base.computes_on
 
+        @property
+        def acts(self) -> bool:
+            """As the base does."""
+            return self.base.acts
+
         def build(self, seed: int, dtype: str, device: str = "cpu") -> tuple[Steered, Codec]:
             """The frozen base, and a critic that starts as a copy of it: its first Q are the base's logits."""
             critic, codec = self.base.build(seed, dtype, device)

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import copy
-import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
 import torch
 from torch import Tensor
-from torch.nn import Parameter
 
 from strop.codec import HFCodec
 from strop.compute.output_head import ChunkedHeads
@@ -20,32 +18,27 @@ from strop.hub.card import Card
 from strop.hub.export import export
 from strop.hub.pretrained import load
 from strop.policies._heads import LOGITS, scatter
+from strop.policies._weights import VALUE_HEAD, Weights, move_off_file, zero_head
 from strop.policies.adapter_off import AdapterOff
-from strop.policies.adapters import LoRA, add_lora, merge_in_place, merged_state_dict
+from strop.policies.adapters import LoRA, merged_state_dict, with_adapter
 from strop.policies.demands import require_values
-from strop.process import ALONE
 from strop.types import (
     Batch,
     Codec,
     ComputesOn,
     PolicyConfig,
     Reduce,
-    State,
     Tokens,
     Want,
-    WeightsLock,
     check_fields,
 )
 
-VALUE_HEAD = "value_head"
 
+class Transformer(Weights):
+    """A causal LM, whose logits are computed in chunks and only for decisions.
 
-class Transformer:
-    """A causal LM without dropout, whose logits are computed in chunks and only for decisions.
-
-    With `has_adapter` only the adapter is trained and saved; the reference is the base without it. `dtype` is the
-    computing type: float32, or bfloat16 by autocast over float32 weights. The policy is on the model's device.
-    `is_plain` keeps the processor's own path away, to compare with.
+    With `has_adapter` the reference is the base without it. `is_plain` keeps the processor's own path away, to compare
+    with.
     """
 
     layout: Literal["joined", "per_turn"] = "joined"
@@ -79,10 +72,8 @@ class Transformer:
         cls, model: Any, lora: LoRA | None, seed: int, dtype: str, value_head: bool = False, device: str = "cpu"
     ) -> Self:
         """A policy over a loaded model: with LoRA the base is frozen, without it everything trains."""
-        if lora is not None:
-            model.requires_grad_(False)
-            add_lora(model, lora, seed)  # on the CPU: random weights are the same on every device
-        return cls(model.to(device), has_adapter=lora is not None, dtype=dtype, value_head=value_head)
+        model = with_adapter(model, lora, seed).to(device)
+        return cls(model, has_adapter=lora is not None, dtype=dtype, value_head=value_head)
 
     def __init__(
         self,
@@ -92,17 +83,12 @@ class Transformer:
         value_head: bool = False,
         is_plain: bool = False,
     ) -> None:
-        if dtype not in ("float32", "bfloat16"):
-            raise ValueError(f"dtype={dtype!r}: a transformer computes in float32 or bfloat16.")
-        self.model = model.eval()  # with dropout, log-probs in training would differ from those in sampling
-        self.lock = WeightsLock()
-        self.has_adapter = has_adapter
-        self.dtype = dtype
+        head_VH = model.get_output_embeddings().weight
+        self.value_head = zero_head(head_VH.shape[1], 1, head_VH.device, head_VH.dtype) if value_head else None
+        super().__init__(model, has_adapter, dtype, {} if self.value_head is None else {VALUE_HEAD: self.value_head})
         self.vocabulary: int = model.config.vocab_size
         self.context: int | None = getattr(model.config, "max_position_embeddings", None)
-        self.value_head = _zero_head(model.get_output_embeddings().weight) if value_head else None
         self.has_values = value_head
-        self._base_hash: str | None = None
         self._is_plain = is_plain
         self.runner = self._runner(getattr(torch, dtype))
 
@@ -159,57 +145,12 @@ class Transformer:
     def restarted(self, lora: LoRA | None, seed: int, value_head: bool) -> Self:
         """This policy as the start of another run: its adapter merged into the base, a new one on top.
 
-        A value head stays as it was trained; a new one starts at 0. This object is used up. A base with a merged
-        adapter is known by what it was merged from: the bits of the sum are those of one processor.
+        A value head stays as it was trained; a new one starts at 0. This object is used up.
         """
-        merged = _hash_of(dict(self.model.named_parameters())) if self.has_adapter and lora is not None else None
-        merge_in_place(self.model)
+        base = self.merge(lora is not None)
         new = self.of(self.model, lora, seed, self.dtype, value_head, str(self.model.device))
-        new._base_hash = merged
-        if new.value_head is not None and self.value_head is not None:
-            new.value_head.load_state_dict(self.value_head.state_dict())
+        new.follow(self, base, [VALUE_HEAD])
         return new
-
-    def twin(self) -> Self:
-        """A copy with trainable tensors of its own; frozen ones (the base under an adapter) are shared."""
-        trains = {id(parameter) for parameter in self.parameters()}
-        shared: dict[int, Any] = {id(p): p for p in self.model.parameters() if id(p) not in trains}
-        return copy.deepcopy(self, shared)
-
-    def parameters(self) -> list[Parameter]:
-        """The trainable tensors in the model's order; the value head comes last."""
-        return list(self._trainable().values())
-
-    def _trainable(self) -> dict[str, Parameter]:
-        named = {name: p for name, p in self.model.named_parameters() if p.requires_grad}
-        if self.value_head is not None:
-            named |= {f"{VALUE_HEAD}.{name}": p for name, p in self.value_head.named_parameters()}
-        return named
-
-    # ------------------------------------------------------------ saving
-
-    def state_dict(self) -> State:
-        """The trainable tensors by name, and for an adapter the hash of its base."""
-        trainable = {name: p.detach() for name, p in self._trainable().items()}
-        return {"trainable": trainable, "base": self.base_hash() if self.has_adapter else ""}
-
-    def load_state_dict(self, state: State) -> None:
-        """Restore in place, so that optimisers keep pointing at the same parameters."""
-        if self.has_adapter and state["base"] != self.base_hash():
-            raise ValueError("this adapter was trained on another base model: the base's weights differ. Restore them.")
-        own = self._trainable()
-        if own.keys() != state["trainable"].keys():
-            raise ValueError(f"the saved weights name other tensors: {_difference(own, state['trainable'])}.")
-        with self.lock.changing(), torch.no_grad():
-            for name, parameter in own.items():
-                parameter.copy_(state["trainable"][name])
-
-    def base_hash(self) -> str:
-        """SHA-256 of every frozen tensor. Computed once: frozen tensors do not change."""
-        if self._base_hash is None:
-            frozen = {name: p for name, p in self.model.named_parameters() if not p.requires_grad}
-            self._base_hash = _hash_of(frozen)
-        return self._base_hash
 
 
 @torch.no_grad()
@@ -225,36 +166,3 @@ def check_head(model: Any) -> None:
             f"this model changes its logits after the output head (by {gap:.3g}), for example by soft-capping; "
             "strop reads them at the head and cannot train it."
         )
-
-
-def _zero_head(like: Tensor) -> torch.nn.Linear:
-    """A linear value head that starts at 0, in the model's type but at least float32."""
-    dtype = torch.promote_types(like.dtype, torch.float32)
-    with ALONE:  # torch draws weights from its global generator
-        head = torch.nn.Linear(like.shape[1], 1, dtype=dtype, device=like.device)
-    with torch.no_grad():
-        head.weight.zero_()
-        head.bias.zero_()
-    return head
-
-
-@torch.no_grad()
-def move_off_file(model: Any) -> None:
-    """Copy trainable weights out of the mapped file. Changed in place they would be copied page by page in the first
-    step, into small pages that stay."""
-    for parameter in model.parameters():
-        parameter.data = parameter.data.clone()
-
-
-def _hash_of(tensors: Mapping[str, Tensor]) -> str:
-    """SHA-256 of the names and the bits."""
-    digest = hashlib.sha256()
-    for name, tensor in tensors.items():
-        digest.update(name.encode())
-        digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().data)
-    return digest.hexdigest()
-
-
-def _difference(own: Mapping[str, object], saved: Mapping[str, object]) -> str:
-    missing, extra = sorted(own.keys() - saved.keys()), sorted(saved.keys() - own.keys())
-    return f"{len(missing)} are missing ({', '.join(missing[:2])}), {len(extra)} are unknown ({', '.join(extra[:2])})"

@@ -17,6 +17,11 @@ def is_scorer(config: Mapping[str, Any]) -> bool:
     return _class(config["algorithm"]) in SCORERS
 
 
+def is_masked(config: Mapping[str, Any]) -> bool:
+    """Whether the run teaches an encoder to fill in hidden tokens."""
+    return _class(config["algorithm"]) == "strop.algorithms.MaskedLM.Config"
+
+
 def why_not_chat(directory: RunDirectory, name: str) -> str:
     """Why this run cannot chat; empty if it can."""
     policy = first_policy(directory)
@@ -24,6 +29,8 @@ def why_not_chat(directory: RunDirectory, name: str) -> str:
         policy = policy["base"]
     if is_scorer(directory.config()):
         return f"{name} is a reward model: it scores texts and writes none."
+    if is_masked(directory.config()):
+        return f"{name} is a masked encoder: it fills in hidden tokens of a text and writes none."
     if _class(policy) == "strop.policies.MLP.Config":
         return f"{name} acts on {policy['size']} numbers of an environment: it reads no text."
     return ""

@@ -109,7 +109,8 @@ def title(spec: object) -> str:
 def _tasks(config: TrainConfig) -> str:
     if config.corpus is None:
         return f"{len(config.tasks)} to train on, {len(config.held_out)} held out"
-    return f"the corpus {config.corpus.source}; {plural(len(config.held_out), 'text')} sampled at every evaluation"
+    read = f"{plural(len(config.held_out), 'text')} sampled" if config.held_out else "hidden tokens filled in"
+    return f"the corpus {config.corpus.source}; {read} at every evaluation"
 
 
 def _samples(config: TrainConfig) -> bool:
@@ -164,11 +165,11 @@ def _device(config: TrainConfig) -> str:
 
 
 def _parameters(policy: Policy) -> str:
-    from strop.policies.transformer import Transformer
+    from strop.policies._weights import Weights
 
     trained = sum(parameter.numel() for parameter in policy.parameters())
     frozen = 0
-    if isinstance(policy, Transformer):
+    if isinstance(policy, Weights):
         frozen = sum(parameter.numel() for parameter in policy.model.parameters() if not parameter.requires_grad)
     return f"{trained:,} trainable parameters" + (f" of {trained + frozen:,}" if frozen else "")
 
@@ -192,7 +193,7 @@ def _schedule(config: TrainConfig) -> str:
     judged = (
         f"judged every {plural(config.eval_every, 'step')}" if config.eval_every else "judged at the start and the end"
     )
-    if not config.held_out:
+    if not config.is_judged:
         judged = "never judged (no held-out tasks)"
     return f"{plural(config.steps, 'step')}; {judged}; a checkpoint every {plural(config.checkpoint_every, 'step')}"
 

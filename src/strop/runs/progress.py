@@ -18,7 +18,7 @@ from strop.words import plural
 
 _BAR = 20
 LOSS = "optimizer/loss"
-FOR_REPORTS = ("held_out/loss_", "held_out/perplexity_")
+FOR_REPORTS = ("held_out/loss_", "held_out/perplexity_", "held_out/filled_")
 """Prefixes of scores that are not shown while a run goes on."""
 SAMPLE = 200
 """Characters of a text that are shown."""
@@ -26,8 +26,10 @@ _FACTS = (
     ("reward/mean", "reward {}", 3),
     ("held_out/reward", "held-out {}", 3),
     ("held_out/perplexity", "held-out perplexity {}", 2),
+    ("held_out/filled", "held-out filled in {}", 2),
     (LOSS, "loss {}", 3),
     ("policy/nll", "nll {}", 3),
+    ("masked/accuracy", "filled in {}", 2),
     ("preference/accuracy", "accuracy {}", 2),
     ("held_out/accuracy", "held-out accuracy {}", 2),
     ("policy/kl", "kl {}", 4),

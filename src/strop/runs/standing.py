@@ -14,7 +14,7 @@ from strop.types.display import line, table
 
 UNREADABLE = (ValueError, OSError, KeyError, TypeError, sqlite3.Error)
 """The errors of reading a run's files when they are missing, damaged or another program's."""
-SCORES = ("reward", "gold", "accuracy", "loss", "perplexity")
+SCORES = ("reward", "gold", "accuracy", "loss", "perplexity", "filled")
 """The held-out means that show whether a run improved."""
 STOPPED, INTERRUPTED = "stopped by an error", "interrupted"
 EARLY = "ended early, since held-out scores got no better"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -12,15 +12,19 @@ from typing import Any, Literal, Self, TypeAlias
 from strop import devices
 from strop.hub.form import form_in
 from strop.hub.models import SOURCES, get
+from strop.policies._texts import TextCodec
 from strop.policies.adapters import LoRA
 from strop.policies.computing import has_bfloat16
 from strop.policies.encoder_decoder import EncoderDecoder
+from strop.policies.masked_encoder import MaskedEncoder
 from strop.policies.transformer import Transformer
 from strop.runs import saved, spec, staged
 from strop.runs.directory import CONFIG, RunDirectory, names_a_run, parse_run
 from strop.types import PLACE, Codec, ComputesOn, Policy, PolicyConfig, State, check_fields
 
 SAME: Literal["same"] = "same"
+PRETRAINED = (Transformer.Config, MaskedEncoder.Config)
+"""Policies over the models of others."""
 FOR_LIKELIHOOD = {"dropout": 0.0}
 """Fields of a policy that serve its pretraining only, and their values in what starts from it."""
 
@@ -34,11 +38,13 @@ class FromRun(PolicyConfig):
     run         the run's folder, or its name in ./runs; @STEP or @best chooses a checkpoint, else it is the latest. The
                 run that starts from it holds the number
     lora        a new adapter, for transformers: "same" takes one like the run's, if it had one; none trains all weights
+    actions     for a masked encoder: the words that it chooses from, as a classifier; none keeps those of that run
     value_head  adds the value that actor-critic algorithms and reward models read
     """
 
     run: str
     lora: LoRA | Literal["same"] | None = SAME
+    actions: Sequence[str] | None = None
     value_head: bool = False
 
     def __post_init__(self) -> None:
@@ -49,6 +55,11 @@ class FromRun(PolicyConfig):
     def computes_on(self) -> ComputesOn:
         """The devices of that run's policy."""
         return self.inner().computes_on
+
+    @property
+    def acts(self) -> bool:
+        """As that run's policy, or with actions."""
+        return _acts(self)
 
     def inner(self) -> PolicyConfig:
         """The policy of that run, as its config says. Raises ValueError if there is no such run."""
@@ -76,6 +87,7 @@ class FromStage(PolicyConfig):
     stage       the stage's name
     lora        a new adapter, for transformers: "same" takes one like the stage's, if it had one; none trains all
                 weights
+    actions     for a masked encoder: the words that it chooses from, as a classifier; none keeps those of that stage
     value_head  adds the value that actor-critic algorithms and reward models read
     checkpoint  the latest, the best on held-out tasks, or the one after so many steps. Once training starts from it,
                 the run holds its step
@@ -84,6 +96,7 @@ class FromStage(PolicyConfig):
 
     stage: str = field(kw_only=False)
     lora: LoRA | Literal["same"] | None = SAME
+    actions: Sequence[str] | None = None
     value_head: bool = False
     checkpoint: int | Literal["latest", "best"] = "latest"
     origin: Path | PolicyConfig | None = field(default=None, repr=False, compare=False, metadata=PLACE)
@@ -98,6 +111,11 @@ class FromStage(PolicyConfig):
     def computes_on(self) -> ComputesOn:
         """The devices of that stage's policy; any, as long as it is not known."""
         return "any" if self.origin is None else self.inner().computes_on
+
+    @property
+    def acts(self) -> bool:
+        """As that stage's policy, or with actions; as long as that stage is not known, yes."""
+        return self.origin is None or _acts(self)
 
     def placed_in(self, run: Path) -> Self:
         """This policy for the stage of that folder. One that waits knows no other stages yet."""
@@ -134,10 +152,12 @@ class FromFolder(PolicyConfig):
     `FromFolder(folder="my-lstm")`.
 
     folder      the folder
+    actions     for a masked encoder: the words that it chooses from, as a classifier; none keeps those in the folder
     value_head  adds the value that actor-critic algorithms and reward models read
     """
 
     folder: str
+    actions: Sequence[str] | None = None
     value_head: bool = False
 
     def __post_init__(self) -> None:
@@ -147,6 +167,11 @@ class FromFolder(PolicyConfig):
     def computes_on(self) -> ComputesOn:
         """The devices of the policy in it."""
         return self.inner().computes_on
+
+    @property
+    def acts(self) -> bool:
+        """As the policy in it, or with actions."""
+        return _acts(self)
 
     def inner(self) -> PolicyConfig:
         """The policy's Config. Raises ValueError if the folder holds none."""
@@ -193,7 +218,13 @@ def named_policy(name: str) -> PolicyConfig:
     is_ours = _is_ours(name) if name in SOURCES else saved.folder_of(name)
     if is_ours:
         return FromFolder(folder=name)
-    return (EncoderDecoder if form_in(name) == "sequence to sequence" else Transformer).Config(model=name)
+    match form_in(name):
+        case "causal":
+            return Transformer.Config(model=name)
+        case "sequence to sequence":
+            return EncoderDecoder.Config(model=name)
+        case "masked":
+            return MaskedEncoder.Config(model=name)
 
 
 def _is_ours(name: str) -> bool:
@@ -208,20 +239,43 @@ def trained_policy(directory: RunDirectory) -> PolicyConfig:
     return _changed(first_policy(policy), wanted)
 
 
+def _acts(start: Start) -> bool:
+    return start.inner().acts if start.actions is None else bool(start.actions)
+
+
 def _started(start: Start, state: State | None, seed: int, dtype: str, device: str) -> tuple[Policy, Codec]:
     """The policy that a run starts with, from the state of the one before; without a state as it was at random."""
     inner = start.inner()
     before, codec = inner.build(seed, dtype, device)
+    if start.actions is not None and not isinstance(before, MaskedEncoder):
+        raise ValueError(
+            f"policy.actions={list(start.actions)}: a masked encoder chooses one of given words, and this policy is a "
+            f"{type(before).__name__}, which writes tokens. Leave policy.actions out."
+        )
     if isinstance(before, Transformer):
         if state is not None:
             before.load_state_dict(state)
         return before.restarted(_adapter(start), seed, start.value_head), codec
+    if isinstance(before, MaskedEncoder):
+        assert isinstance(codec, TextCodec)
+        return _reading(before, codec, start, state, seed)
     policy, codec = _changed(inner, FOR_LIKELIHOOD | {"value_head": start.value_head}).build(seed, dtype, device)
     if state is not None:
         own = policy.state_dict()
         dropped = before.state_dict().keys() - own.keys()  # a value head that is not wanted any more
         policy.load_state_dict(_over(own, {name: value for name, value in state.items() if name not in dropped}))
     return policy, codec
+
+
+def _reading(
+    before: MaskedEncoder, codec: TextCodec, start: Start, state: State | None, seed: int
+) -> tuple[MaskedEncoder, TextCodec]:
+    """A masked encoder, with the actions that the start wants."""
+    if state is not None:
+        before.load_state_dict(state)
+    if start.actions is not None:
+        codec = codec.with_actions(start.actions)
+    return before.restarted(_adapter(start), seed, start.value_head, codec), codec
 
 
 def _adapter(start: Start) -> LoRA | None:
@@ -231,7 +285,7 @@ def _adapter(start: Start) -> LoRA | None:
         if inner.lora is None or isinstance(inner.lora, LoRA):
             return inner.lora
         inner = inner.inner()
-    return inner.lora if isinstance(inner, Transformer.Config) else None
+    return inner.lora if isinstance(inner, PRETRAINED) else None
 
 
 def _check_lora(lora: object) -> None:
@@ -241,7 +295,7 @@ def _check_lora(lora: object) -> None:
 
 def default_dtype(policy: PolicyConfig, device: str) -> str:
     """The default dtype of a policy: for small models from scratch, bfloat16 would round and not be faster."""
-    if not isinstance(first_policy(policy), Transformer.Config):
+    if not isinstance(first_policy(policy), PRETRAINED):
         return "float32"
     is_fast = has_bfloat16() if device == devices.CPU else devices.has_bfloat16(device)
     return "bfloat16" if is_fast else "float32"

@@ -69,11 +69,10 @@ def load(found: Checkpoint | Model) -> Actor:
 
 def config_of(found: Model) -> PolicyConfig:
     """The model's policy, as it is: without an adapter."""
-    from strop.policies.transformer import Transformer
-    from strop.runs.trained import named_policy
+    from strop.runs.trained import PRETRAINED, named_policy
 
     named = named_policy(found.name)
-    return replace(named, lora=None) if isinstance(named, Transformer.Config) else named
+    return replace(named, lora=None) if isinstance(named, PRETRAINED) else named
 
 
 def _may_be_on_hub(name: str) -> bool:

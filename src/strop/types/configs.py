@@ -27,6 +27,11 @@ class PolicyConfig(Protocol):
         """Which devices it can compute on, and whether device=auto takes an accelerator for it."""
         return "any"
 
+    @property
+    def acts(self) -> bool:
+        """Whether it chooses tokens or actions: all do that, but an encoder that only reads."""
+        return True
+
     def build(self, seed: int, dtype: str, device: str = "cpu") -> tuple[Policy, Codec]:
         """The policy on `device`, which torch knows by this name (cpu, cuda:0, mps), and its codec."""
         ...

@@ -115,14 +115,64 @@ LONGER = ("rnn", "convolutional", "encoder-decoder")
     "model", [pytest.param(one, marks=[pytest.mark.matrix] * (one in LONGER)) for one in MODELS if one != "gru"]
 )
 def test_every_model_runs(corpus, model):
-    own = {"ngram": [*READING, *FEW], "transformer": [*TINY, "policy.num_heads=2"]}
-    own["encoder-decoder"] = own["transformer"]
+    heads = [*TINY, "policy.num_heads=2"]
+    own = {"ngram": [*READING, *FEW], "transformer": heads, "masked": heads, "encoder-decoder": heads}
     said = corpus("pretrain", "small.txt", f"model={model}", "--run", "r", *own.get(model, TINY))
     assert said.code == 0, said.err
-    assert said.out.count("a sample (not chosen)") == 3
+    shown = "a held-out sentence (not chosen), with words hidden" if model == "masked" else "a sample (not chosen)"
+    assert said.out.count(shown) == 3
     config = RunDirectory(Path("r")).config()
-    assert config["algorithm"]["class"] == f"strop.algorithms.{'Counting' if model == 'ngram' else 'SFT'}.Config"
+    algorithm = {"ngram": "Counting", "masked": "MaskedLM"}.get(model, "SFT")
+    assert config["algorithm"]["class"] == f"strop.algorithms.{algorithm}.Config"
     assert config["policy"].get("kind", model) == model
+
+
+def test_a_masked_encoder_says_what_it_is_and_what_fits(corpus, tmp_path):
+    from transformers import AutoModelForMaskedLM, AutoTokenizer
+
+    said = corpus("pretrain", "small.txt", "model=masked", "--run", "r", *TINY, "policy.num_heads=2")
+    assert said.code == 0, said.err
+    plain = " ".join(said.out.split())
+    assert "hidden tokens of held-out documents loss filled in right" in plain
+    assert "no perplexity of a text" in plain
+    assert re.search(r"unigram +\d\.\d+ +\d+\.\d%", said.out)
+    assert "strop chat" not in said.err
+    for command in ("train RECIPE policy=r", "policy.actions=yes,no", "policy.value_head=true", "export r DIR"):
+        assert command in said.err
+    assert "writes none" in corpus("chat", "r", "--once", "hi").err
+    record = json.loads(corpus("show", "r", "--json").out)["pretrained"]
+    assert [one["who"] for one in record["filled"]] == ["unigram", "Scratch after 2 steps"]
+    assert record["rows"] == []
+
+    said = corpus("export", "r", "hf")
+    assert said.code == 0, said.err
+    assert "chat" not in said.err
+    model, tokenizer = AutoModelForMaskedLM.from_pretrained("hf").eval(), AutoTokenizer.from_pretrained("hf")
+    inputs = tokenizer(f"the {tokenizer.mask_token} slept", return_tensors="pt")
+    assert (inputs["input_ids"] == tokenizer.mask_token_id).sum() == 1
+    import strop
+
+    run = strop.load("r")
+    assert inputs["input_ids"][0, 0] == inputs["input_ids"][0, -1] == run.policy.marks.begin
+    assert (model(**inputs).logits - run.policy.model(**inputs).logits).abs().max() < 1e-5
+    assert tokenizer(" slept")["input_ids"] == list(run.parts.codec.start(" slept"))
+    assert 'pipeline("fill-mask"' in Path("hf/README.md").read_text()
+    assert "writes none" in corpus("chat", "hf", "--once", "hi").err
+    assert "writes none" in corpus("train", "copy_word", "policy=hf").err
+    assert corpus("train", "copy_word", "policy=hf", "policy.actions=apple,bread", "--dry-run").code == 0
+
+
+def test_a_classifier_is_talked_to_and_not_exported(corpus):
+    said = corpus("pretrain", "small.txt", "model=masked", "--run", "r", *TINY, "policy.num_heads=2")
+    choosing = ["policy=r", "policy.actions=apple,bread", "steps=1", "threads=1", "--run", "c"]
+    said = corpus("train", "copy_word", *choosing)
+    assert said.code == 0, said.err
+    assert "strop chat c" in said.err
+    assert corpus("chat", "c", "--once", "hi").out.strip() in ("apple", "bread")
+    said = corpus("export", "c", "hf")
+    assert said.code == 1
+    assert "has no place in a masked model's folder" in said.err
+    assert not Path("hf").exists()
 
 
 def test_steps_and_the_order_of_an_ngram_model_shape_the_recipe(corpus):
@@ -137,7 +187,7 @@ def test_steps_and_the_order_of_an_ngram_model_shape_the_recipe(corpus):
 
 
 def test_samples_cannot_move_the_terminals_cursor(capsys):
-    show_pretrained.page(Pretrained(rows=[], best_step=None, samples=["a\x1b[2Jb [red]c[/]\nd", " \n"]))
+    show_pretrained.page(Pretrained(rows=[], best_step=None, samples=["a\x1b[2Jb [red]c[/]\nd", " \n"], filled=[]))
     said = capsys.readouterr().out
     assert "\x1b" not in said
     assert "a [2Jb [red]c[/]\nd\n" in said

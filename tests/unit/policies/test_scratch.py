@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from strop.policies.encoder_decoder import EncoderDecoder
+from strop.policies.masked_encoder import MaskedEncoder
 from strop.policies.scratch import Scratch
 from strop.process import seeded
 
@@ -75,9 +76,25 @@ def test_a_shape_with_an_encoder_is_an_encoder_decoder(shape: str, kind: str) ->
     assert Scratch(words=WORDS, has_end=False, shape=shape).build(0, "float32")[0].runner.start == (0,)  # type: ignore[arg-type, attr-defined]
 
 
+def test_an_encoder_has_the_shape_it_is_asked_for() -> None:
+    policy, codec = Scratch(words=WORDS, shape="bert", num_layers=3, width=16, num_heads=2, context=9).build(
+        0, "float32"
+    )
+    assert isinstance(policy, MaskedEncoder)
+    config = policy.model.config
+    assert (config.hidden_size, config.num_hidden_layers, config.intermediate_size) == (16, 3, 64)
+    assert (config.num_attention_heads, config.max_position_embeddings, config.type_vocab_size) == (2, 9, 2)
+    assert config.vocab_size == len(WORDS) + 2  # `<end>` and the mask
+    assert policy.marks.mask == len(WORDS) + 1
+    assert codec.end == policy.marks.begin == len(WORDS)
+    assert policy.model.get_output_embeddings().weight is policy.model.get_input_embeddings().weight
+    assert not [m for m in policy.model.modules() if isinstance(m, torch.nn.Dropout) and m.p > 0]
+    assert policy.model.bert.embeddings.word_embeddings.padding_idx is None  # token 0 is a word, and learns
+
+
 def test_a_wrong_shape_is_named() -> None:
-    with pytest.raises(ValueError, match=r"policy\.shape='bert': it is one of llama, gpt2, qwen3, t5"):
-        Scratch(words=WORDS, shape="bert")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"policy\.shape='rnn': it is one of llama, gpt2, qwen3, t5"):
+        Scratch(words=WORDS, shape="rnn")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"policy\.width=10 must be a multiple of policy\.num_heads=4"):
         Scratch(words=WORDS, width=10)
     for name in ("num_layers", "width", "num_heads", "context"):

@@ -265,6 +265,7 @@ def test_the_runs_files_say_what_it_started_from():
         "class": "strop.FromRun",
         "run": "adapted@2",
         "lora": "same",
+        "actions": None,
         "value_head": False,
     }
     assert RunDirectory(Path("runs/after_adapted")).plan()["policy"].startswith("FromRun (adapted@2): ")
