@@ -1,12 +1,13 @@
 """A step of pretraining a language model from scratch: strop beside a plain torch loop and transformers' Trainer.
 
-    python benchmarks/pretrain.py [--model transformer|lstm|encoder-decoder] [--size 1M|10M] [--repeats 3]
+    python benchmarks/pretrain.py [--model transformer|lstm|encoder-decoder|masked] [--size 1M|10M] [--repeats 3]
 
 All sides have the same modules with the same first weights, the same chunks of tokens, AdamW with the same settings,
 gradients cut to 1, and the same threads. strop draws the chunks from its memory, collates and updates, as `strop.train`
 does; the plain loop slices a tensor, calls the model, torch's cross-entropy and the optimiser. The loss of the first
 step is kept: it must be the same number. An encoder-decoder reads the first half of each chunk and learns the second;
-there the peer is Seq2SeqTrainer.
+there the peer is Seq2SeqTrainer. A masked encoder fills in 15 % of the tokens; the peers get the same ones, drawn
+before the clock starts.
 """
 
 from __future__ import annotations
@@ -25,8 +26,11 @@ from torch.nn.functional import cross_entropy, linear
 
 import strop
 from strop.batch import collate
+from strop.functional.masking import MASKED, RANDOM, SHARE
+from strop.learners.blanks import Blanks
 from strop.memory import Chunks
 from strop.policies.computing import kept_memory
+from strop.streams import stream
 from strop.types import Completion, Draw, End, Episode, Pick, Task, Turn
 
 VOCABULARY = 4096
@@ -34,6 +38,7 @@ WIDTHS = {
     "transformer": {"1M": (128, 2, 4), "10M": (360, 4, 6)},
     "lstm": {"1M": (160, 2, 0), "10M": (672, 2, 0)},
     "encoder-decoder": {"1M": (96, 2, 4), "10M": (336, 3, 6)},
+    "masked": {"1M": (128, 2, 4), "10M": (360, 4, 6)},
 }
 """Width, layers (an encoder's and a decoder's each) and heads."""
 LR, DECAY = 1e-3, 0.1
@@ -76,15 +81,15 @@ def policy_of(args: argparse.Namespace) -> Any:
     if args.model == "lstm":
         config = strop.policies.Recurrent.Config(words=words, has_end=False, width=width, num_layers=layers)
     else:
-        shape: Any = "t5" if is_pair(args) else "llama"
+        shape: Any = {"encoder-decoder": "t5", "masked": "bert"}.get(args.model, "llama")
         config = strop.policies.Scratch(
             words=words,
-            has_end=False,
+            has_end=is_masked(args),
             shape=shape,
             width=width,
             num_layers=layers,
             num_heads=heads,
-            context=args.length + 1,
+            context=args.length + (4 if is_masked(args) else 1),
         )
     return config.build(seed=0, dtype="float32")[0]
 
@@ -92,6 +97,25 @@ def policy_of(args: argparse.Namespace) -> Any:
 def is_pair(args: argparse.Namespace) -> bool:
     """Whether the model reads one text and writes another."""
     return bool(args.model == "encoder-decoder")
+
+
+def is_masked(args: argparse.Namespace) -> bool:
+    """Whether the model fills in hidden tokens."""
+    return bool(args.model == "masked")
+
+
+def batches(args: argparse.Namespace, policy: Any, done: Work) -> list[torch.Tensor]:
+    """What the peers read in each step: chunks [B, T + 1], or of a masked encoder [B, 2, T] what it reads and what it
+    learns (-100 elsewhere)."""
+    chunks = [done.step(number) for number in range(done.steps)]
+    if not is_masked(args):
+        return chunks
+    weights = [0.0, *[1.0] * done.length]
+    texts = [Blanks.of([[(row, weights)] for row in rows.tolist()], policy.marks) for rows in chunks]
+    hidden = [
+        text.hide(policy.marks, stream(0, "masked", number), SHARE, MASKED, RANDOM) for number, text in enumerate(texts)
+    ]
+    return [torch.stack([one.read_BT, one.token_BT.masked_fill(~one.hidden_BT, -100)], dim=1) for one in hidden]
 
 
 def halves(chunks: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -130,7 +154,8 @@ def strop_side(args: argparse.Namespace) -> Measured:
     policy, done = policy_of(args), work(args)
     optimizer = strop.optimizer.AdamW(lr=LR, weight_decay=DECAY, betas=(0.9, 0.95))
     micro_tokens = done.size * (done.length + 1)
-    algorithm = strop.algorithms.SFT.Config(optimizer=optimizer).build(policy, strop.Sampling(), micro_tokens)
+    kind = strop.algorithms.MaskedLM if is_masked(args) else strop.algorithms.SFT
+    algorithm = kind.Config(optimizer=optimizer).build(policy, strop.Sampling(), micro_tokens + 2 * done.size)
     draws = draws_of(args, done)
 
     def step(number: int) -> float:
@@ -143,12 +168,12 @@ def strop_side(args: argparse.Namespace) -> Measured:
 @kept_memory()
 def plain_side(args: argparse.Namespace) -> Measured:
     policy, done = policy_of(args), work(args)
-    loss_of = loss_function(args, policy)
+    loss_of, read = loss_function(args, policy), batches(args, policy, done)
     optimizer = torch.optim.AdamW(policy.parameters(), lr=LR, weight_decay=DECAY, betas=(0.9, 0.95), fused=True)
 
     def step(number: int) -> float:
         optimizer.zero_grad(set_to_none=True)
-        loss = loss_of(done.step(number))
+        loss = loss_of(read[number])
         loss.backward()
         torch.nn.utils.clip_grad_norm_(policy.parameters(), 1.0)
         optimizer.step()
@@ -168,7 +193,7 @@ class Torch(torch.nn.Module):
 
     def __init__(self, args: argparse.Namespace, policy: Any) -> None:
         super().__init__()
-        self.is_recurrent, self.is_pair = args.model == "lstm", is_pair(args)
+        self.is_recurrent, self.is_pair, self.is_masked = args.model == "lstm", is_pair(args), is_masked(args)
         self.inner = policy.net if self.is_recurrent else policy.model
         self.scale = self.inner.embedding.weight.shape[1] ** 0.5 if self.is_recurrent else 1.0
 
@@ -178,6 +203,9 @@ class Torch(torch.nn.Module):
             written = torch.cat([torch.full_like(targets[:, :1], self.inner.config.decoder_start_token_id), targets], 1)
             logits = self.inner(input_ids=inputs, decoder_input_ids=written[:, :-1], use_cache=False).logits
             return cross_entropy(logits.flatten(0, 1), targets.flatten())
+        if self.is_masked:
+            inputs, targets = chunks.unbind(1)
+            return cross_entropy(self.inner(input_ids=inputs).logits.flatten(0, 1), targets.flatten())
         inputs, targets = chunks[:, :-1], chunks[:, 1:]
         if self.is_recurrent:
             hidden = self.inner.embedding(inputs) * self.scale
@@ -215,7 +243,7 @@ def trainer_side(args: argparse.Namespace) -> Measured:
             seconds.append(now - self.started)
             self.started = now
 
-    rows = [{"chunks": row} for number in range(done.steps) for row in done.step(number)]
+    rows = [{"chunks": row} for step in batches(args, policy, done) for row in step]
     settings = arguments(
         output_dir=os.environ["STROP_BENCHMARK_FOLDER"],
         per_device_train_batch_size=done.size,
