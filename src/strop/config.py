@@ -263,11 +263,6 @@ class TrainConfig:
             metrics |= judge_pairs(parts.algorithm, answers, parts.policy.layout)
         return episodes, metrics
 
-    @property
-    def is_judged(self) -> bool:
-        """Whether there is anything held out."""
-        return bool(self.held_out) or self.corpus is not None
-
     def judged_tasks(self, algorithm: Algorithm) -> tuple[list[Task], list[Task]]:
         """The held-out tasks whose pairs are compared, and those that are played."""
         pairs = [task for task in self.held_out if isinstance(algorithm, Comparer) and is_pair(task)]

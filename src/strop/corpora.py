@@ -91,6 +91,11 @@ def chunks_of(corpus: Corpus, memory: Chunks, context: int | None) -> np.ndarray
     return Prepared.open(corpus).train
 
 
+def is_judged(config: TrainConfig) -> bool:
+    """Whether there is anything held out: tasks, or documents of a corpus."""
+    return bool(config.held_out) or config.corpus is not None
+
+
 def judge_corpus(
     corpus: Corpus, policy: Policy, micro_tokens: int, step: int
 ) -> tuple[list[Episode], dict[str, float]]:

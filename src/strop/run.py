@@ -10,6 +10,7 @@ import torch
 
 from strop.batch import collate
 from strop.config import TrainConfig
+from strop.corpora import is_judged
 from strop.data.written import written
 from strop.devices import device_here
 from strop.functional.value_slots import add_last_value_slots
@@ -152,7 +153,7 @@ class Run:
 
     def evaluate(self) -> dict[str, float]:
         """Evaluate the selected checkpoint on the held-out tasks; nothing is written."""
-        if not self.config.is_judged:
+        if not is_judged(self.config):
             raise ValueError(f"{self.path} has no held-out tasks to judge on.")
         self.directory.check()
         with global_state_kept():
@@ -236,7 +237,7 @@ def train(
         RunRecorder(
             home,
             sampling=config.sampling,
-            evaluate=config.judge if config.is_judged else None,
+            evaluate=config.judge if is_judged(config) else None,
             eval_every=config.eval_every,
             patience=config.patience,
             checkpoint_every=config.checkpoint_every,

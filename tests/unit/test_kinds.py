@@ -19,6 +19,7 @@ NEEDED = {
     "MLP": {"actions": ["a"], "size": 1},
     "Steered": {"base": strop.policies.Table.Config(words=["a"])},
     "EncoderDecoder": {"model": "a"},
+    "MaskedEncoder": {"model": "a"},
     "Scratch": {"words": ["a"]},
     "Linear": {"start": 1.0, "end": 0.0, "steps": 2},
     "Exponential": {"start": 1.0, "end": 0.1, "factor": 0.5},

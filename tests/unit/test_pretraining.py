@@ -310,9 +310,9 @@ def test_an_unknown_model():
 def test_of_a_long_held_out_document_a_part_is_judged(done, monkeypatch):
     """Its words and characters count in proportion."""
     prepared = Prepared.open(done.config.corpus)
-    whole = corpora.judge_corpus(prepared.corpus, done.policy, 4096, step=1)
+    _, whole = corpora.judge_corpus(prepared.corpus, done.policy, 4096, step=1)
     monkeypatch.setattr(corpora, "LONGEST", 40)
-    part = corpora.judge_corpus(prepared.corpus, done.policy, 4096, step=1)
+    _, part = corpora.judge_corpus(prepared.corpus, done.policy, 4096, step=1)
     assert all(len(one) <= 41 for one in corpora._judged(prepared.held_out))
     for unit in ("word", "character"):
         ratios = [math.log(one[f"held_out/perplexity_{unit}"]) / one["held_out/loss"] for one in (whole, part)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -34,14 +33,9 @@ def state_value(heads: Heads) -> dict[str, Tensor]:
 
 
 def values_after(policy: Policy, wide: Batch) -> Tensor:
-    """[B, T]: the value behind each marked action of `add_value_slots`, at that action; 0 elsewhere.
-
-    No other value is asked for: an encoder reads a text for each.
-    """
-    marked_BT = wide.next_BT >= 0
-    asked = replace(wide, action_BT=marked_BT.roll(1, dims=1), next_BT=torch.full_like(wide.next_BT, -1))
-    value_BT = policy.heads(asked, state_value, VALUE)["value"]
-    return torch.where(marked_BT, value_BT.roll(-1, dims=1), 0.0)
+    """[B, T]: the value behind each marked action of `add_value_slots`, at that action; 0 elsewhere."""
+    value_BT = policy.heads(wide, state_value, VALUE)["value"]
+    return torch.where(wide.next_BT >= 0, value_BT.roll(-1, dims=1), 0.0)
 
 
 def text_scores(policy: Policy, wide: Batch) -> Tensor:

@@ -9,8 +9,8 @@ ModernBERT and others of their kind. With e_t the last vector at token t, of whi
 
 It does not generate: what fits between two neighbours is not what a text goes on with.
 
-An encoder sees all of its text, so the value before token t is that of a text which ends there: every value that is
-asked for is an encoding of its own. `RewardModel` asks for one a text.
+An encoder sees all of its text, so the value before token t is that of a text which ends there: every value is an
+encoding of its own. `RewardModel` asks for one a text.
 
 Differs from the paper: [CLS] is read as it is, without the layer that next-sentence prediction has on top of it; W
 starts at 0, so that all actions are alike; no dropout, since log-probs in an update are those of what was sampled.
@@ -129,12 +129,16 @@ class MaskedEncoder(Weights):
     # ------------------------------------------------------------ training
 
     def heads(self, batch: Batch, reduce: Reduce, want: frozenset[Want] = LOGITS) -> dict[str, Tensor]:
-        """Each decision's own text, up to it, read from its first vector; q are the logits."""
+        """Each decision's own text, up to it, read from its first vector; q are the logits.
+
+        Without actions nothing is decided: then only values that a reward model is asked for are read, which stand
+        where `next_BT` points; 0 elsewhere.
+        """
         if "value" in want:
             require_values(self)
         if want - {"value"}:
             self._require_actions()
-        decision_BT = batch.decision_BT
+        decision_BT = batch.decision_BT if self.actions else _pointed_at(batch)
         row_N, slot_N = decision_BT.nonzero(as_tuple=True)
         first_NH = self._first(batch.tokens_BT[row_N], slot_N)
         heads = ChunkedHeads(self._logits, self.added.get(VALUE_HEAD), self.vocabulary, want, reduce)
@@ -196,3 +200,11 @@ class MaskedEncoder(Weights):
         if not self.fills or not isinstance(codec, TextCodec):
             raise ValueError("the head of a classifier or of a reward model has no place in a masked model's folder.")
         return export_masked(self.model, merged_state_dict(self.model), codec.tokenizer, folder, card)
+
+
+def _pointed_at(batch: Batch) -> Tensor:
+    """bool [B, T]: the slots that an action's `next_BT` names."""
+    pointed_N = torch.zeros(batch.action_BT.numel(), dtype=torch.bool)
+    next_N = batch.next_BT[batch.action_BT]
+    pointed_N[next_N[next_N >= 0]] = True
+    return pointed_N.view_as(batch.action_BT)

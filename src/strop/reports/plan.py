@@ -193,7 +193,7 @@ def _schedule(config: TrainConfig) -> str:
     judged = (
         f"judged every {plural(config.eval_every, 'step')}" if config.eval_every else "judged at the start and the end"
     )
-    if not config.is_judged:
+    if not config.held_out and config.corpus is None:
         judged = "never judged (no held-out tasks)"
     return f"{plural(config.steps, 'step')}; {judged}; a checkpoint every {plural(config.checkpoint_every, 'step')}"
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal, Self, TypeAlias
+from typing import Literal, Self, TypeAlias
 
 from strop import devices
 from strop.hub.form import form_in
 from strop.hub.models import SOURCES, get
-from strop.policies._texts import TextCodec
 from strop.policies.adapters import LoRA
 from strop.policies.computing import has_bfloat16
 from strop.policies.encoder_decoder import EncoderDecoder
@@ -20,13 +18,12 @@ from strop.policies.masked_encoder import MaskedEncoder
 from strop.policies.transformer import Transformer
 from strop.runs import saved, spec, staged
 from strop.runs.directory import CONFIG, RunDirectory, names_a_run, parse_run
+from strop.runs.started import FOR_LIKELIHOOD, Wanted, changed, started
 from strop.types import PLACE, Codec, ComputesOn, Policy, PolicyConfig, State, check_fields
 
 SAME: Literal["same"] = "same"
 PRETRAINED = (Transformer.Config, MaskedEncoder.Config)
 """Policies over the models of others."""
-FOR_LIKELIHOOD = {"dropout": 0.0}
-"""Fields of a policy that serve its pretraining only, and their values in what starts from it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -236,7 +233,7 @@ def trained_policy(directory: RunDirectory) -> PolicyConfig:
     """The Config of what a run trains, without the runs that it started from."""
     policy = _policy_of(directory)
     wanted = FOR_LIKELIHOOD | ({"value_head": policy.value_head} if isinstance(policy, Start) else {})
-    return _changed(first_policy(policy), wanted)
+    return changed(first_policy(policy), wanted)
 
 
 def _acts(start: Start) -> bool:
@@ -245,37 +242,8 @@ def _acts(start: Start) -> bool:
 
 def _started(start: Start, state: State | None, seed: int, dtype: str, device: str) -> tuple[Policy, Codec]:
     """The policy that a run starts with, from the state of the one before; without a state as it was at random."""
-    inner = start.inner()
-    before, codec = inner.build(seed, dtype, device)
-    if start.actions is not None and not isinstance(before, MaskedEncoder):
-        raise ValueError(
-            f"policy.actions={list(start.actions)}: a masked encoder chooses one of given words, and this policy is a "
-            f"{type(before).__name__}, which writes tokens. Leave policy.actions out."
-        )
-    if isinstance(before, Transformer):
-        if state is not None:
-            before.load_state_dict(state)
-        return before.restarted(_adapter(start), seed, start.value_head), codec
-    if isinstance(before, MaskedEncoder):
-        assert isinstance(codec, TextCodec)
-        return _reading(before, codec, start, state, seed)
-    policy, codec = _changed(inner, FOR_LIKELIHOOD | {"value_head": start.value_head}).build(seed, dtype, device)
-    if state is not None:
-        own = policy.state_dict()
-        dropped = before.state_dict().keys() - own.keys()  # a value head that is not wanted any more
-        policy.load_state_dict(_over(own, {name: value for name, value in state.items() if name not in dropped}))
-    return policy, codec
-
-
-def _reading(
-    before: MaskedEncoder, codec: TextCodec, start: Start, state: State | None, seed: int
-) -> tuple[MaskedEncoder, TextCodec]:
-    """A masked encoder, with the actions that the start wants."""
-    if state is not None:
-        before.load_state_dict(state)
-    if start.actions is not None:
-        codec = codec.with_actions(start.actions)
-    return before.restarted(_adapter(start), seed, start.value_head, codec), codec
+    wanted = Wanted(_adapter(start), start.actions, start.value_head)
+    return started(start.inner(), state, wanted, seed, dtype, device)
 
 
 def _adapter(start: Start) -> LoRA | None:
@@ -313,22 +281,3 @@ def _read_policy(run: Path, written: int) -> PolicyConfig:
     with spec.recipe_kept():
         inner: PolicyConfig = spec.some_of(run, ("policy",))["policy"]
     return inner
-
-
-def _changed(config: PolicyConfig, wanted: Mapping[str, Any]) -> PolicyConfig:
-    """The config with those fields that it has."""
-    names = {field.name for field in dataclasses.fields(config)}  # type: ignore[arg-type]
-    return dataclasses.replace(config, **{name: value for name, value in wanted.items() if name in names})  # type: ignore[type-var]
-
-
-def _over(own: Mapping[str, Any], saved: Mapping[str, Any]) -> dict[str, Any]:
-    """The saved state; what only the new policy may have (a value head, dice for dropout) stays as it starts. Raises
-    ValueError if it lacks anything else."""
-    if lost := [name for name in own if name not in saved and not name.startswith(("value", "dropout"))]:
-        raise ValueError(f"what was saved lacks {', '.join(lost[:3])} of this policy: it is another one's, or damaged.")
-    inner = {
-        name: _over(own[name], value)
-        for name, value in saved.items()
-        if isinstance(value, Mapping) and isinstance(own.get(name), Mapping)
-    }
-    return {**own, **saved, **inner}

@@ -133,7 +133,7 @@ def test_a_source_is_read_once_for_its_group(tmp_path: Path, monkeypatch: pytest
 def test_a_value_is_read_from_the_decoder(kind: str, tmp_path: Path) -> None:
     policy, codec = built(kind, tmp_path, value_head=True)
     with torch.no_grad():
-        policy.value_head.weight.copy_(torch.linspace(-1.0, 1.0, 16))
+        policy.added["value_head"].weight.copy_(torch.linspace(-1.0, 1.0, 16))
     model, start = model_of(kind, tmp_path), policy.runner.start
     source, final, answer = codec.start(SOURCES[0]), codec.start(SOURCES[2]), codec.encode(TARGETS[0])
 
