@@ -15,8 +15,8 @@ from transformers import AutoModelForMaskedLM, AutoTokenizer
 import tiny_bert
 from exact.build import batch_of, episode, turn
 from strop.batch import collate
-from strop.functional.value_slots import add_last_value_slots
-from strop.learners.heads import VALUE, state_value, text_scores
+from strop.functional.value_slots import add_last_value_slots, add_value_slots
+from strop.learners.heads import VALUE, state_value, text_scores, values_after
 from strop.policies._texts import TextCodec
 from strop.policies.adapters import LoRA
 from strop.policies.masked_encoder import MaskedEncoder
@@ -185,12 +185,13 @@ def test_a_score_takes_one_text_of_the_encoder(bert: str, monkeypatch: pytest.Mo
     assert read == [2]
 
 
-def test_a_value_before_a_token_does_not_see_it(bert: str) -> None:
+def test_a_value_behind_a_token_sees_nothing_behind_it(bert: str) -> None:
     policy, codec = reader(bert)
     prompt, answer = codec.start("the cat"), codec.encode("sat on the mat")
-    value_1T = policy.heads(batch_of(episode(turn(prompt, answer, None))), state_value, VALUE)["value"]
+    batch = batch_of(episode(turn(prompt, answer, None)))
+    value_1T = values_after(policy, add_value_slots(batch, batch.action_BT))
     for t in range(len(answer)):
-        stood = torch.tensor([(*prompt, *answer[:t])])
+        stood = torch.tensor([(*prompt, *answer[: t + 1])])
         vectors_1TH = policy.model.bert(input_ids=stood, token_type_ids=policy.marks.types(stood)).last_hidden_state
         wanted = policy.added["value_head"](vectors_1TH[0, 0])
         assert abs(wanted.item() - value_1T[0, len(prompt) + t].item()) < NEAR
