@@ -113,6 +113,7 @@ def test_an_episode_without_a_turn_or_without_a_token_is_scored(name):
         assert isinstance(value, Unscored) or 0.0 <= value <= 1.0
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("name", REWARDS)
 def test_a_reward_depends_on_nothing_but_its_arguments(name):
     for text in TEXTS.values():

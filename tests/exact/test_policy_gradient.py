@@ -153,6 +153,7 @@ def test_equal_rewards_give_exactly_no_gradient_despite_float_noise(kind: Any) -
     assert float(moved.abs().max()) == 0.0
 
 
+@pytest.mark.matrix
 @pytest.mark.usefixtures("path")
 @pytest.mark.parametrize("kind", ["gpt2", "llama"])
 @pytest.mark.parametrize("algorithm", [REINFORCE, RLOO, DrGRPO])

@@ -61,6 +61,7 @@ CASES += [
 ]
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize(("kind", "name", "optimizer", "fields"), CASES)
 def test_save_load_continue_is_bitwise_the_uninterrupted_run(
     kind: Any, name: str, optimizer: Any, fields: dict[str, Any]

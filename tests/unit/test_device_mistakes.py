@@ -97,6 +97,7 @@ def test_zeros_without_a_device_fail(
         act()
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize(
     ("owner", "name", "mistake", "waits"),
     [(local, "_read", read_row_by_row, 6 * 6 * 2), (PaddedState, "step", looked_at, 6 + 5)],

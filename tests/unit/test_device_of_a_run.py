@@ -182,6 +182,7 @@ def numbers(run: Run) -> list[torch.Tensor]:
     return [one.detach().cpu() for one in run.policy.parameters()]
 
 
+@pytest.mark.matrix
 @EACH
 def test_it_goes_on_as_it_was_and_as_a_fork_on_the_cpu(kind: str, tmp_path: Path, on_device: None) -> None:
     policy = POLICIES[kind](tmp_path / "tiny")

@@ -10,6 +10,7 @@ import strop
 import table_run
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize(
     ("room", "some"),
     [
@@ -56,6 +57,7 @@ def test_load_finds_a_run_by_folder_name_and_checkpoint(tmp_path, monkeypatch):
     assert strop.load("first@2").config.steps == 2
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize(
     ("name", "message"),
     [
@@ -73,6 +75,7 @@ def test_load_names_what_is_there_instead(tmp_path, monkeypatch, name, message):
         strop.load(name)
 
 
+@pytest.mark.matrix
 def test_progress_is_plain_lines_or_nothing(tmp_path, capsys):
     strop.train(table_run.config(), tmp_path / "shown")
     said = capsys.readouterr()

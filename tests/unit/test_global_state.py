@@ -81,6 +81,7 @@ def test_a_config_that_is_refused(tmp_path, before):
     assert state() == before
 
 
+@pytest.mark.matrix
 def test_two_trainings_in_one_second_have_two_folders(tmp_path, monkeypatch):
     monkeypatch.setattr("strop.home.default_directory", lambda: tmp_path / "runs" / "now")
     runs = [strop.train(config(seed=seed), progress=Progress.silent()) for seed in range(3)]

@@ -103,6 +103,7 @@ def test_weights_of_every_kind_of_number_are_floats():
     assert named_rewards({"r": (judge, np.float32(0.5))}, "rewards") == {"r": (judge, 0.5)}
 
 
+@pytest.mark.matrix
 def test_wrong_arguments_of_train_are_refused_with_advice():
     from strop.recipes import copy_word, two_words
 

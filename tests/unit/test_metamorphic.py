@@ -70,6 +70,7 @@ def picks(some: Sequence[Episode]) -> list[Pick]:
     return [Pick(one) for one in some]
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("kl", KLS, ids=KL_IDS)
 @pytest.mark.parametrize("kind", every(GRADIENT))
 def test_micro_batches_add_up_to_the_whole(kind: Any, kl: KL) -> None:

@@ -46,6 +46,7 @@ def saved(state: Any) -> Any:
 # ---------------------------------------------------------------- algorithms
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize(("kind", "fields"), EVERY)
 def test_an_algorithm_learns_the_same_there_and_goes_on_elsewhere(kind: Any, fields: dict[str, Any]) -> None:
     """On a device without float64, so on one that has it as well: no algorithm asks which it is."""

@@ -108,6 +108,7 @@ def never(*_: object) -> None:
     raise AssertionError("a model took the other path")
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("family", FAMILIES)
 def test_three_steps_are_the_same(
     family: str, tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch

@@ -126,6 +126,7 @@ def test_a_chunk_is_counted_after_the_tokens_before_it_whatever_the_order(tmp_pa
     assert run.policy.num_ngrams == len(seen)
 
 
+@pytest.mark.matrix
 def test_an_ngram_model_counts_the_corpus_once(tmp_path):
     made = strop.pretraining(corpus(tmp_path), "ngram")
     run = train(replace(made, threads=1, sampling=Sampling(max_tokens=8)), tmp_path / "run")
@@ -239,6 +240,7 @@ def test_it_ends_early_when_nothing_gets_better(tmp_path):
     assert standing(train(run.config, run.path, resume=True).directory).done == found.done  # and stays ended
 
 
+@pytest.mark.matrix
 def test_a_run_starts_from_it(tmp_path, done):
     rewarded = strop.TrainConfig(
         policy=str(done.path),

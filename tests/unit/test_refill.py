@@ -165,6 +165,7 @@ ADAM = strop.optimizer.AdamW(lr=0.1)
 WHOLE = [strop.algorithms.DAPO.Config(optimizer=ADAM, oversampling=20), strop.algorithms.ReMax.Config(optimizer=ADAM)]
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("algorithm", WHOLE, ids=["dapo", "remax"])
 def test_a_run_that_is_continued_is_the_uninterrupted_one(algorithm: Any, tmp_path: Any) -> None:
     whole = strop.train(config(algorithm, 6), tmp_path / "whole")

@@ -81,11 +81,13 @@ def assert_same_samples(here: Any, there: Any, dtype: str = "float32") -> None:
     assert seen.random == []
 
 
+@pytest.mark.matrix
 @EVERY_WAY
 def test_it_samples_the_cpus_tokens(kind: str, lora: LoRA | None, dtype: str) -> None:
     assert_same_samples(*pair(kind, lora, dtype), dtype)
 
 
+@pytest.mark.matrix
 @FULL_OR_LORA
 @pytest.mark.parametrize("view", VIEWS.values(), ids=VIEWS.keys())
 def test_what_is_made_of_it_samples_the_cpus_tokens(view: Callable[[Transformer], Any], lora: LoRA | None) -> None:
@@ -93,6 +95,7 @@ def test_what_is_made_of_it_samples_the_cpus_tokens(view: Callable[[Transformer]
     assert_same_samples(view(here), view(there))
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("prompts", [EQUAL, PADDED], ids=["equal", "padded"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_token_is_sent_and_fetched_once_for_all_rows(kind: str, prompts: list[Tokens]) -> None:
@@ -164,6 +167,7 @@ def test_what_is_made_of_it_gives_the_cpus_outputs(view: Callable[[Transformer],
     assert_same_outputs(view(here), view(there))
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("kind", every(GRADIENT))
 def test_a_step_of_an_algorithm_is_the_cpus(kind: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     take_pretended(monkeypatch)

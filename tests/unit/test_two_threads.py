@@ -100,6 +100,7 @@ def in_turn(folder, tmp_path_factory) -> dict[str, list[Any]]:
     return {kind: told(strop.train(config(kind, folder), home / kind, progress=False)) for kind in KINDS}
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("again", [0, *(pytest.param(n, marks=pytest.mark.crash) for n in range(1, 10))])
 def test_trainings_at_once_give_the_bits_of_trainings_in_turn(again: int, folder, in_turn, tmp_path) -> None:
     together = threading.Barrier(len(KINDS), timeout=SECONDS)
@@ -118,6 +119,7 @@ def same_as_told(these: list[Any], those: list[Any]) -> bool:
     return same(these[:2], those[:2]) and bool(these[2] == those[2])
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("kind", ["table", *(pytest.param(kind, marks=pytest.mark.crash) for kind in KINDS[1:])])
 def test_a_training_does_not_wait_for_one_that_hangs(kind: str, folder, in_turn, tmp_path) -> None:
     """The first is stuck in its reward until the second has ended."""
@@ -224,6 +226,7 @@ def check(samples: list[tuple[int, list[Completion]]], judge: Any, versions: lis
     return version
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("num_samplers", [1, 2])
 @pytest.mark.parametrize("make", POLICIES)
 def test_samples_beside_a_training_are_each_of_one_version(make: Callable[[], Any], num_samplers: int) -> None:

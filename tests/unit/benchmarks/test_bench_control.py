@@ -94,6 +94,7 @@ def test_a_budget_that_is_spent_to_the_last_turn_ends_the_run() -> None:
     assert (counter.played, counter.learnt, policy.learnt) == (9, 9, 9)
 
 
+@pytest.mark.matrix
 def test_our_loop_keeps_within_the_budget() -> None:
     actor, turns = control_ours.learn("CartPole-v1", "PPO", seed=0, budget=300)
     assert 80 <= turns <= 300  # eight episodes at random have at least 8 * 8 turns

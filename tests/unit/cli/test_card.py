@@ -50,6 +50,7 @@ def asked(strop, *words):
     return strop("chat", "r", "--temperature", 0, "--max-tokens", 6, *words).out
 
 
+@pytest.mark.matrix
 def test_the_code_says_what_the_policy_says(strop, exported, tmp_path):
     tiny_hf.make(tmp_path / "tiny", template=False)
     card = exported("policy=tiny", reward=LENGTH, replace=[('"one", "a"', '"one", "\\"a\\"\\n"')])

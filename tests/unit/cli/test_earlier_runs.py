@@ -55,6 +55,7 @@ def test_the_fixtures_are_small_and_name_nothing_inside_of_strop():
             find(name)
 
 
+@pytest.mark.matrix
 def test_an_earlier_run_is_shown(strop, run):
     said = strop("show", run)
     assert said.code == 0, said.err

@@ -10,6 +10,7 @@ from strop.runs.directory import RunDirectory
 STEPS = ("steps=2", "algorithm.optimizer.lr=0.05", "sampling.max_tokens=3")
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("lora", ["lora", "full"])
 def test_exported_folder_gives_the_logits_of_the_policy(strop, table_recipe, tiny_model, tmp_path, lora):
     from transformers import AutoModelForCausalLM, AutoTokenizer

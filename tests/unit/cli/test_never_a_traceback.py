@@ -102,6 +102,7 @@ def test_empty_answers_are_scored(strop, table_recipe):
     assert "(nothing)" in said.out
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("kind", [{"template": False}, {"pad_is_end": True}], ids=["no template", "pad is end"])
 def test_model_folders_of_every_kind(strop, table_recipe, tmp_path, kind):
     model = tiny_hf.make(tmp_path / "model", **kind)

@@ -149,6 +149,7 @@ def test_chat_with_a_policy_that_writes_no_text_says_why(strop, write, text, why
     assert why in said.err
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("columns", [40, 80])
 def test_commands_stay_whole_on_a_narrow_terminal(strop, table_recipe, monkeypatch, columns):
     monkeypatch.setenv("COLUMNS", str(columns))

@@ -103,6 +103,7 @@ def test_show_counts_a_warning_that_repeats_and_the_store_keeps_each(strop, tabl
     assert [event["step"] for event in events if "give no signal" in event["text"]] == [0, 1, 2, 3]
 
 
+@pytest.mark.matrix
 def test_the_numbers_of_the_gap_are_in_show_only(strop, table_recipe):
     said = strop("train", table_recipe(), "--run", "r2")
     assert "sampler and trainer agree\n" in said.err

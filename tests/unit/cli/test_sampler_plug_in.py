@@ -43,6 +43,7 @@ def package(tmp_path, monkeypatch):
         del sys.modules[name]
 
 
+@pytest.mark.matrix
 @pytest.mark.usefixtures("package")
 @pytest.mark.parametrize("name", ["fast", "plain", "Plain"])
 def test_it_is_chosen_by_the_name_of_its_entry_point_or_of_its_class(strop, table_recipe, name):
@@ -54,6 +55,7 @@ def test_it_is_chosen_by_the_name_of_its_entry_point_or_of_its_class(strop, tabl
     assert "drawn by Plain, and corrected" in " ".join(strop("show", "r").out.split())
 
 
+@pytest.mark.matrix
 @pytest.mark.usefixtures("package")
 def test_a_run_resumes_with_it_as_if_it_had_never_stopped(strop, table_recipe):
     recipe = table_recipe()

@@ -93,6 +93,7 @@ def stopped(strop, monkeypatch):
     return call
 
 
+@pytest.mark.matrix
 def test_both_stages_are_trained_and_reported(strop, tmp_path):
     write()
     said = strop(*COMMAND)
@@ -199,6 +200,7 @@ def test_a_command_on_the_run_means_its_last_stage(strop, here, words):
         assert said.out.startswith(words[1] if "/" in words[1] else "runs/r/2-rl")
 
 
+@pytest.mark.matrix
 def test_plot_draws_all_stages_in_one_picture(strop, here):
     assert strop("plot", "r", "-o", "all.svg").code == 0
     drawn = Path("all.svg").read_text()
@@ -251,6 +253,7 @@ def rows(path):
         ]
 
 
+@pytest.mark.matrix
 def test_ctrl_c_in_the_first_stage_says_how_to_go_on(strop, stopped, made, tmp_path):
     write()
     said = stopped(step=(1, "warm-up"))
@@ -267,6 +270,7 @@ def test_ctrl_c_in_the_first_stage_says_how_to_go_on(strop, stopped, made, tmp_p
         assert rows(tmp_path / "runs/r" / stage) == rows(made / "runs/r" / stage)
 
 
+@pytest.mark.matrix
 def test_stopped_between_the_stages_it_goes_on_from_its_own_files(strop, stopped, tmp_path):
     write(reward='lambda task, episode: float(episode.text == "b")')
     gold = 'steps=3, gold={"always": (lambda task, episode: 0.25, 1.0)})'  # of this stage alone

@@ -37,6 +37,7 @@ def swept(made, tmp_path):
     return tmp_path / "runs" / "s"
 
 
+@pytest.mark.matrix
 def test_a_sweep_trains_every_seed_and_shows_the_mean(strop, swept):
     assert {path.name for path in swept.iterdir()} == {"sweep.json", "curves.png", "seed-0", "seed-1"}
     said = strop("show", "s")
@@ -106,6 +107,7 @@ def test_one_failing_run_does_not_end_the_others(strop, table_recipe, tmp_path):
     assert "strop sweep --run s  try again what failed" in said.err
 
 
+@pytest.mark.matrix
 def test_where_every_run_fails_there_is_a_table_and_no_picture(strop, table_recipe, tmp_path):
     said = strop("sweep", table_recipe(), "data=none.jsonl,nil.jsonl", "--run", "s")
     assert said.code == 1

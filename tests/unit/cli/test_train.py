@@ -71,6 +71,7 @@ def test_resume_of_a_finished_run_says_how_to_go_on(strop, trained):
     assert "steps=6" in said.err
 
 
+@pytest.mark.matrix
 def test_resume_with_the_recipe_takes_what_was_corrected_in_it(strop, trained, table_recipe, tmp_path):
     table_recipe(replace=[('episode.text == "b"', 'episode.text == "a"')])
     said = strop("train", "mine.py", "--resume", "--run", "runs/first", "steps=4")
@@ -161,6 +162,7 @@ def test_keep_all_keeps_every_checkpoint_by_its_step(strop, table_recipe):
     assert strop("eval", "r@1").code == 0
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("late", ["result", "how_to_resume", "what_next"])
 def test_a_signal_after_the_last_step_still_says_how_to_go_on(strop, table_recipe, monkeypatch, late):
     from strop.cli import show_result

@@ -139,6 +139,7 @@ def relative(found: Tensor, true: Tensor) -> float:
     return ((found - true).norm() / true.norm().clamp(min=1e-6)).item()
 
 
+@pytest.mark.matrix
 @every(POLICIES | FIXED, POLICIES | FIXED)
 def test_in_float32_samples_numbers_and_gradients_are_the_same(name: str) -> None:
     fast, plain = both(name)
@@ -160,6 +161,7 @@ def test_in_float32_samples_numbers_and_gradients_are_the_same(name: str) -> Non
         assert all(one.norm() > 1e-3 for one, _ in pairs)
 
 
+@pytest.mark.matrix
 @every(POLICIES | FIXED, BFLOAT16)
 @pytest.mark.usefixtures("however_small")
 def test_in_bfloat16_each_samples_what_the_other_scores(name: str) -> None:

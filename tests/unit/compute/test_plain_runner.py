@@ -65,6 +65,7 @@ def adapted(name: str, lora: LoRA | None) -> Any:
 # ------------------------------------------------------------ numbers and gradients
 
 
+@pytest.mark.matrix
 @EVERY_WAY
 def test_a_token_is_the_one_that_transformers_computes(
     name: str, lora: LoRA | None, has_products: bool, however_small: None
@@ -123,6 +124,7 @@ def test_the_head_is_not_rounded_and_has_its_gradient(
         assert ((ours - theirs).norm() / theirs.norm()).item() < (1e-6 if dtype is torch.float32 else 0.01)
 
 
+@pytest.mark.matrix
 @EVERY
 def test_the_base_under_an_adapter(name: str, however_small: None) -> None:
     model, base = adapted(name, ADAPTER), model_of(name)

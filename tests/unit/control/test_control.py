@@ -148,6 +148,7 @@ def test_ctrl_c_ends_the_step_and_saves(toy, tmp_path):
     assert list(run.judged) == [0]
 
 
+@pytest.mark.matrix
 def test_what_ends_a_run_is_written_down_and_a_run_without_a_checkpoint_leaves_nothing(toy, tmp_path):
     toy.fail_at = 11
     with pytest.raises(RuntimeError, match="simulator broke"):

@@ -175,6 +175,7 @@ def test_the_corridor_is_solved_from_a_random_runs_folder(tmp_path):
         assert left == pytest.approx(0.9 * 0.9 ** (3 - max(room - 1, 0)))
 
 
+@pytest.mark.matrix
 def test_other_vocabularies_and_folders_are_refused(tmp_path):
     trained(replace(two_words.recipe(), steps=1), tmp_path / "weak")
     other = config(

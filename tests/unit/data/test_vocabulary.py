@@ -73,6 +73,7 @@ def test_any_characters_in_any_order_come_back(kind):
         assert backend.decode(backend.encode(text, add_special_tokens=False).ids, skip_special_tokens=False) == text
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("kind", KINDS)
 def test_words_encoded_one_by_one_have_the_ids_of_the_whole_text(kind, monkeypatch):
     monkeypatch.setattr(token_file, "REMEMBERED", 100)

@@ -73,6 +73,7 @@ def tokens(completions: list[Any]) -> list[Any]:
     return [one.tokens for one in completions]
 
 
+@pytest.mark.matrix
 def test_it_samples_and_scores_as_the_base_does_and_the_policy_as_if_it_were_not_there(case: Case) -> None:
     policy, base = case.pair()
     alone, _ = case.pair()
@@ -86,6 +87,7 @@ def test_it_samples_and_scores_as_the_base_does_and_the_policy_as_if_it_were_not
     assert tokens(sampled(policy)) != tokens(sampled(off))
 
 
+@pytest.mark.matrix
 def test_both_may_decode_in_turn(case: Case) -> None:
     policy, base = case.pair()
     off = policy.reference()

@@ -82,6 +82,7 @@ def test_greedy_answers_are_those_of_generate(kind: str, tmp_path: Path) -> None
         assert completion.tokens == tuple(out[0, skipped:].tolist())
 
 
+@pytest.mark.matrix
 def test_the_best_beam_is_the_likeliest_answer_of_all(tmp_path: Path) -> None:
     policy, codec = built("t5", tmp_path)
     prompt, sampling = codec.start(SOURCES[0]), Sampling(max_tokens=2)
@@ -163,6 +164,7 @@ def test_a_later_turn_reads_one_source_that_ends_once(tmp_path: Path) -> None:
     assert codec.decode((5, END)) == "blue"
 
 
+@pytest.mark.matrix
 @every
 def test_an_adapter_starts_as_nothing_and_its_reference_stays(kind: str, tmp_path: Path) -> None:
     adapted, codec = built(kind, tmp_path, LoRA(rank=2, num_layers=1))
@@ -186,6 +188,7 @@ def test_an_adapter_starts_as_nothing_and_its_reference_stays(kind: str, tmp_pat
     assert bool(frozen) == (kind == "marian")
 
 
+@pytest.mark.matrix
 @every
 def test_an_exported_run_is_a_folder_of_transformers(kind: str, tmp_path: Path) -> None:
     tiny_pairs.make(tmp_path / kind, kind)

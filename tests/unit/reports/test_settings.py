@@ -26,6 +26,7 @@ def typed(lines):
     return [word for line in lines for word in shlex.split(line) if " (" not in line]
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("place", RECIPES)
 def test_what_is_printed_of_a_recipe_can_be_pasted_behind_it(place):
     made = importlib.import_module(place).recipe()

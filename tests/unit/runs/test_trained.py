@@ -81,6 +81,7 @@ def here(folder, monkeypatch):
     monkeypatch.chdir(folder)
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("name", ["scratch", "table", "valued", "valued_table"])
 def test_it_starts_with_the_weights_of_that_run(name):
     assert torch.equal(logits(built(name)), logits(strop.load(name).policy))
@@ -196,6 +197,7 @@ def test_the_value_layers_of_a_vector_policy_are_left_out():
     assert "acts on 4 numbers" in why_not_chat(run.directory, "after_mlp")
 
 
+@pytest.mark.matrix
 def test_a_checkpoint_is_chosen_by_step_or_as_the_best():
     directory = RunDirectory(Path("runs/adapted"))
     best = directory.checkpoint_step("best")
@@ -278,6 +280,7 @@ def test_a_pretrained_model_computes_in_bfloat16_after_a_run_too(monkeypatch):
     assert dtypes == {"after_adapted": "bfloat16", "scratch": "float32"}
 
 
+@pytest.mark.matrix
 def test_what_a_run_starts_from_stays_what_it_was(tmp_path):
     """The run that it names trains on; the start, and so the reference, is still that of the checkpoint then."""
     first = strop.train(replace(copy_word.recipe(), steps=2), tmp_path / "first", keep_all=True, progress=False)

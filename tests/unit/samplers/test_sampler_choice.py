@@ -118,6 +118,7 @@ def test_the_engine_publishes_to_its_sampler():
     assert sampler.published == 1
 
 
+@pytest.mark.matrix
 def test_a_run_with_another_engine_publishes_every_step_and_weighs_what_it_drew(tmp_path):
     remote = Remote.Config()
     run = strop.train(config(sampler=remote, steps=2), tmp_path / "run", progress=Progress.silent())

@@ -122,6 +122,7 @@ def share_of_b(seed, corrected):
     return math.exp(loop(chosen, Silent()).prefill([(0,)])[0].log_softmax(-1)[0, 1].item())
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("seed", range(2))
 def test_corrected_it_learns_the_better_answer_and_uncorrected_the_other(seed):
     assert share_of_b(seed, corrected=True) > 0.9
