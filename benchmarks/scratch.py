@@ -5,8 +5,9 @@
 Each cell is a process of its own in one thread: two minutes of pretraining on the corpus (counting takes seconds), then
 one minute of RLOO on the share of words in short sentences, from the best checkpoint; first the likelihood and then the
 reward, as 1511.06732 and 1612.00563 do for translation and captions. How many steps fit into the minutes is measured on
-the first ones. The table is written into docs/from-scratch.md and its twin, the numbers into results/scratch.json. What
-is done is kept, so a benchmark that was stopped goes on.
+the first ones, in time that the process computed: a busy machine makes no difference. The table is written into
+docs/from-scratch.md and its twin, the numbers into results/scratch.json. What is done is kept, so a benchmark that was
+stopped goes on.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from budget import steps_within, trained
 from rich.console import Console
 from side_by_side import RESULTS, machine, packages
 
@@ -69,7 +71,7 @@ def cell(language: str, model: str, seed: int, minutes: Sequence[float]) -> dict
     chosen = LANGUAGES[language]
     corpus = strop.Corpus(source=chosen.corpus, tokenizer=chosen.tokenizer, vocabulary=chosen.vocabulary)  # type: ignore[arg-type]
     with tempfile.TemporaryDirectory() as folder:
-        first = pretrained(strop.pretraining(corpus, model), 60 * minutes[0], Path(folder), seed)
+        first, share = pretrained(strop.pretraining(corpus, model), 60 * minutes[0], Path(folder), seed)
         losses = [row for row in first.metrics() if "held_out/loss" in row]
         best = min(losses, key=lambda row: row["held_out/loss"])
         speeds = [row["time/tokens_per_second"] for row in first.metrics() if "time/tokens_per_second" in row]
@@ -78,7 +80,7 @@ def cell(language: str, model: str, seed: int, minutes: Sequence[float]) -> dict
             "perplexity": best["held_out/perplexity_character"],
             "trigram": perplexity_of(losses[0], "trigram"),
             "unigram": perplexity_of(losses[0], "unigram"),
-            "tokens_per_second": statistics.median(speeds),
+            "tokens_per_second": statistics.median(speeds) / share,
             "steps": first.config.steps,
         }
         second = rewarded(f"{first.path}@best", model, chosen.words, 60 * minutes[1], Path(folder), seed)
@@ -95,17 +97,16 @@ def perplexity_of(row: Mapping[str, float], name: str) -> float:
     return math.exp(row[f"held_out/loss_{name}"] * ratio)
 
 
-def pretrained(config: Any, seconds: float, folder: Path, seed: int) -> Any:
-    """A run of so many seconds of steps; counting takes what it takes."""
+def pretrained(config: Any, seconds: float, folder: Path, seed: int) -> tuple[Any, float]:
+    """A run of so many seconds of steps (counting takes what it takes), and the share of its time that it computed."""
     import strop
 
     config = replace(config, threads=1, seed=seed, patience=0)
     if config.eval_every:
-        tried = strop.train(replace(config, steps=4, eval_every=0), folder / "tried", progress=False)
-        steps = max(8, int(seconds / seconds_of_a_step(tried)))
+        steps = steps_within(seconds, replace(config, steps=4, eval_every=0), folder / "tried", least=8)
         again = strop.pretraining(config.data, config.policy, steps)
         config = replace(config, steps=steps, algorithm=again.algorithm, eval_every=max(1, steps // 8))
-    return strop.train(config, folder / "likelihood", progress=False)
+    return trained(config, folder / "likelihood")
 
 
 def rewarded(policy: str, model: str, words: int, seconds: float, folder: Path, seed: int) -> Any:
@@ -124,14 +125,9 @@ def rewarded(policy: str, model: str, words: int, seconds: float, folder: Path, 
         seed=seed,
         eval_every=0,
     )
-    tried = strop.train(replace(config, steps=3, held_out=(), gold=()), folder / "tried-reward", progress=False)
-    steps = max(2, int(seconds / seconds_of_a_step(tried)))
+    short = replace(config, steps=3, held_out=(), gold=())
+    steps = steps_within(seconds, short, folder / "tried-reward", least=2)
     return strop.train(replace(config, steps=steps), folder / "reward", progress=False)
-
-
-def seconds_of_a_step(run: Any) -> float:
-    """The median of all steps but the first, which warms up."""
-    return statistics.median([row["time/step_seconds"] for row in run.metrics() if "time/step_seconds" in row][1:])
 
 
 def in_a_process(language: str, model: str, seed: int, args: argparse.Namespace) -> dict[str, Any]:

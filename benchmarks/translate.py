@@ -3,10 +3,11 @@
     python benchmarks/translate.py [--minutes 10] [--seeds 3] [--only marian llama] [--workers 2]
 
 Each cell is a process of its own in one thread: a shape, and either SFT for all of the minutes or SFT for most of them
-and RLOO on chrF for the rest, so that both have the same time. How many steps fit is measured on the first ones. The
-held-out pairs are translated greedily, and judged as a corpus by sacrebleu; beside them stand a word-for-word
-dictionary learnt from the same pairs, and the source copied. The table is written into docs/tasks/translate.md and its
-twin, the numbers into results/translate.json. What is done is kept, so a benchmark that was stopped goes on.
+and RLOO on chrF for the rest, so that both have the same time. How many steps fit is measured on the first ones, in time
+that the process computed: a busy machine makes no difference. The held-out pairs are translated greedily, and judged as
+a corpus by sacrebleu; beside them stand a word-for-word dictionary learnt from the same pairs, and the source copied.
+The table is written into docs/tasks/translate.md and its twin, the numbers into results/translate.json. What is done is
+kept, so a benchmark that was stopped goes on.
 
 Settings are chosen on the development split (`--split development`, which writes no page); the page has the held-out
 one, which nothing was chosen on.
@@ -17,7 +18,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -30,6 +30,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
+from budget import steps_within, trained
 from rich.console import Console
 from side_by_side import RESULTS, machine, packages
 from translate_page import ARMS, SHAPES, page_of, write
@@ -54,12 +55,12 @@ def cell(shape: str, arm: str, seed: int, args: argparse.Namespace) -> dict[str,
     seconds = 60 * args.minutes
     shares = (1.0, 0.0) if arm == "sft" else (1.0 - RL_SHARE, RL_SHARE)
     with tempfile.TemporaryDirectory() as folder:
-        run = imitated(first, shares[0] * seconds, Path(folder), seed)
-        steps, spent = [run.config.steps], seconds_of(run)
+        run, share = imitated(first, shares[0] * seconds, Path(folder), seed)
+        steps, spent = [run.config.steps], seconds_of(run) * share
         if shares[1]:
-            run = rewarded(second, run, shares[1] * seconds, Path(folder), seed)
+            run, share = rewarded(second, run, shares[1] * seconds, Path(folder), seed)
             steps.append(run.config.steps)
-            spent += seconds_of(run)
+            spent += seconds_of(run) * share
         made = translations(run, found, args)
     numbers = {"parameters": sum(one.numel() for one in run.policy.parameters()), "minutes": spent / 60}
     return numbers | {"steps": steps} | made
@@ -72,35 +73,27 @@ def pairs(args: argparse.Namespace) -> Any:
     return parallel(args.data, args.source, args.target, tell=lambda line: None)
 
 
-def imitated(config: Any, seconds: float, folder: Path, seed: int) -> Any:
-    """A run of SFT, of so many seconds of steps."""
-    import strop
+def imitated(config: Any, seconds: float, folder: Path, seed: int) -> tuple[Any, float]:
+    """A run of SFT, of so many seconds of steps, as `trained` gives it."""
     from strop.recipes.translate import imitating
 
     config = plain(config, seed)
-    tried = strop.train(replace(imitating(config, 8), eval_every=0), folder / "tried", progress=False)
-    steps = max(8, int(seconds / seconds_of_a_step(tried)))
-    return strop.train(replace(imitating(config, steps), eval_every=0), folder / "sft", progress=False)
+    steps = steps_within(seconds, replace(imitating(config, 8), eval_every=0), folder / "tried", least=8)
+    return trained(replace(imitating(config, steps), eval_every=0), folder / "sft")
 
 
-def rewarded(config: Any, start: Any, seconds: float, folder: Path, seed: int) -> Any:
-    """RLOO from the end of a run of SFT, for so many seconds of steps."""
+def rewarded(config: Any, start: Any, seconds: float, folder: Path, seed: int) -> tuple[Any, float]:
+    """RLOO from the end of a run of SFT, for so many seconds of steps, as `trained` gives it."""
     import strop
 
     config = replace(plain(config, seed), policy=strop.FromRun(run=str(start.path)))
-    tried = strop.train(replace(config, steps=4), folder / "tried-reward", progress=False)
-    steps = max(2, int(seconds / seconds_of_a_step(tried)))
-    return strop.train(replace(config, steps=steps), folder / "reward", progress=False)
+    steps = steps_within(seconds, replace(config, steps=4), folder / "tried-reward", least=2)
+    return trained(replace(config, steps=steps), folder / "reward")
 
 
 def plain(config: Any, seed: int) -> Any:
     """The config without judging, in one thread: the minutes are for learning."""
     return replace(config, held_out=(), gold=(), threads=1, seed=seed, eval_every=0, checkpoint_every=10**6)
-
-
-def seconds_of_a_step(run: Any) -> float:
-    """The median of all steps but the first, which warms up."""
-    return statistics.median([row["time/step_seconds"] for row in run.metrics() if "time/step_seconds" in row][1:])
 
 
 def seconds_of(run: Any) -> float:
