@@ -2,12 +2,12 @@
 
     python benchmarks/translate.py [--minutes 10] [--seeds 3] [--only marian llama] [--workers 2]
 
-Each cell is a process of its own in one thread: a shape, and either SFT for all of the minutes or SFT for most of them
-and RLOO on chrF for the rest, so that both have the same time. How many steps fit is measured on the first ones, in time
-that the process computed: a busy machine makes no difference. The held-out pairs are translated greedily, and judged as
-a corpus by sacrebleu; beside them stand a word-for-word dictionary learnt from the same pairs, and the source copied.
-The table is written into docs/tasks/translate.md and its twin, the numbers into results/translate.json. What is done is
-kept, so a benchmark that was stopped goes on.
+Each cell is a process of its own in one thread: a shape, and either SFT for all of the minutes, or SFT for most of them
+and RLOO on chrF for the rest, so that both have the same time. How many steps fit is measured on the first ones, in
+time that the process computed: a busy machine makes no difference. The held-out pairs are translated greedily, and
+judged as a corpus by sacrebleu; beside them stand a word-for-word dictionary learnt from the same pairs, and the source
+copied. The table is written into docs/tasks/translate.md and its twin, the numbers into results/translate.json. What is
+done is kept, so a benchmark that was stopped goes on.
 
 Settings are chosen on the development split (`--split development`, which writes no page); the page has the held-out
 one, which nothing was chosen on.
