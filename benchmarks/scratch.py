@@ -185,13 +185,13 @@ HEADS = {
         "| language | model | parameters | tokens/s, one thread | perplexity a character "
         "| reward before | reward after | not repeated, before -> after |",
         "{date}, {machine}; one thread each, {minutes[0]} minutes of pretraining (the n-gram model counts once) and "
-        "{minutes[1]} of RLOO; means of {seeds} seeds with 95 % intervals (Student's t).",
+        "{minutes[1]} of RLOO; means of {seeds} seeds with 95 % intervals (Student's t), which equal scores have not.",
         "{language}: unigram {unigram:.2f}, trigram {trigram:.2f} a character.",
     ),
     "zh": (
         "| 语言 | 模型 | 参数 | 词元/秒（单线程） | 每字符困惑度 | 奖励（前） | 奖励（后） | 不重复（前 -> 后） |",
         "{date}，{machine}；每格单线程，预训练 {minutes[0]} 分钟（n-gram 只数一遍），RLOO {minutes[1]} 分钟；"
-        "{seeds} 个种子的均值和 95 % 区间（学生 t）。",
+        "{seeds} 个种子的均值和 95 % 区间（学生 t）；分数都相同时没有区间。",
         "{language}：每字符困惑度 unigram {unigram:.2f}，trigram {trigram:.2f}。",
     ),
 }
@@ -201,7 +201,7 @@ NAMES = {"English": "英文", "Chinese": "中文"}
 def row(language: str, model: str, seeds: Sequence[Mapping[str, float]], chinese: bool) -> str:
     def mean(name: str) -> str:
         values = np.array([seed[name] for seed in seeds])
-        return str(mean_interval(values, "score", values))
+        return f"{values[0]:.4g}" if np.ptp(values) == 0 else str(mean_interval(values, "score", values))
 
     gold = " -> ".join(
         f"{statistics.fmean(seed[f'gold {when}'] for seed in seeds):.2f}" for when in ("before", "after")
