@@ -60,7 +60,7 @@ def recipe(
     target: str = "zh_Hans",
     data: str = "auto",
     shape: Shape = "marian",
-    width: int = 192,
+    width: int = 128,
     num_layers: int | None = None,
     vocabulary: int = 4096,
     sft_steps: int = 2000,
@@ -85,7 +85,7 @@ def stages(
     found: Parallel,
     target: str,
     shape: Shape = "marian",
-    width: int = 192,
+    width: int = 128,
     num_layers: int | None = None,
     vocabulary: int = 4096,
     sft_steps: int = 2000,
@@ -112,7 +112,7 @@ def stages(
         rewards={"chrf": ChrF()},
         gold={"bleu": SentenceBleu(tokenize=words_of(target)), "script": InScript(script_of(found.train))},
         sampling=strop.Sampling(max_tokens=answers[int(LONGEST_SHARE * len(answers))] + 1),  # with the end token
-        micro_tokens=8192,
+        micro_tokens=1024,  # of texts of one length: few are padded
     )
     return [
         strop.Stage("sft", imitating(shared, sft_steps)),
@@ -126,7 +126,7 @@ def imitating(config: strop.TrainConfig, steps: int) -> strop.TrainConfig:
         config,
         algorithm=strop.algorithms.SFT.Config(
             optimizer=strop.optimizer.AdamW(
-                lr=strop.schedules.Linear(start=1e-3, end=1e-4, steps=max(steps, 1)),
+                lr=strop.schedules.Linear(start=2e-3, end=2e-4, steps=max(steps, 1)),
                 betas=(0.9, 0.98),
                 weight_decay=0.01,
                 warmup_steps=min(100, steps),
