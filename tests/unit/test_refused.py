@@ -27,6 +27,7 @@ from strop.algorithms.gspo import GSPO
 from strop.algorithms.ilql import ILQL
 from strop.algorithms.ipo import IPO
 from strop.algorithms.kto import KTO
+from strop.algorithms.masked_lm import MaskedLM
 from strop.algorithms.maxrl import MaxRL
 from strop.algorithms.online_dpo import OnlineDPO
 from strop.algorithms.orpo import ORPO
@@ -120,6 +121,9 @@ BOUNDS: dict[tuple[Any, str], tuple[list[Any], list[Any]]] = {
     (KTO.Config, "desirable"): WEIGHT, (KTO.Config, "undesirable"): WEIGHT, (KTO.Config, "threshold"): NUMBER,
     (ORPO.Config, "weight"): WEIGHT, (SimPO.Config, "gamma"): WEIGHT,
     (RewardModel.Config, "margin"): WEIGHT, (RewardModel.Config, "centring"): WEIGHT,
+    (MaskedLM.Config, "share"): SOME,
+    (MaskedLM.Config, "masked"): ([-TINY, OVER_1], [0.0, 0.9]),  # with a tenth that becomes a random token
+    (MaskedLM.Config, "random"): ([-TINY, OVER_1], [0.0, 0.2]),
     (Planner.Config, "seed"): ([-1], [0]),
     # memories
     **{(kind.Config, name): COUNT for kind in REPLAYS for name in ("capacity", "size", "num_draws", "n_step")},

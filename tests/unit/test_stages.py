@@ -101,7 +101,14 @@ def test_each_stage_is_a_run_and_starts_from_the_one_before(whole):
     assert same(sft.load()[1]["policy"], rl.load(0)[1]["policy"])
     assert not same(sft.load(0)[1]["policy"], sft.load()[1]["policy"])
     assert not same(rl.load(0)[1]["policy"], rl.load()[1]["policy"])
-    start = {"class": "strop.FromStage", "stage": "sft", "lora": "same", "value_head": False, "checkpoint": 2}
+    start = {
+        "class": "strop.FromStage",
+        "stage": "sft",
+        "lora": "same",
+        "actions": None,
+        "value_head": False,
+        "checkpoint": 2,
+    }
     assert rl.config()["policy"] == start
 
 
