@@ -15,6 +15,7 @@ import pytest
 
 import strop
 from strop.algorithms import DQN, PPO, RLOO, SFT
+from strop.learners.actor_critic import Critic
 from strop.memory import Dataset, Replay
 from strop.optimizer import AdamW
 from strop.types import Episode, Task
@@ -49,21 +50,28 @@ def texts(num: int, seed: int) -> list[Task]:
     return [Task(f"{seed}-{i}", text, answer="yes" if "red" in text else "no") for i, text in enumerate(found)]
 
 
-KINDS: dict[Any, dict[str, Any]] = {
-    SFT: {"memory": Dataset.Config(size=32)},
-    RLOO: {},
-    PPO: {},
-    DQN: {"memory": Replay.Config(size=64, num_draws=4)},
+KINDS: dict[Any, tuple[dict[str, Any], Any]] = {
+    SFT: ({}, Dataset.Config(size=32)),
+    RLOO: ({}, None),
+    PPO: ({"critic": Critic(weight=1.0)}, None),  # the critic learns on the same vector, which is all that there is
+    DQN: ({}, Replay.Config(size=64, num_draws=4)),
 }
 
 
 GREEDY = strop.Sampling(temperature=0.0, epsilon=0.2, max_tokens=1)
-"""Of DQN, which is right in 9 of 10 cases at best."""
+
+
+def right(run: strop.Run) -> float:
+    """The share of new texts of which it knows the label, without the dice."""
+    policy, codec, new = run.policy, run.parts.codec, texts(200, seed=2)
+    chosen = policy.prefill([codec.start(task.prompt) for task in new])[0].argmax(dim=1).tolist()
+    return sum(codec.decode((action,)) == task.answer for action, task in zip(chosen, new, strict=True)) / len(new)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_classifier_learns_to_look_for_a_word(kind: Any, seed: int, tmp_path: Path) -> None:
+    options, memory = KINDS[kind]
     policy = strop.policies.Scratch(
         words=WORDS,
         shape="bert",
@@ -78,21 +86,19 @@ def test_a_classifier_learns_to_look_for_a_word(kind: Any, seed: int, tmp_path: 
         strop.TrainConfig(
             policy=policy,
             tasks=texts(64, 0),
-            held_out=texts(64, 1),
             rewards=[has_red],
-            algorithm=kind.Config(optimizer=AdamW(lr=5e-3)),
+            algorithm=kind.Config(optimizer=AdamW(lr=3e-3), **options),
+            memory=memory,
             sampling=GREEDY if kind is DQN else strop.Sampling(max_tokens=1),
             group_size=4,
             prompts_per_step=16,
-            steps=80,
+            steps=120,
             seed=seed,
-            checkpoint_every=80,
+            checkpoint_every=120,
             threads=1,
-            **KINDS[kind],
         ),
         tmp_path / "run",
         progress=False,
     )
-    scores = [row["held_out/reward"] for row in run.metrics() if "held_out/reward" in row]
-    assert scores[0] < 0.75
-    assert scores[-1] > 0.85
+    assert right(strop.load(f"{run.path}@0")) < 0.75
+    assert right(run) > 0.9

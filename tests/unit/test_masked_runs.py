@@ -187,6 +187,7 @@ def test_a_classifier_stays_one_in_the_next_run(done: strop.Run, tmp_path: Path)
     assert other.prefill(prompts)[0].abs().max() == 0.0  # another choice is learnt anew
 
 
+@pytest.mark.matrix
 def test_stages(done: strop.Run, tmp_path: Path) -> None:
     first = learning(tmp_path, steps=2)
     stages = [
@@ -250,6 +251,7 @@ def test_what_was_pretrained_becomes_a_reward_model(done: strop.Run, tmp_path: P
 # ------------------------------------------------------------ folders of others
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("lora", [None, strop.policies.LoRA(rank=2)])
 def test_a_folder_of_others_learns_its_texts_and_then_labels(tmp_path: Path, lora: Any) -> None:
     folder = str(tiny_bert.make(tmp_path / "bert"))
