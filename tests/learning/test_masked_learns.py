@@ -101,4 +101,4 @@ def test_a_classifier_learns_to_look_for_a_word(kind: Any, seed: int, tmp_path: 
         progress=False,
     )
     assert right(strop.load(f"{run.path}@0")) < 0.75
-    assert right(run) > 0.9
+    assert right(run) > 0.8
