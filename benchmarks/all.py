@@ -27,6 +27,11 @@ PLAIN = (
     "startup",
     "tabular",
     *(f"small --size {size} --label {size}" for size in ("0.2M", "1M", "3M", "10M")),
+    *(
+        f"pretrain --model {model} --size {size} --label {model}-{size}"
+        for model in ("transformer", "lstm", "encoder-decoder", "masked")
+        for size in ("1M", "10M")
+    ),
     "growth",
     "training",
     "ppo",
@@ -53,6 +58,7 @@ TINY = {
     "tabular": "--steps 2 --episodes 2",
     "small": "--steps 1 --prompts 1 --group 2 --tokens 2",
     "growth": "--steps 1",
+    "pretrain": "--steps 1 --batch 2 --length 16",
     "learning": "--steps 2",
     "cartpole_speed": "--budget 500",
     "rollout": "--steps 1 --prompts 1 --group 2 --tokens 2",
