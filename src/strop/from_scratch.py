@@ -34,7 +34,7 @@ MODELS: Mapping[str, Callable[[], PolicyConfig]] = {
     "gru": lambda: Recurrent.Config(kind="gru", width=320, num_layers=2, dropout=0.1),
     "rnn": lambda: Recurrent.Config(kind="rnn", width=512, num_layers=2, dropout=0.1),
     "convolutional": lambda: Convolutional.Config(width=256, num_layers=6, dropout=0.1),
-    "masked": lambda: Scratch(shape="bert", num_layers=4, width=192, num_heads=6, context=256),
+    "masked": lambda: Scratch(shape="modernbert", num_layers=4, width=192, num_heads=6, context=256),
     "ngram": lambda: NGram.Config(order=4),
 }
 """The models that have a short name, of about a million parameters beside those of the vocabulary."""

@@ -16,7 +16,8 @@ from strop.policies.transformer import Transformer
 from strop.process import seeded
 from strop.types import ComputesOn, PolicyConfig, Tokenizer, check_fields
 
-ROTARY = ("llama", "qwen3")
+ROTARY = ("llama", "qwen3", "modernbert")
+ENCODERS = ("bert", "modernbert")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,17 +27,18 @@ class Scratch(PolicyConfig):
     A decoder: llama (rotary positions, RMS norms, gated layers), qwen3 (as llama, with norms of queries and keys), or
     gpt2 (learnt positions, layer norms, GELU). An encoder and a decoder (`EncoderDecoder`): t5 (relative positions, RMS
     norms first), bart (learnt positions, layer norms last), or marian (as bart, with sines for positions). An encoder
-    (`MaskedEncoder`): bert (learnt positions, layer norms last).
+    (`MaskedEncoder`): bert (learnt positions, layer norms last), or modernbert (rotary positions, layer norms first,
+    gated layers), which learns sooner.
 
     words       the vocabulary, if there is no tokenizer
     has_end     adds the token that ends a completion
     tokenizer   a `strop.Tokenizer`; `strop pretrain` sets it from the corpus
-    shape       llama, qwen3, gpt2, t5, bart, marian or bert
+    shape       llama, qwen3, gpt2, t5, bart, marian, bert or modernbert
     num_layers  layers of the decoder and as many of the encoder, as far as it has them
     width       width of a layer; a multiple of num_heads
     num_heads   attention heads
     context     the most tokens that it can read (t5 reads any number)
-    actions     for bert: the words that it chooses from, as a classifier
+    actions     for an encoder: the words that it chooses from, as a classifier
     value_head  adds the value that actor-critic algorithms and reward models read
     """
 
@@ -44,7 +46,7 @@ class Scratch(PolicyConfig):
     words: Sequence[str] = ()
     has_end: bool = True
     tokenizer: Tokenizer | None = None
-    shape: Literal["llama", "gpt2", "qwen3", "t5", "bart", "marian", "bert"] = "llama"
+    shape: Literal["llama", "gpt2", "qwen3", "t5", "bart", "marian", "bert", "modernbert"] = "llama"
     num_layers: int = 2
     width: int = 64
     num_heads: int = 4
@@ -66,24 +68,25 @@ class Scratch(PolicyConfig):
                 f"policy.width={self.width}: {self.num_heads} heads have {each} numbers each, and rotary positions "
                 "turn pairs of them. Set policy.width to an even multiple of policy.num_heads."
             )
-
-        if self.shape == "bert" and not self.has_end:
-            raise ValueError("policy.has_end=false: shape=bert needs the token that begins a text and ends its parts.")
-        if self.actions and self.shape != "bert":
+        if self.shape in ENCODERS and not self.has_end:
             raise ValueError(
-                f"policy.actions: shape={self.shape} writes tokens; shape=bert chooses one of given words."
+                f"policy.has_end=false: shape={self.shape} needs the token that begins a text and ends its parts."
+            )
+        if self.actions and self.shape not in ENCODERS:
+            raise ValueError(
+                f"policy.actions: shape={self.shape} writes tokens; {' and '.join(ENCODERS)} choose one of given words."
             )
 
     @property
     def acts(self) -> bool:
         """An encoder only with actions."""
-        return self.shape != "bert" or bool(self.actions)
+        return self.shape not in ENCODERS or bool(self.actions)
 
     def build(
         self, seed: int, dtype: str, device: str = "cpu"
     ) -> tuple[Transformer | MaskedEncoder, WordCodec | HFCodec | TextCodec]:
         """The model initialised from `seed`, and its codec."""
-        if self.shape == "bert":
+        if self.shape in ENCODERS:
             return self._encoder(seed, dtype, device)
         codec, size = codec_of(self.words, self.has_end, self.tokenizer)
         model = self._model(seed, size, codec.end)

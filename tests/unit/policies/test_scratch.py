@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import pytest
 import torch
 
@@ -90,6 +93,26 @@ def test_an_encoder_has_the_shape_it_is_asked_for() -> None:
     assert policy.model.get_output_embeddings().weight is policy.model.get_input_embeddings().weight
     assert not [m for m in policy.model.modules() if isinstance(m, torch.nn.Dropout) and m.p > 0]
     assert policy.model.bert.embeddings.word_embeddings.padding_idx is None  # token 0 is a word, and learns
+
+
+@pytest.mark.parametrize("shape", ["bert", "modernbert"])
+def test_an_encoder_knows_nothing_at_first_and_its_layers_do_something(shape: Any) -> None:
+    policy, codec = Scratch(words=WORDS, shape=shape, num_layers=3, width=16, num_heads=2, context=9).build(
+        0, "float32"
+    )
+    assert isinstance(policy, MaskedEncoder)
+    assert policy.model.config.num_hidden_layers == 3
+    assert policy.context == 9 - 3
+    assert policy.marks.mask == len(WORDS) + 1 == policy.model.config.vocab_size - 1
+    assert not [m for m in policy.model.modules() if isinstance(m, torch.nn.Dropout) and m.p > 0]
+    assert policy.model.get_output_embeddings().weight is policy.model.get_input_embeddings().weight
+    rows = torch.tensor([(*codec.start(WORDS[0]), *codec.encode(WORDS[i])) for i in (0, 1)])
+    vectors_BTH = policy.encode(rows, torch.tensor([4, 4]), policy.marks.types(rows))
+    logits_BTV = policy.encoder.head(vectors_BTH.flatten(0, 1))
+    entropy = torch.distributions.Categorical(logits=logits_BTV).entropy().mean().item()
+    assert entropy == pytest.approx(math.log(len(WORDS) + 2), abs=0.1)
+    # the vector of the first word depends on the last one, and not by a rounding error
+    assert (vectors_BTH[0, 1] - vectors_BTH[1, 1]).norm() > 0.01 * vectors_BTH[0, 1].norm()
 
 
 def test_a_wrong_shape_is_named() -> None:
