@@ -172,6 +172,7 @@ def measure(args: argparse.Namespace, file: Path) -> dict[str, Any]:
     record = begun(args, file, settings)
     record |= {
         **settings,
+        "date": date.today().isoformat(),
         "seeds": args.seeds,
         "machine": machine(),
         "packages": packages(),
@@ -212,8 +213,7 @@ def keep(record: Mapping[str, Any], file: Path) -> None:
     """Write the record, whole or not at all."""
     file.parent.mkdir(parents=True, exist_ok=True)
     beside = file.with_suffix(".partial")
-    dated = {**record, "cells": dict(record["cells"]), "date": date.today().isoformat()}
-    beside.write_text(json.dumps(dated, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    beside.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     beside.replace(file)
 
 
