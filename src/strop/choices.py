@@ -61,8 +61,9 @@ class Choosing:
         for number, text in enumerate(texts):
             other = first.setdefault(tokens[text], text)
             if other != text or text in texts[:number]:
-                told = "stands twice" if other == text else f"and {shown(other)} are the same tokens for this policy"
-                raise ValueError(f"choices: {shown(text)} {told}; each choice needs tokens of its own.")
+                # in quotes as they are: the two may differ by a space
+                told = "stands twice" if other == text else f"and {other!r} are the same tokens for this policy"
+                raise ValueError(f"choices: {text!r} {told}; each choice needs tokens of its own.")
         longer = {one[:length]: text for text, one in tokens.items() for length in range(1, len(one))}
         whole = tuple(self._ended(text, one, longer.get(one)) for text, one in tokens.items())
         for text, one in zip(tokens, whole, strict=True):

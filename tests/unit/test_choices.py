@@ -381,7 +381,7 @@ def test_pairs_and_transcripts_are_read_as_choices() -> None:
 
 def config(**changed: Any) -> strop.TrainConfig:
     fields: dict[str, Any] = {
-        "policy": strop.policies.Table.Config(words=list(WORDS.words[:-1])),
+        "policy": strop.policies.Table.Config(words=list(WORDS.words[:-1]), has_end=True),
         "tasks": [Task("l", "left", "left"), Task("o", "go on", "go on")],
         "held_out": [Task("h", "go on", "go on")],
         "rewards": {"right": lambda task, episode: float(episode.text == task.answer)},
@@ -420,7 +420,7 @@ def test_a_resumed_run_with_choices_is_the_same_bit_for_bit(tmp_path: Path) -> N
 def test_a_run_with_choices_that_no_policy_can_tell_apart_does_not_start(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="'down' is not in the vocabulary"):
         strop.train(config(sampling=Sampling(choices=["left", "down"])), tmp_path / "run", progress=False)
-    with pytest.raises(ValueError, match=r"task l: sampling\.choices='moves' names a field"):
+    with pytest.raises(ValueError, match=r"task o: sampling\.choices='moves' names a field"):
         strop.train(config(sampling=Sampling(choices="moves")), tmp_path / "run", progress=False)
 
 
@@ -431,7 +431,7 @@ def test_the_choices_are_learnt_with_every_kind_of_algorithm(tmp_path: Path) -> 
             algorithms.RLOO.Config(optimizer=SGD(lr=2.0)),
             algorithms.QLearning.Config(rate=0.5),
             algorithms.SARSA.Config(rate=0.5),
-            algorithms.DQN.Config(optimizer=SGD(lr=1.0), target_every=1, learning_starts=0),
+            algorithms.DQN.Config(optimizer=SGD(lr=1.0), target_every=1),
         )
     ):
         is_value = number > 0

@@ -45,7 +45,10 @@ def written(
     or if the text is none of the choices.
     """
     prompt, choices = codec.start(task.prompt), None if choosing is None else choosing.of(task)
-    completion = completed(codec, text, tuple(chain.from_iterable(steps)), choosing, choices)
+    try:
+        completion = completed(codec, text, tuple(chain.from_iterable(steps)), choosing, choices)
+    except ValueError as error:
+        raise ValueError(f"task {task.id}: {error}") from error
     length = len(prompt) + len(completion.tokens)
     if context is not None and length > context:
         raise ValueError(
