@@ -2,7 +2,8 @@
 
 A row holds the turns of an episode whose prompts extend each other; a prompt that rewrites what stood starts a new
 row. Rewards land on the action they follow, `next_BT` links each decision to the next one, and a TRUNCATED episode
-(or a pick that stops before the episode does) ends in one extra slot where a value is read.
+(or a pick that stops before the episode does) ends in one extra slot where a value is read. Where a turn was one of a
+few choices, each decision knows which tokens might have stood there.
 """
 
 from __future__ import annotations
@@ -11,15 +12,19 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice
-from typing import Literal, TypeVar
+from typing import Literal, TypeAlias, TypeVar
 
 import torch
 from torch import Tensor
 
-from strop.types import Batch, Draw, End, Episode, Pick, Source, Tokens, Turn, Unscored
+from strop.types import Batch, Choices, Draw, End, Episode, Pick, Source, Tokens, Turn, Unscored
 
 T = TypeVar("T")
 NO_BOOTSTRAP = -1
+ANY = -1
+"""Where every token is allowed."""
+Sets: TypeAlias = "dict[Tokens, int]"
+"""The distinct sets of allowed tokens, and their number."""
 
 
 @dataclass(slots=True)
@@ -32,20 +37,27 @@ class _Row:
     actions: list[int] = field(default_factory=list)
     logprobs: list[float] = field(default_factory=list)
     rewards: list[float] = field(default_factory=list)
+    allowed: list[int] = field(default_factory=list)
     has_bootstrap: bool = False
+    allowed_after: int = ANY
 
 
 def collate(draw: Draw, layout: Literal["joined", "per_turn"]) -> Batch:
     """The batch of a draw. Raises ValueError for an empty draw, or one whose picks hold no turn at all."""
     if not draw:
         raise ValueError("an update needs at least one pick: the memory drew none.")
-    rows_E = [_rows_of(pick, layout) for pick in draw]
+    sets: Sets = {}
+    rows_E = [_rows_of(pick, layout, sets) for pick in draw]
     rows, episode_B = _flat(rows_E), [e for e, its_rows in enumerate(rows_E) for _ in its_rows]
     if not rows:
         raise ValueError("no episode of this update has a turn: there is nothing to learn from.")
     width = max(len(row.tokens) + row.has_bootstrap for row in rows)
     return Batch(
-        **_slots(rows, width), next_BT=_next(rows, episode_B, width), **_rows(draw, rows, episode_B), **_picks(draw)
+        **_slots(rows, width),
+        next_BT=_next(rows, episode_B, width),
+        **_rows(draw, rows, episode_B),
+        **_picks(draw),
+        allowed_SK=_padded(sets),
     )
 
 
@@ -94,7 +106,7 @@ def _falls(turns: Sequence[Turn], first: int, last: int) -> Iterator[tuple[int, 
             yield at, i
 
 
-def _rows_of(pick: Pick, layout: str) -> list[_Row]:
+def _rows_of(pick: Pick, layout: str, sets: Sets) -> list[_Row]:
     """The rows of one pick, with its bootstrap slot."""
     episode, is_scored = pick.episode, not isinstance(pick.episode.reward, Unscored)
     first = 0 if pick.turn is None else pick.turn
@@ -110,24 +122,27 @@ def _rows_of(pick: Pick, layout: str) -> list[_Row]:
         if row is None:
             row = _Row(turn=i, offset=offset, tokens=list(turn.prompt))
             rows.append(row)
-        _append(row, turn, islice(rewards, len(turn.completion.tokens)))
+        _append(row, turn, islice(rewards, len(turn.completion.tokens)), sets)
         offset += len(turn.completion.tokens)
-    following = _bootstrap_prompt(episode, last)
+    following, choices = _bootstrap(episode, last)
     if following and any(row.actions for row in rows):
         row = _row_for(following, rows, layout)
         if row is None:
             row = _Row(turn=last, offset=offset, tokens=list(following))
             rows.append(row)
         row.has_bootstrap = True
+        if choices is not None:
+            row.allowed_after = _number(choices.after(()), sets)
     return rows
 
 
-def _bootstrap_prompt(episode: Episode, last: int) -> Tokens:
-    """The prompt of the next decision after the picked turns, where a value stands for it; empty if there is none."""
+def _bootstrap(episode: Episode, last: int) -> tuple[Tokens, Choices | None]:
+    """The prompt of the next decision after the picked turns, where a value stands for it, and its choices; empty if
+    there is none."""
     for turn in episode.turns[last:]:
         if turn.completion.tokens:
-            return turn.prompt
-    return episode.final if episode.end is End.TRUNCATED else ()
+            return turn.prompt, turn.choices
+    return (episode.final, episode.final_choices) if episode.end is End.TRUNCATED else ((), None)
 
 
 def _row_for(prompt: Tokens, rows: list[_Row], layout: str) -> _Row | None:
@@ -141,12 +156,26 @@ def _row_for(prompt: Tokens, rows: list[_Row], layout: str) -> _Row | None:
     return rows[-1]
 
 
-def _append(row: _Row, turn: Turn, rewards: Iterable[float]) -> None:
+def _append(row: _Row, turn: Turn, rewards: Iterable[float], sets: Sets) -> None:
     tokens, logprobs = turn.completion.tokens, turn.completion.logprobs
     row.actions.extend(range(len(row.tokens), len(row.tokens) + len(tokens)))
     row.tokens.extend(tokens)
     row.logprobs.extend(logprobs if logprobs is not None else [math.nan] * len(tokens))
     row.rewards.extend(rewards)
+    along = None if turn.choices is None else turn.choices.along(tokens)
+    row.allowed.extend([ANY] * len(tokens) if along is None else [_number(allowed, sets) for allowed in along])
+
+
+def _number(allowed: Tokens, sets: Sets) -> int:
+    """The number of a set of tokens, which is noted if it is new."""
+    return sets.setdefault(allowed, len(sets))
+
+
+def _padded(sets: Sets) -> Tensor:
+    """The sets [S, K], in the order of their numbers."""
+    longest = max(map(len, sets), default=0)
+    rows = [(*allowed, *[ANY] * (longest - len(allowed))) for allowed in sets]
+    return torch.tensor(rows, dtype=torch.long).view(len(sets), longest)
 
 
 def _slots(rows: list[_Row], width: int) -> dict[str, Tensor]:
@@ -159,7 +188,17 @@ def _slots(rows: list[_Row], width: int) -> dict[str, Tensor]:
         "action_BT": action_BT,
         "logprobs_BT": _placed(action_BT, [row.logprobs for row in rows], math.nan, torch.float64),
         "rewards_BT": _placed(action_BT, [row.rewards for row in rows], 0.0, torch.float64),
+        "allowed_BT": _allowed(action_BT, rows),
     }
+
+
+def _allowed(action_BT: Tensor, rows: list[_Row]) -> Tensor:
+    """The number of the set of allowed tokens at each decision [B, T]."""
+    allowed_BT = _placed(action_BT, [row.allowed for row in rows], ANY, torch.long)
+    for b, row in enumerate(rows):
+        if row.allowed_after != ANY:
+            allowed_BT[b, len(row.tokens)] = row.allowed_after
+    return allowed_BT
 
 
 def _placed(mask_BT: Tensor, lists: Iterable[list[T]], empty: float, dtype: torch.dtype) -> Tensor:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Literal
 
 from strop import devices, offline
 from strop.algorithms.grpo import GRPO
+from strop.choices import Choosing
 from strop.contradictions import name_of, refuse_contradictions
 from strop.corpora import judge_corpus
 from strop.data import played as playing
@@ -16,7 +18,7 @@ from strop.data.preferences import is_pair, preferences, preferences_from_jsonl
 from strop.data.source import NoTasks, Shuffled
 from strop.data.tasks import from_jsonl, train_test_split
 from strop.environments.single_turn import SingleTurn
-from strop.evaluate import judge
+from strop.evaluate import judge, judge_choices
 from strop.kinds import check_kinds, check_numbers
 from strop.learners.preference import judge_pairs
 from strop.memory import Fresh
@@ -27,6 +29,7 @@ from strop.rollout.play import GOLD, Scene
 from strop.runs.global_state import set_up_torch
 from strop.runs.played import tasks_from_run
 from strop.runs.trained import chosen_policy, default_dtype
+from strop.samplers.likeliest import Likeliest
 from strop.samplers.local import LocalSampler
 from strop.threads import threads_of
 from strop.types import (
@@ -48,6 +51,7 @@ from strop.types import (
 )
 
 HELD_OUT_SHARE = 0.1
+JUDGEMENTS = ("sampled", "greedy", "choices")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +70,9 @@ class TrainConfig:
     algorithm         its Config, with its optimizer and kl
     sampling          the distribution of the next token, the same in sampling, in the loss and in evaluation
     sampler           its Config: what samples in training (in an evaluation the policy itself samples)
+    judgement         how held-out tasks are answered: "sampled" as in training, "greedy" by the likeliest tokens, or
+                      "choices" by the likeliest of `sampling.choices`, which also tells whether it was the answer, and
+                      how far the probabilities can be believed
     memory            its Config; none takes the algorithm's default
     group_size        episodes per task in a step
     prompts_per_step  tasks per step
@@ -96,6 +103,7 @@ class TrainConfig:
     algorithm: AlgorithmConfig = field(default_factory=GRPO.Config)
     sampling: Sampling = field(default_factory=Sampling)
     sampler: SamplerConfig = field(default_factory=LocalSampler.Config)
+    judgement: Literal["sampled", "greedy", "choices"] = "sampled"
     memory: MemoryConfig | None = None
     group_size: int = 8
     prompts_per_step: int = 4
@@ -118,6 +126,8 @@ class TrainConfig:
             raise ValueError(f"threads={self.threads}: it is at least 1; none takes every core that is free to use.")
         if self.dtype not in (None, "float32", "bfloat16"):
             raise ValueError(f"dtype={self.dtype!r}: allowed are float32, bfloat16, and none for what fits.")
+        if self.judgement not in JUDGEMENTS:
+            raise ValueError(f"judgement={self.judgement!r}: allowed are {', '.join(JUDGEMENTS)}.")
         devices.check_device(self.device)
         if self.tasks and self.data:
             raise ValueError("tasks and data are both given: a run learns from one of them.")
@@ -252,16 +262,28 @@ class TrainConfig:
             episodes, metrics = judge_corpus(self.corpus, parts.policy, self.micro_tokens, step)
         if tasks:
             scene = self.scene(parts.policy, parts.codec, gold=True)
-            sampler = LocalSampler(parts.policy, parts.codec.stop)
-            played, scores = judge(scene, tasks, sampler, self.sampling.at(step), step, self.gold_weights)
+            played, scores = self._judge_tasks(scene, tasks, parts, step)
             episodes = [*episodes, *played]
             if not self._can_judge:
                 del scores["held_out/reward"]  # without rewards it would always be 0
             metrics |= scores
         if pairs and isinstance(parts.algorithm, Comparer):
-            answers = preferences(pairs, parts.codec, parts.policy.context)
+            choosing = Choosing(parts.codec, self.sampling)
+            answers = preferences(pairs, parts.codec, parts.policy.context, choosing)
             metrics |= judge_pairs(parts.algorithm, answers, parts.policy.layout)
         return episodes, metrics
+
+    def _judge_tasks(
+        self, scene: Scene, tasks: Sequence[Task], parts: Parts, step: int
+    ) -> tuple[list[Episode], dict[str, float]]:
+        """Play held-out tasks, answered as `judgement` says."""
+        sampling = self.sampling.at(step)
+        if self.judgement == "choices":
+            likeliest, certain = Likeliest(parts.policy), replace(sampling, epsilon=0.0)
+            played, scores = judge(scene, tasks, likeliest, certain, step, self.gold_weights)
+            return played, scores | judge_choices(played, likeliest.logprobs, Choosing(parts.codec, self.sampling))
+        greedy = replace(sampling, temperature=0.0, epsilon=0.0) if self.judgement == "greedy" else sampling
+        return judge(scene, tasks, LocalSampler(parts.policy, parts.codec.stop), greedy, step, self.gold_weights)
 
     def judged_tasks(self, algorithm: Algorithm) -> tuple[list[Task], list[Task]]:
         """The held-out tasks whose pairs are compared, and those that are played."""

@@ -6,14 +6,17 @@ by the policy.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from strop import intervals
+from strop.choices import Choosing
+from strop.functional.calibration import brier_score, calibration_error
 from strop.intervals import ROUNDING, Interval, mean_interval
 from strop.rollout.play import GOLD, Scene, play
-from strop.types import Episode, Sampler, Sampling, Task, Unscored
+from strop.types import Choices, Episode, Sampler, Sampling, Task, Tokens, Turn, Unscored
 
 ENOUGH = 8
 """From this many prompts on, if all scores are one of two values, no other values are assumed possible."""
@@ -33,6 +36,41 @@ def judge(
     metrics["held_out/tokens"] = _mean([float(episode.num_actions) for episode in episodes])
     metrics["held_out/unscored"] = float(np.mean([isinstance(episode.reward, Unscored) for episode in episodes]))
     return episodes, metrics
+
+
+def judge_choices(
+    episodes: Sequence[Episode], logprobs: Mapping[tuple[Tokens, Choices], Sequence[float]], choosing: Choosing
+) -> dict[str, float]:
+    """How often the likeliest choice is the task's answer, and how far the probabilities can be believed.
+
+    `logprobs` are those of each choice, by prompt and choices. Tasks of one turn whose answer is a choice count.
+    """
+    probs, answers, nats = list[list[float]](), list[int](), list[float]()
+    for turn, answer in (asked for episode in episodes if (asked := _asked(episode, choosing)) is not None):
+        assert turn.choices is not None
+        answers.append(turn.choices.tokens.index(answer))
+        of_choices = logprobs[turn.prompt, turn.choices]
+        probs.append([math.exp(logprob) for logprob in of_choices])
+        nats.append(-of_choices[answers[-1]])
+    if not probs:
+        return {}
+    is_right = [row.index(max(row)) == answer for row, answer in zip(probs, answers, strict=True)]
+    return {
+        "held_out/right": float(np.mean(is_right)),
+        **({"held_out/answer_nll": float(np.mean(nats))} if math.isfinite(sum(nats)) else {}),
+        "held_out/brier": brier_score(probs, answers),
+        "held_out/calibration_error": calibration_error([max(row) for row in probs], is_right),
+    }
+
+
+def _asked(episode: Episode, choosing: Choosing) -> tuple[Turn, Tokens] | None:
+    """The only turn of an episode, and the choice that is its task's answer, if there are both."""
+    if len(episode.turns) != 1 or episode.turns[0].choices is None or not episode.task.answer:
+        return None
+    try:
+        return episode.turns[0], choosing.tokens_of(episode.task.answer, episode.turns[0].choices)
+    except ValueError:  # the answer is none of the choices: rewards read it in another way
+        return None
 
 
 def rewards_of(episodes: Sequence[Episode]) -> list[float]:

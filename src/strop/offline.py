@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from strop.choices import Choosing
 from strop.corpora import READS, chunks_of
 from strop.data import played as playing
 from strop.data.preferences import preferences
@@ -40,4 +41,5 @@ def fill(config: TrainConfig, memory: Memory, policy: Policy, codec: Codec) -> N
         assert isinstance(memory, Chunks), "the config refuses any other"
         memory.read(chunks_of(config.corpus, memory, policy.context), config.seed)
     else:
-        memory.add(WRITTEN[config.reads](config.tasks, codec, policy.context))
+        choosing = Choosing(codec, config.sampling)
+        memory.add(WRITTEN[config.reads](config.tasks, codec, policy.context, choosing))

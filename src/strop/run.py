@@ -9,6 +9,7 @@ from signal import Signals
 import torch
 
 from strop.batch import collate
+from strop.choices import Choosing
 from strop.config import TrainConfig
 from strop.corpora import is_judged
 from strop.data.written import written
@@ -56,7 +57,7 @@ class Run:
         self.directory, self.selector, self.stopped_by = directory, selector, stopped_by
         self._config = config
         self._parts: Parts | None = None
-        self._reader: tuple[Policy, Codec] | None = None
+        self._reader: tuple[Policy, Codec, Choosing] | None = None
 
     @property
     def interrupted(self) -> bool:
@@ -104,9 +105,9 @@ class Run:
 
     def score(self, prompt: Prompt, texts: Sequence[str]) -> list[float]:
         """The score of each text as a finished answer to the prompt, if the run trained a reward model."""
-        policy, codec = self._reader = self._reader or self._read_only()
+        policy, codec, choosing = self._reader = self._reader or self._read_only()
         task = Task("score", prompt)
-        episodes = [written(task, text, codec, i, str(i), policy.context) for i, text in enumerate(texts)]
+        episodes = [written(task, text, codec, i, str(i), policy.context, choosing) for i, text in enumerate(texts)]
         if not all(episode.num_actions for episode in episodes):
             raise ValueError("a text without any token has no score.")
         if not episodes:
@@ -115,12 +116,12 @@ class Run:
         with torch.no_grad():
             return text_scores(policy, add_last_value_slots(batch)).tolist()
 
-    def _read_only(self) -> tuple[Policy, Codec]:
-        """The policy and its codec, loaded without changing the number of threads, which may be a training's."""
+    def _read_only(self) -> tuple[Policy, Codec, Choosing]:
+        """The policy, its codec and its turns' choices. The number of threads, which may be a training's, stays."""
         threads = torch.get_num_threads()
-        policy, codec, _ = self.actor()
+        policy, codec, sampling = self.actor()
         torch.set_num_threads(threads)
-        return policy, codec
+        return policy, codec, Choosing(codec, sampling)
 
     def __repr__(self) -> str:
         return run_line(self._name, self.directory)

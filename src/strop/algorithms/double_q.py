@@ -26,7 +26,7 @@ def double_q_target(decision: Decision, own: ActionValues, other: ActionValues, 
     """r + discount * Q2(s', argmax_b Q1(s', b)); only r where nothing follows."""
     if decision.after is None:
         return decision.reward
-    best = own.q_RV[decision.after].argmax()
+    best = own.best_action(decision.after, decision.allowed)
     return decision.reward + discount * other.q_RV[decision.after, best].item()
 
 

@@ -25,21 +25,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import torch
 from torch import Tensor
 
 from strop.functional.bounds import check_at_least, check_positive
 from strop.functional.distributions import gather
 from strop.functional.errors import huber
 from strop.functional.windows import window
-from strop.learners.heads import read_batch
+from strop.learners.heads import decided, read_batch
 from strop.learners.values import ValueBased, ValueConfig, error_metrics
 from strop.optimizer import SGD, AdamW
 from strop.types import Batch, Heads, Metrics, Policy, Sampling, Want
 
 
 def duel(advantage_NV: Tensor, value_N: Tensor) -> Tensor:
-    """Q = V + A - mean A: a constant added to A changes nothing."""
-    return value_N.unsqueeze(-1) + advantage_NV - advantage_NV.mean(dim=-1, keepdim=True)
+    """Q = V + A - mean A over the actions that are allowed: a constant added to A changes nothing."""
+    forbidden_NV = advantage_NV == -torch.inf
+    total_N1 = advantage_NV.masked_fill(forbidden_NV, 0.0).sum(dim=-1, keepdim=True)
+    return value_N.unsqueeze(-1) + advantage_NV - total_N1 / (~forbidden_NV).sum(dim=-1, keepdim=True)
 
 
 class DQN:
@@ -91,7 +94,7 @@ class DQN:
 
     def loss(self, micro: Batch, target_bt: Tensor) -> tuple[Tensor, Tensor, Metrics]:
         """huber(y - Q(s, a)), y - Q(s, a), and metrics."""
-        q_bt = self.policy.heads(micro, self._q_of_action, self.config.heads)["q"]
+        q_bt = decided(self.policy, micro, self._q_of_action, self.config.heads)["q"]
         error_bt = target_bt - q_bt
         metrics = error_metrics(error_bt.detach(), q_bt.detach(), micro)
         return huber(error_bt, self.config.huber), error_bt, metrics
@@ -103,14 +106,14 @@ class DQN:
             return {"best": self._q(heads).argmax(dim=-1)}
 
         chooser = self.policy if self.config.double else self.copy
-        best_N = chooser.heads(micro, best, self.config.heads)["best"][micro.decision_BT]
+        best_N = decided(chooser, micro, best, self.config.heads)["best"][micro.decision_BT]
 
         def evaluated(heads: Heads) -> dict[str, Tensor]:
             q_NV = self._q(heads)
             chunk_N = best_N[heads.first : heads.first + len(q_NV)].to(q_NV.device)
             return {"value": gather(q_NV, chunk_N)}
 
-        return self.copy.heads(micro, evaluated, self.config.heads)["value"]
+        return decided(self.copy, micro, evaluated, self.config.heads)["value"]
 
     def _q_of_action(self, heads: Heads) -> dict[str, Tensor]:
         return {"q": gather(self._q(heads), heads.tokens_N)}

@@ -23,11 +23,12 @@ from torch import Tensor
 
 from strop.functional.distributions import probs_of
 from strop.learners.tabular import ActionValues, Decision, Tabular, TabularConfig
-from strop.types import Policy, Sampling
+from strop.types import Policy, Sampling, Tokens
 
 
-def expected_value(q_V: Tensor, sampling: Sampling) -> float:
-    """sum_b pi(b) Q(b) under the distribution that `sampling` draws from."""
+def expected_value(q_V: Tensor, sampling: Sampling, allowed: Tokens | None = None) -> float:
+    """sum_b pi(b) Q(b) under the distribution that `sampling` draws from, over the tokens that are allowed."""
+    q_V = q_V if allowed is None else q_V[list(allowed)]
     probs_V = probs_of(q_V.unsqueeze(0), sampling).squeeze(0)
     return (probs_V * q_V).sum().item()
 
@@ -38,7 +39,8 @@ def expected_sarsa_target(
     """r + discount * sum_b pi(b | s') Q(s', b); only r where nothing follows."""
     if decision.after is None:
         return decision.reward
-    return decision.reward + discount * expected_value(values.q_RV[decision.after], sampling.at(decision.version))
+    q_V = values.q_RV[decision.after]
+    return decision.reward + discount * expected_value(q_V, sampling.at(decision.version), decision.allowed)
 
 
 class ExpectedSARSA:

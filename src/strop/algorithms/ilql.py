@@ -32,7 +32,7 @@ from strop.functional.bounds import check_not_negative
 from strop.functional.distributions import gather
 from strop.functional.errors import expectile
 from strop.functional.returns import next_value
-from strop.learners.heads import VALUE, read_batch, state_value
+from strop.learners.heads import VALUE, decided, read_batch, state_value
 from strop.learners.values import ValueBased, ValueConfig, error_metrics
 from strop.types import Batch, Heads, Metrics, Policy, Sampling, Want
 
@@ -85,8 +85,8 @@ class ILQL:
 
     def loss(self, micro: Batch, target_bt: Tensor, floor_bt: Tensor) -> tuple[Tensor, Tensor, Metrics]:
         """L_V + L_Q + conservative * L_C, and the errors of the first network."""
-        first = self.policy.heads(micro, read_q, self.config.heads)
-        second = self.second.heads(micro, read_q, Q)
+        first = decided(self.policy, micro, read_q, self.config.heads)
+        second = decided(self.second, micro, read_q, Q)
         loss_bt = expectile(floor_bt - first["value"], self.config.level)
         for read in (first, second):
             loss_bt = loss_bt + (target_bt - read["q"]).square()
@@ -104,7 +104,7 @@ def read_q(heads: Heads) -> dict[str, Tensor]:
 
 def q_of_action(network: Policy, micro: Batch) -> Tensor:
     """Q(s, a) [B, T] of the actions."""
-    return network.heads(micro, read_q, Q)["q"]
+    return decided(network, micro, read_q, Q)["q"]
 
 
 @torch.no_grad()

@@ -30,7 +30,7 @@ from strop.functional.aggregation import scored_actions
 from strop.functional.bounds import check_at_least, check_positive
 from strop.functional.distributions import PLAIN, gather, logprobs_of
 from strop.functional.windows import window
-from strop.learners.heads import read_batch
+from strop.learners.heads import decided, read_batch
 from strop.learners.values import ValueBased, ValueConfig
 from strop.types import Batch, Heads, Max, Mean, Metrics, Policy, Sampling, Want
 
@@ -73,7 +73,7 @@ class PathConsistency:
 
     def opinions(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """log ref(a | s), and V- of the copy."""
-        start_BT = read_batch(batch, self.micro_tokens, lambda micro: self.start.heads(micro, log_prob)["logprobs"])
+        start_BT = read_batch(batch, self.micro_tokens, lambda micro: decided(self.start, micro, log_prob)["logprobs"])
         return start_BT, read_batch(batch, self.micro_tokens, lambda micro: self._read(self.copy, micro)["value"])
 
     def loss(self, micro: Batch, start_bt: Tensor, end_bt: Tensor) -> tuple[Tensor, Tensor, Metrics]:
@@ -93,7 +93,7 @@ class PathConsistency:
             assert value_N is not None
             return {"value": value_N, **log_prob(heads)}
 
-        return policy.heads(micro, read, self.config.heads)
+        return decided(policy, micro, read, self.config.heads)
 
 
 def log_prob(heads: Heads) -> dict[str, Tensor]:

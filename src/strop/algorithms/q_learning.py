@@ -25,7 +25,9 @@ from strop.types import Policy, Sampling
 
 def q_target(decision: Decision, values: ActionValues, _: ActionValues, discount: float) -> float:
     """r + discount * max_b Q(s', b); only r where nothing follows."""
-    return decision.reward + (0.0 if decision.after is None else discount * values.best(decision.after))
+    if decision.after is None:
+        return decision.reward
+    return decision.reward + discount * values.best(decision.after, decision.allowed)
 
 
 class QLearning:

@@ -7,7 +7,8 @@ A line of a JSON Lines file is a task with the turns that were played:
 
 A turn holds the policy's `text`, its `reward` (default 0) and the environment's `reply` (a text or messages). The last
 turn of a truncated episode has a reply too, from which a value is bootstrapped. `end` defaults to "terminated". Other
-fields belong to the task, as in `data.tasks`.
+fields belong to the task, as in `data.tasks`. `choices` are the texts of which a turn's text is one, where
+`sampling.choices` does not say so for all of them.
 
 If the data is a run's folder, `played` holds token ids and log-probs instead: sampled tokens are never re-encoded from
 their text.
@@ -19,12 +20,26 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from strop.types import Codec, Completion, End, Episode, Part, Prompt, Source, Task, Tokens, Turn
+from strop.choices import Choosing
+from strop.types import (
+    Choices,
+    Codec,
+    Completion,
+    End,
+    Episode,
+    Part,
+    Prompt,
+    Source,
+    Task,
+    Tokens,
+    Turn,
+    choices_flaw,
+)
 
 PLAYED = "played"
 EPISODES = "played episodes"
 """This kind of data, as `TrainConfig.reads` names it."""
-TURN_FIELDS = {"text", "reward", "reply"}
+TURN_FIELDS = {"text", "reward", "reply", "choices"}
 
 
 def is_played(task: Task) -> bool:
@@ -32,20 +47,24 @@ def is_played(task: Task) -> bool:
     return PLAYED in task.data
 
 
-def played(tasks: Sequence[Task], codec: Codec, context: int | None = None) -> list[Episode]:
+def played(
+    tasks: Sequence[Task], codec: Codec, context: int | None = None, choosing: Choosing | None = None
+) -> list[Episode]:
     """The episode of every task. Each transcript is its own group; a run's episodes keep their groups."""
     for task in tasks:
         if not is_played(task):
             raise ValueError(f'task {task.id} has no "{PLAYED}", which the others have: leave it out.')
-    return [played_episode(task, codec, group, context) for group, task in enumerate(tasks)]
+    return [played_episode(task, codec, group, context, choosing) for group, task in enumerate(tasks)]
 
 
-def played_episode(task: Task, codec: Codec, group: int, context: int | None = None) -> Episode:
+def played_episode(
+    task: Task, codec: Codec, group: int, context: int | None = None, choosing: Choosing | None = None
+) -> Episode:
     """The episode that a task holds. Raises ValueError if it exceeds the context: nothing is cut."""
     try:
         check(task)
         held = task.data[PLAYED]
-        episode = _from_record(task, codec) if isinstance(held, Mapping) else _from_texts(task, codec, group)
+        episode = _from_record(task, codec) if isinstance(held, Mapping) else _from_texts(task, codec, group, choosing)
     except ValueError as error:
         raise ValueError(f"task {task.id}: {error}") from None
     longest = max(len(turn.prompt) + len(turn.completion.tokens) for turn in episode.turns)
@@ -85,14 +104,26 @@ def _check_turn(turn: Any, where: str, may_end: bool) -> None:
         raise ValueError(f'{where} has no "reply", but the episode continues after it: give one.')
     if not isinstance(turn.get("reply", ""), str | list):
         raise ValueError(f'{where}: "reply" is a text, or a list of messages')
+    if "choices" in turn and (flaw := choices_flaw(turn["choices"])):
+        raise ValueError(f"{where}: {flaw}")
 
 
-def _from_texts(task: Task, codec: Codec, group: int) -> Episode:
-    prompt, turns = codec.start(task.prompt), []
+def completed(
+    codec: Codec, text: str, tokens: Tokens = (), choosing: Choosing | None = None, choices: Choices | None = None
+) -> Completion:
+    """A given text as an action: its tokens, which may be known already, and the end token, or one of the choices."""
+    if choosing is not None and choices is not None:
+        return Completion(choosing.tokens_of(text, choices), None, "stop")
     ending = () if codec.end is None else (codec.end,)
+    return Completion((tokens or codec.encode(text)) + ending, None, "stop" if ending else "length")
+
+
+def _from_texts(task: Task, codec: Codec, group: int, choosing: Choosing | None) -> Episode:
+    prompt, turns = codec.start(task.prompt), []
     for record in task.data[PLAYED]:
-        completion = Completion(codec.encode(record["text"]) + ending, None, "stop" if ending else "length")
-        turns.append(Turn(prompt, completion, record["text"], float(record.get("reward", 0.0))))
+        text, choices = record["text"], None if choosing is None else choosing.of(task, record.get("choices"))
+        completion = completed(codec, text, (), choosing, choices)
+        turns.append(Turn(prompt, completion, text, float(record.get("reward", 0.0)), choices=choices))
         reply: Prompt = record.get("reply", "")
         prompt = codec.extend(prompt, completion.tokens, reply)
     end = End(task.data.get("end", "terminated"))
@@ -113,6 +144,7 @@ def as_task(episode: Episode) -> Task:
             "finish": turn.completion.finish,
             "text": turn.text,
             "reward": turn.reward,
+            "choices": _listed(turn.choices),
         }
         for turn in episode.turns
     ]
@@ -121,7 +153,13 @@ def as_task(episode: Episode) -> Task:
         for name, part in episode.parts.items()
         if part.weight != 0.0
     }
-    facts = {"group": episode.group, "version": episode.version, "end": str(episode.end), "final": list(episode.final)}
+    facts = {
+        "group": episode.group,
+        "version": episode.version,
+        "end": str(episode.end),
+        "final": list(episode.final),
+        "final_choices": _listed(episode.final_choices),
+    }
     task = episode.task
     return Task(episode.id, task.prompt, task.answer, {**task.data, PLAYED: {**facts, "turns": turns, "parts": parts}})
 
@@ -134,6 +172,7 @@ def _from_record(task: Task, codec: Codec) -> Episode:
             Completion(tuple(turn["tokens"]), _floats(turn["logprobs"]), turn["finish"]),
             turn["text"],
             turn["reward"],
+            choices=_read_choices(turn.get("choices")),
         )
         for turn in held["turns"]
     )
@@ -153,7 +192,17 @@ def _from_record(task: Task, codec: Codec) -> Episode:
         version=held["version"],
         source=Source.DATA,
         parts=parts,
+        final_choices=_read_choices(held.get("final_choices")),
     )
+
+
+def _listed(choices: Choices | None) -> list[list[int]] | None:
+    """The choices in JSON."""
+    return None if choices is None else [list(one) for one in choices.tokens]
+
+
+def _read_choices(listed: Sequence[Sequence[int]] | None) -> Choices | None:
+    return None if listed is None else Choices(tuple(map(tuple, listed)))
 
 
 def _floats(numbers: Sequence[float] | None) -> tuple[float, ...] | None:

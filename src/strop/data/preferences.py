@@ -17,6 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from strop.choices import Choosing
 from strop.data.tasks import from_jsonl
 from strop.data.written import written
 from strop.types import Codec, Episode, Part, Task
@@ -29,8 +30,13 @@ def preferences_from_jsonl(path: str | Path) -> list[Task]:
     return from_jsonl(path, check=check)
 
 
-def preferences(tasks: Sequence[Task], codec: Codec, context: int | None = None) -> list[Episode]:
-    """The episodes of every task: both answers of a pair, or the labelled one."""
+def preferences(
+    tasks: Sequence[Task], codec: Codec, context: int | None = None, choosing: Choosing | None = None
+) -> list[Episode]:
+    """The episodes of every task: both answers of a pair, or the labelled one.
+
+    Where `choosing` gives a task choices, its answers are of them.
+    """
     episodes = []
     for group, task in enumerate(tasks):
         try:
@@ -42,7 +48,7 @@ def preferences(tasks: Sequence[Task], codec: Codec, context: int | None = None)
             episodes.append(_with_steps(task, codec, group, context))
         for name, (text, better) in named.items():
             id = f"data-{group:06d}-{name}"
-            episodes.append(written(task, text, codec, group, id, context, preference=float(better)))
+            episodes.append(written(task, text, codec, group, id, context, choosing, preference=float(better)))
     return episodes
 
 
@@ -68,7 +74,7 @@ def _with_steps(task: Task, codec: Codec, group: int, context: int | None) -> Ep
     steps = [codec.encode(step) for step in task.data["steps"]]
     if not all(steps):
         raise ValueError(f"task {task.id}: a step has no token, so nothing can carry its label.")
-    episode = written(task, "".join(task.data["steps"]), codec, group, f"data-{group:06d}-steps", context, steps)
+    episode = written(task, "".join(task.data["steps"]), codec, group, f"data-{group:06d}-steps", context, steps=steps)
     marks = [0.0] * episode.num_actions
     last = -1
     for step, label in zip(steps, task.data["labels"], strict=True):

@@ -114,7 +114,10 @@ class _TextGame:
         if wanted not in self.tasks:
             raise ValueError(f"there is no task {wanted!r}; there are {', '.join(list(self.tasks)[:8])}.")
         self.played = self.environment(self.tasks[wanted], self.rng)
-        return _plain(self.played.start()), {"task": wanted}
+        opening = self.played.start()
+        if isinstance(opening, Step):
+            return _plain(opening.text), {"task": wanted, **_choices(opening)}
+        return _plain(opening), {"task": wanted}
 
     def step(self, action: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
         """(observation, reward, terminated, truncated, data)"""
@@ -122,13 +125,18 @@ class _TextGame:
             raise ValueError("step before reset: call reset() first.")
         step = self.played.step(action)
         is_cut = step.end in (End.TRUNCATED, End.FAILED)
-        return _plain(step.text), step.reward, step.end is End.TERMINATED, is_cut, dict(step.data)
+        return _plain(step.text), step.reward, step.end is End.TERMINATED, is_cut, {**step.data, **_choices(step)}
 
     def close(self) -> None:
         """Close the episode that is being played."""
         if self.played is not None:
             self.played.close()
         self.played = None
+
+
+def _choices(step: Step) -> dict[str, list[str]]:
+    """The texts of which the next action is one, if it is restricted."""
+    return {} if step.choices is None else {"choices": list(step.choices)}
 
 
 def as_gymnasium(environment: Environment, tasks: Sequence[Task]) -> gymnasium.Env[str, str]:

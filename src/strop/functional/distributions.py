@@ -17,10 +17,14 @@ def logprobs_of(logits_NV: Tensor, sampling: Sampling) -> Tensor:
     """Log-probabilities [N, V] in nats of the distribution that `sampling` draws from, in float32 or better.
 
     Losses and reference use the same distribution. `temperature` 0 is the argmax (ties: the smallest id), whose other
-    entries are -inf; top-k and top-p renormalise what they keep; `epsilon` mixes the uniform distribution in last.
+    entries are -inf; top-k and top-p renormalise what they keep; `epsilon` mixes the uniform distribution in last. A
+    logit of -inf is a token that is not allowed (`functional.restriction`): its probability is 0, with epsilon too.
     """
     if sampling.epsilon != 0.0:
-        return torch.log(probs_of(logits_NV, sampling))
+        # the log of 0 has an infinite gradient, which times 0 is not a number
+        forbidden_NV = logits_NV == -torch.inf
+        probs_NV = probs_of(logits_NV, sampling).masked_fill(forbidden_NV, 1.0)
+        return torch.log(probs_NV).masked_fill(forbidden_NV, -torch.inf)
     return torch.log_softmax(_shaped(logits_NV, sampling), dim=-1)
 
 
@@ -28,7 +32,14 @@ def probs_of(logits_NV: Tensor, sampling: Sampling) -> Tensor:
     """Probabilities [N, V] of the same distribution: the sampler draws from them."""
     probs_NV, epsilon = torch.softmax(_shaped(logits_NV, sampling), dim=-1), sampling.epsilon
     assert not callable(epsilon)  # refused above
-    return probs_NV if epsilon == 0.0 else (1.0 - epsilon) * probs_NV + epsilon / probs_NV.shape[-1]
+    if epsilon == 0.0:
+        return probs_NV
+    forbidden_NV = logits_NV == -torch.inf
+    if not forbidden_NV.any():
+        return (1.0 - epsilon) * probs_NV + epsilon / probs_NV.shape[-1]
+    num_allowed_N1 = (~forbidden_NV).sum(dim=-1, keepdim=True)
+    uniform_NV = (epsilon / num_allowed_N1.to(probs_NV.dtype)).expand_as(probs_NV)
+    return (1.0 - epsilon) * probs_NV + uniform_NV.masked_fill(forbidden_NV, 0.0)
 
 
 def _shaped(logits_NV: Tensor, sampling: Sampling) -> Tensor:

@@ -87,11 +87,13 @@ def mismatched(batch: Batch) -> Batch | None:
     width = batch.tokens_BT.shape[1] + max(len(prompt) for prompt in prompts.values())
     tokens_BT = batch.tokens_BT.new_zeros(len(group_B), width)
     action_BT = batch.action_BT.new_zeros(len(group_B), width)
+    allowed_BT = torch.full_like(tokens_BT, -1)
     for b in acting:
         prompt, answer = other[group_B[b]], slice(first_B[b], None)
         moved = torch.cat([prompt, batch.tokens_BT[b, answer]])
         tokens_BT[b, : len(moved)] = moved
         action_BT[b, len(prompt) : len(moved)] = batch.action_BT[b, answer]
+        allowed_BT[b, len(prompt) : len(moved)] = batch.allowed_BT[b, answer]
     nothing_BT = torch.full(tokens_BT.shape, torch.nan, dtype=torch.float64)
     return replace(
         batch,
@@ -99,6 +101,7 @@ def mismatched(batch: Batch) -> Batch | None:
         action_BT=action_BT,
         logprobs_BT=nothing_BT,
         rewards_BT=torch.zeros_like(nothing_BT),
+        allowed_BT=allowed_BT,
         next_BT=torch.full_like(tokens_BT, -1),
     )
 

@@ -25,6 +25,7 @@ def add_value_slots(batch: Batch, marked_BT: Tensor) -> Batch:
         action_BT=wider(batch.action_BT, False),
         logprobs_BT=wider(batch.logprobs_BT, torch.nan),
         rewards_BT=wider(batch.rewards_BT, 0.0),
+        allowed_BT=wider(batch.allowed_BT, -1),
         next_BT=torch.where(marked_BT, behind_BT, -1),
     )
 

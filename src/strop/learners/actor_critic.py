@@ -19,7 +19,7 @@ from strop.functional.corrections import correct
 from strop.functional.distributions import entropy, gather, logprobs_of, require_full_support
 from strop.functional.divergences import KLController
 from strop.functional.values import explained_variance, value_loss
-from strop.learners.heads import VALUE, read_batch, state_value
+from strop.learners.heads import VALUE, decided, read_batch, state_value
 from strop.learners.logprobs import Read, logprobs_of_batch, require_on_policy, sampler_metrics
 from strop.learners.policy_gradient import Loss, PolicyGradientConfig
 from strop.learners.reference import Reference
@@ -248,8 +248,8 @@ class ActorCritic:
     def _read(self, micro: Batch) -> Read:
         """`logprobs`, `entropy` and `value` [B, T] of a micro-batch, all with gradient."""
         if self.critic is not None:
-            return self.policy.heads(micro, self._actions) | self.critic.heads(micro, state_value, VALUE)
-        return self.policy.heads(micro, lambda heads: self._actions(heads) | state_value(heads), BOTH)
+            return decided(self.policy, micro, self._actions) | self.critic.heads(micro, state_value, VALUE)
+        return decided(self.policy, micro, lambda heads: self._actions(heads) | state_value(heads), BOTH)
 
     def _actions(self, heads: Heads) -> Read:
         assert heads.logits_NV is not None

@@ -8,10 +8,19 @@ import torch
 from torch import Tensor
 
 from strop.functional.aggregation import sum_per_pick
-from strop.types import Batch, Heads, Keep, Policy, Want
+from strop.functional.restriction import restricted
+from strop.types import Batch, Heads, Keep, Policy, Reduce, Want
+
+LOGITS: frozenset[Want] = frozenset({"logits"})
 
 VALUE: frozenset[Want] = frozenset({"value"})
 """The heads that `state_value` needs."""
+
+
+def decided(policy: Policy, batch: Batch, reduce: Reduce, want: frozenset[Want] = LOGITS) -> dict[str, Tensor]:
+    """`policy.heads` of what each decision allows: where it is one of a few choices, all other logits and action values
+    are -inf."""
+    return policy.heads(batch, lambda heads: reduce(restricted(heads, batch)), want)
 
 
 @torch.no_grad()

@@ -11,7 +11,7 @@ from torch import Tensor
 from strop.functional.aggregation import scored_actions
 from strop.functional.distributions import entropy, gather, logprobs_of
 from strop.functional.divergences import full_kl
-from strop.learners.heads import read_batch
+from strop.learners.heads import decided, read_batch
 from strop.types import Batch, Heads, Max, Mean, Metrics, Policy, Sampling
 
 Read = dict[str, Tensor]
@@ -43,7 +43,7 @@ def read_actions(
             read["kl"] = full_kl(logprobs_NV, chunk_NV.to(logprobs_NV.device))
         return read
 
-    return policy.heads(batch, reduce)
+    return decided(policy, batch, reduce)
 
 
 def logprobs_of_batch(policy: Policy, batch: Batch, sampling: Sampling, micro_tokens: int) -> Tensor:
@@ -65,7 +65,7 @@ def full_logprobs(policy: Policy, micro: Batch, sampling: Sampling) -> Tensor:
         chunks.append(logprobs_of(heads.logits_NV, sampling))
         return {}
 
-    policy.heads(micro, reduce)
+    decided(policy, micro, reduce)
     return torch.cat(chunks)
 
 

@@ -16,7 +16,7 @@ from strop.functional.aggregation import largest_per_pick
 from strop.functional.bounds import check_positive_share, check_share
 from strop.memory import Fresh
 from strop.policies.table import Table
-from strop.types import AlgorithmConfig, Batch, Max, Mean, Metrics, Policy, State, Update, check_fields
+from strop.types import AlgorithmConfig, Batch, Max, Mean, Metrics, Policy, State, Tokens, Update, check_fields
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +45,8 @@ class Decision:
     """A transition: `action` in the context of table row `row`, and its outcome.
 
     `after` is the row of the next decision, None where the episode terminated; `next_action` is the action there, None
-    where the episode was truncated. `weight` is the pick's, `version` that of the policy that acted.
+    where the episode was truncated; `allowed` are the tokens that might be it, None where all might. `weight` is the
+    pick's, `version` that of the policy that acted.
     """
 
     row: int
@@ -55,6 +56,7 @@ class Decision:
     next_action: int | None
     weight: float
     version: int
+    allowed: Tokens | None = None
 
 
 class ActionValues:
@@ -70,9 +72,15 @@ class ActionValues:
         # the same memory through numpy, which reads and writes a single number several times as fast
         self._q, self._visits = q_RV.detach().numpy(), self.visits_RV.numpy()
 
-    def best(self, row: int) -> float:
-        """max_b Q(s, b)."""
-        return float(self._q[row].max())
+    def best(self, row: int, allowed: Tokens | None) -> float:
+        """max_b Q(s, b), of the tokens that are allowed; None allows all."""
+        return float((self._q[row] if allowed is None else self._q[row, list(allowed)]).max())
+
+    def best_action(self, row: int, allowed: Tokens | None) -> int:
+        """argmax_b Q(s, b), of the tokens that are allowed (ties: the smallest)."""
+        if allowed is None:
+            return int(self._q[row].argmax())
+        return allowed[int(self._q[row, list(allowed)].argmax())]
 
     def visits(self, decision: Decision) -> int:
         """The number of corrections of Q(s, a)."""
@@ -155,7 +163,8 @@ def decisions(batch: Batch, table: Table) -> Iterator[tuple[int, int, Decision]]
     """(b, t, decision) of every scored action, in the order of play."""
     width, order = batch.tokens_BT.shape[1], table.order
     # reading single numbers is several times as fast from numpy as from torch, and from lists faster still
-    tokens_BT, acts_BT = batch.tokens_BT.numpy(), batch.action_BT.numpy()
+    tokens_BT, acts_BT, allowed_BT = batch.tokens_BT.numpy(), batch.action_BT.numpy(), batch.allowed_BT.numpy()
+    sets = [tuple(token for token in one if token >= 0) for one in batch.allowed_SK.tolist()]
     weights, versions = batch.weight_B.tolist(), batch.version_B.tolist()
     of_actions = (t_BT[batch.action_BT].tolist() for t_BT in (batch.tokens_BT, batch.rewards_BT, batch.next_BT))
 
@@ -166,12 +175,13 @@ def decisions(batch: Batch, table: Table) -> Iterator[tuple[int, int, Decision]]
     for (b, t), action, reward, following in zip(batch.action_BT.nonzero().tolist(), *of_actions, strict=True):
         if weights[b] == 0.0:
             continue
-        row, after, next_action = row_before(b, t), None, None
+        row, after, next_action, allowed = row_before(b, t), None, None, None
         if following >= 0:
             next_b, next_t = divmod(following, width)
             after = row_before(next_b, next_t)
             next_action = int(tokens_BT[next_b, next_t]) if acts_BT[next_b, next_t] else None
-        yield b, t, Decision(row, action, reward, after, next_action, weights[b], versions[b])
+            allowed = sets[allowed_BT[next_b, next_t]] if allowed_BT[next_b, next_t] >= 0 else None
+        yield b, t, Decision(row, action, reward, after, next_action, weights[b], versions[b], allowed)
 
 
 def require_table(policy: Policy, name: str) -> Table:

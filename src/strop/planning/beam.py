@@ -19,6 +19,7 @@ from dataclasses import dataclass
 
 import torch
 
+from strop.choices import require_choices
 from strop.functional.distributions import logprobs_of
 from strop.types import Policy, Sampling, Tokens
 
@@ -37,6 +38,7 @@ def beam_search(
     policy: Policy, prompt: Tokens, sampling: Sampling, stop: frozenset[int], width: int, length_power: float = 0.0
 ) -> list[Beam]:
     """At most `width` completions, the best first (ties: the smaller tokens first)."""
+    require_choices(sampling, ())
     if width < 1:
         raise ValueError(f"width={width}: a beam is at least 1 wide.")
     if length_power < 0.0:

@@ -20,9 +20,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from strop.choices import require_choices
 from strop.functional.distributions import logprobs_of
+from strop.functional.restriction import only
 from strop.planning.mdp import FiniteMDP
-from strop.types import Policy, Sampling, Tokens
+from strop.types import Choices, Policy, Sampling, Tokens
 
 Reward = Callable[[Tokens], float]
 Fold = Callable[[Tensor, Tensor], float]
@@ -51,22 +53,30 @@ class SequenceTree:
 
 @torch.no_grad()
 def enumerate_sequences(
-    policy: Policy, prompt: Tokens, sampling: Sampling, stop: frozenset[int], limit: int = 100_000
+    policy: Policy,
+    prompt: Tokens,
+    sampling: Sampling,
+    stop: frozenset[int],
+    limit: int = 100_000,
+    choices: Choices | None = None,
 ) -> SequenceTree:
-    """Grow the tree level by level, all prefixes of a level in one batch."""
+    """Grow the tree level by level, all prefixes of a level in one batch; with `choices` only along these."""
+    require_choices(sampling, [choices])
     distributions: dict[Tokens, Tensor] = {}
     sequences: dict[Tokens, float] = {}
     level: list[tuple[Tokens, float]] = [((), 0.0)]
     logits_BV, state = policy.prefill([prompt])
     while True:
-        logprobs_BV = logprobs_of(logits_BV.cpu().double(), sampling)
+        allowed = [None if choices is None else choices.after(prefix) for prefix, _ in level]
+        logprobs_BV = logprobs_of(only(logits_BV.cpu().double(), allowed), sampling)
         distributions.update((prefix, logprobs_BV[b]) for b, (prefix, _) in enumerate(level))
         owners: list[int] = []
         longer: list[tuple[Tokens, float]] = []
         for b, token in (logprobs_BV > -math.inf).nonzero().tolist():
             prefix, logprob = level[b]
             grown, total = (*prefix, token), logprob + float(logprobs_BV[b, token])
-            if token in stop or len(grown) == sampling.max_tokens:
+            is_over = grown[-1] in stop if choices is None else not choices.after(grown)
+            if is_over or len(grown) == sampling.max_tokens:
                 sequences[grown] = total
             else:
                 owners.append(b)

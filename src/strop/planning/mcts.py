@@ -32,6 +32,7 @@ import torch
 from torch import Tensor
 
 from strop.batch import collate
+from strop.choices import require_choices
 from strop.functional.bounds import check_at_least, check_not_negative, check_share
 from strop.functional.distributions import is_truncated, logprobs_of
 from strop.learners.heads import VALUE, state_value
@@ -65,6 +66,9 @@ class Problem:
     sampling: Sampling
     stop: frozenset[int]
     reward: Reward
+
+    def __post_init__(self) -> None:
+        require_choices(self.sampling, ())
 
     def is_over(self, tokens: Tokens) -> bool:
         """Whether these tokens are a finished completion."""

@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from strop.choices import Choosing
 from strop.environments.single_turn import SingleTurn
 from strop.threads import num_cores
-from strop.types import Codec, Parts, Task
+from strop.types import Codec, Parts, Sampling, Task
 from strop.words import last_line
 
 if TYPE_CHECKING:
@@ -29,12 +30,12 @@ def warnings(config: TrainConfig, parts: Parts) -> tuple[str, ...]:
     """The warnings, in words. Raises ValueError for what can never work. The run's random state does not change."""
     _, judged = config.judged_tasks(parts.algorithm)
     found = [*_crowded_threads(config), *_shared_tasks(config)]
-    scene, max_tokens = config.scene(parts.policy, parts.codec, gold=False), config.sampling.max_tokens
+    scene = config.scene(parts.policy, parts.codec, gold=False)
     for what, tasks in (("tasks", () if config.is_offline else config.tasks), ("held_out", judged)):
         if config.environment is SingleTurn:
-            _refuse_unreadable(what, tasks, scene, max_tokens)
+            _refuse_unreadable(what, tasks, scene, config.sampling)
         else:
-            found += _unstartable(what, tasks, scene, max_tokens)
+            found += _unstartable(what, tasks, scene, config.sampling)
     return tuple(found)
 
 
@@ -63,20 +64,27 @@ def _content(task: Task) -> str:
     return json.dumps([task.prompt, task.answer, dict(task.data)], sort_keys=True, default=str)
 
 
-def _refuse_unreadable(what: str, tasks: Sequence[Task], scene: Scene, max_tokens: int) -> None:
-    """Refuse prompts that the policy cannot read or that leave no room for an answer: their episodes always fail."""
+def _refuse_unreadable(what: str, tasks: Sequence[Task], scene: Scene, sampling: Sampling) -> None:
+    """Refuse prompts that the policy cannot read or that leave no room for an answer: their episodes always fail.
+
+    Choices that it cannot tell apart are refused as well.
+    """
     read = sorted(tasks, key=_size, reverse=True)[:MOST_READ]
+    choosing = Choosing(scene.codec, sampling)
+    longest = [choices.longest for task in read if (choices := choosing.of(task)) is not None]
+    max_tokens = max(longest, default=sampling.max_tokens)
     lengths = {task.id: _prompt_length(task, scene.codec) for task in read}
     room = math.inf if scene.context is None else scene.context - max_tokens
     num_long = sum(length > room for length in lengths.values())
     if num_long:
-        longest = max(lengths, key=lengths.__getitem__)
+        longest_id = max(lengths, key=lengths.__getitem__)
+        answer = f"a choice of {max_tokens}" if longest else f"sampling.max_tokens={max_tokens}"
         count = f"{num_long}{' or more' * (num_long == MOST_READ)} of {len(tasks)}"
         raise ValueError(
-            f"{count} {what} can never be played: the policy reads {scene.context} tokens, and sampling.max_tokens="
-            f"{max_tokens} leaves {max(room, 0)} of them for a prompt. The longest prompt, of task {longest!r}, has "
-            f"{lengths[longest]}. Lower sampling.max_tokens, shorten these prompts or leave them out, or take a policy "
-            "that reads more."
+            f"{count} {what} can never be played: the policy reads {scene.context} tokens, and {answer} "
+            f"leaves {max(room, 0)} of them for a prompt. The longest prompt, of task {longest_id!r}, has "
+            f"{lengths[longest_id]}. Lower sampling.max_tokens, shorten these prompts or leave them out, or take a "
+            "policy that reads more."
         )
 
 
@@ -93,17 +101,17 @@ def _prompt_length(task: Task, codec: Codec) -> int:
         raise ValueError(f"task {task.id!r}: {error}") from error
 
 
-def _unstartable(what: str, tasks: Sequence[Task], scene: Scene, max_tokens: int) -> list[str]:
+def _unstartable(what: str, tasks: Sequence[Task], scene: Scene, sampling: Sampling) -> list[str]:
     """A warning if the environment does not start on the first task, an error if it starts on none of the first few."""
     from strop.rollout.play import try_start
     from strop.runs import randomness
 
     others = tasks[1:TRIED]
     with randomness.undisturbed():
-        failures = try_start(scene, tasks[:1], max_tokens)
+        failures = try_start(scene, tasks[:1], sampling)
         if not failures:
             return []
-        failures |= try_start(scene, others, max_tokens)
+        failures |= try_start(scene, others, sampling)
     (first, reason), *_ = failures.items()
     message = f"the environment does not start on task {first!r} of {what}: {last_line(reason)}{_location(reason)}"
     message += "" if message.endswith("?") else "."

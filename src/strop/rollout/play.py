@@ -12,13 +12,15 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from strop.choices import Choosing
 from strop.rewards._naming import Rewards
 from strop.rollout.rewards import score, trace
 from strop.rollout.waiting import run_concurrently
 from strop.streams import stream
 from strop.types import (
+    Choices,
     Codec,
     Completion,
     End,
@@ -36,6 +38,9 @@ from strop.types import (
     prompt_flaw,
     returned,
 )
+
+if TYPE_CHECKING:
+    import numpy as np
 
 GOLD = "gold/"
 """Names of gold parts begin with this: they are reported beside the reward and never trained on."""
@@ -64,6 +69,7 @@ class _Play:
     seed: tuple[int, ...]
     env: Env | None = None
     prompt: Tokens = ()
+    choices: Choices | None = None
     turns: list[Turn] = field(default_factory=list)
     end: End | None = None
     error: str = ""
@@ -94,11 +100,12 @@ def play(
         _Play(f"{purpose}-{step:06d}-{i:04d}", task, group, (scene.seed, step_key, i))
         for i, (group, task) in enumerate(members, first)
     ]
-    _start(scene, plays, purpose, sampling.max_tokens)
+    choosing = Choosing(scene.codec, sampling)
+    _start(scene, plays, purpose, choosing)
     samples = [stream(scene.seed, f"sample/{purpose}", *play.seed[1:]) for play in plays]
     while live := [i for i, play in enumerate(plays) if play.end is None]:
-        completions = sampler.sample([plays[i].prompt for i in live], sampling, [samples[i] for i in live])
-        _act(scene, [plays[i] for i in live], completions, sampling)
+        completions = _sample(sampler, [plays[i] for i in live], sampling, [samples[i] for i in live])
+        _act(scene, [plays[i] for i in live], completions, choosing)
     _close(scene, plays)
     source = Source.GREEDY if sampling.temperature == 0.0 and sampling.epsilon == 0.0 else Source.POLICY
     episodes = [_episode(one, step, source) for one in plays]
@@ -106,7 +113,15 @@ def play(
     return score(scene.rewards, groups, scene.reward_seconds)
 
 
-def _start(scene: Scene, plays: list[_Play], purpose: str, max_tokens: int) -> None:
+def _sample(
+    sampler: Sampler, plays: Sequence[_Play], sampling: Sampling, rngs: Sequence[np.random.Generator]
+) -> list[Completion]:
+    """A completion for each episode. A sampler that knows no choices is one where there are none."""
+    prompts, choices = [one.prompt for one in plays], [one.choices for one in plays]
+    return sampler.sample(prompts, sampling, rngs, choices) if any(choices) else sampler.sample(prompts, sampling, rngs)
+
+
+def _start(scene: Scene, plays: list[_Play], purpose: str, choosing: Choosing) -> None:
     """Make the environments and read their first text. A task that cannot start FAILS its episode."""
 
     def begin(one: _Play) -> tuple[Any, Any]:
@@ -120,29 +135,54 @@ def _start(scene: Scene, plays: list[_Play], purpose: str, max_tokens: int) -> N
         if isinstance(result, BaseException):
             _fail(one, trace(result))
             continue
-        env, text = result
+        env, opening = result
         if not isinstance(env, Env):
             _fail(one, f"the environment made {returned(env)}: an episode has start(), step(text) and close()")
             continue
         one.env = env
-        if flaw := prompt_flaw(text):
+        if flaw := _opening_flaw(opening):
             _fail(one, f"{_name(env)}.start returned {flaw}")
             continue
+        text, choices = (opening.text, opening.choices) if isinstance(opening, Step) else (opening, None)
         _read(one, partial(scene.codec.start, text))
         if one.end is None:
-            _check_context(scene, one, max_tokens)
+            _look_ahead(scene, one, choosing, choices)
 
 
-def try_start(scene: Scene, tasks: Sequence[Task], max_tokens: int) -> dict[str, str]:
+def _opening_flaw(opening: object) -> str:
+    """What is wrong with what an environment starts with: a prompt, or a Step that has no reward and no end."""
+    if not isinstance(opening, Step):
+        return prompt_flaw(opening)
+    if opening.reward != 0.0 or opening.end is not None:
+        return f"a Step with reward {opening.reward} and end {opening.end}: nothing has been done yet"
+    return ""
+
+
+def _choose(one: _Play, choosing: Choosing, own: Sequence[str] | None) -> None:
+    """Take the choices of the next action; those that the policy cannot tell apart FAIL the episode."""
+    try:
+        one.choices = choosing.of(one.task, own)
+    except Exception as error:  # user code: the choices may be any texts
+        _fail(one, trace(error))
+
+
+def _look_ahead(scene: Scene, one: _Play, choosing: Choosing, own: Sequence[str] | None) -> None:
+    """Take the choices of the next action, and FAIL the episode if it might not fit into what the policy reads."""
+    _choose(one, choosing, own)
+    if one.end is None:
+        _check_context(scene, one, choosing.max_tokens if one.choices is None else one.choices.longest)
+
+
+def try_start(scene: Scene, tasks: Sequence[Task], sampling: Sampling) -> dict[str, str]:
     """Why episodes of these tasks could not begin, by task id; those that can are closed again."""
     plays = [_Play("", task, 0, (scene.seed, 0, i)) for i, task in enumerate(tasks)]
-    _start(scene, plays, "trial", max_tokens)
+    _start(scene, plays, "trial", Choosing(scene.codec, sampling))
     failures = {one.task.id: one.error for one in plays if one.error}
     _close(scene, plays)
     return failures
 
 
-def _act(scene: Scene, plays: list[_Play], completions: list[Completion], sampling: Sampling) -> None:
+def _act(scene: Scene, plays: list[_Play], completions: list[Completion], choosing: Choosing) -> None:
     """Give each live episode its completion, and take the environment's answer."""
     texts = [scene.codec.decode(completion.tokens) for completion in completions]
     envs = [one.env for one in plays if one.env is not None]
@@ -150,10 +190,10 @@ def _act(scene: Scene, plays: list[_Play], completions: list[Completion], sampli
     results = run_concurrently(calls, scene.environment_seconds, "environment.step")
     for one, completion, text, result in zip(plays, completions, texts, results, strict=True):
         if not isinstance(result, Step):
-            one.turns.append(Turn(one.prompt, completion, text))
+            one.turns.append(Turn(one.prompt, completion, text, choices=one.choices))
             _fail(one, trace(result) if isinstance(result, BaseException) else _no_step(one, result))
             continue
-        one.turns.append(Turn(one.prompt, completion, text, result.reward, result.data))
+        one.turns.append(Turn(one.prompt, completion, text, result.reward, result.data, one.choices))
         if not math.isfinite(result.reward):
             raise NonFinite(
                 f"the environment's reward of task {one.task.id}: {result.reward}",
@@ -164,7 +204,9 @@ def _act(scene: Scene, plays: list[_Play], completions: list[Completion], sampli
         if one.end is not End.TERMINATED:
             _read(one, partial(scene.codec.extend, one.prompt, completion.tokens, result.text))
         if one.end is None:
-            _check_context(scene, one, sampling.max_tokens)
+            _look_ahead(scene, one, choosing, result.choices)
+        elif one.end is End.TRUNCATED:
+            _choose(one, choosing, result.choices)
 
 
 def _close(scene: Scene, plays: list[_Play]) -> None:
@@ -219,4 +261,5 @@ def _episode(one: _Play, version: int, source: Source) -> Episode:
         version=version,
         seed=one.seed,
         source=source,
+        final_choices=one.choices if one.end is End.TRUNCATED else None,
     )

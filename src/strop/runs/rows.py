@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from itertools import accumulate, pairwise
 from typing import Any
 
 import numpy as np
 
 from strop.runs.records import Summary
-from strop.types import Completion, End, Episode, Part, Source, Task, Tokens, Turn, Unscored, storable
+from strop.types import Choices, Completion, End, Episode, Part, Source, Task, Tokens, Turn, Unscored, storable
 
 _EPISODE = (
     'INSERT INTO episodes (number, id, step, purpose, "group", task_id, task, final, "end", error, version, seed, '
-    "source, reward, reason) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    "source, reward, reason, final_choices) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
-_TURN = "INSERT INTO turns VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_TURN = "INSERT INTO turns VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _PART = "INSERT INTO parts VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 
 
@@ -51,6 +53,7 @@ def read(connection: sqlite3.Connection, row: sqlite3.Row) -> Episode:
         seed=tuple(json.loads(row["seed"])),
         source=Source(row["source"]),
         parts=read_parts(connection, row["number"]),
+        final_choices=_blob_to_choices(row["final_choices"]),
     )
 
 
@@ -117,6 +120,7 @@ def _episode_row(number: int, episode: Episode, step: int, purpose: str) -> tupl
         str(episode.source),
         score,
         reason,
+        _choices_to_blob(episode.final_choices),
     )
 
 
@@ -131,6 +135,7 @@ def _turn_row(number: int, index: int, turn: Turn) -> tuple[Any, ...]:
         storable(turn.text),
         turn.reward,
         _json(turn.data, f"the data of a turn ({turn.text[:40]!r})"),
+        _choices_to_blob(turn.choices),
     )
 
 
@@ -150,7 +155,8 @@ def _part_row(number: int, index: int, name: str, part: Part) -> tuple[Any, ...]
 
 def _turn(row: sqlite3.Row) -> Turn:
     completion = Completion(_integers(row["completion"]), blob_to_floats(row["logprobs"]), row["finish"])
-    return Turn(_integers(row["prompt"]), completion, row["text"], row["reward"], json.loads(row["data"]))
+    data, choices = json.loads(row["data"]), _blob_to_choices(row["choices"])
+    return Turn(_integers(row["prompt"]), completion, row["text"], row["reward"], data, choices)
 
 
 def _part(row: sqlite3.Row) -> Part:
@@ -171,6 +177,27 @@ def _json(value: Mapping[str, Any], what: str) -> str:
         )
 
     return storable(json.dumps(value if isinstance(value, dict) else dict(value), ensure_ascii=False, default=refuse))
+
+
+def _choices_to_blob(choices: Choices | None) -> bytes | None:
+    """How many there are, the length of each, and then their tokens; None stays None."""
+    if choices is None:
+        return None
+    flat = [token for one in choices.tokens for token in one]
+    return _integers_to_blob((len(choices.tokens), *map(len, choices.tokens), *flat))
+
+
+def _blob_to_choices(blob: bytes | None) -> Choices | None:
+    """What `_choices_to_blob` wrote."""
+    return None if blob is None else _same_choices(blob)
+
+
+@lru_cache(4096)
+def _same_choices(blob: bytes) -> Choices:
+    """One object for equal choices: the turns of a run share few."""
+    number, *rest = _integers(blob)
+    ends = list(accumulate(rest[:number], initial=number))
+    return Choices(tuple(tuple(rest[first:last]) for first, last in pairwise(ends)))
 
 
 def _integers_to_blob(values: Tokens) -> bytes:

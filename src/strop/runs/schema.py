@@ -99,7 +99,13 @@ def m002_reward(connection: sqlite3.Connection) -> None:
     connection.execute("ALTER TABLE episodes RENAME COLUMN return_ TO reward")
 
 
-MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (m001_initial, m002_reward)
+def m003_choices(connection: sqlite3.Connection) -> None:
+    """The completions that a turn allowed, where it was restricted."""
+    connection.execute("ALTER TABLE turns ADD COLUMN choices BLOB")
+    connection.execute("ALTER TABLE episodes ADD COLUMN final_choices BLOB")
+
+
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (m001_initial, m002_reward, m003_choices)
 
 
 def version(connection: sqlite3.Connection) -> int:

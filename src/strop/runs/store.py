@@ -147,10 +147,11 @@ class Store:
             )
             old = "(SELECT number FROM old)"
             connection.execute(
-                f"UPDATE turns SET prompt = NULL, completion = NULL, logprobs = NULL WHERE episode IN {old}"
+                f"UPDATE turns SET prompt = NULL, completion = NULL, logprobs = NULL, choices = NULL "
+                f"WHERE episode IN {old}"
             )
             connection.execute(f"UPDATE parts SET turns = NULL, tokens = NULL WHERE episode IN {old}")
-            connection.execute(f"UPDATE episodes SET final = x'', kept = 0 WHERE number IN {old}")
+            connection.execute(f"UPDATE episodes SET final = x'', final_choices = NULL, kept = 0 WHERE number IN {old}")
             connection.execute("DELETE FROM opinions WHERE episode IN (SELECT id FROM old)")
             dropped = int(connection.execute("SELECT count(*) FROM old").fetchone()[0])
             connection.execute("DROP TABLE old")

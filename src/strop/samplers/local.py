@@ -10,10 +10,12 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from strop.choices import require_choices
 from strop.functional.bounds import check_at_least
 from strop.functional.distributions import gather, probs_of
+from strop.functional.restriction import only
 from strop.policies.computing import compact_order
-from strop.types import Codec, Completion, Decoder, Policy, SamplerConfig, Sampling, Tokens, check_fields
+from strop.types import Choices, Codec, Completion, Decoder, Policy, SamplerConfig, Sampling, Tokens, check_fields
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,7 +29,8 @@ WITHOUT_FLOAT64 = ("mps",)
 class LocalSampler:
     """Equal prompts share one prefill, finished rows leave the batch, and each row has its own random stream.
 
-    `stop` tokens end a completion and belong to it. At most `batch` rows are decoded together.
+    `stop` tokens end a completion and belong to it; one of a few choices ends where it is whole. At most `batch` rows
+    are decoded together.
     """
 
     @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,19 +58,29 @@ class LocalSampler:
 
     @torch.inference_mode()
     def sample(
-        self, prompts: Sequence[Tokens], sampling: Sampling, rngs: Sequence[np.random.Generator]
+        self,
+        prompts: Sequence[Tokens],
+        sampling: Sampling,
+        rngs: Sequence[np.random.Generator],
+        choices: Sequence[Choices | None] = (),
     ) -> list[Completion]:
         """One completion for each prompt, of at most `sampling.max_tokens` tokens, all from the same weights: a thread
-        that changes them meanwhile waits."""
+        that changes them meanwhile waits. `choices` are those of each prompt, None where all is allowed."""
+        require_choices(sampling, choices)
+        choices = choices or [None] * len(prompts)
         completions: list[Completion] = []
         with self.policy.lock.reading():
             for first in range(0, len(prompts), self.batch):
                 rows = slice(first, first + self.batch)
-                completions.extend(self._sample(prompts[rows], sampling, rngs[rows]))
+                completions.extend(self._sample(prompts[rows], sampling, rngs[rows], choices[rows]))
         return completions
 
     def _sample(
-        self, prompts: Sequence[Tokens], sampling: Sampling, rngs: Sequence[np.random.Generator]
+        self,
+        prompts: Sequence[Tokens],
+        sampling: Sampling,
+        rngs: Sequence[np.random.Generator],
+        choices: Sequence[Choices | None],
     ) -> list[Completion]:
         distinct = list(dict.fromkeys(prompts))
         logits_BV, state = self.policy.prefill(distinct)
@@ -77,14 +90,15 @@ class LocalSampler:
         logprobs: list[list[float]] = [[] for _ in prompts]
         live = list(range(len(prompts)))
         for position in range(sampling.max_tokens):
-            probs_BV = _in_reach_of_float64(probs_of(logits_BV, sampling))
+            allowed = [_allowed(choices[row], tokens[row]) for row in live]
+            probs_BV = _in_reach_of_float64(probs_of(only(logits_BV, allowed), sampling))
             dice_B = torch.tensor([rngs[row].random() for row in live], dtype=torch.float64)
             tokens_B = draw(probs_BV, dice_B.to(probs_BV.device))
             logprobs_B = gather(probs_BV, tokens_B).log()
             for row, (token, logprob) in zip(live, _read(tokens_B, logprobs_B), strict=True):
                 tokens[row].append(int(token))
                 logprobs[row].append(logprob)
-            going = [i for i, row in enumerate(live) if tokens[row][-1] not in self.stop]
+            going = [i for i, row in enumerate(live) if not self._is_over(choices[row], tokens[row])]
             if not going or position == sampling.max_tokens - 1:
                 break
             if len(going) < len(live):
@@ -93,9 +107,18 @@ class LocalSampler:
                 live = [live[i] for i in order]
             logits_BV, state = self.policy.decode(state, tokens_B)
         return [
-            Completion(tuple(ids), tuple(logps), "stop" if ids[-1] in self.stop else "length")
-            for ids, logps in zip(tokens, logprobs, strict=True)
+            Completion(tuple(ids), tuple(logps), "stop" if self._is_over(of_row, ids) else "length")
+            for ids, logps, of_row in zip(tokens, logprobs, choices, strict=True)
         ]
+
+    def _is_over(self, choices: Choices | None, tokens: list[int]) -> bool:
+        """Whether a completion has its stop token, or is a whole choice."""
+        return tokens[-1] in self.stop if choices is None else not choices.after(tuple(tokens))
+
+
+def _allowed(choices: Choices | None, tokens: list[int]) -> Tokens | None:
+    """What may follow these tokens; None is anything."""
+    return None if choices is None else choices.after(tuple(tokens))
 
 
 def draw(probs_BV: Tensor, uniform_B: Tensor) -> Tensor:

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from strop.choices import Choosing
 from strop.samplers.local import LocalSampler
 from strop.serving.actor import Actor
-from strop.types import Message, Prompt, Tokens
+from strop.types import Choices, Message, Prompt, Sampling, Task, Tokens
 from strop.words import plural
 
 
@@ -49,9 +50,18 @@ class Conversation:
         if limit is not None:
             sampling = replace(sampling, max_tokens=limit)
         sampler = LocalSampler(self.actor.policy, self.actor.codec.stop)
-        completion = sampler.sample([prompt], sampling, [self.rng])[0]
+        completion = sampler.sample([prompt], sampling, [self.rng], [self._choices(sampling)])[0]
         self.prompt, self.answered = prompt, completion.tokens
         return Reply(self.actor.codec.decode(completion.tokens), limit)
+
+    def _choices(self, sampling: Sampling) -> Choices | None:
+        """What the answer may be. Raises ValueError where only a task could say."""
+        if isinstance(sampling.choices, str) and sampling.choices:
+            raise ValueError(
+                f"the actions of this policy are choices that each task gives (sampling.choices={sampling.choices!r}), "
+                "so it cannot chat: strop show RUN shows its episodes."
+            )
+        return Choosing(self.actor.codec, sampling).of(Task("conversation", ""))
 
     def start_over(self) -> None:
         """Begin with an empty conversation."""

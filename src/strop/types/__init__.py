@@ -10,6 +10,7 @@ from strop.types.batch import (
     Batch,
     Keep,
 )
+from strop.types.choices import Choices
 from strop.types.configs import (
     AlgorithmConfig,
     ComputesOn,
@@ -60,6 +61,7 @@ from strop.types.records import (
     Tokens,
     Turn,
     Unscored,
+    choices_flaw,
 )
 from strop.types.sampling import (
     Sampling,
@@ -85,6 +87,7 @@ __all__ = [
     "Algorithm",
     "AlgorithmConfig",
     "Batch",
+    "Choices",
     "Codec",
     "Comparer",
     "Completion",
@@ -140,6 +143,7 @@ __all__ = [
     "WeightsLock",
     "as_number",
     "check_fields",
+    "choices_flaw",
     "decimals",
     "digits_of",
     "is_place",

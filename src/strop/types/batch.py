@@ -21,6 +21,7 @@ class Batch:
     action_BT    bool; the policy chose this token
     logprobs_BT  float64, nats, of the distribution that was sampled from; NaN where unknown: select with `where`
     rewards_BT   float64; the reward that followed this action
+    allowed_BT   int64; row of `allowed_SK` with the tokens that might have been chosen in this slot, -1 where all might
     next_BT      int64; FLAT index (row * T + t) of the next decision, -1 where nothing is bootstrapped (terminated)
     version_B    int64; the policy's version that acted
     episode_B    int64; which of the E picks the row belongs to; rows of a pick stand in order
@@ -34,12 +35,14 @@ class Batch:
     parts_EK     float64; what each reward gave the episode, NaN where it gave none: first the environment's own of all
                  turns, then the named parts that are trained on, in the order of their names
     part_weight_K  float64; what each of them weighs in the return
+    allowed_SK   int64; the S distinct sets of allowed tokens, padded with -1; 0 rows where nothing is restricted
     """
 
     tokens_BT: Tensor
     action_BT: Tensor
     logprobs_BT: Tensor
     rewards_BT: Tensor
+    allowed_BT: Tensor
     next_BT: Tensor
     version_B: Tensor
     episode_B: Tensor
@@ -52,6 +55,7 @@ class Batch:
     cut_E: Tensor
     parts_EK: Tensor
     part_weight_K: Tensor
+    allowed_SK: Tensor
 
     @cached_property
     def decision_BT(self) -> Tensor:
@@ -142,6 +146,7 @@ def _take(batch: Batch, rows: list[int], width: int) -> Batch:
         action_BT=batch.action_BT[rows, :width],
         logprobs_BT=batch.logprobs_BT[rows, :width],
         rewards_BT=batch.rewards_BT[rows, :width],
+        allowed_BT=batch.allowed_BT[rows, :width],
         next_BT=rebased_BT,
         version_B=batch.version_B[rows],
         episode_B=batch.episode_B[rows],

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from torch.nn import Parameter
 
     from strop.types.batch import Batch
+    from strop.types.choices import Choices
     from strop.types.locks import WeightsLock
     from strop.types.records import Completion, Draw, Episode, Prompt, Step, Task, Tokens
     from strop.types.sampling import Sampling
@@ -43,8 +44,8 @@ Reduce: TypeAlias = "Callable[[Heads], Mapping[str, Tensor]]"
 class Env(Protocol):
     """One episode of an environment: made as `environment(task, rng)`, used once, closed."""
 
-    def start(self) -> Prompt:
-        """The first prompt."""
+    def start(self) -> Prompt | Step:
+        """The first prompt; a Step, without reward or end, where the first action has choices of its own."""
 
     def step(self, text: str) -> Step:
         """The reply to the text that the policy wrote."""
@@ -90,6 +91,9 @@ class Codec(Protocol):
 class Sampler(Protocol):
     """Turns prompts into completions. Order is kept; completion i draws from `rngs[i]` only.
 
+    `choices` are given where actions are restricted: completion i is then one of `choices[i]`, or any text where that
+    is None. A sampler without this argument serves all other runs.
+
     One that reads the policy's own weights holds `policy.lock.reading()` meanwhile.
     """
 
@@ -97,7 +101,11 @@ class Sampler(Protocol):
         """Use this policy's current weights from now on; a sampler that shares them does nothing."""
 
     def sample(
-        self, prompts: Sequence[Tokens], sampling: Sampling, rngs: Sequence[np.random.Generator]
+        self,
+        prompts: Sequence[Tokens],
+        sampling: Sampling,
+        rngs: Sequence[np.random.Generator],
+        choices: Sequence[Choices | None] = ...,
     ) -> list[Completion]: ...
 
 

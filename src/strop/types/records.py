@@ -13,6 +13,7 @@ from functools import cached_property
 from itertools import accumulate
 from typing import Any, Literal, TypeAlias, TypedDict
 
+from strop.types.choices import Choices, Tokens
 from strop.types.display import beginning, line, table
 from strop.types.facts import data_flaw, prompt_flaw
 from strop.types.fields import shown
@@ -28,7 +29,6 @@ class Message(TypedDict):
 
 
 Prompt: TypeAlias = "str | list[Message]"
-Tokens: TypeAlias = "tuple[int, ...]"
 
 
 class End(StrEnum):
@@ -103,18 +103,21 @@ class Task:
 class Step:
     """An environment's reply to an action: its next text, the reward of this turn, and the end if it is over.
 
-    The reward may be any number (of numpy or torch, a Decimal, a bool); it is stored as a float.
+    The reward may be any number (of numpy or torch, a Decimal, a bool); it is stored as a float. `choices` are the
+    texts of which the next action is one (legal moves, say); None leaves it to `sampling.choices`.
     """
 
     text: Prompt
     reward: float = 0.0
     end: End | None = None
     data: Mapping[str, Any] = field(default_factory=dict)
+    choices: Sequence[str] | None = None
 
     def __post_init__(self) -> None:
         if type(self.reward) is not float and (number := as_number(self.reward)) is not None:
             object.__setattr__(self, "reward", number)
-        if type(self.text) is str and type(self.reward) is float and self.end is None and self.data == {}:
+        is_usual = self.end is None and self.choices is None and self.data == {}
+        if is_usual and type(self.text) is str and type(self.reward) is float:
             return  # most steps of most environments
         if flaw := _step_flaw(self):
             raise ValueError(f"Step.{flaw}.")
@@ -138,13 +141,17 @@ class Completion:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One action of an episode: `prompt` holds the token ids exactly as the policy saw them."""
+    """One action of an episode: `prompt` holds the token ids exactly as the policy saw them.
+
+    `choices` are the completions of which it is one; None where it might have been any.
+    """
 
     prompt: Tokens
     completion: Completion
     text: str
     reward: float = 0.0
     data: Mapping[str, Any] = field(default_factory=dict)
+    choices: Choices | None = None
 
     def __repr__(self) -> str:
         wrote = plural(len(self.completion.tokens), "token")
@@ -170,8 +177,9 @@ class Episode:
     """One attempt at a task, from start to end. It is immutable, so derived values are cached.
 
     `group` is shared by the episodes of one task of one step. `final` is the full next prompt (token ids) of a
-    TRUNCATED episode, where a value is bootstrapped, and empty otherwise. `version` is the version of the policy that
-    played it: the number of the training step. `seed` is the key of its random streams.
+    TRUNCATED episode, where a value is bootstrapped, and empty otherwise; `final_choices` are those of the action that
+    would have followed. `version` is the version of the policy that played it: the number of the training step. `seed`
+    is the key of its random streams.
     """
 
     id: str
@@ -185,6 +193,7 @@ class Episode:
     seed: tuple[int, ...] = ()
     source: Source = Source.POLICY
     parts: Mapping[str, Part] = field(default_factory=dict)
+    final_choices: Choices | None = None
 
     @cached_property
     def reward(self) -> float | Unscored:
@@ -287,4 +296,16 @@ def _step_flaw(step: Step) -> str:
             f"end={shown(step.end)}: it is strop.End.TERMINATED (the task is over), strop.End.TRUNCATED (time is up), "
             "or None while it goes on"
         )
-    return data_flaw(step.data)
+    return choices_flaw(step.choices) or data_flaw(step.data)
+
+
+def choices_flaw(choices: object) -> str:
+    """What is wrong with the choices of a turn; empty if nothing is."""
+    if choices is None:
+        return ""
+    if isinstance(choices, list | tuple) and choices and all(isinstance(choice, str) for choice in choices):
+        return ""
+    return (
+        f"choices={shown(choices)}: it is a list of at least one text, or None where any text is allowed. Where "
+        "nothing can be done, the episode is over: give it an end"
+    )

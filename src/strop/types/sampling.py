@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
-from strop.types.fields import check_fields
+from strop.types.fields import check_fields, shown
 
 MOST_TOKENS = 1_000_000
 
@@ -28,6 +29,8 @@ class Sampling:
                  need it off
     top_k        keeps this many most likely tokens; 0 is off, and policy-gradient algorithms need it off
     max_tokens   most tokens of one completion
+    choices      the texts of which an action is one, or the name of the field of each task's data that lists them: all
+                 other tokens have probability 0, in sampling and in loss. None by default: every text is allowed
     """
 
     temperature: float | Schedule = 1.0
@@ -35,13 +38,18 @@ class Sampling:
     top_p: float = 1.0
     top_k: int = 0
     max_tokens: int = 64
+    choices: Sequence[str] | str = ()
 
     def __post_init__(self) -> None:
         check_fields(self)
+        if not isinstance(self.choices, str):
+            object.__setattr__(self, "choices", tuple(self.choices))
         if not self.max_tokens >= 1:
             raise ValueError(f"sampling.max_tokens={self.max_tokens}: at least 1 token is needed.")
         if self.max_tokens > MOST_TOKENS:
             raise ValueError(f"sampling.max_tokens={self.max_tokens}: it is at most {MOST_TOKENS:,}.")
+        if len(self.choices) == 1 and not isinstance(self.choices, str):
+            raise ValueError(f"sampling.choices={shown(self.choices)}: a choice needs at least two texts.")
         if not 0.0 < self.top_p <= 1.0:
             raise ValueError(f"sampling.top_p={self.top_p}: it lies in (0, 1]; 1 turns it off.")
         if not self.top_k >= 0:

@@ -79,7 +79,7 @@ def test_the_end_token_is_an_action_of_every_turn():
         ({"played": [{"reply": "before"}]}, 'turn 1 is no object with a "text"'),
         ({"played": [{"text": "bee"}, {"text": "ant"}]}, 'turn 1 has no "reply"'),
         ({"played": [{"text": "bee"}], "end": "truncated"}, 'turn 1 has no "reply"'),
-        ({"played": [{"text": "bee", "rewrad": 1}]}, "the field 'rewrad'; allowed are reply, reward, text"),
+        ({"played": [{"text": "bee", "rewrad": 1}]}, "the field 'rewrad'; allowed are choices, reply, reward, text"),
         ({"played": [{"text": "bee", "reward": True}]}, "a finite number, not True"),
         ({"played": [{"text": "bee", "reply": 3}]}, '"reply" is a text'),
         ({"end": "won"}, "not 'won'"),

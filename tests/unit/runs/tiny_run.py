@@ -73,6 +73,7 @@ def make_batch(draw: Draw) -> Batch:
         action_BT=action_BT,
         logprobs_BT=torch.zeros(B, T, dtype=torch.float64),
         rewards_BT=torch.zeros(B, T, dtype=torch.float64),
+        allowed_BT=torch.full((B, T), -1),
         next_BT=torch.full((B, T), -1),
         version_B=zeros_B,
         episode_B=rows_B,
@@ -85,6 +86,7 @@ def make_batch(draw: Draw) -> Batch:
         cut_E=torch.zeros(B, dtype=torch.bool),
         parts_EK=torch.zeros(B, 1, dtype=torch.float64),
         part_weight_K=torch.ones(1, dtype=torch.float64),
+        allowed_SK=torch.zeros(0, 0, dtype=torch.int64),
     )
 
 
