@@ -70,6 +70,7 @@ class TrainConfig:
     group_size        episodes per task in a step
     prompts_per_step  tasks per step
     steps             training steps of the run
+    minutes           training time after which it ends before its last step; evaluations and saving do not count
     seed              of all random draws
     eval_every        steps between held-out evaluations; 0 evaluates at the start and the end only
     patience          evaluations in a row without a better held-out score after which the run ends; 0 never ends it
@@ -78,8 +79,7 @@ class TrainConfig:
                       model if the hardware multiplies it, else float32
     device            cpu, cuda, cuda:1, mps; auto takes an accelerator for transformers, if torch finds one, and the
                       CPU for all else
-    threads           CPU threads; none takes OMP_NUM_THREADS, else every core that this process may use, within its
-                      container's quota
+    threads           CPU threads; none takes OMP_NUM_THREADS, else every core that the process and its container have
     micro_tokens      most padded tokens in one forward and backward pass: more is faster, needs more memory, and never
                       changes the result
     environment_seconds  time limit for one call of an environment; after it the episode is FAILED
@@ -100,6 +100,7 @@ class TrainConfig:
     group_size: int = 8
     prompts_per_step: int = 4
     steps: int = 60
+    minutes: float | None = None
     seed: int = 0
     eval_every: int = 0
     patience: int = 0
