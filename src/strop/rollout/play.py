@@ -162,7 +162,8 @@ def _act(scene: Scene, plays: list[_Play], completions: list[Completion], sampli
             )
         one.end = result.end
         if one.end is not End.TERMINATED:
-            _read(one, partial(scene.codec.extend, one.prompt, completion.tokens, result.text))
+            goes_on = partial(scene.codec.extend, one.prompt, completion.tokens)
+            _read(one, partial(scene.codec.start if result.replaces else goes_on, result.text))
         if one.end is None:
             _check_context(scene, one, sampling.max_tokens)
 

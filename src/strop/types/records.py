@@ -103,18 +103,22 @@ class Task:
 class Step:
     """An environment's reply to an action: its next text, the reward of this turn, and the end if it is over.
 
-    The reward may be any number (of numpy or torch, a Decimal, a bool); it is stored as a float.
+    The reward may be any number (of numpy or torch, a Decimal, a bool); it is stored as a float. With `replaces` the
+    next prompt is this text alone, as that of a new episode, and what stood before is forgotten; else it goes on behind
+    what the policy wrote.
     """
 
     text: Prompt
     reward: float = 0.0
     end: End | None = None
     data: Mapping[str, Any] = field(default_factory=dict)
+    replaces: bool = False
 
     def __post_init__(self) -> None:
         if type(self.reward) is not float and (number := as_number(self.reward)) is not None:
             object.__setattr__(self, "reward", number)
-        if type(self.text) is str and type(self.reward) is float and self.end is None and self.data == {}:
+        is_plain = type(self.text) is str and type(self.reward) is float and type(self.replaces) is bool
+        if is_plain and self.end is None and self.data == {}:
             return  # most steps of most environments
         if flaw := _step_flaw(self):
             raise ValueError(f"Step.{flaw}.")
@@ -287,4 +291,6 @@ def _step_flaw(step: Step) -> str:
             f"end={shown(step.end)}: it is strop.End.TERMINATED (the task is over), strop.End.TRUNCATED (time is up), "
             "or None while it goes on"
         )
+    if type(step.replaces) is not bool:
+        return f"replaces={shown(step.replaces)}: it is True or False"
     return data_flaw(step.data)
