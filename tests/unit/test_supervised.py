@@ -68,7 +68,6 @@ PAIRS = [strop.Task("1", "cat", answer="good"), strop.Task("2", "dog", answer="b
 @pytest.mark.parametrize("shape", ["llama", "t5"])
 def test_without_an_end_one_decision_is_all_that_is_learnt(shape: Any) -> None:
     policy = strop.policies.Scratch(words=WORDS, shape=shape, width=8, num_heads=1, num_layers=1)
-    end = len(WORDS)
     ended, open_ = (learnt_from(policy, PAIRS, end=end) for end in (True, False))
     assert [one.turns[0].completion.tokens for one in ended] == [(2, 4), (3, 4)]  # behind the words
     assert [one.turns[0].completion.tokens for one in open_] == [(2,), (3,)]

@@ -26,6 +26,7 @@ from strop.policies.prompts import Prompts
 from strop.types import (
     Batch,
     Codec,
+    ComputesIn,
     ComputesOn,
     PolicyConfig,
     Reduce,
@@ -55,6 +56,7 @@ class Transformer(Weights):
         """
 
         computes_on: ClassVar[ComputesOn] = "accelerator"
+        computes_in: ClassVar[ComputesIn] = "fastest"
         model: str = "smollm2"
         lora: LoRA | None = field(default_factory=LoRA)
         value_head: bool = False

@@ -12,6 +12,7 @@ from strop.types.batch import (
 )
 from strop.types.configs import (
     AlgorithmConfig,
+    ComputesIn,
     ComputesOn,
     MemoryConfig,
     PolicyConfig,
@@ -88,6 +89,7 @@ __all__ = [
     "Codec",
     "Comparer",
     "Completion",
+    "ComputesIn",
     "ComputesOn",
     "Decoder",
     "Draw",
