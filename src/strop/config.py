@@ -81,7 +81,7 @@ class TrainConfig:
     device            cpu, cuda, cuda:1, mps; auto takes an accelerator for transformers, if torch finds one, and the
                       CPU for all else
     threads           CPU threads; none takes OMP_NUM_THREADS, else every core that the process and its container have
-    micro_tokens      most padded tokens in one pass: more is faster, needs more memory, and never changes the result
+    micro_tokens      most padded tokens of a pass: more is faster, needs more memory, and never changes the result
     environment_seconds  time limit for one call of an environment; after it the episode is FAILED
     reward_seconds    time limit for one call of a reward; after it the episode is Unscored
     """

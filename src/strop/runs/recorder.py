@@ -70,19 +70,18 @@ class RunRecorder:
         """
         self.directory = directory
         self._max_tokens = sampling.max_tokens
+        self._watches_entropy = not callable(sampling.temperature)  # one that falls by plan takes the entropy with it
         self._evaluate, self._eval_every, self._patience = evaluate, eval_every, patience
         self._checkpoint_every, self._disk = checkpoint_every, DiskPolicy(keep_last, keep_episode_steps)
-        self._budget, self._clock = Budget(minutes), clock
         self._pays, self._tolerance = pays, tolerance or GapTolerance()
         self._progress = progress or Progress()
         self._resume, self._selector, self._forks = resume, selector, forks
-        self._announce, self._adopt = announce, adopt
-        self._interrupt, self._watch = Interrupt(), Watch()
+        self._budget, self._clock, self._announce, self._adopt = Budget(minutes), clock, announce, adopt
+        self._interrupt, self._watch, self._gap_measured = Interrupt(), Watch(), False
         self._stop_tokens: frozenset[int] = frozenset()
-        self._gap_measured = False
         self._pending: list[Metrics] = []
         self._opinions: dict[tuple[str, str], np.ndarray] = {}
-        self._done = self._first = self._learnt = 0
+        self._done = self._first = self._learnt = self._num_actions = 0
         self._step_started = 0.0
         with ExitStack() as resources:
             resources.enter_context(directory.lock())
@@ -129,7 +128,7 @@ class RunRecorder:
 
     def steps(self, parts: Parts, n: int) -> Iterator[int]:
         """Load the newest checkpoint, evaluate, then yield the remaining steps; save and evaluate on schedule."""
-        self._stop_tokens = parts.codec.stop
+        self._stop_tokens, self._num_actions = parts.codec.stop, parts.policy.vocabulary
         warnings = [] if self._announce is None else self._announce(parts)
         with self._interrupt:
             self._done = self._first = self._begin(parts)
@@ -138,8 +137,7 @@ class RunRecorder:
             if self._adopt is not None:
                 self._adopt(parts)
             self._evaluate_if_due(parts, n)
-            # a run killed after its last checkpoint may have no further step that does it
-            self._disk.apply(self.directory, self._store, self._done)
+            self._disk.apply(self.directory, self._store, self._done)  # after a kill perhaps no further step does it
             self._progress.start(self._done, n, self._budget)
             while self._done < n and not self.interrupted and not self._is_over(n):
                 step = self._done
@@ -171,7 +169,9 @@ class RunRecorder:
             **step_measures(episodes, self._pays),
             **cost_measures(episodes, self._learnt, seconds),
         }
-        watch, events = self._watch.after(step, episodes, self._stop_tokens, self._max_tokens, self._pays)
+        entropy = metrics.get("policy/entropy") if self._watches_entropy else None
+        seen = (step, episodes, self._stop_tokens, self._max_tokens, self._pays, entropy, self._num_actions)
+        watch, events = self._watch.after(*seen)
         self._store.write_step(step, episodes, metrics, self._opinions, events)
         self._watch, self._pending, self._opinions, self._learnt = watch, [], {}, 0
         self._done, self._budget = step + 1, self._budget.after(seconds)
