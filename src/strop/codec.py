@@ -209,13 +209,18 @@ class HFCodec:
         return text[text.rindex(end) + len(end) :] if end and end in text else ""
 
     def _apply(self, messages: list[Message], generate: bool) -> str:
-        try:
-            return str(self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=generate))
-        except Exception as error:  # a template is a program that may raise anything
-            roles = ", ".join(message["role"] for message in messages)
-            raise ValueError(
-                f"the chat template of {self.tokenizer.name_or_path} cannot write turns of {roles}: {error}."
-            ) from error
+        return rendered(self.tokenizer, messages, generate)
+
+
+def rendered(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message], generate: bool) -> str:
+    """What the tokenizer's chat template writes for these messages; with `generate` also what begins the answer."""
+    try:
+        return str(tokenizer.apply_chat_template(list(messages), tokenize=False, add_generation_prompt=generate))
+    except Exception as error:  # a template is a program that may raise anything
+        roles = ", ".join(message["role"] for message in messages)
+        raise ValueError(
+            f"the chat template of {tokenizer.name_or_path} cannot write turns of {roles}: {error}."
+        ) from error
 
 
 def codec_of(words: Sequence[str], has_end: bool, tokenizer: Tokenizer | None) -> tuple[WordCodec | HFCodec, int]:

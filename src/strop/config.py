@@ -26,9 +26,10 @@ from strop.policies.demands import require_values
 from strop.rewards._naming import RewardSet, named_rewards
 from strop.rollout.engine import EmbeddedEngine, OfflineEngine
 from strop.rollout.play import GOLD, Scene
+from strop.runs.dtypes import default_dtype
 from strop.runs.global_state import set_up_torch
 from strop.runs.played import tasks_from_run
-from strop.runs.trained import chosen_policy, default_dtype
+from strop.runs.trained import chosen_policy
 from strop.samplers.likeliest import Likeliest
 from strop.samplers.local import LocalSampler
 from strop.threads import threads_of
@@ -77,18 +78,17 @@ class TrainConfig:
     group_size        episodes per task in a step
     prompts_per_step  tasks per step
     steps             training steps of the run
+    minutes           training time after which it ends before its last step; evaluations and saving do not count
     seed              of all random draws
     eval_every        steps between held-out evaluations; 0 evaluates at the start and the end only
     patience          evaluations in a row without a better held-out score after which the run ends; 0 never ends it
     checkpoint_every  steps between checkpoints
-    dtype             float32 or bfloat16 (a table always computes in float64); none takes bfloat16 for a pretrained
-                      model if the hardware multiplies it, else float32
+    dtype             float32 or bfloat16 (a table always computes in float64); none takes what the policy's Config asks
+                      for: bfloat16 for a pretrained model if the hardware multiplies it, else float32
     device            cpu, cuda, cuda:1, mps; auto takes an accelerator for transformers, if torch finds one, and the
                       CPU for all else
-    threads           CPU threads; none takes OMP_NUM_THREADS, else every core that this process may use, within its
-                      container's quota
-    micro_tokens      most padded tokens in one forward and backward pass: more is faster, needs more memory, and never
-                      changes the result
+    threads           CPU threads; none takes OMP_NUM_THREADS, else every core that the process and its container have
+    micro_tokens      most padded tokens of a pass: more is faster, needs more memory, and never changes the result
     environment_seconds  time limit for one call of an environment; after it the episode is FAILED
     reward_seconds    time limit for one call of a reward; after it the episode is Unscored
     """
@@ -108,6 +108,7 @@ class TrainConfig:
     group_size: int = 8
     prompts_per_step: int = 4
     steps: int = 60
+    minutes: float | None = None
     seed: int = 0
     eval_every: int = 0
     patience: int = 0

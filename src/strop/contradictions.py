@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from strop.algorithms.sft import SFT
 from strop.data.played import EPISODES
 from strop.environments.single_turn import SingleTurn
 from strop.memory import Chunks, Dataset, Fresh
@@ -66,6 +67,8 @@ def _refuse_wrong_corpus(config: TrainConfig) -> None:
         raise ValueError(
             f"{name} learns from {config.algorithm.reads}, and data is a corpus: take SFT, Counting, or MaskedLM."
         )
+    if isinstance(config.algorithm, SFT.Config) and not config.algorithm.end:
+        raise ValueError("algorithm.end=false is for given answers: the documents of a corpus have their ends in it.")
     if not isinstance(config.memory, Chunks.Config):
         raise ValueError("a corpus is read in chunks: memory is strop.memory.Chunks.Config(...), or left out.")
 

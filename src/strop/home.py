@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shlex
 import shutil
 from collections.abc import Iterator, Mapping
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from strop.devices import hardware_of
 from strop.runs import provenance, spec
+from strop.runs.budget import Budget
 from strop.runs.directory import PROVENANCE, RunDirectory
 from strop.runs.files import Gone
 from strop.words import plural
@@ -43,6 +45,7 @@ def opened_home(
         assert directory is not None, "strop.train refuses a resume without a directory"
         home = RunDirectory.open(directory)
         _refuse_fewer_steps(home, config.steps)
+        _refuse_fewer_minutes(home, config.minutes)
         return home, _forks(home, spec_of_run, origin)
     cache = Path(config.corpus.folder) if config.corpus is not None else None
     return new_home(directory, spec_of_run, files, origin, command, cache), []
@@ -83,6 +86,20 @@ def _refuse_fewer_steps(home: RunDirectory, steps: int) -> None:
             f"{home.path} has {plural(done, 'step')} behind it, and steps={steps} is fewer: steps counts from the "
             f"start of the run, so nothing is trained. For {steps} more: "
             f"strop train --resume --run {shlex.quote(str(home.path))} steps={done + steps}"
+        )
+
+
+def _refuse_fewer_minutes(home: RunDirectory, minutes: float | None) -> None:
+    """Raise ValueError for other `minutes` than before that are used up already: probably meant as additional ones."""
+    before = home.config().get("minutes")
+    with home.reader() as store:
+        budget = Budget(minutes, store.seconds())
+    if minutes is not None and minutes != before and budget.is_spent:
+        trained = budget.seconds / 60
+        raise ValueError(
+            f"{home.path} has trained for {trained:.1f} minutes, and minutes={minutes:g} is less: minutes counts from "
+            f"the start of the run, so nothing is trained. For {minutes:g} more: "
+            f"strop train --resume --run {shlex.quote(str(home.path))} minutes={math.ceil(trained + minutes)}"
         )
 
 

@@ -105,6 +105,8 @@ def check_numbers(config: TrainConfig) -> None:
     for name, largest in LARGEST.items():
         if getattr(config, name) > largest:
             raise ValueError(f"{name}={getattr(config, name)}: it is at most {largest:,}.")
+    if config.minutes is not None and not 0.0 < config.minutes < math.inf:
+        raise ValueError(f"minutes={config.minutes}: it is positive and finite; none sets no limit beside steps.")
     if config.prompts_per_step * config.group_size > MOST_EPISODES:
         raise ValueError(
             f"prompts_per_step={config.prompts_per_step} and group_size={config.group_size}: a step plays at most "

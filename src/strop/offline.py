@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from strop.algorithms.sft import SFT
 from strop.choices import Choosing
 from strop.corpora import READS, chunks_of
 from strop.data import played as playing
 from strop.data.preferences import preferences
 from strop.data.written import demonstrations
 from strop.memory import Chunks, Dataset
-from strop.types import Codec, Memory, MemoryConfig, Policy
+from strop.types import Codec, Memory, MemoryConfig, Policy, Prompt, Tokens
 
 if TYPE_CHECKING:
     from strop.config import TrainConfig
@@ -41,5 +42,27 @@ def fill(config: TrainConfig, memory: Memory, policy: Policy, codec: Codec) -> N
         assert isinstance(memory, Chunks), "the config refuses any other"
         memory.read(chunks_of(config.corpus, memory, policy.context), config.seed)
     else:
-        choosing = Choosing(codec, config.sampling)
-        memory.add(WRITTEN[config.reads](config.tasks, codec, policy.context, choosing))
+        is_open = isinstance(config.algorithm, SFT.Config) and not config.algorithm.end
+        written_by, choosing = _Endless(codec) if is_open else codec, Choosing(codec, config.sampling)
+        memory.add(WRITTEN[config.reads](config.tasks, written_by, policy.context, choosing))
+
+
+class _Endless:
+    """A codec that appends nothing to answers that come from data."""
+
+    end: int | None = None
+
+    def __init__(self, codec: Codec) -> None:
+        self._codec, self.stop = codec, codec.stop
+
+    def start(self, prompt: Prompt) -> Tokens:
+        return self._codec.start(prompt)
+
+    def extend(self, prompt: Tokens, completion: Tokens, reply: Prompt) -> Tokens:
+        return self._codec.extend(prompt, completion, reply)
+
+    def encode(self, text: str) -> Tokens:
+        return self._codec.encode(text)
+
+    def decode(self, tokens: Tokens) -> str:
+        return self._codec.decode(tokens)

@@ -241,6 +241,7 @@ def train(
             evaluate=config.judge if is_judged(config) else None,
             eval_every=config.eval_every,
             patience=config.patience,
+            minutes=config.minutes,
             checkpoint_every=config.checkpoint_every,
             pays=config.pays,
             tolerance=_gap_tolerance(config),

@@ -56,7 +56,7 @@ def train_in_order(
             place = f"stage {number + 1} of {len(planned)}: {stage.name}"
             is_last = number == len(planned) - 1
             waiting = home / WAITING / folder.name
-            if number < begun or (not is_last and _is_done(folder, stage.config.steps)):
+            if number < begun or (not is_last and _is_done(folder, stage.config)):
                 tell(f"{place} is done")
                 _remove(waiting)  # a kill may have come between its last step and this
                 continue
@@ -152,10 +152,10 @@ def _remove(waiting: Path) -> None:
         waiting.parent.rmdir()
 
 
-def _is_done(folder: Path, steps: int) -> bool:
-    """Whether nothing of a stage is left to do. More steps than it was started with are."""
+def _is_done(folder: Path, config: TrainConfig) -> bool:
+    """Whether nothing of a stage is left to do. More steps or minutes than it was started with are."""
     found = standing(RunDirectory(folder)) if is_run(folder) else None
-    return found is not None and found.is_complete and found.steps == steps
+    return found is not None and found.is_complete and (found.steps, found.minutes) == (config.steps, config.minutes)
 
 
 @contextmanager

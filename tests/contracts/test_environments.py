@@ -33,10 +33,32 @@ def environment(module: Any) -> Any:
     return found
 
 
+class Rooms:
+    """A corridor that is read room by room: each replaces the one before."""
+
+    def __init__(self, task: Task, rng: np.random.Generator) -> None:
+        self.room, self.turns_left = 1, 9
+
+    def start(self) -> str:
+        return "room 1"
+
+    def step(self, text: str) -> Step:
+        self.room, self.turns_left = self.room + (text == "right"), self.turns_left - 1
+        if self.room == 4:
+            return Step("", reward=1.0, end=End.TERMINATED)
+        return Step(f"room {self.room}", end=None if self.turns_left else End.TRUNCATED, replaces=True)
+
+    def close(self) -> None:
+        pass
+
+
 EXAMPLES = [
-    pytest.param(environment(module), *example, id=f"{module.__name__.split('.')[-1]}-{i}")
-    for module in MODULES
-    for i, example in enumerate(module.examples())
+    *(
+        pytest.param(environment(module), *example, id=f"{module.__name__.split('.')[-1]}-{i}")
+        for module in MODULES
+        for i, example in enumerate(module.examples())
+    ),
+    pytest.param(Rooms, Task("1", ""), ["right"] * 3, 1.0, id="rooms"),
 ]
 
 
@@ -85,6 +107,7 @@ def test_the_rollout_plays_it(kind: Any, task: Task, texts: list[str], best: flo
     assert one.end is End.TERMINATED, one.error
     assert one.reward == pytest.approx(best)
     assert [turn.text for turn in one.turns] == texts
-    for before, after in zip(one.turns, one.turns[1:], strict=False):
+    _, steps = walk(kind, task, texts)
+    for before, step, after in zip(one.turns, steps, one.turns[1:], strict=False):
         stood = before.prompt + before.completion.tokens
-        assert after.prompt[: len(stood)] == stood
+        assert after.prompt == codec.start(step.text) if step.replaces else after.prompt[: len(stood)] == stood

@@ -111,7 +111,7 @@ def test_a_pretrained_model_computes_in_bfloat16_where_the_device_multiplies_it(
         assert replace(config, policy=SMALL).resolve().dtype == "float32"
         assert replace(config, dtype="bfloat16").resolve().dtype == "bfloat16"
     monkeypatch.setattr(
-        "strop.runs.trained.has_bfloat16", lambda: True
+        "strop.runs.dtypes.has_bfloat16", lambda: True
     )  # a processor that has it, without an accelerator
     assert config.resolve().dtype == "bfloat16"
     machine(mps=True)
@@ -143,6 +143,34 @@ class Older(PolicyConfig):
 
     def build(self, seed, dtype):
         return Table(1), WordCodec(["a"], has_end=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picky(PolicyConfig):
+    """It asks for a number type, and keeps that which it is built with."""
+
+    computes_in: str = "bfloat16"
+
+    def build(self, seed, dtype, device="cpu"):
+        policy = Table(1)
+        policy.computes_in = dtype
+        return policy, WordCodec(["a"], has_end=False)
+
+
+@pytest.mark.parametrize("fast", [True, False])
+def test_another_ones_policy_computes_in_what_its_config_asks_for(machine, monkeypatch, fast):
+    machine()
+    monkeypatch.setattr("strop.runs.dtypes.has_bfloat16", lambda: fast)
+    fastest = "bfloat16" if fast else "float32"
+    for asked, given in (("bfloat16", "bfloat16"), ("float32", "float32"), ("fastest", fastest)):
+        config = table_run.config(policy=Picky(computes_in=asked)).resolve()
+        assert config.dtype == given
+        assert config.build().policy.computes_in == given
+        assert table_run.config(policy=Steered.Config(base=Picky(computes_in=asked))).resolve().dtype == given
+    assert table_run.config(policy=Own()).resolve().dtype == "float32"
+    assert table_run.config(policy=Picky(), dtype="float32").resolve().dtype == "float32"  # the run's own word
+    with pytest.raises(ValueError, match=r"^policy=Picky computes in 'half': its computes_in is one of float32,"):
+        table_run.config(policy=Picky(computes_in="half")).resolve()
 
 
 def test_another_ones_policy_computes_where_it_is_told_and_on_the_cpu_by_auto(machine):

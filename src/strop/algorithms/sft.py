@@ -2,8 +2,9 @@
 
     loss = - sum_it log pi(y_it) / (number of completion tokens of the whole batch)
 
-The end-of-text token that the codec appends is a target too, so the model learns to stop; prompt tokens are not
-targets. Log-probs are those of temperature 1, whatever the run samples with.
+The end-of-text token that the codec appends is a target too, so the model learns to stop; with end=false none is
+appended, for answers that are one choice or decision and end by themselves. Prompt tokens are not targets. Log-probs
+are those of temperature 1, whatever the run samples with.
 
 Differs from common code: the denominator counts the tokens of the whole batch before it is split, so gradient
 accumulation changes nothing (no mean of means).
@@ -41,11 +42,14 @@ class SFT:
         """Options of SFT.
 
         optimizer  AdamW or SGD, with the learning rate
+        end        appends the token that ends a text to every given answer, as a target; false for answers that are one
+                   choice or decision
         """
 
         reads: ClassVar[str] = "demonstrations"
         memory: ClassVar[type] = Dataset.Config
         optimizer: AdamW | SGD = field(default_factory=lambda: AdamW(lr=2e-5))
+        end: bool = True
 
         def __post_init__(self) -> None:
             check_fields(self)

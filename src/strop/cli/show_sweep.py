@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from strop.cli.output import commands, console, number, print_json, print_rich, say, table
 from strop.intervals import Interval
 from strop.reports.seeds import Combination, Result, begun_runs, combinations, results
-from strop.runs.standing import SCORES, Standing
+from strop.runs.standing import OUT_OF_TIME, SCORES, Standing
 from strop.runs.sweep import SEED, Sweep
 from strop.types import decimals, digits_of
 
@@ -114,7 +114,8 @@ def _gain(standing: Standing, score: str) -> str:
 def _status(one: Result) -> str:
     if one.standing is None:
         return "failed" if one.error else "not begun"
-    return "not judged" if one.standing.status == "finished" and not one.is_complete else one.standing.status
+    is_over = one.standing.status in ("finished", OUT_OF_TIME)
+    return "not judged" if is_over and not one.is_complete else one.standing.status
 
 
 def _mean(one: Interval, sign: str = "") -> str:

@@ -25,6 +25,7 @@ examples:
   strop train story steps=20 sampling.temperature=0.7 --run runs/first
   strop train my.py data=tasks.jsonl --dry-run
   strop train two_words algorithm=sarsa --fields
+  strop train story steps=10000 minutes=10
   strop train --resume --run runs/first steps=200
 """
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from strop.cli import recipes
 from strop.cli.errors import Interrupted, Problem, Usage, signal_of
 from strop.cli.output import say
+from strop.runs.budget import Budget
 from strop.runs.directory import RunDirectory, claim, find_run, find_staged, give_back, started
 from strop.runs.staged import stage_name
 from strop.types import NonFinite, Stopped
@@ -111,11 +112,17 @@ def _nothing_left(job: Job) -> str:
     home, config, prefix = _last_begun(job)
     if not job.resume or home is None or (isinstance(job.config, list) and config is not job.config[-1].config):
         return ""
+    from strop.config import TrainConfig
+
+    assert isinstance(config, TrainConfig)
     with home.reader() as store:
-        latest = store.latest_step()
-    if latest is None or latest + 1 != config.steps:
-        return ""
+        latest, budget = store.latest_step(), Budget(config.minutes, store.seconds())
     steps = config.steps
+    if latest is None or latest + 1 != steps:
+        if budget.minutes is None or not budget.is_spent:
+            return ""
+        more = job.resume_with(f"{prefix}minutes={2 * budget.minutes:g}")
+        return f"its {budget.minutes:g} minutes are used up; to go on:\n  {more}\n"
     done = f"all {steps} steps are done" if steps > 1 else "its one step is done"
     return f"{done}; to go on:\n  {job.resume_with(f'{prefix}steps={2 * steps}')}\n"
 

@@ -48,6 +48,7 @@ class EncoderDecoder(Transformer):
         model       a folder, or a Hub id
         lora        the adapter that is trained; none trains all weights
         value_head  adds the value that actor-critic algorithms and reward models read
+        prompts     how prompts are written: by the model's chat template, if it has one, or plain
         """
 
         model: str
@@ -58,6 +59,7 @@ class EncoderDecoder(Transformer):
         def build(self, seed: int, dtype: str, device: str = "cpu") -> tuple[EncoderDecoder, SourceCodec]:
             """Load the model and add the adapter, which is initialised from the seed."""
             model, tokenizer, stop = loaded(self.model, "sequence to sequence")
+            self.prompts.put_into(tokenizer)
             if self.lora is None and device == "cpu":
                 move_off_file(model)
             return EncoderDecoder.of(model, self.lora, seed, dtype, self.value_head, device), SourceCodec(

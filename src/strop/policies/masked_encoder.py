@@ -37,7 +37,7 @@ from strop.policies._texts import TextCodec
 from strop.policies._weights import VALUE_HEAD, Weights, freeze_head, move_off_file, zero_head
 from strop.policies.adapters import LoRA, merged_state_dict, with_adapter
 from strop.policies.demands import require_values
-from strop.types import Batch, Codec, ComputesOn, PolicyConfig, Reduce, Tokens, Want, check_fields
+from strop.types import Batch, Codec, ComputesIn, ComputesOn, PolicyConfig, Reduce, Tokens, Want, check_fields
 
 WRITES_NOTHING = (
     "a masked encoder fills in hidden tokens and scores texts; it writes none. With policy.actions=[...] it chooses "
@@ -67,6 +67,7 @@ class MaskedEncoder(Weights):
         """
 
         computes_on: ClassVar[ComputesOn] = "accelerator"
+        computes_in: ClassVar[ComputesIn] = "fastest"
         model: str
         lora: LoRA | None = field(default_factory=LoRA)
         actions: Sequence[str] = ()

@@ -22,6 +22,7 @@ from strop.policies._heads import LOGITS
 from strop.types import (
     Batch,
     Codec,
+    ComputesIn,
     ComputesOn,
     Heads,
     Policy,
@@ -59,6 +60,11 @@ class Steered:
         def computes_on(self) -> ComputesOn:
             """What the base computes on."""
             return self.base.computes_on
+
+        @property
+        def computes_in(self) -> ComputesIn:
+            """What the base computes in."""
+            return self.base.computes_in
 
         @property
         def acts(self) -> bool:

@@ -16,15 +16,17 @@ from strop.compute.output_head import ChunkedHeads
 from strop.compute.runner import DecodingState, Runner, runner_of
 from strop.hub.card import Card
 from strop.hub.export import export
-from strop.hub.pretrained import load
+from strop.hub.pretrained import loaded
 from strop.policies._heads import LOGITS, scatter
 from strop.policies._weights import VALUE_HEAD, Weights, move_off_file, zero_head
 from strop.policies.adapter_off import AdapterOff
 from strop.policies.adapters import LoRA, merged_state_dict, with_adapter
 from strop.policies.demands import require_values
+from strop.policies.prompts import Prompts
 from strop.types import (
     Batch,
     Codec,
+    ComputesIn,
     ComputesOn,
     PolicyConfig,
     Reduce,
@@ -50,22 +52,26 @@ class Transformer(Weights):
         model       "smollm2", a folder, or a Hub id
         lora        the adapter that is trained; none trains all weights
         value_head  adds the value that actor-critic algorithms and reward models read
+        prompts     how prompts are written: by the model's chat template, or plain
         """
 
         computes_on: ClassVar[ComputesOn] = "accelerator"
+        computes_in: ClassVar[ComputesIn] = "fastest"
         model: str = "smollm2"
         lora: LoRA | None = field(default_factory=LoRA)
         value_head: bool = False
+        prompts: Prompts = field(default_factory=Prompts)
 
         def __post_init__(self) -> None:
             check_fields(self)
 
         def build(self, seed: int, dtype: str, device: str = "cpu") -> tuple[Transformer, HFCodec]:
             """Load the model and add the adapter, which is initialised from the seed."""
-            model, codec = load(self.model)
+            model, tokenizer, stop = loaded(self.model, "causal")
+            self.prompts.put_into(tokenizer)
             if self.lora is None and device == "cpu":
                 move_off_file(model)
-            return Transformer.of(model, self.lora, seed, dtype, self.value_head, device), codec
+            return Transformer.of(model, self.lora, seed, dtype, self.value_head, device), HFCodec(tokenizer, stop)
 
     @classmethod
     def of(

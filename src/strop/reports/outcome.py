@@ -30,7 +30,7 @@ def outcome_of(directory: RunDirectory) -> Outcome:
     verdicts = verdicts_of(directory)
     with directory.reader() as store:
         metrics = store.metrics()
-        before, after = _judged(store, bool(verdicts), int(directory.config()["steps"]))
+        before, after = _judged(store, bool(verdicts), len(store.series("time/step_seconds")))
     return Outcome(
         verdicts=verdicts,
         before=before,
@@ -49,10 +49,10 @@ def tokens_per_second(metrics: Sequence[Mapping[str, float]]) -> float:
     return tokens / seconds if seconds else 0.0
 
 
-def _judged(store: Store, has_verdicts: bool, steps: int) -> tuple[list[Episode], list[Episode]]:
+def _judged(store: Store, has_verdicts: bool, done: int) -> tuple[list[Episode], list[Episode]]:
     """The episodes to show: those behind the verdicts, or without any score those at the start and the end."""
     judged = [step for step, _ in store.series(REWARD)]
     if has_verdicts:
         return store.episodes("evaluate", judged[0]), store.episodes("evaluate", judged[-1])
-    after = [] if judged else store.episodes("evaluate", steps)
+    after = [] if judged else store.episodes("evaluate", done)
     return (store.episodes("evaluate", 0), after) if after else ([], [])

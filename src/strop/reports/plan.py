@@ -195,7 +195,10 @@ def _schedule(config: TrainConfig) -> str:
     )
     if not config.held_out and config.corpus is None:
         judged = "never judged (no held-out tasks)"
-    return f"{plural(config.steps, 'step')}; {judged}; a checkpoint every {plural(config.checkpoint_every, 'step')}"
+    steps = plural(config.steps, "step")
+    if config.minutes is not None:
+        steps += f" or {config.minutes:g} minutes of training, whichever ends first"
+    return f"{steps}; {judged}; a checkpoint every {plural(config.checkpoint_every, 'step')}"
 
 
 def _sample(task: Task, parts: Parts) -> Sample:

@@ -42,7 +42,7 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Combination:
-    """The finished runs that differ in their seed alone."""
+    """The finished runs that differ in their seed alone; `steps` and `seconds` are means."""
 
     values: Mapping[str, str]
     runs: int
@@ -100,7 +100,7 @@ def _combined(values: Mapping[str, str], members: Sequence[Standing]) -> Combina
     return Combination(
         values=values,
         runs=len(members),
-        steps=members[0].done,
+        steps=round(sum(one.done for one in members) / len(members)),
         seconds=math.fsum(one.seconds for one in members) / len(members),
         scores={name: _gain([one.scores[name] for one in members]) for name in shared},
     )

@@ -202,7 +202,8 @@ def _act(scene: Scene, plays: list[_Play], completions: list[Completion], choosi
             )
         one.end = result.end
         if one.end is not End.TERMINATED:
-            _read(one, partial(scene.codec.extend, one.prompt, completion.tokens, result.text))
+            goes_on = partial(scene.codec.extend, one.prompt, completion.tokens)
+            _read(one, partial(scene.codec.start if result.replaces else goes_on, result.text))
         if one.end is None:
             _look_ahead(scene, one, choosing, result.choices)
         elif one.end is End.TRUNCATED:

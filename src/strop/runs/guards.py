@@ -9,11 +9,12 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from strop.rollout.waiting import LATE, hanging
 from strop.runs.measures import scored_groups
 from strop.runs.records import Event
+from strop.runs.variety import Variety
 from strop.types import End, Episode, Mean, Metric, State, Stopped, Unscored
 from strop.words import last_line, plural
 
@@ -56,23 +57,33 @@ class GapTolerance:
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """What guards remember: the last `streak` steps each lost too many episodes."""
+    """What guards remember: the last `streak` steps each lost too many episodes; how varied the policy was."""
 
     streak: int = 0
+    variety: Variety = field(default_factory=Variety)
 
     def after(
-        self, step: int, episodes: Sequence[Episode], stop: frozenset[int], max_tokens: int, pays: bool = True
+        self,
+        step: int,
+        episodes: Sequence[Episode],
+        stop: frozenset[int],
+        max_tokens: int,
+        pays: bool = True,
+        entropy: float | None = None,
+        num_actions: int = 0,
     ) -> tuple[Watch, list[Event]]:
-        """The watch after a step, and the step's warnings."""
-        lost = lost_warning(episodes)
+        """The watch after a step, and the step's warnings. `entropy` is the step's in nats a token, None where it was
+        not measured; `num_actions` the number of possible actions."""
+        lost, variety = lost_warning(episodes), self.variety.after(entropy, episodes)
         found = (
             lost,
             length_warning(episodes, stop, max_tokens),
             signal_warning(episodes) if pays else "",
+            variety.warning(entropy, episodes, num_actions) if pays else "",
             close_warning(episodes),
             late_warning(episodes),
         )
-        return Watch(self.streak + 1 if lost else 0), [Event(step, "warning", text) for text in found if text]
+        return Watch(self.streak + 1 if lost else 0, variety), [Event(step, "warning", text) for text in found if text]
 
     def check(self, episodes: Sequence[Episode]) -> None:
         """Stop a run that lost too many episodes in several steps in a row."""
@@ -85,12 +96,12 @@ class Watch:
 
     def state_dict(self) -> State:
         """The state for the checkpoint."""
-        return {"streak": self.streak}
+        return {"streak": self.streak, "variety": self.variety.state_dict()}
 
     @classmethod
     def from_state(cls, state: State) -> Watch:
         """The watch from a checkpoint's state."""
-        return cls(state["streak"])
+        return cls(state["streak"], Variety(**state.get("variety", {})))  # older checkpoints have none
 
 
 def first_reason(episodes: Sequence[Episode]) -> str:

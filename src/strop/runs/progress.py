@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from strop.runs.budget import Budget
 from strop.runs.records import gist, kind
 from strop.types import Episode, decimals
 from strop.types.display import beginning
@@ -51,6 +52,7 @@ class Progress:
         self._warnings: dict[str, list[str]] = {}
         self._facts, self._doing = "", ""
         self._first = self._done = self._total = 0
+        self._start = self._budget = Budget()
         self._started = self._shown = self._since = self._end = -float("inf")
 
     @classmethod
@@ -67,19 +69,21 @@ class Progress:
             raise ValueError(f"progress={shown!r}: it is True, False for a silent run, or a Progress.")
         return shown
 
-    def start(self, done: int, total: int) -> None:
-        """Start showing a run that has done `done` of `total` steps."""
+    def start(self, done: int, total: int, budget: Budget | None = None) -> None:
+        """Start showing a run that has done `done` of `total` steps, and used up so much of its time."""
         self._first, self._done, self._total, self._started = done, done, total, time.monotonic()
-        self._begin("training" if done < total else "")
+        self._start = self._budget = budget or Budget()
+        self._begin("" if self._is_last else "training")
 
-    def step(self, step: int, metrics: Mapping[str, float]) -> None:
-        """Step `step` (from 0) is done."""
+    def step(self, step: int, metrics: Mapping[str, float], budget: Budget | None = None) -> None:
+        """Step `step` (from 0) is done. Steps or time, whichever ends first, says how much is left."""
         now, done = time.monotonic(), step + 1
-        self._end = now + (now - self._started) / (done - self._first) * (self._total - done)
-        self._done, self._metrics = done, metrics
+        self._done, self._metrics, self._budget = done, metrics, budget or Budget()
+        left = min((self._total - done) / (done - self._first), self._budget.left_since(self._start))
+        self._end = now + (now - self._started) * left
         self._facts = facts({**metrics, **self._held_out})
-        self._begin("training" if done < self._total else "")
-        if self._live is None and (now - self._shown >= self._every or self._done == self._total):
+        self._begin("" if self._is_last else "training")
+        if self._live is None and (now - self._shown >= self._every or self._is_last):
             self._shown = now
             self._print(f"step {self._done}/{self._total} · {self._facts} · {self._left()} left")
 
@@ -146,17 +150,21 @@ class Progress:
         doing = f"{self._doing} ({time.monotonic() - self._since:.0f} s)" if self._doing else ""
         if not self._total:
             return Text(doing)
-        filled = _BAR * self._done // self._total
+        filled = int(_BAR * max(self._done / self._total, self._budget.share))
         bar = Text.assemble(
             f"step {self._done}/{self._total} ", ("━" * filled, "green"), ("╌" * (_BAR - filled), "dim")
         )
-        left = f" {self._left()} left" if self._first < self._done < self._total else ""
+        left = f" {self._left()} left" if self._first < self._done and not self._is_last else ""
         lines = [Text.assemble(bar, left, (f" {doing}", "dim")), *([Text(self._facts)] if self._facts else [])]
         return Text("\n").join(lines)
 
     def _print(self, text: str) -> None:
         # Texts quote rewards and tracebacks: their square brackets are not rich's markup.
         self._console.print(text, markup=False, soft_wrap=not self._console.is_terminal)
+
+    @property
+    def _is_last(self) -> bool:
+        return self._done >= self._total or self._budget.is_spent
 
     def _left(self) -> str:
         return str(timedelta(seconds=max(0, round(self._end - time.monotonic()))))

@@ -2,11 +2,7 @@
 
 Checkpoint k is the state after k steps. A resume starts from the newest intact checkpoint k; later rows (training steps
 >= k, evaluations > k) are deleted in one transaction and made again, bit for bit. All metrics except `time/*` and
-`memory/*` are deterministic.
-
-Disk policy: the newest `keep_last` checkpoints and the best one are kept (all of them, if there is a file KEEP_ALL).
-Token ids, log-probs and opinions of training episodes older than `keep_episode_steps` steps are dropped, except of
-those that the memory of a kept checkpoint needs. Scores, texts, metrics and held-out episodes are kept.
+`memory/*` are deterministic. What is kept on disk: `disk.DiskPolicy`.
 """
 
 from __future__ import annotations
@@ -22,7 +18,9 @@ from typing import TypeAlias
 import numpy as np
 
 from strop.runs import randomness
+from strop.runs.budget import Budget
 from strop.runs.directory import RunDirectory, Selector
+from strop.runs.disk import DiskPolicy
 from strop.runs.failures import keep_failure, stop_if_all_lost
 from strop.runs.files import WriteFailed
 from strop.runs.guards import GapTolerance, Watch, close_warning, late_warning, sampler_gap
@@ -47,6 +45,8 @@ class RunRecorder:
         evaluate: Evaluate | None = None,
         eval_every: int = 0,
         patience: int = 0,
+        minutes: float | None = None,
+        clock: Callable[[], float] = time.perf_counter,
         checkpoint_every: int = 10,
         keep_last: int = 2,
         keep_episode_steps: int = 200,
@@ -60,7 +60,8 @@ class RunRecorder:
         adopt: Callable[[Parts], None] | None = None,
     ) -> None:
         """Lock the run and open its store. `eval_every` 0: evaluate only at the start and at the end. `patience`: end
-        after so many evaluations without a better score; 0 never does.
+        after so many evaluations without a better score; 0 never does. `minutes`: end after the step in which so much
+        training time is used up, by the seconds of `clock`.
 
         `resume` continues from the checkpoint that `selector` names; without it the run must be new. `forks` are the
         changes of the config since then, in words; each becomes an event. `announce` is called with the parts before
@@ -69,19 +70,18 @@ class RunRecorder:
         """
         self.directory = directory
         self._max_tokens = sampling.max_tokens
+        self._watches_entropy = not callable(sampling.temperature)  # one that falls by plan takes the entropy with it
         self._evaluate, self._eval_every, self._patience = evaluate, eval_every, patience
-        self._checkpoint_every, self._keep_last, self._keep_steps = checkpoint_every, keep_last, keep_episode_steps
+        self._checkpoint_every, self._disk = checkpoint_every, DiskPolicy(keep_last, keep_episode_steps)
         self._pays, self._tolerance = pays, tolerance or GapTolerance()
         self._progress = progress or Progress()
         self._resume, self._selector, self._forks = resume, selector, forks
-        self._announce, self._adopt = announce, adopt
-        self._interrupt = Interrupt()
-        self._watch = Watch()
+        self._budget, self._clock, self._announce, self._adopt = Budget(minutes), clock, announce, adopt
+        self._interrupt, self._watch, self._gap_measured = Interrupt(), Watch(), False
         self._stop_tokens: frozenset[int] = frozenset()
-        self._gap_measured = False
         self._pending: list[Metrics] = []
         self._opinions: dict[tuple[str, str], np.ndarray] = {}
-        self._done = self._first = self._learnt = 0
+        self._done = self._first = self._learnt = self._num_actions = 0
         self._step_started = 0.0
         with ExitStack() as resources:
             resources.enter_context(directory.lock())
@@ -128,19 +128,20 @@ class RunRecorder:
 
     def steps(self, parts: Parts, n: int) -> Iterator[int]:
         """Load the newest checkpoint, evaluate, then yield the remaining steps; save and evaluate on schedule."""
-        self._stop_tokens = parts.codec.stop
+        self._stop_tokens, self._num_actions = parts.codec.stop, parts.policy.vocabulary
         warnings = [] if self._announce is None else self._announce(parts)
         with self._interrupt:
             self._done = self._first = self._begin(parts)
+            self._budget = self._budget.after(self._store.seconds())
             self._note_once(warnings)
             if self._adopt is not None:
                 self._adopt(parts)
             self._evaluate_if_due(parts, n)
-            self._free_disk()  # a run killed after its last checkpoint may have no further step that does it
-            self._progress.start(self._done, n)
-            while self._done < n and not self.interrupted and not self._is_over():
+            self._disk.apply(self.directory, self._store, self._done)  # after a kill perhaps no further step does it
+            self._progress.start(self._done, n, self._budget)
+            while self._done < n and not self.interrupted and not self._is_over(n):
                 step = self._done
-                self._step_started = time.perf_counter()
+                self._step_started = self._clock()
                 yield step
                 assert self._done == step + 1, "finish(step, ...) ends every step"
                 self._after_step(parts, n)
@@ -162,16 +163,19 @@ class RunRecorder:
 
     def finish(self, step: int, episodes: Sequence[Episode]) -> None:
         """Write the step in one transaction, show it, and stop the run if a guard requires it."""
+        seconds = self._clock() - self._step_started
         metrics = {
             **{name: metric.value for name, metric in merge_metrics(self._pending).items()},
             **step_measures(episodes, self._pays),
-            **cost_measures(episodes, self._learnt, time.perf_counter() - self._step_started),
+            **cost_measures(episodes, self._learnt, seconds),
         }
-        watch, events = self._watch.after(step, episodes, self._stop_tokens, self._max_tokens, self._pays)
+        entropy = metrics.get("policy/entropy") if self._watches_entropy else None
+        seen = (step, episodes, self._stop_tokens, self._max_tokens, self._pays, entropy, self._num_actions)
+        watch, events = self._watch.after(*seen)
         self._store.write_step(step, episodes, metrics, self._opinions, events)
         self._watch, self._pending, self._opinions, self._learnt = watch, [], {}, 0
-        self._done = step + 1
-        self._progress.step(step, metrics)
+        self._done, self._budget = step + 1, self._budget.after(seconds)
+        self._progress.step(step, metrics, self._budget)
         if step == self._first:
             stop_if_all_lost(self.directory.path, step, episodes, f"step {step}")
         for event in events:
@@ -243,12 +247,16 @@ class RunRecorder:
 
     def _after_step(self, parts: Parts, n: int) -> None:
         """Save and evaluate on schedule. A checkpoint comes first, so that the best one can be kept."""
-        scheduled = self._done % self._checkpoint_every == 0 or self._done == n
+        scheduled = self._done % self._checkpoint_every == 0 or self._is_last(n)
         if scheduled or self.interrupted or self._evaluation_is_due(n):
             self._save(parts, self._done)
             if not self.interrupted:
                 self._evaluate_if_due(parts, n)
-            self._free_disk()
+            self._disk.apply(self.directory, self._store, self._done)
+
+    def _is_last(self, n: int) -> bool:
+        """Whether no step follows: all are done, or the time is used up."""
+        return self._done == n or self._budget.is_spent
 
     def _save(self, parts: Parts, step: int) -> None:
         self._store.require_there()
@@ -266,7 +274,7 @@ class RunRecorder:
 
     def _evaluation_is_due(self, n: int) -> bool:
         on_schedule = self._eval_every > 0 and self._done % self._eval_every == 0
-        return self._evaluate is not None and (self._done in (0, n) or on_schedule)
+        return self._evaluate is not None and (self._done == 0 or self._is_last(n) or on_schedule)
 
     def _evaluate_if_due(self, parts: Parts, n: int) -> None:
         if self._evaluate is None or not self._evaluation_is_due(n) or self._store.has_evaluation(self._done):
@@ -281,20 +289,12 @@ class RunRecorder:
         for text in filter(None, (close_warning(episodes), late_warning(episodes))):
             self.tell("warning", text)
 
-    def _is_over(self) -> bool:
-        """Whether the last evaluations brought nothing better: then the run ends, and says why."""
-        if not self._store.has_evaluation(self._done) or not (why := self._store.why_stop_early(self._patience)):
-            return False  # asked only after an evaluation: the answer reads the metrics of all steps
-        self.tell("info", why)
-        return True
-
-    def _free_disk(self) -> None:
-        """Apply the disk policy."""
-        checkpoints = self.directory.checkpoints
-        steps, best = checkpoints.steps(), self._store.best_step()
-        newest = steps if checkpoints.keeps_all else steps[-self._keep_last :]
-        kept = {*newest, *(step for step in steps if step == best)}
-        checkpoints.prune(kept)
-        before = self._done - self._keep_steps
-        if before > 0:
-            self._store.drop_tokens(before, {id for step in kept for id in checkpoints.held(step)})
+    def _is_over(self, n: int) -> bool:
+        """Whether the time is used up, or the last evaluations brought nothing better: then the run ends, and says
+        why."""
+        why = self._budget.why_over(self._done, n)
+        if not why and self._store.has_evaluation(self._done):  # the answer reads the metrics of all steps
+            why = self._store.why_stop_early(self._patience)
+        if why:
+            self.tell("info", why)
+        return bool(why)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from strop.runs.budget import Budget
 from strop.runs.directory import RunDirectory
 from strop.runs.names import short
 from strop.runs.records import EARLY_STOP, HELD_OUT
@@ -18,11 +18,13 @@ SCORES = ("reward", "gold", "accuracy", "loss", "perplexity", "filled")
 """The held-out means that show whether a run improved."""
 STOPPED, INTERRUPTED = "stopped by an error", "interrupted"
 EARLY = "ended early, since held-out scores got no better"
+OUT_OF_TIME = "ended, since its minutes were used up"
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """`status` is running, finished, interrupted, "stopped by an error" or `EARLY`; `done` of `steps` steps are done.
+    """`status` is running, finished, interrupted, "stopped by an error", `EARLY` or `OUT_OF_TIME`; `done` of `steps`
+    steps are done, and `minutes` of training are allowed.
 
     `judged` are the steps with a held-out evaluation, `scores` the first and the last mean of each score, `seconds` the
     time of all steps, and `error` the last line of the error that stopped the run.
@@ -32,6 +34,7 @@ class Standing:
     algorithm: str
     done: int
     steps: int
+    minutes: float | None
     judged: tuple[int, ...]
     scores: Mapping[str, tuple[float, float]]
     seconds: float
@@ -40,7 +43,7 @@ class Standing:
     @property
     def is_complete(self) -> bool:
         """Whether nothing is left to do, the last evaluation included."""
-        return self.status in ("finished", EARLY) and (not self.judged or self.judged[-1] == self.done)
+        return self.status in ("finished", EARLY, OUT_OF_TIME) and (not self.judged or self.judged[-1] == self.done)
 
     def held_out(self) -> list[tuple[str, str]]:
         """`("held-out reward", "0.512 -> 0.734")` of each score; a single number after a single evaluation."""
@@ -61,14 +64,17 @@ def standing(directory: RunDirectory) -> Standing:
     with directory.reader() as store:
         latest, events = store.latest_step(), store.events()
         series = {name: store.series(f"{HELD_OUT}{name}") for name in SCORES}
-        seconds = math.fsum(value for _, value in store.series("time/step_seconds"))
+        seconds = store.seconds()
     done, steps = 0 if latest is None else latest + 1, int(config["steps"])
+    budget = Budget(config.get("minutes"), seconds)
     error = events[-1].text.strip() if events and events[-1].level == "error" else ""
+    is_over = bool(events) and events[-1].text.startswith(EARLY_STOP)
     return Standing(
-        status=_status(directory, done, steps, bool(error), bool(events) and events[-1].text.startswith(EARLY_STOP)),
+        status=_status(directory, done, steps, bool(error), is_over, budget.is_spent),
         algorithm=algorithm_name(config["algorithm"]),
         done=done,
         steps=steps,
+        minutes=budget.minutes,
         judged=tuple(sorted({step for points in series.values() for step, _ in points})),
         scores={name: (points[0][1], points[-1][1]) for name, points in series.items() if points},
         seconds=seconds,
@@ -94,13 +100,18 @@ def run_table(name: str, directory: RunDirectory) -> str:
     return table([("run", name), ("algorithm", found.algorithm), ("status", status), *found.held_out()])
 
 
-def _status(directory: RunDirectory, done: int, steps: int, is_stopped: bool, is_over: bool) -> str:
+def _status(
+    directory: RunDirectory, done: int, steps: int, is_stopped: bool, is_over: bool, is_out_of_time: bool
+) -> str:
     if directory.is_being_written():
         return "running"
     if is_over:
         return EARLY
-    if min(done, max(directory.checkpoints.steps(), default=done)) >= steps:
+    saved = min(done, max(directory.checkpoints.steps(), default=done))
+    if saved >= steps:
         return "finished"  # a last step at which a guard stopped the run is done, but not saved
+    if is_out_of_time and saved == done:
+        return OUT_OF_TIME
     return STOPPED if is_stopped else INTERRUPTED
 
 

@@ -219,6 +219,10 @@ class Store:
         query = "SELECT step, value FROM metrics WHERE name = ? ORDER BY step"
         return [(row["step"], _number(row["value"])) for row in self._connection.execute(query, (name,))]
 
+    def seconds(self) -> float:
+        """The time of all training steps."""
+        return math.fsum(value for _, value in self.series("time/step_seconds"))
+
     def events(self) -> list[Event]:
         """All events, oldest first."""
         found = self._connection.execute("SELECT step, level, text, time FROM events ORDER BY number")

@@ -8,18 +8,16 @@ from functools import cache
 from pathlib import Path
 from typing import Literal, Self, TypeAlias
 
-from strop import devices
 from strop.hub.form import form_in
 from strop.hub.models import SOURCES, get
 from strop.policies.adapters import LoRA
-from strop.policies.computing import has_bfloat16
 from strop.policies.encoder_decoder import EncoderDecoder
 from strop.policies.masked_encoder import MaskedEncoder
 from strop.policies.transformer import Transformer
 from strop.runs import saved, spec, staged
 from strop.runs.directory import CONFIG, RunDirectory, names_a_run, parse_run
 from strop.runs.started import FOR_LIKELIHOOD, Wanted, changed, started
-from strop.types import PLACE, Codec, ComputesOn, Policy, PolicyConfig, State, check_fields
+from strop.types import PLACE, Codec, ComputesIn, ComputesOn, Policy, PolicyConfig, State, check_fields
 
 SAME: Literal["same"] = "same"
 PRETRAINED = (Transformer.Config, MaskedEncoder.Config)
@@ -52,6 +50,11 @@ class FromRun(PolicyConfig):
     def computes_on(self) -> ComputesOn:
         """The devices of that run's policy."""
         return self.inner().computes_on
+
+    @property
+    def computes_in(self) -> ComputesIn:
+        """The number type of that run's policy."""
+        return self.inner().computes_in
 
     @property
     def acts(self) -> bool:
@@ -110,6 +113,11 @@ class FromStage(PolicyConfig):
         return "any" if self.origin is None else self.inner().computes_on
 
     @property
+    def computes_in(self) -> ComputesIn:
+        """The number type of that stage's policy."""
+        return self.inner().computes_in
+
+    @property
     def acts(self) -> bool:
         """As that stage's policy, or with actions; as long as that stage is not known, yes."""
         return self.origin is None or _acts(self)
@@ -164,6 +172,11 @@ class FromFolder(PolicyConfig):
     def computes_on(self) -> ComputesOn:
         """The devices of the policy in it."""
         return self.inner().computes_on
+
+    @property
+    def computes_in(self) -> ComputesIn:
+        """The number type of the policy in it."""
+        return self.inner().computes_in
 
     @property
     def acts(self) -> bool:
@@ -259,14 +272,6 @@ def _adapter(start: Start) -> LoRA | None:
 def _check_lora(lora: object) -> None:
     if isinstance(lora, str) and lora != SAME:
         raise ValueError(f"policy.lora={lora!r}: it is 'same', strop.policies.LoRA(...), or None for all weights.")
-
-
-def default_dtype(policy: PolicyConfig, device: str) -> str:
-    """The default dtype of a policy: for small models from scratch, bfloat16 would round and not be faster."""
-    if not isinstance(first_policy(policy), PRETRAINED):
-        return "float32"
-    is_fast = has_bfloat16() if device == devices.CPU else devices.has_bfloat16(device)
-    return "bfloat16" if is_fast else "float32"
 
 
 def _policy_of(directory: RunDirectory) -> PolicyConfig:

@@ -13,6 +13,7 @@ from strop.types.batch import (
 from strop.types.choices import Choices
 from strop.types.configs import (
     AlgorithmConfig,
+    ComputesIn,
     ComputesOn,
     MemoryConfig,
     PolicyConfig,
@@ -91,6 +92,7 @@ __all__ = [
     "Codec",
     "Comparer",
     "Completion",
+    "ComputesIn",
     "ComputesOn",
     "Decoder",
     "Draw",

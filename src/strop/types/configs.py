@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 LOGITS: frozenset[Want] = frozenset({"logits"})
 ComputesOn: TypeAlias = Literal["cpu", "any", "accelerator"]
 """What a policy computes on: the CPU alone, or any device; of these, device=auto takes an accelerator for the last."""
+ComputesIn: TypeAlias = Literal["float32", "bfloat16", "fastest"]
+"""The number type that a policy computes in, where the run's dtype is none: fastest is bfloat16 where the hardware
+multiplies it, else float32."""
 
 
 @runtime_checkable
@@ -28,12 +31,18 @@ class PolicyConfig(Protocol):
         return "any"
 
     @property
+    def computes_in(self) -> ComputesIn:
+        """What `build` gets as its dtype where the run names none."""
+        return "float32"
+
+    @property
     def acts(self) -> bool:
         """Whether it chooses tokens or actions: all do that, but an encoder that only reads."""
         return True
 
     def build(self, seed: int, dtype: str, device: str = "cpu") -> tuple[Policy, Codec]:
-        """The policy on `device`, which torch knows by this name (cpu, cuda:0, mps), and its codec."""
+        """The policy on `device`, which torch knows by this name (cpu, cuda:0, mps), and its codec. It computes in
+        `dtype`, float32 or bfloat16: how far the sampler's log-probs may be from the learner's depends on it."""
         ...
 
 

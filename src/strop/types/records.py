@@ -103,21 +103,24 @@ class Task:
 class Step:
     """An environment's reply to an action: its next text, the reward of this turn, and the end if it is over.
 
-    The reward may be any number (of numpy or torch, a Decimal, a bool); it is stored as a float. `choices` are the
-    texts of which the next action is one (legal moves, say); None leaves it to `sampling.choices`.
+    The reward may be any number (of numpy or torch, a Decimal, a bool); it is stored as a float. With `replaces` the
+    next prompt is this text alone, as that of a new episode, and what stood before is forgotten; else it goes on behind
+    what the policy wrote. `choices` are the texts of which the next action is one (legal moves, say); None leaves it to
+    `sampling.choices`.
     """
 
     text: Prompt
     reward: float = 0.0
     end: End | None = None
     data: Mapping[str, Any] = field(default_factory=dict)
+    replaces: bool = False
     choices: Sequence[str] | None = None
 
     def __post_init__(self) -> None:
         if type(self.reward) is not float and (number := as_number(self.reward)) is not None:
             object.__setattr__(self, "reward", number)
-        is_usual = self.end is None and self.choices is None and self.data == {}
-        if is_usual and type(self.text) is str and type(self.reward) is float:
+        is_plain = type(self.text) is str and type(self.reward) is float and type(self.replaces) is bool
+        if is_plain and self.end is None and self.choices is None and self.data == {}:
             return  # most steps of most environments
         if flaw := _step_flaw(self):
             raise ValueError(f"Step.{flaw}.")
@@ -296,6 +299,8 @@ def _step_flaw(step: Step) -> str:
             f"end={shown(step.end)}: it is strop.End.TERMINATED (the task is over), strop.End.TRUNCATED (time is up), "
             "or None while it goes on"
         )
+    if type(step.replaces) is not bool:
+        return f"replaces={shown(step.replaces)}: it is True or False"
     return choices_flaw(step.choices) or data_flaw(step.data)
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from strop.runs.standing import OUT_OF_TIME
+
 JUDGE = """
 import strop
 
@@ -204,3 +206,28 @@ def test_fewer_steps_than_done_are_refused_with_the_line_that_was_meant(strop, t
     line = re.search(r"strop (train --resume .*)$", said.err, flags=re.MULTILINE)[1]
     assert strop(*shlex.split(line)).code == 0
     assert json.loads(strop("show", "r", "--json").out)["done"] == 5  # 3 and the 2 more that were asked for
+
+
+def test_a_run_of_so_many_minutes_says_that_they_are_used_up_and_how_to_go_on(strop, table_recipe):
+    said = strop("train", table_recipe(), "minutes=1e-9", "--run", "runs/r")  # less than any step takes
+    assert said.code == 0, said.err
+    assert "3 steps or 1e-09 minutes of training, whichever ends first" in said.err
+    page = json.loads(strop("show", "r", "--json").out)
+    assert (page["status"], page["done"], page["steps"]) == (OUT_OF_TIME, 1, 3)
+    assert page["verdicts"]  # it was judged at its end
+    said = strop("train", "--resume", "--run", "runs/r")
+    assert said.code == 0
+    assert "its 1e-09 minutes are used up; to go on:" in said.err
+    assert "minutes=2e-09" in said.err
+    said = strop("train", "--resume", "--run", "runs/r", "minutes=1e-10")
+    assert said.code == 1
+    assert "minutes=1e-10 is less: minutes counts from the start of the run" in said.err
+    assert strop("train", "--resume", "--run", "runs/r", "minutes=none").code == 0
+    assert json.loads(strop("show", "r", "--json").out)["done"] == 3
+
+
+@pytest.mark.parametrize("minutes", ["0", "-1", "nan", "inf"])
+def test_minutes_are_positive_and_finite(strop, table_recipe, minutes):
+    said = strop("train", table_recipe(), f"minutes={minutes}", "--run", "runs/r")
+    assert said.code == 2
+    assert f"minutes={float(minutes)}: it is positive and finite" in said.err

@@ -1,5 +1,7 @@
 """What there is to see of a run, and what it came to, read from its folder."""
 
+import dataclasses
+
 import pytest
 
 import strop
@@ -38,6 +40,14 @@ def test_the_outcome_compares_the_first_judgement_with_the_last(run):
     assert (found.num_held_out, found.steps) == (1, 2)
     assert found.verdicts == run.verdicts()
     assert (found.before, found.after) == (run.judged(0), run.judged(2))
+
+
+def test_the_outcome_of_a_run_without_a_score_shows_what_it_wrote_at_its_end(tmp_path):
+    early = table_run.config(rewards={}, algorithm=strop.algorithms.SFT.Config(), tasks=[strop.Task("one", "a", "b")])
+    run = strop.train(dataclasses.replace(early, minutes=1e-9), tmp_path / "run", progress=False)
+    found = outcome_of(run.directory)
+    assert (found.steps, found.verdicts) == (1, [])
+    assert found.after == run.judged(1) != []
 
 
 def test_tokens_per_second_are_weighed_by_the_time_of_the_steps():

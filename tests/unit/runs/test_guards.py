@@ -48,6 +48,56 @@ def test_three_steps_in_a_row_stop_and_one_good_step_resets():
         watch.check(bad)
 
 
+def said_of(steps, num_actions=100, **given):
+    """The entropy warnings of steps, each an entropy and its rewards."""
+    watch, said = Watch(), []
+    for step, (entropy, rewards) in enumerate(steps):
+        episodes = [make_episode(reward=reward, group=i) for i, reward in enumerate(rewards)]
+        watch, events = watch.after(step, episodes, STOPS, 8, entropy=entropy, num_actions=num_actions, **given)
+        watch = Watch.from_state(watch.state_dict())  # what it remembers survives a resume
+        said += [(step, event.text) for event in events if "entropy has collapsed" in event.text]
+    return said
+
+
+HALF = (0.0, 1.0)
+
+
+def test_a_collapsed_entropy_is_told_with_what_to_do():
+    # ln 100 = 4.6, of which a tenth is 0.46; a fifth of the start is 0.4
+    ((step, text),) = said_of([(2.0, HALF), (0.41, HALF), (0.39, HALF)])
+    assert step == 2
+    assert "(0.39 nats a token; it began with 2, and 100 possible actions have at most 4.6)" in text
+    for advice in ("earlier checkpoint", "algorithm.entropy", "algorithm.kl.weight", "algorithm.optimizer.lr"):
+        assert advice in text
+
+
+def test_a_small_entropy_is_no_collapse_where_it_began_small_or_few_actions_allow_no_more():
+    assert said_of([(0.3, HALF), (0.07, HALF)]) == []  # not below a fifth of the start
+    assert said_of([(0.69, HALF), (0.08, HALF)], num_actions=2) == []  # a tenth of ln 2 is 0.069
+    assert len(said_of([(0.69, HALF), (0.06, HALF)], num_actions=2)) == 1
+    assert said_of([(0.0, HALF), (0.0, HALF)]) == []  # greedy from the start
+    assert said_of([(2.0, HALF), (0.0, HALF)], num_actions=1) == []
+
+
+def test_a_solved_task_needs_no_entropy():
+    assert said_of([(2.0, (0.0, 1.0, 0.0, 0.0)), (0.01, (1.0, 1.0, 1.0, 1.0))]) == []
+    assert said_of([(2.0, (-1000.0, 200.0)), (0.01, (90.0, 200.0))]) == []  # 145: the highest tenth begins at 80
+    assert len(said_of([(2.0, (-1000.0, 200.0)), (0.01, (0.0, 100.0))])) == 1
+    assert said_of([(2.0, (1.0, 1.0)), (0.01, (1.0, 1.0))]) == []  # too easy from the start
+    assert len(said_of([(2.0, (0.0, 0.0)), (0.01, (0.0, 0.0))])) == 1  # too hard
+
+
+def test_what_imitates_has_no_entropy_of_its_own_to_lose():
+    assert said_of([(2.0, ()), (0.01, ())]) == []  # SFT plays no episode
+    assert said_of([(2.0, HALF), (0.01, HALF)], pays=False) == []  # distillation follows its teacher
+    assert said_of([(None, HALF), (0.01, HALF), (None, HALF)]) == []  # the first that was measured is the start
+    assert said_of([(math.nan, HALF), (0.01, HALF)]) == []
+
+
+def test_a_checkpoint_of_before_is_read():
+    assert Watch.from_state({"streak": 2}) == Watch(2)
+
+
 def test_every_faulty_step_has_a_warning():
     cut = [make_episode(tokens=(1, 2), reward=i / 10) for i in range(4)]
     watch, said = Watch(), []

@@ -13,7 +13,8 @@ from strop.runs.checkpoint import Checkpoints
 from strop.runs.directory import RunDirectory, parse_run
 from strop.runs.state import same
 from strop.runs.store import Store
-from strop.types import End, Max, Mean, NonFinite, Parts, Pick, Stopped, Update
+from strop.schedules import Linear
+from strop.types import End, Max, Mean, NonFinite, Parts, Pick, Sampling, Stopped, Update
 
 
 @pytest.fixture
@@ -287,3 +288,15 @@ def test_updates_of_a_step_are_merged_by_their_reduction(directory):
     with directory.reader() as store:
         assert store.series("policy/kl") == [(0, 7.0 / 4.0)]
         assert store.series("reward/mean") == []  # offline: no episode, nothing to measure
+
+
+@pytest.mark.parametrize("temperature", [1.0, Linear(start=1.0, end=0.1, steps=5)])
+def test_a_collapsed_entropy_is_an_event_unless_the_temperature_falls_by_plan(directory, temperature):
+    parts, entropies = make_parts(), iter([1.0, 0.1])  # of ten actions: at most 2.3
+    with make_recorder(directory, evaluate=None, sampling=Sampling(max_tokens=8, temperature=temperature)) as recorder:
+        for step in recorder.steps(parts, 2):
+            recorder.update(step, (), make_any_batch(), Update({"policy/entropy": Mean(next(entropies), 1.0)}))
+            recorder.finish(step, [make_episode(reward=reward) for reward in (0.0, 0.5, 1.0)])
+    with directory.reader() as store:
+        told = [event.step for event in store.events() if "entropy has collapsed" in event.text]
+    assert told == ([] if callable(temperature) else [1])

@@ -91,6 +91,8 @@ def make_batch(draw: Draw) -> Batch:
 
 
 class TinyPolicy:
+    vocabulary = 10
+
     def __init__(self) -> None:
         self.weight = torch.nn.Parameter(torch.linspace(-1, 1, 4))
 
