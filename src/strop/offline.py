@@ -40,4 +40,4 @@ def fill(config: TrainConfig, memory: Memory, policy: Policy, codec: Codec) -> N
         assert isinstance(memory, Chunks), "the config refuses any other"
         memory.read(chunks_of(config.corpus, memory, policy.context), config.seed)
     else:
-        memory.add(WRITTEN[config.reads](config.tasks, codec, policy.context))
+        memory.add(WRITTEN[config.reads](list(config.tasks), codec, policy.context))

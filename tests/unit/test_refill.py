@@ -38,6 +38,12 @@ class Cycle:
     def _name(self, i: int) -> str:
         return self.names[i % len(self.names)]
 
+    def observe(self, episodes: Sequence[Episode]) -> None:
+        """Outcomes change nothing."""
+
+    def measures(self) -> dict[str, float]:
+        return {}
+
     def state_dict(self) -> dict[str, Any]:
         return {"drawn": self.drawn}
 

@@ -16,6 +16,7 @@ from strop.types.configs import (
     MemoryConfig,
     PolicyConfig,
     SamplerConfig,
+    TaskSourceConfig,
 )
 from strop.types.facts import prompt_flaw, returned, storable
 from strop.types.fields import check_fields, shown
@@ -130,6 +131,7 @@ __all__ = [
     "Stopped",
     "Task",
     "TaskSource",
+    "TaskSourceConfig",
     "Term",
     "Tokenizer",
     "Tokens",
