@@ -1,4 +1,4 @@
-"""A lock that is hopeless at once is opened level by level, and skills in order take little more than the fewest draws."""
+"""A lock that is hopeless at once is opened level by level; skills in order take little more than the fewest draws."""
 
 from collections import deque
 from itertools import count
