@@ -34,7 +34,7 @@ def config(**changed: Any) -> strop.TrainConfig:
         "tasks": strop.data.Curriculum(levels=LEVELS, window=4),
         "rewards": [opens],
         "algorithm": strop.algorithms.RLOO.Config(
-            optimizer=strop.optimizer.AdamW(lr=0.3), kl=strop.functional.KL(weight=0.0)
+            optimizer=strop.optimizer.SGD(lr=5.0), kl=strop.functional.KL(weight=0.0)
         ),
         "sampling": strop.Sampling(max_tokens=len(CODE)),
         "steps": 6,

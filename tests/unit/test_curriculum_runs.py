@@ -100,7 +100,7 @@ def test_its_fields_are_typed_like_others():
             r"tasks=Curriculum: .* SFT sees none, since it learns from demo",
         ),
         (
-            {"algorithm": strop.algorithms.Distillation.Config(teacher="runs/x"), "rewards": []},
+            {"algorithm": strop.algorithms.Distillation.Config(teacher=config().policy), "rewards": []},
             "tasks=Curriculum: .* Distillation sees none, since nothing gives a reward",
         ),
         ({"tasks": Learnable(tasks=[level(1), level(1)])}, "tasks holds the id 'first 1' twice"),
