@@ -288,4 +288,4 @@ if __name__ == "__main__":
     options.add_argument("--length", type=int, default=128, help="tokens of a chunk")
     options.add_argument("--steps", type=int, default=10)
     sides = {"strop": strop_side, "trainer": trainer_side, "plain": plain_side}
-    compare("pretrain", "a step of pretraining from scratch", sides, "tokens", options)
+    compare("pretrain", "Pretraining step, from scratch", sides, "tokens", options)

@@ -15,10 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import os
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -29,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from budget import steps_within, trained
+from budget import in_a_process, steps_within, trained
 from rich.console import Console
 from side_by_side import RESULTS, machine, packages
 
@@ -130,17 +127,10 @@ def rewarded(policy: str, model: str, words: int, seconds: float, folder: Path, 
     return strop.train(replace(config, steps=steps), folder / "reward", progress=False)
 
 
-def in_a_process(language: str, model: str, seed: int, args: argparse.Namespace) -> dict[str, Any]:
-    """One cell; what it measured. Raises SystemExit with what it said if it fails."""
-    told = ["--cell", language, model, str(seed), "--minutes", *map(str, args.minutes)]
-    done = subprocess.run(
-        [sys.executable, __file__, *told], capture_output=True, text=True, timeout=3600,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
-    if done.returncode:
-        raise SystemExit(f"error: {language}, {model}, seed {seed}:\n{done.stderr[-3000:]}")
-    found: dict[str, Any] = json.loads(done.stdout.strip().split("\n")[-1])
-    return found
+def measured(language: str, model: str, seed: int, args: argparse.Namespace) -> dict[str, Any]:
+    """One cell, in a process of its own."""
+    told = ["--cell", language, model, seed, "--minutes", *args.minutes]
+    return in_a_process(__file__, told, f"{language}, {model}, seed {seed}", 3600)
 
 
 def measure(args: argparse.Namespace, file: Path) -> dict[str, Any]:
@@ -151,7 +141,7 @@ def measure(args: argparse.Namespace, file: Path) -> dict[str, Any]:
     started = time.monotonic()
 
     def work(job: tuple[str, str, int]) -> None:
-        cells[" ".join(map(str, job))] = in_a_process(*job, args)
+        cells[" ".join(map(str, job))] = measured(*job, args)
         record = {"date": date.today().isoformat(), "machine": machine(), "packages": packages(), "cells": dict(cells)}
         record["minutes"], record["seeds"] = list(args.minutes), args.seeds
         file.parent.mkdir(parents=True, exist_ok=True)

@@ -17,9 +17,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -30,7 +27,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from budget import steps_within, trained
+from budget import in_a_process, steps_within, trained
 from rich.console import Console
 from side_by_side import RESULTS, machine, packages
 from translate_page import ARMS, SHAPES, page_of, write
@@ -151,18 +148,11 @@ def beside(found: Any, args: argparse.Namespace) -> dict[str, Any]:
     return {name: scores_of(made, found, args) | {"shown": made[:NUM_SHOWN]} for name, made in texts.items()}
 
 
-def in_a_process(shape: str, arm: str, seed: int, args: argparse.Namespace) -> dict[str, Any]:
-    """One cell; what it measured. Raises SystemExit with what it said if it fails."""
-    told = ["--cell", shape, arm, str(seed), "--minutes", str(args.minutes), "--split", args.split]
+def measured(shape: str, arm: str, seed: int, args: argparse.Namespace) -> dict[str, Any]:
+    """One cell, in a process of its own."""
+    told = ["--cell", shape, arm, seed, "--minutes", args.minutes, "--split", args.split]
     told += ["--data", args.data, "--source", args.source, "--target", args.target]
-    done = subprocess.run(
-        [sys.executable, __file__, *told], capture_output=True, text=True, timeout=3600 + 180 * args.minutes,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
-    if done.returncode:
-        raise SystemExit(f"error: {shape}, {arm}, seed {seed}:\n{done.stderr[-3000:]}")
-    found: dict[str, Any] = json.loads(done.stdout.strip().split("\n")[-1])
-    return found
+    return in_a_process(__file__, told, f"{shape}, {arm}, seed {seed}", 3600 + 180 * args.minutes)
 
 
 def measure(args: argparse.Namespace, file: Path) -> dict[str, Any]:
@@ -172,6 +162,7 @@ def measure(args: argparse.Namespace, file: Path) -> dict[str, Any]:
     record = begun(args, file, settings)
     record |= {
         **settings,
+        "date": date.today().isoformat(),
         "seeds": args.seeds,
         "machine": machine(),
         "packages": packages(),
@@ -184,9 +175,9 @@ def measure(args: argparse.Namespace, file: Path) -> dict[str, Any]:
     started, writing = time.monotonic(), Lock()
 
     def work(job: tuple[str, str, int]) -> None:
-        measured = in_a_process(*job, args)
+        found = measured(*job, args)
         with writing:
-            record["cells"]["/".join(map(str, job))] = measured
+            record["cells"]["/".join(map(str, job))] = found
             keep(record, file)
         gone = (time.monotonic() - started) / 60
         Console(stderr=True).print(f"{', '.join(map(str, job))} done; {gone:.1f} minutes, {len(jobs)} in all")
@@ -212,8 +203,7 @@ def keep(record: Mapping[str, Any], file: Path) -> None:
     """Write the record, whole or not at all."""
     file.parent.mkdir(parents=True, exist_ok=True)
     beside = file.with_suffix(".partial")
-    dated = {**record, "cells": dict(record["cells"]), "date": date.today().isoformat()}
-    beside.write_text(json.dumps(dated, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    beside.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     beside.replace(file)
 
 

@@ -63,7 +63,7 @@ def recipe(
     width: int = 128,
     num_layers: int | None = None,
     vocabulary: int = 4096,
-    sft_steps: int = 2000,
+    sft_steps: int = 4000,
 ) -> list[strop.Stage]:
     """About ten minutes on two cores.
 
@@ -88,7 +88,7 @@ def stages(
     width: int = 128,
     num_layers: int | None = None,
     vocabulary: int = 4096,
-    sft_steps: int = 2000,
+    sft_steps: int = 4000,
     rl_steps: int = 100,
 ) -> list[strop.Stage]:
     """The two stages on these pairs; the fields are those of `recipe`."""
@@ -132,7 +132,7 @@ def imitating(config: strop.TrainConfig, steps: int) -> strop.TrainConfig:
                 warmup_steps=min(100, steps),
             )
         ),
-        memory=strop.memory.Dataset.Config(size=64),
+        memory=strop.memory.Dataset.Config(size=32),
         steps=steps,
         eval_every=max(steps // 4, 1),
         checkpoint_every=max(steps // 10, 1),

@@ -119,13 +119,13 @@ def test_what_is_done_is_kept_and_other_settings_are_refused(args, tmp_path, mon
         done.append((shape, arm, seed))
         return measured(1.0, 2.0, [3], "x")
 
-    monkeypatch.setattr(translate, "in_a_process", in_a_process)
+    monkeypatch.setattr(translate, "measured", in_a_process)
     args.workers = 1
     file = tmp_path / "translate.json"
     with pytest.raises(SystemExit, match="stopped"):
         translate.measure(args, file)
     assert len(json.loads(file.read_text(encoding="utf-8"))["cells"]) == 3
-    monkeypatch.setattr(translate, "in_a_process", lambda *job: measured(5.0, 2.0, [3], "x"))
+    monkeypatch.setattr(translate, "measured", lambda *job: measured(5.0, 2.0, [3], "x"))
     found = translate.measure(args, file)
     assert sorted(one["bleu"] for one in found["cells"].values()) == [1.0, 1.0, 1.0, 5.0]
     args.minutes = 5.0
