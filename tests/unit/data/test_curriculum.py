@@ -101,6 +101,15 @@ def test_the_draws_depend_on_the_seed_and_not_on_how_many_are_drawn_at_once():
     assert len({id[0] for id in whole}) == 3
 
 
+def test_which_level_comes_next_depends_on_the_seed_too():
+    def drawn(seed):
+        built = source(seed, window=1, levels=[tasks("a"), tasks("b"), tasks("c")])
+        built.observe([*of("a", 4), *of("b", 4)])
+        return names(built.next(40))
+
+    assert drawn(3) != drawn(4)
+
+
 def played(built, rounds):
     """Draw two tasks a round and answer 3 of 4 right in every other one: levels open in between."""
     drawn = []
