@@ -15,7 +15,7 @@ from strop.corpora import judge_corpus
 from strop.data import played as playing
 from strop.data.corpus import Corpus
 from strop.data.preferences import is_pair, preferences, preferences_from_jsonl
-from strop.data.source import NoTasks, Shuffled
+from strop.data.source import source_of
 from strop.data.tasks import from_jsonl, train_test_split
 from strop.environments.single_turn import SingleTurn
 from strop.evaluate import judge, judge_choices
@@ -49,6 +49,7 @@ from strop.types import (
     SamplerConfig,
     Sampling,
     Task,
+    TaskSourceConfig,
 )
 
 HELD_OUT_SHARE = 0.1
@@ -60,7 +61,7 @@ class TrainConfig:
     """One run.
 
     policy            a model's name, folder or Hub id, a run (`strop.FromRun`), or the Config of any policy
-    tasks             the training tasks
+    tasks             the training tasks, or a source that draws them by what became of them (`strop.data.Curriculum`)
     held_out          the evaluation tasks; they should share no problem with the training tasks
     data              a JSON Lines file instead of `tasks`; without `held_out`, a tenth of its problems is held out if
                       they can be evaluated (there are rewards, or pairs). Or a run's folder, for the episodes that it
@@ -94,7 +95,7 @@ class TrainConfig:
     """
 
     policy: str | PolicyConfig = "smollm2"
-    tasks: Sequence[Task] = ()
+    tasks: Sequence[Task] | TaskSourceConfig = ()
     data: str | Path | Corpus | None = None
     held_out: Sequence[Task] = ()
     environment: Environment = SingleTurn
@@ -187,9 +188,9 @@ class TrainConfig:
         """The corpus that it learns from, if it does."""
         return self.data if isinstance(self.data, Corpus) else None
 
-    def _resolve_tasks(self) -> tuple[list[Task], list[Task]]:
+    def _resolve_tasks(self) -> tuple[Sequence[Task] | TaskSourceConfig, list[Task]]:
         if self.data is None or isinstance(self.data, Corpus):
-            return list(self.tasks), list(self.held_out)
+            return self.tasks, list(self.held_out)
         if Path(self.data).is_dir():
             return tasks_from_run(Path(self.data)), list(self.held_out)
         if not Path(self.data).is_file():
@@ -231,7 +232,7 @@ class TrainConfig:
         return Parts(
             policy=policy,
             engine=engine,
-            tasks=Shuffled(self.tasks, self.seed) if self.tasks else NoTasks(),
+            tasks=source_of(self.tasks, self.seed),
             memory=memory,
             algorithm=self.algorithm.build(policy, self.sampling, self.micro_tokens, self.seed),
             codec=codec,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from strop.algorithms.sft import SFT
@@ -57,6 +57,18 @@ def _refuse_wrong_tasks(config: TrainConfig) -> None:
         raise ValueError("there is nothing to train on: give tasks=[strop.Task(...), ...] or data='file.jsonl'.")
     _refuse_same_ids("tasks", config.tasks)
     _refuse_same_ids("held_out", config.held_out)
+    _refuse_a_source_without_outcomes(config)
+
+
+def _refuse_a_source_without_outcomes(config: TrainConfig) -> None:
+    """A source that draws by success does nothing where nothing is played, or nothing scores."""
+    if isinstance(config.tasks, Sequence) or (config.pays and not config.is_offline):
+        return
+    why = f"it learns from {config.reads} and plays no task" if config.is_offline else "nothing gives a reward"
+    raise ValueError(
+        f"tasks={name_of(config.tasks)}: it draws tasks by their success, and {name_of(config.algorithm)} sees none, "
+        f"since {why}. Give tasks=[strop.Task(...), ...]."
+    )
 
 
 def _refuse_wrong_corpus(config: TrainConfig) -> None:
@@ -73,7 +85,7 @@ def _refuse_wrong_corpus(config: TrainConfig) -> None:
         raise ValueError("a corpus is read in chunks: memory is strop.memory.Chunks.Config(...), or left out.")
 
 
-def _refuse_same_ids(what: str, tasks: Sequence[Task]) -> None:
+def _refuse_same_ids(what: str, tasks: Iterable[Task]) -> None:
     seen: set[str] = set()
     for task in tasks:
         if task.id in seen:

@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 from strop import loader
 from strop.rewards._naming import named_rewards
-from strop.types import AlgorithmConfig, MemoryConfig, PolicyConfig, SamplerConfig, Task, check_fields, shown
+from strop.types import (
+    AlgorithmConfig,
+    MemoryConfig,
+    PolicyConfig,
+    SamplerConfig,
+    Task,
+    TaskSourceConfig,
+    check_fields,
+    shown,
+)
 
 if TYPE_CHECKING:
     from strop.config import TrainConfig
@@ -22,6 +31,11 @@ COMPONENTS = {
     "memory": ("memory", "Replay", MemoryConfig),
 }
 """Fields that hold the Config of a class: the room of the class, one class of it, and the Config's protocol."""
+NO_LIST = (
+    "a file of tasks is data='file.jsonl', and a source that draws them by what became of them is a Config such as "
+    "strop.data.Curriculum(levels=[easy, hard])"
+)
+"""What `tasks` may be beside a list, in words."""
 MOST_EPISODES = 1_000_000
 """Of one step, whose episodes are all in memory."""
 LARGEST = {
@@ -55,7 +69,10 @@ def check_kinds(config: TrainConfig) -> None:
             f"environment={shown(config.environment)}: it is a class or a function that is called as "
             "environment(task, rng) for each episode, such as strop.environments.SingleTurn."
         )
-    _check_tasks("tasks", config.tasks)
+    if _is_config(config.tasks, TaskSourceConfig):
+        _check_build("tasks", config.tasks, "seed", "the seed of the run")  # type: ignore[arg-type]
+    else:
+        _check_tasks("tasks", config.tasks)
     _check_tasks("held_out", config.held_out)
     named_rewards(config.rewards, "rewards")
     named_rewards(config.gold, "gold")
@@ -67,8 +84,11 @@ def _is_config(value: object, protocol: type) -> bool:
     return dataclasses.is_dataclass(value) and not isinstance(value, type) and isinstance(value, protocol)
 
 
-def _check_build(field: str, config: AlgorithmConfig | PolicyConfig, arguments: str, last: str) -> None:
-    """Check a user's own algorithm or policy now, not only when it is built. `last` is the last argument, in words."""
+def _check_build(
+    field: str, config: AlgorithmConfig | PolicyConfig | TaskSourceConfig, arguments: str, last: str
+) -> None:
+    """Check a user's own algorithm, policy or task source now, not only when it is built. `last` is the last argument,
+    in words."""
     kind: Any = type(config)
     own = [name for name, hint in vars(kind).get("__annotations__", {}).items() if "ClassVar" not in str(hint)]
     if lost := set(own) - {field.name for field in dataclasses.fields(kind)}:
@@ -87,7 +107,7 @@ def _check_build(field: str, config: AlgorithmConfig | PolicyConfig, arguments: 
 
 def _check_tasks(name: str, tasks: object) -> None:
     if isinstance(tasks, str) or not isinstance(tasks, Sequence):
-        also = "; a file of tasks is data='file.jsonl'" if name == "tasks" else ""
+        also = f"; {NO_LIST}" if name == "tasks" else ""
         raise ValueError(f"{name}={shown(tasks)}: it is a list of strop.Task{also}.")
     for i, task in enumerate(tasks):
         if not isinstance(task, Task):

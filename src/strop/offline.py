@@ -44,7 +44,7 @@ def fill(config: TrainConfig, memory: Memory, policy: Policy, codec: Codec) -> N
     else:
         is_open = isinstance(config.algorithm, SFT.Config) and not config.algorithm.end
         written_by, choosing = _Endless(codec) if is_open else codec, Choosing(codec, config.sampling)
-        memory.add(WRITTEN[config.reads](config.tasks, written_by, policy.context, choosing))
+        memory.add(WRITTEN[config.reads](list(config.tasks), written_by, policy.context, choosing))
 
 
 class _Endless:

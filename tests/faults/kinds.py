@@ -56,6 +56,8 @@ def config(kind: str, home: Path) -> strop.TrainConfig:
     algorithm = {
         "q_learning": lambda: algorithms.QLearning.Config(rate=1.0, rate_decay=0.8),
         "reinforce": lambda: algorithms.REINFORCE.Config(optimizer=adam, kl=kl),
+        "curriculum": lambda: algorithms.REINFORCE.Config(optimizer=adam),
+        "learnable": lambda: algorithms.REINFORCE.Config(optimizer=adam),
         "rloo": lambda: algorithms.RLOO.Config(optimizer=adam, kl=kl, epochs=2),
         "grpo": lambda: algorithms.GRPO.Config(optimizer=adam, kl=kl),
         "dr_grpo": lambda: algorithms.DrGRPO.Config(optimizer=adam),
@@ -79,9 +81,14 @@ def config(kind: str, home: Path) -> strop.TrainConfig:
     if algorithm_name in ("dqn", "expected_sarsa"):
         fading = strop.schedules.Linear(start=1.0, end=0.1, steps=STEPS)
         sampling = strop.Sampling(temperature=0.0, epsilon=fading, max_tokens=2)
+    tasks = [Task(id=word, prompt=word, answer=word) for word in WORDS]
+    source = {
+        "curriculum": strop.data.Curriculum(levels=[tasks[:2], tasks[2:3], tasks[3:]], unlock=0.3, window=3),
+        "learnable": strop.data.Learnable(tasks=tasks, success=0.5),
+    }.get(algorithm_name, tasks)
     return strop.TrainConfig(
         policy=policy,
-        tasks=[Task(id=word, prompt=word, answer=word) for word in WORDS],
+        tasks=source,
         held_out=[Task(id=f"{word}-held-out", prompt=word, answer=word) for word in WORDS],
         rewards=[first_word],
         algorithm=algorithm,

@@ -13,9 +13,10 @@ import pytest
 from faults.test_kill import assert_same_run
 
 KINDS = Path(__file__).with_name("kinds.py")
-FAST = ("table/q_learning", "transformer/grpo", "lora/rloo", "transformer/dqn")
+FAST = ("table/q_learning", "table/curriculum", "transformer/grpo", "lora/rloo", "transformer/dqn")
 REST = (
     "table/reinforce",
+    "table/learnable",
     "table/replay",
     "table/double_q",
     "table/expected_sarsa",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -99,6 +100,12 @@ def test_ipo_stops_at_its_margin_where_dpo_runs_on(seed: int) -> None:
 class Tasks:
     def next(self, n: int) -> list[Task]:
         return [Task(prompt, prompt) for prompt in WANTED][:n]
+
+    def observe(self, episodes: Sequence[Any]) -> None:
+        """Outcomes change nothing."""
+
+    def measures(self) -> dict[str, float]:
+        return {}
 
     def state_dict(self) -> dict[str, Any]:
         return {}

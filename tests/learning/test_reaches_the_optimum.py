@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,12 @@ TASKS = [Task(prompt, prompt, answer=answer) for prompt, answer in WANTED.items(
 class Tasks:
     def next(self, n: int) -> list[Task]:
         return TASKS[:n]
+
+    def observe(self, episodes: Sequence[Episode]) -> None:
+        """Outcomes change nothing."""
+
+    def measures(self) -> dict[str, float]:
+        return {}
 
     def state_dict(self) -> dict[str, Any]:
         return {}

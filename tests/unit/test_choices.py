@@ -93,9 +93,7 @@ def test_a_task_may_hold_its_own_and_a_turn_too() -> None:
     reader = Choosing(WORDS, Sampling(choices="moves", max_tokens=2))
     assert reader.of(Task("0", "x", data={"moves": ["left", "up"]})) == Choices(((LEFT,), (UP,)))
     assert reader.of(Task("0", "x", data={"moves": ["left", "up"]}), ["right"]) == Choices(((RIGHT,),))
-    with pytest.raises(
-        ValueError, match=r"task 7: sampling.choices='moves' names a field .* has 'way'"
-    ):
+    with pytest.raises(ValueError, match=r"task 7: sampling.choices='moves' names a field .* has 'way'"):
         reader.of(Task("7", "x", data={"way": 1}))
     with pytest.raises(ValueError, match=r"task 7: data\['moves'\]='left': choices are a list of texts"):
         reader.of(Task("7", "x", data={"moves": "left"}))

@@ -21,6 +21,8 @@ NEEDED = {
     "EncoderDecoder": {"model": "a"},
     "MaskedEncoder": {"model": "a"},
     "Scratch": {"words": ["a"]},
+    "Curriculum": {"levels": [[strop.Task("1", "a")]]},
+    "Learnable": {"tasks": [strop.Task("1", "a")]},
     "Linear": {"start": 1.0, "end": 0.0, "steps": 2},
     "Exponential": {"start": 1.0, "end": 0.1, "factor": 0.5},
 }
@@ -30,7 +32,17 @@ CONFIGS = [
     for module in loader.modules(room)
     for name in module.configured
 ]
-RECORDS = [*CONFIGS, strop.policies.Scratch, LoRA, AdamW, SGD, strop.schedules.Linear, strop.schedules.Exponential]
+SOURCES = [strop.data.Curriculum, strop.data.Learnable]
+RECORDS = [
+    *CONFIGS,
+    *SOURCES,
+    strop.policies.Scratch,
+    LoRA,
+    AdamW,
+    SGD,
+    strop.schedules.Linear,
+    strop.schedules.Exponential,
+]
 FIELDS = [pytest.param(kind, f.name, id=f"{kind.__qualname__}.{f.name}") for kind in RECORDS for f in fields(kind)]
 
 

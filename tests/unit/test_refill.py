@@ -30,6 +30,7 @@ class Cycle:
 
     def __init__(self, *names: str) -> None:
         self.names, self.drawn = names, 0
+        self.told: list[tuple[int, Sequence[Episode]]] = []
 
     def next(self, n: int) -> list[Task]:
         self.drawn += n
@@ -37,6 +38,12 @@ class Cycle:
 
     def _name(self, i: int) -> str:
         return self.names[i % len(self.names)]
+
+    def observe(self, episodes: Sequence[Episode]) -> None:
+        self.told.append((self.drawn, episodes))
+
+    def measures(self) -> dict[str, float]:
+        return {}
 
     def state_dict(self) -> dict[str, Any]:
         return {"drawn": self.drawn}
@@ -77,6 +84,21 @@ def test_tasks_are_played_until_enough_groups_can_teach() -> None:
     assert all(len(members) == 8 and len({one.task.id for one in members}) == 1 for members in groups.values())
     assert list(groups) == [3 * 12 + g for g in range(5)]  # 6 times 2 tasks at most: 12 numbers a step
     assert step_measures(episodes)["signal/groups"] == pytest.approx(2 / 5)
+
+
+def test_the_source_is_told_of_every_group_once_before_it_is_asked_for_more() -> None:
+    tasks = Cycle("solved", "a", "hopeless")
+    episodes = engine(accepts=differ, oversampling=6).rollout(tasks, 3)
+    assert [drawn for drawn, _ in tasks.told] == [2, 3, 4, 5]
+    assert [one for _, told in tasks.told for one in told] == episodes  # of rejected groups too, scored, in order
+    assert all("pays" in one.parts for _, told in tasks.told for one in told)
+
+
+def test_the_source_is_told_before_the_run_stops() -> None:
+    tasks = Cycle("solved")
+    with pytest.raises(Stopped):
+        engine(accepts=differ, oversampling=2).rollout(tasks, 0)
+    assert sum(len(told) for _, told in tasks.told) == 4 * 8
 
 
 def test_every_episode_has_dice_and_names_of_its_own_and_plays_are_equal_to_the_bit() -> None:

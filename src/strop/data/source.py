@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from strop.streams import stream
-from strop.types import State, Task
+from strop.types import Episode, State, Task, TaskSource, TaskSourceConfig
+
+
+def source_of(tasks: Sequence[Task] | TaskSourceConfig, seed: int) -> TaskSource:
+    """The source of each step's tasks: epochs over a list, or what the Config builds."""
+    if not isinstance(tasks, Sequence):
+        return tasks.build(seed)
+    return Shuffled(tasks, seed) if tasks else NoTasks()
 
 
 class Shuffled:
@@ -20,9 +27,21 @@ class Shuffled:
         self._epoch = -1
         self._order: list[int] = []
 
+    @property
+    def num_drawn(self) -> int:
+        """How many tasks were drawn so far."""
+        return self._num_drawn
+
     def next(self, n: int) -> list[Task]:
         """The next n tasks."""
         return [self._draw() for _ in range(n)]
+
+    def observe(self, episodes: Sequence[Episode]) -> None:
+        """Outcomes do not change the order."""
+
+    def measures(self) -> dict[str, float]:
+        """None: an epoch has nothing to tell."""
+        return {}
 
     def state_dict(self) -> State:
         return {"num_drawn": self._num_drawn}
@@ -45,6 +64,13 @@ class NoTasks:
     def next(self, n: int) -> list[Task]:
         """Refused: such a run never asks."""
         raise ValueError("a run on a corpus has no tasks to play.")
+
+    def observe(self, episodes: Sequence[Episode]) -> None:
+        """Nothing is played."""
+
+    def measures(self) -> dict[str, float]:
+        """None."""
+        return {}
 
     def state_dict(self) -> State:
         return {}

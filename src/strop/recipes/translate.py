@@ -155,7 +155,7 @@ def rewarded(config: strop.TrainConfig, steps: int) -> strop.TrainConfig:
 def translated(run: strop.Run, texts: Sequence[str], temperature: float = 0.0) -> list[str]:
     """Translations of these texts by a run's policy: the likeliest next token each time, or drawn at a temperature."""
     parts, sampling = run.parts, replace(run.config.sampling, temperature=temperature)
-    example = run.config.tasks[0].prompt
+    example = next(iter(run.config.tasks)).prompt
     separator = SEPARATOR if isinstance(example, str) and example.endswith(SEPARATOR) else ""
     prompts = [parts.codec.start(text + separator) for text in texts]
     rngs = [stream(run.config.seed, "translate", number) for number in range(len(prompts))]

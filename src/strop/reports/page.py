@@ -19,6 +19,8 @@ from strop.runs.store import Store
 
 LOSS = "optimizer/loss"
 REWARD = "reward/mean"
+SOURCE = "curriculum/"
+"""How the metrics begin that a task source gives: each is a curve."""
 CURVES = (
     REWARD,
     "held_out/reward",
@@ -88,7 +90,8 @@ def page_of(directory: RunDirectory) -> Page:
     config, found = directory.config(), standing(directory)
     with directory.reader() as store:
         events, metrics, best_checkpoint = store.events(), store.metrics(), store.best_step()
-        curves = {name: store.series(name) for name in CURVES}
+        of_source = dict.fromkeys(name for one in metrics for name in one if name.startswith(SOURCE))
+        curves = {name: store.series(name) for name in (*CURVES, *of_source)}
         scored = _scored(store) if curves[REWARD] else []
     trained = [one for one in metrics if "time/step_seconds" in one]
     return Page(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from strop.reports.settings import changed_settings, every_setting
@@ -89,7 +91,7 @@ def make_plan(
         device=_device(config),
         changed=changed_settings(config),
         fields=every_setting(encode(config)),
-        samples=tuple(_sample(task, parts) for task in config.tasks[:num_samples] if task.prompt),
+        samples=tuple(_sample(task, parts) for task in islice(config.tasks, num_samples) if task.prompt),
         warnings=warnings,
     )
 
@@ -108,7 +110,8 @@ def title(spec: object) -> str:
 
 def _tasks(config: TrainConfig) -> str:
     if config.corpus is None:
-        return f"{len(config.tasks)} to train on, {len(config.held_out)} held out"
+        drawn = "" if isinstance(config.tasks, Sequence) else f", drawn by {title(encode(config.tasks))}"
+        return f"{len(list(config.tasks))} to train on{drawn}, {len(config.held_out)} held out"
     read = f"{plural(len(config.held_out), 'text')} sampled" if config.held_out else "hidden tokens filled in"
     return f"the corpus {config.corpus.source}; {read} at every evaluation"
 
@@ -125,7 +128,7 @@ def _work(config: TrainConfig) -> str:
         chunk = f"{plural(config.memory.size, 'chunk')} of {plural(config.memory.length, 'token')}"
         return f"learns from {chunk} of the corpus; nothing is sampled"
     if not _samples(config):
-        return f"learns from {len(config.tasks)} {config.reads}; nothing is sampled"
+        return f"learns from {len(list(config.tasks))} {config.reads}; nothing is sampled"
     prompts, samples = config.prompts_per_step, config.group_size
     return (
         f"{plural(prompts, 'prompt')} x {plural(samples, 'sample')} = {plural(prompts * samples, 'episode')} of at "

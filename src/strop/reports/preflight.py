@@ -31,7 +31,7 @@ def warnings(config: TrainConfig, parts: Parts) -> tuple[str, ...]:
     _, judged = config.judged_tasks(parts.algorithm)
     found = [*_crowded_threads(config), *_shared_tasks(config)]
     scene = config.scene(parts.policy, parts.codec, gold=False)
-    for what, tasks in (("tasks", () if config.is_offline else config.tasks), ("held_out", judged)):
+    for what, tasks in (("tasks", () if config.is_offline else tuple(config.tasks)), ("held_out", judged)):
         if config.environment is SingleTurn:
             _refuse_unreadable(what, tasks, scene, config.sampling)
         else:

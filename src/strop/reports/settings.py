@@ -12,12 +12,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from strop.runs.names import short
-from strop.runs.spec import TRAINED_BY, encode
+from strop.runs.spec import SOURCE, TASKS, TRAINED_BY, encode
 from strop.types import Tokenizer, is_place
+from strop.words import plural
 
 MOST_VALUES = 8
 UNTYPED = ("tasks", "held_out", "environment", "rewards", "gold")
-"""Fields of a TrainConfig that the plan has lines of its own for."""
+"""Fields of a TrainConfig that the plan has lines of its own for. Those of a task source can be typed."""
 NAMES = ("model",)
 """Fields that say what a component is: listed even where they are the default."""
 
@@ -26,6 +27,9 @@ def every_setting(spec: Mapping[str, Any], path: str = "") -> list[str]:
     """All fields of an encoded config, such as a run's config.json, in order."""
     lines = []
     for name, value in spec.items():
+        if not path and name == TASKS and "class" in (source := value.get(SOURCE, value)):
+            lines += every_setting(source, f"{TASKS}.")
+            continue
         if name in ("class", TRAINED_BY) or (not path and name in UNTYPED and not isinstance(value, str)):
             continue
         if not path and name == "data" and value is None:
@@ -40,7 +44,8 @@ def changed_settings(config: Any) -> list[str]:
 
     The computing type, the device and the threads are left out: a resolved config always has them, given or not.
     """
-    return _changed(config, None, "", (*UNTYPED, "dtype", "device", "threads"))
+    hidden = [name for name in UNTYPED if name != TASKS or not dataclasses.is_dataclass(config.tasks)]
+    return _changed(config, None, "", (*hidden, "dtype", "device", "threads"))
 
 
 def _changed(record: Any, expected: Any, path: str, skipped: tuple[str, ...] = ()) -> list[str]:
@@ -63,6 +68,8 @@ def _default(field: dataclasses.Field[Any]) -> Any:
 
 
 def _typed(path: str, value: Any) -> str:
+    if isinstance(value, Mapping) and value.keys() == {TASKS}:
+        return f"{path} ({plural(value[TASKS], 'value')})"
     if isinstance(value, Mapping):
         return f"{path} ({_summary(value) or 'none'})"
     if isinstance(value, list) and (len(value) > MOST_VALUES or any(isinstance(item, list | dict) for item in value)):

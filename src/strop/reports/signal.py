@@ -86,13 +86,13 @@ def reward_of_text(config: TrainConfig, task: Task, text: str, gold: bool) -> Te
 
 def signal_of_start(config: TrainConfig, num_groups: int, gold: bool) -> Signal:
     """Sample groups from the policy as it is before training. Raises ValueError where no answer can be scored."""
-    from strop.data.source import Shuffled
+    from strop.data.source import source_of
     from strop.rollout.play import play
     from strop.samplers.local import LocalSampler
 
     config.set_up_torch()
     policy, codec = config.policy.build(config.seed, config.dtype, config.device)  # type: ignore[union-attr, arg-type]
-    tasks = Shuffled(config.tasks, config.seed).next(num_groups)
+    tasks = source_of(config.tasks, config.seed).next(num_groups)
     sampler = LocalSampler(policy, codec.stop)
     scene = config.scene(policy, codec, gold)
     return signal_in(play(scene, tasks, config.group_size, sampler, config.sampling.at(0), "train", 0))

@@ -42,6 +42,7 @@ class EmbeddedEngine:
     def rollout(self, tasks: TaskSource, step: int) -> list[Episode]:
         """`prompts_per_step` tasks, `group_size` episodes of each, scored; and what `extras` asks for.
 
+        The source is told the outcomes of the tasks that it gave before it is asked for more.
         Raises Stopped if too few groups are accepted.
         """
         episodes: list[Episode] = []
@@ -49,7 +50,9 @@ class EmbeddedEngine:
         while played < self._most_tasks:
             chosen = tasks.next(min(self.prompts_per_step - accepted, self._most_tasks - played))
             groups = self._play(chosen, step, played)
-            episodes += [episode for group in groups for episode in group]
+            new = [episode for group in groups for episode in group]
+            tasks.observe(new)
+            episodes += new
             played, accepted = played + len(chosen), accepted + sum(map(self._accepts, groups))
             if self.extras.accepts is None or accepted == self.prompts_per_step:
                 return episodes

@@ -74,15 +74,15 @@ class RunRecorder:
         self._evaluate, self._eval_every, self._patience = evaluate, eval_every, patience
         self._checkpoint_every, self._disk = checkpoint_every, DiskPolicy(keep_last, keep_episode_steps)
         self._pays, self._tolerance = pays, tolerance or GapTolerance()
-        self._progress = progress or Progress()
         self._resume, self._selector, self._forks = resume, selector, forks
         self._budget, self._clock, self._announce, self._adopt = Budget(minutes), clock, announce, adopt
-        self._interrupt, self._watch, self._gap_measured = Interrupt(), Watch(), False
+        self._progress, self._interrupt, self._watch = progress or Progress(), Interrupt(), Watch()
+        self._source_measures: Callable[[], Mapping[str, float]] = dict
         self._stop_tokens: frozenset[int] = frozenset()
         self._pending: list[Metrics] = []
         self._opinions: dict[tuple[str, str], np.ndarray] = {}
         self._done = self._first = self._learnt = self._num_actions = 0
-        self._step_started = 0.0
+        self._gap_measured, self._step_started = False, 0.0
         with ExitStack() as resources:
             resources.enter_context(directory.lock())
             directory.checkpoints.clean()
@@ -129,6 +129,7 @@ class RunRecorder:
     def steps(self, parts: Parts, n: int) -> Iterator[int]:
         """Load the newest checkpoint, evaluate, then yield the remaining steps; save and evaluate on schedule."""
         self._stop_tokens, self._num_actions = parts.codec.stop, parts.policy.vocabulary
+        self._source_measures = parts.tasks.measures
         warnings = [] if self._announce is None else self._announce(parts)
         with self._interrupt:
             self._done = self._first = self._begin(parts)
@@ -167,6 +168,7 @@ class RunRecorder:
         metrics = {
             **{name: metric.value for name, metric in merge_metrics(self._pending).items()},
             **step_measures(episodes, self._pays),
+            **self._source_measures(),
             **cost_measures(episodes, self._learnt, seconds),
         }
         entropy = metrics.get("policy/entropy") if self._watches_entropy else None

@@ -61,6 +61,6 @@ def load_into(parts: Parts, directory: RunDirectory, store: Store, step: int, st
         parts.tasks.load_state_dict(state["tasks"])
     except (AttributeError, KeyError, RuntimeError, TypeError) as error:
         raise ValueError(
-            f"Checkpoint {step} of {directory.path} does not fit this config ({error}): its policy, algorithm "
-            "or memory is another. Resume without that change, or start a new run."
+            f"Checkpoint {step} of {directory.path} does not fit this config ({error}): its policy, algorithm, "
+            "memory or task source is another. Resume without that change, or start a new run."
         ) from error

@@ -15,6 +15,7 @@ import linecache
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -30,6 +31,8 @@ from strop.types import Placed, Task, Tokenizer, is_place, storable
 RECIPE = "recipe"
 """The module name under which a recipe file is loaded."""
 TASK_FILES = ("tasks", "held_out")
+TASKS, SOURCE = "tasks", "source"
+"""A list of tasks is written as {"tasks": how many}. Key of config.json's tasks for the Config of what draws them."""
 TRAINED_BY = "trained_by"
 """Key of config.json for the name of the program that trained the run, if it was not strop."""
 
@@ -46,6 +49,8 @@ def encode(value: Any) -> Any:
         return {"class": public_name(type(value)), **fields}
     if isinstance(value, Mapping):
         return {"map": {str(key): encode(item) for key, item in value.items()}}
+    if _is_tasks(value):
+        return {TASKS: len(value)}  # they stand in a file of their own
     if isinstance(value, tuple | list):
         return [encode(item) for item in value]
     if isinstance(value, Path):
@@ -82,10 +87,50 @@ def to_files(config: Any) -> tuple[dict[str, Any], dict[str, str]]:
     spec = encode(dataclasses.replace(config, tasks=(), held_out=()))
     files = {_tokenizer_file(found): found.json for found in _tokenizers(config)}
     for name in TASK_FILES:
-        text = "".join(_task_line(task) for task in getattr(config, name))
+        given = getattr(config, name)
+        text = "".join(_task_line(task) for task in _tasks_in(given))
         files[f"{name}.jsonl"] = text
         spec[name] = {"file": f"{name}.jsonl", "sha256": hashlib.sha256(text.encode()).hexdigest()}
+        if not isinstance(given, Sequence):
+            spec[name][SOURCE] = encode(given)
     return spec, files
+
+
+def _tasks_in(value: Any) -> Iterator[Task]:
+    """The tasks of a config, or of a part of it, in the order in which `encode` comes to them."""
+    if _is_tasks(value):
+        yield from value
+    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
+        for field in dataclasses.fields(value):
+            yield from _tasks_in(getattr(value, field.name))
+    elif isinstance(value, Mapping | tuple | list):
+        for item in value.values() if isinstance(value, Mapping) else value:
+            yield from _tasks_in(item)
+
+
+def _is_tasks(value: Any) -> bool:
+    return isinstance(value, tuple | list) and bool(value) and all(isinstance(item, Task) for item in value)
+
+
+def _with_tasks(spec: Any, tasks: Iterator[Task]) -> Any:
+    """What `encode` wrote, with the next tasks in place of each number of them."""
+    if isinstance(spec, list):
+        return [_with_tasks(item, tasks) for item in spec]
+    if not isinstance(spec, Mapping):
+        return spec
+    if spec.keys() == {TASKS}:
+        return list(islice(tasks, spec[TASKS]))
+    inner = spec["map"] if spec.keys() == {"map"} else spec
+    filled = {key: _with_tasks(item, tasks) for key, item in inner.items()}
+    return {"map": filled} if inner is not spec else filled
+
+
+def _decoded(name: str, spec: Any, run: Path) -> Any:
+    """A field of a run's config; tasks come from their file."""
+    if name not in TASK_FILES:
+        return decode(spec, run)
+    tasks = read_tasks(run / f"{name}.jsonl")
+    return decode(_with_tasks(spec[SOURCE], iter(tasks)), run) if SOURCE in spec else tasks
 
 
 def _spec_of(run: Path) -> dict[str, Any]:
@@ -104,8 +149,7 @@ def from_files(run: Path) -> Any:
     """The config of a run directory. Its copy of the recipe is loaded first, so that its functions are found."""
     spec = _spec_of(run)
     kind = find(spec["class"])
-    names = [f.name for f in dataclasses.fields(kind) if f.name in spec and f.name not in TASK_FILES]
-    return kind(**some_of(run, names), **{name: read_tasks(run / f"{name}.jsonl") for name in TASK_FILES})
+    return kind(**some_of(run, [f.name for f in dataclasses.fields(kind) if f.name in spec]))
 
 
 @contextmanager
@@ -137,7 +181,7 @@ def _fields_of(run: Path, names: Sequence[str]) -> dict[str, Any]:
     fields = {}
     for name in names:
         try:
-            fields[name] = decode(spec[name], run)
+            fields[name] = _decoded(name, spec[name], run)
         except (ValueError, AttributeError, ImportError) as error:
             if not isinstance(error, ValueError) or not hasattr(module, RECIPE):
                 raise ValueError(_unmade(run, name, error)) from error

@@ -18,6 +18,7 @@ from strop.types.configs import (
     MemoryConfig,
     PolicyConfig,
     SamplerConfig,
+    TaskSourceConfig,
 )
 from strop.types.facts import prompt_flaw, returned, storable
 from strop.types.fields import check_fields, shown
@@ -135,6 +136,7 @@ __all__ = [
     "Stopped",
     "Task",
     "TaskSource",
+    "TaskSourceConfig",
     "Term",
     "Tokenizer",
     "Tokens",

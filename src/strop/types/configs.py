@@ -1,4 +1,4 @@
-"""The protocols of the component configs in a TrainConfig: policy, sampler, memory and algorithm."""
+"""The protocols of the component configs in a TrainConfig: policy, tasks, sampler, memory and algorithm."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, Self, TypeAlias, 
 from strop.types.protocols import Extras
 
 if TYPE_CHECKING:
-    from strop.types.protocols import Algorithm, Codec, Memory, Policy, Sampler, Want
+    from collections.abc import Iterator
+
+    from strop.types.protocols import Algorithm, Codec, Memory, Policy, Sampler, TaskSource, Want
+    from strop.types.records import Task
     from strop.types.sampling import Sampling
 
 LOGITS: frozenset[Want] = frozenset({"logits"})
@@ -44,6 +47,20 @@ class PolicyConfig(Protocol):
         """The policy on `device`, which torch knows by this name (cpu, cuda:0, mps), and its codec. It computes in
         `dtype`, float32 or bfloat16: how far the sampler's log-probs may be from the learner's depends on it."""
         ...
+
+
+@runtime_checkable
+class TaskSourceConfig(Protocol):
+    """The protocol of `TrainConfig.tasks`, where it is not a list of tasks: a source that is told outcomes. Its lists
+    of tasks stand in the run's tasks.jsonl."""
+
+    __slots__ = ()
+
+    def __iter__(self) -> Iterator[Task]:
+        """Every task that it may give: they are checked before the run."""
+        ...
+
+    def build(self, seed: int) -> TaskSource: ...
 
 
 @runtime_checkable

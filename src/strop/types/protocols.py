@@ -58,9 +58,16 @@ Environment: TypeAlias = "Callable[[Task, np.random.Generator], Env]"
 
 
 class TaskSource(Protocol):
-    """An endless source of tasks; its state is the position in it."""
+    """An endless source of tasks; its state is the position in it, and what it knows of outcomes."""
 
     def next(self, n: int) -> list[Task]: ...
+    def observe(self, episodes: Sequence[Episode]) -> None:
+        """Told by the engine: the scored episodes of the tasks that it gave last, in their order, those of rejected
+        groups too. It comes before more tasks are asked for."""
+
+    def measures(self) -> Mapping[str, float]:
+        """Metrics of the run after each step, named `curriculum/...`; empty if there is nothing to tell."""
+
     def state_dict(self) -> State: ...
     def load_state_dict(self, state: State) -> None: ...
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from strop.batch import collate
@@ -23,6 +23,12 @@ class _Tasks:
 
     def next(self, n: int) -> list[Task]:
         return TASKS[:n]
+
+    def observe(self, episodes: Sequence[Episode]) -> None:
+        """Outcomes change nothing."""
+
+    def measures(self) -> dict[str, float]:
+        return {}
 
     def state_dict(self) -> State:
         return {}

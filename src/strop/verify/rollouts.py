@@ -133,6 +133,12 @@ class Queue:
         self.at += n
         return [Task(name, name) for name in found]
 
+    def observe(self, episodes: Sequence[Episode]) -> None:
+        """Outcomes change nothing."""
+
+    def measures(self) -> dict[str, float]:
+        return {}
+
     def state_dict(self) -> State:
         return {}
 

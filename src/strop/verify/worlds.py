@@ -13,7 +13,7 @@ from strop.environments.corridor import Corridor
 from strop.rollout.engine import EmbeddedEngine
 from strop.rollout.play import Scene
 from strop.samplers.local import LocalSampler
-from strop.types import Batch, End, Memory, Sampling, State, Step, Task
+from strop.types import Batch, End, Episode, Memory, Sampling, State, Step, Task
 from strop.verify.episodes import batch_of, episode, turn
 
 EXPLORE = Sampling(epsilon=1.0, max_tokens=1)
@@ -27,6 +27,12 @@ class Tasks:
 
     def next(self, n: int) -> list[Task]:
         return [self.tasks[i % len(self.tasks)] for i in range(n)]
+
+    def observe(self, episodes: Sequence[Episode]) -> None:
+        """Outcomes change nothing."""
+
+    def measures(self) -> dict[str, float]:
+        return {}
 
     def state_dict(self) -> State:
         return {}

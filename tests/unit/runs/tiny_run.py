@@ -129,6 +129,12 @@ class TinyTasks:
         self.cursor += n
         return [Task(f"task-{self.cursor}", "say", data={"n": self.cursor})]
 
+    def observe(self, episodes: Sequence[Episode]) -> None:
+        """Outcomes change nothing."""
+
+    def measures(self) -> dict[str, float]:
+        return {}
+
     def state_dict(self) -> State:
         return {"cursor": self.cursor}
 
