@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from strop import (
         algorithms,
         control,
+        data,
         environments,
         functional,
         learners,
@@ -77,6 +78,7 @@ __all__ = [
     "Unscored",
     "algorithms",
     "control",
+    "data",
     "environments",
     "functional",
     "learners",

@@ -38,6 +38,7 @@ HOME = {
 ROOMS = (
     "algorithms",
     "control",
+    "data",
     "environments",
     "functional",
     "learners",
