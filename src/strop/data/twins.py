@@ -1,12 +1,15 @@
 """Tasks that ask the same thing: within a list, or on both sides of a split, where they leak.
 
 Two prompts are compared by their runs of two words or signs, by the Jaccard similarity, and none is missed
-(`data.alike`). What is in more than a tenth of all prompts is their template, and likens none to another: "What is the
-capital of Peru?" and "... of Chad?" are different questions. Equal prompts are twins whatever they hold.
+(`data.alike`). Prompts that are equal but for case, spaces and the marks of sentences are twins whatever they hold.
+Else runs that more prompts share than the square root of their number count as a template, and liken none to another:
+"What is the capital of Peru?" and "What is the capital of Chad?" ask different things. It also bounds the work.
 """
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -21,29 +24,39 @@ from strop.types.display import beginning
 from strop.words import plural
 
 NEAR = 0.8
-TEMPLATE, FEWEST = 0.1, 3
-"""A run is of a template if it is in more than this share of the prompts, and in more than so many."""
+MARKS = re.compile(r"[.,;:!?…\"'“”‘’«»]+(?=\s|$)|(?<!\S)[\"'“‘«]+|[、。，；：！？「」《》]+")
+"""Marks of sentences. The point of 3.5 is none, and the signs of sums and programs are not either."""
+FEWEST = 3
+"""Prompts that may share a run, however few there are, before it counts as a template's."""
 SHOWN = 5
 """Twins that are shown when they are taken out."""
 
 
 @dataclass(frozen=True, slots=True)
 class Twin:
-    """A task that asks what another one asks. `similarity` is 1 where the prompts differ in case and spaces alone."""
+    """A task that asks what another one asks.
+
+    similarity  of the prompts; 1 where they differ in case, spaces and the marks of sentences alone
+    """
 
     task: Task
     of: Task
     similarity: float
 
-    def __repr__(self) -> str:
+    @property
+    def shown(self) -> str:
+        """Both tasks in one line: `'7' and '31' (92 % alike): 'Is it so?' | 'Is it really so?'`."""
         texts = " | ".join(beginning(prompt_text(task), 40) for task in (self.task, self.of))
-        return f"<Twin {self.task.id} of {self.of.id}, {100.0 * self.similarity:.0f} %: {texts}>"
+        return f"{self.task.id!r} and {self.of.id!r} ({100.0 * self.similarity:.0f} % alike): {texts}"
+
+    def __repr__(self) -> str:
+        return f"<Twins {self.shown}>"
 
 
 def near_duplicates(tasks: Sequence[Task], near: float = NEAR) -> list[Twin]:
     """Each task whose prompt is like an earlier one's. No task that it is a twin `of` is a twin itself.
 
-    near  prompts are alike from this Jaccard similarity; 1 takes equal ones only, but for case and spaces
+    near  prompts are alike from this Jaccard similarity; 1 takes those that differ in case, spaces and marks alone
     """
     _check(near)
     keys = _keys(tasks)
@@ -90,7 +103,7 @@ def without(tasks: Sequence[Task], twins: Sequence[Twin], tell: Tell = to_stderr
         )
     removed = {twin.task.id for twin in twins}
     lines = [f"{len(removed):,} of {plural(len(tasks), 'task')} taken out, since another asks the same:"]
-    lines += [f"  {twin!r}" for twin in twins[:SHOWN]]
+    lines += [f"  {twin.shown}" for twin in twins[:SHOWN]]
     lines += [f"  and {len(twins) - SHOWN:,} more"] if len(twins) > SHOWN else []
     if twins:
         tell("\n".join(lines))
@@ -108,8 +121,12 @@ def _check(near: float) -> None:
 
 
 def _keys(tasks: Sequence[Task]) -> list[str]:
-    """The prompts without regard to case and spaces."""
-    return [" ".join(cleaned(prompt_text(task)).text.casefold().split()) for task in tasks]
+    """The prompts without regard to case, spaces and the marks of sentences."""
+    return [_key(cleaned(prompt_text(task)).text.casefold()) for task in tasks]
+
+
+def _key(text: str) -> str:
+    return " ".join(MARKS.sub(" ", text).split()) or text
 
 
 def _first(keys: Sequence[str]) -> dict[str, int]:
@@ -137,6 +154,6 @@ def _telling(runs: Sequence[np.ndarray]) -> list[np.ndarray]:
     if not runs:
         return []
     _, which, counts = np.unique(np.concatenate(runs), return_inverse=True, return_counts=True)
-    is_telling = counts[which] <= max(FEWEST, TEMPLATE * len(runs))
+    is_telling = counts[which] <= max(FEWEST, math.sqrt(len(runs)))
     ends = np.cumsum([len(one) for one in runs])
     return [one[is_telling[end - len(one) : end]] for one, end in zip(runs, ends.tolist(), strict=True)]
