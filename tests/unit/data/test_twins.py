@@ -75,16 +75,16 @@ def slowly(mine: list[str], theirs: list[str], near: float) -> list[tuple[str, s
     runs = {
         text: {run for run in slow_runs(text) if counts[run] <= max(3, math.sqrt(len(distinct)))} for text in distinct
     }
+
+    def is_like(text: str, other: str) -> bool:
+        one, two = runs[text], runs[other]
+        return bool(one and two and len(one & two) >= near * len(one | two))
+
     found = []
     for number, text in enumerate(mine):
-        for place, other in enumerate(theirs):
-            one, two = runs[text], runs[other]
-            if text == other or (one and two and len(one & two) >= near * len(one | two)):
-                break
-        else:
-            continue
-        place = theirs.index(text) if text in theirs else place
-        found.append((f"t{number}", f"h{place}"))
+        like = [place for place, other in enumerate(theirs) if is_like(text, other)]
+        if text in theirs or like:
+            found.append((f"t{number}", f"h{theirs.index(text) if text in theirs else like[0]}"))
     return found
 
 
