@@ -72,9 +72,8 @@ def of_csv(path: Path, encoding: str = UTF_8, separator: str = ",") -> Table:
     Quotes are text where fields are separated by a tab, which no text holds.
     """
     csv.field_size_limit(LONGEST)
-    quoting = csv.QUOTE_NONE if separator == "\t" else csv.QUOTE_MINIMAL
     lines = StringIO(_text(path, encoding), newline="")
-    records = _records(lines, separator, quoting)
+    records = _records(lines, separator)
     first, header, flaw = next(records, (1, [], "it is empty: the first line names the columns"))
     flaw = flaw or _header_flaw(header)
     if flaw:
@@ -129,8 +128,9 @@ def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is not JSON")
 
 
-def _records(lines: StringIO, separator: str, quoting: int) -> Iterator[tuple[int, list[str], str]]:
+def _records(lines: StringIO, separator: str) -> Iterator[tuple[int, list[str], str]]:
     """(the line on which it begins, its cells, what is wrong) of each record. A broken one ends with its line."""
+    quoting: Literal[0, 3] = csv.QUOTE_NONE if separator == "\t" else csv.QUOTE_MINIMAL
     records = csv.reader(lines, delimiter=separator, quoting=quoting, strict=True)  # a lost quote swallows rows
     while True:
         first = records.line_num + 1
