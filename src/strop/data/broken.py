@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from strop.data.rows import Table
-from strop.words import plural
 
 SHOWN = 5
 """Broken rows whose flaw is told. The others are named."""
@@ -35,7 +34,8 @@ def leaving(table: Table, broken: Sequence[Broken], num_rows: int) -> str:
 
 def _listed(table: Table, broken: Sequence[Broken], num_rows: int, what: str) -> str:
     verb = "is" if len(broken) == 1 else "are"
-    lines = [f"{table.name}: {len(broken):,} of {plural(num_rows, table.unit)} {verb} {what}:"]
+    rows = f"{num_rows:,} {table.unit}{'s' * (num_rows != 1)}"
+    lines = [f"{table.name}: {len(broken):,} of {rows} {verb} {what}:"]
     lines += [f"  {table.unit} {one.number}: {one.flaw}" for one in broken[:SHOWN]]
     if others := broken[SHOWN:]:
         lines.append(f"  and {table.unit}s {_ranges([one.number for one in others])}")

@@ -46,7 +46,7 @@ class Twin:
     @property
     def shown(self) -> str:
         """Both tasks in one line: `'7' and '31' (92 % alike): 'Is it so?' | 'Is it really so?'`."""
-        texts = " | ".join(beginning(prompt_text(task), 40) for task in (self.task, self.of))
+        texts = " | ".join(beginning(prompt_text(task), 60) for task in (self.task, self.of))
         return f"{self.task.id!r} and {self.of.id!r} ({100.0 * self.similarity:.0f} % alike): {texts}"
 
     def __repr__(self) -> str:
