@@ -64,7 +64,7 @@ def test_ragged_rows_are_named_with_what_to_do(file):
         f"{file('t.csv', content)}: 2 of 3 lines are broken:",
         "  line 3: it has 1 cell for 2 columns",
         "  line 4: it has 3 cells for 2 columns: a text that holds the separator stands in quotes",
-        'Correct them, or leave them out: broken="leave out".',
+        'Correct them, or leave them out: broken="leave out" in strop.data.from_file or from_rows.',
     ]
 
 

@@ -27,6 +27,7 @@ def test_case_spaces_marks_and_unicode_do_not_tell_prompts_apart():
     found = leaks(mine, theirs, near=1.0)
     assert ids(found) == [("t0", "h0"), ("t1", "h1"), ("t2", "h2"), ("t3", "h3")]
     assert {twin.similarity for twin in found} == {1.0}
+    assert leaks(tasks("3.5"), tasks("3 5", "35"), near=1.0) == []
 
 
 def test_the_similarity_is_the_share_of_common_runs():
@@ -61,6 +62,7 @@ def test_who_is_taken_out_leaves_one_of_each_kind_and_no_more():
     a, b, c = "a b c d e", "a b c d e f", "b c d e f"
     assert ids(near_duplicates(tasks(a, b, c, b, "x y z"), near=0.7)) == [("t1", "t0"), ("t3", "t0")]
     assert [twin.similarity for twin in near_duplicates(tasks(a, b, c, b), near=0.7)] == [0.8, 0.8]
+    assert ids(near_duplicates(tasks(a, c, b), near=0.7)) == [("t2", "t0")]  # the first of two that it is like
 
 
 def slow_runs(text: str) -> set[tuple[str, ...]]:
