@@ -24,7 +24,8 @@ def refusal(table: Table, broken: Sequence[Broken], num_rows: int) -> str:
     """Why the rows cannot be read, and what to do."""
     if len(broken) == 1:
         return f"{table.name}, {table.unit} {broken[0].number}: {broken[0].flaw}."
-    return f'{_listed(table, broken, num_rows, "broken")}\nCorrect them, or leave them out: broken="leave out" in strop.data.from_file or from_rows.'
+    what_to_do = 'Correct them, or leave them out: broken="leave out" in strop.data.from_file or from_rows.'
+    return f"{_listed(table, broken, num_rows, 'broken')}\n{what_to_do}"
 
 
 def leaving(table: Table, broken: Sequence[Broken], num_rows: int) -> str:
