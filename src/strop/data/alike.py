@@ -2,14 +2,15 @@
 
 Two texts are compared by their runs of two words (a character is a word where a script writes no spaces), by the
 Jaccard similarity. MinHash finds almost all pairs of long documents; here none may be missed, and an exact filter is
-as fast: of two sets with a Jaccard similarity of t, the rarest |x| - ceil(t |x|) + 1 elements of each share one
-(prefix filtering: Chaudhuri, Ganti and Kaushik 2006; Bayardo, Ma and Srikant 2007).
+as fast: where sets have a Jaccard similarity of t, the rarest elements of each, up to those after which less than the
+share t of its weight is left, have one in common (prefix filtering: Chaudhuri, Ganti and Kaushik 2006; Bayardo, Ma and
+Srikant 2007).
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeAlias
 
 import numpy as np
 
@@ -21,8 +22,12 @@ RUN = 2
 """Words of a run."""
 SLACK = 1e-9
 """A similarity of 3/5 is no less than .6 for rounding."""
+ROUNDING = 1e-6
+"""Of the sum of all weights."""
 TOGETHER = 1 << 22
 """Pairs that are looked at together."""
+Weigh: TypeAlias = Callable[[np.ndarray], np.ndarray]
+"""From the number of texts that hold a run, its weight."""
 
 
 def alike(texts: Sequence[str], others: Sequence[str], near: float) -> dict[int, int]:
@@ -30,18 +35,11 @@ def alike(texts: Sequence[str], others: Sequence[str], near: float) -> dict[int,
 
     near  a Jaccard similarity, above 0 and at most 1
     """
-    return {other: text for other, (text, _) in first_alike(runs_of(texts), runs_of(others), near).items()}
-
-
-def first_alike(texts: Sequence[np.ndarray], others: Sequence[np.ndarray], near: float) -> dict[int, tuple[int, float]]:
-    """{index of one of the `others`: (index of the first of the `texts` as similar as `near`, how similar it is)}.
-
-    texts, others  the runs of each text, as `runs_of` gives them
-    """
-    found: dict[int, tuple[int, float]] = {}
-    for text, other in candidates(texts, others, near):
-        if other not in found and (similar := jaccard(texts[text], others[other])) >= near - SLACK:
-            found[other] = (text, similar)
+    runs, first = [*runs_of(texts), *runs_of(others)], len(texts)
+    found: dict[int, int] = {}
+    for text, other in candidates(runs, range(first), range(first, len(runs)), near):
+        if other - first not in found and jaccard(runs[text], runs[other]) >= near - SLACK:
+            found[other - first] = text
     return found
 
 
@@ -56,36 +54,49 @@ def runs_of(texts: Sequence[str], signs: bool = False) -> list[np.ndarray]:
     return found
 
 
-def candidates(texts: Sequence[np.ndarray], others: Sequence[np.ndarray], near: float) -> Iterator[tuple[int, int]]:
-    """(text, other) whose rarest runs share one, and whose sizes allow the similarity; in order of the others."""
+def candidates(
+    runs: Sequence[np.ndarray], texts: range, others: range, near: float, weigh: Weigh = np.ones_like
+) -> Iterator[tuple[int, int]]:
+    """Pairs (a text, an other one) that share one of their rarest runs, and whose sizes allow the similarity.
+
+    Both are indices into `runs`; pairs come in the order of the others. By `weigh` a run counts for more than one.
+    """
     assert 0.0 < near <= 1.0
-    runs = [*texts, *others]
     lengths_D = np.array([len(one) for one in runs], dtype=np.int64)
     if not lengths_D.sum():
         return
+    ids, owner = _rarest(runs, lengths_D, near, weigh)
+    in_texts, in_others = (np.isin(owner, some) for some in (texts, others))
+    by_run = np.argsort(ids[in_texts], kind="stable")
+    known, text = ids[in_texts][by_run], owner[in_texts][by_run]
+    wanted, other = ids[in_others], owner[in_others]
+    first, last = (np.searchsorted(known, wanted, side=side) for side in ("left", "right"))
+    for part in _parts(last - first, other):
+        spans = (last - first)[part]
+        within = np.arange(spans.sum()) - np.repeat(np.cumsum(spans) - spans, spans)
+        both = [np.repeat(other[part], spans), text[np.repeat(first[part], spans) + within]]
+        pairs = np.unique(np.stack(both, axis=1), axis=0)
+        sizes = lengths_D[pairs]
+        pairs = pairs[sizes.min(axis=1) >= near * sizes.max(axis=1) - SLACK]
+        yield from zip(pairs[:, 1].tolist(), pairs[:, 0].tolist(), strict=True)
+
+
+def _rarest(
+    runs: Sequence[np.ndarray], lengths_D: np.ndarray, near: float, weigh: Weigh
+) -> tuple[np.ndarray, np.ndarray]:
+    """(a number for each run, the text that it is in) of those runs of each text that a similar text must share."""
     _, ids, counts = np.unique(np.concatenate(runs), return_inverse=True, return_counts=True)
     rank = np.empty(len(counts), np.int64)
     rank[np.argsort(counts, kind="stable")] = np.arange(len(counts))
     owner = np.repeat(np.arange(len(runs)), lengths_D)
-    order = np.lexsort((rank[ids], owner))
-    ids = ids[order]
-    place = np.arange(len(ids)) - np.repeat(np.cumsum(lengths_D) - lengths_D, lengths_D)
-    prefix_D = np.array([n - math.ceil(near * n - SLACK) + 1 for n in lengths_D.tolist()])
-    is_rare = place < np.repeat(prefix_D, lengths_D)
-    mine, theirs = (
-        (ids[chosen], owner[chosen]) for chosen in (is_rare & (owner < len(texts)), is_rare & (owner >= len(texts)))
-    )
-    by_run = np.argsort(mine[0], kind="stable")
-    known = mine[0][by_run]
-    first, last = (np.searchsorted(known, theirs[0], side=side) for side in ("left", "right"))
-    for part in _parts(last - first, theirs[1]):
-        spans = (last - first)[part]
-        within = np.arange(spans.sum()) - np.repeat(np.cumsum(spans) - spans, spans)
-        text = mine[1][by_run][np.repeat(first[part], spans) + within]
-        pairs = np.unique(np.stack([np.repeat(theirs[1][part], spans), text], axis=1), axis=0)
-        sizes = lengths_D[pairs]
-        pairs = pairs[sizes.min(axis=1) >= near * sizes.max(axis=1) - SLACK]
-        yield from zip(pairs[:, 1].tolist(), (pairs[:, 0] - len(texts)).tolist(), strict=True)
+    ids = ids[np.lexsort((rank[ids], owner))]
+    weights = weigh(counts)[ids]
+    until = np.cumsum(weights)
+    whole_D = np.bincount(owner, weights, len(runs))
+    ends_D = np.concatenate([[0], until])[np.cumsum(lengths_D)]
+    rest = ends_D[owner] - until + weights
+    is_rare = rest >= near * whole_D[owner] - ROUNDING
+    return ids[is_rare], owner[is_rare]
 
 
 def _parts(spans: np.ndarray, owner: np.ndarray) -> list[slice]:

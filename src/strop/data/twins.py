@@ -1,21 +1,21 @@
 """Tasks that ask the same thing: within a list, or on both sides of a split, where they leak.
 
-Two prompts are compared by their runs of two words or signs, by the Jaccard similarity, and none is missed
-(`data.alike`). Prompts that are equal but for case, spaces and the marks of sentences are twins whatever they hold.
-Else runs that more prompts share than the square root of their number count as a template, and liken none to another:
-"What is the capital of Peru?" and "What is the capital of Chad?" ask different things. It also bounds the work.
+Prompts that are equal but for case, spaces and the marks of sentences are twins. So are those that share enough of
+their runs of two words or signs, by the Jaccard similarity, once as it is, and once with each run weighted by how few
+prompts hold it. For prompts share instructions, and ask different things behind them: "What is the capital of Peru?"
+and "What is the capital of Chad?" are near in the first way where many ask for capitals, but not in the second. None is
+missed (`data.alike`).
 """
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from strop.data.alike import SLACK, candidates, first_alike, runs_of
+from strop.data.alike import SLACK, candidates, runs_of
 from strop.data.cleaning import cleaned
 from strop.data.near import jaccard
 from strop.data.progress import Tell, to_stderr
@@ -26,8 +26,8 @@ from strop.words import plural
 NEAR = 0.8
 MARKS = re.compile(r"[.,;:!?…\"'“”‘’«»]+(?=\s|$)|(?<!\S)[\"'“‘«]+|[、。，；：！？「」《》]+")
 """Marks of sentences. The point of 3.5 is none, and the signs of sums and programs are not either."""
-FEWEST = 3
-"""Prompts that may share a run, however few there are, before it counts as a template's."""
+FEW = 3
+"""A run in so many prompts weighs no less than one in a single prompt: twins share their runs."""
 SHOWN = 5
 """Twins that are shown when they are taken out."""
 
@@ -61,13 +61,17 @@ def near_duplicates(tasks: Sequence[Task], near: float = NEAR) -> list[Twin]:
     _check(near)
     keys = _keys(tasks)
     first = _first(keys)
-    like = _like_earlier(list(first), near) if near < 1.0 else {}
-    places = list(first.values())
-    alike = {places[later]: (places[earlier], similar) for later, (earlier, similar) in like.items()}
+    prompts, places = _Prompts(list(first)), list(first.values())
+    like: dict[int, tuple[int, float]] = {}
+    for earlier, later in prompts.candidates(range(len(places)), range(len(places)), near):
+        if earlier < later and not (places[earlier] in like or places[later] in like):
+            similar = prompts.similarity(earlier, later)
+            if similar >= near - SLACK:
+                like[places[later]] = (places[earlier], similar)
     twins = list[Twin]()
     for place, key in enumerate(keys):
-        if first[key] in alike:
-            of, similar = alike[first[key]]
+        if first[key] in like:
+            of, similar = like[first[key]]
             twins.append(Twin(tasks[place], tasks[of], similar))
         elif first[key] != place:
             twins.append(Twin(tasks[place], tasks[first[key]], 1.0))
@@ -82,12 +86,12 @@ def leaks(tasks: Sequence[Task], held_out: Sequence[Task], near: float = NEAR) -
     _check(near)
     keys, known = _keys(tasks), _first(_keys(held_out))
     found = {key: (held_out[known[key]], 1.0) for key in keys if key in known}
-    if near < 1.0:
-        others = list(dict.fromkeys(key for key in keys if key not in known))
-        runs = _telling(runs_of([*known, *others], signs=True))
-        places = list(known.values())
-        for other, (one, similar) in first_alike(runs[: len(known)], runs[len(known) :], near).items():
-            found[others[other]] = (held_out[places[one]], similar)
+    others = list(dict.fromkeys(key for key in keys if key not in known))
+    prompts, places = _Prompts([*known, *others]), list(known.values())
+    for one, other in prompts.candidates(range(len(known)), range(len(known), len(known) + len(others)), near):
+        key = others[other - len(known)]
+        if key not in found and (similar := prompts.similarity(one, other)) >= near - SLACK:
+            found[key] = (held_out[places[one]], similar)
     return [Twin(task, *found[key]) for task, key in zip(tasks, keys, strict=True) if key in found]
 
 
@@ -137,23 +141,26 @@ def _first(keys: Sequence[str]) -> dict[str, int]:
     return first
 
 
-def _like_earlier(texts: Sequence[str], near: float) -> dict[int, tuple[int, float]]:
-    """{index of a text: (that of an earlier one that is like it, and like none before; how similar they are)}."""
-    runs = _telling(runs_of(texts, signs=True))
-    found: dict[int, tuple[int, float]] = {}
-    for earlier, later in candidates(runs, runs, near):
-        if earlier >= later or earlier in found or later in found:
-            continue
-        if (similar := jaccard(runs[earlier], runs[later])) >= near - SLACK:
-            found[later] = (earlier, similar)
-    return found
+class _Prompts:
+    """The runs of different prompts, and what each weighs: log((N + 3) / the number of the N prompts that hold it)."""
 
+    def __init__(self, texts: Sequence[str]) -> None:
+        self._runs = runs_of(texts, signs=True)
+        _, which, counts = np.unique(
+            np.concatenate([np.zeros(0, np.uint64), *self._runs]), return_inverse=True, return_counts=True
+        )
+        ends = np.cumsum([len(one) for one in self._runs])[:-1]
+        self._weights = np.split(self._weigh(counts)[which], ends) if texts else []
 
-def _telling(runs: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """The runs of each prompt that are not of a template."""
-    if not runs:
-        return []
-    _, which, counts = np.unique(np.concatenate(runs), return_inverse=True, return_counts=True)
-    is_telling = counts[which] <= max(FEWEST, math.sqrt(len(runs)))
-    ends = np.cumsum([len(one) for one in runs])
-    return [one[is_telling[end - len(one) : end]] for one, end in zip(runs, ends.tolist(), strict=True)]
+    def _weigh(self, counts: np.ndarray) -> np.ndarray:
+        return np.asarray(np.log((len(self._runs) + FEW) / np.maximum(counts, FEW)))
+
+    def candidates(self, ones: range, others: range, near: float) -> Iterator[tuple[int, int]]:
+        """Pairs of prompts that may be as similar as `near`, in the order of the others."""
+        return candidates(self._runs, ones, others, near, self._weigh) if near < 1.0 else iter(())
+
+    def similarity(self, one: int, other: int) -> float:
+        """The share of the runs of both that are in both, or that of their weights if it is less."""
+        runs, weights = ((some[one], some[other]) for some in (self._runs, self._weights))
+        both = weights[0][np.isin(runs[0], runs[1], assume_unique=True)].sum()
+        return min(jaccard(*runs), float(both / (weights[0].sum() + weights[1].sum() - both)))

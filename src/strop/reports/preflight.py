@@ -23,8 +23,8 @@ TRIED = 3
 """How many tasks an environment is tried on, if it fails on the first."""
 MOST_READ = 1000
 """How many prompts are tokenised, the longest first: more would take seconds."""
-MOST_COMPARED = 10_000_000
-"""Characters of prompts on each side that are compared with the other: more would take many seconds."""
+MOST_COMPARED, MOST_CHARACTERS = 100_000, 10_000_000
+"""Tasks and characters of their prompts on each side that are compared with the other: more would take many seconds."""
 NOT_OWN = (str(Path(__file__).parents[1]), "site-packages", "<frozen")
 
 
@@ -74,7 +74,7 @@ def _near_tasks(config: TrainConfig) -> list[str]:
     if not twins:
         return []
     first = twins[0]
-    seen = "" if len(tasks) == len(config.tasks) else f" (1 in {round(len(config.tasks) / len(tasks))} was compared)"
+    seen = "" if len(tasks) == len(config.tasks) else f" ({len(tasks):,} of {len(config.tasks):,} were compared)"
     return [
         f"{len(twins)} of {len(config.held_out)} held-out tasks ask nearly what training tasks ask{seen}, such as "
         f"{first.shown}. Their scores say little of new tasks: strop.data.leaks finds such tasks, and "
@@ -84,7 +84,8 @@ def _near_tasks(config: TrainConfig) -> list[str]:
 
 def _sample(tasks: Sequence[Task]) -> Sequence[Task]:
     """All tasks, or every second, third, ... where they are too long to be compared in seconds."""
-    return tasks[:: math.ceil(sum(len(prompt_text(task)) for task in tasks) / MOST_COMPARED) or 1]
+    num_characters = sum(len(prompt_text(task)) for task in tasks)
+    return tasks[:: math.ceil(max(len(tasks) / MOST_COMPARED, num_characters / MOST_CHARACTERS)) or 1]
 
 
 def _content(task: Task) -> str:

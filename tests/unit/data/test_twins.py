@@ -47,21 +47,25 @@ def test_messages_are_compared_by_their_texts():
     assert leaks([chat], [Task("text", "You count. What is 1 - 1?")], near=0.9) == []
 
 
-PLACES = ("Peru", "Chad", "Oman", "Laos", "Cuba", "Mali")
+PLACES = ("Peru", "Chad", "Oman", "Laos", "Cuba", "Mali", "Iran", "Togo")
+FACTS = ("capital", "population", "highest mountain", "official language")
 
 
-def test_a_template_likens_no_two_prompts():
-    prompts = [f"Answer in one word and no more, please: what is the capital of {place}" for place in PLACES]
-    assert near_duplicates(tasks(*prompts)) == []
-    assert ids(near_duplicates(tasks(*prompts[:2]))) == [("t1", "t0")]  # of two prompts, nothing shows a template
-    assert ids(near_duplicates(tasks(*prompts, prompts[3].upper()))) == [("t6", "t3")]
+def test_what_many_prompts_share_likens_no_two_of_them():
+    instruction = "Answer in one word and no more, please, and say that you do not know if you do not know it:"
+    asked = [f"{instruction} what is the {fact} of {place}" for fact in FACTS for place in PLACES]
+    assert near_duplicates(tasks(*asked)) == []
+    assert leaks(tasks(*asked[::2]), tasks(*asked[1::2])) == []
+    assert ids(near_duplicates(tasks(*asked, asked[3].upper()))) == [(f"t{len(asked)}", "t3")]
+    assert ids(near_duplicates(tasks(*asked[:2]))) == [("t1", "t0")]  # two prompts show no instruction
+    assert near_duplicates(tasks(*asked[:2], *PLACES)) != []
 
 
 def test_who_is_taken_out_leaves_one_of_each_kind_and_no_more():
     # A and B are alike (4 of 5 runs), B and C too, A and C are not (3 of 5, below .7): B goes, and C stays.
     a, b, c = "a b c d e", "a b c d e f", "b c d e f"
     assert ids(near_duplicates(tasks(a, b, c, b, "x y z"), near=0.7)) == [("t1", "t0"), ("t3", "t0")]
-    assert [twin.similarity for twin in near_duplicates(tasks(a, b, c, b), near=0.7)] == [0.8, 0.8]
+    assert [twin.similarity for twin in near_duplicates(tasks(a, b, c, b), near=0.7)] == pytest.approx([0.8, 0.8])
     assert ids(near_duplicates(tasks(a, c, b), near=0.7)) == [("t2", "t0")]  # the first of two that it is like
 
 
@@ -74,13 +78,12 @@ def slowly(mine: list[str], theirs: list[str], near: float) -> list[tuple[str, s
     """Leaks by comparing all with all."""
     distinct = list(dict.fromkeys([*theirs, *mine]))
     counts = Counter(run for text in distinct for run in slow_runs(text))
-    runs = {
-        text: {run for run in slow_runs(text) if counts[run] <= max(3, math.sqrt(len(distinct)))} for text in distinct
-    }
+    weights = {run: math.log((len(distinct) + 3) / max(count, 3)) for run, count in counts.items()}
 
     def is_like(text: str, other: str) -> bool:
-        one, two = runs[text], runs[other]
-        return bool(one and two and len(one & two) >= near * len(one | two))
+        one, two = slow_runs(text), slow_runs(other)
+        weighed = sum(weights[run] for run in one & two) / sum(weights[run] for run in one | two)
+        return len(one & two) >= near * len(one | two) and weighed >= near - 1e-9
 
     found = []
     for number, text in enumerate(mine):

@@ -446,10 +446,11 @@ def test_of_many_tasks_some_are_compared_which_is_told(monkeypatch):
     tasks = [Task(str(number), f"prompt {number}") for number in range(10)]  # of 8 characters each
     made = config(tasks=tasks, held_out=[Task("a", "PROMPT 2"), Task("b", "PROMPT 4")])
     assert preflight._near_tasks(made)[0].startswith("2 of 2 held-out tasks ask nearly what training tasks ask, such")
-    monkeypatch.setattr(preflight, "MOST_COMPARED", 27)  # a third of the 80: of every 3 tasks the first
+    monkeypatch.setattr(preflight, "MOST_COMPARED", 4)  # of 10: of three tasks the first, so 0, 3, 6 and 9
     assert preflight._near_tasks(made) == []
     made = replace(made, held_out=[Task("a", "PROMPT 2"), Task("b", "PROMPT 6")])
-    (text,) = preflight._near_tasks(made)
-    assert text.startswith(
-        "1 of 2 held-out tasks ask nearly what training tasks ask (1 in 2 was compared), such as 'b'"
-    )
+    beginning = "of 2 held-out tasks ask nearly what training tasks ask"
+    assert preflight._near_tasks(made)[0].startswith(f"1 {beginning} (4 of 10 were compared), such as 'b'")
+    monkeypatch.setattr(preflight, "MOST_COMPARED", 10)
+    monkeypatch.setattr(preflight, "MOST_CHARACTERS", 41)  # about half of the 80: of two tasks the first
+    assert preflight._near_tasks(made)[0].startswith(f"2 {beginning} (5 of 10 were compared), such as 'a'")
