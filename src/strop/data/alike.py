@@ -57,7 +57,7 @@ def runs_of(texts: Sequence[str], signs: bool = False) -> list[np.ndarray]:
 def candidates(
     runs: Sequence[np.ndarray], texts: range, others: range, near: float, weigh: Weigh = np.ones_like
 ) -> Iterator[tuple[int, int]]:
-    """Pairs (a text, an other one) that share one of their rarest runs, and whose sizes allow the similarity.
+    """Pairs (a text, an other one) that share one of their rarest runs, and whose weights allow the similarity.
 
     Both are indices into `runs`; pairs come in the order of the others. By `weigh` a run counts for more than one.
     """
@@ -65,8 +65,8 @@ def candidates(
     lengths_D = np.array([len(one) for one in runs], dtype=np.int64)
     if not lengths_D.sum():
         return
-    ids, owner = _rarest(runs, lengths_D, near, weigh)
-    in_texts, in_others = (np.isin(owner, some) for some in (texts, others))
+    ids, owner, weights_D = _rarest(runs, lengths_D, near, weigh)
+    in_texts, in_others = ((owner >= some.start) & (owner < some.stop) for some in (texts, others))
     by_run = np.argsort(ids[in_texts], kind="stable")
     known, text = ids[in_texts][by_run], owner[in_texts][by_run]
     wanted, other = ids[in_others], owner[in_others]
@@ -76,15 +76,15 @@ def candidates(
         within = np.arange(spans.sum()) - np.repeat(np.cumsum(spans) - spans, spans)
         both = [np.repeat(other[part], spans), text[np.repeat(first[part], spans) + within]]
         pairs = np.unique(np.stack(both, axis=1), axis=0)
-        sizes = lengths_D[pairs]
-        pairs = pairs[sizes.min(axis=1) >= near * sizes.max(axis=1) - SLACK]
+        weights = weights_D[pairs]
+        pairs = pairs[weights.min(axis=1) >= near * weights.max(axis=1) - ROUNDING]
         yield from zip(pairs[:, 1].tolist(), pairs[:, 0].tolist(), strict=True)
 
 
 def _rarest(
     runs: Sequence[np.ndarray], lengths_D: np.ndarray, near: float, weigh: Weigh
-) -> tuple[np.ndarray, np.ndarray]:
-    """(a number for each run, the text that it is in) of those runs of each text that a similar text must share."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(a number for each run, the text that it is in) of those that a similar text shares one of; weights of texts."""
     _, ids, counts = np.unique(np.concatenate(runs), return_inverse=True, return_counts=True)
     rank = np.empty(len(counts), np.int64)
     rank[np.argsort(counts, kind="stable")] = np.arange(len(counts))
@@ -92,11 +92,11 @@ def _rarest(
     ids = ids[np.lexsort((rank[ids], owner))]
     weights = weigh(counts)[ids]
     until = np.cumsum(weights)
-    whole_D = np.bincount(owner, weights, len(runs))
+    weights_D = np.bincount(owner, weights, len(runs))
     ends_D = np.concatenate([[0], until])[np.cumsum(lengths_D)]
     rest = ends_D[owner] - until + weights
-    is_rare = rest >= near * whole_D[owner] - ROUNDING
-    return ids[is_rare], owner[is_rare]
+    is_rare = rest >= near * weights_D[owner] - ROUNDING
+    return ids[is_rare], owner[is_rare], weights_D
 
 
 def _parts(spans: np.ndarray, owner: np.ndarray) -> list[slice]:

@@ -1,9 +1,8 @@
 """Tasks that ask the same thing: within a list, or on both sides of a split, where they leak.
 
 Prompts that are equal but for case, spaces and the marks of sentences are twins. So are those that share enough of
-their runs of two words or signs, by the Jaccard similarity, once as it is, and once with each run weighted by how few
-prompts hold it. For prompts share instructions, and ask different things behind them: "What is the capital of Peru?"
-and "What is the capital of Chad?" are near in the first way where many ask for capitals, but not in the second. None is
+their runs of two words or signs, by the Jaccard similarity, where a run weighs the more the fewer prompts hold it: many
+prompts share instructions, and ask different things behind them, such as the capital of Peru and that of Chad. None is
 missed (`data.alike`).
 """
 
@@ -17,7 +16,6 @@ import numpy as np
 
 from strop.data.alike import SLACK, candidates, runs_of
 from strop.data.cleaning import cleaned
-from strop.data.near import jaccard
 from strop.data.progress import Tell, to_stderr
 from strop.types import Task
 from strop.types.display import beginning
@@ -56,7 +54,7 @@ class Twin:
 def near_duplicates(tasks: Sequence[Task], near: float = NEAR) -> list[Twin]:
     """Each task whose prompt is like an earlier one's. No task that it is a twin `of` is a twin itself.
 
-    near  prompts are alike from this Jaccard similarity; 1 takes those that differ in case, spaces and marks alone
+    near  prompts are alike from this similarity; 1 takes those that differ in case, spaces and marks alone
     """
     _check(near)
     keys = _keys(tasks)
@@ -160,7 +158,6 @@ class _Prompts:
         return candidates(self._runs, ones, others, near, self._weigh) if near < 1.0 else iter(())
 
     def similarity(self, one: int, other: int) -> float:
-        """The share of the runs of both that are in both, or that of their weights if it is less."""
-        runs, weights = ((some[one], some[other]) for some in (self._runs, self._weights))
-        both = weights[0][np.isin(runs[0], runs[1], assume_unique=True)].sum()
-        return min(jaccard(*runs), float(both / (weights[0].sum() + weights[1].sum() - both)))
+        """The weight of the runs that are in both, as a share of that of all their runs."""
+        both = self._weights[one][np.isin(self._runs[one], self._runs[other], assume_unique=True)].sum()
+        return float(both / (self._weights[one].sum() + self._weights[other].sum() - both))

@@ -41,6 +41,21 @@ def test_the_similarity_is_the_share_of_common_runs():
     assert leaks(mine, theirs, near=0.67) == []
 
 
+def test_of_several_that_a_task_is_like_the_first_is_named():
+    assert ids(leaks(tasks("a b c d e"), tasks("x", "a b c d e f", "a b c d"), near=0.7)) == [("t0", "t1")]
+
+
+def test_a_similarity_of_1_takes_no_other_order_or_number_of_words():
+    assert leaks(tasks("a b a b"), tasks("a b a b a b"), near=1.0) == []
+    assert ids(leaks(tasks("a b a b"), tasks("a b a b a b"), near=0.99)) == [("t0", "t0")]
+
+
+def test_a_question_is_the_same_without_the_instruction_of_all_others():
+    others = [f"Read this and answer it in one word: {number} * 17" for number in range(99)]
+    question = "when was the river Nile first sailed by a ship of iron"
+    assert ids(leaks([*tasks(*others), Task("q", others[0][:37] + question)], tasks(question))) == [("q", "t0")]
+
+
 def test_messages_are_compared_by_their_texts():
     chat = Task("chat", [{"role": "system", "content": "You count."}, {"role": "user", "content": "What is 1 + 1?"}])
     assert ids(leaks([chat], [Task("text", "you count. what is 1 + 1")])) == [("chat", "text")]
@@ -83,7 +98,7 @@ def slowly(mine: list[str], theirs: list[str], near: float) -> list[tuple[str, s
     def is_like(text: str, other: str) -> bool:
         one, two = slow_runs(text), slow_runs(other)
         weighed = sum(weights[run] for run in one & two) / sum(weights[run] for run in one | two)
-        return len(one & two) >= near * len(one | two) and weighed >= near - 1e-9
+        return weighed >= near - 1e-9
 
     found = []
     for number, text in enumerate(mine):
