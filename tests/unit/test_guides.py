@@ -7,6 +7,11 @@ import pytest
 
 import small_corpus
 import small_pairs
+from strop.codec import WordCodec
+from strop.data.played import played
+from strop.data.preferences import preferences
+from strop.data.prepared import check_source
+from strop.data.written import demonstrations
 
 DOCS = Path(__file__).parents[2] / "docs"
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -17,7 +22,7 @@ def code(guide: str) -> str:
 
 
 @pytest.mark.parametrize(
-    "guide", ["two-words", "your-own-algorithm", "from-scratch", "tasks/translate", "choices", "curriculum"]
+    "guide", ["two-words", "your-own-algorithm", "from-scratch", "tasks/translate", "choices", "curriculum", "data"]
 )
 def test_both_languages_print_the_same_code(guide):
     def bare(file: str) -> list[str]:
@@ -90,3 +95,33 @@ def test_translate_runs_at_a_small_size(language, tmp_path, monkeypatch):
     exec(compile(text, "translate", "exec"), made)
     assert made["run"].path.name == "2-rl"
     assert len(made["texts"]) == len(made["references"]) >= 3
+
+
+@pytest.mark.parametrize("language", ["", ".zh-CN"])
+def test_what_the_page_on_data_reads_can_be_learnt_from(language, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("STROP_HOME", str(tmp_path / "home"))
+    text = code(f"data{language}.md")
+    assert text.count("assert") == 5
+    made = {"__name__": "guide"}
+    exec(compile(text, "data", "exec"), made)
+    codec = WordCodec(["say", "hello", "go", "away", "guess", "ant"])
+    written = {
+        "demonstrations": demonstrations(made["demonstrations"], codec),
+        "episodes": played(made["episodes"], codec),
+    } | {name: preferences(made[name], codec) for name in ("preferences", "thumbs", "steps")}
+    assert {name: [one.text for one in episodes] for name, episodes in written.items()} == {
+        "demonstrations": ["hello"],
+        "episodes": ["ant"],
+        "preferences": ["hello", "go away"],
+        "thumbs": ["hello", "go away"],
+        "steps": ["hello away"],
+    }
+    check_source(made["corpus"])
+    assert len(made["found"].train) == 1
+    assert len(made["train"]) == 40
+    first, second, *_ = (
+        (DOCS / f"data{language}.md").read_text(encoding="utf-8").split("    1 of 41 tasks")[1].split("\n")
+    )
+    told = capsys.readouterr().err
+    assert f"1 of 41 tasks{first}\n{second.removeprefix('    ').partition(' | ')[0]}" in told

@@ -23,6 +23,8 @@ from strop.data.written import written
 from strop.types import Codec, Episode, Part, Task
 
 FIELDS = ("chosen", "rejected", "completion", "label")
+WORDS = {"true": True, "false": False}
+"""A cell of a CSV is a text."""
 
 
 def preferences_from_jsonl(path: str | Path) -> list[Task]:
@@ -93,6 +95,7 @@ def answers(task: Task) -> dict[str, tuple[str, bool]]:
         return pair
     if found == ("completion", "label"):
         label = task.data["label"]
+        label = WORDS.get(label.lower(), label) if isinstance(label, str) else label
         if not isinstance(label, bool):
             raise ValueError(f'"label" is true or false, not {json.dumps(label)}')
         return {"completion": (_text(task.data["completion"], "completion"), label)}

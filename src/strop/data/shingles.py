@@ -27,6 +27,8 @@ CHINESE_AND_KANA = (
 )
 WITHOUT_SPACES = ((0x0E00, 0x0EFF), (0x1000, 0x109F), (0x1780, 0x17FF))
 """Scripts whose vowels are marks on a letter: here the marks separate nothing and count nothing."""
+SIZES = (1 << 7, 1 << 16, sys.maxunicode + 1)
+"""Code points that are looked up in advance: ASCII, the first plane, or all, which takes a third of a second."""
 LONGEST = 64
 """Powers of the polynomial that hashes a word; a longer word uses them again."""
 ODD = (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
@@ -55,7 +57,7 @@ class Words:
 def words_of(texts: Sequence[str], signs: bool = False) -> Words:
     """The words of these documents; with `signs` also the signs between them."""
     codes, ends = _codes(texts)
-    kinds = _kinds(signs)[codes]
+    kinds = _kinds(signs, next(size for size in SIZES if codes.max(initial=0) < size))[codes]
     is_letter = kinds == LETTER
     is_first = kinds == ALONE
     is_first[0] |= is_letter[0]
@@ -105,9 +107,9 @@ def _codes(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
 
 
 @cache
-def _kinds(signs: bool) -> np.ndarray:
-    """APART, LETTER or ALONE for every code point."""
-    categories = "".join(unicodedata.category(chr(code))[0] for code in range(sys.maxunicode + 1))
+def _kinds(signs: bool, size: int) -> np.ndarray:
+    """APART, LETTER or ALONE for each of the first code points."""
+    categories = "".join(unicodedata.category(chr(code))[0] for code in range(size))
     kinds = np.isin(np.frombuffer(categories.encode(), np.uint8), list(b"LMN")).astype(np.uint8)
     is_mark = np.frombuffer(categories.encode(), np.uint8) == ord("M")
     for low, high in CHINESE_AND_KANA + WITHOUT_SPACES:

@@ -1,20 +1,99 @@
-"""Tasks from a file, and a train/test split by problem."""
+"""Tasks from a file or from rows of any origin, and a train/test split by problem."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
+from strop.data.broken import Broken, leaving, refusal
+from strop.data.cells import plain_row
+from strop.data.columns import Columns
+from strop.data.progress import Tell, to_stderr
+from strop.data.rows import UTF_8, Row, Table, of_csv, of_json_lines, of_text
 from strop.streams import stream
-from strop.types import Message, Prompt, Task
+from strop.types import Task, shown
 
-ROLES = ("system", "user", "assistant")
+JSON_LINES, SEPARATED = (".jsonl", ".ndjson", ".json"), {".csv": ",", ".tsv": "\t"}
+ENDINGS = (".jsonl", ".csv", ".tsv", ".parquet", ".txt")
+OnBroken: TypeAlias = Literal["refuse", "leave out"]
+Check: TypeAlias = "Callable[[Task], object] | None"
 
 
-def from_jsonl(path: str | Path, check: Callable[[Task], object] | None = None) -> list[Task]:
-    """One task per line of a JSON Lines file.
+class Described(Protocol):
+    """What a data set says of its columns: `features` of the package `datasets`."""
+
+    def to_dict(self) -> Mapping[str, Any]: ...
+
+
+@runtime_checkable
+class DescribedRows(Protocol):
+    """Rows whose columns are described, such as a `datasets.Dataset`."""
+
+    @property
+    def features(self) -> Described | None: ...
+
+
+def from_file(
+    path: str | Path,
+    *,
+    prompt: str | None = None,
+    answer: str | None = None,
+    id: str | None = None,
+    broken: OnBroken = "refuse",
+    encoding: str | None = None,
+    separator: str | None = None,
+    check: Check = None,
+    tell: Tell = to_stderr,
+) -> list[Task]:
+    """One task per row of a file, which is read by how its name ends.
+
+        strop.data.from_file("mail.csv", prompt="text", answer="label")
+
+    .jsonl      an object a line (also .ndjson, or .json with an object a line)
+    .csv, .tsv  columns that the first line names; an empty cell is None
+    .parquet    columns, by the package pyarrow: pip install "strop[data]"
+    .txt        each line is a prompt
+    a folder    that `Dataset.save_to_disk` of Hugging Face wrote, by pyarrow too
+
+    prompt     the column of the prompt: a text, or a list of messages; by default `prompt` or `messages`
+    answer     the column of the answer; by default `answer`, if there is one
+    id         the column of the id; by default `id`, else ids are the numbers of lines, or of rows, from 1
+    broken     what to do with rows that are no tasks: "refuse" the file, naming them, or "leave out" and tell which
+    encoding   of a text file; by default UTF-8, with or without a byte order mark
+    separator  between the cells of a .csv; by default a comma
+    check      is called with each task; a ValueError that it raises makes the row a broken one
+    tell       is given a text that names what is left out; by default it goes to stderr
+
+    Every other column becomes `Task.data`. Empty lines are no rows. Raises ValueError for a column that is not there,
+    for broken rows, and where no task is left.
+    """
+    table = _table(Path(path), encoding, separator)
+    return _tasks(table, Columns(prompt, answer, id), broken, check, tell)
+
+
+def from_rows(
+    rows: Iterable[Mapping[str, Any]],
+    *,
+    prompt: str | None = None,
+    answer: str | None = None,
+    id: str | None = None,
+    broken: OnBroken = "refuse",
+    check: Check = None,
+    tell: Tell = to_stderr,
+) -> list[Task]:
+    """One task per row: a `datasets.Dataset`, a list of dicts, or any other iterable of mappings.
+
+        strop.data.from_rows(datasets.load_dataset("imdb", split="train"), prompt="text", answer="label")
+
+    The arguments are those of `from_file`; rows are counted from 1. Where `features` of the package `datasets` describe
+    a column as classes, the names of the classes stand for their numbers.
+    """
+    return _tasks(_table_of(rows), Columns(prompt, answer, id), broken, check, tell)
+
+
+def from_jsonl(path: str | Path, check: Check = None) -> list[Task]:
+    """One task per line of a JSON Lines file, whatever it is called.
 
         {"prompt": "What is 3 + 5?", "answer": "8", "difficulty": 1}
 
@@ -22,25 +101,7 @@ def from_jsonl(path: str | Path, check: Callable[[Task], object] | None = None) 
     `answer` to nothing. Every other field becomes `Task.data`. Empty lines are skipped.
     A ValueError raised by `check` is reported with its line.
     """
-    path = Path(path)
-    tasks: dict[str, Task] = {}
-    first_line: dict[str, int] = {}
-    for number, line in enumerate(path.read_bytes().removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            task = _task(_record(line), default_id=str(number))
-            if check is not None:
-                check(task)
-            if task.id in tasks:
-                raise ValueError(f"the id {task.id!r} is already used in line {first_line[task.id]}")
-        except ValueError as error:
-            raise ValueError(f"{path}, line {number}: {error}.") from None
-        tasks[task.id] = task
-        first_line[task.id] = number
-    if not tasks:
-        raise ValueError(f"{path} holds no task: write one JSON object a line, with at least a prompt.")
-    return list(tasks.values())
+    return _tasks(of_json_lines(Path(path)), Columns(), "refuse", check, to_stderr)
 
 
 def train_test_split(
@@ -72,51 +133,74 @@ def same_problem(task: Task) -> str:
     return " ".join(text.casefold().split())
 
 
-def _record(line: bytes) -> dict[str, Any]:
-    """The JSON object of a line."""
-    try:
-        record = json.loads(line.decode("utf-8"), parse_constant=_refuse)
-    except UnicodeDecodeError:
-        raise ValueError("this is not UTF-8 text") from None
-    except json.JSONDecodeError as error:
-        raise ValueError(f"this is not JSON ({error.msg}, column {error.colno})") from None
-    if not isinstance(record, dict):
-        raise ValueError(f'a line is a JSON object such as {{"prompt": "..."}}, not {type(record).__name__}')
-    return record
+def _table(path: Path, encoding: str | None, separator: str | None) -> Table:
+    """The rows of a file. Raises ValueError for an option that it does not have."""
+    kind = path.suffix.lower()
+    is_text = kind in (*JSON_LINES, *SEPARATED, ".txt") and not path.is_dir()
+    if encoding is not None and not is_text:
+        raise ValueError(f"encoding={encoding!r}: {path} is no text file.")
+    if separator is not None and (kind != ".csv" or len(separator) != 1):
+        raise ValueError(f"separator={separator!r}: it is one character, and belongs to a .csv.")
+    if path.is_dir() or kind == ".parquet":
+        from strop.data.arrow import of_parquet, of_saved
+
+        return of_saved(path) if path.is_dir() else of_parquet(path)
+    if kind in JSON_LINES:
+        return of_json_lines(path, encoding or UTF_8)
+    if kind in SEPARATED:
+        return of_csv(path, encoding or UTF_8, separator or SEPARATED[kind])
+    if kind == ".txt":
+        return of_text(path, encoding or UTF_8)
+    raise ValueError(
+        f"{path}: tasks are read from {', '.join(ENDINGS)}, or a folder that Dataset.save_to_disk wrote. Save it as "
+        "one of these, or give its rows to strop.data.from_rows."
+    )
 
 
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is not JSON")
+def _table_of(rows: Iterable[Mapping[str, Any]]) -> Table:
+    if isinstance(rows, str | Path):
+        raise ValueError(f"from_rows takes rows: the file {str(rows)!r} is read by strop.data.from_file.")
+    if isinstance(rows, Mapping):
+        names = ", ".join(map(repr, rows)) or "nothing"
+        raise ValueError(f"from_rows takes the rows of one data set, and this holds {names}: give one of them.")
+    described = rows.features if isinstance(rows, DescribedRows) else None
+    features = described.to_dict() if described else {}
+    return Table("rows", "row", tuple(features), _numbered(rows, features))
 
 
-def _task(record: dict[str, Any], default_id: str) -> Task:
-    data = dict(record)
-    if ("prompt" in data) == ("messages" in data):
-        fields = ", ".join(record) or "none"
-        raise ValueError(f'a task has either a "prompt" or "messages" (found the fields: {fields})')
-    prompt = _prompt(data.pop("prompt") if "prompt" in data else data.pop("messages"))
-    return Task(_text(data.pop("id", default_id), "id"), prompt, _text(data.pop("answer", ""), "answer"), data)
+def _numbered(rows: Iterable[Mapping[str, Any]], features: Mapping[str, Any]) -> Iterator[Row]:
+    for number, record in enumerate(rows, start=1):
+        if isinstance(record, Mapping):
+            yield plain_row(number, record, features)
+        else:
+            yield Row(number, flaw=f"a row is a dict of its columns, not {shown(record)}")
 
 
-def _text(value: object, field: str) -> str:
-    """An id or answer as text; a number is converted."""
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise ValueError(f'"{field}" is a text or a number, not {json.dumps(value)}')
-    return str(value)
-
-
-def _prompt(value: object) -> Prompt:
-    if isinstance(value, str) and value.strip():
-        return value
-    if not isinstance(value, list) or not value:
-        raise ValueError("the prompt is a text, or a list of messages, and not empty")
-    messages = [_message(item) for item in value]
-    if messages[-1]["role"] == "assistant":
-        raise ValueError("the last message is the assistant's: there is nothing left to answer")
-    return messages
-
-
-def _message(item: object) -> Message:
-    if not isinstance(item, dict) or item.get("role") not in ROLES or not isinstance(item.get("content"), str):
-        raise ValueError(f'a message is {{"role": {" | ".join(ROLES)}, "content": text}}, not {json.dumps(item)}')
-    return Message(role=item["role"], content=item["content"])
+def _tasks(table: Table, columns: Columns, broken: OnBroken, check: Check, tell: Tell) -> list[Task]:
+    """The tasks of a table. Broken rows are all looked at before anything is said."""
+    if broken not in ("refuse", "leave out"):
+        raise ValueError(f'broken={broken!r}: it is "refuse" or "leave out".')
+    if table.columns and (flaw := columns.flaw(table.columns)):
+        raise ValueError(f"{table.name}: {flaw}.")
+    numbers: dict[str, int] = {}
+    tasks, flaws, num_rows = list[Task](), list[Broken](), 0
+    for row in table.rows:
+        num_rows += 1
+        try:
+            task = columns.task(row)
+            if check is not None:
+                check(task)
+            if task.id in numbers:
+                raise ValueError(f"the id {task.id!r} is already used in {table.unit} {numbers[task.id]}")
+        except ValueError as error:
+            flaws.append(Broken(row.number, str(error).removesuffix(".")))
+            continue
+        numbers[task.id] = row.number
+        tasks.append(task)
+    if flaws and broken == "refuse":
+        raise ValueError(refusal(table, flaws, num_rows))
+    if flaws:
+        tell(leaving(table, flaws, num_rows))
+    if not tasks:
+        raise ValueError(f"{table.name} holds no task: each has at least a prompt.")
+    return tasks

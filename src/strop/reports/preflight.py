@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from strop.choices import Choosing
+from strop.data.twins import leaks, prompt_text
 from strop.environments.single_turn import SingleTurn
 from strop.threads import num_cores
 from strop.types import Codec, Parts, Sampling, Task
@@ -23,13 +24,15 @@ TRIED = 3
 """How many tasks an environment is tried on, if it fails on the first."""
 MOST_READ = 1000
 """How many prompts are tokenised, the longest first: more would take seconds."""
+MOST_COMPARED, MOST_CHARACTERS = 100_000, 10_000_000
+"""Tasks and characters of their prompts on each side that are compared with the other: more would take many seconds."""
 NOT_OWN = (str(Path(__file__).parents[1]), "site-packages", "<frozen")
 
 
 def warnings(config: TrainConfig, parts: Parts) -> tuple[str, ...]:
     """The warnings, in words. Raises ValueError for what can never work. The run's random state does not change."""
     _, judged = config.judged_tasks(parts.algorithm)
-    found = [*_crowded_threads(config), *_shared_tasks(config)]
+    found = [*_crowded_threads(config), *_shared_tasks(config), *_near_tasks(config)]
     scene = config.scene(parts.policy, parts.codec, gold=False)
     for what, tasks in (("tasks", () if config.is_offline else tuple(config.tasks)), ("held_out", judged)):
         if config.environment is SingleTurn:
@@ -58,6 +61,32 @@ def _shared_tasks(config: TrainConfig) -> list[str]:
         f"{len(shared)} of {len(config.held_out)} held-out tasks are training tasks too ({shared[0].id!r} for one): "
         "their scores say nothing of new tasks."
     ]
+
+
+def _near_tasks(config: TrainConfig) -> list[str]:
+    """Held-out tasks whose prompt is like that of a training task, beside those that are one. A policy of one turn
+    reads nothing but the prompt, so what else such tasks hold does not tell them apart."""
+    if config.environment is not SingleTurn:
+        return []
+    trained = {_content(task) for task in config.tasks}
+    others = [task for task in config.held_out if prompt_text(task).strip() and _content(task) not in trained]
+    tasks = _sample(config.tasks)
+    twins = leaks(_sample(others), tasks)
+    if not twins:
+        return []
+    first = twins[0]
+    seen = "" if len(tasks) == len(config.tasks) else f" ({len(tasks):,} of {len(config.tasks):,} were compared)"
+    return [
+        f"{len(twins)} of {len(config.held_out)} held-out tasks ask nearly what training tasks ask{seen}, such as "
+        f"{first.shown}. Their scores say little of new tasks: strop.data.leaks finds such tasks, and "
+        "strop.data.without takes them out of training."
+    ]
+
+
+def _sample(tasks: Sequence[Task]) -> Sequence[Task]:
+    """All tasks, or every second, third, ... where they are too long to be compared in seconds."""
+    num_characters = sum(len(prompt_text(task)) for task in tasks)
+    return tasks[:: math.ceil(max(len(tasks) / MOST_COMPARED, num_characters / MOST_CHARACTERS)) or 1]
 
 
 def _content(task: Task) -> str:

@@ -7,6 +7,7 @@ import pytest
 from strop.batch import scored_rewards
 from strop.codec import WordCodec
 from strop.data.preferences import preferences, preferences_from_jsonl
+from strop.data.tasks import from_file
 from strop.data.written import demonstrations
 from strop.types import End, Part, Source, Task
 
@@ -80,6 +81,13 @@ def test_an_error_names_its_line(tmp_path, record, words):
     path = file_of(tmp_path, {"prompt": "say", "chosen": "a", "rejected": "b"}, record)
     with pytest.raises(ValueError, match=words):
         preferences_from_jsonl(path)
+
+
+def test_a_csv_says_true_and_false_in_words(tmp_path):
+    path = tmp_path / "thumbs.csv"
+    path.write_text("prompt,completion,label\nsay,a,true\nsay,b,False\n")
+    episodes = preferences(from_file(path), CODEC)
+    assert [episode.parts["preference"].total for episode in episodes] == [1.0, 0.0]
 
 
 def test_tasks_made_in_python_are_checked_as_well():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 
 import numpy as np
+import pytest
 
 from strop.data.shingles import shingles, words_of
 
@@ -71,3 +72,10 @@ def test_runs_are_those_of_each_document_alone():
         assert len(hashes) == len(runs)
         assert ((hashes[:, None] == hashes) == np.array([[a == b for b in runs] for a in runs])).all()
         assert (np.diff(at) > 0).all()
+
+
+@pytest.mark.parametrize("letter", ["\x80", "\u00ff", "\uffff", "\U00010000", "\U0010ffff"])
+def test_every_code_point_is_known_whichever_others_stand_there(letter):
+    alone, beside = words_of([letter], signs=True), words_of([letter, "\U0010ffff"], signs=True)
+    assert len(alone.hashes_W) == unicodedata.category(letter).startswith("L")
+    assert beside.hashes_W.tolist() == alone.hashes_W.tolist()

@@ -242,10 +242,13 @@ def test_of_very_many_prompts_the_longest_are_read(monkeypatch):
 
 def test_held_out_tasks_that_are_trained_on_are_counted():
     same, other = Task("other id", "a", "a"), Task("one too", "a", "b")
-    (text,) = warned(config(held_out=[same, other]))
+    text, near = warned(config(held_out=[same, other]))
     assert text.startswith("1 of 2 held-out tasks are training tasks too ('other id' for one)")
-    assert warned(config(held_out=[other])) == ()
-    assert warned(config(held_out=[replace(same, data={"n": 1})])) == ()
+    assert near.startswith(
+        "1 of 2 held-out tasks ask nearly what training tasks ask, such as 'one too' and 'one' (100 %"
+    )
+    for unequal in (other, replace(same, data={"n": 1})):
+        assert preflight._shared_tasks(config(held_out=[unequal])) == []
 
 
 def test_tasks_without_content_do_not_count_as_shared():
@@ -399,3 +402,55 @@ def test_copy_word_says_that_it_judges_what_it_trains_on():
     made = copy_word.recipe()
     (text,) = preflight._shared_tasks(made)
     assert text.startswith("8 of 8 held-out tasks")
+
+
+# ------------------------------------------------------------ near twins of training tasks
+
+ASKED = "Please name the longest of all rivers that flow through the south of"
+NEARLY = "Please name, the longest of all the rivers that flow through the south of"
+
+
+def test_a_held_out_prompt_that_is_trained_on_is_told_whatever_its_answer():
+    (text,) = warned(config(held_out=[Task("h", "b", "a"), Task("new", "b a", "a")]))
+    assert text.startswith(
+        "1 of 2 held-out tasks ask nearly what training tasks ask, such as 'h' and 'two' (100 % alike)"
+    )
+    assert "strop.data.without takes them out of training" in text
+
+
+def test_a_held_out_task_that_is_nearly_trained_on_is_told():
+    made = config(tasks=[Task("1", f"{ASKED} Chad?"), Task("2", "How?")], held_out=[Task("h", f"{NEARLY} Chad")])
+    # 14 and 15 words make 13 and 14 runs; "all rivers" is in the first alone, "all the" and "the rivers" in the other.
+    (text,) = preflight._near_tasks(replace(made, held_out=[Task("h", f"{NEARLY} Chad".replace(",", ""))]))
+    assert "'h' and '1' (80 % alike): 'Please name the longest" in text
+    assert preflight._near_tasks(made)
+    assert preflight._near_tasks(replace(made, held_out=[Task("h", "Where is Chad?")])) == []
+
+
+def test_a_task_that_is_told_to_be_trained_on_is_not_told_twice():
+    (text,) = warned(config(held_out=[TASKS[0], Task("new", "b a", "a")]))
+    assert text.startswith("1 of 2 held-out tasks are training tasks too")
+
+
+def test_prompts_say_nothing_of_tasks_that_an_environment_tells_apart():
+    class Own(strop.environments.SingleTurn):
+        pass
+
+    held_out = [Task("h", "b", "a")]
+    assert preflight._near_tasks(config(held_out=held_out))
+    assert preflight._near_tasks(config(held_out=held_out, environment=Own)) == []
+    assert preflight._near_tasks(config(tasks=[Task("1", "", "a")], held_out=[Task("h", "", "b")])) == []
+
+
+def test_of_many_tasks_some_are_compared_which_is_told(monkeypatch):
+    tasks = [Task(str(number), f"prompt {number}") for number in range(10)]  # of 8 characters each
+    made = config(tasks=tasks, held_out=[Task("a", "PROMPT 2"), Task("b", "PROMPT 4")])
+    assert preflight._near_tasks(made)[0].startswith("2 of 2 held-out tasks ask nearly what training tasks ask, such")
+    monkeypatch.setattr(preflight, "MOST_COMPARED", 4)  # of 10: of three tasks the first, so 0, 3, 6 and 9
+    assert preflight._near_tasks(made) == []
+    made = replace(made, held_out=[Task("a", "PROMPT 2"), Task("b", "PROMPT 6")])
+    beginning = "of 2 held-out tasks ask nearly what training tasks ask"
+    assert preflight._near_tasks(made)[0].startswith(f"1 {beginning} (4 of 10 were compared), such as 'b'")
+    monkeypatch.setattr(preflight, "MOST_COMPARED", 10)
+    monkeypatch.setattr(preflight, "MOST_CHARACTERS", 41)  # about half of the 80: of two tasks the first
+    assert preflight._near_tasks(made)[0].startswith(f"2 {beginning} (5 of 10 were compared), such as 'a'")
