@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from strop.rewards._sacrebleu import bleu, check_installed, reference_of
+from strop.rewards._answer import answer_of
+from strop.rewards._sacrebleu import bleu, check_installed
 from strop.types import Episode, Task, check_fields
 
 Words = Literal["zh", "13a", "char", "intl"]
@@ -34,5 +35,5 @@ class SentenceBleu:
         check_installed("SentenceBleu")
 
     def __call__(self, task: Task, episode: Episode) -> float:
-        reference = reference_of(task, "SentenceBleu")
+        reference = answer_of(task, "SentenceBleu")
         return min(1.0, float(bleu(self.tokenize).sentence_score(episode.text, [reference]).score) / 100.0)

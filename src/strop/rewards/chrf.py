@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from strop.functional.bounds import check_at_least
-from strop.rewards._sacrebleu import check_installed, chrf, reference_of
+from strop.rewards._answer import answer_of
+from strop.rewards._sacrebleu import check_installed, chrf
 from strop.types import Episode, Task, check_fields
 
 
@@ -35,6 +36,6 @@ class ChrF:
         check_installed("ChrF")
 
     def __call__(self, task: Task, episode: Episode) -> float:
-        reference = reference_of(task, "ChrF")
+        reference = answer_of(task, "ChrF")
         score = chrf(self.order, self.words, self.beta).sentence_score(episode.text, [reference]).score
         return min(1.0, float(score) / 100.0)
