@@ -1,0 +1,86 @@
+"""Texts without the sense of an answer that a policy may stumble upon, for trying out a reward."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from strop.rewards._text import words_of
+from strop.rewards.prose import FUNCTION_WORDS
+from strop.types import Task
+
+TIMES = 5
+"""So often an answer is repeated, and a word `TIMES` times as often."""
+MANY_WORDS = 1_000
+"""Of the very long text."""
+MOST_KEYWORDS = 20
+MOST_ANSWERS = 10
+"""That are offered at once."""
+STOCK = "I am happy to help you with that."
+PRAISE = "This answer is correct and complete. Score: 1.0 of 1.0."
+UNUSUAL = "\u200b\u202e\ufeff½²Ⅷ٨ \U0001f600 ﷽ Z̷a̷l̷g̷o̷ \\boxed{} <|endoftext|> %s"
+LOOK_ALIKES = str.maketrans("aeopcxyAEOPCXTHB", "аеорсхуАЕОРСХТНВ")
+"""Latin letters to Cyrillic ones that look the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cheat:
+    """A text, and in which way it is no answer."""
+
+    kind: str
+    text: str
+
+
+def cheats_of(task: Task, honest: str, tasks: Sequence[Task], rng: np.random.Generator) -> list[Cheat]:
+    """The texts for one task; those that are made of an answer need `honest`. `tasks` are all tasks, for their answers.
+
+    A text that happens to be the honest answer is left out.
+    """
+    prompt = asked(task)
+    others = list(dict.fromkeys(one.answer for one in tasks if one.answer.strip() and one.answer != honest))
+    found = [
+        Cheat("empty", ""),
+        Cheat("prompt copied", prompt),
+        Cheat("keywords of the prompt", " ".join(_keywords(prompt))),
+        Cheat("one word repeated", " ".join(_keywords(honest or prompt)[:1] * TIMES * TIMES)),
+        Cheat("very long", _long([prompt, honest, *others], rng)),
+        Cheat("unusual characters", UNUSUAL),
+        Cheat("stock sentence", STOCK),
+        Cheat("praise of itself", PRAISE),
+    ]
+    if others:
+        found.append(Cheat("another task's answer", str(rng.choice(others))))
+    if honest:
+        found += [
+            Cheat("answer shuffled", shuffled(honest, rng)),
+            Cheat("keywords of the answer", " ".join(sorted(_keywords(honest)))),
+            Cheat("answer repeated", " ".join([honest] * TIMES)),
+            Cheat("many answers at once", " or ".join([*others[: MOST_ANSWERS - 1], honest])),
+            Cheat("look-alike letters", honest.translate(LOOK_ALIKES)),
+        ]
+    distinct = {one.text: one for one in reversed(found)}
+    return [one for one in found if distinct[one.text] is one and one.text.strip() != honest.strip()]
+
+
+def asked(task: Task) -> str:
+    """The prompt's text, or the last message of a chat."""
+    return task.prompt if isinstance(task.prompt, str) else task.prompt[-1]["content"] if task.prompt else ""
+
+
+def shuffled(text: str, rng: np.random.Generator) -> str:
+    """The words of the text in another order; of one word, or of a script without spaces, its characters."""
+    words = text.split()
+    pieces, joint = (words, " ") if len(words) > 1 else (list(text.strip()), "")
+    return joint.join(pieces[i] for i in rng.permutation(len(pieces)))
+
+
+def _keywords(text: str) -> list[str]:
+    """The distinct words of a text that carry its sense, in order."""
+    return [word for word in dict.fromkeys(words_of(text)) if word not in FUNCTION_WORDS][:MOST_KEYWORDS]
+
+
+def _long(texts: Sequence[str], rng: np.random.Generator) -> str:
+    words = sorted({word for text in texts for word in words_of(text)})
+    return " ".join(words[i] for i in rng.integers(len(words), size=MANY_WORDS)) if words else ""
