@@ -36,7 +36,7 @@ class Cheat:
 def cheats_of(task: Task, honest: str, tasks: Sequence[Task], rng: np.random.Generator) -> list[Cheat]:
     """The texts for one task; those that are made of an answer need `honest`. `tasks` are all tasks, for their answers.
 
-    A text that happens to be the honest answer is left out.
+    A text that comes out as the honest answer, but for signs and case, is left out.
     """
     prompt = asked(task)
     others = list(dict.fromkeys(one.answer for one in tasks if one.answer.strip() and one.answer != honest))
@@ -60,8 +60,8 @@ def cheats_of(task: Task, honest: str, tasks: Sequence[Task], rng: np.random.Gen
             Cheat("many answers at once", " or ".join([*others[: MOST_ANSWERS - 1], honest])),
             Cheat("look-alike letters", honest.translate(LOOK_ALIKES)),
         ]
-    distinct = {one.text: one for one in reversed(found)}
-    return [one for one in found if distinct[one.text] is one and one.text.strip() != honest.strip()]
+    first = {one.text: one for one in reversed(found)}
+    return [one for one in found if first[one.text] is one and not _is_same(one.text, honest)]
 
 
 def asked(task: Task) -> str:
@@ -76,9 +76,14 @@ def shuffled(text: str, rng: np.random.Generator) -> str:
     return joint.join(pieces[i] for i in rng.permutation(len(pieces)))
 
 
+def _is_same(text: str, honest: str) -> bool:
+    return bool(honest) and (text.strip() == honest.strip() or words_of(text) == words_of(honest) != [])
+
+
 def _keywords(text: str) -> list[str]:
-    """The distinct words of a text that carry its sense, in order."""
-    return [word for word in dict.fromkeys(words_of(text)) if word not in FUNCTION_WORDS][:MOST_KEYWORDS]
+    """The distinct words of a text that carry its sense, in order; all of them where none does."""
+    words = list(dict.fromkeys(words_of(text)))
+    return ([word for word in words if word not in FUNCTION_WORDS] or words)[:MOST_KEYWORDS]
 
 
 def _long(texts: Sequence[str], rng: np.random.Generator) -> str:

@@ -40,6 +40,8 @@ def speeds(config: TrainConfig, tasks: Sequence[Task], text: str, gold: bool) ->
     from strop.streams import stream
 
     scene = scene_of(config, gold)
+    if not scene.rewards:
+        raise ValueError("there is no reward to time: rewards=[...] is empty.")
     groups = []
     for i, task in enumerate(tasks):
         words = text or task.answer or asked(task)
