@@ -16,7 +16,7 @@ def code(guide: str) -> str:
     return "\n".join(BLOCK.findall((DOCS / guide).read_text(encoding="utf-8")))
 
 
-@pytest.mark.parametrize("guide", ["two-words", "your-own-algorithm", "from-scratch", "tasks/translate"])
+@pytest.mark.parametrize("guide", ["two-words", "your-own-algorithm", "from-scratch", "tasks/translate", "rewards"])
 def test_both_languages_print_the_same_code(guide):
     def bare(file: str) -> list[str]:
         lines = [re.sub(r'\s*""".*?"""', "", line).partition("  #")[0].rstrip() for line in code(file).splitlines()]
@@ -27,7 +27,7 @@ def test_both_languages_print_the_same_code(guide):
 
 @pytest.mark.matrix
 @pytest.mark.parametrize("language", ["", ".zh-CN"])
-@pytest.mark.parametrize(("guide", "asserts"), [("two-words", 11), ("your-own-algorithm", 2)])
+@pytest.mark.parametrize(("guide", "asserts"), [("two-words", 11), ("your-own-algorithm", 2), ("rewards", 1)])
 def test_its_code_runs(guide, asserts, language, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     text = code(f"{guide}{language}.md")
