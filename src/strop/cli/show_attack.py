@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from strop.cli.output import console, number, print_json, print_rich, table
-from strop.reports.excerpts import beginning
+from strop.reports.excerpts import on_one_line
 from strop.words import plural
 
 if TYPE_CHECKING:
@@ -29,7 +30,8 @@ def attacked(found: Attack, recipe: str, as_json: bool) -> None:
             out.print(f"{where} an honest answer\n", style="bold")
             print_rich(table(["text", "scores", "honest", "tasks", ""], _rows(attempts, len(found.honest)), (1, 2)))
             out.print()
-    if below := {one.kind for one in found.of("below")} - {one.kind for one in found.attempts if one.margin >= 0.0}:
+    shown = {one.kind for one in (*found.of("above"), *found.of("equal"))}
+    if below := {one.kind for one in found.of("below")} - shown:
         out.print(f"below: {', '.join(sorted(below))}\n")
     if unscored := found.of("unscored"):
         out.print(f"without a score: {', '.join(sorted({one.kind for one in unscored}))}\n")
@@ -56,7 +58,7 @@ def _rows(attempts: Sequence[Attempt], num_tasks: int) -> list[tuple[str, ...]]:
     for one in attempts:
         worst.setdefault(one.kind, []).append(one)
     return [
-        (kind, number(of[0].reward), number(of[0].honest), f"{len(of)} of {num_tasks}", beginning(of[0].text, CHARS))
+        (kind, number(of[0].reward), number(of[0].honest), f"{len(of)} of {num_tasks}", on_one_line(of[0].text, CHARS))
         for kind, of in worst.items()
     ]
 
@@ -66,11 +68,11 @@ def _alone(found: Attack, recipe: str) -> None:
     out = console()
     first, why = next(iter(found.unjudged.items()))
     out.print(f"{plural(len(found.unjudged), 'task')} of {found.tasks} cannot be judged: {first!r}, {why}.")
-    out.print(f'Give an honest answer: strop score {recipe} "an honest answer" --task {first} --attack\n')
+    out.print(f'Give an honest answer: strop score {recipe} "an honest answer" --task {shlex.quote(first)} --attack\n')
     best: dict[str, Attempt] = {}
     for one in found.of("alone"):
         best.setdefault(one.kind, one)
-    rows = [(one.kind, number(one.reward), beginning(one.text, CHARS)) for one in list(best.values())[:MOST_ALONE]]
+    rows = [(one.kind, number(one.reward), on_one_line(one.text, CHARS)) for one in list(best.values())[:MOST_ALONE]]
     if rows:
         print_rich(table(["text", "scores", ""], rows, (1,)))
         out.print()

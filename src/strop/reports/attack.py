@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from strop.reports.cheats import Cheat, cheats_of
@@ -67,19 +67,18 @@ def attack(config: TrainConfig, tasks: Sequence[Task], honest: Mapping[str, str]
     from strop.streams import stream
 
     _refuse_nothing(config)
-    scene = replace(scene_of(config, gold=False), seed=config.seed)
+    scene = scene_of(config, gold=False)
     answers, unjudged, attempts = dict[str, str](), dict[str, str](), list[Attempt]()
     for i, task in enumerate(tasks):
-        answer = honest.get(task.id, task.answer)
-        cheats = cheats_of(task, answer if answer.strip() else "", config.tasks, stream(config.seed, PURPOSE, i))
+        answer = honest.get(task.id, task.answer).strip()
+        cheats = cheats_of(task, answer, config.tasks, stream(config.seed, PURPOSE, i))
         first, *others = played(scene, task, [answer, *(one.text for one in cheats)])
-        if not answer.strip():
-            unjudged[task.id] = "it has no answer"
-        elif isinstance(first.reward, Unscored):
-            unjudged[task.id] = f"its answer has no score: {last_line(first.reward.reason)}"
+        known = first.reward if answer else Unscored("it has no answer")
+        if isinstance(known, Unscored):
+            unjudged[task.id] = f"its answer has no score: {last_line(known.reason)}" if answer else known.reason
+            known = math.nan
         else:
             answers[task.id] = answer
-        known = first.reward if task.id in answers and not isinstance(first.reward, Unscored) else math.nan
         attempts += [_attempt(one, episode, known) for one, episode in zip(cheats, others, strict=True)]
     attempts.sort(key=_badness)
     return Attack(len(tasks), answers, unjudged, attempts, _verdict(answers, attempts))

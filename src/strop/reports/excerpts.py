@@ -13,7 +13,7 @@ def shortened(text: str) -> str:
     return text if len(text) <= MOST_CHARS else f"{text[:MOST_CHARS]} ... ({len(text)} characters)"
 
 
-def beginning(text: str, chars: int) -> str:
+def on_one_line(text: str, chars: int) -> str:
     """At most so many characters on one line; what cannot be printed is a space, and an empty text is said."""
     line = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
     return (line if len(line) <= chars else f"{line[: chars - 4]} ...") or "(nothing that can be printed)"

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 from strop.reports.cheats import asked, shuffled
 from strop.reports.scripted import played, scene_of
-from strop.types import Task, Unscored
+from strop.types import Episode, Task, Unscored
 
 if TYPE_CHECKING:
     from strop.config import TrainConfig
+    from strop.rollout.play import Scene
 
 LONG_ENOUGH = 1.0
 """Seconds for which each reward judges."""
@@ -20,7 +21,10 @@ LONG_ENOUGH = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """A reward's speed: `answers` judged in `seconds`; `step` are the seconds that it needs for a step of training."""
+    """A reward's speed: `answers` judged in `seconds`; `step` are the seconds that it needs for a step of training.
+
+    `unscored` of the answers of one round got no score: then the speed is that of failing.
+    """
 
     name: str
     per_second: float
@@ -36,7 +40,6 @@ def speeds(config: TrainConfig, tasks: Sequence[Task], text: str, gold: bool) ->
     The answers have the words of `text`, else of the task's answer, else of its prompt, in other orders, so that a
     reward that remembers what it has judged gains nothing.
     """
-    from strop.rollout.rewards import score
     from strop.streams import stream
 
     scene = scene_of(config, gold)
@@ -44,20 +47,25 @@ def speeds(config: TrainConfig, tasks: Sequence[Task], text: str, gold: bool) ->
         raise ValueError("there is no reward to time: rewards=[...] is empty.")
     groups = []
     for i, task in enumerate(tasks):
-        words = text or task.answer or asked(task)
-        rng = stream(config.seed, "speed", i)
+        words, rng = text or task.answer or asked(task), stream(config.seed, "speed", i)
         group = played(replace(scene, rewards={}), task, [shuffled(words, rng) for _ in range(config.group_size)])
         groups.append([replace(one, id=f"{i}-{one.id}") for one in group])
-    found = []
-    for name, reward in scene.rewards.items():
-        score({name: reward}, groups[:1], scene.reward_seconds)
-        rounds, began = 0, time.perf_counter()
-        while (seconds := time.perf_counter() - began) < LONG_ENOUGH or not rounds:
-            scored = score({name: reward}, groups, scene.reward_seconds)
-            rounds += 1
-        answers = rounds * len(scored)
-        unscored = sum(isinstance(one.parts[name].total, Unscored) for one in scored if one.parts)
-        each = seconds / answers
-        step = each * config.group_size * config.prompts_per_step
-        found.append(Speed(name, answers / seconds, step, answers, seconds, unscored))
-    return found
+    of_a_step = config.group_size * config.prompts_per_step
+    return [
+        _speed(name, replace(scene, rewards={name: scene.rewards[name]}), groups, of_a_step) for name in scene.rewards
+    ]
+
+
+def _speed(name: str, scene: Scene, groups: Sequence[Sequence[Episode]], of_a_step: int) -> Speed:
+    """Of the one reward of the scene."""
+    from strop.rollout.rewards import score
+
+    score(scene.rewards, groups[:1], scene.reward_seconds)
+    scored, rounds, began = list[Episode](), 0, time.perf_counter()
+    while (seconds := time.perf_counter() - began) < LONG_ENOUGH or not rounds:
+        scored = score(scene.rewards, groups, scene.reward_seconds)
+        rounds += 1
+    answers = rounds * len(scored)
+    parts = [one.parts[name].total for one in scored if name in one.parts]
+    unscored = len(scored) - sum(not isinstance(part, Unscored) for part in parts)
+    return Speed(name, answers / seconds, seconds / answers * of_a_step, answers, seconds, unscored)

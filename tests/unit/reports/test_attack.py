@@ -115,6 +115,13 @@ def test_without_a_reward_there_is_nothing_to_attack():
         speeds(config.resolve(), TASKS, "", gold=False)
 
 
+def test_what_gold_leaves_unscored_is_counted(monkeypatch):
+    monkeypatch.setattr(speed, "LONG_ENOUGH", 0.0)
+    config = table_run.config(rewards={"long": length}, gold={"away": lambda task, episode: None}, group_size=3)
+    found = speeds(config.resolve(), TASKS[:2], "", gold=True)
+    assert [(one.name, one.answers, one.unscored) for one in found] == [("long", 6, 0), ("gold/away", 6, 6)]
+
+
 def test_speed_counts_answers_and_seconds(monkeypatch):
     """Of a clock that a reward moves by a quarter of a second for each answer."""
     clock = [0.0]

@@ -70,6 +70,12 @@ def test_they_depend_on_the_seed_alone():
     assert made(TASKS[0], TASKS[0].answer, seed=1) != made(TASKS[0], TASKS[0].answer)
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_another_order_is_another_order(seed):
+    assert shuffled("a b", stream(seed, "x")) == "b a"
+    assert shuffled("22", stream(seed, "x")) == "22"
+
+
 @pytest.mark.parametrize(
     ("text", "pieces"), [("a b c d e f", ["a", "b", "c", "d", "e", "f"]), ("删除此页面", list("删除此页面"))]
 )
