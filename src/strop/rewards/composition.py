@@ -7,7 +7,6 @@ their spread itself: GRPO, and GDPO for each reward.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +18,7 @@ from strop.types import Episode, PerToken, PerTurn, Task, Unscored, as_number, c
 
 @dataclass(frozen=True, slots=True)
 class Clipped:
-    """The reward, but at least `low` and at most `high`: one odd answer then moves its group no further.
+    """The reward, but at least `low` and at most `high`: one odd answer then moves its group no further. NaN stays NaN.
 
     Of a function that scores a group it clips each number: `GroupReward(Clipped(Learned(score=...), -3, 3))`. Unscored
     stays Unscored. Cheated by: what cheats the reward.
@@ -36,7 +35,10 @@ class Clipped:
             raise ValueError(f"Clipped(low={self.low:g}, high={self.high:g}): low is less than high.")
 
     def __call__(self, task: Task, given: Any) -> Any:
-        return _changed(self.reward(task, given), given, lambda number: min(max(number, self.low), self.high))
+        return _changed(self.reward(task, given), given, self._clipped)
+
+    def _clipped(self, number: float) -> float:
+        return min(max(number, self.low), self.high)  # in this order NaN stays: it stops a run
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +83,10 @@ def _changed(outcome: Any, given: Episode | Sequence[Episode], change: Callable[
 
 
 def _one(outcome: Any, change: Callable[[float], float]) -> Any:
-    """What is no number is left to the rollout, which says what is wrong with it; NaN stays NaN, which stops a run."""
+    """What is no number is left to the rollout, which says what is wrong with it."""
     if isinstance(outcome, PerTurn | PerToken):
         return Unscored(
             f"a reward with a number for each part ({type(outcome).__name__}) is neither clipped nor scaled"
         )
     number = None if isinstance(outcome, Unscored) else as_number(outcome)
-    return outcome if number is None else number if math.isnan(number) else change(number)
+    return outcome if number is None else change(number)

@@ -108,9 +108,10 @@ def test_no_schema_is_refused_when_it_is_made():
         ValidJSON({"type": "thing"})
 
 
-def test_a_schema_of_the_network_is_not_looked_up():
+def test_a_schema_of_the_network_is_not_looked_up(monkeypatch):
     from referencing.exceptions import Unresolvable
 
+    monkeypatch.setattr("urllib.request.urlopen", lambda *_, **__: pytest.fail("it asks the network"))
     with pytest.raises(Unresolvable):
         scored(ValidJSON({"$ref": "https://example.com/schema.json"}), "{}")
 
