@@ -6,7 +6,8 @@ start model and shows how the rewards spread, and whether there is a signal to l
 --attack tries to cheat the reward before a model does: by an empty text, the prompt, the answer's words in another
 order, one word over and over, another task's answer and more. It shows what scores above an honest answer, the worst
 first, and what scores as high. Honest is each task's own answer, or TEXT for one task. Exit code 1 if something scores
-above, 0 if not. --speed measures how many answers each reward judges in a second. Neither loads the policy.
+above, or nothing could be compared; else 0. --speed measures how many answers each reward judges in a second. Neither
+loads the policy.
 """
 
 from __future__ import annotations
@@ -84,7 +85,7 @@ def _attack(config: TrainConfig, tasks: Sequence[Task], typed: Sequence[str], as
 
     found = attack(config, tasks, {tasks[0].id: typed[1]} if len(typed) == 2 else {})
     show_attack.attacked(found, typed[0], as_json)
-    return FAILED if found.of("above") else DONE
+    return FAILED if found.of("above") or not found.honest else DONE
 
 
 def _speed(config: TrainConfig, tasks: Sequence[Task], typed: Sequence[str], args: argparse.Namespace) -> int:

@@ -30,7 +30,7 @@ def test_what_cannot_be_cheated_leaves_0(strop, table_recipe):
 
 def test_without_an_answer_it_says_what_cannot_be_judged_and_what_to_type(strop, table_recipe):
     said = strop("score", table_recipe(reward=LENGTH), "--attack")
-    assert said.code == 0
+    assert said.code == 1
     assert "2 tasks of 2 cannot be judged" in said.out
     assert "it has no answer" in said.out
     assert 'strop score mine.py "an honest answer" --task ' in said.out
