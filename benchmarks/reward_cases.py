@@ -40,16 +40,25 @@ SUMS = {f"{a} + {b}": str(a + b) for a, b in ((13, 8), (27, 35), (41, 9), (60, 5
 CAPITALS = {"France": "Paris", "Japan": "Tokyo", "Kenya": "Nairobi", "Peru": "Lima"}
 SUMMARIES = {
     "The committee met on Tuesday for three hours and, after a long argument about money, agreed to repair the old "
-    "bridge before the winter.": "The committee will repair the old bridge before winter.",
+    "bridge before the winter.": (
+        "The committee will repair the old bridge before winter.",
+        "After arguing over money, they decided to fix the bridge before it gets cold.",
+    ),
     "Doctors in the north say that the new vaccine did not reduce the number of children who fell ill last spring.": (
-        "The new vaccine did not reduce illness among children."
+        "The new vaccine did not reduce illness among children.",
+        "As many children were ill last spring as before, in spite of the vaccine.",
     ),
     "A fox that had lived for years behind the bakery was seen on Sunday leading four cubs across the main street.": (
-        "A fox led four cubs across the street."
+        "A fox led four cubs across the street.",
+        "The bakery's fox walked over the main road with her young.",
     ),
     "The library, which had been closed since the flood, will open its doors again on the first of May with longer "
-    "hours.": "The flooded library opens again on the first of May.",
+    "hours.": (
+        "The flooded library opens again on the first of May.",
+        "From May people can use the library again, and for longer each day.",
+    ),
 }
+"""Texts, with the reference and an honest summary in other words."""
 STORIES = {
     ("egg", "vase", "comb"): (
         "Mia hid an egg inside a blue vase. Her brother found it with his comb, and both of them were happy."
@@ -65,11 +74,12 @@ STORIES = {
     ),
 }
 MESSAGES = {
-    "Delete this page?": "删除此页面？",
-    "Please enter a valid email address.": "请输入有效的电子邮件地址。",
-    "The file was saved.": "文件已保存。",
-    "You do not have permission to change this.": "您没有权限更改此内容。",
+    "Delete this page?": ("删除此页面？", "要删掉这个页面吗？"),
+    "Please enter a valid email address.": ("请输入有效的电子邮件地址。", "请填写正确的邮箱地址。"),
+    "The file was saved.": ("文件已保存。", "文件保存好了。"),
+    "You do not have permission to change this.": ("您没有权限更改此内容。", "你无权修改这项内容。"),
 }
+"""The same of translations."""
 PEOPLE = {
     "Ann Lee, 34, from Cork": ("Ann Lee", 34),
     "Bo Chen, 51, from Wuhan": ("Bo Chen", 51),
@@ -85,11 +95,15 @@ PERSON = {
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A reward with its name in the table, or several of a recipe; and the tasks, which hold honest answers."""
+    """A reward with its name in the table, or several of a recipe; tasks; and by task id honest answers in other words.
+
+    A task without such an answer holds an honest one itself.
+    """
 
     name: str
     rewards: Mapping[str, RewardLike]
     tasks: Sequence[Task]
+    honest: Mapping[str, str]
 
 
 def cases() -> list[Case]:
@@ -103,8 +117,8 @@ def cases() -> list[Case]:
     people = [
         Task(who, f"As JSON: {who}", json.dumps({"name": name, "age": age})) for who, (name, age) in PEOPLE.items()
     ]
-    summaries = [Task(str(i), f"In one sentence: {text}", answer) for i, (text, answer) in enumerate(SUMMARIES.items())]
-    messages = [Task(text, text, answer) for text, answer in MESSAGES.items()]
+    summaries = [Task(text, f"In one sentence: {text}", answer) for text, (answer, _) in SUMMARIES.items()]
+    messages = [Task(text, text, answer) for text, (answer, _) in MESSAGES.items()]
     stories = [
         Task(
             "-".join(words), f"Tell a happy story of at most 25 words about {', '.join(words)}.", text, {"words": words}
@@ -137,5 +151,6 @@ def cases() -> list[Case]:
         ("word_heap, weight -1", (word_heap, -1.0), stories),
         ("Toxicity(), weight -1", (GroupReward(Toxicity()), -1.0), stories),
     ]
-    together = [Case("the reward of `story`", story.rewards(), stories)]
-    return [Case(name, {"measured": reward}, tasks) for name, reward, tasks in single] + together
+    together = Case("the reward of `story`", story.rewards(), stories, {})
+    honest = {text: other for text, (_, other) in (SUMMARIES | MESSAGES).items()}
+    return [*(Case(name, {"measured": reward}, tasks, honest) for name, reward, tasks in single), together]

@@ -70,7 +70,7 @@ def measured(case: Case) -> dict[str, Any]:
         group_size=8,
         threads=1,
     ).resolve()
-    found = attack(config, case.tasks, {})
+    found = attack(config, case.tasks, case.honest)
     above, equal = ({one.kind: one.margin for one in reversed(found.of(outcome))} for outcome in ("above", "equal"))
     each = [1.0 / one.per_second for one in speeds(config, case.tasks, "", gold=False)]
     return {

@@ -5,9 +5,11 @@ start model and shows how the rewards spread, and whether there is a signal to l
 
 --attack tries to cheat the reward before a model does: by an empty text, the prompt, the answer's words in another
 order, one word over and over, another task's answer and more. It shows what scores above an honest answer, the worst
-first, and what scores as high. Honest is each task's own answer, or TEXT for one task. Exit code 1 if something scores
-above, or nothing could be compared; else 0. --speed measures how many answers each reward judges in a second. Neither
-loads the policy.
+first, and what scores as high. Honest is each task's own answer, or TEXT for one task; where the reward compares with
+the answer, let TEXT be an honest one in other words. Exit code 1 if something scores above, or nothing could be
+compared; else 0.
+
+--speed measures how many answers each reward judges in a second. Neither loads the policy.
 """
 
 from __future__ import annotations

@@ -62,7 +62,8 @@ def attack(config: TrainConfig, tasks: Sequence[Task], honest: Mapping[str, str]
     """Try to cheat the rewards of a resolved config on these tasks. No model is loaded but those of its rewards.
 
     `honest` holds honest answers by task id; without one a task's `answer` counts as honest. All texts of a task are
-    scored as one group, and depend on (config.seed, the task's place) alone. Raises ValueError where nothing scores.
+    scored as one group, and depend on (config.seed, the task's place) alone. Where a reward compares a text with the
+    answer, the answer is its own maximum: give an honest one in other words. Raises ValueError without a reward.
     """
     from strop.streams import stream
 

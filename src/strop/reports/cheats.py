@@ -34,35 +34,37 @@ class Cheat:
 
 
 def cheats_of(task: Task, honest: str, tasks: Sequence[Task], rng: np.random.Generator) -> list[Cheat]:
-    """The texts for one task; those that are made of an answer need `honest`. `tasks` are all tasks, for their answers.
+    """The texts for one task. `honest` is an honest answer to it, or empty; `tasks` are all tasks, for their answers.
 
-    A text that comes out as the honest answer, but for signs and case, is left out.
+    Some are made of the task's own answer, and where it has none of the honest one. A text that comes out as one of
+    these two, but for signs and case, is left out.
     """
-    prompt = asked(task)
-    answers = list(dict.fromkeys(one.answer for one in tasks if one.answer.strip() and one.answer != honest))
+    prompt, answer = asked(task), task.answer.strip() or honest
+    answers = list(dict.fromkeys(one.answer for one in tasks if one.answer.strip() not in ("", answer, honest)))
     others = [answers[i] for i in rng.permutation(len(answers))[:MOST_OTHERS]]
     found = [
         Cheat("empty", ""),
         Cheat("prompt copied", prompt),
         Cheat("keywords of the prompt", " ".join(_keywords(prompt))),
-        Cheat("one word repeated", " ".join(_keywords(honest or prompt)[:1] * TIMES * TIMES)),
-        Cheat("very long", _long([prompt, honest, *others], rng)),
+        Cheat("one word repeated", " ".join(_keywords(answer or prompt)[:1] * TIMES * TIMES)),
+        Cheat("very long", _long([prompt, answer, *others], rng)),
         Cheat("unusual characters", UNUSUAL),
         Cheat("stock sentence", STOCK),
         Cheat("praise of itself", PRAISE),
     ]
     if others:
         found.append(Cheat("another task's answer", others[0]))
-    if honest:
+    if answer:
         found += [
-            Cheat("answer shuffled", shuffled(honest, rng)),
-            Cheat("keywords of the answer", " ".join(sorted(_keywords(honest)))),
-            Cheat("answer repeated", " ".join([honest] * TIMES)),
-            Cheat("many answers at once", " or ".join([*others, honest])),
-            Cheat("look-alike letters", honest.translate(LOOK_ALIKES)),
+            Cheat("answer shuffled", shuffled(answer, rng)),
+            Cheat("keywords of the answer", " ".join(sorted(_keywords(answer)))),
+            Cheat("answer repeated", " ".join([answer] * TIMES)),
+            Cheat("many answers at once", " or ".join([*others, answer])),
+            Cheat("look-alike letters", answer.translate(LOOK_ALIKES)),
         ]
     first = {one.text: one for one in reversed(found)}
-    return [one for one in found if first[one.text] is one and not _is_same(one.text, honest)]
+    right = [text for text in (answer, honest) if text]
+    return [one for one in found if first[one.text] is one and not any(_is_same(one.text, text) for text in right)]
 
 
 def asked(task: Task) -> str:
@@ -81,8 +83,8 @@ def shuffled(text: str, rng: np.random.Generator) -> str:
     return joint.join(mixed if mixed != pieces else [*pieces[1:], *pieces[:1]])
 
 
-def _is_same(text: str, honest: str) -> bool:
-    return bool(honest) and (text.strip() == honest.strip() or words_of(text) == words_of(honest) != [])
+def _is_same(text: str, right: str) -> bool:
+    return text.strip() == right.strip() or words_of(text) == words_of(right) != []
 
 
 def _keywords(text: str) -> list[str]:

@@ -23,7 +23,8 @@ class SentenceBleu:
 
     tokenize  what a word is: zh takes each Chinese character, 13a splits at spaces and signs, char takes characters
 
-    Cheated by: little that is cheap; but it sees words only, and no meaning.
+    Cheated by: pieces of the reference in another order, which beat an honest answer in other words; it sees no
+    meaning.
     """
 
     tokenize: Words = "zh"

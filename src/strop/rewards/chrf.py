@@ -20,8 +20,8 @@ class ChrF:
     the text, each a mean over n = 1 to `order` (and over words up to `words`: chrF++ has 2). Spaces count nothing. It
     needs no words, so it suits Chinese; and a text that is nearly right scores nearly 1, so that answers differ.
 
-    Cheated by: length, since beta = 2 weighs R more than P; and by copying what both languages share: names, numbers,
-    placeholders.
+    Cheated by: length, since beta = 2 weighs R more than P: many answers at once beat an honest one in other words; and
+    by copying what both languages share: names, numbers, placeholders.
     """
 
     order: int = 6

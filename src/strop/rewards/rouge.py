@@ -27,7 +27,8 @@ class Rouge:
              every script, and each Chinese character as a word
 
     Its longest sequence takes time in proportion to both lengths. Cheated by: rouge1 by the answer's words in any
-    order; recall by length, precision by a text of one sure word. None sees a missing "not".
+    order; recall by length, precision by a text of one sure word; all by copying a prompt that
+    holds the answer's words. None sees a missing "not".
     """
 
     kind: Kind = "rougeL"

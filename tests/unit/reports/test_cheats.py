@@ -48,6 +48,14 @@ def test_without_an_answer_only_what_needs_none_is_tried():
     assert {"empty", "prompt copied", "another task's answer", "very long"} <= set(found)
 
 
+def test_they_are_made_of_the_tasks_answer_and_not_of_an_honest_one_in_other_words():
+    found = made(TASKS[0], "It sat there.")
+    assert found["keywords of the answer"] == "frog sat stone"
+    assert found["many answers at once"] == "The king sleeps. or The frog sat on a stone."
+    task = Task("t", "It sat there?", "A frog.")
+    assert "prompt copied" not in {one.kind for one in cheats_of(task, "it sat there", [], stream(0, "attack", 0))}
+
+
 def test_of_a_chat_the_last_message_is_copied():
     assert made(TASKS[1], TASKS[1].answer)["prompt copied"] == "Where is the king?"
 
