@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -34,11 +34,14 @@ class Speed:
     unscored: int
 
 
-def speeds(config: TrainConfig, tasks: Sequence[Task], text: str, gold: bool) -> list[Speed]:
+def speeds(
+    config: TrainConfig, tasks: Sequence[Task], text: str, gold: bool, clock: Callable[[], float] = time.perf_counter
+) -> list[Speed]:
     """The speed of every reward of a resolved config, in groups of `group_size`, after a first group that is not timed.
 
     The answers have the words of `text`, else of the task's answer, else of its prompt, in other orders, so that a
-    reward that remembers what it has judged gains nothing.
+    reward that remembers what it has judged gains nothing. `clock` gives seconds: on a busy machine `time.process_time`
+    counts only those of this process.
     """
     from strop.streams import stream
 
@@ -51,18 +54,19 @@ def speeds(config: TrainConfig, tasks: Sequence[Task], text: str, gold: bool) ->
         group = played(replace(scene, rewards={}), task, [shuffled(words, rng) for _ in range(config.group_size)])
         groups.append([replace(one, id=f"{i}-{one.id}") for one in group])
     of_a_step = config.group_size * config.prompts_per_step
-    return [
-        _speed(name, replace(scene, rewards={name: scene.rewards[name]}), groups, of_a_step) for name in scene.rewards
-    ]
+    alone = {name: replace(scene, rewards={name: reward}) for name, reward in scene.rewards.items()}
+    return [_speed(name, one, groups, of_a_step, clock) for name, one in alone.items()]
 
 
-def _speed(name: str, scene: Scene, groups: Sequence[Sequence[Episode]], of_a_step: int) -> Speed:
+def _speed(
+    name: str, scene: Scene, groups: Sequence[Sequence[Episode]], of_a_step: int, clock: Callable[[], float]
+) -> Speed:
     """Of the one reward of the scene."""
     from strop.rollout.rewards import score
 
     score(scene.rewards, groups[:1], scene.reward_seconds)
-    scored, rounds, began = list[Episode](), 0, time.perf_counter()
-    while (seconds := time.perf_counter() - began) < LONG_ENOUGH or not rounds:
+    scored, rounds, began = list[Episode](), 0, clock()
+    while (seconds := clock() - began) < LONG_ENOUGH or not rounds:
         scored = score(scene.rewards, groups, scene.reward_seconds)
         rounds += 1
     answers = rounds * len(scored)

@@ -122,7 +122,7 @@ def test_what_gold_leaves_unscored_is_counted(monkeypatch):
     assert [(one.name, one.answers, one.unscored) for one in found] == [("long", 6, 0), ("gold/away", 6, 6)]
 
 
-def test_speed_counts_answers_and_seconds(monkeypatch):
+def test_speed_counts_answers_and_seconds():
     """Of a clock that a reward moves by a quarter of a second for each answer."""
     clock = [0.0]
 
@@ -134,10 +134,9 @@ def test_speed_counts_answers_and_seconds(monkeypatch):
         clock[0] += 0.5
         return Unscored("no")
 
-    monkeypatch.setattr(speed.time, "perf_counter", lambda: clock[0])
     config = table_run.config(
         tasks=TASKS, rewards={"slow": slow, "shy": shy}, group_size=4, prompts_per_step=3
     ).resolve()
-    first, second = speeds(config, TASKS[:1], "", gold=False)
+    first, second = speeds(config, TASKS[:1], "", gold=False, clock=lambda: clock[0])
     assert (first.name, first.answers, first.seconds, first.per_second, first.step) == ("slow", 4, 1.0, 4.0, 3.0)
     assert (second.name, second.unscored, second.per_second) == ("shy", 4, 2.0)
