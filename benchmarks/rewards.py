@@ -33,8 +33,8 @@ BEGIN, END = "<!-- attack -->", "<!-- /attack -->"
 HEADS = {
     "en": (
         "| reward | answers a second | above an honest answer | as high |",
-        "{date}, {machine}; by the processor's time of one thread; groups of 8 answers as long as the tasks' own; 3 or 4 "
-        "tasks each.",
+        "{date}, {machine}; by the processor's time of one thread; groups of 8 answers as long as the tasks' own; 3 or "
+        "4 tasks each.",
         "nothing",
     ),
     "zh": (
