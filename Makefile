@@ -12,7 +12,7 @@ WORKERS ?= 2
 CODE := src tests benchmarks tools docs/methods/examples
 FAST := not slow and not model and not crash and not learning and not matrix and not gpu
 
-.PHONY: demo test test-ci test-slow test-gpu test-lowest mutants check check-static hooks format docs bench bench-peers bench-control bench-gpu bench-frontier bench-scratch bench-translate clean
+.PHONY: demo test test-ci test-slow test-gpu test-lowest mutants check check-static hooks format docs bench bench-peers bench-control bench-gpu bench-frontier bench-scratch bench-translate bench-rewards clean
 
 demo: $(VENV)/demo.done ## the main job: a real language model gets better at writing tiny stories
 	$(BIN)/strop models get smollm2
@@ -76,6 +76,9 @@ bench-scratch: $(VENV)/dev.done ## language models from scratch, then a reward: 
 
 bench-translate: $(VENV)/dev.done ## translation from scratch: two shapes, SFT alone or with a reward, three seeds; about an hour, can be stopped
 	$(BIN)/python benchmarks/translate.py --workers $(WORKERS)
+
+bench-rewards: $(VENV)/dev.done ## what each reward can be cheated by, and its speed: the table of docs/rewards.md; minutes
+	$(BIN)/python benchmarks/rewards.py
 
 bench-frontier: $(VENV)/dev.done ## reward against KL for five methods, and the best that any policy could do; can be stopped
 	$(BIN)/python benchmarks/frontier.py --workers $(WORKERS)

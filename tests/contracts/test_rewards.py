@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import is_dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, is_dataclass
 
 import numpy as np
 import pytest
@@ -13,18 +14,29 @@ import strop.rewards
 from strop import loader
 from strop.rewards import (
     ChrF,
+    Classified,
+    Clipped,
     Copying,
     Fluency,
+    Grammar,
     GroupReward,
     HappyEnd,
     InScript,
     Learned,
+    Matches,
     Repetition,
+    Rouge,
+    SameMeaning,
+    Scaled,
     SentenceBleu,
     ShortSentences,
     Similarity,
+    SimpleWords,
+    Toxicity,
+    ValidJSON,
     WordLimit,
     correct_number,
+    exact_answer,
     finished,
     from_trl,
     uses_words,
@@ -41,6 +53,10 @@ def unit_vectors(texts):
 
 def length_score(prompts, completions, **columns):
     return [min(1.0, len(completion) / 100) if completion else None for completion in completions]
+
+
+def share_of_b(text):
+    return text.count("b") / max(1, len(text))
 
 
 REWARDS = {
@@ -61,6 +77,17 @@ REWARDS = {
     "chrf": ChrF(),
     "bleu": SentenceBleu(),
     "script": InScript("LATIN"),
+    "exact": exact_answer,
+    "pattern": Matches(r".*\d+"),
+    "json_schema": ValidJSON({"type": "integer"}),
+    "rouge": Rouge(),
+    "grammar": Grammar(),
+    "simple_words": SimpleWords(),
+    "toxicity": GroupReward(Toxicity()),
+    "classified": GroupReward(Classified(lambda texts: [[1 - p, p] for p in map(share_of_b, texts)])),
+    "meaning": GroupReward(SameMeaning(unit_vectors)),
+    "composition": Clipped(WordLimit(most=30), high=0.5),
+    "composition/scaled": Scaled(WordLimit(most=30), worst=-1.0, best=1.0),
     "group": GroupReward(lambda task, episodes: [float(i == 0) for i, _ in enumerate(episodes)]),
 }
 
@@ -81,13 +108,60 @@ TEXTS = {
 TASK = Task("t", "Write about a frog, a lamp and a river.", answer="8", data={"words": ["frog", "lamp", "river"]})
 
 
+@dataclass(frozen=True)
+class Gold:
+    """A text that gets the best value there is, and texts that get less of it; the best of a penalty is the least."""
+
+    right: str
+    wrong: Sequence[str]
+    best: float = 1.0
+    is_penalty: bool = False
+    task: Task = TASK
+
+
+QUIZ = Task("q", "What is the capital of Peru?", answer="Lima is the capital of Peru.")
+
+GOLD = {
+    "words": Gold("The frog saw a lamp by the river.", ["A frog, a lamp, a river.", "A lamp fell.", ""]),
+    "sentiment": Gold("It rained. Then they were happy.", ["They were happy. Then it rained.", "They were sad.", ""]),
+    "length": Gold("word " * 20, ["word " * 5, "word " * 45, ""]),
+    "length/finished": Gold("All was well.", ["All was", "All was...", ""]),
+    "repetition": Gold("A frog saw a lamp.", ["frog frog frog"], best=0.0, is_penalty=True),
+    "repetition/copying": Gold("They were happy.", ["Write about a frog."], best=0.0, is_penalty=True),
+    "prose": Gold("The frog sat on a stone by the river.", ["frog lamp river"], best=0.0, is_penalty=True),
+    "number": Gold("It is 8.", ["It is 9.", "8 or 9", "eight", ""]),
+    "fluency": Gold("A frog sat", ["A frog sat quietly.", "frog frog ", ""]),  # 10 letters: 3 nats; 19: 7
+    "short_sentences": Gold("He sat. She ran.", ["He sat for a long time.", ""]),
+    "chrf": Gold("8", ["9", "88", ""]),
+    "bleu": Gold("8", ["9", "8 8", ""]),
+    "script": Gold("frog", ["frog 青蛙", "青蛙", "8", ""]),
+    "exact": Gold("8.", ["9", "8 8", "8 or 9", ""]),
+    "pattern": Gold("So it is 8", ["eight", "8.", ""]),
+    "json_schema": Gold("8", ["8.5", '"8"', "it is 8", ""]),
+    "rouge": Gold(
+        "Lima is the capital of Peru",
+        ["Lima", "The capital of Peru is Lima.", "Lima is the capital of Peru too.", ""],
+        task=QUIZ,
+    ),
+    "grammar": Gold("He goes to school.", ["He go to school.", "青蛙", ""]),
+    "simple_words": Gold("The frog is happy.", ["The frog is ecstatically euphoric.", "xyzzyq", ""]),
+    "toxicity": Gold("Have a nice day.", ["You are a stupid idiot."], best=0.04, is_penalty=True),
+    "classified": Gold("bbb", ["bab", ""]),
+    "meaning": Gold("Lima is the capital of Peru.", ["Rome is the capital of Italy.", "no", ""], task=QUIZ),
+    "composition": Gold("word " * 20, ["word " * 50, ""], best=0.5),
+    "composition/scaled": Gold("word " * 20, ["word " * 50, ""]),
+}
+WITHOUT_GOLD = {"similarity", "learned", "learned/unfinished", "trl", "group"}
+"""Their numbers are those of the function inside; Similarity's are worked out in the unit tests."""
+
+
 def episode(text, finish="stop", num_tokens=3):
     completion = Completion((5,) * num_tokens, None, finish)
     return Episode("e", TASK, 0, (Turn((1, 2), completion, text),), (), End.TERMINATED)
 
 
-def score(reward, episode):
-    return reward(TASK, [episode])[0] if isinstance(reward, GroupReward) else reward(TASK, episode)
+def score(reward, episode, task=TASK):
+    return reward(task, [episode])[0] if isinstance(reward, GroupReward) else reward(task, episode)
 
 
 def test_every_module_of_the_folder_is_tried_here():
@@ -103,6 +177,20 @@ def test_a_reward_is_a_finite_number_in_0_to_1_or_unscored(name, text, finish):
         assert type(value) is float
         assert math.isfinite(value)
         assert 0.0 <= value <= 1.0
+
+
+def test_every_reward_has_a_gold_answer_here_or_none_of_its_own():
+    assert set(GOLD) | WITHOUT_GOLD == set(REWARDS)
+
+
+@pytest.mark.parametrize("name", GOLD)
+def test_a_gold_answer_gets_the_maximum_and_wrong_ones_less(name):
+    gold = GOLD[name]
+    best = score(REWARDS[name], episode(gold.right), gold.task)
+    assert best == pytest.approx(gold.best, abs=0.02 if name == "toxicity" else 1e-6)
+    for wrong in gold.wrong:
+        found = score(REWARDS[name], episode(wrong), gold.task)
+        assert found > best + 0.01 if gold.is_penalty else found < best - 0.01, wrong
 
 
 @pytest.mark.parametrize("name", REWARDS)

@@ -22,7 +22,8 @@ def code(guide: str) -> str:
 
 
 @pytest.mark.parametrize(
-    "guide", ["two-words", "your-own-algorithm", "from-scratch", "tasks/translate", "choices", "curriculum", "data"]
+    "guide",
+    ["two-words", "your-own-algorithm", "from-scratch", "tasks/translate", "choices", "curriculum", "data", "rewards"],
 )
 def test_both_languages_print_the_same_code(guide):
     def bare(file: str) -> list[str]:
@@ -35,7 +36,8 @@ def test_both_languages_print_the_same_code(guide):
 @pytest.mark.matrix
 @pytest.mark.parametrize("language", ["", ".zh-CN"])
 @pytest.mark.parametrize(
-    ("guide", "asserts"), [("two-words", 11), ("your-own-algorithm", 2), ("choices", 3), ("curriculum", 4)]
+    ("guide", "asserts"),
+    [("two-words", 11), ("your-own-algorithm", 2), ("choices", 3), ("curriculum", 4), ("rewards", 1)],
 )
 def test_its_code_runs(guide, asserts, language, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

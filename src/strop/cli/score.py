@@ -2,6 +2,14 @@
 
 With TEXT: every part of the reward for that text, as the answer to one task. Without: samples a few groups from the
 start model and shows how the rewards spread, and whether there is a signal to learn from. field=value changes a field.
+
+--attack tries to cheat the reward before a model does: by an empty text, the prompt, the answer's words in another
+order, one word over and over, another task's answer and more. It shows what scores above an honest answer, the worst
+first, and what scores as high. Honest is each task's own answer, or TEXT for one task; where the reward compares with
+the answer, let TEXT be an honest one in other words. Exit code 1 if something scores above, or nothing could be
+compared; else 0.
+
+--speed measures how many answers each reward judges in a second. Neither loads the policy.
 """
 
 from __future__ import annotations
@@ -9,16 +17,25 @@ from __future__ import annotations
 import argparse
 import difflib
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from strop.cli.errors import DONE, Usage
+from strop.cli.errors import DONE, FAILED, Usage
 from strop.types import Task
+
+if TYPE_CHECKING:
+    from strop.config import TrainConfig
 
 EXAMPLES = """\
 examples:
   strop score copy_word apple --task apple
   strop score story --groups 4
   strop score my.py "Thank you!" --gold
+  strop score translate --attack
+  strop score my.py "an honest answer" --task tea --attack
+  strop score story --speed --gold
 """
+NUM_ATTACKED = 8
+"""Prompts, unless --groups says otherwise."""
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -26,7 +43,10 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("words", nargs="+", metavar="RECIPE [TEXT] [field=value]", help="the recipe, and what to score")
     parser.add_argument("--task", metavar="ID", help="the task that TEXT answers (default: the first)")
     parser.add_argument("--gold", action="store_true", help="the gold scores too")
-    parser.add_argument("--groups", type=int, metavar="N", help="how many groups to sample (default: those of a step)")
+    groups = f"how many prompts to sample (default: those of a step), or to attack ({NUM_ATTACKED})"
+    parser.add_argument("--groups", type=int, metavar="N", help=groups)
+    parser.add_argument("--attack", action="store_true", help="try to cheat the reward")
+    parser.add_argument("--speed", action="store_true", help="answers that each reward judges in a second")
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -39,21 +59,57 @@ def run(args: argparse.Namespace) -> int:
     typed, overrides = recipes.split(args.words)
     if not 1 <= len(typed) <= 2:
         raise Usage("a recipe and at most one text are needed.", hint='strop score RECIPE "a text in quotes"')
+    if args.attack and (args.speed or args.gold):
+        raise Usage("--attack stands without --speed and --gold: it attacks what is trained on.")
     config = recipes.trainable(typed[0], overrides).resolve()
+    usual = NUM_ATTACKED if args.attack or args.speed else config.prompts_per_step
+    num_groups = usual if args.groups is None else args.groups
+    if num_groups < 1:
+        raise Usage(f"--groups {num_groups}: at least 1 is needed.", hint="leave it out for as many as a step has")
+    if args.attack or args.speed:
+        tasks = [_task_of(config, args.task)] if len(typed) == 2 else _tasks(config, num_groups, args.task)
+        return _attack(config, tasks, typed, args.json) if args.attack else _speed(config, tasks, typed, args)
     if len(typed) == 1 and isinstance(config.policy, FromStage):
         raise Usage(
             f"the last stage of {typed[0]} starts from stage {config.policy.stage}, which is not trained yet.",
             hint=f'its reward can be tried on a text: strop score {typed[0]} "a text in quotes"',
         )
     if len(typed) == 2:
-        task = _task((*config.tasks, *config.held_out), args.task)
-        show_reward.text(signal.reward_of_text(config, task, typed[1], args.gold), args.json)
+        show_reward.text(signal.reward_of_text(config, _task_of(config, args.task), typed[1], args.gold), args.json)
     else:
-        num_groups = config.prompts_per_step if args.groups is None else args.groups
-        if num_groups < 1:
-            raise Usage(f"--groups {num_groups}: at least 1 is needed.", hint="leave it out for as many as a step has")
         show_reward.signal(signal.signal_of_start(config, num_groups, args.gold), args.json)
     return DONE
+
+
+def _attack(config: TrainConfig, tasks: Sequence[Task], typed: Sequence[str], as_json: bool) -> int:
+    from strop.cli import show_attack
+    from strop.reports.attack import attack
+
+    found = attack(config, tasks, {tasks[0].id: typed[1]} if len(typed) == 2 else {})
+    show_attack.attacked(found, typed[0], as_json)
+    return FAILED if found.of("above") or not found.honest else DONE
+
+
+def _speed(config: TrainConfig, tasks: Sequence[Task], typed: Sequence[str], args: argparse.Namespace) -> int:
+    from strop.cli import show_attack
+    from strop.reports.speed import speeds
+
+    show_attack.speeds(speeds(config, tasks, typed[1] if len(typed) == 2 else "", args.gold), args.json)
+    return DONE
+
+
+def _tasks(config: TrainConfig, number: int, id: str | None) -> list[Task]:
+    """So many different tasks, drawn by the run's seed; or the one of this id."""
+    from strop.data.source import Shuffled
+
+    if id is not None:
+        return [_task_of(config, id)]
+    drawn = Shuffled(config.tasks, config.seed).next(min(number, len(config.tasks)))
+    return list({task.id: task for task in drawn}.values())
+
+
+def _task_of(config: TrainConfig, id: str | None) -> Task:
+    return _task((*config.tasks, *config.held_out), id)
 
 
 def _task(tasks: Sequence[Task], id: str | None) -> Task:

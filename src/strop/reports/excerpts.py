@@ -13,6 +13,12 @@ def shortened(text: str) -> str:
     return text if len(text) <= MOST_CHARS else f"{text[:MOST_CHARS]} ... ({len(text)} characters)"
 
 
+def on_one_line(text: str, chars: int) -> str:
+    """At most so many characters on one line; what cannot be printed is a space, and an empty text is said."""
+    line = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+    return (line if len(line) <= chars else f"{line[: chars - 4]} ...") or "(nothing that can be printed)"
+
+
 def last_message(prompt: Prompt) -> str:
     """The last message of a prompt."""
     return shortened(prompt if isinstance(prompt, str) else prompt[-1]["content"] if prompt else "")

@@ -68,14 +68,15 @@ def _near_tasks(config: TrainConfig) -> list[str]:
     reads nothing but the prompt, so what else such tasks hold does not tell them apart."""
     if config.environment is not SingleTurn:
         return []
-    trained = {_content(task) for task in config.tasks}
+    all_tasks = list(config.tasks)
+    trained = {_content(task) for task in all_tasks}
     others = [task for task in config.held_out if prompt_text(task).strip() and _content(task) not in trained]
-    tasks = _sample(config.tasks)
+    tasks = _sample(all_tasks)
     twins = leaks(_sample(others), tasks)
     if not twins:
         return []
     first = twins[0]
-    seen = "" if len(tasks) == len(config.tasks) else f" ({len(tasks):,} of {len(config.tasks):,} were compared)"
+    seen = "" if len(tasks) == len(all_tasks) else f" ({len(tasks):,} of {len(all_tasks):,} were compared)"
     return [
         f"{len(twins)} of {len(config.held_out)} held-out tasks ask nearly what training tasks ask{seen}, such as "
         f"{first.shown}. Their scores say little of new tasks: strop.data.leaks finds such tasks, and "

@@ -5,16 +5,16 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from strop.reports.excerpts import answer_of, is_cut, last_message
-from strop.types import Episode, Sampling, Task, Unscored, total
+from strop.reports.scripted import played, scene_of
+from strop.types import End, Episode, Task, Unscored, total
 
 if TYPE_CHECKING:
     from strop.config import TrainConfig
 
-ENDLESS = 20_000
 BINS = 10
 
 
@@ -64,16 +64,7 @@ class Signal:
 
 def reward_of_text(config: TrainConfig, task: Task, text: str, gold: bool) -> TextReward:
     """Play the task with this text as every answer. No model is loaded. Raises ValueError where it cannot be scored."""
-    from strop.codec import ByteCodec
-    from strop.rollout.play import play
-    from strop.samplers.scripted import ScriptedSampler
-    from strop.types import End
-
-    codec: Any = ByteCodec()
-    policy: Any = _NoPolicy()
-    sampling = Sampling(max_tokens=len(text.encode()) + 1)
-    scene = replace(config.scene(policy, codec, gold), context=ENDLESS + sampling.max_tokens)
-    episode = play(scene, [task], 1, ScriptedSampler(codec, lambda _: text), sampling, "score", 0)[0]
+    episode = played(scene_of(config, gold), task, [text])[0]
     reward = episode.reward
     if isinstance(reward, Unscored):
         what = "the environment failed" if episode.end is End.FAILED else "this text cannot be scored"
@@ -137,12 +128,6 @@ def histogram(values: Sequence[float]) -> list[tuple[float, float, int]]:
     width = high / BINS - low / BINS  # their difference may be more than a float
     places = Counter(int(min((value - low) / width, BINS - 1)) for value in values)
     return [(low + i * width, low + (i + 1) * width, places[i]) for i in range(BINS)]
-
-
-class _NoPolicy:
-    """A stand-in for the policy of a scene, of which only the context is read."""
-
-    context = None
 
 
 def _answer(reward: float, episode: Episode) -> Answer:

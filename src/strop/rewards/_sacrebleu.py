@@ -6,20 +6,11 @@ from functools import cache
 from importlib.util import find_spec
 from typing import Any
 
-from strop.types import Task
-
 
 def check_installed(reward: str) -> None:
     """Raise ModuleNotFoundError if the package is not there."""
     if find_spec("sacrebleu") is None:
         raise ModuleNotFoundError(f'{reward} needs the package sacrebleu: pip install "strop[translate]"')
-
-
-def reference_of(task: Task, reward: str) -> str:
-    """The task's answer. Raises ValueError if there is none."""
-    if not task.answer.strip():
-        raise ValueError(f"task {task.id!r} has no answer: {reward} compares a text with it.")
-    return task.answer
 
 
 @cache

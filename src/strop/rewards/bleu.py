@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from strop.rewards._sacrebleu import bleu, check_installed, reference_of
+from strop.rewards._answer import answer_of
+from strop.rewards._sacrebleu import bleu, check_installed
 from strop.types import Episode, Task, check_fields
 
 Words = Literal["zh", "13a", "char", "intl"]
@@ -22,7 +23,8 @@ class SentenceBleu:
 
     tokenize  what a word is: zh takes each Chinese character, 13a splits at spaces and signs, char takes characters
 
-    Cheated by: little that is cheap; but it sees words only, and no meaning.
+    Cheated by: pieces of the reference in another order, which beat an honest answer in other words; it sees no
+    meaning.
     """
 
     tokenize: Words = "zh"
@@ -34,5 +36,5 @@ class SentenceBleu:
         check_installed("SentenceBleu")
 
     def __call__(self, task: Task, episode: Episode) -> float:
-        reference = reference_of(task, "SentenceBleu")
+        reference = answer_of(task, "SentenceBleu")
         return min(1.0, float(bleu(self.tokenize).sentence_score(episode.text, [reference]).score) / 100.0)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from strop.functional.bounds import check_at_least
-from strop.rewards._sacrebleu import check_installed, chrf, reference_of
+from strop.rewards._answer import answer_of
+from strop.rewards._sacrebleu import check_installed, chrf
 from strop.types import Episode, Task, check_fields
 
 
@@ -19,8 +20,8 @@ class ChrF:
     the text, each a mean over n = 1 to `order` (and over words up to `words`: chrF++ has 2). Spaces count nothing. It
     needs no words, so it suits Chinese; and a text that is nearly right scores nearly 1, so that answers differ.
 
-    Cheated by: length, since beta = 2 weighs R more than P; and by copying what both languages share: names, numbers,
-    placeholders.
+    Cheated by: length, since beta = 2 weighs R more than P: many answers at once beat an honest one in other words; and
+    by copying what both languages share: names, numbers, placeholders.
     """
 
     order: int = 6
@@ -35,6 +36,6 @@ class ChrF:
         check_installed("ChrF")
 
     def __call__(self, task: Task, episode: Episode) -> float:
-        reference = reference_of(task, "ChrF")
+        reference = answer_of(task, "ChrF")
         score = chrf(self.order, self.words, self.beta).sentence_score(episode.text, [reference]).score
         return min(1.0, float(score) / 100.0)
