@@ -30,11 +30,11 @@ def plain(value: Any, feature: object = None) -> Any:
     The number of a class becomes the class's name; -1, which says that there is none, becomes None. Dates and times
     become ISO 8601, decimals texts, arrays lists. `feature` describes the value, or is None.
     """
+    if isinstance(value, np.ndarray | np.generic):
+        value = value.tolist()
     if isinstance(feature, Mapping) and feature.get("_type") == "ClassLabel":
         return _class_name(value, feature.get("names"))
     match value:
-        case np.ndarray() | np.generic():
-            return plain(value.tolist(), feature)
         case Mapping():
             inner = feature if isinstance(feature, Mapping) else {}
             return {key: plain(item, inner.get(key)) for key, item in value.items()}

@@ -268,6 +268,10 @@ def test_the_names_of_classes_stand_for_their_numbers():
     rows = Dataset([ROW], FEATURES)
     assert from_rows(rows, prompt="text", answer="label") == [Task("1", "fine", "pos", NAMED)]
     assert from_rows(Dataset([ROW], None), prompt="text", answer="label")[0].answer == "1"
+    arrays = {"label": np.int64(1), "tags": np.array([0, 1]), "older": np.array([1])}
+    assert from_rows(Dataset([ROW | arrays], FEATURES), prompt="text", answer="label") == [
+        Task("1", "fine", "pos", NAMED)
+    ]
 
 
 def test_a_class_that_is_not_there_is_no_answer():
