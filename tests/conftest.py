@@ -14,7 +14,7 @@ torch.set_num_threads(1)
 @pytest.fixture(autouse=True)
 def _float32(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every processor computes the tests in float32: what is learnt in bfloat16 depends on how it rounds."""
-    monkeypatch.setattr("strop.runs.trained.has_bfloat16", lambda: False)
+    monkeypatch.setattr("strop.runs.dtypes.has_bfloat16", lambda: False)
 
 
 @pytest.fixture

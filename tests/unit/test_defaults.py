@@ -172,7 +172,7 @@ DEFAULTS: dict[tuple[Any, str], Any] = {
     (KL, "weight"): 0.0, (KL, "placement"): "reward", (KL, "estimator"): "k1",
     # 1.7: SFT 2e-5; reward model 1e-4 and .01; DPO .1 and 1e-6; robust .1; IPO .1; KTO .1; ORPO .1; SimPO 2 and .5 of
     # it; online DPO .1 and 5e-7. The rates of ORPO, SimPO, IPO, KTO and of process rewards are ours
-    (SFT.Config, "optimizer"): AdamW(lr=2e-5),
+    (SFT.Config, "optimizer"): AdamW(lr=2e-5), (SFT.Config, "end"): True,
     # Devlin et al. 2019, 3.1: 15 %, of which 80 % and 10 %; A.2: 1e-4
     (MaskedLM.Config, "optimizer"): AdamW(lr=1e-4), (MaskedLM.Config, "share"): 0.15,
     (MaskedLM.Config, "masked"): 0.8, (MaskedLM.Config, "random"): 0.1, (MaskedLM.Config, "next_sentence"): False,

@@ -6,13 +6,14 @@ from typing import get_args
 
 from strop import devices
 from strop.policies.computing import has_bfloat16
+from strop.runs.trained import first_policy
 from strop.types import ComputesIn, PolicyConfig
 
 
 def default_dtype(policy: PolicyConfig, device: str) -> str:
     """What the policy computes in where the run does not say: for small models bfloat16 would round, and be no
     faster."""
-    asked = policy.computes_in
+    asked = first_policy(policy).computes_in
     if asked not in get_args(ComputesIn):
         raise ValueError(
             f"policy={type(policy).__qualname__} computes in {asked!r}: its computes_in is one of "

@@ -75,10 +75,11 @@ class Progress:
         self._start = self._budget = budget or Budget()
         self._begin("" if self._is_last else "training")
 
-    def step(self, step: int, metrics: Mapping[str, float], budget: Budget | None = None) -> None:
+    def step(self, step: int, metrics: Mapping[str, float]) -> None:
         """Step `step` (from 0) is done. Steps or time, whichever ends first, says how much is left."""
         now, done = time.monotonic(), step + 1
-        self._done, self._metrics, self._budget = done, metrics, budget or Budget()
+        self._done, self._metrics = done, metrics
+        self._budget = self._budget.after(metrics.get("time/step_seconds", 0.0))
         left = min((self._total - done) / (done - self._first), self._budget.left_since(self._start))
         self._end = now + (now - self._started) * left
         self._facts = facts({**metrics, **self._held_out})

@@ -177,7 +177,7 @@ class RunRecorder:
         self._store.write_step(step, episodes, metrics, self._opinions, events)
         self._watch, self._pending, self._opinions, self._learnt = watch, [], {}, 0
         self._done, self._budget = step + 1, self._budget.after(seconds)
-        self._progress.step(step, metrics, self._budget)
+        self._progress.step(step, metrics)
         if step == self._first:
             stop_if_all_lost(self.directory.path, step, episodes, f"step {step}")
         for event in events:

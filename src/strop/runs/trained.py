@@ -114,8 +114,8 @@ class FromStage(PolicyConfig):
 
     @property
     def computes_in(self) -> ComputesIn:
-        """The number type of that stage's policy."""
-        return self.inner().computes_in
+        """The number type of that stage's policy; float32, as long as it is not known."""
+        return "float32" if self.origin is None else self.inner().computes_in
 
     @property
     def acts(self) -> bool:

@@ -35,14 +35,14 @@ def test_the_processor_is_asked(monkeypatch: Any, capabilities: dict[str, bool],
 
 def test_a_torch_that_cannot_tell_computes_in_float32(monkeypatch: Any) -> None:
     monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
-    monkeypatch.setattr("strop.runs.trained.has_bfloat16", has_bfloat16)  # the tests' own answer aside
+    monkeypatch.setattr("strop.runs.dtypes.has_bfloat16", has_bfloat16)  # the tests' own answer aside
     assert has_bfloat16() is False
     assert chosen("smollm2") == "float32"
 
 
 def test_a_pretrained_model_gets_bfloat16_where_it_is_fast_unless_told_otherwise(monkeypatch: Any) -> None:
     assert chosen("smollm2") == "float32"  # tests/conftest.py: no test depends on the processor
-    monkeypatch.setattr("strop.runs.trained.has_bfloat16", lambda: True)
+    monkeypatch.setattr("strop.runs.dtypes.has_bfloat16", lambda: True)
     assert chosen("smollm2") == "bfloat16"
     assert chosen("smollm2", "float32") == "float32"
     assert chosen(Scratch(words=["a", "b"])) == "float32"

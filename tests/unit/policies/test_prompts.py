@@ -19,7 +19,7 @@ USER = "<|im_start|>user\nthe cat<|im_end|>\n<|im_start|>assistant\n"
 ADDS_SYSTEM = (
     "{% for message in messages %}"
     "{% if loop.first and message['role'] != 'system' %}{{ '<|im_start|>system\nYou help.<|im_end|>\n' }}{% endif %}\n"
-    "    {{- '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n' }}\n{% endfor %}\n"
+    "    {{- '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n' -}}\n{% endfor %}\n"
     "    {% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}\n"
 )
 """As SmolLM2's, with the line breaks and indents that Jinja drops."""
@@ -48,7 +48,8 @@ def read(codec: HFCodec, tokens) -> str:
 
 
 def test_by_default_the_template_writes_what_it_writes(folder):
-    assert read(codec := codec_of(folder, Prompts()), codec.start("the cat")) == SYSTEM + USER
+    codec = codec_of(folder, Prompts())
+    assert read(codec, codec.start("the cat")) == SYSTEM + USER
 
 
 def test_a_plain_prompt_is_its_text_in_every_turn(folder):

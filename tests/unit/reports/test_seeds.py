@@ -33,7 +33,7 @@ def stood(before, after, **changed):
 def test_finished_runs_that_differ_in_their_seed_are_one_combination():
     runs = [
         Result("lr-1_seed-0", "", {"lr": "1", "seed": "0"}, stood(0.1, 0.5)),
-        Result("lr-1_seed-1", "", {"lr": "1", "seed": "1"}, stood(0.3, 0.9, seconds=120.0, done=11)),
+        Result("lr-1_seed-1", "", {"lr": "1", "seed": "1"}, stood(0.3, 0.9, seconds=120.0, done=11, judged=(0, 11))),
         Result("lr-1_seed-2", "", {"lr": "1", "seed": "2"}, stood(0.0, 9.0, status="interrupted", done=5)),
         Result(
             "lr-1_seed-3", "", {"lr": "1", "seed": "3"}, stood(0.0, 9.0, judged=(0,))

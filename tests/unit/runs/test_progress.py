@@ -128,16 +128,23 @@ def test_steps_or_minutes_whichever_ends_first_say_how_much_is_left(monkeypatch)
     clock = SimpleNamespace(now=0.0)
     monkeypatch.setattr("strop.runs.progress.time", SimpleNamespace(monotonic=lambda: clock.now))
 
+    def start(total):
+        def call(progress):
+            clock.now = 0.0
+            progress.start(0, total, Budget(10.0))
+
+        return call
+
     def step(number, now, seconds):
         def call(progress):
             clock.now = now
-            progress.step(number, METRICS, Budget(10.0, seconds))
+            progress.step(number, {**METRICS, "time/step_seconds": seconds})
 
         return call
 
     # 60 seconds for 30 of training, then 20 a step: 19 and 9 times as much time is left, and 99 and 4 steps
-    many = quiet_lines(lambda progress: progress.start(0, 100, Budget(10.0)), step(0, 60.0, 30.0))
-    few = quiet_lines(lambda progress: progress.start(0, 6, Budget(10.0)), step(0, 60.0, 30.0), step(1, 80.0, 60.0))
+    many = quiet_lines(start(100), step(0, 60.0, 30.0))
+    few = quiet_lines(start(6), step(0, 60.0, 30.0), step(1, 80.0, 30.0))
     assert many[0].endswith("0:19:00 left")
     assert few[1].endswith("0:02:40 left")
 
@@ -147,6 +154,6 @@ def test_the_line_of_the_step_that_ends_the_time_is_shown_and_the_bar_is_full():
     progress = Progress(Console(file=stream, width=160), 60.0)
     progress.start(0, 100, Budget(1.0))
     for done in range(1, 5):
-        progress.step(done - 1, METRICS, Budget(1.0, 15.0 * done))
+        progress.step(done - 1, {**METRICS, "time/step_seconds": 15.0})
     assert [line.split()[1] for line in stream.getvalue().splitlines()] == ["1/100", "4/100"]
     assert "━" * 20 in progress._draw().plain

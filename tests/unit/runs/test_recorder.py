@@ -296,7 +296,7 @@ def test_a_collapsed_entropy_is_an_event_unless_the_temperature_falls_by_plan(di
     with make_recorder(directory, evaluate=None, sampling=Sampling(max_tokens=8, temperature=temperature)) as recorder:
         for step in recorder.steps(parts, 2):
             recorder.update(step, (), make_any_batch(), Update({"policy/entropy": Mean(next(entropies), 1.0)}))
-            recorder.finish(step, [make_episode(reward=reward) for reward in (0.0, 0.5, 1.0)])
+            recorder.finish(step, [make_episode(f"{step}/{i}", reward=i / 2) for i in range(3)])
     with directory.reader() as store:
         told = [event.step for event in store.events() if "entropy has collapsed" in event.text]
     assert told == ([] if callable(temperature) else [1])

@@ -274,7 +274,7 @@ def test_the_runs_files_say_what_it_started_from():
 
 
 def test_a_pretrained_model_computes_in_bfloat16_after_a_run_too(monkeypatch):
-    monkeypatch.setattr("strop.runs.trained.has_bfloat16", lambda: True)
+    monkeypatch.setattr("strop.runs.dtypes.has_bfloat16", lambda: True)
     usual = {"tasks": [Task("a", "red")], "rewards": [first_word], "threads": 1, "device": "cpu"}
     dtypes = {name: strop.TrainConfig(policy=name, **usual).resolve().dtype for name in ("after_adapted", "scratch")}
     assert dtypes == {"after_adapted": "bfloat16", "scratch": "float32"}
