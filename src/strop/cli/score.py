@@ -104,7 +104,8 @@ def _tasks(config: TrainConfig, number: int, id: str | None) -> list[Task]:
 
     if id is not None:
         return [_task_of(config, id)]
-    drawn = Shuffled(config.tasks, config.seed).next(min(number, len(config.tasks)))
+    tasks = list(config.tasks)
+    drawn = Shuffled(tasks, config.seed).next(min(number, len(tasks)))
     return list({task.id: task for task in drawn}.values())
 
 

@@ -41,7 +41,7 @@ def only(logits_BV: Tensor, allowed: Sequence[Tokens | None]) -> Tensor:
 def _only(logits_NV: Tensor, numbers_N: Tensor, allowed_SK: Tensor) -> Tensor:
     """The logits with -inf at all but the tokens of each row's set; -1 allows all of them."""
     vocabulary = logits_NV.shape[1]
-    used_S, which_N = numbers_N.unique(return_inverse=True)
+    used_S, which_N = torch.unique(numbers_N, return_inverse=True)
     tokens_SK = allowed_SK[used_S]  # the row of -1 is any: it is filled below
     allowed_SV = torch.zeros(len(used_S), vocabulary + 1, dtype=torch.bool, device=allowed_SK.device)
     allowed_SV.scatter_(1, torch.where(tokens_SK < 0, vocabulary, tokens_SK), True)  # padding: behind the last token

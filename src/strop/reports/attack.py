@@ -69,18 +69,19 @@ def attack(config: TrainConfig, tasks: Sequence[Task], honest: Mapping[str, str]
 
     _refuse_nothing(config)
     scene = scene_of(config, gold=False)
+    others = list(config.tasks)
     answers, unjudged, attempts = dict[str, str](), dict[str, str](), list[Attempt]()
     for i, task in enumerate(tasks):
         answer = honest.get(task.id, task.answer).strip()
-        cheats = cheats_of(task, answer, config.tasks, stream(config.seed, PURPOSE, i))
-        first, *others = played(scene, task, [answer, *(one.text for one in cheats)])
+        cheats = cheats_of(task, answer, others, stream(config.seed, PURPOSE, i))
+        first, *tried = played(scene, task, [answer, *(one.text for one in cheats)])
         known = first.reward if answer else Unscored("it has no answer")
         if isinstance(known, Unscored):
             unjudged[task.id] = f"its answer has no score: {last_line(known.reason)}" if answer else known.reason
             known = math.nan
         else:
             answers[task.id] = answer
-        attempts += [_attempt(one, episode, known) for one, episode in zip(cheats, others, strict=True)]
+        attempts += [_attempt(one, episode, known) for one, episode in zip(cheats, tried, strict=True)]
     attempts.sort(key=_badness)
     return Attack(len(tasks), answers, unjudged, attempts, _verdict(answers, attempts))
 

@@ -10,7 +10,7 @@ from strop.types.batch import (
     Batch,
     Keep,
 )
-from strop.types.choices import Choices
+from strop.types.choices import Choices, Tokens
 from strop.types.configs import (
     AlgorithmConfig,
     ComputesIn,
@@ -60,7 +60,6 @@ from strop.types.records import (
     Source,
     Step,
     Task,
-    Tokens,
     Turn,
     Unscored,
     choices_flaw,

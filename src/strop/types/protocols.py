@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from torch.nn import Parameter
 
     from strop.types.batch import Batch
-    from strop.types.choices import Choices
+    from strop.types.choices import Choices, Tokens
     from strop.types.locks import WeightsLock
-    from strop.types.records import Completion, Draw, Episode, Prompt, Step, Task, Tokens
+    from strop.types.records import Completion, Draw, Episode, Prompt, Step, Task
     from strop.types.sampling import Sampling
     from strop.types.updates import Metrics, Update
 
