@@ -13,10 +13,10 @@ from strop.choices import Choosing
 from strop.contradictions import name_of, refuse_contradictions
 from strop.corpora import judge_corpus
 from strop.data import played as playing
+from strop.data import preferences as preferring
 from strop.data.corpus import Corpus
-from strop.data.preferences import is_pair, preferences, preferences_from_jsonl
 from strop.data.source import source_of
-from strop.data.tasks import from_jsonl, train_test_split
+from strop.data.tasks import from_file, is_saved, train_test_split
 from strop.environments.single_turn import SingleTurn
 from strop.evaluate import judge, judge_choices
 from strop.kinds import check_kinds, check_numbers
@@ -63,9 +63,9 @@ class TrainConfig:
     policy            a model's name, folder or Hub id, a run (`strop.FromRun`), or the Config of any policy
     tasks             the training tasks, or a source that draws them by what became of them (`strop.data.Curriculum`)
     held_out          the evaluation tasks; they should share no problem with the training tasks
-    data              a JSON Lines file instead of `tasks`; without `held_out`, a tenth of its problems is held out if
-                      they can be evaluated (there are rewards, or pairs). Or a run's folder, for the episodes that it
-                      played (`data.played`). Or a `strop.Corpus`, for a language model from scratch
+    data              a file (`data.tasks`) instead of `tasks`; without `held_out`, a tenth of its problems is held out
+                      if they can be evaluated (there are rewards, or pairs). Or a run's folder, for the episodes that
+                      it played (`data.played`). Or a `strop.Corpus`, for a language model from scratch
     environment       called as environment(task, rng) for every episode
     rewards           a list of functions, or {name: function} or {name: (function, weight)}
     gold              like rewards: scores of held-out episodes that are reported and never trained on
@@ -191,13 +191,13 @@ class TrainConfig:
     def _resolve_tasks(self) -> tuple[Sequence[Task] | TaskSourceConfig, list[Task]]:
         if self.data is None or isinstance(self.data, Corpus):
             return self.tasks, list(self.held_out)
-        if Path(self.data).is_dir():
+        if Path(self.data).is_dir() and not is_saved(self.data):
             return tasks_from_run(Path(self.data)), list(self.held_out)
-        if not Path(self.data).is_file():
+        if not Path(self.data).exists():
             raise ValueError(f"data={str(self.data)!r}: there is no such file or run (looked from {Path.cwd()}).")
         reads_pairs = self.algorithm.reads == "preferences"
-        tasks = preferences_from_jsonl(self.data) if reads_pairs else from_jsonl(self.data, check=playing.check)
-        is_scorable = self._can_judge or (reads_pairs and all(map(is_pair, tasks)))
+        tasks = from_file(self.data, check=preferring.check if reads_pairs else playing.check)
+        is_scorable = self._can_judge or (reads_pairs and all(map(preferring.is_pair, tasks)))
         if self.held_out or len(tasks) < 2 or not is_scorable or any(map(playing.is_played, tasks)):
             return tasks, list(self.held_out)
         return train_test_split(tasks, max(HELD_OUT_SHARE, 1 / len(tasks)), self.seed)
@@ -271,7 +271,7 @@ class TrainConfig:
             metrics |= scores
         if pairs and isinstance(parts.algorithm, Comparer):
             choosing = Choosing(parts.codec, self.sampling)
-            answers = preferences(pairs, parts.codec, parts.policy.context, choosing)
+            answers = preferring.preferences(pairs, parts.codec, parts.policy.context, choosing)
             metrics |= judge_pairs(parts.algorithm, answers, parts.policy.layout)
         return episodes, metrics
 
@@ -289,7 +289,7 @@ class TrainConfig:
 
     def judged_tasks(self, algorithm: Algorithm) -> tuple[list[Task], list[Task]]:
         """The held-out tasks whose pairs are compared, and those that are played."""
-        pairs = [task for task in self.held_out if isinstance(algorithm, Comparer) and is_pair(task)]
+        pairs = [task for task in self.held_out if isinstance(algorithm, Comparer) and preferring.is_pair(task)]
         compared = {task.id for task in pairs}
         return pairs, [task for task in self.held_out if self._can_judge or task.id not in compared]
 

@@ -112,6 +112,22 @@ def test_data_is_split_by_problem(tmp_path):
     assert not {t.prompt for t in found.tasks} & {t.prompt for t in found.held_out}
 
 
+def test_data_may_be_a_table_and_is_checked_by_line(tmp_path):
+    file = tmp_path / "data.csv"
+    file.write_text("prompt,answer\n" + "".join(f"{word},{word}\n" for word in copy_word.WORDS))
+    found = config(tasks=(), held_out=(), data=str(file)).resolve()
+    assert sorted(task.id for task in [*found.tasks, *found.held_out]) == [str(n) for n in range(2, 10)]
+    file.write_text("prompt,chosen,rejected\napple,apple,bread\napple,bread,bread\n")
+    with pytest.raises(ValueError, match=r"data\.csv, line 3: the chosen and the rejected answer are the same text"):
+        config(tasks=(), held_out=(), data=str(file), algorithm=strop.algorithms.DPO.Config()).resolve()
+
+
+def test_a_folder_that_datasets_saved_is_no_run(tmp_path):
+    (tmp_path / "dataset_dict.json").write_text('{"splits": ["train"]}')
+    with pytest.raises(ValueError, match=r"holds the splits train: give one, such as .*/train"):
+        config(tasks=(), held_out=(), data=str(tmp_path)).resolve()
+
+
 def test_a_usual_run_has_few_fields_and_files_stay_short():
     assert len(strop.TrainConfig.__dataclass_fields__) <= 25
     for kind in (strop.algorithms.GRPO, strop.algorithms.DrGRPO, strop.algorithms.RLOO, strop.algorithms.REINFORCE):

@@ -1,4 +1,4 @@
-"""Preference data from a JSON Lines file: pairs of answers, single answers with a label, or labelled steps.
+"""Preference data of a task: pairs of answers, single answers with a label, or labelled steps.
 
     {"prompt": "Name a fruit.", "chosen": "An apple.", "rejected": "A chair."}
     {"prompt": "Name a fruit.", "completion": "A pear.", "label": true}
@@ -14,22 +14,15 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from strop.choices import Choosing
-from strop.data.tasks import from_jsonl
 from strop.data.written import written
 from strop.types import Codec, Episode, Part, Task
 
 FIELDS = ("chosen", "rejected", "completion", "label")
 WORDS = {"true": True, "false": False}
 """A cell of a CSV is a text."""
-
-
-def preferences_from_jsonl(path: str | Path) -> list[Task]:
-    """One task per line, with a pair, a labelled answer or labelled steps. Errors name the line."""
-    return from_jsonl(path, check=check)
 
 
 def preferences(

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
+from strop.data.arrow import SPLITS, STATE, of_parquet, of_saved
 from strop.data.broken import Broken, leaving, refusal
 from strop.data.cells import plain_row
 from strop.data.columns import Columns
@@ -92,16 +93,9 @@ def from_rows(
     return _tasks(_table_of(rows), Columns(prompt, answer, id), broken, check, tell)
 
 
-def from_jsonl(path: str | Path, check: Check = None) -> list[Task]:
-    """One task per line of a JSON Lines file, whatever it is called.
-
-        {"prompt": "What is 3 + 5?", "answer": "8", "difficulty": 1}
-
-    `prompt` is a text, or a list of messages that may also be called `messages`. `id` defaults to the line's number,
-    `answer` to nothing. Every other field becomes `Task.data`. Empty lines are skipped.
-    A ValueError raised by `check` is reported with its line.
-    """
-    return _tasks(of_json_lines(Path(path)), Columns(), "refuse", check, to_stderr)
+def is_saved(folder: str | Path) -> bool:
+    """Whether `Dataset.save_to_disk` wrote this folder."""
+    return any((Path(folder) / name).is_file() for name in (STATE, SPLITS))
 
 
 def train_test_split(
@@ -142,8 +136,6 @@ def _table(path: Path, encoding: str | None, separator: str | None) -> Table:
     if separator is not None and (kind != ".csv" or len(separator) != 1):
         raise ValueError(f"separator={separator!r}: it is one character, and belongs to a .csv.")
     if path.is_dir() or kind == ".parquet":
-        from strop.data.arrow import of_parquet, of_saved
-
         return of_saved(path) if path.is_dir() else of_parquet(path)
     if kind in JSON_LINES:
         return of_json_lines(path, encoding or UTF_8)

@@ -14,7 +14,7 @@ import strop
 from strop.batch import collate
 from strop.codec import WordCodec
 from strop.data.played import played
-from strop.data.tasks import from_jsonl
+from strop.data.tasks import from_file
 from strop.data.written import demonstrations
 from strop.recipes import copy_word, two_words
 from strop.runs.progress import Progress
@@ -46,7 +46,7 @@ def trained(of: strop.TrainConfig, path: Any, resume: bool = False) -> strop.Run
 
 
 def test_a_transcript_becomes_its_episode(tmp_path):
-    won, cut = played(from_jsonl(lines(tmp_path, WON, CUT | {"place": "here"})), CODEC)
+    won, cut = played(from_file(lines(tmp_path, WON, CUT | {"place": "here"})), CODEC)
     # guess = 0, bee = 1, ant = 2, before = 3
     assert [(t.prompt, t.completion.tokens, t.text, t.reward) for t in won.turns] == [
         ((0,), (1,), "bee", 0.0),
@@ -108,7 +108,7 @@ def test_a_mix_and_a_context_that_is_too_short_are_refused(tmp_path):
     with pytest.raises(ValueError, match='task 2 has no "played"'):
         mixed.build()
     with pytest.raises(ValueError, match="task 1: its turns reach 4 tokens, and the policy reads 3"):
-        played(from_jsonl(lines(tmp_path, WON)), CODEC, context=3)
+        played(from_file(lines(tmp_path, WON)), CODEC, context=3)
 
 
 def test_a_run_learns_from_a_file_samples_nothing_and_resumes_to_the_bit(tmp_path):

@@ -6,7 +6,7 @@ import pytest
 
 from strop.batch import scored_rewards
 from strop.codec import WordCodec
-from strop.data.preferences import preferences, preferences_from_jsonl
+from strop.data.preferences import check, preferences
 from strop.data.tasks import from_file
 from strop.data.written import demonstrations
 from strop.types import End, Part, Source, Task
@@ -27,7 +27,7 @@ def test_a_pair_is_one_group_of_two_finished_episodes(tmp_path):
         {"prompt": "say a", "chosen": "a", "rejected": "b c", "source": "people"},
         {"prompt": "say b", "chosen": [{"role": "assistant", "content": "b"}], "rejected": "a"},
     )
-    tasks = preferences_from_jsonl(path)
+    tasks = from_file(path, check=check)
     assert tasks[0].data["source"] == "people"
     one, two, three, four = preferences(tasks, CODEC)
     assert [e.group for e in (one, two, three, four)] == [0, 0, 1, 1]
@@ -48,13 +48,13 @@ def test_a_labelled_answer_is_a_group_of_its_own(tmp_path):
         {"prompt": "say a", "completion": "a", "label": True},
         {"prompt": "say a", "completion": "c", "label": False},
     )
-    episodes = preferences(preferences_from_jsonl(path), CODEC)
+    episodes = preferences(from_file(path, check=check), CODEC)
     assert [(e.group, e.reward, e.text) for e in episodes] == [(0, 1.0, "a"), (1, 0.0, "c")]
 
 
 def test_steps_carry_their_labels_on_their_last_tokens(tmp_path):
     path = file_of(tmp_path, {"prompt": "say", "steps": ["a b", " c"], "labels": [True, False]})
-    (one,) = preferences(preferences_from_jsonl(path), CODEC)
+    (one,) = preferences(from_file(path, check=check), CODEC)
     assert one.turns[0].completion.tokens == (*CODEC.encode("a b c"), END)
     assert one.text == "a b c"
     assert one.parts["steps"].tokens == (0.0, 1.0, -1.0, 0.0)
@@ -80,7 +80,7 @@ def test_steps_carry_their_labels_on_their_last_tokens(tmp_path):
 def test_an_error_names_its_line(tmp_path, record, words):
     path = file_of(tmp_path, {"prompt": "say", "chosen": "a", "rejected": "b"}, record)
     with pytest.raises(ValueError, match=words):
-        preferences_from_jsonl(path)
+        from_file(path, check=check)
 
 
 def test_a_csv_says_true_and_false_in_words(tmp_path):

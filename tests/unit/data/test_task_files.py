@@ -1,6 +1,6 @@
 import pytest
 
-from strop.data.tasks import from_jsonl, same_problem, train_test_split
+from strop.data.tasks import from_file, same_problem, train_test_split
 from strop.types import Task
 
 
@@ -20,14 +20,14 @@ def test_fields_become_tasks(file):
         "\n"
         '{"messages": [{"role": "user", "content": "你好"}]}\r\n'
     )
-    assert from_jsonl(path) == [
+    assert from_file(path) == [
         Task("7", "What is 3 + 5?", "8", {"level": 1, "tags": ["sum"]}),
         Task("3", [{"role": "user", "content": "你好"}]),
     ]
 
 
 def test_a_byte_order_mark_is_no_part_of_the_data(file):
-    assert from_jsonl(file(b'\xef\xbb\xbf{"prompt": "hi"}')) == [Task("1", "hi")]
+    assert from_file(file(b'\xef\xbb\xbf{"prompt": "hi"}')) == [Task("1", "hi")]
 
 
 @pytest.mark.parametrize(
@@ -52,12 +52,12 @@ def test_a_byte_order_mark_is_no_part_of_the_data(file):
 def test_a_bad_line_is_named_with_its_number(file, line, message):
     line = line if isinstance(line, bytes) else line.encode()
     with pytest.raises(ValueError, match=f"tasks.jsonl, line 2: .*{message}"):
-        from_jsonl(file(b'{"id": "a", "prompt": "fine"}\n' + line))
+        from_file(file(b'{"id": "a", "prompt": "fine"}\n' + line))
 
 
 def test_a_file_without_tasks_is_an_error(file):
     with pytest.raises(ValueError, match="holds no task"):
-        from_jsonl(file("\n\n"))
+        from_file(file("\n\n"))
 
 
 def test_a_split_holds_out_whole_problems_and_keeps_the_order():
