@@ -27,7 +27,7 @@ def every_setting(spec: Mapping[str, Any], path: str = "") -> list[str]:
     """All fields of an encoded config, such as a run's config.json, in order."""
     lines = []
     for name, value in spec.items():
-        if not path and name == TASKS and "class" in (source := value.get(SOURCE, value)):
+        if not path and name == TASKS and (source := _source_in(value)):
             lines += every_setting(source, f"{TASKS}.")
             continue
         if name in ("class", TRAINED_BY) or (not path and name in UNTYPED and not isinstance(value, str)):
@@ -37,6 +37,12 @@ def every_setting(spec: Mapping[str, Any], path: str = "") -> list[str]:
         inner = isinstance(value, Mapping) and "class" in value
         lines += every_setting(value, f"{path}{name}.") if inner else [_typed(f"{path}{name}", value)]
     return lines
+
+
+def _source_in(tasks: Any) -> Mapping[str, Any]:
+    """The Config of a task source, in an encoded config or in a run's config.json; empty if they are a list."""
+    spec: Mapping[str, Any] = tasks.get(SOURCE, tasks) if isinstance(tasks, Mapping) else {}
+    return spec if "class" in spec else {}
 
 
 def changed_settings(config: Any) -> list[str]:

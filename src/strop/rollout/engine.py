@@ -45,13 +45,11 @@ class EmbeddedEngine:
         The source is told the outcomes of the tasks that it gave before it is asked for more.
         Raises Stopped if too few groups are accepted.
         """
-        episodes: list[Episode] = []
-        played = accepted = 0
+        episodes, played, accepted = list[Episode](), 0, 0
         while played < self._most_tasks:
             chosen = tasks.next(min(self.prompts_per_step - accepted, self._most_tasks - played))
             groups = self._play(chosen, step, played)
-            new = [episode for group in groups for episode in group]
-            tasks.observe(new)
+            tasks.observe(new := [episode for group in groups for episode in group])
             episodes += new
             played, accepted = played + len(chosen), accepted + sum(map(self._accepts, groups))
             if self.extras.accepts is None or accepted == self.prompts_per_step:

@@ -84,7 +84,8 @@ def check_curriculum_shares() -> Iterator[Gap]:
     source = Curriculum(levels=levels, review=0.3, window=1).build(0)
     for newest in range(1, 4):
         source.observe(group_of(levels[newest - 1][0], newest, [1.0]))
-        exact: dict[Tokens, float] = {(level,): 0.3 / newest for level in range(newest)} | {(newest,): 0.7}
+        exact: dict[Tokens, float] = {(level,): 0.3 / newest for level in range(newest)}
+        exact[newest,] = 0.7
         yield Gap(_z(source, exact), 3.7, f"level {newest + 1}")
 
 
