@@ -90,7 +90,7 @@ def page_of(directory: RunDirectory) -> Page:
     config, found = directory.config(), standing(directory)
     with directory.reader() as store:
         events, metrics, best_checkpoint = store.events(), store.metrics(), store.best_step()
-        of_source = dict.fromkeys(name for one in metrics for name in one if name.startswith(SOURCE))
+        of_source = sorted({name for one in metrics for name in one if name.startswith(SOURCE)})
         curves = {name: store.series(name) for name in (*CURVES, *of_source)}
         scored = _scored(store) if curves[REWARD] else []
     trained = [one for one in metrics if "time/step_seconds" in one]
