@@ -53,11 +53,10 @@ def collate(draw: Draw, layout: Literal["joined", "per_turn"]) -> Batch:
         raise ValueError("no episode of this update has a turn: there is nothing to learn from.")
     width = max(len(row.tokens) + row.has_bootstrap for row in rows)
     return Batch(
-        **_slots(rows, width),
+        **_slots(rows, width, sets),
         next_BT=_next(rows, episode_B, width),
         **_rows(draw, rows, episode_B),
         **_picks(draw),
-        allowed_SK=_padded(sets),
     )
 
 
@@ -118,21 +117,14 @@ def _rows_of(pick: Pick, layout: str, sets: Sets) -> list[_Row]:
     rows: list[_Row] = []
     for i in range(first, last):
         turn = episode.turns[i]
-        row = _row_for(turn.prompt, rows, layout)
-        if row is None:
-            row = _Row(turn=i, offset=offset, tokens=list(turn.prompt))
-            rows.append(row)
+        row = _row_for(turn.prompt, rows, layout, i, offset)
         _append(row, turn, islice(rewards, len(turn.completion.tokens)), sets)
         offset += len(turn.completion.tokens)
     following, choices = _bootstrap(episode, last)
     if following and any(row.actions for row in rows):
-        row = _row_for(following, rows, layout)
-        if row is None:
-            row = _Row(turn=last, offset=offset, tokens=list(following))
-            rows.append(row)
+        row = _row_for(following, rows, layout, last, offset)
         row.has_bootstrap = True
-        if choices is not None:
-            row.allowed_after = _number(choices.after(()), sets)
+        row.allowed_after = _first(choices, sets)
     return rows
 
 
@@ -145,14 +137,14 @@ def _bootstrap(episode: Episode, last: int) -> tuple[Tokens, Choices | None]:
     return (episode.final, episode.final_choices) if episode.end is End.TRUNCATED else ((), None)
 
 
-def _row_for(prompt: Tokens, rows: list[_Row], layout: str) -> _Row | None:
-    """The last row, grown to `prompt`, if the prompt extends what stands there; else None."""
-    if not rows or layout == "per_turn":
-        return None
-    stood = rows[-1].tokens
-    if list(prompt[: len(stood)]) != stood:
-        return None
-    stood.extend(prompt[len(stood) :])
+def _row_for(prompt: Tokens, rows: list[_Row], layout: str, turn: int, offset: int) -> _Row:
+    """The last row, grown to `prompt`, if the prompt extends what stands there; else a new one, which is appended."""
+    if rows and layout != "per_turn":
+        stood = rows[-1].tokens
+        if list(prompt[: len(stood)]) == stood:
+            stood.extend(prompt[len(stood) :])
+            return rows[-1]
+    rows.append(_Row(turn=turn, offset=offset, tokens=list(prompt)))
     return rows[-1]
 
 
@@ -171,6 +163,11 @@ def _number(allowed: Tokens, sets: Sets) -> int:
     return sets.setdefault(allowed, len(sets))
 
 
+def _first(choices: Choices | None, sets: Sets) -> int:
+    """The number of what may stand first."""
+    return ANY if choices is None else _number(choices.after(()), sets)
+
+
 def _padded(sets: Sets) -> Tensor:
     """The sets [S, K], in the order of their numbers."""
     longest = max(map(len, sets), default=0)
@@ -178,8 +175,9 @@ def _padded(sets: Sets) -> Tensor:
     return torch.tensor(rows, dtype=torch.long).view(len(sets), longest)
 
 
-def _slots(rows: list[_Row], width: int) -> dict[str, Tensor]:
-    """The numbers of each slot [B, T]. Flat lists of all rows go in at once: a draw of turns has many short rows."""
+def _slots(rows: list[_Row], width: int, sets: Sets) -> dict[str, Tensor]:
+    """The numbers of each slot [B, T], and the sets of allowed tokens. Flat lists of all rows go in at once: a draw of
+    turns has many short rows."""
     stands_BT = torch.arange(width) < torch.tensor([len(row.tokens) for row in rows]).unsqueeze(1)
     action_BT = torch.zeros(len(rows), width, dtype=torch.bool)
     action_BT.view(-1)[[b * width + t for b, row in enumerate(rows) for t in row.actions]] = True
@@ -189,6 +187,7 @@ def _slots(rows: list[_Row], width: int) -> dict[str, Tensor]:
         "logprobs_BT": _placed(action_BT, [row.logprobs for row in rows], math.nan, torch.float64),
         "rewards_BT": _placed(action_BT, [row.rewards for row in rows], 0.0, torch.float64),
         "allowed_BT": _allowed(action_BT, rows),
+        "allowed_SK": _padded(sets),
     }
 
 

@@ -89,7 +89,7 @@ def _without_system(tokenizer: Any, template: str) -> str:
     if added == opening:
         return template
     return (
-        f"{{% macro written(messages, add_generation_prompt) +%}}{_body(template)}{{%+ endmacro %}}"
+        f"{{% macro written(messages, add_generation_prompt) +%}}{_body(template)}{{% endmacro %}}"
         '{% if messages[0]["role"] == "system" %}{{ written(messages, add_generation_prompt) }}{% else %}'
         f"{{% set lead = {_literal(LEAD)} %}}{{{{ {_literal(opening)} + "
         "written(lead + messages, add_generation_prompt)[written(lead, false) | length:] }}{% endif %}"

@@ -145,8 +145,7 @@ def _start(scene: Scene, plays: list[_Play], purpose: str, choosing: Choosing) -
             continue
         text, choices = (opening.text, opening.choices) if isinstance(opening, Step) else (opening, None)
         _read(one, partial(scene.codec.start, text))
-        if one.end is None:
-            _look_ahead(scene, one, choosing, choices)
+        _look_ahead(scene, one, choosing, choices)
 
 
 def _opening_flaw(opening: object) -> str:
@@ -158,17 +157,13 @@ def _opening_flaw(opening: object) -> str:
     return ""
 
 
-def _choose(one: _Play, choosing: Choosing, own: Sequence[str] | None) -> None:
-    """Take the choices of the next action; those that the policy cannot tell apart FAIL the episode."""
+def _look_ahead(scene: Scene, one: _Play, choosing: Choosing, own: Sequence[str] | None) -> None:
+    """Take the choices of the next action. FAIL an episode whose policy cannot tell them apart, and one that goes on
+    and might not fit into what the policy reads."""
     try:
         one.choices = choosing.of(one.task, own)
     except Exception as error:  # user code: the choices may be any texts
         _fail(one, trace(error))
-
-
-def _look_ahead(scene: Scene, one: _Play, choosing: Choosing, own: Sequence[str] | None) -> None:
-    """Take the choices of the next action, and FAIL the episode if it might not fit into what the policy reads."""
-    _choose(one, choosing, own)
     if one.end is None:
         _check_context(scene, one, choosing.max_tokens if one.choices is None else one.choices.longest)
 
@@ -194,20 +189,18 @@ def _act(scene: Scene, plays: list[_Play], completions: list[Completion], choosi
             _fail(one, trace(result) if isinstance(result, BaseException) else _no_step(one, result))
             continue
         one.turns.append(Turn(one.prompt, completion, text, result.reward, result.data, one.choices))
-        if not math.isfinite(result.reward):
-            raise NonFinite(
-                f"the environment's reward of task {one.task.id}: {result.reward}",
-                text,
-                "Let it pay a finite number, then go on.",
-            )
+        _refuse_non_finite(one.task, text, result.reward)
         one.end = result.end
         if one.end is not End.TERMINATED:
-            goes_on = partial(scene.codec.extend, one.prompt, completion.tokens)
-            _read(one, partial(scene.codec.start if result.replaces else goes_on, result.text))
-        if one.end is None:
+            _read(one, partial(_next, scene.codec, one.prompt, completion.tokens, result))
             _look_ahead(scene, one, choosing, result.choices)
-        elif one.end is End.TRUNCATED:
-            _choose(one, choosing, result.choices)
+
+
+def _refuse_non_finite(task: Task, text: str, reward: float) -> None:
+    """Stop the run where the environment pays what is no number."""
+    if not math.isfinite(reward):
+        what = f"the environment's reward of task {task.id}: {reward}"
+        raise NonFinite(what, text, "Let it pay a finite number, then go on.")
 
 
 def _close(scene: Scene, plays: list[_Play]) -> None:
@@ -225,6 +218,11 @@ def _read(one: _Play, encode: Callable[[], Tokens]) -> None:
         one.prompt = encode()
     except Exception as error:  # user code: the environment's text may be of any kind
         _fail(one, trace(error))
+
+
+def _next(codec: Codec, prompt: Tokens, written: Tokens, step: Step) -> Tokens:
+    """The prompt after a step: its text alone where that replaces all, else behind what stood and was written."""
+    return codec.start(step.text) if step.replaces else codec.extend(prompt, written, step.text)
 
 
 def _no_step(one: _Play, result: object) -> str:

@@ -87,6 +87,23 @@ def test_what_begins_a_conversation_stays_unless_it_begins_every_turn(folder, be
     assert read(codec, codec.start("the cat")) == kept + USER
 
 
+@pytest.mark.parametrize("ending", ["", "\n", "\n\n", "\n  "])
+def test_white_space_around_a_template_stays_as_it_is(folder, ending):
+    inline = "{{ '<|im_start|>assistant\n' if add_generation_prompt else '' }}"
+    template = "\n" + ADDS_SYSTEM.partition("    {% if add_generation_prompt %}")[0] + inline + ending
+    usual = codec_of(folder, Prompts(), template=template)
+    written = read(usual, usual.start("the cat"))
+    assert written == "\n" + SYSTEM + USER + ("" if ending == "\n" else ending.removesuffix("\n"))
+    codec = codec_of(folder, Prompts(prefix="A:"), template=template)
+    assert read(codec, codec.start("the cat")) == written + "A:"
+    if ending.removesuffix("\n"):
+        return  # what ends every text stands in the middle of the next one: such a template does not append turns
+    given = [{"role": "system", "content": "You help."}, {"role": "user", "content": "the cat"}]
+    codec = codec_of(folder, Prompts(default_system=False), template=template)
+    assert codec.start(given) == usual.start(given)
+    assert read(codec, codec.start("the cat")) == USER
+
+
 def test_a_template_that_adds_no_system_message_stays_as_it_is(folder):
     tokenizer = tokenizer_of(folder, tiny_hf.TEMPLATE)
     Prompts(default_system=False).put_into(tokenizer)
