@@ -7,20 +7,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from strop import devices, offline
+from strop import devices, judging, offline
 from strop.algorithms.grpo import GRPO
-from strop.choices import Choosing
 from strop.contradictions import name_of, refuse_contradictions
-from strop.corpora import judge_corpus
 from strop.data import played as playing
 from strop.data import preferences as preferring
 from strop.data.corpus import Corpus
 from strop.data.source import source_of
 from strop.data.tasks import from_file, is_saved, train_test_split
 from strop.environments.single_turn import SingleTurn
-from strop.evaluate import judge, judge_choices
 from strop.kinds import check_kinds, check_numbers
-from strop.learners.preference import judge_pairs
 from strop.memory import Fresh
 from strop.policies.demands import require_values
 from strop.rewards._naming import RewardSet, named_rewards
@@ -30,7 +26,6 @@ from strop.runs.dtypes import default_dtype
 from strop.runs.global_state import set_up_torch
 from strop.runs.played import tasks_from_run
 from strop.runs.trained import chosen_policy
-from strop.samplers.likeliest import Likeliest
 from strop.samplers.local import LocalSampler
 from strop.threads import threads_of
 from strop.types import (
@@ -197,7 +192,7 @@ class TrainConfig:
             raise ValueError(f"data={str(self.data)!r}: there is no such file or run (looked from {Path.cwd()}).")
         reads_pairs = self.algorithm.reads == "preferences"
         tasks = from_file(self.data, check=preferring.check if reads_pairs else playing.check)
-        is_scorable = self._can_judge or (reads_pairs and all(map(preferring.is_pair, tasks)))
+        is_scorable = self.can_judge or (reads_pairs and all(map(preferring.is_pair, tasks)))
         if self.held_out or len(tasks) < 2 or not is_scorable or any(map(playing.is_played, tasks)):
             return tasks, list(self.held_out)
         return train_test_split(tasks, max(HELD_OUT_SHARE, 1 / len(tasks)), self.seed)
@@ -254,44 +249,14 @@ class TrainConfig:
         )
 
     def judge(self, parts: Parts, step: int) -> tuple[list[Episode], dict[str, float]]:
-        """Evaluate the policy on the held-out tasks: episodes, and metrics named held_out/...
-
-        Pairs are compared if the algorithm is a Comparer; they are played too if something scores the answers.
-        """
-        pairs, tasks = self.judged_tasks(parts.algorithm)
-        episodes, metrics = list[Episode](), dict[str, float]()
-        if self.corpus is not None:
-            episodes, metrics = judge_corpus(self.corpus, parts.policy, self.micro_tokens, step)
-        if tasks:
-            scene = self.scene(parts.policy, parts.codec, gold=True)
-            played, scores = self._judge_tasks(scene, tasks, parts, step)
-            episodes = [*episodes, *played]
-            if not self._can_judge:
-                del scores["held_out/reward"]  # without rewards it would always be 0
-            metrics |= scores
-        if pairs and isinstance(parts.algorithm, Comparer):
-            choosing = Choosing(parts.codec, self.sampling)
-            answers = preferring.preferences(pairs, parts.codec, parts.policy.context, choosing)
-            metrics |= judge_pairs(parts.algorithm, answers, parts.policy.layout)
-        return episodes, metrics
-
-    def _judge_tasks(
-        self, scene: Scene, tasks: Sequence[Task], parts: Parts, step: int
-    ) -> tuple[list[Episode], dict[str, float]]:
-        """Play held-out tasks, answered as `judgement` says."""
-        sampling = self.sampling.at(step)
-        if self.judgement == "choices":
-            likeliest, certain = Likeliest(parts.policy), replace(sampling, epsilon=0.0)
-            played, scores = judge(scene, tasks, likeliest, certain, step, self.gold_weights)
-            return played, scores | judge_choices(played, likeliest.logprobs, Choosing(parts.codec, self.sampling))
-        greedy = replace(sampling, temperature=0.0, epsilon=0.0) if self.judgement == "greedy" else sampling
-        return judge(scene, tasks, LocalSampler(parts.policy, parts.codec.stop), greedy, step, self.gold_weights)
+        """Evaluate the policy on the held-out tasks: episodes, and metrics named held_out/..."""
+        return judging.judge(self, parts, step)
 
     def judged_tasks(self, algorithm: Algorithm) -> tuple[list[Task], list[Task]]:
         """The held-out tasks whose pairs are compared, and those that are played."""
         pairs = [task for task in self.held_out if isinstance(algorithm, Comparer) and preferring.is_pair(task)]
         compared = {task.id for task in pairs}
-        return pairs, [task for task in self.held_out if self._can_judge or task.id not in compared]
+        return pairs, [task for task in self.held_out if self.can_judge or task.id not in compared]
 
     @property
     def pays(self) -> bool:
@@ -299,7 +264,7 @@ class TrainConfig:
         return bool(self.rewards) or self.environment is not SingleTurn
 
     @property
-    def _can_judge(self) -> bool:
+    def can_judge(self) -> bool:
         """Whether anything scores the policy's texts: rewards, environment or gold."""
         return self.pays or bool(self.gold)
 

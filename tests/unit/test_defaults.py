@@ -205,7 +205,7 @@ DEFAULTS: dict[tuple[Any, str], Any] = {
     (Exponential, "start"): MISSING, (Exponential, "end"): MISSING, (Exponential, "factor"): MISSING,
     (LocalSampler.Config, "batch"): 64,
     (Sampling, "temperature"): 1.0, (Sampling, "epsilon"): 0.0, (Sampling, "top_p"): 1.0, (Sampling, "top_k"): 0,
-    (Sampling, "max_tokens"): 64,
+    (Sampling, "max_tokens"): 64, (Sampling, "choices"): (),
 }  # fmt: skip
 
 

@@ -35,8 +35,6 @@ def probs_of(logits_NV: Tensor, sampling: Sampling) -> Tensor:
     if epsilon == 0.0:
         return probs_NV
     forbidden_NV = logits_NV == -torch.inf
-    if not forbidden_NV.any():
-        return (1.0 - epsilon) * probs_NV + epsilon / probs_NV.shape[-1]
     num_allowed_N1 = (~forbidden_NV).sum(dim=-1, keepdim=True)
     uniform_NV = (epsilon / num_allowed_N1.to(probs_NV.dtype)).expand_as(probs_NV)
     return (1.0 - epsilon) * probs_NV + uniform_NV.masked_fill(forbidden_NV, 0.0)

@@ -60,16 +60,14 @@ class RunRecorder:
         adopt: Callable[[Parts], None] | None = None,
     ) -> None:
         """Lock the run and open its store. `eval_every` 0: evaluate only at the start and at the end. `patience`: end
-        after so many evaluations without a better score; 0 never does. `minutes`: end after the step in which so much
-        training time is used up, by the seconds of `clock`.
+        after so many evaluations without a better score; 0 never does. `minutes`: end after so long in steps.
 
         `resume` continues from the checkpoint that `selector` names; without it the run must be new. `forks` are the
         changes of the config since then, in words; each becomes an event. `announce` is called with the parts before
         anything is evaluated or trained, and returns warnings; `adopt` is called with them once the checkpoint is
         loaded. If nothing `pays`, there are no reward metrics and no warnings about them.
         """
-        self.directory = directory
-        self._max_tokens = sampling.max_tokens
+        self.directory, self._max_tokens = directory, sampling.max_tokens
         self._watches_entropy = not callable(sampling.temperature)  # one that falls by plan takes the entropy with it
         self._evaluate, self._eval_every, self._patience = evaluate, eval_every, patience
         self._checkpoint_every, self._disk = checkpoint_every, DiskPolicy(keep_last, keep_episode_steps)
@@ -77,7 +75,7 @@ class RunRecorder:
         self._resume, self._selector, self._forks = resume, selector, forks
         self._budget, self._clock, self._announce, self._adopt = Budget(minutes), clock, announce, adopt
         self._progress, self._interrupt, self._watch = progress or Progress(), Interrupt(), Watch()
-        self._source_measures: Callable[[], Mapping[str, float]] = dict
+        self._measures: Callable[[], Mapping[str, float]] = dict
         self._stop_tokens: frozenset[int] = frozenset()
         self._pending: list[Metrics] = []
         self._opinions: dict[tuple[str, str], np.ndarray] = {}
@@ -129,7 +127,7 @@ class RunRecorder:
     def steps(self, parts: Parts, n: int) -> Iterator[int]:
         """Load the newest checkpoint, evaluate, then yield the remaining steps; save and evaluate on schedule."""
         self._stop_tokens, self._num_actions = parts.codec.stop, parts.policy.vocabulary
-        self._source_measures = parts.tasks.measures
+        self._measures = parts.tasks.measures
         warnings = [] if self._announce is None else self._announce(parts)
         with self._interrupt:
             self._done = self._first = self._begin(parts)
@@ -168,7 +166,7 @@ class RunRecorder:
         metrics = {
             **{name: metric.value for name, metric in merge_metrics(self._pending).items()},
             **step_measures(episodes, self._pays),
-            **self._source_measures(),
+            **self._measures(),
             **cost_measures(episodes, self._learnt, seconds),
         }
         entropy = metrics.get("policy/entropy") if self._watches_entropy else None

@@ -53,7 +53,7 @@ def read(connection: sqlite3.Connection, row: sqlite3.Row) -> Episode:
         seed=tuple(json.loads(row["seed"])),
         source=Source(row["source"]),
         parts=read_parts(connection, row["number"]),
-        final_choices=_blob_to_choices(row["final_choices"]),
+        final_choices=_choices(row, "final_choices"),
     )
 
 
@@ -155,7 +155,7 @@ def _part_row(number: int, index: int, name: str, part: Part) -> tuple[Any, ...]
 
 def _turn(row: sqlite3.Row) -> Turn:
     completion = Completion(_integers(row["completion"]), blob_to_floats(row["logprobs"]), row["finish"])
-    data, choices = json.loads(row["data"]), _blob_to_choices(row["choices"])
+    data, choices = json.loads(row["data"]), _choices(row, "choices")
     return Turn(_integers(row["prompt"]), completion, row["text"], row["reward"], data, choices)
 
 
@@ -187,8 +187,9 @@ def _choices_to_blob(choices: Choices | None) -> bytes | None:
     return _integers_to_blob((len(choices.tokens), *map(len, choices.tokens), *flat))
 
 
-def _blob_to_choices(blob: bytes | None) -> Choices | None:
-    """What `_choices_to_blob` wrote."""
+def _choices(row: sqlite3.Row, column: str) -> Choices | None:
+    """What `_choices_to_blob` wrote; runs of before there were choices have no such column."""
+    blob = row[column] if column in row.keys() else None  # noqa: SIM118 (a row's `in` looks at its values)
     return None if blob is None else _same_choices(blob)
 
 

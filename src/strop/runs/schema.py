@@ -108,6 +108,10 @@ def m003_choices(connection: sqlite3.Connection) -> None:
 MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (m001_initial, m002_reward, m003_choices)
 
 
+READABLE = 2
+"""The oldest schema that is read as it is; a run that goes on is migrated first."""
+
+
 def version(connection: sqlite3.Connection) -> int:
     """How many migrations the file has seen."""
     return int(connection.execute("PRAGMA user_version").fetchone()[0])
@@ -126,9 +130,9 @@ def check(connection: sqlite3.Connection, name: str) -> None:
         raise ValueError(
             f"{name} has schema {seen}, and this strop knows {len(MIGRATIONS)}: a newer strop wrote it. Upgrade strop."
         )
-    if seen < len(MIGRATIONS):
+    if seen < READABLE:
         raise ValueError(
-            f"{name} has schema {seen}, and this strop reads {len(MIGRATIONS)}. "
+            f"{name} has schema {seen}, and this strop reads {READABLE} to {len(MIGRATIONS)}. "
             "Continue the run once (strop train --resume --run DIR): that migrates it."
         )
 

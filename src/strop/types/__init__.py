@@ -58,16 +58,15 @@ from strop.types.records import (
     Prompt,
     RewardFn,
     Source,
-    Step,
     Task,
     Turn,
     Unscored,
-    choices_flaw,
 )
 from strop.types.sampling import (
     Sampling,
     Schedule,
 )
+from strop.types.step import Step, choices_flaw
 from strop.types.tokenizer import END_TOKEN, Tokenizer
 from strop.types.updates import (
     Last,

@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from strop.types.batch import Batch
     from strop.types.choices import Choices, Tokens
     from strop.types.locks import WeightsLock
-    from strop.types.records import Completion, Draw, Episode, Prompt, Step, Task
+    from strop.types.records import Completion, Draw, Episode, Prompt, Task
     from strop.types.sampling import Sampling
+    from strop.types.step import Step
     from strop.types.updates import Metrics, Update
 
 State: TypeAlias = "dict[str, Any]"  # nested dicts of tensors and JSON values; keys are strings
