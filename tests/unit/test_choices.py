@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -439,3 +440,11 @@ def test_the_choices_are_learnt_with_every_kind_of_algorithm(tmp_path: Path) -> 
         run = strop.train(made, tmp_path / str(number), progress=False)
         said = [one for one in run.episodes() if isinstance(one, Episode)]
         assert sum(one.reward for one in said) / len(said) > 0.6, algorithm
+
+
+def test_a_plan_says_what_is_chosen_from_and_how_it_is_judged(tmp_path: Path) -> None:
+    many = config(sampling=Sampling(choices=[f"go{' on' * i}" for i in range(8)], max_tokens=9), judgement="choices")
+    plan = json.loads(strop.train(many, tmp_path / "run", progress=False).path.joinpath("plan.json").read_text())
+    said = " ".join(str(one) for one in plan.values())
+    assert "one of go, go on, go on on, go on on on, go on on on on, go on on on on on, ..." in said
+    assert "judged at the start and the end, by the likeliest choice" in said

@@ -17,6 +17,11 @@ from strop.words import plural
 if TYPE_CHECKING:
     from strop.config import TrainConfig
 
+SHOWN = 6
+"""Choices that a plan names."""
+HOW = {"sampled": "", "greedy": ", greedily", "choices": ", by the likeliest choice"}
+"""What `judgement` says of held-out tasks."""
+
 
 @dataclass(frozen=True, slots=True)
 class Sample:
@@ -142,11 +147,19 @@ def _distribution(config: TrainConfig) -> str:
     words += [f"epsilon {_from_to(first.epsilon, last.epsilon)}"] if first.epsilon or last.epsilon else []
     words += [f"top-p {first.top_p:g}"] if first.top_p < 1 else []
     words += [f"top-k {first.top_k}"] if first.top_k else []
+    words += [_choices(first.choices)] if first.choices else []
     if not _samples(config):
         return f"{', '.join(words)}, where held-out tasks are played" if config.held_out else ""
     sampler = title(encode(config.sampler))
     engine = "" if config.sampler.shares_weights else f"; drawn by {sampler}, and corrected for its gap"
     return f"{', '.join(words)}, for sampling and log-probs alike{engine}"
+
+
+def _choices(choices: Sequence[str] | str) -> str:
+    """Which choices an action is one of."""
+    if isinstance(choices, str):
+        return f"one of each task's {choices}"
+    return f"one of {', '.join(choices[:SHOWN])}{', ...' if len(choices) > SHOWN else ''}"
 
 
 def _from_to(first: float | Schedule, last: float | Schedule) -> str:
@@ -198,6 +211,8 @@ def _schedule(config: TrainConfig) -> str:
     )
     if not config.held_out and config.corpus is None:
         judged = "never judged (no held-out tasks)"
+    elif config.corpus is None:
+        judged += HOW[config.judgement]
     steps = plural(config.steps, "step")
     if config.minutes is not None:
         steps += f" or {config.minutes:g} minutes of training, whichever ends first"

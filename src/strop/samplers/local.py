@@ -88,10 +88,11 @@ class LocalSampler:
         logits_BV, state = logits_BV[prompt_B], self.policy.keep(state, prompt_B)
         tokens: list[list[int]] = [[] for _ in prompts]
         logprobs: list[list[float]] = [[] for _ in prompts]
-        live = list(range(len(prompts)))
+        live, is_restricted = list(range(len(prompts))), any(choices)
         for position in range(sampling.max_tokens):
-            allowed = [_allowed(choices[row], tokens[row]) for row in live]
-            probs_BV = _in_reach_of_float64(probs_of(only(logits_BV, allowed), sampling))
+            if is_restricted:
+                logits_BV = only(logits_BV, [_allowed(choices[row], tokens[row]) for row in live])
+            probs_BV = _in_reach_of_float64(probs_of(logits_BV, sampling))
             dice_B = torch.tensor([rngs[row].random() for row in live], dtype=torch.float64)
             tokens_B = draw(probs_BV, dice_B.to(probs_BV.device))
             logprobs_B = gather(probs_BV, tokens_B).log()
