@@ -18,17 +18,19 @@ from strop.algorithms.q_learning import QLearning
 from strop.algorithms.sft import SFT
 from strop.batch import collate
 from strop.choices import Choosing
-from strop.codec import HFCodec, VectorCodec, WordCodec
+from strop.codec import HFCodec, VectorCodec, WordCodec, fast_tokenizer
 from strop.data.played import as_task, played, played_episode
 from strop.data.preferences import preferences
 from strop.data.written import demonstrations
 from strop.functional.distributions import entropy, logprobs_of
 from strop.functional.restriction import only, restricted
+from strop.hub.card import Usage, _notes
 from strop.optimizer import SGD
 from strop.planning.beam import beam_search
 from strop.planning.enumeration import enumerate_sequences
 from strop.policies.table import Table
 from strop.rollout.play import Scene, play
+from strop.runs.variety import Variety
 from strop.samplers.local import LocalSampler
 from strop.samplers.scripted import ScriptedSampler
 from strop.types import Choices, End, Episode, Heads, Pick, Sampling, Step, Task, Turn
@@ -111,8 +113,6 @@ def test_one_choice_alone_is_no_choice_and_a_step_needs_at_least_one() -> None:
 
 
 def test_a_tokenizer_of_bytes_and_an_action_of_a_vector_are_choices_as_well() -> None:
-    from strop.codec import fast_tokenizer
-
     codec = HFCodec(fast_tokenizer(tokenizer()))
     found = choosing("no", "not", "yes", codec=codec, max_tokens=12).of(Task("0", "x"))
     assert found is not None
@@ -448,3 +448,22 @@ def test_a_plan_says_what_is_chosen_from_and_how_it_is_judged(tmp_path: Path) ->
     said = " ".join(str(one) for one in plan.values())
     assert "one of go, go on, go on on, go on on on, go on on on on, go on on on on on, ..." in said
     assert "judged at the start and the end, by the likeliest choice" in said
+
+
+def test_a_card_says_that_only_the_choices_were_compared() -> None:
+    codec = HFCodec(fast_tokenizer(tokenizer()))
+    for choices, told in ((["no", "yes"], "one of `no`, `yes`"), ("moves", "one of its task's moves")):
+        usage = Usage(prompt="x", systems=(), sampling=Sampling(choices=choices))
+        (notes,) = _notes(usage, codec, codec.tokenizer)
+        assert told in notes
+        assert "An answer ends with" not in notes
+
+
+def test_entropy_over_a_few_choices_has_collapsed_by_their_number() -> None:
+    # ln 2 = 0.69 is the most: with a vocabulary of 50,000, whose tenth is 1.08, a fifth of the start alone would do
+    played = [episode(restricted_turn((1,), (1,), TWO), reward=reward) for reward in (0.0, 1.0, 0.0, 0.0)]
+    begun = Variety().after(0.6, played)
+    assert begun.warning(0.1, played, 50_000) == ""
+    assert "2 possible actions have at most 0.69" in begun.warning(0.06, played, 50_000)
+    free = [*played, episode(turn((1,), (2,)), id="free")]
+    assert "50000 possible actions" in begun.warning(0.1, free, 50_000)

@@ -176,12 +176,23 @@ def _notes(usage: Usage, codec: Codec, tokenizer: Any) -> list[str]:
     cut = "" if sampling.top_p < 1 or sampling.top_k else ", with nothing cut off by top-p or top-k"
     stops = ", ".join(f"`{token}`" for token in tokenizer.convert_ids_to_tokens(sorted(codec.stop)))
     notes = [f"- Sampled at {distribution}{cut}{explored}; at most {sampling.max_tokens} tokens an answer."]
-    notes += [f"- An answer ends with {stops}." if stops else "- Nothing ends an answer but its length."]
+    if sampling.choices:
+        notes += [_choices(sampling.choices)]
+    else:
+        notes += [f"- An answer ends with {stops}." if stops else "- Nothing ends an answer but its length."]
     if not isinstance(codec, HFCodec) or not codec.has_template or isinstance(usage.prompt, tuple):
         return ["\n".join(notes)]
     read = textwrap.indent(codec.decode(codec.start(usage.prompt)), "    ", lambda line: True)
     notes += [f"- {_system(usage.systems)}"]
     return ["\n".join(notes), "The chat template makes of these messages:", read.rstrip("\n")]
+
+
+def _choices(choices: Sequence[str] | str) -> str:
+    of = f"its task's {choices}" if isinstance(choices, str) else ", ".join(f"`{choice}`" for choice in choices)
+    return (
+        f"- Every answer was one of {of}, without an end token, and only these were compared: what the model says of "
+        "other words means nothing. Compare their probabilities instead of generating."
+    )
 
 
 def _system(systems: Sequence[str]) -> str:

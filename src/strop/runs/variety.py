@@ -29,8 +29,10 @@ class Variety:
         """A warning if the entropy has collapsed and the tasks are not solved; else empty.
 
         Collapsed is less than a fifth of the first step's and less than a tenth of ln(num_actions), the most that it
-        can be. Solved is a mean within the highest tenth of the rewards that were seen, or always 1 or more.
+        can be; where every turn is one of a few choices, these are the actions. Solved is a mean within the highest
+        tenth of the rewards that were seen, or always 1 or more.
         """
+        num_actions = _most_choices(episodes) or num_actions
         if entropy is None or self.start is None or num_actions < 2 or self._is_solved(episodes):
             return ""
         most = math.log(num_actions)
@@ -55,6 +57,12 @@ class Variety:
     def state_dict(self) -> State:
         """The state for the checkpoint."""
         return asdict(self)
+
+
+def _most_choices(episodes: Sequence[Episode]) -> int:
+    """The most choices that a turn had; 0 if one allowed every text, or there is none."""
+    counts = [0 if turn.choices is None else len(turn.choices.tokens) for one in episodes for turn in one.turns]
+    return max(counts) if counts and min(counts) else 0
 
 
 def _rewards(episodes: Sequence[Episode]) -> list[float]:
