@@ -66,7 +66,7 @@ async def later():
         (lambda: None, "Odd.step returned None: it returns strop.Step(text, reward, end)"),
         (lambda: "go on", "Odd.step returned 'go on': it returns strop.Step("),
         (lambda: ("", 1.0, True), "Odd.step returned ('', 1.0, True): it returns strop.Step("),
-        (lambda: Step, "Odd.step returned <class 'strop.types.records.Step'>"),
+        (lambda: Step, "Odd.step returned <class 'strop.types.step.Step'>"),
         (later, "Odd.step returned a coroutine (it is an async function: write def"),
         (lambda: Step("", end=True), "Step.end=True: it is strop.End.TERMINATED"),
         (lambda: Step("", end="done"), "Step.end='done'"),
