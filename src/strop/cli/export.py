@@ -62,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
     else:
         gap = save(trained_policy(directory), policy, codec, into, card)
     print(into)
-    say(f"step {step} of {directory.path}; read back, its logits differ by at most {gap:.1g}")
+    say(f"step {step} of {directory.path}; read back, its logits differ by at most {gap:.1g} of the largest")
     chat = [] if isinstance(policy, MaskedEncoder) else [f"strop chat {shlex.quote(str(into))}"]
     say("\n  ".join(["\nnext:", *chat, f"strop train RECIPE policy={shlex.quote(str(into))}"]))
     return DONE

@@ -19,11 +19,12 @@ from strop.hub.sequence import first_tokens
 from strop.types import Codec, Sampling
 
 TOLERANCE = 1e-4
-"""Logits of the exported model may differ by this much from the policy's."""
+"""Logits of the exported model may differ by this much from the policy's, as a share of the largest: float32 rounds a
+merged adapter in another way, and by more where a model's activations are large."""
 
 
 def export(model: Any, weights: Mapping[str, Tensor], codec: Codec, folder: Path, card: Card) -> float:
-    """Write `folder`, which must not exist or be empty, load it again, and return how far its logits are off.
+    """Write `folder`, which must not exist or be empty, load it again, and return the `relative_gap` of its logits.
 
     `model` may hold adapters: `weights` are those of a plain model that computes the same.
     """
@@ -33,7 +34,7 @@ def export(model: Any, weights: Mapping[str, Tensor], codec: Codec, folder: Path
 
 
 def written(folder: Path, write: Callable[[Path], None], gap_of: Callable[[Path], float]) -> float:
-    """Let `write` fill a folder, and return by how much its logits are off, as `gap_of` measures.
+    """Let `write` fill a folder, and return by how much its logits are off, as `gap_of` measures (`relative_gap`).
 
     It is written beside and renamed, so that a failure leaves nothing that looks like a model. Raises ValueError for
     logits that are off by more than `TOLERANCE`.
@@ -46,7 +47,9 @@ def written(folder: Path, write: Callable[[Path], None], gap_of: Callable[[Path]
         write(beside)
         gap = gap_of(beside)
         if not gap <= TOLERANCE:
-            raise ValueError(f"{folder} was not written: read back, its logits differ by {gap:.2g} from the policy's.")
+            raise ValueError(
+                f"{folder} was not written: read back, its logits differ by {gap:.2g} of the largest from the policy's."
+            )
         if folder.exists():
             folder.rmdir()
         beside.rename(folder)
@@ -125,7 +128,7 @@ def tokenizer_of(codec: Codec) -> Any:
 
 @torch.no_grad()
 def _gap(model: Any, folder: Path) -> float:
-    """The largest difference of logits between the model and the exported folder, in float32 on the model's device."""
+    """The `relative_gap` between the model and the exported folder, in float32 on the model's device."""
     # the position table of some models is shorter than the text that is read here
     length = min(16, getattr(model.config, "max_position_embeddings", None) or 16)
     tokens_1T = torch.arange(length, device=model.device).remainder(model.config.vocab_size).unsqueeze(0)
@@ -133,4 +136,9 @@ def _gap(model: Any, folder: Path) -> float:
         again: Any = type(model).from_pretrained(folder, dtype=torch.float32).eval().to(model.device)
     inputs = {"input_ids": tokens_1T} | ({"decoder_input_ids": tokens_1T} if model.config.is_encoder_decoder else {})
     ours, theirs = (one(**inputs, use_cache=False).logits for one in (model, again))
-    return float((ours - theirs).abs().max())
+    return relative_gap(ours, theirs)
+
+
+def relative_gap(ours: Tensor, theirs: Tensor) -> float:
+    """The largest difference of logits, as a share of the largest of ours, or of 1 where all are smaller."""
+    return float((ours - theirs).abs().max() / ours.abs().max().clamp(min=1.0))

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from strop.hub.card import Card, as_markdown_of_masked
-from strop.hub.export import are_tied, written
+from strop.hub.export import are_tied, relative_gap, written
 from strop.hub.models import quiet
 from strop.hub.origin import CARD
 
@@ -46,10 +46,10 @@ def _readable(tokenizer: Any) -> Any:
 
 @torch.no_grad()
 def _gap(model: Any, folder: Path) -> float:
-    """The largest difference of logits between the model and the folder's, in float32 on the model's device."""
+    """The `relative_gap` between the model and the folder's, in float32 on the model's device."""
     from transformers import AutoModelForMaskedLM
 
     tokens_1T = torch.arange(8, device=model.device).remainder(model.config.vocab_size).unsqueeze(0)
     with quiet():
         again: Any = AutoModelForMaskedLM.from_pretrained(folder, dtype=torch.float32).eval().to(model.device)
-    return float((model(input_ids=tokens_1T).logits - again(input_ids=tokens_1T).logits).abs().max())
+    return relative_gap(model(input_ids=tokens_1T).logits, again(input_ids=tokens_1T).logits)
