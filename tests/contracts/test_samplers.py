@@ -57,3 +57,24 @@ def test_a_row_depends_on_its_prompt_and_stream_alone(make: Any) -> None:
     order = [2, 0, 3, 1]
     shuffled = make().sample([PROMPTS[i] for i in order], sampling, [stream(0, "t", i) for i in order])
     assert [one.tokens for one in shuffled] == [whole[i].tokens for i in order]
+
+
+def test_more_prompts_than_a_batch_are_read_in_order_of_length(monkeypatch: pytest.MonkeyPatch) -> None:
+    policy, read = Table(4), list[list[int]]()
+    prefill = policy.prefill
+
+    def noted(prompts: Any) -> Any:
+        read.append([len(prompt) for prompt in prompts])
+        return prefill(prompts)
+
+    monkeypatch.setattr(policy, "prefill", noted)
+    prompts = [(0,) * length for length in (5, 1, 4, 2, 3, 1)]
+    rngs = [stream(0, "t", i) for i in range(6)]
+    together = LocalSampler(policy, CODEC.stop, batch=2).sample(prompts, Sampling(max_tokens=3), rngs)
+    assert read == [[1], [2, 3], [4, 5]]  # equal prompts are read once
+    read.clear()
+    alone = LocalSampler(policy, CODEC.stop).sample(
+        prompts, Sampling(max_tokens=3), [stream(0, "t", i) for i in range(6)]
+    )
+    assert read == [[5, 1, 4, 2, 3]]  # what fits into one batch stays as it stands
+    assert together == alone

@@ -62,7 +62,7 @@ class Variety:
 def _most_choices(episodes: Sequence[Episode]) -> int:
     """The most choices that a turn had; 0 if one allowed every text, or there is none."""
     counts = [0 if turn.choices is None else len(turn.choices.tokens) for one in episodes for turn in one.turns]
-    return max(counts) if counts and min(counts) else 0
+    return 0 if 0 in counts else max(counts, default=0)
 
 
 def _rewards(episodes: Sequence[Episode]) -> list[float]:

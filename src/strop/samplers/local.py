@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 import torch
 from torch import Tensor
@@ -20,6 +20,7 @@ from strop.types import Choices, Codec, Completion, Decoder, Policy, SamplerConf
 if TYPE_CHECKING:
     import numpy as np
 
+T = TypeVar("T")
 BLOCK = 256
 """Probabilities are summed in blocks of so many tokens before one token is drawn."""
 WITHOUT_FLOAT64 = ("mps",)
@@ -68,12 +69,15 @@ class LocalSampler:
         that changes them meanwhile waits. `choices` are those of each prompt, None where all is allowed."""
         require_choices(sampling, choices)
         choices = choices or [None] * len(prompts)
-        completions: list[Completion] = []
+        order, found = list(range(len(prompts))), dict[int, Completion]()
+        if len(prompts) > self.batch:
+            order.sort(key=lambda row: len(prompts[row]))  # prompts of a batch have about one length: little is padded
         with self.policy.lock.reading():
             for first in range(0, len(prompts), self.batch):
-                rows = slice(first, first + self.batch)
-                completions.extend(self._sample(prompts[rows], sampling, rngs[rows], choices[rows]))
-        return completions
+                rows = order[first : first + self.batch]
+                some = self._sample(_at(rows, prompts), sampling, _at(rows, rngs), _at(rows, choices))
+                found.update(zip(rows, some, strict=True))
+        return [found[row] for row in range(len(prompts))]
 
     def _sample(
         self,
@@ -115,6 +119,11 @@ class LocalSampler:
     def _is_over(self, choices: Choices | None, tokens: list[int]) -> bool:
         """Whether a completion has its stop token, or is a whole choice."""
         return tokens[-1] in self.stop if choices is None else not choices.after(tuple(tokens))
+
+
+def _at(rows: list[int], items: Sequence[T]) -> list[T]:
+    """The items of these rows."""
+    return [items[row] for row in rows]
 
 
 def _allowed(choices: Choices | None, tokens: list[int]) -> Tokens | None:
