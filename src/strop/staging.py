@@ -13,6 +13,7 @@ from strop.config import TrainConfig
 from strop.home import default_directory
 from strop.runs import spec
 from strop.runs.directory import CONFIG, RunDirectory, already_exists, claim, config_text, give_back, is_run, started
+from strop.runs.disk import free
 from strop.runs.files import Gone, Occupied, new_folder, replace_text, write_text, writing
 from strop.runs.staged import STAGES, WAITING, folder_name, folders_of, is_staged, names_of, stages_text
 from strop.runs.standing import standing
@@ -58,6 +59,8 @@ def train_in_order(
             waiting = home / WAITING / folder.name
             if number < begun or (not is_last and _is_done(folder, stage.config)):
                 tell(f"{place} is done")
+                if number >= begun:
+                    free(RunDirectory(folder))
                 _remove(waiting)  # a kill may have come between its last step and this
                 continue
             tell(place)

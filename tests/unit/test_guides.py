@@ -75,7 +75,7 @@ def test_from_scratch_runs_at_a_small_size(tmp_path, monkeypatch):
 
 
 SMALLER_TRANSLATION = {
-    "STEPS = 2000": "STEPS = 40",
+    "STEPS = 4000": "STEPS = 40",
     '"auto"': '"toy.tsv"',
     'shape="marian"': 'shape="marian", width=32, num_layers=1',
 }

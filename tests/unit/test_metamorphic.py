@@ -139,6 +139,7 @@ def test_padding_does_not_matter(kind: Any, pad: int) -> None:
             action_BT=grow(batch.action_BT, False),
             logprobs_BT=grow(batch.logprobs_BT, torch.nan),
             rewards_BT=grow(batch.rewards_BT, 0.0),
+            allowed_BT=grow(batch.allowed_BT, -1),
             next_BT=grow(next_BT, -1),
         )
 

@@ -18,6 +18,7 @@ import strop
 from strop import Stage
 from strop.cli.main import main
 from strop.runs.directory import RunDirectory, find_run, names_a_run, parse_run
+from strop.runs.disk import DiskPolicy
 from strop.runs.progress import Progress
 from strop.runs.state import same
 from strop.stages import resolved, with_starts
@@ -407,3 +408,15 @@ def test_what_waits_is_removed_though_a_kill_came_before_it_was(tmp_path):
     (tmp_path / "run" / "waiting" / "1-sft").mkdir(parents=True)
     strop.train(recipe(), tmp_path / "run", resume=True, progress=False)
     assert not (tmp_path / "run" / "waiting").exists()
+
+
+def test_a_stage_keeps_no_more_checkpoints_though_a_kill_came_before_it_freed_them(tmp_path, monkeypatch):
+    first = Stage("sft", config(policy=SCRATCH, algorithm=SFT, steps=4, checkpoint_every=1))
+    with monkeypatch.context() as killed:
+        killed.setattr(DiskPolicy, "apply", lambda *_: None)
+        strop.train([first], tmp_path / "run", progress=False)
+    checkpoints = RunDirectory(tmp_path / "run" / "1-sft").checkpoints
+    assert checkpoints.steps() == [0, 1, 2, 3, 4]
+    strop.train([first, Stage("rl", config(policy=FROM_SFT))], tmp_path / "run", resume=True, progress=False)
+    assert set(checkpoints.steps()) >= {3, 4}
+    assert len(checkpoints.steps()) <= 3  # and the best one

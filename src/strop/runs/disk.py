@@ -8,6 +8,12 @@ from strop.runs.directory import RunDirectory
 from strop.runs.store import Store
 
 
+def free(directory: RunDirectory) -> None:
+    """Apply the policy to a run that is over: a kill may have come between its last evaluation and this."""
+    with directory.lock(), directory.writer() as store:
+        DiskPolicy().apply(directory, store, directory.checkpoints.steps()[-1])
+
+
 @dataclass(frozen=True, slots=True)
 class DiskPolicy:
     """The newest `keep_last` checkpoints and the best one are kept (all of them, if there is a file KEEP_ALL).
