@@ -33,6 +33,8 @@ PLAIN = (
         for size in ("1M", "10M")
     ),
     "growth",
+    "decision",
+    "decision --judged 400 --label judged",
     "training",
     "ppo",
     "rollout --only strop continuous generate",
@@ -58,6 +60,7 @@ TINY = {
     "tabular": "--steps 2 --episodes 2",
     "small": "--steps 1 --prompts 1 --group 2 --tokens 2",
     "growth": "--steps 1",
+    "decision": "--steps 1 --prompts 2 --group 2",
     "pretrain": "--steps 1 --batch 2 --length 16",
     "learning": "--steps 2",
     "cartpole_speed": "--budget 500",
