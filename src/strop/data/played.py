@@ -7,8 +7,8 @@ A line of a JSON Lines file is a task with the turns that were played:
 
 A turn holds the policy's `text`, its `reward` (default 0) and the environment's `reply` (a text or messages). The last
 turn of a truncated episode has a reply too, from which a value is bootstrapped. `end` defaults to "terminated". Other
-fields belong to the task, as in `data.tasks`. `choices` are the texts of which a turn's text is one, where
-`sampling.choices` does not say so for all of them.
+fields belong to the task, as in `data.tasks`. With `"replaces": true` the reply is the whole next prompt, as in
+`strop.Step`. `choices` are the texts of which a turn's text is one, where `sampling.choices` does not say so for all.
 
 If the data is a run's folder, `played` holds token ids and log-probs instead: sampled tokens are never re-encoded from
 their text.
@@ -39,7 +39,7 @@ from strop.types import (
 PLAYED = "played"
 EPISODES = "played episodes"
 """This kind of data, as `TrainConfig.reads` names it."""
-TURN_FIELDS = {"text", "reward", "reply", "choices"}
+TURN_FIELDS = {"text", "reward", "reply", "replaces", "choices"}
 
 
 def is_played(task: Task) -> bool:
@@ -104,6 +104,8 @@ def _check_turn(turn: Any, where: str, may_end: bool) -> None:
         raise ValueError(f'{where} has no "reply", but the episode continues after it: give one.')
     if not isinstance(turn.get("reply", ""), str | list):
         raise ValueError(f'{where}: "reply" is a text, or a list of messages')
+    if not isinstance(turn.get("replaces", False), bool):
+        raise ValueError(f'{where}: "replaces" is true or false, not {turn["replaces"]!r}')
     if "choices" in turn and (flaw := choices_flaw(turn["choices"])):
         raise ValueError(f"{where}: {flaw}")
 
@@ -125,7 +127,8 @@ def _from_texts(task: Task, codec: Codec, group: int, choosing: Choosing | None)
         completion = completed(codec, text, (), choosing, choices)
         turns.append(Turn(prompt, completion, text, float(record.get("reward", 0.0)), choices=choices))
         reply: Prompt = record.get("reply", "")
-        prompt = codec.extend(prompt, completion.tokens, reply)
+        goes_on = not record.get("replaces", False)
+        prompt = codec.extend(prompt, completion.tokens, reply) if goes_on else codec.start(reply)
     end = End(task.data.get("end", "terminated"))
     final: Tokens = prompt if end is End.TRUNCATED else ()
     return Episode(f"data-{group:06d}", task, group, tuple(turns), final, end, source=Source.DATA)

@@ -63,6 +63,13 @@ def test_a_transcript_becomes_its_episode(tmp_path):
     assert batch.next_BT[1].tolist()[1] == 1 * 4 + 3  # truncated: a value is read behind the reply
 
 
+def test_a_reply_may_replace_what_stood():
+    told = [{"text": "bee", "reply": "before", "replaces": True}, {"text": "ant", "reply": "before"}]
+    (one,) = played([Task("0", "guess", data={"played": told, "end": "truncated"})], CODEC)
+    assert [CODEC.decode(turn.prompt) for turn in one.turns] == ["guess", "before"]
+    assert CODEC.decode(one.final) == "before ant before"
+
+
 def test_the_end_token_is_an_action_of_every_turn():
     codec = WordCodec(CODEC.words, has_end=True)
     (one,) = played([Task("1", "guess", data={"played": WON["played"]})], codec)
@@ -79,9 +86,13 @@ def test_the_end_token_is_an_action_of_every_turn():
         ({"played": [{"reply": "before"}]}, 'turn 1 is no object with a "text"'),
         ({"played": [{"text": "bee"}, {"text": "ant"}]}, 'turn 1 has no "reply"'),
         ({"played": [{"text": "bee"}], "end": "truncated"}, 'turn 1 has no "reply"'),
-        ({"played": [{"text": "bee", "rewrad": 1}]}, "the field 'rewrad'; allowed are choices, reply, reward, text"),
+        (
+            {"played": [{"text": "bee", "rewrad": 1}]},
+            "the field 'rewrad'; allowed are choices, replaces, reply, reward, text",
+        ),
         ({"played": [{"text": "bee", "reward": True}]}, "a finite number, not True"),
         ({"played": [{"text": "bee", "reply": 3}]}, '"reply" is a text'),
+        ({"played": [{"text": "bee", "replaces": 1}]}, '"replaces" is true or false, not 1'),
         ({"end": "won"}, "not 'won'"),
     ],
 )
