@@ -29,6 +29,7 @@ from strop.optimizer import SGD
 from strop.planning.beam import beam_search
 from strop.planning.enumeration import enumerate_sequences
 from strop.policies.table import Table
+from strop.reports.abilities import why_not_chat
 from strop.rollout.play import Scene, play
 from strop.runs.variety import Variety
 from strop.samplers.local import LocalSampler
@@ -467,3 +468,14 @@ def test_entropy_over_a_few_choices_has_collapsed_by_their_number() -> None:
     assert "2 possible actions have at most 0.69" in begun.warning(0.06, played, 50_000)
     free = [*played, episode(turn((1,), (2,)), id="free")]
     assert "50000 possible actions" in begun.warning(0.1, free, 50_000)
+
+
+def test_a_choice_needs_no_end_and_a_run_whose_tasks_give_them_cannot_chat(tmp_path: Path) -> None:
+    moves = [Task("l", "left", "left", {"moves": ["left", "go on"]})]
+    changed = {"tasks": moves, "held_out": (), "sampling": Sampling(choices="moves", max_tokens=2)}
+    run = strop.train(config(**changed), tmp_path / "run", progress=False)
+    with run.directory.reader() as store:
+        assert not [event for event in store.events() if "stop token" in event.text]
+    assert "chooses between what each task gives it (sampling.choices=moves)" in why_not_chat(run.directory, "run")
+    free = strop.train(config(steps=1), tmp_path / "free", progress=False)
+    assert why_not_chat(free.directory, "free") == ""

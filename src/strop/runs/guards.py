@@ -149,8 +149,8 @@ def late_warning(episodes: Sequence[Episode]) -> str:
 
 
 def length_warning(episodes: Sequence[Episode], stop: frozenset[int], max_tokens: int) -> str:
-    """A warning if no completion of the step ended by itself, although it could; else empty."""
-    completions = [turn.completion for episode in episodes for turn in episode.turns]
+    """A warning if no completion of the step ended by itself, although it could; else empty. A choice has no end."""
+    completions = [turn.completion for episode in episodes for turn in episode.turns if turn.choices is None]
     if not stop or max_tokens <= 1 or not completions:
         return ""
     advice = (
