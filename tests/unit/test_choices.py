@@ -198,6 +198,17 @@ def test_the_best_action_is_a_choice_in_dqn() -> None:
         assert target[0, 1].item() == pytest.approx(1.0 + 0.9 * 4.0)
 
 
+@pytest.mark.parametrize("name", ["DQN", "PPO", "A2C", "PathConsistency", "ILQL"])
+def test_where_a_value_is_read_behind_a_cut_episode_all_stays_finite(name: str) -> None:
+    # token 0 is not among the choices that would have followed, and stands in that slot
+    policy = Table(6, order=1, value_head=True)
+    cut = episode(restricted_turn((0,), (1,), TWO, 1.0), end=End.TRUNCATED, final=(0, 1, 5))
+    algorithm = getattr(strop.algorithms, name).Config(optimizer=SGD(lr=0.1)).build(policy, Sampling(), 4096)
+    update = algorithm.update(batch_of(replace(cut, final_choices=Choices(((2,), (4,))))))
+    assert all(math.isfinite(metric.value) for metric in update.metrics.values()), update.metrics
+    assert all(parameter.isfinite().all() for parameter in policy.parameters())
+
+
 def test_dueling_takes_the_mean_over_the_choices() -> None:
     advantages = torch.tensor([[1.0, -math.inf, 4.0]])
     assert duel(advantages, torch.tensor([10.0])).tolist() == [[8.5, -math.inf, 11.5]]

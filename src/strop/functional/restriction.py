@@ -19,11 +19,16 @@ def restricted(heads: Heads, batch: Batch) -> Heads:
     """The heads of a chunk of the batch's decisions with only what each decision allows."""
     if not len(batch.allowed_SK):
         return heads
-    numbers = batch.allowed_BT[batch.decision_BT][heads.first : heads.first + len(heads.tokens_N)]
+    chunk = slice(heads.first, heads.first + len(heads.tokens_N))
+    numbers_N = batch.allowed_BT[batch.decision_BT][chunk]
+    # where a value is read no action stands: one that is allowed stands in, since minus infinity times 0 is no number
+    is_open_N = (numbers_N >= 0) & ~batch.action_BT[batch.decision_BT][chunk]
+    tokens_N = torch.where(is_open_N, batch.allowed_SK[numbers_N, 0], heads.tokens_N.to(numbers_N.device))
     return replace(
         heads,
-        logits_NV=None if heads.logits_NV is None else _only(heads.logits_NV, numbers, batch.allowed_SK),
-        q_NV=None if heads.q_NV is None else _only(heads.q_NV, numbers, batch.allowed_SK),
+        tokens_N=tokens_N.to(heads.tokens_N.device),
+        logits_NV=None if heads.logits_NV is None else _only(heads.logits_NV, numbers_N, batch.allowed_SK),
+        q_NV=None if heads.q_NV is None else _only(heads.q_NV, numbers_N, batch.allowed_SK),
     )
 
 

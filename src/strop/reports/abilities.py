@@ -35,9 +35,7 @@ def why_not_chat(directory: RunDirectory, name: str) -> str:
         return f"{name} acts on {policy['size']} numbers of an environment: it reads no text."
     choices = directory.config()["sampling"].get("choices", ())
     if isinstance(choices, str):
-        return (
-            f"{name} chooses between what each task gives it (sampling.choices={choices}): see strop show."
-        )
+        return f"{name} chooses between what each task gives it (sampling.choices={choices})."
     return ""
 
 
