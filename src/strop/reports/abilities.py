@@ -33,7 +33,7 @@ def why_not_chat(directory: RunDirectory, name: str) -> str:
         return f"{name} is a masked encoder: it fills in hidden tokens of a text and writes none."
     if _class(policy) == "strop.policies.MLP.Config":
         return f"{name} acts on {policy['size']} numbers of an environment: it reads no text."
-    choices = directory.config()["sampling"].get("choices", ())
+    choices = directory.config().get("sampling", {}).get("choices", ())  # a control run samples no text
     if isinstance(choices, str):
         return f"{name} chooses between what each task gives it (sampling.choices={choices})."
     return ""
