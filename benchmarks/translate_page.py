@@ -18,7 +18,7 @@ ARMS = ("sft", "sft, then rl")
 SCORES = ("bleu", "chrf", "script", "length", "sampled chrf")
 HEADS = {
     "en": (
-        "| | parameters | steps | BLEU | chrF | in the script | length | chrF, sampled |",
+        "| | parameters | minutes | steps | BLEU | chrF | in the script | length | chrF, sampled |",
         {"sft": "{shape}: SFT", "sft, then rl": "{shape}: SFT, then RLOO"},
         {"dictionary": "word for word", "copy": "the source copied", "reference": "the reference"},
         "{date}, {machine}; one thread each, {minutes:g} minutes; means of {seeds} seeds with 95 % intervals "
@@ -30,7 +30,7 @@ HEADS = {
         "| source | reference | word for word | {arms} |",
     ),
     "zh": (
-        "| | 参数 | 步数 | BLEU | chrF | 目标文字占比 | 长度 | chrF（采样） |",
+        "| | 参数 | 分钟 | 步数 | BLEU | chrF | 目标文字占比 | 长度 | chrF（采样） |",
         {"sft": "{shape}：SFT", "sft, then rl": "{shape}：先 SFT，再 RLOO"},
         {"dictionary": "逐词翻译", "copy": "照抄原文", "reference": "参考译文"},
         "{date}，{machine}；每格单线程 {minutes:g} 分钟；{seeds} 个种子的均值和 95 % 区间（学生 t）；{data}，"
@@ -71,11 +71,13 @@ def of_arm(record: Mapping[str, Any], shape: str, arm: str) -> list[Mapping[str,
 def row(name: str, seeds: Sequence[Mapping[str, Any]]) -> str:
     """A line of the table; what was not measured is empty."""
     parameters = f"{seeds[0]['parameters'] / 1e6:.1f}M" if "parameters" in seeds[0] else ""
+    minutes = [f"{one:.1f}" for one in sorted(one["minutes"] for one in seeds if "minutes" in one)]
+    spent = "–".join(dict.fromkeys([minutes[0], minutes[-1]])) if minutes else ""
     steps = " + ".join(
         f"{statistics.median(of):,.0f}" for of in zip(*(one.get("steps", ()) for one in seeds), strict=True)
     )
     scores = [score(name, seeds) if name in seeds[0] else "" for name in SCORES]
-    return f"| {' | '.join([name, parameters, steps, *scores])} |"
+    return f"| {' | '.join([name, parameters, spent, steps, *scores])} |"
 
 
 def score(name: str, seeds: Sequence[Mapping[str, Any]]) -> str:

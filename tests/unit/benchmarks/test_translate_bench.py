@@ -45,15 +45,23 @@ def record() -> dict[str, Any]:
 
 def test_means_have_intervals_over_seeds_and_baselines_have_none():
     lines = page.page_of(record(), chinese=False).split("\n")
-    assert lines[2].startswith("| word for word |  |  | 5.0 | 6.0 | 0.90 | 1.00 |  |")
+    assert lines[2].startswith("| word for word |  |  |  | 5.0 | 6.0 | 0.90 | 1.00 |  |")
     # 20, 21, 22: mean 21, sd 1; 60, 5 steps are the medians
     assert lines[5].startswith(
-        "| marian: SFT | 4.0M | 101 | 21.00 [18.52, 23.48] | 30.00 (no interval: all 3 scores are equal)"
+        "| marian: SFT | 4.0M | 10.0 | 101 | 21.00 [18.52, 23.48] | 30.00 (no interval: all 3 scores are equal)"
     )
-    assert lines[6].startswith("| marian: SFT, then RLOO | 4.0M | 60 + 5 | 24.00 [19.03, 28.97] | 28.00 [25.52, 30.48]")
-    assert lines[7].startswith("| llama: SFT | 4.0M | 200 | 10.0 | 20.0 |")
+    assert lines[6].startswith(
+        "| marian: SFT, then RLOO | 4.0M | 10.0 | 60 + 5 | 24.00 [19.03, 28.97] | 28.00 [25.52, 30.48]"
+    )
+    assert lines[7].startswith("| llama: SFT | 4.0M | 10.0 | 200 | 10.0 | 20.0 |")
     assert all(line.count("|") == lines[0].count("|") for line in lines[:8])
     assert "1,000 pairs to train on, 2,000 held out (BLEU by sacrebleu, tokenised by `zh`" in lines[9]
+
+
+def test_the_minutes_of_the_seeds_are_told_as_they_were():
+    uneven = record()
+    uneven["cells"]["marian/sft/1"]["minutes"] = 6.74
+    assert page.page_of(uneven, chinese=False).split("\n")[5].startswith("| marian: SFT | 4.0M | 6.7–10.0 | 101 |")
 
 
 def test_what_the_reward_adds_is_paired_by_seed_whatever_it_is():
