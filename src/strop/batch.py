@@ -17,12 +17,11 @@ from typing import Literal, TypeAlias, TypeVar
 import torch
 from torch import Tensor
 
+from strop.functional.restriction import ANY, padded
 from strop.types import Batch, Choices, Draw, End, Episode, Pick, Source, Tokens, Turn, Unscored
 
 T = TypeVar("T")
 NO_BOOTSTRAP = -1
-ANY = -1
-"""Where every token is allowed."""
 Sets: TypeAlias = "dict[Tokens, int]"
 """The distinct sets of allowed tokens, and their number."""
 
@@ -168,13 +167,6 @@ def _first(choices: Choices | None, sets: Sets) -> int:
     return ANY if choices is None else _number(choices.after(()), sets)
 
 
-def _padded(sets: Sets) -> Tensor:
-    """The sets [S, K], in the order of their numbers."""
-    longest = max(map(len, sets), default=0)
-    rows = [(*allowed, *[ANY] * (longest - len(allowed))) for allowed in sets]
-    return torch.tensor(rows, dtype=torch.long).view(len(sets), longest)
-
-
 def _slots(rows: list[_Row], width: int, sets: Sets) -> dict[str, Tensor]:
     """The numbers of each slot [B, T], and the sets of allowed tokens. Flat lists of all rows go in at once: a draw of
     turns has many short rows."""
@@ -187,7 +179,7 @@ def _slots(rows: list[_Row], width: int, sets: Sets) -> dict[str, Tensor]:
         "logprobs_BT": _placed(action_BT, [row.logprobs for row in rows], math.nan, torch.float64),
         "rewards_BT": _placed(action_BT, [row.rewards for row in rows], 0.0, torch.float64),
         "allowed_BT": _allowed(action_BT, rows),
-        "allowed_SK": _padded(sets),
+        "allowed_SK": padded(list(sets)),  # a dict keeps the order of their numbers
     }
 
 

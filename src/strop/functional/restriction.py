@@ -14,6 +14,9 @@ from torch import Tensor
 
 from strop.types import Batch, Heads, Tokens
 
+ANY = -1
+"""The number of no set: every token is allowed."""
+
 
 def restricted(heads: Heads, batch: Batch) -> Heads:
     """The heads of a chunk of the batch's decisions with only what each decision allows."""
@@ -37,10 +40,15 @@ def only(logits_BV: Tensor, allowed: Sequence[Tokens | None]) -> Tensor:
     sets = {one: number for number, one in enumerate(dict.fromkeys(one for one in allowed if one is not None))}
     if not sets:
         return logits_BV
-    longest = max(map(len, sets))
-    allowed_SK = torch.tensor([(*one, *[-1] * (longest - len(one))) for one in sets])
-    numbers_B = torch.tensor([-1 if one is None else sets[one] for one in allowed])
-    return _only(logits_BV, numbers_B, allowed_SK)
+    numbers_B = torch.tensor([ANY if one is None else sets[one] for one in allowed])
+    return _only(logits_BV, numbers_B, padded(list(sets)))
+
+
+def padded(sets: Sequence[Tokens]) -> Tensor:
+    """Sets of tokens [S, K], filled up with ANY, which is no token."""
+    longest = max(map(len, sets), default=0)
+    rows = [(*allowed, *[ANY] * (longest - len(allowed))) for allowed in sets]
+    return torch.tensor(rows, dtype=torch.long).view(len(sets), longest)
 
 
 def _only(logits_NV: Tensor, numbers_N: Tensor, allowed_SK: Tensor) -> Tensor:
