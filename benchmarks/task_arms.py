@@ -5,7 +5,4 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-TASKS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
-    "sentiment": {"RL": {}, "SFT": {"method": "sft"}},
-    "summarise": {"SFT, then RL": {}, "SFT": {"method": "sft"}},
-}
+TASKS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {}
