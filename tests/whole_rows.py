@@ -15,6 +15,8 @@ from torch.nn.utils.rnn import pad_sequence
 from strop.types import Batch, Tokens
 
 PROMPTS: list[Tokens] = [(1, 2, 3, 4, 5), (6, 7), (8,)]
+BEGUN_ALIKE: list[Tokens] = [(1, 2, 3, 4, 5), (1, 2, 3, 4), (1, 2, 3, 4, 7, 8)]
+"""The second is the beginning of the others."""
 HISTORIES = {
     "a row a prompt": [[0, 1, 2]],
     "groups": [[0, 0, 1, 1, 2, 2]],

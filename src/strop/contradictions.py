@@ -30,6 +30,7 @@ def refuse_contradictions(config: TrainConfig) -> None:
     _refuse_wrong_rewards(config)
     _refuse_steps_out_of_reach(config)
     _refuse_groups_too_small(config)
+    _refuse_judging_by_no_choices(config)
     _refuse_dropout_while_sampling(config)
 
 
@@ -142,6 +143,15 @@ def _refuse_groups_too_small(config: TrainConfig) -> None:
         raise ValueError(
             f"group_size={config.group_size}: {name_of(config.algorithm)} compares the episodes of one task, and needs "
             f"at least {least} of them. REINFORCE, ReMax, A2C and PPO learn from single ones."
+        )
+
+
+def _refuse_judging_by_no_choices(config: TrainConfig) -> None:
+    """Other environments may say in each `Step` what its action can be."""
+    if config.judgement == "choices" and config.environment is SingleTurn and not config.sampling.choices:
+        raise ValueError(
+            'judgement="choices" takes the likeliest of a few choices, and there are none: give sampling.choices, or '
+            'set judgement to "sampled" or "greedy".'
         )
 
 

@@ -49,7 +49,7 @@ def _play(
     if config.judgement == "choices":
         likeliest, certain = Likeliest(parts.policy), replace(sampling, epsilon=0.0)
         played, scores = judge_played(scene, tasks, likeliest, certain, step, config.gold_weights)
-        return played, scores | judge_choices(played, likeliest.logprobs, Choosing(parts.codec, config.sampling))
+        return played, scores | judge_choices(played, likeliest.logprobs, scene.choosing(certain))
     if config.judgement == "greedy":
         sampling = replace(sampling, temperature=0.0, epsilon=0.0)
     sampler = LocalSampler(parts.policy, parts.codec.stop)

@@ -73,7 +73,10 @@ def test_the_files_of_a_run_give_the_source_back(source, tmp_path):
 def test_a_change_of_the_source_is_named():
     before, _ = spec.to_files(config().resolve())
     after, _ = spec.to_files(config(tasks=Curriculum(levels=LEVELS, window=4, unlock=0.5)).resolve())
-    assert spec.changes(before, after) == ["tasks.source.unlock: 0.8 -> 0.5"]
+    assert spec.changes(before, after) == ["tasks.unlock: 0.8 -> 0.5"]
+    listed, _ = spec.to_files(config(tasks=[*ALL]).resolve())
+    (line,) = [line for line in spec.changes(listed, before) if "Curriculum" in line]
+    assert line.startswith("tasks: null -> ")
 
 
 def test_its_fields_are_typed_like_others():

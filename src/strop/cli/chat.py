@@ -43,12 +43,19 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Answer one text, or hold a conversation."""
     from strop.cli.named import find
-    from strop.serving.actor import load
+    from strop.reports.abilities import chose_by_step
+    from strop.serving.actor import Checkpoint, load
     from strop.serving.conversation import Conversation
 
     given = {"temperature": args.temperature, "max_tokens": args.max_tokens}
     changes = {name: value for name, value in given.items() if value is not None}
-    conversation = Conversation.begin(load(find(args.name)), args.system, changes, args.seed)
+    found = find(args.name)
+    conversation = Conversation.begin(load(found), args.system, changes, args.seed)
+    if isinstance(found, Checkpoint) and chose_by_step(found.directory):
+        say(
+            "(in this run every action was one of a few choices, which its environment told turn by turn; here nothing "
+            "tells them, so it writes any text)"
+        )
     if args.once is None:
         _talk(conversation)
     else:

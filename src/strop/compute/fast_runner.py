@@ -1,8 +1,8 @@
 """The processor's own path, for models like Llama.
 
-In training, sequences of different lengths are one row of tokens, each prompt once (`ragged_attention`). In decoding,
-rows of the same prompt share its keys and values (`shared_prompt`). Both multiply by copies of the weights that suit
-the processor (`linears`).
+Sequences of different lengths are one row of tokens, in which what they begin with stands once (`ragged_attention`). In
+decoding, rows of the same prompt share its keys and values (`shared_prompt`). Both multiply by copies of the weights
+that suit the processor (`linears`).
 """
 
 from __future__ import annotations
@@ -15,9 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from strop.compute.decoder_layer import DecoderLayer, RMSNorm
-from strop.compute.fast_layer import FastLayer
+from strop.compute.fast_layer import Attend, FastLayer, Multiply
 from strop.compute.linears import Linears, is_linear
-from strop.compute.padded import left_padded
 from strop.compute.precision import autocast
 from strop.compute.prompt_attention import PromptAttention
 from strop.compute.ragged_attention import RaggedBatch
@@ -58,36 +57,35 @@ class FastRunner:
 
     @torch.no_grad()
     def prefill(self, prompts: Sequence[Tokens]) -> tuple[Tensor, SharedPromptState]:
-        """Left-padded prompts; only the last position's logits are computed. Frees the training pass's copies of
-        trainable weights."""
+        """Only the logits behind each prompt are computed. Frees the training pass's copies of trainable weights."""
         for linears in self._linears():
             linears.drop_training()
         backbone, head = self.model.base_model, self.output.decoder()
-        tokens_PT, mask_PT = left_padded(prompts)
-        attend = PromptAttention.of(mask_PT)
+        attend = PromptAttention(RaggedBatch.of_prompts(prompts, self._groups))
+        hidden_PH = self._hidden(attend.prompts, Linears.decode, attend)
         with autocast(self.dtype, "cpu"):
-            hidden_PTH = backbone.embed_tokens(tokens_PT)
-            rotation = backbone.rotary_emb(hidden_PTH, (mask_PT.long().cumsum(dim=1) - 1).clamp(min=0))
-            for layer in self.layers:
-                hidden_PTH = layer.forward(hidden_PTH, rotation, Linears.decode, attend)
-            logits_PV = head(backbone.norm(hidden_PTH)[:, -1:])[:, -1]
+            logits_PV = head(hidden_PH)
         layers = [DecoderLayer(layer) for layer in self.layers]
         weights = TokenWeights(backbone, layers, RMSNorm(backbone.norm), head)
-        return logits_PV, SharedPromptState.after(weights, attend.keys_and_values, mask_PT)
+        return logits_PV, SharedPromptState.after(weights, attend.keys_and_values, attend.mask_PT)
 
     def hidden_at(self, tokens_BT: Tensor, decision_BT: Tensor) -> Tensor:
-        """One row of all tokens. With gradients, frees decoding's copies of trainable weights: they are about to
-        change, and training needs the memory."""
+        """With gradients, frees decoding's copies of trainable weights: they are about to change, and training needs
+        the memory."""
         if torch.is_grad_enabled():
             for linears in self._linears():
                 linears.drop_decoding()
-        backbone, config = self.model.base_model, self.model.config
-        ragged = RaggedBatch.of(tokens_BT, decision_BT, config.num_attention_heads // config.num_key_value_heads)
+        ragged = RaggedBatch.of(tokens_BT, decision_BT, self._groups)
+        return self._hidden(ragged, Linears.train, ragged.attend)
+
+    def _hidden(self, ragged: RaggedBatch, multiply: Multiply, attend: Attend) -> Tensor:
+        """The last hidden state [N, H] of the tokens that predict a decision."""
+        backbone = self.model.base_model
         with autocast(self.dtype, "cpu"):
             hidden_1SH = backbone.embed_tokens(ragged.token_S.unsqueeze(0))
             rotation = backbone.rotary_emb(hidden_1SH, ragged.position_S.unsqueeze(0))
             for layer in self.layers:
-                hidden_1SH = layer.forward(hidden_1SH, rotation, Linears.train, ragged.attend)
+                hidden_1SH = layer.forward(hidden_1SH, rotation, multiply, attend)
             hidden_NH: Tensor = backbone.norm(hidden_1SH)[0, ragged.before_N]
         return hidden_NH
 
@@ -99,6 +97,12 @@ class FastRunner:
         """The base model. In training, both share the copies of frozen weights."""
         layers = [layer.without_adapters() for layer in self.layers]
         return replace(self, layers=layers, output=self.output.without_adapters())
+
+    @property
+    def _groups(self) -> int:
+        """How many query heads share a key head."""
+        groups: int = self.model.config.num_attention_heads // self.model.config.num_key_value_heads
+        return groups
 
     def _linears(self) -> list[Linears]:
         return [*(linears for layer in self.layers for linears in layer.linears), self.output]

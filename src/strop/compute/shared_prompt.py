@@ -35,7 +35,7 @@ class TokenWeights:
 class SharedPromptState:
     """The state of decoding a batch of rows, each of which continues one of P prompts.
 
-    prompts          keys and values [K, P, T, D] of each layer for the distinct prompts, left-padded to T tokens
+    prompts          keys and values [K, P, T, D] of each layer for the distinct prompts, padded to T tokens
     padding_bias_PT  added to scores: -inf where a prompt is padding, else 0; None if nothing is padded
     generated        keys and values of each layer for the tokens after the prompts
     prompt_B         which prompt each row continues, and `groups` the rows of each prompt

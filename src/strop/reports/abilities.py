@@ -39,5 +39,15 @@ def why_not_chat(directory: RunDirectory, name: str) -> str:
     return ""
 
 
+def chose_by_step(directory: RunDirectory) -> bool:
+    """Whether the environment said in its Steps what each action might be, at the last step of the run."""
+    if directory.config().get("sampling", {}).get("choices", ()):
+        return False
+    with directory.reader() as store:
+        step = store.latest_step()
+        played = [] if step is None else store.episodes(step=step)
+    return any(turn.choices is not None for episode in played for turn in episode.turns)
+
+
 def _class(spec: Any) -> str:
     return str(spec.get("class", "")) if isinstance(spec, Mapping) else ""

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from strop.choices import Choosing
 from strop.data.twins import leaks, prompt_text
 from strop.environments.single_turn import SingleTurn
 from strop.threads import num_cores
@@ -100,7 +99,7 @@ def _refuse_unreadable(what: str, tasks: Sequence[Task], scene: Scene, sampling:
     Choices that it cannot tell apart are refused as well.
     """
     read = sorted(tasks, key=_size, reverse=True)[:MOST_READ]
-    choosing = Choosing(scene.codec, sampling)
+    choosing = scene.choosing(sampling)
     longest = [choices.longest for task in read if (choices := choosing.of(task)) is not None]
     max_tokens = max(longest, default=sampling.max_tokens)
     lengths = {task.id: _prompt_length(task, scene.codec) for task in read}

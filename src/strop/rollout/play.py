@@ -8,6 +8,7 @@ could not be closed stays as it is, and says so in its `error`.
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -57,6 +58,14 @@ class Scene:
     seed: int
     environment_seconds: float = 60.0
     reward_seconds: float = 600.0
+    _choosing: dict[object, Choosing] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def choosing(self, sampling: Sampling) -> Choosing:
+        """What turns this sampling's choices into tokens. It is kept: a text is encoded once, not in every step."""
+        key = (sampling.choices, sampling.max_tokens)
+        if key not in self._choosing:
+            self._choosing[key] = Choosing(self.codec, sampling)
+        return self._choosing[key]
 
 
 @dataclass(slots=True)
@@ -100,7 +109,7 @@ def play(
         _Play(f"{purpose}-{step:06d}-{i:04d}", task, group, (scene.seed, step_key, i))
         for i, (group, task) in enumerate(members, first)
     ]
-    choosing = Choosing(scene.codec, sampling)
+    choosing = scene.choosing(sampling)
     _start(scene, plays, purpose, choosing)
     samples = [stream(scene.seed, f"sample/{purpose}", *play.seed[1:]) for play in plays]
     while live := [i for i, play in enumerate(plays) if play.end is None]:
@@ -118,7 +127,22 @@ def _sample(
 ) -> list[Completion]:
     """A completion for each episode. A sampler that knows no choices is one where there are none."""
     prompts, choices = [one.prompt for one in plays], [one.choices for one in plays]
-    return sampler.sample(prompts, sampling, rngs, choices) if any(choices) else sampler.sample(prompts, sampling, rngs)
+    if not any(choices):
+        return sampler.sample(prompts, sampling, rngs)
+    _require_choices_of(sampler)
+    return sampler.sample(prompts, sampling, rngs, choices)
+
+
+def _require_choices_of(sampler: Sampler) -> None:
+    """Raise ValueError for a sampler that cannot be told what each completion may be."""
+    try:
+        inspect.signature(sampler.sample).bind([], None, [], [])
+    except TypeError as error:
+        raise ValueError(
+            f"{type(sampler).__qualname__}.sample cannot be told the choices of an action ({error}). Give it a fourth "
+            "argument, sample(prompts, sampling, rngs, choices=()): completion i is then one of choices[i].tokens, or "
+            "anything where that is None. Or take the default sampler, or no choices."
+        ) from error
 
 
 def _start(scene: Scene, plays: list[_Play], purpose: str, choosing: Choosing) -> None:
@@ -171,7 +195,7 @@ def _look_ahead(scene: Scene, one: _Play, choosing: Choosing, own: Sequence[str]
 def try_start(scene: Scene, tasks: Sequence[Task], sampling: Sampling) -> dict[str, str]:
     """Why episodes of these tasks could not begin, by task id; those that can are closed again."""
     plays = [_Play("", task, 0, (scene.seed, 0, i)) for i, task in enumerate(tasks)]
-    _start(scene, plays, "trial", Choosing(scene.codec, sampling))
+    _start(scene, plays, "trial", scene.choosing(sampling))
     failures = {one.task.id: one.error for one in plays if one.error}
     _close(scene, plays)
     return failures

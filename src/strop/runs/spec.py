@@ -218,10 +218,13 @@ def read_tasks(file: Path) -> list[Task]:
 
 
 def changes(before: Mapping[str, Any], after: Mapping[str, Any], path: str = "") -> list[str]:
-    """The differences of two specs, one line per field: `steps: 60 -> 200`."""
+    """The differences of two specs, one line per field: `steps: 60 -> 200`. A source's fields are named as the user
+    writes them: `tasks.unlock`."""
     lines: list[str] = []
     for key in dict.fromkeys([*before, *after]):
-        old, new, place = before.get(key), after.get(key), f"{path}{key}"
+        owner = path.removesuffix(".")
+        old, new = before.get(key), after.get(key)
+        place = owner if key == SOURCE and owner in TASK_FILES else f"{path}{key}"
         if isinstance(old, Mapping) and isinstance(new, Mapping):
             lines += changes(old, new, f"{place}.")
         elif old != new:

@@ -1,4 +1,4 @@
-"""Attention of padded prompts is each prompt's own attention, and what decoding needs of it is kept."""
+"""Attention of prompts is each prompt's own attention, and what decoding needs of it is kept."""
 
 from __future__ import annotations
 
@@ -7,15 +7,36 @@ import torch
 from torch import Tensor
 
 from strop.compute.prompt_attention import PromptAttention
+from strop.compute.ragged_attention import RaggedBatch
+from strop.types import Tokens
 
 SCALING = 0.3
+PROMPTS: dict[str, list[Tokens]] = {
+    "equal": [(1, 2, 3), (4, 5, 6), (7, 8, 9)],
+    "padded": [(1, 2, 3, 4, 5), (6,), (7, 8, 9)],
+    "begun alike": [(1, 2, 3, 4), (1, 2, 3, 5, 6), (1, 2, 3, 7)],
+    "one begins another": [(1, 2, 3), (1, 2, 3, 4, 5), (1, 2, 3, 4)],
+    "one": [(1, 2, 3, 4, 5)],
+    "one token each": [(1,), (2,)],
+}
+CASES = pytest.mark.parametrize("prompts", PROMPTS.values(), ids=PROMPTS.keys())
 
 
-def states(dtype: torch.dtype, heads: int = 6) -> list[Tensor]:
-    """Queries, keys and values of three prompts of up to five tokens, with two key heads."""
+def states(ragged: RaggedBatch, dtype: torch.dtype, heads: int = 6) -> list[Tensor]:
+    """Queries, keys and values of each token of the row, with two key heads."""
     torch.manual_seed(0)
-    many = [torch.randn(3, of, 5, 4) for of in (heads, 2, 2)]
+    many = [torch.randn(1, of, len(ragged.token_S), 4) for of in (heads, 2, 2)]
     return [*many[:2], many[2].to(dtype)]  # autocast leaves rotated queries and keys in float32
+
+
+def places(ragged: RaggedBatch, prompts: list[Tokens]) -> list[list[int]]:
+    """Where the tokens of each prompt stand in the row: token by token, those of a beginning first."""
+    begun = ragged.levels[0].size if len(ragged.levels) > 1 else 0
+    starts = (ragged.levels[-1].sequences.start_B + begun).tolist()
+    return [
+        [*range(begun), *range(start, start + len(prompt) - begun)]
+        for start, prompt in zip(starts, prompts, strict=True)
+    ]
 
 
 def slowly(query_HTD: Tensor, key_KTD: Tensor, value_KTD: Tensor) -> Tensor:
@@ -28,37 +49,37 @@ def slowly(query_HTD: Tensor, key_KTD: Tensor, value_KTD: Tensor) -> Tensor:
     return torch.stack(outs)
 
 
+@CASES
 @pytest.mark.parametrize(("dtype", "near"), [(torch.float32, 1e-6), (torch.bfloat16, 0.02)], ids=str)
-@pytest.mark.parametrize("lengths", [(5, 5, 5), (5, 1, 3)], ids=str)
 @pytest.mark.parametrize("heads", [2, 6])
-def test_a_prompt_is_read_as_if_alone(heads: int, lengths: tuple[int, ...], dtype: torch.dtype, near: float) -> None:
-    mask_PT = torch.arange(5) >= 5 - torch.tensor(lengths).unsqueeze(1)
-    attend = PromptAttention.of(mask_PT)
-    assert (attend.mask_P1TT is None) is (min(lengths) == 5)
-    query, key, value = states(dtype, heads)
-    out = attend(query, key, value, SCALING)
-    assert out.dtype is dtype
-    for row, length in enumerate(lengths):
-        true = slowly(*(one[row, :, 5 - length :] for one in (query, key, value)))
-        assert (out[row, 5 - length :].double() - true).abs().max() < near * true.abs().max()
+def test_a_prompt_is_read_as_if_alone(prompts: list[Tokens], heads: int, dtype: torch.dtype, near: float) -> None:
+    attend = PromptAttention(RaggedBatch.of_prompts(prompts, heads // 2))
+    query, key, value = states(attend.prompts, dtype, heads)
+    out_SX = attend(query, key, value, SCALING)[0]
+    assert out_SX.dtype is dtype
+    for prompt, place in zip(prompts, places(attend.prompts, prompts), strict=True):
+        assert attend.prompts.token_S[place].tolist() == list(prompt)
+        assert attend.prompts.position_S[place].tolist() == [*range(len(prompt))]
+        true = slowly(*(one[0][:, place] for one in (query, key, value)))
+        assert (out_SX[place].double() - true).abs().max() < near * true.abs().max()
 
 
-def test_a_prompt_of_one_token() -> None:
-    query, key, value = (one[:, :, :1] for one in states(torch.float32))
-    out = PromptAttention.of(torch.ones(3, 1, dtype=torch.bool))(query, key, value, SCALING)
-    torch.testing.assert_close(out.view(3, 2, 3, 4), value.expand(-1, -1, 3, -1))
-
-
+@CASES
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
-def test_keys_and_values_of_each_layer_are_kept_heads_first_and_as_attention_read_them(dtype: torch.dtype) -> None:
-    attend, layers = PromptAttention.of(torch.ones(3, 5, dtype=torch.bool)), []
+def test_keys_and_values_of_each_layer_are_kept_heads_first_and_as_attention_read_them(
+    prompts: list[Tokens], dtype: torch.dtype
+) -> None:
+    attend, layers = PromptAttention(RaggedBatch.of_prompts(prompts, 3)), []
     for _ in range(2):
-        whole = torch.randn(3, 5, 10, 4).to(dtype)  # one product gives queries, keys and values side by side
+        # one product gives queries, keys and values side by side
+        whole = torch.randn(1, len(attend.prompts.token_S), 10, 4).to(dtype)
         layers.append([one.transpose(1, 2) for one in torch.split(whole, [6, 2, 2], dim=2)])
         attend(*layers[-1], SCALING)
+    assert attend.mask_PT.sum(dim=1).tolist() == [len(prompt) for prompt in prompts]
     for kept, (_, key, value) in zip(attend.keys_and_values, layers, strict=True):
-        for found, given in zip(kept, (key, value), strict=True):
-            assert found.dtype is torch.float32
-            assert torch.equal(found, given.transpose(0, 1).float())
-            assert found.is_contiguous()
-            assert found.untyped_storage().nbytes() == found.nbytes  # and not a part of the whole
+        for found_KPTD, given in zip(kept, (key, value), strict=True):
+            assert found_KPTD.dtype is torch.float32
+            assert found_KPTD.is_contiguous()
+            assert found_KPTD.untyped_storage().nbytes() == found_KPTD.nbytes  # and not a part of the whole
+            for row, place in enumerate(places(attend.prompts, prompts)):
+                assert torch.equal(found_KPTD[:, row, attend.mask_PT[row]], given[0][:, place].float())

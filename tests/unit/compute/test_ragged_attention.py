@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from answer_rows import CASES, LONG, SHORT, rows
+from answer_rows import BEGUN, CASES, LONG, SHORT, rows
 from strop.compute.ragged_attention import RaggedBatch, Sequences, rounded_size
 
 
@@ -18,6 +18,39 @@ def test_a_prompt_is_read_once_and_nothing_is_padded() -> None:
     assert shared.position_S.tolist() == [0, 1, 2, 3, 4, 0, 1, 5, 2, 3, 4, 5, 6, 2]
     assert alone.token_S.tolist() == [*LONG, 1, *SHORT, 3, 4]
     assert alone.position_S.tolist() == [0, 1, 2, 3, 4, 5, 0, 1, 2, 3]
+
+
+def test_what_all_prompts_begin_with_is_read_once() -> None:
+    shared, alone, within = (
+        RaggedBatch.of(*CASES[name], 1) for name in ("begun alike", "begun alike, alone", "a prompt begins another")
+    )
+    assert shared.token_S.tolist() == [*BEGUN, 7, 8, 9, 1]
+    assert shared.position_S.tolist() == [*range(6), 6, 6, 7, 7]
+    assert alone.token_S.tolist() == [*BEGUN, 7, 1, 8, 9, 3, 4, 9]
+    assert alone.position_S.tolist() == [*range(6), 6, 7, 6, 7, 8, 9, 6]
+    assert within.token_S.tolist() == [*LONG, 6, 6, 9, 2, 3]  # a prompt keeps its last token
+    assert within.position_S.tolist() == [*range(5), 5, 5, 6, 7, 8]
+
+
+def test_a_beginning_is_read_apart_if_that_saves_an_eighth_of_the_tokens() -> None:
+    enough, too_few = (RaggedBatch.of_prompts([(1, 2, *[3] * own), (1, 2, *[4] * own)], 1) for own in (6, 7))
+    assert (len(enough.levels), len(enough.token_S)) == (2, 2 + 2 * 6)  # 2 of 16 are saved
+    assert (len(too_few.levels), len(too_few.token_S)) == (1, 2 * 9)  # 2 of 18
+    alike = RaggedBatch.of_prompts([(1, 2, 3)], 1)
+    assert len(alike.levels) == 1  # one prompt saves nothing
+
+
+def test_all_prompts_have_the_beginning() -> None:
+    """The first and the last have more in common than all of them."""
+    ragged = RaggedBatch.of_prompts([(1, 2, 3, 4), (1, 5, 3), (1, 2, 3, 6)], 1)
+    assert ragged.token_S.tolist() == [1, 2, 3, 4, 5, 3, 2, 3, 6]
+
+
+def test_equal_prompts_stay_two_prompts() -> None:
+    """Their rows are asked for in order."""
+    ragged = RaggedBatch.of_prompts([(1, 2, 3), (1, 2, 3)], 1)
+    assert ragged.token_S.tolist() == [1, 2, 3, 3]
+    assert ragged.before_N.tolist() == [2, 3]
 
 
 def test_rows_are_rounded_up_by_a_sixteenth_at_most() -> None:

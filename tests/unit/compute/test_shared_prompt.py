@@ -14,7 +14,7 @@ from strop.compute.kv_cache import GROWTH
 from strop.compute.shared_prompt import SharedPromptState
 from strop.policies.adapters import LoRA
 from strop.policies.transformer import Transformer
-from whole_rows import HISTORIES, PROMPTS, decoding_gap
+from whole_rows import BEGUN_ALIKE, HISTORIES, PROMPTS, decoding_gap
 
 NEAR = 5e-6
 """Logits here are about 1 and differ by 0.1 and more where something is wrong."""
@@ -42,6 +42,12 @@ def gap(policy: Transformer, history: list[list[int]], **more: Any) -> float:
 @pytest.mark.parametrize("kind", sorted(MODEL_TYPES))
 def test_a_token_is_the_one_that_transformers_computes(kind: str, history: list[list[int]]) -> None:
     assert gap(policy_over(language_model(kind)), history) < NEAR
+
+
+@pytest.mark.parametrize("history", HISTORIES.values(), ids=HISTORIES.keys())
+@pytest.mark.parametrize("kind", ["llama", "smollm3"])
+def test_prompts_that_begin_alike_are_continued_each_for_itself(kind: str, history: list[list[int]]) -> None:
+    assert gap(policy_over(language_model(kind)), history, prompts=BEGUN_ALIKE) < NEAR
 
 
 @pytest.mark.parametrize("heads", [1, 6])
