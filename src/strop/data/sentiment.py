@@ -259,5 +259,7 @@ def _own(data: str) -> Iterator[Text]:
         raise ValueError(f"data={data}: there is no such file; {hint} name there are {', '.join(SOURCES)}. Or {OWN}.")
     for task in from_file(Path(data).expanduser(), prompt="text", answer="label"):
         if not isinstance(task.prompt, str) or not task.answer:
-            raise ValueError(f"{data}: row {task.id} has no {'label' if isinstance(task.prompt, str) else 'plain text'}.")
+            raise ValueError(
+                f"{data}: row {task.id} has no {'label' if isinstance(task.prompt, str) else 'plain text'}."
+            )
         yield Text(task.prompt, task.answer)
