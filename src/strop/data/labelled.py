@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from strop.data.overlap import blocks
 from strop.data.shingles import words_of
 from strop.data.twins import near_duplicates
 from strop.types import Task
@@ -55,7 +56,9 @@ def labelled(texts: Iterable[Text], words: int, seed: int = 0) -> Labelled:
     """
     if words < 1:
         raise ValueError(f"words={words}: a text is cut to at least one word.")
-    cut = [one for text in texts if (one := Text(beginning(text.text, words), text.label)).text]
+    given = list(texts)
+    begun = zip(beginnings([one.text for one in given], words), given, strict=True)
+    cut = [Text(text, one.label) for text, one in begun if text]
     twins = {twin.task.id for twin in near_duplicates([Task(str(i), one.text) for i, one in enumerate(cut)])}
     kept = [one for i, one in enumerate(cut) if str(i) not in twins]
     dealt = sorted(kept, key=lambda one: _hash(one.text, f"deal {seed}"))
@@ -73,11 +76,16 @@ def labelled(texts: Iterable[Text], words: int, seed: int = 0) -> Labelled:
     )
 
 
-def beginning(text: str, words: int) -> str:
-    """The first words of a text, in one line."""
-    line = " ".join(text.split())
-    starts = words_of([line]).at_W
-    return line[: starts[words]].rstrip() if len(starts) > words else line
+def beginnings(texts: Sequence[str], words: int) -> list[str]:
+    """The first words of each text, in one line."""
+    lines = [" ".join(text.split()) for text in texts]
+    found = list[str]()
+    for block in blocks(lines):
+        read = words_of(block)
+        begins = (read.ends_D - read.counts_D).tolist()
+        for line, begin, count in zip(block, begins, read.counts_D.tolist(), strict=True):
+            found.append(line[: read.at_W[begin + words]].rstrip() if count > words else line)
+    return found
 
 
 def _hash(text: str, salt: str) -> bytes:

