@@ -161,10 +161,10 @@ class FirstSentence:
 
 def baselines(train: Sequence[Task]) -> dict[str, LeadWords | FirstSentence]:
     """Both, with the number of words that has the highest ROUGE-L on training tasks."""
-    tried = train[:NUM_TRIED]
+    tried, rouge = train[:NUM_TRIED], Rouge()
 
     def mean(baseline: LeadWords | FirstSentence) -> float:
-        return sum((Rouge()(task, _written(task, baseline(task, None))) for task in tried), 0.0)
+        return sum((rouge(task, _written(task, baseline(task, None))) for task in tried), 0.0)
 
     return {
         "lead words": max(map(LeadWords, LENGTHS), key=mean),
