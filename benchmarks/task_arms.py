@@ -5,4 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-TASKS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {}
+TASKS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
+    "summarise": {"rl": {}, "sft": {"method": "sft"}},
+}

@@ -23,7 +23,7 @@ from strop.data.summarise import summaries
 from strop.data.twins import prompt_text
 from strop.rewards import ChrF, GroupReward, Rouge, SameMeaning, WordLimit
 from strop.rewards._text import sentences_of
-from strop.types import Completion, End, Episode, Message, RewardFn, Source, Task, Turn, check_fields
+from strop.types import Completion, End, Episode, Message, Observation, RewardFn, Source, Task, Turn, check_fields
 
 Split = Literal["held_out", "development"]
 ASK = "What is this software, in a few words?\n\n"
@@ -71,6 +71,7 @@ def recipe(
         held_out=[asked(task, words) for task in judged_on],
         rewards=rewards(),
         gold=gold(strop.policies.Sentence()),
+        baselines={"lead words": Shortened(whole), "first sentence": Shortened(first_sentence)},
         sampling=strop.Sampling(temperature=0.7, max_tokens=MAX_TOKENS),
         judgement="greedy",
         steps=STEPS,
@@ -133,48 +134,47 @@ def longer(task: Task, episode: Episode) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class LeadWords:
-    """A baseline: so many first words of the text."""
+class Shortened:
+    """A baseline: the first words of what `part` takes out of a text, as many as are best in training."""
 
-    words: int
+    part: Callable[[str], str]
 
     def __post_init__(self) -> None:
         check_fields(self)
 
-    def __call__(self, task: Task, seen: object) -> str:
-        return _first_words(_text(task), self.words)
+    def fit(self, tasks: Sequence[Task]) -> Cut:
+        """The number of words with the highest ROUGE-L on the first `NUM_TRIED` tasks."""
+        tried, rouge = tasks[:NUM_TRIED], Rouge()
+
+        def total(cut: Cut) -> float:
+            return sum((rouge(task, _written(task, cut.text(task))) for task in tried), 0.0)
+
+        return max((Cut(self.part, words) for words in LENGTHS), key=total)
 
 
 @dataclass(frozen=True, slots=True)
-class FirstSentence:
-    """A baseline: the first sentence without the name that it begins with ("foo is a"), and at most so many words."""
+class Cut:
+    """The first words of what `part` takes out of a text."""
 
+    part: Callable[[str], str]
     words: int
 
-    def __post_init__(self) -> None:
-        check_fields(self)
+    def __call__(self, task: Task, seen: Observation) -> str:
+        return self.text(task)
 
-    def __call__(self, task: Task, seen: object) -> str:
-        first = next(iter(sentences_of(_text(task))), "")
-        return _first_words(NAMED.sub("", first, count=1), self.words).rstrip(".")
-
-
-def baselines(train: Sequence[Task]) -> dict[str, LeadWords | FirstSentence]:
-    """Both, with the number of words that has the highest ROUGE-L on training tasks."""
-    tried, rouge = train[:NUM_TRIED], Rouge()
-
-    def mean(baseline: LeadWords | FirstSentence) -> float:
-        return sum((rouge(task, _written(task, baseline(task, None))) for task in tried), 0.0)
-
-    return {
-        "lead words": max(map(LeadWords, LENGTHS), key=mean),
-        "first sentence": max(map(FirstSentence, LENGTHS), key=mean),
-    }
+    def text(self, task: Task) -> str:
+        """What it writes."""
+        return _first_words(self.part(prompt_text(task).removeprefix(ASK)), self.words).rstrip(".")
 
 
-def _text(task: Task) -> str:
-    """The text that a task asks about."""
-    return prompt_text(task).removeprefix(ASK)
+def whole(text: str) -> str:
+    """All of a text: of it the first words are taken."""
+    return text
+
+
+def first_sentence(text: str) -> str:
+    """The first sentence without the name that it begins with: of "foo is a reader of files." "reader of files."."""
+    return NAMED.sub("", next(iter(sentences_of(text)), ""), count=1)
 
 
 def _first_words(text: str, number: int) -> str:

@@ -11,7 +11,7 @@ import small_descriptions
 import strop
 import tiny_hf
 from strop.recipes import summarise
-from strop.recipes.summarise import ASK, FirstSentence, LeadWords, asked, baselines, longer, rewards
+from strop.recipes.summarise import ASK, Cut, Shortened, asked, first_sentence, longer, rewards, whole
 from strop.types import Completion, End, Episode, Task, Turn
 
 TEXT = "Foo is a fast reader of\nfoo files. It reads them."
@@ -52,38 +52,37 @@ def test_a_question_stands_before_the_first_words_of_a_text():
 
 
 @pytest.mark.parametrize(
-    ("baseline", "text"),
+    ("part", "words", "text"),
     [
-        (LeadWords(3), "Foo is a"),
-        (LeadWords(7), "Foo is a fast reader of\nfoo"),
-        (FirstSentence(3), "fast reader of"),
-        (FirstSentence(12), "fast reader of"),  # a line break ends a sentence too
+        (whole, 3, "Foo is a"),
+        (whole, 7, "Foo is a fast reader of\nfoo"),
+        (first_sentence, 2, "fast reader"),
+        (first_sentence, 12, "fast reader of"),  # a line break ends a sentence too
     ],
 )
-def test_a_baseline_takes_the_first_words_or_the_first_sentence_without_a_name(baseline, text):
-    assert baseline(TASK, None) == text
+def test_a_baseline_takes_the_first_words_or_the_first_sentence_without_a_name(part, words, text):
+    assert Cut(part, words)(TASK, None) == text
 
 
 @pytest.mark.parametrize(
     ("sentence", "text"),
     [
-        ("This package provides the headers of foo.", "headers of foo"),
-        ("foo-bar (also FB) is an editor.", "editor"),
-        ("Reads foo files.", "Reads foo files"),
+        ("This package provides the headers of foo. And more.", "headers of foo."),
+        ("foo-bar (also FB) is an editor.", "editor."),
+        ("Reads foo files.", "Reads foo files."),
         ("", ""),
     ],
 )
 def test_a_first_sentence_loses_its_name_and_no_more(sentence, text):
-    assert FirstSentence(9)(replace(TASK, prompt=ASK + sentence), None) == text
+    assert first_sentence(sentence) == text
 
 
-def test_baselines_take_the_number_of_words_that_is_best_in_training():
+def test_a_baseline_takes_the_number_of_words_that_is_best_in_training():
     """The answer is the first six words: with six ROUGE-L is 1. Of the sentence without "Foo is a" eight words are."""
-    prompt = "Foo is a one two three four five six seven eight nine ten."
-    lead = [Task("1", prompt, "Foo is a one two three")]
-    named = [Task("1", prompt, "one two three four five six seven eight")]
-    assert baselines(lead)["lead words"] == LeadWords(6)
-    assert baselines(named)["first sentence"] == FirstSentence(8)
+    prompt = ASK + "Foo is a one two three four five six seven eight nine ten."
+    assert Shortened(whole).fit([Task("1", prompt, "Foo is a one two three")]) == Cut(whole, 6)
+    named = Task("1", prompt, "one two three four five six seven eight")
+    assert Shortened(first_sentence).fit([named]) == Cut(first_sentence, 8)
 
 
 def test_the_reward_is_rouge_and_a_length_within_limits():
@@ -108,5 +107,6 @@ def test_both_stages_run_on_a_tiny_model():
     run = strop.train(small, "runs/toy", progress=False)
     assert run.path.name == "2-rl"
     last = run.metrics()[-1]
+    assert set(run.config.baselines) == {"lead words", "first sentence"}
     assert {"held_out/rouge", "held_out/length", "held_out/gold/longer"} <= set(last)
     assert run.config.judgement == "greedy"
