@@ -6,5 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 TASKS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
+    "style": {"rl": {}, "sft": {"method": "sft"}},
     "summarise": {"rl": {}, "sft": {"method": "sft"}},
 }
