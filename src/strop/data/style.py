@@ -51,7 +51,8 @@ def haiku(counts: Callable[[str], Sequence[int | None]]) -> list[str]:
     counts  the syllables of each word of a text
     """
     tales = [*_tales("reward"), *_tales("gold")]
-    return [found for tale in tales for paragraph in tale for found in _haiku_in(paragraph.split(), counts)]
+    length = cache(lambda word: _sum(counts(word)))  # of a hundred thousand words few are different
+    return [found for tale in tales for paragraph in tale for found in _haiku_in(paragraph.split(), length)]
 
 
 def prompted(texts: Sequence[str], any_word: bool = False) -> list[tuple[str, str]]:
@@ -149,9 +150,9 @@ def _runs(sentences: Sequence[str]) -> Iterator[str]:
             run = []
 
 
-def _haiku_in(words: Sequence[str], counts: Callable[[str], Sequence[int | None]]) -> Iterator[str]:
+def _haiku_in(words: Sequence[str], length: Callable[[str], int | None]) -> Iterator[str]:
     ends = [number + 1 for number, word in enumerate(words) if CLAUSE_END.search(word)]
-    lengths = [_sum(counts(word)) for word in words]
+    lengths = [length(word) for word in words]
     for start in (0, *ends):
         cuts = [start]
         for wanted in HAIKU:
