@@ -7,4 +7,6 @@ from typing import Any
 
 TASKS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "sentiment": {"rl": {}, "sft": {"method": "sft"}},
+    "style": {"rl": {}, "sft": {"method": "sft"}},
+    "summarise": {"rl": {}, "sft": {"method": "sft"}},
 }
