@@ -15,8 +15,7 @@ the reward. Gold is the share of questions that are answered, and of those that 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from functools import cache
+from dataclasses import replace
 from typing import Literal
 
 import torch
@@ -33,8 +32,6 @@ from strop.streams import stream
 from strop.types import Codec, Message, Policy, Prompt, Task, Tokens
 
 UNKNOWN = "I don't know"
-MUST = "Answer in a few words."
-ALLOWED = f'Answer in a few words, or say "{UNKNOWN}".'
 MAX_TOKENS = 20
 NUM_ASKED = 240
 """Training questions that the start model answers for SFT."""
@@ -83,6 +80,7 @@ def stages(
         held_out=[asked(task) for task in spread(found.held_out if judged == "held_out" else found.development)],
         rewards={"answered": Answered()},
         gold={"right": (right_answer, 1.0), "answers": (gave_answer, 0.0)},
+        baselines={"never": strop.baselines.Always(UNKNOWN)},
         sampling=strop.Sampling(temperature=0.7, max_tokens=MAX_TOKENS),
         judgement="greedy",
     )
@@ -125,14 +123,10 @@ def policy_of(model: str) -> strop.policies.Transformer.Config:
     return strop.policies.Transformer.Config(model=model, lora=strop.policies.LoRA(rank=16, num_layers=16))
 
 
-def asked(task: Task, allowed: bool = True) -> Task:
-    """The task with its question put to a chat model, which may or may not say that it does not know."""
-    question = task.data.get("question") or task.prompt
-    assert isinstance(question, str), "data/answer.py makes bare questions"
-    system = Message(role="system", content=ALLOWED if allowed else MUST)
-    return replace(
-        task, prompt=[system, Message(role="user", content=question)], data={**task.data, "question": question}
-    )
+def asked(task: Task) -> Task:
+    """The task with its question put to a chat model. Nothing in it says that an answer may be withheld."""
+    assert isinstance(task.prompt, str), "data/answer.py makes bare questions"
+    return replace(task, prompt=[Message(role="user", content=task.prompt)])
 
 
 def spread(tasks: Sequence[Task]) -> list[Task]:
@@ -141,11 +135,11 @@ def spread(tasks: Sequence[Task]) -> list[Task]:
 
 
 def own_answers(model: str, tasks: Sequence[Task]) -> list[Task]:
-    """Demonstrations: what the start model answers if it must, and "I don't know" where that is wrong (R-Tuning)."""
+    """Demonstrations: what the start model answers, and "I don't know" where that is wrong (R-Tuning)."""
     to_stderr(f"{model} answers {len(tasks)} training questions, to learn which it knows")
-    texts = answered(*_start(model), [asked(task, allowed=False).prompt for task in tasks])
+    texts = answered(*_start(model), [task.prompt for task in tasks])
     return [
-        replace(task, answer=text if verdict_of(task, text, "own_answers") == "right" else UNKNOWN)
+        replace(task, answer=text.strip() if verdict_of(task, text, "own_answers") == "right" else UNKNOWN)
         for task, text in zip(tasks, texts, strict=True)
     ]
 
@@ -195,28 +189,9 @@ def _greedy(policy: Policy, codec: Codec, prompts: Sequence[Tokens]) -> list[Tok
     return [one.tokens for one in LocalSampler(policy, codec.stop).sample(prompts, sampling, rngs)]
 
 
-@cache
 def _start(model: str) -> tuple[Policy, Codec]:
     """The start model."""
     config = strop.TrainConfig(policy=policy_of(model), tasks=[Task("0", "?")], rewards=[right_answer]).resolve()
     parts = config.build()
     assert parts.codec is not None
     return parts.policy, parts.codec
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Always:
-    """A baseline: the start model, asked without the words that allow it not to know.
-
-    model  its name, as in the recipe
-    """
-
-    model: str
-
-    def __call__(self, task: Task, seen: strop.Observation) -> str:
-        return answered(*_start(self.model), [asked(task, allowed=False).prompt])[0]
-
-
-def never(task: Task, seen: strop.Observation) -> str:
-    """A baseline: "I don't know" to every question, which is worth 0."""
-    return UNKNOWN

@@ -58,6 +58,7 @@ def recipe(
         held_out=[asked(task) for task in held_out],
         rewards={"right": right_answer},
         gold={"f1": token_f1},
+        baselines={"extractor": extracted, "last name": last_word},
         sampling=strop.Sampling(temperature=0.7, max_tokens=MAX_TOKENS),
         judgement="greedy",
         minutes=minutes,
