@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import strop
 from strop.recipes import story
 from strop.rewards import (
+    Answered,
     ChrF,
     Copying,
     Fluency,
@@ -30,6 +31,9 @@ from strop.rewards import (
     correct_number,
     exact_answer,
     finished,
+    gave_answer,
+    right_answer,
+    token_f1,
     uses_words,
     word_heap,
 )
@@ -128,6 +132,10 @@ def cases() -> list[Case]:
     embed = strop.policies.Sentence()
     single = [
         ("exact_answer", exact_answer, capitals),
+        ("Answered()", Answered(), capitals),
+        ("right_answer", right_answer, capitals),
+        ("gave_answer", gave_answer, capitals),
+        ("token_f1", token_f1, capitals),
         ("correct_number", correct_number, sums),
         (r'Matches("(?s).*<answer>\d+</answer>")', Matches(r"(?s).*<answer>\d+</answer>"), framed),
         ("ValidJSON(schema)", ValidJSON(PERSON), people),

@@ -13,6 +13,7 @@ import pytest
 import strop.rewards
 from strop import loader
 from strop.rewards import (
+    Answered,
     ChrF,
     Classified,
     Clipped,
@@ -39,6 +40,9 @@ from strop.rewards import (
     exact_answer,
     finished,
     from_trl,
+    gave_answer,
+    right_answer,
+    token_f1,
     uses_words,
     word_heap,
 )
@@ -78,6 +82,10 @@ REWARDS = {
     "bleu": SentenceBleu(),
     "script": InScript("LATIN"),
     "exact": exact_answer,
+    "answer": Answered(),
+    "answer/right": right_answer,
+    "answer/answers": gave_answer,
+    "answer/f1": token_f1,
     "pattern": Matches(r".*\d+"),
     "json_schema": ValidJSON({"type": "integer"}),
     "rouge": Rouge(),
@@ -90,6 +98,9 @@ REWARDS = {
     "composition/scaled": Scaled(WordLimit(most=30), worst=-1.0, best=1.0),
     "group": GroupReward(lambda task, episodes: [float(i == 0) for i, _ in enumerate(episodes)]),
 }
+
+LEAST = {"answer": -1.0}
+"""Of those that are no numbers from 0 to 1."""
 
 TEXTS = {
     "empty": "",
@@ -136,6 +147,10 @@ GOLD = {
     "bleu": Gold("8", ["9", "8 8", ""]),
     "script": Gold("frog", ["frog 青蛙", "青蛙", "8", ""]),
     "exact": Gold("8.", ["9", "8 8", "8 or 9", ""]),
+    "answer": Gold("8.", ["I don't know", "9", "8 or 9", ""]),
+    "answer/right": Gold("It is 8.", ["I don't know", "9", "It is 8 or 9", ""]),
+    "answer/answers": Gold("9", ["I don't know"]),
+    "answer/f1": Gold("8", ["8 9", "9", ""]),
     "pattern": Gold("So it is 8", ["eight", "8.", ""]),
     "json_schema": Gold("8", ["8.5", '"8"', "it is 8", ""]),
     "rouge": Gold(
@@ -176,7 +191,7 @@ def test_a_reward_is_a_finite_number_in_0_to_1_or_unscored(name, text, finish):
     if not isinstance(value, Unscored):
         assert type(value) is float
         assert math.isfinite(value)
-        assert 0.0 <= value <= 1.0
+        assert LEAST.get(name, 0.0) <= value <= 1.0
 
 
 def test_every_reward_has_a_gold_answer_here_or_none_of_its_own():
@@ -198,7 +213,7 @@ def test_an_episode_without_a_turn_or_without_a_token_is_scored(name):
     no_turn = Episode("e", TASK, 0, (), (), End.TERMINATED)
     for odd in (no_turn, episode("", num_tokens=0)):
         value = score(REWARDS[name], odd)
-        assert isinstance(value, Unscored) or 0.0 <= value <= 1.0
+        assert isinstance(value, Unscored) or LEAST.get(name, 0.0) <= value <= 1.0
 
 
 @pytest.mark.matrix

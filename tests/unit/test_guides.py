@@ -23,7 +23,18 @@ def code(guide: str) -> str:
 
 @pytest.mark.parametrize(
     "guide",
-    ["two-words", "your-own-algorithm", "from-scratch", "tasks/translate", "choices", "curriculum", "data", "rewards"],
+    [
+        "two-words",
+        "your-own-algorithm",
+        "from-scratch",
+        "tasks/translate",
+        "tasks/answer",
+        "tasks/reading",
+        "choices",
+        "curriculum",
+        "data",
+        "rewards",
+    ],
 )
 def test_both_languages_print_the_same_code(guide):
     def bare(file: str) -> list[str]:
