@@ -24,7 +24,9 @@ from strop.types.facts import prompt_flaw, returned, storable
 from strop.types.fields import check_fields, shown
 from strop.types.locks import WeightsLock
 from strop.types.number import as_number, decimals, digits_of, total
+from strop.types.observation import Baseline, Fits, Observation
 from strop.types.placed import PLACE, Placed, is_place
+from strop.types.position import Player, Position
 from strop.types.protocols import (
     Algorithm,
     Codec,
@@ -86,6 +88,7 @@ __all__ = [
     "PLACE",
     "Algorithm",
     "AlgorithmConfig",
+    "Baseline",
     "Batch",
     "Choices",
     "Codec",
@@ -100,6 +103,7 @@ __all__ = [
     "Environment",
     "Episode",
     "Extras",
+    "Fits",
     "Heads",
     "Keep",
     "Last",
@@ -111,14 +115,17 @@ __all__ = [
     "Metric",
     "Metrics",
     "NonFinite",
+    "Observation",
     "Part",
     "Parts",
     "PerToken",
     "PerTurn",
     "Pick",
     "Placed",
+    "Player",
     "Policy",
     "PolicyConfig",
+    "Position",
     "Prompt",
     "Recorder",
     "Reduce",
