@@ -11,7 +11,7 @@ from strop.types import End, Step, Task
 if TYPE_CHECKING:
     import numpy as np
 
-YOU, START, ICE = "@SF"
+YOU, START, ICE, HOLE = "@SFH"
 LAKE_MOVES = ("left", "down", "right", "up")
 """In Gymnasium's order."""
 ILLEGAL = "illegal"
