@@ -10,9 +10,9 @@ CONSTRAINTS := $(VENV)/constraints.txt
 # Test processes side by side; each computes in one thread (tests/conftest.py).
 WORKERS ?= 2
 CODE := src tests benchmarks tools docs/methods/examples
-FAST := not slow and not model and not crash and not learning and not matrix and not gpu
+FAST := not slow and not model and not crash and not learning and not matrix and not gpu and not task
 
-.PHONY: demo test test-ci test-slow test-gpu test-lowest mutants check check-static hooks format docs bench bench-peers bench-control bench-gpu bench-frontier bench-scratch bench-translate bench-rewards clean
+.PHONY: demo test test-ci test-slow test-tasks test-gpu test-lowest mutants check check-static hooks format docs bench bench-peers bench-control bench-gpu bench-frontier bench-scratch bench-translate bench-tasks bench-rewards clean
 
 demo: $(VENV)/demo.done ## the main job: a real language model gets better at writing tiny stories
 	$(BIN)/strop models get smollm2
@@ -28,6 +28,10 @@ test-ci: $(VENV)/dev.done ## what CI runs beside the fast tests: learning over t
 
 test-slow: $(VENV)/dev.done ## all that a CPU can run: learning over five seeds, crashes at every rename, the real model where it is local
 	$(BIN)/python -m pytest
+
+test-tasks: $(VENV)/dev.done ## every task on its real data with the real model, a few steps each: downloads them first; minutes
+	$(BIN)/strop models get smollm2
+	$(BIN)/python -m pytest tests/tasks -m task
 
 test-gpu: $(VENV)/dev.done ## on an accelerator: it computes, resumes and learns as a CPU does, in bounded memory; minutes
 	$(BIN)/python -m pytest tests/gpu -m gpu
@@ -76,6 +80,9 @@ bench-scratch: $(VENV)/dev.done ## language models from scratch, then a reward: 
 
 bench-translate: $(VENV)/dev.done ## translation from scratch: two shapes, SFT alone or with a reward, three seeds; about an hour, can be stopped
 	$(BIN)/python benchmarks/translate.py --workers $(WORKERS)
+
+bench-tasks: $(VENV)/dev.done ## every task, three seeds, ten minutes each, beside its baselines: the tables of docs/tasks; hours, can be stopped
+	$(BIN)/python benchmarks/tasks.py
 
 bench-rewards: $(VENV)/dev.done ## what each reward can be cheated by, and its speed: the table of docs/rewards.md; minutes
 	$(BIN)/python benchmarks/rewards.py

@@ -13,6 +13,7 @@ from strop.public import HOME, ROOMS
 if TYPE_CHECKING:
     from strop import (
         algorithms,
+        baselines,
         control,
         data,
         environments,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
         Completion,
         End,
         Episode,
+        Observation,
         Part,
         PerToken,
         PerTurn,
@@ -61,6 +63,7 @@ __all__ = [
     "FromFolder",
     "FromRun",
     "FromStage",
+    "Observation",
     "Part",
     "PerToken",
     "PerTurn",
@@ -77,6 +80,7 @@ __all__ = [
     "Turn",
     "Unscored",
     "algorithms",
+    "baselines",
     "control",
     "data",
     "environments",

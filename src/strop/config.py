@@ -9,6 +9,7 @@ from typing import Literal
 
 from strop import devices, judging, offline
 from strop.algorithms.grpo import GRPO
+from strop.baselines._naming import BaselineSet, named_baselines
 from strop.contradictions import name_of, refuse_contradictions
 from strop.data import played as playing
 from strop.data import preferences as preferring
@@ -64,6 +65,8 @@ class TrainConfig:
     environment       called as environment(task, rng) for every episode
     rewards           a list of functions, or {name: function} or {name: (function, weight)}
     gold              like rewards: scores of held-out episodes that are reported and never trained on
+    baselines         a list or dict of simple ways to do the task (`strop.baselines`), which play the held-out tasks
+                      once and are shown beside the policy
     algorithm         its Config, with its optimizer and kl
     sampling          the distribution of the next token, the same in sampling, in the loss and in evaluation
     sampler           its Config: what samples in training (in an evaluation the policy itself samples)
@@ -96,6 +99,7 @@ class TrainConfig:
     environment: Environment = SingleTurn
     rewards: RewardSet = ()
     gold: RewardSet = ()
+    baselines: BaselineSet = ()
     algorithm: AlgorithmConfig = field(default_factory=GRPO.Config)
     sampling: Sampling = field(default_factory=Sampling)
     sampler: SamplerConfig = field(default_factory=LocalSampler.Config)
@@ -146,6 +150,7 @@ class TrainConfig:
             held_out=held_out,
             rewards=named_rewards(self.rewards, "rewards"),
             gold=named_rewards(self.gold, "gold"),
+            baselines=named_baselines(self.baselines),
             dtype=self.dtype or default_dtype(policy, device),
             device=device,
             threads=threads_of(self.threads).number,

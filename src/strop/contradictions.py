@@ -114,6 +114,9 @@ def _refuse_wrong_rewards(config: TrainConfig) -> None:
         raise ValueError("nothing gives a reward: set rewards=[function], or an environment whose steps pay.")
     if config.gold and not config.held_out:
         raise ValueError("gold is judged on held-out tasks, and there are none: set held_out=[...].")
+    if config.baselines and not (config.held_out and config.can_judge):
+        lacks = "rewards, gold or an environment that pays" if config.held_out else "held_out=[...]"
+        raise ValueError(f"baselines are judged on held-out tasks like the policy: set {lacks}, or leave them out.")
     tasks = (*config.tasks, *config.held_out)
     refuse_uncallable(named_rewards(config.rewards, "rewards"), tasks, "rewards")
     refuse_uncallable(named_rewards(config.gold, "gold"), tasks, "gold")

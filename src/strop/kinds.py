@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from strop import loader
+from strop.baselines._naming import named_baselines
 from strop.rewards._naming import named_rewards
 from strop.types import (
     AlgorithmConfig,
@@ -76,6 +77,7 @@ def check_kinds(config: TrainConfig) -> None:
     _check_tasks("held_out", config.held_out)
     named_rewards(config.rewards, "rewards")
     named_rewards(config.gold, "gold")
+    named_baselines(config.baselines)
     check_fields(config)
 
 

@@ -24,6 +24,7 @@ from strop.process import ALONE
 OWN = "strop."
 NAMED = (
     "algorithms",
+    "baselines",
     "environments",
     "functional",
     "learners",

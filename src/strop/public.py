@@ -20,6 +20,7 @@ HOME = {
         "Completion",
         "End",
         "Episode",
+        "Observation",
         "Part",
         "PerToken",
         "PerTurn",
@@ -37,6 +38,7 @@ HOME = {
 """The public names of strop itself, and where each is imported from."""
 ROOMS = (
     "algorithms",
+    "baselines",
     "control",
     "data",
     "environments",

@@ -8,6 +8,7 @@ from signal import Signals
 
 import torch
 
+from strop import beside
 from strop.batch import collate
 from strop.choices import Choosing
 from strop.config import TrainConfig
@@ -226,6 +227,9 @@ def train(
         else:
             for text in warnings:
                 progress.note(f"warning: {text}")
+        if config.baselines and (forks or not (home.path / beside.FILE).is_file()):
+            with randomness.undisturbed():
+                home.write(beside.FILE, beside.to_lines(beside.attempts_of(config, progress.note)))
         return warnings
 
     def adopt(parts: Parts) -> None:

@@ -1,4 +1,4 @@
-"""list recipes, algorithms, environments, rewards, models and corpora
+"""list recipes, algorithms, environments, rewards, baselines, models and corpora
 
 One line each, read from the files without importing them; plug-ins are included.
 """
@@ -14,7 +14,7 @@ from strop.cli.output import console, pairs, print_json, print_rich
 if TYPE_CHECKING:
     from strop.reports.inventory import CorpusEntry, Entry
 
-ROOMS = ("recipes", "algorithms", "environments", "rewards", "models", "corpora")
+ROOMS = ("recipes", "algorithms", "environments", "rewards", "baselines", "models", "corpora")
 
 EXAMPLES = """\
 examples:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from strop.cli import show_pretrained
 from strop.cli.output import commands, console, print_json, say
-from strop.cli.show_verdicts import examples, verdicts
+from strop.cli.show_verdicts import besides, examples, verdicts
 from strop.reports.abilities import is_scorer, why_not_chat
 from strop.reports.outcome import outcome_of
 from strop.reports.pretrained import is_pretrained
@@ -27,12 +27,16 @@ def result(run: Run, seconds: float, as_json: bool) -> None:
         return
     found = outcome_of(run.directory)
     if as_json:
-        record = {"run": str(run.path), "interrupted": run.interrupted, "verdicts": found.verdicts, "seconds": seconds}
+        record = {"run": str(run.path), "interrupted": run.interrupted, "verdicts": found.verdicts}
+        record |= {"besides": found.besides, "seconds": seconds}
         print_json({**record, "tokens_per_second": found.tokens_per_second})
         return
     console().print()
     if found.verdicts:
         verdicts(found.verdicts)
+        if found.besides:
+            console().print()
+            besides(found.besides)
         examples(found.before, found.after)
     elif not found.num_held_out:
         console().print("not judged: the recipe has no held-out prompts (held_out=[...]).")

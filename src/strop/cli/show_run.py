@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from strop.cli import show_corpus, show_episode, show_pretrained
 from strop.cli.output import commands, console, number, pairs, print_json, print_rich, sparkline, table
-from strop.cli.show_verdicts import verdicts
+from strop.cli.show_verdicts import besides, verdicts
 from strop.reports.excerpts import shortened
 from strop.reports.page import Page
 from strop.runs.records import Event, grouped
@@ -38,6 +38,9 @@ def page(found: Page, as_json: bool, verbose: bool, is_stage: bool = False) -> N
     if found.verdicts:
         out.print()
         verdicts(found.verdicts)
+    if found.besides:
+        out.print()
+        besides(found.besides)
     if found.pretrained is not None:
         out.print()
         show_pretrained.page(found.pretrained)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from strop.cli.output import console, number, pairs, print_rich, table
 from strop.intervals import METHOD
+from strop.reports.baselines import Beside
 from strop.reports.excerpts import answer_of, is_cut, last_message
 from strop.reports.verdicts import Verdict
 from strop.types import Episode, Unscored
@@ -30,6 +31,9 @@ def judgement(judged: Judged) -> None:
     elif found.scores:
         print_rich(table(["held out", "mean, 95 % interval"], [(name, str(one)) for name, one in found.scores.items()]))
         console().print(f"means over prompts\n{METHOD}", style="dim")
+    if found.besides:
+        console().print()
+        besides(found.besides)
     if found.verdicts or found.scores:
         console().print()
     means = {name: value for name, value in found.means.items() if value or name != "unscored"}
@@ -46,6 +50,20 @@ def verdicts(found: Sequence[Verdict]) -> None:
     for verdict in found:
         style = "bold red" if verdict.fell else "bold"
         out.print(("warning: " if verdict.fell else "") + verdict.sentence, style=style)
+
+
+def besides(found: Sequence[Beside]) -> None:
+    """The baselines in a table and in words. One may be the best that there is, so being below it is no warning."""
+    gold = any(one.gold is not None for one in found)
+    heads = ["beside it", "reward", "policy higher by", *(["gold"] if gold else [])]
+    rows = [
+        (one.name, str(one.reward), f"{one.difference:+}", *([str(one.gold or "")] if gold else [])) for one in found
+    ]
+    print_rich(table(heads, rows))
+    out = console()
+    out.print("means over prompts; differences are paired by prompt\n", style="dim")
+    for one in found:
+        out.print(one.sentence, style="bold")
 
 
 def examples(before: Sequence[Episode], after: Sequence[Episode], is_scored: bool = True, n: int = 2) -> None:

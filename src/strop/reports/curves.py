@@ -16,6 +16,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
+from strop.reports.baselines import attempts_of_run
 from strop.reports.series import NO_STAGES, Line, Series, lines
 from strop.runs.directory import RunDirectory
 from strop.runs.staged import stage_name
@@ -87,6 +88,8 @@ def picture(runs: Sequence[RunDirectory], starts: Mapping[Path, int] = NO_STAGES
     last_step = max(1, *(line.last for line in drawn))
     for panel, axis in axes.items():
         _draw_panel(axis, panel, drawn, last_step)
+        if panel is REWARD:
+            _mark_baselines(axis, runs)
         _mark_stages(axis, starts)
     return figure
 
@@ -131,6 +134,19 @@ def _mark_stages(axis: Axes, starts: Mapping[Path, int]) -> None:
     for start, name in sorted({(start, stage_name(folder)) for folder, start in starts.items()}):
         axis.axvline(start, color="grey", linewidth=0.8, linestyle=":")
         axis.text(start, 1.0, f" {name}", transform=at_top, va="top", fontsize=7, color="grey")
+
+
+def _mark_baselines(axis: Axes, runs: Sequence[RunDirectory]) -> None:
+    """A dashed line at the mean reward of each baseline, over all runs that have it, and its name."""
+    rewards: dict[str, list[float]] = {}
+    for run in runs:
+        for name, attempts in attempts_of_run(run).items():
+            rewards.setdefault(name, []).extend(one.reward for one in attempts if one.reward is not None)
+    for name, values in rewards.items():
+        if values:
+            mean = math.fsum(values) / len(values)
+            axis.axhline(mean, color="grey", linewidth=0.8, linestyle="--")
+            axis.text(1.0, mean, name, transform=axis.get_yaxis_transform(), ha="right", va="bottom", fontsize=7)
 
 
 def _draw_training(axis: Axes, series: Series, color: Any, size: float) -> None:

@@ -50,8 +50,8 @@ def entries(room: str) -> list[Entry]:
         return [
             Entry(one.name, one.summary, f"strop.recipes.{one.name}") for one in modules if "recipe" in one.functions
         ]
-    if room == "rewards":
-        return [Entry(name, one.summaries[name], f"strop.rewards.{name}") for one in modules for name in one.public]
+    if room in ("rewards", "baselines"):
+        return [Entry(name, one.summaries[name], f"strop.{room}.{name}") for one in modules for name in one.public]
     return [
         Entry(name, _without_name(name, one.summary), f"strop.{room}.{name}")
         for one in modules

@@ -7,9 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from strop.beside import Attempt, attempts_of
 from strop.data.preferences import is_pair
 from strop.evaluate import gold_of, interval, rewards_of
 from strop.intervals import Interval
+from strop.reports.baselines import Beside, attempts_of_run, besides, by_name
 from strop.reports.verdicts import Verdict, compare, gold_weights
 from strop.runs.directory import RunDirectory
 from strop.runs.records import HELD_OUT
@@ -34,6 +36,7 @@ class Judgement:
     scores: dict[str, Interval]
     means: dict[str, float]
     verdicts: list[Verdict]
+    besides: list[Beside]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +48,17 @@ class Judged:
     after: list[Episode]
 
 
-def judge(who: str, step: int | None, config: TrainConfig, parts: Parts, start: Sequence[Episode] = ()) -> Judged:
+def judge(
+    who: str,
+    step: int | None,
+    config: TrainConfig,
+    parts: Parts,
+    start: Sequence[Episode] = (),
+    beside: Mapping[str, Sequence[Attempt]] | None = None,
+) -> Judged:
     """Judge the policy of `parts` on the held-out tasks of `config`, and compare it with the episodes of a start.
 
-    `who` and `step` name it; the step of a model is None.
+    `who` and `step` name it; the step of a model is None. `beside` is what the baselines did; None plays them.
     """
     if not config.held_out:
         raise ValueError("there are no held-out prompts to judge on: set held_out=[strop.Task(...), ...].")
@@ -58,7 +68,9 @@ def judge(who: str, step: int | None, config: TrainConfig, parts: Parts, start: 
     scores = _intervals(config, before, after, means)
     others = {name: mean for key, mean in means.items() if (name := key.removeprefix(HELD_OUT)) not in scores}
     verdicts = compare(before, after, config.gold_weights) if before and REWARD in means else []
-    judgement = Judgement(who, step, len(config.held_out), scores, others, verdicts)
+    beside = by_name(attempts_of(config)) if beside is None else beside
+    found = besides(beside, after, config.gold_weights)
+    judgement = Judgement(who, step, len(config.held_out), scores, others, verdicts, found)
     return Judged(judgement, before, after)
 
 
@@ -66,7 +78,7 @@ def judge_again(directory: RunDirectory, step: int, config: TrainConfig, parts: 
     """Judge a run's checkpoint, and compare it with the run's own judgement of its start."""
     with directory.reader() as store:
         start = store.episodes("evaluate", 0) if step > 0 else []
-    return judge(str(directory.path), step, config, parts, start)
+    return judge(str(directory.path), step, config, parts, start, attempts_of_run(directory))
 
 
 def intervals_of(run: RunDirectory, store: Store) -> dict[str, dict[int, Interval]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from strop.reports.baselines import Beside, besides_of
 from strop.reports.judgement import REWARD
 from strop.reports.verdicts import Verdict, verdicts_of
 from strop.runs.directory import RunDirectory
@@ -15,9 +16,11 @@ from strop.types import Episode
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """`before` and `after` are the episodes of the first and the last judgement, where both are there to compare."""
+    """`before` and `after` are the episodes of the first and the last judgement, where both are there to compare;
+    `besides` are the baselines."""
 
     verdicts: list[Verdict]
+    besides: list[Beside]
     before: list[Episode]
     after: list[Episode]
     num_held_out: int
@@ -33,6 +36,7 @@ def outcome_of(directory: RunDirectory) -> Outcome:
         before, after = _judged(store, bool(verdicts), len(store.series("time/step_seconds")))
     return Outcome(
         verdicts=verdicts,
+        besides=besides_of(directory),
         before=before,
         after=after,
         num_held_out=len(read_tasks(directory.path / "held_out.jsonl")),

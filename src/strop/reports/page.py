@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from strop.reports.baselines import Beside, besides_of
 from strop.reports.corpus import CorpusOfRun, corpus_of
 from strop.reports.plan import title
 from strop.reports.pretrained import Pretrained, is_pretrained, pretrained_of
@@ -67,6 +68,7 @@ class Page:
     last: dict[str, float]
     curves: dict[str, list[tuple[int, float]]]
     verdicts: list[Verdict]
+    besides: list[Beside]
     events: list[Event]
     best: Summary | None
     worst: Summary | None
@@ -109,6 +111,7 @@ def page_of(directory: RunDirectory) -> Page:
             name: points for name, points in curves.items() if points and (name != LOSS or not _has_rewards(curves))
         },
         verdicts=verdicts_of(directory),
+        besides=besides_of(directory),
         events=events,
         best=max(scored, key=_reward, default=None),
         worst=min(scored, key=_reward, default=None),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from strop.baselines._naming import named_baselines
 from strop.reports.settings import changed_settings, every_setting
 from strop.runs.names import short
 from strop.runs.spec import encode
@@ -43,6 +44,7 @@ class Plan:
     environment: str
     memory: str
     rewards: str
+    baselines: str
     tasks: str
     schedule: str
     seed: str
@@ -62,6 +64,7 @@ class Plan:
             ("memory", self.memory),
             ("sampling", self.distribution),
             ("rewards", self.rewards),
+            ("baselines", self.baselines),
             ("tasks", self.tasks),
             ("run", self.schedule),
             ("seed", self.seed),
@@ -90,6 +93,7 @@ def make_plan(
         environment=title(encode(config.environment)),
         memory="" if memory == "Fresh" else memory,
         rewards=_rewards(config),
+        baselines=", ".join(named_baselines(config.baselines)),
         tasks=_tasks(config),
         schedule=_schedule(config),
         seed=f"{config.seed}; {config.dtype}, {_threads(config, threads_from)}",

@@ -17,7 +17,7 @@ from strop.types import Tokenizer, is_place
 from strop.words import plural
 
 MOST_VALUES = 8
-UNTYPED = ("tasks", "held_out", "environment", "rewards", "gold")
+UNTYPED = ("tasks", "held_out", "environment", "rewards", "gold", "baselines")
 """Fields of a TrainConfig that the plan has lines of its own for. Those of a task source can be typed."""
 NAMES = ("model",)
 """Fields that say what a component is: listed even where they are the default."""

@@ -1,0 +1,8 @@
+"""The arms of each task: parameters of its recipe. The first arm is the recipe as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+TASKS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {}
