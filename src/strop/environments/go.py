@@ -1,9 +1,9 @@
 """Go on a small board: surround, capture, and own more of the board at the end.
 
 Rules: a group without a free point next to it is captured. A move that would leave one's own stones so (suicide) is not
-legal, nor is one that takes back a single stone at once (simple ko). Two passes in a row end the game; one
-that is longer than `task.data["turns"]` is scored as it stands. Area scoring, as in the Chinese rules: stones, and empty points that
-only one colour touches; all stones count as alive. White gets `komi` points for moving second.
+legal, nor is one that takes back a single stone at once (simple ko). Two passes in a row end the game; one that is
+longer than `task.data["turns"]` is scored as it stands. Area scoring, as in the Chinese rules: stones, and empty points
+that only one colour touches; all stones count as alive. White gets `komi` points for moving second.
 
 Simple ko allows longer cycles, such as three kos, which positional superko forbids; the limit of moves ends them.
 """

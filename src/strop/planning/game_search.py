@@ -18,23 +18,25 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
 import numpy as np
 
 from strop.functional.bounds import check_at_least
 from strop.types import Position
 
-Playout = Callable[[Position, np.random.Generator], float]
+P = TypeVar("P", bound=Position)
+Playout = Callable[[P, np.random.Generator], float]
 """What the player to move scores in a game that is played to its end from a position."""
 
 
 @dataclass(slots=True)
-class _Node:
+class _Node(Generic[P]):
     """A position in the tree: what was tried from it, and what its own player to move has scored in all."""
 
-    position: Position
+    position: P
     untried: list[str]
-    children: dict[str, _Node] = field(default_factory=dict)
+    children: dict[str, _Node[P]] = field(default_factory=dict)
     visits: int = 0
     scored: float = 0.0
 
@@ -48,11 +50,11 @@ def random_playout(position: Position, rng: np.random.Generator) -> float:
 
 
 def search_game(
-    position: Position,
+    position: P,
     rng: np.random.Generator,
     num_simulations: int = 100,
     exploration: float = 0.7,
-    playout: Playout = random_playout,
+    playout: Playout[P] = random_playout,
 ) -> str:
     """The move that was visited most in so many simulations (ties: the first tried). The game is not over."""
     check_at_least("num_simulations", num_simulations, 1)
@@ -62,13 +64,13 @@ def search_game(
     return max(root.children, key=lambda move: root.children[move].visits)
 
 
-def _node(position: Position, rng: np.random.Generator) -> _Node:
+def _node(position: P, rng: np.random.Generator) -> _Node[P]:
     moves = list(position.moves)
     rng.shuffle(moves)
     return _Node(position, moves)
 
 
-def _simulate(root: _Node, rng: np.random.Generator, exploration: float, playout: Playout) -> None:
+def _simulate(root: _Node[P], rng: np.random.Generator, exploration: float, playout: Playout[P]) -> None:
     path = [root]
     while not path[-1].untried and path[-1].children:
         path.append(_chosen(path[-1], exploration))
@@ -83,11 +85,11 @@ def _simulate(root: _Node, rng: np.random.Generator, exploration: float, playout
         score = 1.0 - score
 
 
-def _chosen(node: _Node, exploration: float) -> _Node:
+def _chosen(node: _Node[P], exploration: float) -> _Node[P]:
     """The child that is best for the player to move: it scores what the child's own player does not."""
     spread = math.log(node.visits)
 
-    def bound(child: _Node) -> float:
+    def bound(child: _Node[P]) -> float:
         return 1.0 - child.scored / child.visits + exploration * math.sqrt(spread / child.visits)
 
     return max(node.children.values(), key=bound)

@@ -35,14 +35,16 @@ HELD_OUT = 0.25
 """Of all kinds of starts."""
 HEAPS, HIGHEST_HEAP, MATCHES = 3, 7, (11, 12)
 """Two numbers of matches: from 12 the policy finds 10 or fewer at its second move, so it never comes to 11."""
-SIDE, WALLS, STEPS, MAPS = 5, 0.25, 20, 3000
+SIDE, WALLS, STEPS, MAPS = 5, 0.25, 20, 2000
 NUMBERS, FEWEST, GUESSES = 31, 16, 5
 """Five guesses are enough for 31 numbers, and four are not for 16."""
-LAKE_SIDE, LAKE_ICE, LAKE_TURNS, LAKES = 4, 0.8, 50, 1000
+LAKE_SIDE, LAKE_ICE, LAKE_TURNS, LAKES = 4, 0.8, 50, 500
 TAXI_TURNS = 50
 JUDGED = 100
 """Held-out maps, lakes and numbers."""
 HANDS = 400
+GO_JUDGED = 24
+"""Held-out boards of Go: the search that judges takes a second or two for a game."""
 COPIES = 4
 """Games from each held-out start against an opponent who has dice."""
 
@@ -82,8 +84,8 @@ def go(seed: int) -> Starts:
     one = [(move,) for move in POINTS]
     two = [(first, second) for first in POINTS for second in POINTS if first != second]
     train, held_out = apart([*one, *two], _stones, seed)
-    judged = [held_out[i] for i in stream(seed, "go").permutation(len(held_out))[: JUDGED // COPIES]]
-    return _for_two(train, judged, lambda moves: {"moves": list(moves)})
+    judged = [held_out[i] for i in stream(seed, "go").permutation(len(held_out))[:GO_JUDGED]]
+    return _for_two(train, judged, lambda moves: {"moves": list(moves)}, copies=1)
 
 
 def _stones(moves: tuple[str, ...]) -> str:
@@ -160,9 +162,11 @@ def apart(items: Sequence[T], kind: Callable[[T], Hashable], seed: int) -> tuple
     return [one for one in items if kind(one) not in hidden], [one for one in items if kind(one) in hidden]
 
 
-def _for_two(train: Sequence[T], held_out: Sequence[T], data: Callable[[T], dict[str, Any]]) -> Starts:
+def _for_two(
+    train: Sequence[T], held_out: Sequence[T], data: Callable[[T], dict[str, Any]], copies: int = COPIES
+) -> Starts:
     learnt = [Task(f"train-{i}", "", data=data(one)) for i, one in enumerate(train)]
-    judged = [(i, copy, one) for i, one in enumerate(held_out) for copy in range(COPIES)]
+    judged = [(i, copy, one) for i, one in enumerate(held_out) for copy in range(copies)]
     return learnt, [Task(f"held-out-{i}-{copy}", "", data=data(one) | {"judged": True}) for i, copy, one in judged]
 
 

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -24,20 +24,15 @@ import strop
 from strop import environments
 from strop.baselines.chance import at_random
 from strop.choices import Choosing
-from strop.recipes._game_rules import GAMES, Rules
-from strop.environments.blackjack import CARD_MOVES
-from strop.environments.go import KOMI, PASS, POINTS, TURNS, Go, go_playout
-from strop.environments.gridworld import MOVES
-from strop.environments.taxi import INSIDE, STANDS, TAXI_MOVES
-from strop.environments.tictactoe import SQUARES
+from strop.environments.go import Go, go_playout
 from strop.likeliest import choice_logprobs
 from strop.planning.game_search import search_game
 from strop.policies.scratch import Scratch
 from strop.policies.table import Table
-from strop.recipes import _game_players as players
-from strop.recipes import _game_starts as starts
+from strop.recipes._game_rules import GAMES, Rules
 from strop.runs.directory import parse_run
 from strop.types import (
+    Baseline,
     Codec,
     Environment,
     Episode,
@@ -63,7 +58,9 @@ class Perfect:
     game: str
 
     def __call__(self, task: Task, seen: Observation) -> str:
-        player: Player = getattr(players, f"perfect_{self.game}")
+        player = rules_of(self.game).perfect
+        if player is None:
+            raise ValueError(f"Perfect({self.game!r}): nobody has solved that game here; take Search().")
         return player(task, seen)
 
 
@@ -74,22 +71,21 @@ class Greedy:
     game: str
 
     def __call__(self, task: Task, seen: Observation) -> str:
-        player: Player = getattr(players, f"greedy_{self.game}")
-        return player(task, seen)
+        return rules_of(self.game).greedy(task, seen)
 
 
 @dataclass(frozen=True, slots=True)
 class Search:
     """Go by a tree search of so many simulations for each move."""
 
-    num_simulations: int = 50
+    num_simulations: int = 30
 
     def __call__(self, task: Task, seen: Observation) -> str:
         position = Go.Position.read(seen.text)
         return search_game(position, seen.rng, self.num_simulations, playout=go_playout)
 
 
-def judge_of(game: str) -> Player:
+def judge_of(game: str) -> Perfect | Search:
     """The strongest player that there is: the perfect one, and for Go the search."""
     return Search() if game == "go" else Perfect(game)
 
@@ -160,13 +156,13 @@ def recipe(
     seed      of the starts that are held out, and of the run
     """
     rules = rules_of(game)
-    train, held_out = getattr(starts, game)(seed)
+    train, held_out = rules.starts(seed)
     return strop.TrainConfig(
         policy=policy_of(rules, policy),
         tasks=train,
         held_out=held_out,
         environment=environment_of(game, [player_of(game, opponent)]),
-        baselines={"random": at_random, "greedy": Greedy(game), "perfect": judge_of(game)},
+        baselines=baselines_of(game),
         gold={} if game == "go" else {"to_optimum": to_optimum},
         algorithm=strop.algorithms.PPO.Config(
             optimizer=strop.optimizer.AdamW(lr=0.1 if policy == "table" else 3e-3, max_grad_norm=0.5),
@@ -235,12 +231,24 @@ def environment_of(game: str, opponents: Sequence[Player | None]) -> Environment
     return environments.Against(game=found, opponents=there, judge=judge_of(game)) if there else found
 
 
+def baselines_of(game: str) -> dict[str, Baseline]:
+    """Chance, a player who looks no further than a move, and the strongest one that there is."""
+    return {"random": at_random, "greedy": Greedy(game), "search" if game == "go" else "perfect": judge_of(game)}
+
+
 def policy_of(rules: Rules, policy: str) -> PolicyConfig:
     """A policy that writes a game's words, with a value head."""
     if policy == "table":
         return Table.Config(words=rules.words, capacity=ROWS, value_head=True)
     return Scratch(
-        words=rules.words, has_end=False, num_layers=2, width=WIDTH, num_heads=4, context=rules.context, value_head=True
+        words=rules.words,
+        shape="gpt2",
+        has_end=False,
+        num_layers=2,
+        width=WIDTH,
+        num_heads=4,
+        context=rules.context,
+        value_head=True,
     )
 
 
