@@ -123,7 +123,8 @@ def _planned(start: FromStage, before: dict[str, TrainConfig]) -> FromStage:
 
 
 def with_starts(config: TrainConfig, change: Callable[[FromStage], FromStage]) -> TrainConfig:
-    """The config with every FromStage in it changed: the policy, or inside a component, such as a teacher."""
+    """The config with every FromStage in it changed: the policy, or inside a component or a list of
+    them, such as a teacher or an opponent."""
     changed: TrainConfig = _with_starts(config, change)
     return changed
 
@@ -131,6 +132,9 @@ def with_starts(config: TrainConfig, change: Callable[[FromStage], FromStage]) -
 def _with_starts(value: Any, change: Callable[[FromStage], FromStage]) -> Any:
     if isinstance(value, FromStage):
         return change(value)
+    if isinstance(value, list | tuple):
+        items = [_with_starts(item, change) for item in value]
+        return value if all(new is old for new, old in zip(items, value, strict=True)) else type(value)(items)
     if not dataclasses.is_dataclass(value) or isinstance(value, type):
         return value
     fields = {f.name: getattr(value, f.name) for f in dataclasses.fields(value) if f.init and f.name not in SKIPPED}

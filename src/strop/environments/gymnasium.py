@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 ToText: TypeAlias = "Callable[[Any], Prompt]"
 ToAction: TypeAlias = "Callable[[str], Any]"
+Outcome: TypeAlias = "tuple[float, int, float, bool]"
+"""A transition: its probability, the next state, the reward, and whether the episode ends."""
 SEEDS = 2**31
 LONGEST = 4096
 """Longest text that the spaces of `as_gymnasium` declare; Gymnasium does not enforce it by default."""
@@ -45,7 +47,7 @@ class FromGymnasium:
 
     def __call__(self, task: Task, rng: np.random.Generator) -> Env:
         """One episode. The seed of `reset` comes from `rng`, its options from `task.data["options"]`."""
-        env = _require_gymnasium(self.make).make(self.make) if isinstance(self.make, str) else self.make()
+        env = require_gymnasium(self.make).make(self.make) if isinstance(self.make, str) else self.make()
         return _Episode(env, self.to_text, self.to_action, int(rng.integers(SEEDS)), task.data.get("options"))
 
 
@@ -59,7 +61,7 @@ def from_gymnasium(
     where a value is bootstrapped. If `to_action` raises, the episode is FAILED.
     """
     if isinstance(make, str):
-        _require_gymnasium(make)
+        require_gymnasium(make)
     return FromGymnasium(make, to_text, to_action)
 
 
@@ -141,7 +143,7 @@ def _choices(step: Step) -> dict[str, list[str]]:
 
 def as_gymnasium(environment: Environment, tasks: Sequence[Task]) -> gymnasium.Env[str, str]:
     """A Gymnasium environment that plays these tasks as text; Gymnasium's wrappers can turn texts into vectors."""
-    package = _require_gymnasium("strop.environments.as_gymnasium")
+    package = require_gymnasium("strop.environments.as_gymnasium")
 
     class TextEnv(_TextGame, package.Env):  # type: ignore[misc, name-defined]
         """A _TextGame that is a gymnasium.Env, defined here because Gymnasium may not be installed."""
@@ -153,12 +155,24 @@ def as_gymnasium(environment: Environment, tasks: Sequence[Task]) -> gymnasium.E
     return made
 
 
-def _require_gymnasium(what: str) -> Any:
+def require_gymnasium(what: str) -> Any:
     """The gymnasium package, or an ImportError that says how to install it."""
     try:
         return importlib.import_module("gymnasium")
     except ImportError as error:
         raise ImportError(f"{what} needs Gymnasium, which is not installed: pip install gymnasium") from error
+
+
+def toy_text(name: str, **options: Any) -> Any:
+    """One of Gymnasium's toy texts by the name of its class: of any version, without wrappers."""
+    require_gymnasium(f"strop.environments.{name.removesuffix('Env')}")
+    return getattr(importlib.import_module("gymnasium.envs.toy_text"), name)(**options)
+
+
+def happened(outcomes: Sequence[Outcome], rng: np.random.Generator) -> Outcome:
+    """One of the transitions of a state and an action, as Gymnasium lists them in `P`, by its probability."""
+    chances = np.cumsum([outcome[0] for outcome in outcomes])
+    return outcomes[int((chances <= rng.random()).sum().clip(max=len(outcomes) - 1))]
 
 
 def _plain(prompt: Prompt) -> str:

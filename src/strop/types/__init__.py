@@ -26,6 +26,7 @@ from strop.types.locks import WeightsLock
 from strop.types.number import as_number, decimals, digits_of, total
 from strop.types.observation import Baseline, Fits, Observation
 from strop.types.placed import PLACE, Placed, is_place
+from strop.types.position import Player, Position
 from strop.types.protocols import (
     Algorithm,
     Codec,
@@ -121,8 +122,10 @@ __all__ = [
     "PerTurn",
     "Pick",
     "Placed",
+    "Player",
     "Policy",
     "PolicyConfig",
+    "Position",
     "Prompt",
     "Recorder",
     "Reduce",

@@ -1,0 +1,133 @@
+"""What the recipe of games needs to know of each: its environment, its words, and how long its positions are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from strop import environments
+from strop.environments.blackjack import CARD_MOVES
+from strop.environments.go import KOMI, PASS, POINTS, TURNS
+from strop.environments.gridworld import MOVES
+from strop.environments.taxi import INSIDE, STANDS, TAXI_MOVES
+from strop.environments.tictactoe import SQUARES
+from strop.recipes import _game_players as players
+from strop.recipes import _game_starts as starts
+from strop.recipes._game_starts import Starts
+from strop.types import Player
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What a recipe needs to know of a game.
+
+    environment  its class
+    starts       seed -> where its games begin, to train on and held out
+    greedy       a player who looks no further than one move
+    perfect      the perfect player; none for Go
+    words        what positions and moves are written with
+    context      the most words of a position, and one for the move
+    is_for_two   whether there is an opponent
+    """
+
+    environment: Any
+    starts: Callable[[int], Starts]
+    greedy: Player
+    perfect: Player | None
+    words: Sequence[str]
+    context: int
+    is_for_two: bool = False
+
+
+def numbers(first: int, last: int) -> list[str]:
+    """Whole numbers as words."""
+    return [str(number) for number in range(first, last + 1)]
+
+
+GAMES: dict[str, Rules] = {
+    "nim": Rules(
+        environment=environments.Nim,
+        starts=starts.nim,
+        greedy=players.greedy_nim,
+        perfect=players.perfect_nim,
+        words=[*numbers(0, 7), *(f"{heap}{taken}" for heap in "abc" for taken in range(1, 8))],
+        context=4,
+        is_for_two=True,
+    ),
+    "tictactoe": Rules(
+        environment=environments.TicTacToe,
+        starts=starts.tictactoe,
+        greedy=players.greedy_tictactoe,
+        perfect=players.perfect_tictactoe,
+        words=["x", "o", ".", *SQUARES],
+        context=10,
+        is_for_two=True,
+    ),
+    "go": Rules(
+        environment=environments.Go,
+        starts=starts.go,
+        greedy=players.greedy_go,
+        perfect=None,
+        words=[
+            "x",
+            "o",
+            ".",
+            "*",
+            "black",
+            "white",
+            "komi",
+            str(KOMI),
+            "left",
+            "passed",
+            PASS,
+            *POINTS,
+            *numbers(0, TURNS),
+        ],
+        context=32,
+        is_for_two=True,
+    ),
+    "gridworld": Rules(
+        environment=environments.GridWorld,
+        starts=starts.gridworld,
+        greedy=players.greedy_gridworld,
+        perfect=players.perfect_gridworld,
+        words=["@", "#", "G", ".", *MOVES],
+        context=26,
+    ),
+    "guess_number": Rules(
+        environment=environments.GuessNumber,
+        starts=starts.guess_number,
+        greedy=players.greedy_guess_number,
+        perfect=players.perfect_guess_number,
+        words=["from", "to", "guesses", *numbers(1, 31)],
+        context=7,
+    ),
+    "frozen_lake": Rules(
+        environment=environments.FrozenLake,
+        starts=starts.frozen_lake,
+        greedy=players.greedy_frozen_lake,
+        perfect=players.perfect_frozen_lake,
+        words=["@", "F", "H", "G", *MOVES],
+        context=17,
+    ),
+    "blackjack": Rules(
+        environment=environments.Blackjack,
+        starts=starts.blackjack,
+        greedy=players.greedy_blackjack,
+        perfect=players.perfect_blackjack,
+        words=["you", "dealer", "ace", "yes", "no", *CARD_MOVES, *numbers(1, 21)],
+        context=7,
+    ),
+    "taxi": Rules(
+        environment=environments.Taxi,
+        starts=starts.taxi,
+        greedy=players.greedy_taxi,
+        perfect=players.perfect_taxi,
+        words=[
+            *("taxi", "row", "column", "passenger", "destination"),
+            *(*STANDS, INSIDE, *TAXI_MOVES, *numbers(0, 4)),
+        ],
+        context=10,
+    ),
+}

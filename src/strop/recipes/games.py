@@ -1,0 +1,256 @@
+"""Games as text, from scratch, with the exact optimum beside the score: by PPO, against anyone or against old selves.
+
+    strop train games game=gridworld
+    strop train games game=nim opponent=perfect
+    strop train games game=tictactoe opponent=runs/mine@40
+
+Of one player: gridworld, guess_number, frozen_lake, blackjack, taxi. For two: nim, tictactoe, go. The policy reads each
+position alone and chooses one of the legal moves. It is judged on starts that it never had, and in games for two by the
+perfect player; for Go, which is too large for one, by a tree search. In Python `league(...)` returns stages of which
+each plays against all that the earlier ones made (docs/tasks/games.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+import strop
+from strop import environments
+from strop.baselines.chance import at_random
+from strop.choices import Choosing
+from strop.environments.go import Go, go_playout
+from strop.likeliest import choice_logprobs
+from strop.planning.game_search import search_game
+from strop.policies.scratch import Scratch
+from strop.policies.table import Table
+from strop.recipes._game_rules import GAMES, Rules
+from strop.runs.directory import parse_run
+from strop.types import (
+    Baseline,
+    Codec,
+    Environment,
+    Episode,
+    Observation,
+    Player,
+    Policy,
+    PolicyConfig,
+    Task,
+    check_fields,
+    shown,
+)
+
+WIDTH = 32
+ROWS = 16384
+"""Positions that a table can hold."""
+Name = Literal["nim", "tictactoe", "go", "gridworld", "guess_number", "frozen_lake", "blackjack", "taxi"]
+
+
+@dataclass(frozen=True, slots=True)
+class Perfect:
+    """The perfect player of a game: an opponent, and a baseline."""
+
+    game: str
+
+    def __call__(self, task: Task, seen: Observation) -> str:
+        player = rules_of(self.game).perfect
+        if player is None:
+            raise ValueError(f"Perfect({self.game!r}): nobody has solved that game here; take Search().")
+        return player(task, seen)
+
+
+@dataclass(frozen=True, slots=True)
+class Greedy:
+    """A player of a game who looks no further than one move."""
+
+    game: str
+
+    def __call__(self, task: Task, seen: Observation) -> str:
+        return rules_of(self.game).greedy(task, seen)
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """Go by a tree search of so many simulations for each move."""
+
+    num_simulations: int = 30
+
+    def __call__(self, task: Task, seen: Observation) -> str:
+        position = Go.Position.read(seen.text)
+        return search_game(position, seen.rng, self.num_simulations, playout=go_playout)
+
+
+def judge_of(game: str) -> Perfect | Search:
+    """The strongest player that there is: the perfect one, and for Go the search."""
+    return Search() if game == "go" else Perfect(game)
+
+
+@dataclass(frozen=True, slots=True)
+class OldSelf:
+    """A policy as it was, frozen: what a run or an earlier stage trained. It draws its moves as it did in training.
+
+    start  `strop.FromRun(run="runs/mine@40")`, or `strop.FromStage("self-1")` in a list of stages
+    """
+
+    start: strop.FromRun | strop.FromStage
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+    def __call__(self, task: Task, seen: Observation) -> str:
+        odds = _odds(*_found(self.start), seen.text, tuple(seen.choices))
+        return seen.choices[int(seen.rng.choice(len(odds), p=odds))]
+
+
+def _found(start: strop.FromRun | strop.FromStage) -> tuple[Path, int]:
+    """The run of an old self, and its step."""
+    if isinstance(start, strop.FromRun):
+        directory, selector = parse_run(start.run)
+    else:
+        directory, selector = start.directory(), start.checkpoint
+    return directory.path.resolve(), directory.checkpoint_step(selector)
+
+
+@cache
+def _loaded(run: Path, step: int) -> tuple[Policy, Codec]:
+    return strop.FromRun(run=f"{run}@{step}").build(0, "float32")
+
+
+@cache
+def _odds(run: Path, step: int, text: str, moves: tuple[str, ...]) -> tuple[float, ...]:
+    """The probability of each move."""
+    policy, codec = _loaded(run, step)
+    sampling = strop.Sampling(max_tokens=8)
+    choices = Choosing(codec, sampling).of(Task("", ""), moves)
+    assert choices is not None
+    with policy.lock.reading():
+        (logprobs,) = choice_logprobs(policy, [(codec.start(text), choices)], sampling)
+    odds = np.exp(logprobs)
+    return tuple((odds / odds.sum()).tolist())
+
+
+def to_optimum(task: Task, episode: Episode) -> float:
+    """What was earned, minus the exact optimum of this start: 0 on average is perfect."""
+    return episode.turn_reward - float(task.data["best"])
+
+
+def recipe(
+    game: Name = "tictactoe",
+    opponent: str = "random",
+    policy: Literal["scratch", "table"] = "scratch",
+    steps: int = 200,
+    seed: int = 0,
+) -> strop.TrainConfig:
+    """A minute or two on one thread.
+
+    game      nim, tictactoe, go, gridworld, guess_number, frozen_lake, blackjack or taxi
+    opponent  in games for two: random, greedy, perfect (Go: our tree search), or a run, such as runs/mine@40, for
+              the policy that it trained
+    policy    a small transformer, or a table with a row for each position, which knows nothing of one that it never met
+    steps     of 128 games each
+    seed      of the starts that are held out, and of the run
+    """
+    rules = rules_of(game)
+    train, held_out = rules.starts(seed)
+    return strop.TrainConfig(
+        policy=policy_of(rules, policy),
+        tasks=train,
+        held_out=held_out,
+        environment=environment_of(game, [player_of(game, opponent)]),
+        baselines=baselines_of(game),
+        gold={} if game == "go" else {"to_optimum": to_optimum},
+        algorithm=strop.algorithms.PPO.Config(
+            optimizer=strop.optimizer.AdamW(lr=0.1 if policy == "table" else 3e-3, max_grad_norm=0.5),
+            kl=strop.functional.KL(weight=0.0),
+            critic=strop.learners.Critic(weight=1.0),
+            entropy=0.01,
+            epochs=4,
+        ),
+        sampling=strop.Sampling(max_tokens=1),
+        group_size=1,
+        prompts_per_step=128,
+        steps=steps,
+        seed=seed,
+        threads=1,
+    )
+
+
+def league(
+    game: Name = "tictactoe",
+    stages: int = 3,
+    policy: Literal["scratch", "table"] = "scratch",
+    steps: int = 150,
+    seed: int = 0,
+) -> list[strop.Stage]:
+    """Self-play by stages: the first one against anyone, each later one against anyone and all that came before it.
+
+    `stages` is their number, and the stage k is called self-k, so that its run is RUN/k-self-k; the other fields are
+    those of `recipe`.
+    """
+    if not rules_of(game).is_for_two:
+        raise ValueError(f"league(game={game!r}): nobody plays against anyone there. Games for two: {_for_two()}.")
+    first = recipe(game, "random", policy, steps, seed)
+    made = [strop.Stage("self-1", first)]
+    for number in range(2, stages + 1):
+        old = [OldSelf(strop.FromStage(stage.name)) for stage in made]
+        start = strop.FromStage(made[-1].name, value_head=True)
+        made.append(
+            strop.Stage(
+                f"self-{number}", replace(first, policy=start, environment=environment_of(game, [at_random, *old]))
+            )
+        )
+    return made
+
+
+def rules_of(game: str) -> Rules:
+    """The rules of a game by its name. Raises ValueError for one that is not there."""
+    if game not in GAMES:
+        raise ValueError(f"game={shown(game)}: it is one of {', '.join(GAMES)}.")
+    return GAMES[game]
+
+
+def player_of(game: str, opponent: str) -> Player | None:
+    """The opponent of this name; none in games of one player. A run's policy is that of its checkpoint as of now."""
+    if not rules_of(game).is_for_two:
+        if opponent != "random":
+            raise ValueError(f"opponent={opponent!r}: nobody plays against it in {game}. Games for two: {_for_two()}.")
+        return None
+    named: dict[str, Player] = {"random": at_random, "greedy": Greedy(game), "perfect": judge_of(game)}
+    return named[opponent] if opponent in named else OldSelf(strop.FromRun(run=opponent).pinned())
+
+
+def environment_of(game: str, opponents: Sequence[Player | None]) -> Environment:
+    """The game, for two against these opponents and judged by the perfect player."""
+    found: Environment = rules_of(game).environment
+    there = [one for one in opponents if one is not None]
+    return environments.Against(game=found, opponents=there, judge=judge_of(game)) if there else found
+
+
+def baselines_of(game: str) -> dict[str, Baseline]:
+    """Chance, a player who looks no further than a move, and the strongest one that there is."""
+    return {"random": at_random, "greedy": Greedy(game), "search" if game == "go" else "perfect": judge_of(game)}
+
+
+def policy_of(rules: Rules, policy: str) -> PolicyConfig:
+    """A policy that writes a game's words, with a value head."""
+    if policy == "table":
+        return Table.Config(words=rules.words, capacity=ROWS, value_head=True)
+    return Scratch(
+        words=rules.words,
+        shape="gpt2",
+        has_end=False,
+        num_layers=2,
+        width=WIDTH,
+        num_heads=4,
+        context=rules.context,
+        value_head=True,
+    )
+
+
+def _for_two() -> str:
+    return ", ".join(name for name, rules in GAMES.items() if rules.is_for_two)
