@@ -62,14 +62,15 @@ class Sequences:
 
     def pad(self, states_SHD: Tensor) -> Tensor:
         """[tokens, heads, D] to [B, heads, width, D], 0 after each sequence."""
-        _, heads, size = states_SHD.shape
-        num = len(self.start_B)
-        padded = states_SHD.new_zeros(num * self.width, heads, size).index_copy(0, self.slot_S, states_SHD)
-        return padded.view(num, self.width, heads, size).transpose(1, 2)
+        slots = len(self.start_B) * self.width
+        if len(states_SHD) < slots:
+            states_SHD = states_SHD.new_zeros(slots, *states_SHD.shape[1:]).index_copy(0, self.slot_S, states_SHD)
+        return states_SHD.view(len(self.start_B), self.width, *states_SHD.shape[1:]).transpose(1, 2)
 
     def unpad(self, states_BHWD: Tensor) -> Tensor:
         """[B, heads, width, D] to [tokens, heads, D]."""
-        return states_BHWD.transpose(1, 2).flatten(0, 1).index_select(0, self.slot_S)
+        states_XHD = states_BHWD.transpose(1, 2).flatten(0, 1)
+        return states_XHD if len(states_XHD) == len(self.slot_S) else states_XHD.index_select(0, self.slot_S)
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,8 @@ NEAR, GRADIENT_NEAR = 3e-6, 1e-5
 ROUNDING = 0.02
 """In bfloat16, for log-probs, values and gradients."""
 PROMPTS = [(1, 2, 3, 4, 5), (6,), (1, 2, 3, 4, 5), (3, 9, 1), (6,), (1, 2, 3, 4, 5, 6, 7, 8, 9)] * 2
+BEGUN_ALIKE = [(1, 2, 3, 4, 5, 6), (1, 2, 3, 4, 7), (1, 2, 3, 4), (1, 2, 3, 4, 7)]
+"""The third is the beginning of the others, which the fast path reads once."""
 SAMPLING = Sampling(temperature=1.2, top_p=0.95, max_tokens=8)
 ADAPTER = LoRA(rank=2, alpha=4)
 
@@ -188,3 +190,19 @@ def test_in_bfloat16_values_and_gradients_are_as_near_as_rounding(name: str) -> 
     ours, theirs = read(fast, batch), read(plain, batch)
     for key in ("value", "q"):
         assert (ours[key] - theirs[key]).abs().mean() < ROUNDING
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("name", ["llama", "llama lora", "some lora"])
+@pytest.mark.usefixtures("however_small")
+def test_prompts_that_begin_alike_are_read_as_if_apart(name: str, dtype: str) -> None:
+    fast, plain = both(name, dtype)
+    near, gradient_near = (NEAR, GRADIENT_NEAR) if dtype == "float32" else (0.1, ROUNDING)
+    logits_PV, expected_PV = (policy.prefill(BEGUN_ALIKE)[0] for policy in (fast, plain))
+    assert (logits_PV - expected_PV).abs().max() < near
+    answers = expected_PV.argmax(dim=1).tolist()
+    batch = batch_of(*(episode(turn(prompt, (answer,))) for prompt, answer in zip(BEGUN_ALIKE, answers, strict=True)))
+    for key, found_BT in read(fast, batch).items():
+        assert (found_BT - read(plain, batch)[key]).abs().max() < near
+    found, true = (torch.cat([one.flatten() for one in gradients(policy, batch)]) for policy in (fast, plain))
+    assert relative(found, true) < gradient_near
