@@ -88,7 +88,7 @@ def _pang_lee(name: str) -> Reader:
 
 
 def _films(files: Iterable[File]) -> Iterator[Text]:
-    """Lines of a number, the mean rating of twenty people, and a text; those that they find neutral are left out."""
+    """Lines of a number, the mean rating of people, and a text; those that they find neutral are left out."""
     lines = _only(files_in_tar(_only(files, "hutto_ICWSM_2014.tar.gz")), "movieReviewSnippets_GroundTruth.txt")
     for line in lines.decode().splitlines():
         _, rating, text = line.split("\t", 2)
@@ -169,7 +169,7 @@ SOURCES: Mapping[str, Source] = {
         lexicon=True,
     ),
     "films": Source(
-        "10,605 sentences of film reviews, rated by twenty people each (Hutto and Gilbert 2014)",
+        "10,605 sentences of film reviews, rated by 15 to 20 people each (Hutto and Gilbert 2014)",
         "MIT package",
         FILM,
         Pip(

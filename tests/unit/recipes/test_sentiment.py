@@ -11,8 +11,9 @@ import pytest
 import strop
 import tiny_hf
 from strop.cli.main import main
-from strop.data.sentiment import Found, Question, sentiment
-from strop.recipes.sentiment import UNSURE, baselines_of, recipe, right_where_unsure
+from strop.data.labelled import Text
+from strop.data.sentiment import Found, Question, sentiment, tasks_of
+from strop.recipes.sentiment import UNSURE, baselines_of, marked, recipe, right_where_unsure
 from strop.types import Unscored
 
 GOOD, BAD = ("joy", "warm", "fresh", "bright"), ("dull", "cold", "stale", "bleak")
@@ -49,8 +50,13 @@ def test_the_actions_are_the_labels_and_the_splits_share_no_text():
 
 
 def test_gold_is_the_half_of_which_word_counts_are_least_sure():
-    tasks = small().held_out
-    assert sum(task.data[UNSURE] for task in tasks) == 4
+    """Of two texts that hold a known word word counts are sure, of two strange ones they are not."""
+    texts = ["joy n1", "who knows", "dull n2", "who asks"]
+    judged = tasks_of([Text(text, "yes") for text in texts], "x", Question("", ""))
+    found = marked(judged, small().tasks)
+    assert [task.data[UNSURE] for task in found] == [False, True, False, True]
+    assert [(task.id, task.prompt, task.answer) for task in found] == [(t.id, t.prompt, t.answer) for t in judged]
+    assert sum(task.data[UNSURE] for task in small().held_out) == 4
 
 
 def test_gold_counts_right_answers_of_that_half_alone():
