@@ -1,6 +1,6 @@
 """Texts in a style, out of Grimm's tales: passages as they are, the simplest of them, and the haiku that hide in them.
 
-Half of the tales are for training and for the reward, the other half for what checks it (`Likeness`).
+Half of the tales are for training and for the reward, the other half for what checks it.
 """
 
 from __future__ import annotations
@@ -8,15 +8,12 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from importlib.util import find_spec
 from itertools import pairwise
 from typing import Any, Literal
 
 from strop.data.words import nouns, split_words
-from strop.types import check_fields
 
 Half = Literal["reward", "gold"]
 Family = Literal["logistic", "bayes"]
@@ -82,30 +79,13 @@ def held_out_nouns() -> tuple[str, ...]:
     return split_words(nouns(), NUM_HELD_OUT)[1]
 
 
-@dataclass(frozen=True, slots=True)
-class Likeness:
-    """From texts to a table of two columns: the probability that each is the model's own, and that it is Grimm's.
-
-    A classifier of scikit-learn (`pip install "strop[style]"`), fitted at its first use on one half of both.
-
-    family  logistic: logistic regression on tf-idf of words and pairs; bayes: naive Bayes on counts of words
-    half    the half that it is fitted on
-    """
-
-    family: Family = "logistic"
-    half: Half = "reward"
-
-    def __post_init__(self) -> None:
-        check_fields(self)
-        if find_spec("sklearn") is None:
-            raise ModuleNotFoundError('Likeness needs the package scikit-learn: pip install "strop[style]"')
-
-    def __call__(self, texts: Sequence[str]) -> Any:
-        return _fitted(self.family, self.half).predict_proba(list(texts))
-
-
 @cache
-def _fitted(family: Family, half: Half) -> Any:
+def fitted(family: Family, half: Half) -> Any:
+    """A classifier of scikit-learn that tells the model's own stories, class 0, from Grimm's passages, class 1.
+
+    family  logistic: logistic regression on tf-idf of words and pairs; bayes: naive Bayes on words
+    half    the half of both that it is fitted on
+    """
     from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
     from sklearn.naive_bayes import MultinomialNB

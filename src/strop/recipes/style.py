@@ -12,12 +12,14 @@ by other means: another family of classifier on the other half, a formula of rea
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Literal
+from importlib.util import find_spec
+from typing import Any, Literal
 
 import strop
-from strop.data.style import Likeness, haiku, held_out_nouns, passages, prompted, trained_nouns
+from strop.data.style import Family, Half, fitted, haiku, held_out_nouns, passages, prompted, trained_nouns
 from strop.data.words import nouns, with_article
 from strop.rewards import Classified, GroupReward, Repetition, ShortSentences, SimpleWords, WordLimit
 from strop.rewards._syllables import Counter, check_counter, syllables_of
@@ -162,6 +164,25 @@ def gold(style: Style) -> Scores:
             return {"easy": (reading_ease, 1.0)}
         case "haiku":
             return {"counted": (Syllables(exact=True, counter="dictionary"), 1.0)}
+
+
+@dataclass(frozen=True, slots=True)
+class Likeness:
+    """From texts to a table of two columns: the probability that each is the model's own, and that it is Grimm's.
+
+    It is `strop.data.style.fitted`, at the first use (scikit-learn: `pip install "strop[style]"`).
+    """
+
+    family: Family = "logistic"
+    half: Half = "reward"
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        if find_spec("sklearn") is None:
+            raise ModuleNotFoundError('Likeness needs the package scikit-learn: pip install "strop[style]"')
+
+    def __call__(self, texts: Sequence[str]) -> Any:
+        return fitted(self.family, self.half).predict_proba(list(texts))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

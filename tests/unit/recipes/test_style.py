@@ -111,7 +111,16 @@ def test_both_stages_run_on_a_tiny_model(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     folder = tiny_hf.make(Path("tiny").absolute())
     small = [
-        strop.Stage(one.name, replace(one.config, steps=2, minutes=None, held_out=one.config.held_out[:2]))
+        strop.Stage(
+            one.name,
+            replace(
+                one.config,
+                tasks=[task for task in one.config.tasks if len(task.answer) < 150],  # it reads 256 bytes
+                steps=2,
+                minutes=None,
+                held_out=one.config.held_out[:2],
+            ),
+        )
         for one in style.recipe(model=str(folder))
     ]
     run = strop.train(small, "runs/toy", progress=False)
