@@ -30,6 +30,7 @@ def code(guide: str) -> str:
         "tasks/translate",
         "tasks/answer",
         "tasks/reading",
+        "tasks/games",
         "choices",
         "curriculum",
         "data",
@@ -55,6 +56,15 @@ def test_its_code_runs(guide, asserts, language, tmp_path, monkeypatch):
     text = code(f"{guide}{language}.md")
     assert text.count("assert") == asserts
     exec(compile(text, guide, "exec"), {"__name__": "guide"})
+
+
+@pytest.mark.matrix
+@pytest.mark.parametrize("language", ["", ".zh-CN"])
+def test_games_run_at_a_small_size(language, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    text = code(f"tasks/games{language}.md")
+    assert (text.count("STEPS = 100"), text.count("assert")) == (1, 2)
+    exec(compile(text.replace("STEPS = 100", "STEPS = 1"), "games", "exec"), {"__name__": "guide"})
 
 
 SMALLER = {

@@ -3,11 +3,12 @@
     strop train games game=gridworld
     strop train games game=nim opponent=perfect
     strop train games game=tictactoe opponent=runs/mine@40
+    strop train games game=tictactoe opponent=league
 
 Of one player: gridworld, guess_number, frozen_lake, blackjack, taxi. For two: nim, tictactoe, go. The policy reads each
 position alone and chooses one of the legal moves. It is judged on starts that it never had, and in games for two by the
-perfect player; for Go, which is too large for one, by a tree search. In Python `league(...)` returns stages of which
-each plays against all that the earlier ones made (docs/tasks/games.md).
+perfect player; in Go, which nobody has solved here, by a tree search. A league is a list of stages of which each plays
+against all that the earlier ones made (docs/tasks/games.md).
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ from strop.types import (
 )
 
 WIDTH = 32
+STAGES = 3
 ROWS = 16384
 """Positions that a table can hold."""
 Name = Literal["nim", "tictactoe", "go", "gridworld", "guess_number", "frozen_lake", "blackjack", "taxi"]
@@ -143,18 +145,29 @@ def recipe(
     game: Name = "tictactoe",
     opponent: str = "random",
     policy: Literal["scratch", "table"] = "scratch",
-    steps: int = 200,
+    minutes: float = 5,
+    steps: int = 2000,
     seed: int = 0,
-) -> strop.TrainConfig:
-    """A minute or two on one thread.
+) -> strop.TrainConfig | list[strop.Stage]:
+    """Minutes on one thread.
 
     game      nim, tictactoe, go, gridworld, guess_number, frozen_lake, blackjack or taxi
-    opponent  in games for two: random, greedy, perfect (Go: our tree search), or a run, such as runs/mine@40, for
-              the policy that it trained
+    opponent  in games for two: random, greedy, perfect (Go: our tree search); a run, such as runs/mine@40, for the
+              policy that it trained; or league, for stages that play against all that came before them
     policy    a small transformer, or a table with a row for each position, which knows nothing of one that it never met
-    steps     of 128 games each
+    minutes   of training
+    steps     the most steps, of 128 games each
     seed      of the starts that are held out, and of the run
     """
+    if opponent == "league":
+        return league(game, STAGES, policy, minutes, steps, seed)
+    return match(game, opponent, policy, minutes, steps, seed)
+
+
+def match(
+    game: Name, opponent: str, policy: str = "scratch", minutes: float = 5, steps: int = 2000, seed: int = 0
+) -> strop.TrainConfig:
+    """A run against one opponent; the fields are those of `recipe`."""
     rules = rules_of(game)
     train, held_out = rules.starts(seed)
     return strop.TrainConfig(
@@ -175,6 +188,7 @@ def recipe(
         group_size=1,
         prompts_per_step=128,
         steps=steps,
+        minutes=minutes,
         seed=seed,
         threads=1,
     )
@@ -182,28 +196,29 @@ def recipe(
 
 def league(
     game: Name = "tictactoe",
-    stages: int = 3,
-    policy: Literal["scratch", "table"] = "scratch",
-    steps: int = 150,
+    stages: int = STAGES,
+    policy: str = "scratch",
+    minutes: float = 5,
+    steps: int = 2000,
     seed: int = 0,
 ) -> list[strop.Stage]:
     """Self-play by stages: the first one against anyone, each later one against anyone and all that came before it.
 
-    `stages` is their number, and the stage k is called self-k, so that its run is RUN/k-self-k; the other fields are
-    those of `recipe`.
+    `stages` is their number, and the stage k is called self-k, so that its run is RUN/k-self-k. They share `minutes`;
+    `steps` are the most of each. The other fields are those of `recipe`.
     """
     if not rules_of(game).is_for_two:
         raise ValueError(f"league(game={game!r}): nobody plays against anyone there. Games for two: {_for_two()}.")
-    first = recipe(game, "random", policy, steps, seed)
+    first = match(game, "random", policy, minutes / stages, steps, seed)
     made = [strop.Stage("self-1", first)]
     for number in range(2, stages + 1):
         old = [OldSelf(strop.FromStage(stage.name)) for stage in made]
-        start = strop.FromStage(made[-1].name, value_head=True)
-        made.append(
-            strop.Stage(
-                f"self-{number}", replace(first, policy=start, environment=environment_of(game, [at_random, *old]))
-            )
+        later = replace(
+            first,
+            policy=strop.FromStage(made[-1].name, value_head=True),
+            environment=environment_of(game, [at_random, *old]),
         )
+        made.append(strop.Stage(f"self-{number}", later))
     return made
 
 

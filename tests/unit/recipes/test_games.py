@@ -9,7 +9,7 @@ import strop
 from strop.beside import attempts_of
 from strop.recipes._game_rules import GAMES
 from strop.recipes._game_starts import has_way, mirrored
-from strop.recipes.games import Greedy, OldSelf, Perfect, Search, environment_of, league, recipe
+from strop.recipes.games import Greedy, OldSelf, Perfect, Search, environment_of, league, match, recipe
 from strop.runs import spec
 from strop.runs.progress import Progress
 from strop.types import Observation, Task
@@ -31,14 +31,14 @@ def trained(config, path, resume=False):
 
 @pytest.mark.parametrize("game", ALL)
 def test_every_game_trains_a_step_without_an_error(game, tmp_path):
-    run = trained(small(recipe(game), held_out=1), tmp_path / "run")
+    run = trained(small(match(game, "random"), held_out=1), tmp_path / "run")
     assert not [episode.error for episode in run.episodes() if episode.error]
     assert "held_out/reward" in run.metrics()[-1]
 
 
 @pytest.mark.parametrize("game", SOLVED)
 def test_the_perfect_player_gets_the_exact_optimum(game):
-    config = recipe(game)
+    config = match(game, "random")
     found = attempts_of(replace(config, baselines={"perfect": Perfect(game), "greedy": Greedy(game)}).resolve())
     gap = {name: [one.gold for one in found if one.baseline == name] for name in ("perfect", "greedy")}
     if game in ("frozen_lake", "blackjack"):  # dice: four standard errors
@@ -81,9 +81,9 @@ def test_a_way_goes_around_walls_and_holes():
 
 
 def test_an_old_self_is_written_down_and_plays_as_it_did(tmp_path):
-    first = small(recipe("nim", policy="table"), steps=2)
+    first = small(match("nim", "random", policy="table"), steps=2)
     trained(first, tmp_path / "first")
-    second = small(recipe("nim", opponent=f"{tmp_path / 'first'}@1", policy="table"), steps=2)
+    second = small(match("nim", f"{tmp_path / 'first'}@1", policy="table"), steps=2)
     (old,) = second.environment.opponents
     assert old.start.run.endswith("first@1")
     assert spec.decode(spec.encode(second.environment), tmp_path) == second.environment
@@ -94,7 +94,7 @@ def test_an_old_self_is_written_down_and_plays_as_it_did(tmp_path):
 
 
 def test_an_old_self_draws_by_its_probabilities(tmp_path):
-    config = small(recipe("nim", policy="table"))
+    config = small(match("nim", "random", policy="table"))
     run = trained(replace(config, tasks=[Task("1", "", data={"heaps": [0, 0, 2], "best": 1.0})]), tmp_path / "run")
     policy, codec = run.policy, run.parts.codec
     row = policy.weight[policy.row(codec.start("0 0 2"))].detach()
@@ -117,6 +117,7 @@ def test_a_league_plays_against_all_that_came_before(tmp_path):
     kept = spec.from_files(run.path).environment.opponents
     assert [(one.start.stage, one.start.checkpoint) for one in kept[1:]] == [("self-1", 1), ("self-2", 1)]
     assert kept[1].start.directory().path.name == "1-self-1"
+    assert [stage.name for stage in recipe("nim", opponent="league")] == ["self-1", "self-2", "self-3"]
 
 
 def test_what_makes_no_sense_is_refused():
