@@ -5,4 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-TASKS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {}
+TASKS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
+    "answer": {"SFT, then RLOO": {}, "SFT": {"method": "sft"}},
+    "reading": {"RLOO": {}, "SFT": {"method": "sft"}},
+}
