@@ -9,4 +9,6 @@ TASKS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "sentiment": {"rl": {}, "sft": {"method": "sft"}},
     "style": {"rl": {}, "sft": {"method": "sft"}},
     "summarise": {"rl": {}, "sft": {"method": "sft"}},
+    "answer": {"SFT, then RLOO": {}, "SFT": {"method": "sft"}},
+    "reading": {"RLOO": {}, "SFT": {"method": "sft"}},
 }

@@ -15,13 +15,13 @@ from strop.data.twins import leaks
 from strop.types import Task
 from strop.words import plural
 
-AUTO = "auto"
-"""Capitals and facts."""
+AUTO, USUAL = "auto", "capitals"
+"""Capitals."""
 BETWEEN = "|"
 """Between the accepted answers of a file."""
 SAINT = ("St. ", "Saint ")
-Asked = tuple[str, Sequence[str]]
-"""A question and the answers that are right, of which the first is shown."""
+Asked = tuple[str, str, Sequence[str]]
+"""A question, how a sentence that answers it begins, and the answers that are right, of which the first is shown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,16 +36,19 @@ class Answers:
 def answers(
     data: str | Path = AUTO,
     *,
-    held_out: float = 0.25,
+    held_out: float = 0.4,
     development: float = 0.15,
     seed: int = 0,
     tell: Tell = to_stderr,
 ) -> Answers:
-    """Read and split questions. A task's prompt is the bare question; `data` has `entity`, `kind` and `accepted`.
+    """Read and split questions.
+
+    A task's prompt is the bare question; its data has the `entity`, the `kind`, what else is `accepted`, and how a
+    sentence that answers may `begin`.
 
     data         capitals, facts (continent, internet domain, calling code, name of the people), or both with a
-                 comma between them; auto takes both. Or a file with the columns question and answer (several accepted
-                 answers: "Washington|Washington, D.C."), and perhaps entity: questions of one are never split
+                 comma between them; auto takes capitals. Or a file with the columns question and answer (several
+                 accepted ones: "Washington|Washington, D.C."), and perhaps entity: questions of one are never split
     held_out     the share of entities that is held out for the end
     development  the share that is held out to choose by
     seed         deals another split
@@ -79,7 +82,7 @@ def entity_of(task: Task) -> str:
 
 def _read(data: str, tell: Tell) -> list[Task]:
     """The tasks of named kinds or of a file."""
-    names = list(KINDS) if data == AUTO else [name.strip() for name in data.split(",") if name.strip()]
+    names = [name.strip() for name in (USUAL if data == AUTO else data).split(",") if name.strip()]
     if names and all(name in KINDS for name in names):
         table = countries(tell)
         return [task for name in dict.fromkeys(names) for task in KINDS[name](table)]
@@ -103,11 +106,10 @@ def _given(task: Task) -> Task:
 
 def _tasks(kind: str, table: Iterable[Country], ask: Callable[[Country], Asked]) -> Iterator[Task]:
     for country in table:
-        question, right = ask(country)
+        question, begin, right = ask(country)
         first, *others = dict.fromkeys(right)
-        yield Task(
-            f"{kind}-{country.code}", question, first, {"entity": country.entity, "kind": kind, "accepted": others}
-        )
+        data = {"entity": country.entity, "kind": kind, "accepted": others, "begin": begin}
+        yield Task(f"{kind}-{country.code}", question, first, data)
 
 
 def capitals(table: Sequence[Country]) -> list[Task]:
@@ -133,26 +135,29 @@ def kinds_of(tasks: Iterable[Task]) -> Mapping[str, int]:
 def _capital(country: Country) -> Asked:
     spelt = [one for capital in country.capitals for one in _saints(capital)]
     placed = [f"{one}, {country.name}" for one in spelt]
-    return f"What is the capital of {country.name}?", [*spelt, *placed]
+    return f"What is the capital of {country.name}?", f"The capital of {country.name} is", [*spelt, *placed]
 
 
 def _continent(country: Country) -> Asked:
     right = {"Americas": ["America", "Americas", "North America", "South America", "Central America"]}
-    return f"Which continent is {country.name} in?", right.get(country.region, [country.region])
+    question = f"Which continent is {country.name} in?"
+    return question, f"{country.name} is in", right.get(country.region, [country.region])
 
 
 def _domain(country: Country) -> Asked:
-    return f"What is the country-code internet domain of {country.name}?", [country.domain]
+    subject = f"the country-code internet domain of {country.name}"
+    return f"What is {subject}?", f"The{subject[3:]} is", [country.domain]
 
 
 def _calling_code(country: Country) -> Asked:
-    digits = country.calling_code.lstrip("+")
-    return f"What is the international calling code of {country.name}?", [f"+{digits}", f"00{digits}"]
+    subject, digits = f"the international calling code of {country.name}", country.calling_code.lstrip("+")
+    return f"What is {subject}?", f"The{subject[3:]} is", [f"+{digits}", f"00{digits}"]
 
 
 def _people(country: Country) -> Asked:
     names = [one.strip() for one in country.people.replace(",", "/").split("/")]
-    return f"What are people from {country.name} called?", [*names, *(f"{one}s" for one in names)]
+    right = [*names, *(f"{one}s" for one in names)]
+    return f"What is a person from {country.name} called?", f"A person from {country.name} is called", right
 
 
 def _saints(name: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""Countries and territories as a table, out of the package countryinfo (MIT), which is downloaded once."""
+"""Countries as a table, out of the package countryinfo (MIT), which is downloaded once."""
 
 from __future__ import annotations
 
@@ -16,9 +16,11 @@ from strop.packages import check_pip, download, home
 PACKAGE, VERSION = "countryinfo", "1.0.1"
 SHA256 = "b02f6f534f0a3b9cdc73fba7e08f247e39826acfa54bf080f8e4eba812066350"
 MEGABYTES, LICENCE = 0.4, "MIT"
+FEWEST = 1_000_000
+"""People of a country: of smaller ones a small model has read hardly anything."""
 OLD = {"AN", "CS"}
 """Codes of countries that are no more."""
-KIN = {"CD": "CG", "GQ": "GN", "GW": "GN", "KP": "KR", "SS": "SD", "WS": "AS"}
+KIN = {"CD": "CG", "GW": "GN", "KP": "KR", "SS": "SD"}
 """Those whose facts tell something of another one's, such as the name of its people: they are one entity."""
 ALSO: Mapping[str, tuple[str, ...]] = {
     "BI": ("Gitega",),
@@ -30,7 +32,6 @@ ALSO: Mapping[str, tuple[str, ...]] = {
     "LK": ("Sri Jayawardenepura Kotte", "Kotte"),
     "MY": ("Putrajaya",),
     "PS": ("Jerusalem", "East Jerusalem"),
-    "SM": ("San Marino",),
     "SZ": ("Mbabane",),
     "UA": ("Kiev",),
     "US": ("Washington", "Washington, DC"),
@@ -58,7 +59,10 @@ class Country:
 
 
 def countries(tell: Tell = to_stderr) -> list[Country]:
-    """All whose row is complete, by their codes. Raises ValueError if the package cannot be had."""
+    """Those of `FEWEST` people or more whose row is complete, by their codes.
+
+    Raises ValueError if the package cannot be had.
+    """
     found = {one.code: one for row in _rows(_package(tell)) if (one := _country(row)) is not None}
     return [found[code] for code in sorted(found)]
 
@@ -94,7 +98,11 @@ def _country(row: Mapping[str, Any]) -> Country | None:
     code = row.get("ISO", {}).get("alpha2", "")
     first = [(row.get(name) or [""])[0] for name in ("tld", "callingCodes")]
     texts = [*(row.get(name) for name in ("name", "capital", "region", "demonym")), *first]
-    if code in OLD or not row.get("population") or not all(isinstance(one, str) and one.strip() for one in texts):
+    if (
+        code in OLD
+        or (row.get("population") or 0) < FEWEST
+        or not all(isinstance(one, str) and one.strip() for one in texts)
+    ):
         return None
     name, capital, region, people, domain, calling_code = (str(one).strip() for one in texts)
     return Country(

@@ -1,7 +1,7 @@
 """Questions about countries, where "I don't know" is an answer: +1 for a right one, 0 for none, -1 for a wrong one.
 
     strop train answer
-    strop train answer data=capitals
+    strop train answer data=capitals,facts
     strop train answer method=sft
     strop train answer data=questions.tsv
 
@@ -33,7 +33,7 @@ from strop.types import Codec, Message, Policy, Prompt, Task, Tokens
 
 UNKNOWN = "I don't know"
 MAX_TOKENS = 20
-NUM_ASKED = 240
+NUM_ASKED = 128
 """Training questions that the start model answers for SFT."""
 NUM_JUDGED = 200
 TOGETHER = 32
@@ -52,7 +52,7 @@ def recipe(
     """About ten minutes on two cores, and two more in which the start model answers.
 
     data     capitals, facts (continent, internet domain, calling code, name of the people), or both with a
-             comma between them; auto takes both. Or a file with the columns question and answer, perhaps entity
+             comma between them; auto takes capitals. Or a file with the columns question and answer, perhaps entity
     model    smollm2, a folder, or a Hub id
     method   rl: SFT for a fifth of the minutes, then the reward; sft: SFT alone
     minutes  of training, over both stages
@@ -112,7 +112,7 @@ def rewarded(config: strop.TrainConfig, minutes: float) -> strop.TrainConfig:
             optimizer=strop.optimizer.AdamW(lr=2e-4), kl=strop.functional.KL(weight=0.01)
         ),
         group_size=8,
-        prompts_per_step=16,
+        prompts_per_step=8,
         steps=200,
         minutes=minutes,
     )
@@ -126,7 +126,9 @@ def policy_of(model: str) -> strop.policies.Transformer.Config:
 def asked(task: Task) -> Task:
     """The task with its question put to a chat model. Nothing in it says that an answer may be withheld."""
     assert isinstance(task.prompt, str), "data/answer.py makes bare questions"
-    return replace(task, prompt=[Message(role="user", content=task.prompt)])
+    begin = task.data.get("begin")
+    text = f'{task.prompt} Begin with "{begin}".' if begin else task.prompt
+    return replace(task, prompt=[Message(role="user", content=text)])
 
 
 def spread(tasks: Sequence[Task]) -> list[Task]:

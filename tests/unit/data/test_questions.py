@@ -17,7 +17,7 @@ def row(code, name, capital="Town", **fields):
         "demonym": "Ann,Bob",
         "tld": [f".{code.lower()}"],
         "callingCodes": ["12"],
-        "population": 5,
+        "population": 5_000_000,
         "ISO": {"alpha2": code},
         **fields,
     }
@@ -30,6 +30,7 @@ ROWS = [
     row("AG", "Antigua", "St. John's"),
     row("AN", "Antilles"),
     row("XX", "Nowhere", population=None),
+    row("TV", "Small", population=999_999),
     row("YY", "No people", demonym=None),
     *(row(f"{a}{b}", f"{a}{b}land", f"{b}{a}ville") for a in "QRST" for b in "JKLMN"),
 ]
@@ -51,20 +52,20 @@ def quiet(line):
     pass
 
 
-def read(data="auto", **options):
+def read(data="capitals,facts", **options):
     return answers(data, tell=quiet, **options)
 
 
 def test_a_row_that_lacks_something_is_no_country():
-    assert {one.code for one in countries()} == {one["ISO"]["alpha2"] for one in ROWS} - {"AN", "XX", "YY"}
+    assert {one.code for one in countries()} == {one["ISO"]["alpha2"] for one in ROWS} - {"AN", "XX", "YY", "TV"}
 
 
 def test_an_entity_with_all_its_questions_is_in_one_split():
     found = read()
     splits = [{entity_of(task) for task in split} for split in (found.train, found.development, found.held_out)]
-    assert [len(one) for one in splits] == [14, 3, 6]  # of 23 entities: 6 held out, 3 of the 17 left to choose by
+    assert [len(one) for one in splits] == [10, 4, 9]  # of 23 entities: .4 are 9.2, .15 are 3.5
     assert len(set.union(*splits)) == 23
-    assert "CD" not in set.union(*splits)  # asked about with the other Congo
+    assert "CD" not in set.union(*splits)  # it is with the other Congo
     assert kinds_of(found.held_out)["capital"] >= 6
 
 
@@ -79,6 +80,13 @@ def test_the_questions_and_what_they_accept():
     assert tasks["people-AG"].data["accepted"] == ["Bob", "Anns", "Bobs"]
     assert tasks["calling code-AG"].answer == "+12"
     assert tasks["domain-AG"].answer == ".ag"
+    assert capital.data["begin"] == "The capital of United States is"
+    assert tasks["domain-AG"].data["begin"] == "The country-code internet domain of Antigua is"
+
+
+def test_auto_takes_capitals():
+    assert set(kinds_of(read("auto").train)) == {"capital"}
+    assert read("auto") == read("capitals")
 
 
 def test_another_seed_deals_another_split_and_the_same_the_same():

@@ -66,6 +66,12 @@ def test_its_own_right_answers_are_imitated_and_its_wrong_ones_are_not(model, mo
     assert [task.answer for task in tasks] == ["Ann", "Bob"]
 
 
+def test_a_question_says_how_a_sentence_that_answers_begins_if_that_is_known():
+    told = Task("1", "What is the capital of Peru?", "Lima", {"begin": "The capital of Peru is"})
+    assert answer.asked(told).prompt[-1]["content"].endswith('Peru? Begin with "The capital of Peru is".')
+    assert answer.asked(Task("1", "Who?", "Ann")).prompt == [{"role": "user", "content": "Who?"}]
+
+
 def test_both_stages_run(model, questions, tmp_path):
     few = {"steps": 1, "group_size": 2, "prompts_per_step": 2}
     stages = [replace(stage, config=replace(stage.config, **few)) for stage in answer.recipe(questions, model)]
