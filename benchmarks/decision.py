@@ -5,8 +5,9 @@
 
 SmolLM2-135M reads a sentence of a film review in its chat template and says "positive" or "negative"; its adapter is on
 the last 16 layers. By hand is what somebody writes for exactly this: prompts sorted and padded, the logits of the two
-words at the last position, eight draws from them, and the backward pass of the very same forward pass. "any token" is
-strop without `choices`, as a run was before it had them.
+words at the last position, eight draws from them, and the backward pass of the very same forward pass; RLOO's KL, for
+which strop reads the reference too, is not in it. "any token" is strop without `choices`, as a run was before it had
+them.
 """
 
 from __future__ import annotations

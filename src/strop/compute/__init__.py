@@ -7,8 +7,9 @@ decision (training). There are two, with equal results up to rounding:
                 padded: prompts padded on the left, one token a step · kv_cache: keys and values written in place ·
                 replaced: the model with some layers replaced
 `fast_runner`   a forward pass of our own for models like Llama, on a CPU. It is faster for three reasons:
-                1. A prompt is computed once for all answers to it. In training: ragged_attention, attention.
-                   In decoding: prompt_attention, shared_prompt, prompt_groups, generated_kv.
+                1. A prompt is computed once for all answers to it, and what all prompts begin with once for all
+                   prompts: ragged_attention, attention. In decoding: prompt_attention, shared_prompt, prompt_groups,
+                   generated_kv.
                 2. A token takes few operations: decoder_layer (fast_layer has the same layer for many tokens).
                 3. Products suit the processor: linears says which layers are multiplied as one and how, products and
                    training_product multiply.
