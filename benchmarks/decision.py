@@ -5,8 +5,8 @@
 
 SmolLM2-135M reads a sentence of a film review in its chat template and says "positive" or "negative"; its adapter is on
 the last 16 layers. By hand is what somebody writes for exactly this: prompts sorted and padded, the logits of the two
-words at the last position, eight draws from them, and the backward pass of the very same forward pass; RLOO's KL, for
-which strop reads the reference too, is not in it. "any token" is strop without `choices`, as a run was before it had
+words at the last position, eight draws from them, and the backward pass of the very same forward pass. Neither side has
+a KL: for RLOO's strop would read the reference too. "any token" is strop without `choices`, as a run was before it had
 them.
 """
 
@@ -50,7 +50,9 @@ def config(args: argparse.Namespace, choices: tuple[str, ...]) -> strop.TrainCon
         policy=Transformer.Config(lora=LoRA(num_layers=LAYERS)),
         tasks=tasks(args.prompts),
         rewards=[is_right],
-        algorithm=strop.algorithms.RLOO.Config(optimizer=strop.optimizer.AdamW(lr=LR)),
+        algorithm=strop.algorithms.RLOO.Config(
+            optimizer=strop.optimizer.AdamW(lr=LR), kl=strop.functional.KL(weight=0.0)
+        ),
         sampling=strop.Sampling(max_tokens=1, choices=choices),
         group_size=args.group,
         prompts_per_step=args.prompts,
