@@ -38,6 +38,7 @@ VERIFIED = {
     "beam": "Beam search",
     "boltzmann": "KL-regularised optimum",
     "evaluation": "Policy evaluation",
+    "game_search": "Game search",
     "mcts": "Tree search",
     "reinforce_pp": "REINFORCE++",
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -11,6 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 Floats: TypeAlias = NDArray[np.float64]
 Ints: TypeAlias = NDArray[np.int64]
 Bools: TypeAlias = NDArray[np.bool_]
+Transitions: TypeAlias = "Mapping[int, Mapping[int, Sequence[tuple[float, int, float, bool]]]]"
+"""P[state][action]: (probability, next state, reward, whether the episode ends) of everything that may happen."""
 
 SUM_TOLERANCE = 1e-9
 
@@ -63,6 +66,25 @@ class Solution:
     q_SA: Floats
     action_S: Ints
     rounds: int
+
+
+def mdp_of(transitions: Transitions, start: int | Mapping[int, float]) -> FiniteMDP:
+    """The decision process of these transitions, from one state or a distribution of the first state.
+
+    States are numbered from 0, and the last one is added: it is where every episode ends. All states have the same
+    actions. Rewards are means over what may happen.
+    """
+    states, actions = len(transitions), len(transitions[0])
+    P_SAS = np.zeros((states + 1, actions, states + 1))
+    R_SA, start_S = np.zeros((states + 1, actions)), np.zeros(states + 1)
+    for state, options in transitions.items():
+        for action, outcomes in options.items():
+            for probability, following, reward, is_over in outcomes:
+                P_SAS[state, action, states if is_over else following] += probability
+                R_SA[state, action] += probability * reward
+    for state, probability in ({start: 1.0} if isinstance(start, int) else start).items():
+        start_S[state] = probability
+    return FiniteMDP(P_SAS, R_SA, start_S, np.arange(states + 1) == states)
 
 
 def action_values(mdp: FiniteMDP, value_S: Floats, discount: float) -> Floats:

@@ -8,7 +8,7 @@ from strop.environments.blackjack import first_hands, hand_transitions
 from strop.environments.frozen_lake import START, lake
 from strop.environments.gridworld import YOU, grid_transitions
 from strop.environments.taxi import first_states, town
-from strop.planning.transitions import mdp_of
+from strop.planning.mdp import mdp_of
 from strop.planning.value_iteration import FiniteHorizon, backward_induction
 
 CARDS = 18
