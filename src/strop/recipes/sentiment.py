@@ -76,7 +76,7 @@ LR = 2e-4
 
 
 def rewarded() -> strop.algorithms.RLOO.Config:
-    """RLOO without a KL: a few words leave no room to write strangely. The entropy keeps it unsure for a while."""
+    """RLOO without a KL: a few words leave no room to write strangely. The entropy keeps it from being sure early."""
     return strop.algorithms.RLOO.Config(
         optimizer=strop.optimizer.AdamW(lr=LR), kl=strop.functional.KL(weight=0.0), entropy=0.1
     )
