@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+GAMES = ("nim", "tictactoe", "go", "gridworld", "guess_number", "frozen_lake", "blackjack", "taxi")
+APART = ("games",)
+"""Tasks whose arms are tasks of their own: nothing compares one with another."""
 TASKS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "sentiment": {"rl": {}, "sft": {"method": "sft"}},
     "style": {"rl": {}, "sft": {"method": "sft"}},
     "summarise": {"rl": {}, "sft": {"method": "sft"}},
+    "games": {game: {"game": game} for game in GAMES},
     "answer": {"SFT, then RLOO": {}, "SFT": {"method": "sft"}},
     "reading": {"RLOO": {}, "SFT": {"method": "sft"}},
 }

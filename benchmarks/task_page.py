@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from task_arms import APART
 
 from strop.evaluate import paired_difference
 from strop.intervals import Interval, mean_interval
@@ -24,6 +25,7 @@ WORDS = {
         "paired by task.",
         "arms": "**{first} less {second}**, by seed: {told}.",
         "others": "Also judged, means of the seeds: {told}.",
+        "apart": "| | {beside} | start | {seeds} | mean of seeds | steps | minutes | GiB |",
         "shown": "The first {num} held-out tasks, not chosen ({arm}, seed 0):",
         "columns": "| task | before | after |",
     },
@@ -36,6 +38,7 @@ WORDS = {
         "单个种子的区间是对任务的（95 %），均值的区间是对种子的（学生 t）；差按任务配对。",
         "arms": "**{first} 减 {second}**，各种子：{told}。",
         "others": "同时评判的（种子的均值）：{told}。",
+        "apart": "| | {beside} | 起点 | {seeds} | 种子的均值 | 步数 | 分钟 | GiB |",
         "shown": "前 {num} 个留出任务，未经挑选（{arm}，种子 0）：",
         "columns": "| 任务 | 之前 | 之后 |",
     },
@@ -49,6 +52,8 @@ LONGEST = 300
 def page_of(record: Mapping[str, Any], chinese: bool) -> str:
     """Markdown of one task."""
     words = WORDS["zh" if chinese else "en"]
+    if record["task"] in APART:
+        return apart(record, words)
     arms = arms_of(record)
     seeds = " | ".join(words["seed"].format(seed=seed) for seed in range(record["seeds"]))
     head = words["head"].format(seeds=seeds)
@@ -57,6 +62,28 @@ def page_of(record: Mapping[str, Any], chinese: bool) -> str:
     parts = ["\n".join(lines), besides(arms, words), against(arms, words)]
     parts += [words["about"].format(**{**record, "prompts": prompts}), others(arms, words), shown(arms, words)]
     return "\n\n".join(filter(None, parts))
+
+
+def apart(record: Mapping[str, Any], words: Mapping[str, str]) -> str:
+    """A line for each arm, which is a task of its own, with its own baselines; where one lacks a baseline the next is
+    in its place (a search where no player is perfect)."""
+    arms, seeds = arms_of(record), range(record["seeds"])
+    columns = max(([*cells[0]["besides"]] for cells in arms.values()), key=lambda names: "perfect" in names)
+    named = " | ".join(words["seed"].format(seed=seed) for seed in seeds)
+    head = words["apart"].format(beside=" | ".join(columns), seeds=named)
+    lines = [head, rule(head)]
+    for arm, cells in arms.items():
+        beside = [f"{number(one['reward'][0])}{other(name, columns)}" for name, one in cells[0]["besides"].items()]
+        own = row(arm, cells, record["seeds"]).strip("| ").split(" | ")
+        start, scores_and_mean, ending = own[1], own[2 : 3 + record["seeds"]], own[-3:]
+        lines.append(line([arm, *beside, start, *scores_and_mean, *ending]))
+    prompts = "/".join(dict.fromkeys(str(len(cells[0]["rewards"])) for cells in arms.values()))
+    return "\n".join(lines) + "\n\n" + words["about"].format(**{**record, "prompts": prompts})
+
+
+def other(name: str, columns: Sequence[str]) -> str:
+    """The name of a baseline that has no column of its own."""
+    return "" if name in columns else f" ({name})"
 
 
 def arms_of(record: Mapping[str, Any]) -> dict[str, list[Mapping[str, Any]]]:
