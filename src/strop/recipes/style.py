@@ -121,7 +121,7 @@ def imitating(config: strop.TrainConfig, style: Style, minutes: float) -> strop.
     return replace(
         config,
         tasks=demonstrations(style),
-        algorithm=strop.algorithms.SFT.Config(optimizer=strop.optimizer.AdamW(lr=1e-3, warmup_steps=5)),
+        algorithm=strop.algorithms.SFT.Config(optimizer=strop.optimizer.AdamW(lr=5e-4, warmup_steps=5)),
         memory=strop.memory.Dataset.Config(size=8),
         minutes=minutes,
     )

@@ -6,8 +6,8 @@
 
 Two stages on descriptions of Debian's packages: SFT, then RLOO on the ROUGE-L of each line with its length; with
 `method=sft` the first has all the minutes. Gold is the meaning according to a sentence encoder, and chrF: a line of
-likely words that says nothing has ROUGE-L, and shows there. Everything was chosen on the development split; the
-held-out one is judged (docs/tasks/summarise.md).
+likely words that says nothing has ROUGE-L, and shows there. The held-out split is judged; `judged=development` is for
+choosing settings (docs/tasks/summarise.md).
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def imitating(config: strop.TrainConfig, minutes: float) -> strop.TrainConfig:
     """SFT on people's lines."""
     return replace(
         config,
-        algorithm=strop.algorithms.SFT.Config(optimizer=strop.optimizer.AdamW(lr=1e-3, warmup_steps=5)),
+        algorithm=strop.algorithms.SFT.Config(optimizer=strop.optimizer.AdamW(lr=5e-4, warmup_steps=5)),
         memory=strop.memory.Dataset.Config(size=8),
         minutes=minutes,
     )

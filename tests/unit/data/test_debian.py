@@ -26,7 +26,6 @@ Description-en: reader of foo files
  It reads:
   * one
   * two
- .
  And more.
 
 Package: libfoo-dev
