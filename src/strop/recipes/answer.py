@@ -54,7 +54,7 @@ def recipe(
     data     capitals, facts (continent, internet domain, calling code, name of the people), or both with a
              comma between them; auto takes capitals. Or a file with the columns question and answer, perhaps entity
     model    smollm2, a folder, or a Hub id
-    method   rl: SFT for a fifth of the minutes, then the reward; sft: SFT alone
+    method   rl: SFT for a fifth of the minutes at most, then the reward; sft: SFT alone, which ends after three passes
     minutes  of training, over both stages
     judged   the questions that it is judged on: held_out, or development to choose by
     """
@@ -113,7 +113,7 @@ def rewarded(config: strop.TrainConfig, minutes: float) -> strop.TrainConfig:
         ),
         group_size=8,
         prompts_per_step=8,
-        steps=200,
+        steps=400,
         minutes=minutes,
     )
 

@@ -104,8 +104,8 @@ class Likely:
 
 
 def test_confidence_by_hand():
-    """Who: I .3, don't .5, know .8: "I don't know" has .12, so it answers with .88; Ann is likelier than Bob. Where:
-    1 * .5 * .8 = .4, so .6; what it says if it must is Rome, which is wrong."""
+    """Who: I .3, don't .5, know .8: "I don't know" has .12, so it answers with .88: Ann, which is likelier than
+    Bob, and wrong. Where: 1 * .5 * .8 = .4, so .6; what it says if it must is Rome, which is right."""
     codec = WordCodec(["Who?", "Where?", "I", "don't", "know", "see", "Ann", "Bob", "Rome"])
     after = {
         "Who?": {"I": 0.3, "Ann": 0.4, "Bob": 0.3},
@@ -114,10 +114,10 @@ def test_confidence_by_hand():
         "don't": {"know": 0.8, "see": 0.2},
         **{word: {"<end>": 1.0} for word in ("know", "see", "Ann", "Bob", "Rome")},
     }
-    tasks = [Task("1", "Who?", "Ann"), Task("2", "Where?", "Oslo")]
+    tasks = [Task("1", "Who?", "Bob"), Task("2", "Where?", "Rome")]
     answers, is_right = answer.confidence(Likely(codec, after), codec, tasks)
     assert answers == pytest.approx([0.88, 0.6], abs=1e-4)
-    assert is_right == [True, False]
+    assert is_right == [False, True]
 
 
 def test_all_questions_on_a_passage_are_on_one_side(model, texts):
