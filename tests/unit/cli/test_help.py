@@ -41,10 +41,12 @@ def test_light_commands_load_neither_torch_nor_transformers(strop, table_recipe,
 
 
 def test_help_is_quick():
-    clock = "print(time.process_time(), file=sys.stderr)"
-    program = f"import time, sys; from strop.cli.main import main; main(['--help']); {clock}"
-    times = []
-    for _ in range(3):
-        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-        times.append(float(done.stderr))
-    assert min(times) < 0.3  # of processor time, so that a busy machine does not decide
+    """It loads none of the packages that take long; `benchmarks/startup.py` times it."""
+    program = (
+        "import sys; from strop.cli.main import main\n"
+        "main(['--help'])\n"
+        "heavy = {'numpy', 'rich', 'torch', 'transformers', 'matplotlib', 'gymnasium'} & set(sys.modules)\n"
+        "sys.exit(f'loaded {heavy}' if heavy else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-500:]
