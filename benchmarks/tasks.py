@@ -101,9 +101,9 @@ def facts_of(run: Any) -> dict[str, Any]:
     }
 
 
-def spread(interval: Any) -> list[float]:
-    """Mean, low and high."""
-    return [interval.mean, interval.low, interval.high]
+def spread(interval: Any) -> list[Any]:
+    """Mean, low and high, and why there is no interval."""
+    return [interval.mean, interval.low, interval.high, interval.reason]
 
 
 def measure(task: str, args: argparse.Namespace, file: Path) -> dict[str, Any]:

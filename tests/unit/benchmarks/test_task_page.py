@@ -80,3 +80,25 @@ def test_every_task_is_a_recipe_with_pages():
         for ending in (".md", ".zh-CN.md"):
             text = (task_page.DOCS / f"{task}{ending}").read_text(encoding="utf-8")
             assert text.count(f"<!-- {task} -->") == text.count(f"<!-- /{task} -->") == 1
+
+
+def test_games_have_a_line_each_with_their_own_baselines():
+    cells = {name.replace("RL", "nim").replace("SFT", "go"): dict(one) for name, one in RECORD["cells"].items()}
+    for name, one in cells.items():
+        one["besides"] = {"search" if name.startswith("go") else "perfect": one["besides"]["words"]}
+    page = task_page.page_of({**RECORD, "task": "games", "cells": cells}, chinese=False)
+    (nim,) = [line for line in page.splitlines() if line.startswith("| nim")]
+    (go,) = [line for line in page.splitlines() if line.startswith("| go")]
+    assert nim.startswith(
+        "| nim | 0.500 | 0.250 | 1.000 [0.900, 1.100] | 0.750 [0.650, 0.850] | 0.875 [-0.713, 2.463] | 100"
+    )
+    assert go.startswith("| go | 0.500 (search) | 0.250 |")
+    assert "less" not in page.split("held-out")[0]
+
+
+def test_a_score_without_an_interval_says_why():
+    cells = {"RL/0": cell("1111", 0.25, [0.5, 0.3, 0.7])}
+    cells["RL/0"]["verdicts"]["reward"]["after"] = [1.0, float("nan"), float("nan"), "all 4 scores are equal"]
+    page = task_page.page_of({**RECORD, "seeds": 1, "cells": cells}, chinese=False)
+    assert "1.000 (no interval: all 4 scores are equal)" in page
+    assert "nan" not in page
