@@ -14,5 +14,5 @@ TASKS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "summarise": {"rl": {}, "sft": {"method": "sft"}},
     "games": {game: {"game": game} for game in GAMES},
     "answer": {"SFT, then RLOO": {}, "SFT": {"method": "sft"}},
-    "reading": {"RLOO": {}, "SFT": {"method": "sft"}},
+    "reading": {"SFT, then RLOO": {}, "SFT": {"method": "sft"}},
 }

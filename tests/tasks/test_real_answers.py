@@ -36,6 +36,9 @@ def test_the_start_model_answers_and_two_steps_of_each_stage_run(tmp_path, monke
 
 def test_two_steps_of_reading_run(tmp_path, monkeypatch):
     monkeypatch.setattr(reading, "NUM_JUDGED", 8)
-    config = replace(reading.recipe(judged="development"), steps=2, prompts_per_step=2)
-    run = strop.train(config, tmp_path / "run", progress=Progress.silent())
+    stages = [
+        replace(stage, config=replace(stage.config, steps=2, prompts_per_step=2))
+        for stage in reading.recipe(judged="development")
+    ]
+    run = strop.train(stages, tmp_path / "run", progress=Progress.silent())
     assert 0.0 <= run.metrics()[-1]["held_out/gold/f1"] <= 1.0

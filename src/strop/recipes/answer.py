@@ -35,6 +35,8 @@ UNKNOWN = "I don't know"
 MAX_TOKENS = 20
 NUM_ASKED = 128
 """Training questions that the start model answers for SFT."""
+PASSES = 5
+"""Of SFT over them."""
 NUM_JUDGED = 200
 TOGETHER = 32
 """Questions whose calibration is computed at once."""
@@ -54,7 +56,7 @@ def recipe(
     data     capitals, facts (continent, internet domain, calling code, name of the people), or both with a
              comma between them; auto takes capitals. Or a file with the columns question and answer, perhaps entity
     model    smollm2, a folder, or a Hub id
-    method   rl: SFT for a fifth of the minutes at most, then the reward; sft: SFT alone, which ends after three passes
+    method   rl: SFT for a fifth of the minutes at most, then the reward; sft: SFT alone, which ends after five passes
     minutes  of training, over both stages
     judged   the questions that it is judged on: held_out, or development to choose by
     """
@@ -96,9 +98,9 @@ def imitating(config: strop.TrainConfig, tasks: Sequence[Task], minutes: float) 
     return replace(
         config,
         tasks=list(tasks),
-        algorithm=strop.algorithms.SFT.Config(optimizer=strop.optimizer.AdamW(lr=2e-4)),
+        algorithm=strop.algorithms.SFT.Config(optimizer=strop.optimizer.AdamW(lr=5e-4)),
         memory=strop.memory.Dataset.Config(size=16),
-        steps=max(3 * len(tasks) // 16, 1),
+        steps=max(PASSES * len(tasks) // 16, 1),
         minutes=minutes,
     )
 
@@ -109,7 +111,7 @@ def rewarded(config: strop.TrainConfig, minutes: float) -> strop.TrainConfig:
         config,
         policy=strop.FromStage("sft"),
         algorithm=strop.algorithms.RLOO.Config(
-            optimizer=strop.optimizer.AdamW(lr=2e-4), kl=strop.functional.KL(weight=0.01)
+            optimizer=strop.optimizer.AdamW(lr=3e-4), kl=strop.functional.KL(weight=0.01)
         ),
         group_size=8,
         prompts_per_step=8,

@@ -4,8 +4,8 @@
     strop train reading data=mine.jsonl
     strop train reading method=sft
 
-RLOO on exact answers. Held-out passages speak of lands that no training passage names, in sentences and questions that
-none of them uses. Gold is the F1 of words (docs/tasks/answer.md).
+Two stages: SFT on the answers, then RLOO on exact ones. Held-out passages speak of lands that no training passage
+names, in sentences and questions that none of them uses. Gold is the F1 of words (docs/tasks/reading.md).
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ TABLES = "tables"
 SYSTEM = "Read the text, and answer the question in a few words of it."
 MAX_TOKENS = 16
 NUM_TRAIN, NUM_JUDGED = 2000, 200
+SFT_SHARE = 0.5
+"""Of the minutes, where the reward follows."""
 HELD_OUT_SHARE = 0.1
 """Of the passages of a file."""
 
@@ -35,13 +37,14 @@ def recipe(
     method: Literal["rl", "sft"] = "rl",
     minutes: float = 10.0,
     judged: Literal["held_out", "development"] = "held_out",
-) -> strop.TrainConfig:
+) -> list[strop.Stage]:
     """About ten minutes on two cores.
 
     data     tables, for passages about invented lands; or a file with the columns passage, question and answer
     model    smollm2, a folder, or a Hub id
-    method   rl: the reward, exact answers; sft: the likelihood of the answers, to compare with
-    minutes  of training
+    method   rl: the likelihood of the answers for half of the minutes, then the reward, exact answers; sft: the
+             likelihood for all of them, to compare with
+    minutes  of training, over all stages
     judged   the passages that it is judged on: held_out, or development to choose by; a file has no development
     """
     if method not in ("rl", "sft"):
@@ -61,31 +64,36 @@ def recipe(
         baselines={"extractor": extracted, "last name": last_word},
         sampling=strop.Sampling(temperature=0.7, max_tokens=MAX_TOKENS),
         judgement="greedy",
-        minutes=minutes,
     )
-    return rewarded(config) if method == "rl" else imitating(config)
+    if method == "sft":
+        return [strop.Stage("sft", imitating(config, minutes))]
+    sft, rl = imitating(config, SFT_SHARE * minutes), rewarded(config, (1.0 - SFT_SHARE) * minutes)
+    return [strop.Stage("sft", sft), strop.Stage("rl", rl)]
 
 
-def rewarded(config: strop.TrainConfig) -> strop.TrainConfig:
-    """RLOO on exact answers, with a KL to the start."""
+def rewarded(config: strop.TrainConfig, minutes: float) -> strop.TrainConfig:
+    """RLOO on exact answers, with a KL to what SFT made."""
     return replace(
         config,
+        policy=strop.FromStage("sft"),
         algorithm=strop.algorithms.RLOO.Config(
-            optimizer=strop.optimizer.AdamW(lr=2e-4), kl=strop.functional.KL(weight=0.01)
+            optimizer=strop.optimizer.AdamW(lr=3e-4), kl=strop.functional.KL(weight=0.01)
         ),
         group_size=8,
         prompts_per_step=8,
         steps=300,
+        minutes=minutes,
     )
 
 
-def imitating(config: strop.TrainConfig) -> strop.TrainConfig:
+def imitating(config: strop.TrainConfig, minutes: float) -> strop.TrainConfig:
     """SFT on the answers."""
     return replace(
         config,
-        algorithm=strop.algorithms.SFT.Config(optimizer=strop.optimizer.AdamW(lr=2e-4)),
+        algorithm=strop.algorithms.SFT.Config(optimizer=strop.optimizer.AdamW(lr=5e-4)),
         memory=strop.memory.Dataset.Config(size=16),
         steps=600,
+        minutes=minutes,
     )
 
 

@@ -121,30 +121,33 @@ def test_confidence_by_hand():
 
 
 def test_all_questions_on_a_passage_are_on_one_side(model, texts):
-    config = reading.recipe(texts, model)
+    config = reading.recipe(texts, model)[0].config
     sides = [{task.data["passage"] for task in tasks} for tasks in (config.tasks, config.held_out)]
     assert [len(side) for side in sides] == [11, 1]
     assert not sides[0] & sides[1]
     assert config.tasks[0].prompt[-1]["content"] == f"{config.tasks[0].data['passage']}\n\nWho?"
 
 
-@pytest.mark.parametrize("method", ["rl", "sft"])
-def test_reading_runs(method, model, texts, tmp_path):
-    config = reading.recipe(texts, model, method=method)
-    small = replace(
-        config, steps=1, group_size=2, prompts_per_step=2, memory=config.memory and strop.memory.Dataset.Config(size=2)
-    )
+@pytest.mark.parametrize(("method", "names"), [("rl", ["sft", "rl"]), ("sft", ["sft"])])
+def test_reading_runs(method, names, model, texts, tmp_path):
+    stages = reading.recipe(texts, model, method=method)
+    assert [stage.name for stage in stages] == names
+    assert sum(stage.config.minutes for stage in stages) == 10.0
+    few = {"steps": 1, "group_size": 2, "prompts_per_step": 2}
+    small = [replace(stage, config=replace(stage.config, **few)) for stage in stages]
     run = strop.train(small, tmp_path / "run", progress=Progress.silent())
     assert {"held_out/right", "held_out/gold/f1"} <= run.metrics()[0].keys()
 
 
 def test_tables_are_judged_on_lands_that_no_training_passage_names(monkeypatch):
     monkeypatch.setattr(reading, "NUM_TRAIN", 30)
-    config = reading.recipe()
+    config = reading.recipe()[-1].config
     assert [len(config.tasks), len(config.held_out)] == [30, reading.NUM_JUDGED]
     assert {task.id.partition("-")[0] for task in config.tasks} == {"train"}
     assert {task.id.partition("-")[0] for task in config.held_out} == {"held_out"}
-    assert {task.id.partition("-")[0] for task in reading.recipe(judged="development").held_out} == {"development"}
+    assert {task.id.partition("-")[0] for task in reading.recipe(judged="development")[0].config.held_out} == {
+        "development"
+    }
 
 
 def test_the_baselines_of_reading():
