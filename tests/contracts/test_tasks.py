@@ -43,7 +43,7 @@ def config(request, tmp_path, monkeypatch):
         "sentiment": lambda: sentiment.recipe(reviews(tmp_path)),
         "summarise": lambda: summarise.recipe(str(small_descriptions.write(tmp_path / "d.jsonl")))[-1].config,
         "answer": lambda: answer.recipe(questions(tmp_path))[-1].config,
-        "reading": reading.recipe,
+        "reading": lambda: reading.recipe()[-1].config,
     }[request.param]()
     return replace(made, policy="smollm2", gold=(), held_out=made.held_out[:8])
 
