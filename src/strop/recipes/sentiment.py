@@ -71,20 +71,17 @@ def recipe(
     )
 
 
-LR = 2e-4
-"""At 5e-4 the policy is sure of everything within fifteen steps, right or wrong, and learns no more."""
-
-
 def rewarded() -> strop.algorithms.RLOO.Config:
-    """RLOO without a KL: a few words leave no room to write strangely. The entropy keeps it from being sure early."""
+    """RLOO without a KL: a few words leave no room to write strangely. The entropy and small steps keep it from being sure
+    of everything, right or wrong, before it has learnt."""
     return strop.algorithms.RLOO.Config(
-        optimizer=strop.optimizer.AdamW(lr=LR), kl=strop.functional.KL(weight=0.0), entropy=0.1
+        optimizer=strop.optimizer.AdamW(lr=1e-4), kl=strop.functional.KL(weight=0.0), entropy=0.1
     )
 
 
 def imitating() -> strop.algorithms.SFT.Config:
     """SFT on the labels alone, without an end."""
-    return strop.algorithms.SFT.Config(optimizer=strop.optimizer.AdamW(lr=LR), end=False)
+    return strop.algorithms.SFT.Config(optimizer=strop.optimizer.AdamW(lr=2e-4), end=False)
 
 
 def right_where_unsure(task: Task, episode: Episode) -> float | Unscored:
