@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from task_arms import APART
+from task_arms import APART, recipe_of
 
 from strop.evaluate import paired_difference
 from strop.intervals import Interval, mean_interval
@@ -179,7 +179,7 @@ def write(record: Mapping[str, Any]) -> None:
 
     begin, end = (f"<!-- {sign}{record['task']} -->" for sign in ("", "/"))
     for chinese in (False, True):
-        page = DOCS / f"{record['task']}{'.zh-CN' if chinese else ''}.md"
+        page = DOCS / f"{recipe_of(record['task'])}{'.zh-CN' if chinese else ''}.md"
         text = page.read_text(encoding="utf-8")
         before, rest = text.split(begin)
         page.write_text(f"{before}{begin}\n{page_of(record, chinese)}\n{end}{rest.split(end)[1]}", encoding="utf-8")

@@ -31,7 +31,7 @@ from typing import Any
 
 from rich.console import Console
 from side_by_side import RESULTS, machine, packages
-from task_arms import TASKS
+from task_arms import TASKS, recipe_of
 from task_page import page_of, write
 
 from strop.words import plural
@@ -55,9 +55,9 @@ def cell(task: str, arm: str, seed: int, minutes: float, folder: Path) -> dict[s
 
 def configured(task: str, parameters: Mapping[str, Any], seed: int, minutes: float) -> Any:
     """What the recipe makes of these parameters, with a seed and a time. A list of stages divides the time itself."""
-    from strop.recipes import __getattr__ as recipe_of
+    from strop.recipes import __getattr__ as named
 
-    recipe = recipe_of(task).recipe
+    recipe = named(recipe_of(task)).recipe
     takes_minutes = "minutes" in inspect.signature(recipe).parameters
     made = recipe(**parameters, **({"minutes": minutes} if takes_minutes else {}))
     if isinstance(made, list):

@@ -48,8 +48,8 @@ ALSO: Mapping[str, tuple[str, ...]] = {
     "US": ("Washington", "Washington, DC"),
     "ZA": ("Cape Town", "Bloemfontein"),
 }
-"""Capitals by code that are as right as the one of the table: seats of government, other spellings, newer names. (Tokelau
-has none: each of its atolls has an administration of its own.)"""
+"""Capitals by code that are as right as the one of the table: seats of government, other spellings, newer names.
+(Tokelau has none: each of its atolls has an administration of its own.)"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -72,8 +72,8 @@ def recipe(
 
 
 def rewarded() -> strop.algorithms.RLOO.Config:
-    """RLOO without a KL: a few words leave no room to write strangely. The entropy and small steps keep it from being sure
-    of everything, right or wrong, before it has learnt."""
+    """RLOO without a KL: a few words leave no room to write strangely. The entropy and small steps keep it from being
+    sure of everything, right or wrong, before it has learnt."""
     return strop.algorithms.RLOO.Config(
         optimizer=strop.optimizer.AdamW(lr=1e-4), kl=strop.functional.KL(weight=0.0), entropy=0.1
     )
