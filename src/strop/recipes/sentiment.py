@@ -71,17 +71,20 @@ def recipe(
     )
 
 
+LR, ENTROPY = 2e-4, 0.3
+
+
 def rewarded() -> strop.algorithms.RLOO.Config:
-    """RLOO without a KL: a few words leave no room to write strangely. The entropy and small steps keep it from being
-    sure of everything, right or wrong, before it has learnt."""
+    """RLOO without a KL: a few words leave no room to write strangely. With the bonus the best policy says the right one
+    of two labels with probability 1 / (1 + exp(-1 / 0.3)) = .97, and is never so sure that all samples are alike."""
     return strop.algorithms.RLOO.Config(
-        optimizer=strop.optimizer.AdamW(lr=1e-4), kl=strop.functional.KL(weight=0.0), entropy=0.1
+        optimizer=strop.optimizer.AdamW(lr=LR), kl=strop.functional.KL(weight=0.0), entropy=ENTROPY
     )
 
 
 def imitating() -> strop.algorithms.SFT.Config:
     """SFT on the labels alone, without an end."""
-    return strop.algorithms.SFT.Config(optimizer=strop.optimizer.AdamW(lr=2e-4), end=False)
+    return strop.algorithms.SFT.Config(optimizer=strop.optimizer.AdamW(lr=LR), end=False)
 
 
 def right_where_unsure(task: Task, episode: Episode) -> float | Unscored:
