@@ -161,7 +161,7 @@ def recipe(
     policy    a small transformer, or a table with a row for each position, which knows nothing of one that it never met
     teacher   greedy or perfect: imitate that player for a fifth of the minutes, and go on from there
     minutes   of training
-    steps     the most steps, of 128 games each
+    steps     the most steps, of 64 games each
     seed      of the starts that are held out, and of the run
     """
     if opponent == "league":
@@ -186,15 +186,16 @@ def match(
         baselines=baselines_of(game),
         gold={} if game == "go" else {"to_optimum": to_optimum},
         algorithm=strop.algorithms.PPO.Config(
-            optimizer=strop.optimizer.AdamW(lr=0.1 if policy == "table" else 3e-3, max_grad_norm=0.5),
+            optimizer=strop.optimizer.AdamW(lr=0.1 if policy == "table" else 1e-3, max_grad_norm=0.5),
             kl=strop.functional.KL(weight=0.0),
             critic=strop.learners.Critic(weight=1.0),
             entropy=0.01,
             epochs=4,
+            minibatches=1 if policy == "table" else 8,
         ),
         sampling=strop.Sampling(max_tokens=1),
         group_size=1,
-        prompts_per_step=128,
+        prompts_per_step=64,
         steps=steps,
         minutes=minutes,
         seed=seed,
