@@ -75,9 +75,9 @@ LR, ENTROPY = 2e-4, 0.1
 
 
 def rewarded() -> strop.algorithms.MaxRL.Config:
-    """MaxRL, whose gradient is that of the likelihood of right answers, as far as samples tell it: a text that is mostly
-    judged wrongly moves the weights most, where RLOO all but passes over it. Without a KL: a few words leave no room to
-    write strangely. The entropy keeps samples apart."""
+    """MaxRL, whose gradient is that of the likelihood of right answers as far as samples tell it: a text that is judged
+    wrongly most of the time moves the weights most, where RLOO all but passes over it. Without a KL: a few words leave
+    no room to write strangely. The entropy keeps samples apart."""
     return strop.algorithms.MaxRL.Config(
         optimizer=strop.optimizer.AdamW(lr=LR), kl=strop.functional.KL(weight=0.0), entropy=ENTROPY
     )
