@@ -14,14 +14,15 @@ problem was solved (docs/tasks/support.md).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
 import strop
-from strop.baselines import at_random
+from strop.baselines import Apprentice, FlowChart, at_random
 from strop.data.support import support
 from strop.environments import Support
-from strop.recipes._support_agent import Apprentice, Scripted, logged
+from strop.recipes._support_logs import logged
 from strop.rewards.support import courteous, solved, thumbs_up
 from strop.types import Episode, Task
 from strop.users.phrases import Language, phrases_of
@@ -63,14 +64,15 @@ def recipe(
         raise ValueError(f"method={method!r}: it is one of {', '.join(METHODS)}.")
     if judged not in ("held_out", "development"):
         raise ValueError(f"judged={judged!r}: it is held_out or development.")
+    people = support("train", NUM_TRAIN, seed, language, wrong)
     config = strop.TrainConfig(
         policy=strop.policies.Transformer.Config(model=model, lora=strop.policies.LoRA(num_layers=16)),
-        tasks=support("train", NUM_TRAIN, seed, language, wrong),
+        tasks=people,
         held_out=support(judged, NUM_JUDGED, seed, language, WRONG),
         environment=Support,
         rewards={"thumbs": thumbs_up},
         gold={"solved": (solved, 1.0), "answers": (num_answers, 0.0), "courteous": (courteous, 0.0)},
-        baselines={"random": at_random, "script": Scripted(language)},
+        baselines={"random": at_random, "flow chart": FlowChart(language)},
         sampling=strop.Sampling(choices=moves(language), max_tokens=MAX_TOKENS),
         judgement="greedy",
         steps=STEPS,
@@ -79,20 +81,24 @@ def recipe(
     if method == "thumbs":
         return [strop.Stage("rl", rewarded(config, minutes))]
     if method == "sft":
-        return [strop.Stage("sft", imitating(config, language, minutes))]
+        return [strop.Stage("sft", imitating(config, logs(people, language, seed), minutes))]
     later = replace(config, policy=strop.FromStage("sft"))
     return [
-        strop.Stage("sft", imitating(config, language, SFT_SHARE * minutes)),
+        strop.Stage("sft", imitating(config, logs(people, language, seed), SFT_SHARE * minutes)),
         strop.Stage("rl", rewarded(later, (1.0 - SFT_SHARE) * minutes)),
     ]
 
 
-def imitating(config: strop.TrainConfig, language: Language, minutes: float) -> strop.TrainConfig:
-    """SFT on the conversations of an apprentice, slips and all: nobody marked the good ones."""
-    apprentice = Apprentice(language)
+def logs(people: Sequence[Task], language: Language, seed: int) -> list[Task]:
+    """The conversations of an apprentice with some of these people, slips and all: nobody marked the good ones."""
+    return [logged(task, Apprentice(language), seed) for task in people[:NUM_LOGGED]]
+
+
+def imitating(config: strop.TrainConfig, conversations: Sequence[Task], minutes: float) -> strop.TrainConfig:
+    """SFT on conversations."""
     return replace(
         config,
-        tasks=[logged(task, apprentice, config.seed) for task in config.tasks[:NUM_LOGGED]],
+        tasks=list(conversations),
         algorithm=strop.algorithms.SFT.Config(optimizer=strop.optimizer.AdamW(lr=5e-4), end=False),
         memory=strop.memory.Dataset.Config(size=16),
         minutes=minutes,
