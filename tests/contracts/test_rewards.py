@@ -174,7 +174,8 @@ GOLD = {
     "composition/scaled": Gold("word " * 20, ["word " * 50, ""]),
 }
 WITHOUT_GOLD = {"similarity", "learned", "learned/unfinished", "trl", "group", "support", "support/solved"}
-"""Their numbers are those of the function inside, or of the turns' data; Similarity's are worked out in the unit tests."""
+"""Their numbers are those of the function inside, or of what an environment says; Similarity's and those of thumbs are
+worked out in the unit tests."""
 
 
 def episode(text, finish="stop", num_tokens=3):
