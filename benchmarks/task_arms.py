@@ -1,4 +1,8 @@
-"""The arms of each task: parameters of its recipe. The first arm is the recipe as it is."""
+"""The arms of each task: parameters of its recipe. The first arm is the recipe as it is.
+
+A task is called like its recipe. What the same recipe makes of other data is a task of its own: `style-haiku` is on the
+page of `style`.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,11 @@ APART = ("games",)
 """Tasks whose arms are tasks of their own: nothing compares one with another."""
 TASKS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "sentiment": {"rl": {}, "sft": {"method": "sft"}},
+    "sentiment-zh": {"rl": {"data": "zh"}, "sft": {"data": "zh", "method": "sft"}},
+    "sentiment-bbc": {"rl": {"data": "bbc"}, "sft": {"data": "bbc", "method": "sft"}},
     "style": {"rl": {}, "sft": {"method": "sft"}},
+    "style-simple": {"rl": {"style": "simple"}, "sft": {"style": "simple", "method": "sft"}},
+    "style-haiku": {"rl": {"style": "haiku"}, "sft": {"style": "haiku", "method": "sft"}},
     "summarise": {"rl": {}, "sft": {"method": "sft"}},
     "games": {game: {"game": game} for game in GAMES},
     "answer": {"SFT, then RLOO": {}, "SFT": {"method": "sft"}},
@@ -22,3 +30,8 @@ TASKS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     },
     "reading": {"SFT, then RLOO": {}, "SFT": {"method": "sft"}},
 }
+
+
+def recipe_of(task: str) -> str:
+    """The name of a task's recipe, and of its page."""
+    return task.partition("-")[0]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from task_arms import APART
+from task_arms import APART, recipe_of
 
 from strop.evaluate import paired_difference
 from strop.intervals import Interval, mean_interval
@@ -20,9 +20,9 @@ WORDS = {
         "seed": "seed {seed}",
         "beside": "| baseline | reward | gold | {arms} |",
         "higher": "{arm} is higher by (seeds)",
-        "about": "{date}, {machine}; {minutes:g} minutes of training a seed, alone on the machine; {prompts} held-out "
-        "tasks. Intervals of a seed are over tasks (95 %), those of the mean over seeds (Student's t); differences are "
-        "paired by task.",
+        "about": "{date}, {machine}; {minutes:g} minutes of training a seed, on {cores} of its cores; {prompts} "
+        "held-out tasks. Intervals of a seed are over tasks (95 %), those of the mean over seeds (Student's t); "
+        "differences are paired by task.",
         "arms": "**{first} less {second}**, by seed: {told}.",
         "others": "Also judged, means of the seeds: {told}.",
         "apart": "| | {beside} | start | {seeds} | mean of seeds | steps | minutes | GiB |",
@@ -34,7 +34,7 @@ WORDS = {
         "seed": "种子 {seed}",
         "beside": "| 对照 | 奖励 | gold | {arms} |",
         "higher": "{arm} 高出（各种子）",
-        "about": "{date}，{machine}；每个种子训练 {minutes:g} 分钟，独占机器；{prompts} 个留出任务。"
+        "about": "{date}，{machine}；每个种子在其中 {cores} 个核上训练 {minutes:g} 分钟；{prompts} 个留出任务。"
         "单个种子的区间是对任务的（95 %），均值的区间是对种子的（学生 t）；差按任务配对。",
         "arms": "**{first} 减 {second}**，各种子：{told}。",
         "others": "同时评判的（种子的均值）：{told}。",
@@ -179,7 +179,7 @@ def write(record: Mapping[str, Any]) -> None:
 
     begin, end = (f"<!-- {sign}{record['task']} -->" for sign in ("", "/"))
     for chinese in (False, True):
-        page = DOCS / f"{record['task']}{'.zh-CN' if chinese else ''}.md"
+        page = DOCS / f"{recipe_of(record['task'])}{'.zh-CN' if chinese else ''}.md"
         text = page.read_text(encoding="utf-8")
         before, rest = text.split(begin)
         page.write_text(f"{before}{begin}\n{page_of(record, chinese)}\n{end}{rest.split(end)[1]}", encoding="utf-8")

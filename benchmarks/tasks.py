@@ -2,10 +2,11 @@
 
     python benchmarks/tasks.py                          # every task; hours
     python benchmarks/tasks.py sentiment --seeds 3 --minutes 10
+    python benchmarks/tasks.py games --side-by-side 2   # two cells at a time, each on half of the cores
     python benchmarks/tasks.py sentiment --page         # only write the pages from what was measured
 
-Each cell is a process of its own that trains a recipe by its name, alone on the machine and with all of its cores. It
-is judged by the run itself: on its held-out tasks, before and after, beside its baselines. The numbers go to
+Each cell is a process of its own that trains a recipe by its name, on all cores or on its share of them. It is judged
+by the run itself: on its held-out tasks, before and after, beside its baselines. The numbers go to
 results/task-NAME.json, the tables into docs/tasks/NAME.md and its twin, the curves into docs/tasks/NAME.png. What is
 done is kept, so a benchmark that was stopped goes on. `task_arms.py` lists the arms.
 """
@@ -15,20 +16,25 @@ from __future__ import annotations
 import argparse
 import inspect
 import json
+import os
 import resource
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 from rich.console import Console
 from side_by_side import RESULTS, machine, packages
-from task_arms import TASKS
+from task_arms import TASKS, recipe_of
 from task_page import page_of, write
+
+from strop.words import plural
 
 NUM_SHOWN = 2
 """Held-out tasks whose answers are kept to be read: the first ones, not chosen."""
@@ -49,9 +55,9 @@ def cell(task: str, arm: str, seed: int, minutes: float, folder: Path) -> dict[s
 
 def configured(task: str, parameters: Mapping[str, Any], seed: int, minutes: float) -> Any:
     """What the recipe makes of these parameters, with a seed and a time. A list of stages divides the time itself."""
-    from strop.recipes import __getattr__ as recipe_of
+    from strop.recipes import __getattr__ as named
 
-    recipe = recipe_of(task).recipe
+    recipe = named(recipe_of(task)).recipe
     takes_minutes = "minutes" in inspect.signature(recipe).parameters
     made = recipe(**parameters, **({"minutes": minutes} if takes_minutes else {}))
     if isinstance(made, list):
@@ -110,21 +116,47 @@ def measure(task: str, args: argparse.Namespace, file: Path) -> dict[str, Any]:
     """Every cell of a task that is not done yet, one after the other, each kept when it is done."""
     record = begun(args, file)
     about = {"task": task, "minutes": args.minutes, "date": date.today().isoformat(), "seeds": args.seeds}
+    shares = SimpleQueue[list[int]]()
+    for share in shares_of(sorted(os.sched_getaffinity(0)), args.side_by_side):
+        shares.put(share)
+        about["cores"] = len(share)
     record |= {**about, "machine": machine(), "packages": packages()}
     jobs = [(arm, seed) for seed in range(args.seeds) for arm in args.arms or TASKS[task]]
-    for arm, seed in jobs:
-        if f"{arm}/{seed}" not in record["cells"]:
-            record["cells"][f"{arm}/{seed}"] = in_a_process(task, arm, seed, args)
-            keep(record, file)
-            Console(stderr=True).print(f"{task}, {arm}, seed {seed} done")
+    with ThreadPoolExecutor(args.side_by_side) as pool:
+        waiting = {
+            pool.submit(in_a_process, task, arm, seed, args, shares): (arm, seed)
+            for arm, seed in jobs
+            if f"{arm}/{seed}" not in record["cells"]
+        }
+        try:
+            for done in as_completed(waiting):
+                arm, seed = waiting[done]
+                record["cells"][f"{arm}/{seed}"] = done.result()
+                keep(record, file)
+                Console(stderr=True).print(f"{task}, {arm}, seed {seed} done")
+        finally:
+            pool.shutdown(cancel_futures=True)
     return record
 
 
-def in_a_process(task: str, arm: str, seed: int, args: argparse.Namespace) -> dict[str, Any]:
-    """What a process that measures one cell prints last. Raises SystemExit with what it said if it fails."""
+def shares_of(cores: Sequence[int], num: int) -> list[list[int]]:
+    """The cores in so many equal shares. Raises SystemExit if there are fewer."""
+    if num > len(cores):
+        raise SystemExit(f"error: --side-by-side {num}: this machine has {plural(len(cores), 'core')}")
+    size = len(cores) // num
+    return [list(cores[first : first + size]) for first in range(0, size * num, size)]
+
+
+def in_a_process(
+    task: str, arm: str, seed: int, args: argparse.Namespace, shares: SimpleQueue[list[int]]
+) -> dict[str, Any]:
+    """What a process on a free share of the cores prints last. Raises SystemExit with what it said if it fails."""
+    cores = shares.get()
     told = [sys.executable, __file__, task, "--cell", arm, str(seed), "--minutes", str(args.minutes)]
-    told += ["--runs", str(args.runs)]
-    done = subprocess.run(told, capture_output=True, text=True, timeout=1800 + 360 * args.minutes)
+    told += ["--runs", str(args.runs), "--cores", *map(str, cores)]
+    env = {**os.environ, "OMP_NUM_THREADS": str(len(cores))}
+    done = subprocess.run(told, capture_output=True, text=True, env=env, timeout=1800 + 360 * args.minutes)
+    shares.put(cores)
     if done.returncode:
         raise SystemExit(f"error: {task}, {arm}, seed {seed}:\n{done.stderr[-3000:]}")
     found: dict[str, Any] = json.loads(done.stdout.strip().split("\n")[-1])
@@ -155,15 +187,18 @@ def main() -> None:
     options.add_argument("--arms", nargs="+", help="only these arms")
     options.add_argument("--minutes", type=float, default=10.0, help="of training, in each cell")
     options.add_argument("--seeds", type=int, default=3)
+    options.add_argument("--side-by-side", type=int, default=1, metavar="N", help="cells at a time, each on its cores")
     options.add_argument("--again", action="store_true", help="do again what is done")
     options.add_argument("--runs", type=Path, default=Path("runs/tasks"), help="folder of the runs")
     options.add_argument("--out", type=Path, default=RESULTS, help="folder of the results")
     options.add_argument("--page", action="store_true", help="only write the pages from the results")
     options.add_argument("--cell", nargs=2, help=argparse.SUPPRESS)
+    options.add_argument("--cores", nargs="+", type=int, help=argparse.SUPPRESS)
     args = options.parse_args()
     if unknown := [task for task in args.tasks if task not in TASKS]:
         options.error(f"{unknown[0]}: the tasks are {', '.join(TASKS)}")
     if args.cell:
+        os.sched_setaffinity(0, args.cores)
         arm, seed = args.cell
         found = cell(args.tasks[0], arm, int(seed), args.minutes, args.runs)
         print("\n" + json.dumps(found, ensure_ascii=False))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from strop.data.curriculum import Curriculum
+    from strop.data.demonstrations import demonstrations
     from strop.data.learnable import Learnable
     from strop.data.tasks import from_file, from_rows, train_test_split
     from strop.data.twins import Twin, leaks, near_duplicates, without
@@ -18,6 +19,7 @@ _HOME = {
     "Curriculum": "curriculum",
     "Learnable": "learnable",
     "Twin": "twins",
+    "demonstrations": "demonstrations",
     "from_file": "tasks",
     "from_rows": "tasks",
     "leaks": "twins",
@@ -30,6 +32,7 @@ __all__ = [
     "Curriculum",
     "Learnable",
     "Twin",
+    "demonstrations",
     "from_file",
     "from_rows",
     "leaks",

@@ -1,4 +1,4 @@
-"""Countries as a table, out of the package countryinfo (MIT), which is downloaded once."""
+"""Countries and territories as a table, out of the package countryinfo (MIT), which is downloaded once."""
 
 from __future__ import annotations
 
@@ -16,28 +16,40 @@ from strop.packages import check_pip, download, home
 PACKAGE, VERSION = "countryinfo", "1.0.1"
 SHA256 = "b02f6f534f0a3b9cdc73fba7e08f247e39826acfa54bf080f8e4eba812066350"
 MEGABYTES, LICENCE = 0.4, "MIT"
-FEWEST = 1_000_000
-"""People of a country: of smaller ones a small model has read hardly anything."""
 OLD = {"AN", "CS"}
 """Codes of countries that are no more."""
-KIN = {"CD": "CG", "GW": "GN", "KP": "KR", "SS": "SD"}
+KIN = {"AS": "WS", "CD": "CG", "DM": "DO", "GW": "GN", "JE": "GG", "KP": "KR", "SS": "SD"}
 """Those whose facts tell something of another one's, such as the name of its people: they are one entity."""
 ALSO: Mapping[str, tuple[str, ...]] = {
+    "AG": ("St. John's",),
     "BI": ("Gitega",),
     "BO": ("La Paz",),
     "BJ": ("Porto Novo",),
+    "DJ": ("Djibouti City",),
+    "EH": ("Laayoune",),
+    "FK": ("Port Stanley",),
+    "GS": ("Grytviken",),
+    "GU": ("Agana",),
     "HK": ("Hong Kong", "Victoria"),
     "IN": ("Delhi",),
     "KZ": ("Astana",),
+    "KI": ("Tarawa",),
     "LK": ("Sri Jayawardenepura Kotte", "Kotte"),
+    "LU": ("Luxembourg City",),
+    "MP": ("Capitol Hill",),
+    "MS": ("Brades",),
     "MY": ("Putrajaya",),
+    "NR": ("Yaren District",),
     "PS": ("Jerusalem", "East Jerusalem"),
+    "SM": ("San Marino",),
     "SZ": ("Mbabane",),
+    "TK": ("Atafu", "Nukunonu"),
     "UA": ("Kiev",),
     "US": ("Washington", "Washington, DC"),
     "ZA": ("Cape Town", "Bloemfontein"),
 }
-"""Capitals by code that are as right as the one of the table: seats of government, other spellings, newer names."""
+"""Capitals by code that are as right as the one of the table: seats of government, other spellings, newer names.
+(Tokelau has none: each of its atolls has an administration of its own.)"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +71,7 @@ class Country:
 
 
 def countries(tell: Tell = to_stderr) -> list[Country]:
-    """Those of `FEWEST` people or more whose row is complete, by their codes.
+    """Countries and territories whose row is complete, by their codes.
 
     Raises ValueError if the package cannot be had.
     """
@@ -98,11 +110,7 @@ def _country(row: Mapping[str, Any]) -> Country | None:
     code = row.get("ISO", {}).get("alpha2", "")
     first = [(row.get(name) or [""])[0] for name in ("tld", "callingCodes")]
     texts = [*(row.get(name) for name in ("name", "capital", "region", "demonym")), *first]
-    if (
-        code in OLD
-        or (row.get("population") or 0) < FEWEST
-        or not all(isinstance(one, str) and one.strip() for one in texts)
-    ):
+    if code in OLD or not all(isinstance(one, str) and one.strip() for one in texts):
         return None
     name, capital, region, people, domain, calling_code = (str(one).strip() for one in texts)
     return Country(

@@ -4,6 +4,7 @@
     strop train games game=nim opponent=perfect
     strop train games game=tictactoe opponent=runs/mine@40
     strop train games game=tictactoe opponent=league
+    strop train games game=taxi teacher=greedy
 
 Of one player: gridworld, guess_number, frozen_lake, blackjack, taxi. For two: nim, tictactoe, go. The policy reads each
 position alone and chooses one of the legal moves. It is judged on starts that it never had, and in games for two by the
@@ -48,6 +49,8 @@ from strop.types import (
 
 WIDTH = 32
 STAGES = 3
+TAUGHT, TAUGHT_SHARE = 2000, 0.2
+"""Games of a teacher that are imitated, and the share of the minutes."""
 ROWS = 16384
 """Positions that a table can hold."""
 Name = Literal["nim", "tictactoe", "go", "gridworld", "guess_number", "frozen_lake", "blackjack", "taxi"]
@@ -145,6 +148,7 @@ def recipe(
     game: Name = "tictactoe",
     opponent: str = "random",
     policy: Literal["scratch", "table"] = "scratch",
+    teacher: Literal["none", "greedy", "perfect"] = "none",
     minutes: float = 5,
     steps: int = 2000,
     seed: int = 0,
@@ -155,13 +159,17 @@ def recipe(
     opponent  in games for two: random, greedy, perfect (Go: our tree search); a run, such as runs/mine@40, for the
               policy that it trained; or league, for stages that play against all that came before them
     policy    a small transformer, or a table with a row for each position, which knows nothing of one that it never met
+    teacher   greedy or perfect: imitate that player for a fifth of the minutes, and go on from there
     minutes   of training
-    steps     the most steps, of 128 games each
+    steps     the most steps, of 64 games each
     seed      of the starts that are held out, and of the run
     """
     if opponent == "league":
+        if teacher != "none":
+            raise ValueError(f"opponent=league, teacher={teacher!r}: a league begins with a policy of its own.")
         return league(game, STAGES, policy, minutes, steps, seed)
-    return match(game, opponent, policy, minutes, steps, seed)
+    config = match(game, opponent, policy, minutes, steps, seed)
+    return config if teacher == "none" else taught(config, game, teacher)
 
 
 def match(
@@ -178,20 +186,40 @@ def match(
         baselines=baselines_of(game),
         gold={} if game == "go" else {"to_optimum": to_optimum},
         algorithm=strop.algorithms.PPO.Config(
-            optimizer=strop.optimizer.AdamW(lr=0.1 if policy == "table" else 3e-3, max_grad_norm=0.5),
+            optimizer=strop.optimizer.AdamW(lr=0.1 if policy == "table" else 1e-3, max_grad_norm=0.5),
             kl=strop.functional.KL(weight=0.0),
             critic=strop.learners.Critic(weight=1.0),
             entropy=0.01,
             epochs=4,
+            minibatches=1 if policy == "table" else 8,
         ),
         sampling=strop.Sampling(max_tokens=1),
         group_size=1,
-        prompts_per_step=128,
+        prompts_per_step=64,
         steps=steps,
         minutes=minutes,
         seed=seed,
         threads=1,
     )
+
+
+def taught(config: strop.TrainConfig, game: Name, teacher: str) -> list[strop.Stage]:
+    """First imitate a player on the starts of training, then go on as `config` does, in the same minutes together."""
+    assert config.minutes is not None, "match() sets them"
+    player = {"greedy": Greedy(game), "perfect": judge_of(game)}[teacher]
+    imitating = replace(
+        config,
+        tasks=strop.data.demonstrations(config.environment, player, list(config.tasks)[:TAUGHT], config.seed),
+        algorithm=strop.algorithms.SFT.Config(optimizer=strop.optimizer.AdamW(lr=3e-3), end=False),
+        memory=strop.memory.Dataset.Config(size=64),
+        minutes=TAUGHT_SHARE * config.minutes,
+    )
+    playing = replace(
+        config,
+        policy=strop.FromStage("imitate", value_head=True),
+        minutes=(1.0 - TAUGHT_SHARE) * config.minutes,
+    )
+    return [strop.Stage("imitate", imitating), strop.Stage("play", playing)]
 
 
 def league(

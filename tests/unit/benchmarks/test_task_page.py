@@ -37,6 +37,7 @@ RECORD = {
     "date": "2026-01-02",
     "machine": "a processor",
     "minutes": 10.0,
+    "cores": 2,
     "seeds": 2,
     "cells": {
         "SFT/0": cell("1100", 0.25, [0.0, -0.1, 0.1]),

@@ -7,6 +7,7 @@ import pytest
 
 import strop
 from strop.beside import attempts_of
+from strop.environments.nim import Nim, nim_sum
 from strop.recipes._game_rules import GAMES
 from strop.recipes._game_starts import has_way, mirrored
 from strop.recipes.games import Greedy, OldSelf, Perfect, Search, environment_of, league, match, recipe
@@ -138,3 +139,21 @@ def test_go_is_judged_by_the_search():
     seen = Observation(board, ("pass", "c3"), 0, np.random.default_rng(0))
     assert Search(20)(Task("1", ""), seen) != "a1"
     assert Greedy("go")(Task("1", ""), seen) != "pass"
+
+
+def test_with_a_teacher_the_policy_imitates_first_and_then_plays(tmp_path):
+    stages = recipe("nim", teacher="perfect", minutes=5)
+    assert [stage.name for stage in stages] == ["imitate", "play"]
+    assert sum(stage.config.minutes for stage in stages) == pytest.approx(5.0)
+    games = [[turn["text"] for turn in task.data["played"]] for task in stages[0].config.tasks]
+    assert all(games)
+    first = stages[0].config.tasks[0]
+    position = Nim.Position.read(first.prompt)
+    assert nim_sum(position.after(first.data["played"][0]["text"])) == 0  # as Bouton's player does
+    run = trained([replace(stage, config=small(stage.config)) for stage in stages], tmp_path / "run")
+    assert run.path.name == "2-play"
+
+
+def test_a_league_has_no_teacher():
+    with pytest.raises(ValueError, match="opponent=league, teacher='greedy'"):
+        recipe("nim", opponent="league", teacher="greedy")
