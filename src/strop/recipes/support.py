@@ -20,9 +20,9 @@ from typing import Literal
 
 import strop
 from strop.baselines import Apprentice, FlowChart, at_random
+from strop.data.demonstrations import demonstrations
 from strop.data.support import support
 from strop.environments import Support
-from strop.recipes._support_logs import logged
 from strop.rewards.support import courteous, solved, thumbs_up
 from strop.types import Episode, Task
 from strop.users.phrases import Language, phrases_of
@@ -91,7 +91,7 @@ def recipe(
 
 def logs(people: Sequence[Task], language: Language, seed: int) -> list[Task]:
     """The conversations of an apprentice with some of these people, slips and all: nobody marked the good ones."""
-    return [logged(task, Apprentice(language), seed) for task in people[:NUM_LOGGED]]
+    return demonstrations(Support, Apprentice(language), people[:NUM_LOGGED], seed)
 
 
 def imitating(config: strop.TrainConfig, conversations: Sequence[Task], minutes: float) -> strop.TrainConfig:

@@ -12,7 +12,6 @@ from strop.baselines._nearest import nearest
 from strop.data.support import support as people
 from strop.environments import Support
 from strop.recipes import support
-from strop.recipes._support_logs import logged
 from strop.rewards import courteous, solved, thumbs_up
 from strop.runs.progress import Progress
 from strop.types import Completion, End, Episode, Observation, Task, Turn, Unscored
@@ -123,12 +122,12 @@ def test_an_apprentice_slips_as_often_as_it_says():
         Apprentice(slips=2.0)
 
 
-def test_a_log_is_a_conversation_without_thumbs_and_facts():
-    (task,) = people("train", 1)
-    log = logged(task, FlowChart(), 0)
-    assert set(log.data) == {"played", "end"}
-    assert all(set(turn) == {"text", "reply"} for turn in log.data["played"])
-    assert log == logged(task, FlowChart(), 0)
+def test_a_log_holds_no_thumb():
+    """What the environment says beside its reply, the thumb and the facts, is in no turn."""
+    log = support.logs(people("train", 3), "en", 0)
+    turns = [turn for task in log for turn in task.data["played"]]
+    assert all(set(turn) == {"text", "reward", "reply", "replaces"} and turn["reward"] == 0.0 for turn in turns)
+    assert log == support.logs(people("train", 3), "en", 0)
 
 
 def test_the_nearest_texts_by_hand():
