@@ -22,6 +22,12 @@ TASKS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "summarise": {"rl": {}, "sft": {"method": "sft"}},
     "games": {game: {"game": game} for game in GAMES},
     "answer": {"SFT, then RLOO": {}, "SFT": {"method": "sft"}},
+    "support": {
+        "log, then thumbs": {},
+        "log": {"method": "sft"},
+        "thumbs": {"method": "thumbs"},
+        "log, then thumbs that never err": {"wrong": 0.0},
+    },
     "reading": {"SFT, then RLOO": {}, "SFT": {"method": "sft"}},
 }
 

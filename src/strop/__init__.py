@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         rewards,
         samplers,
         schedules,
+        users,
     )
     from strop.config import TrainConfig
     from strop.data.corpus import Corpus
@@ -98,6 +99,7 @@ __all__ = [
     "samplers",
     "schedules",
     "train",
+    "users",
 ]
 
 

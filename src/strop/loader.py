@@ -33,6 +33,7 @@ NAMED = (
     "policies",
     "rewards",
     "samplers",
+    "users",
 )
 """Rooms whose classes and functions have public names: `strop.<room>.<name>`."""
 FILES = ("recipes",)

@@ -52,5 +52,6 @@ ROOMS = (
     "rewards",
     "samplers",
     "schedules",
+    "users",
 )
 """The rooms whose names are public: `strop.algorithms.GRPO`."""

@@ -37,11 +37,14 @@ from strop.rewards import (
     ValidJSON,
     WordLimit,
     correct_number,
+    courteous,
     exact_answer,
     finished,
     from_trl,
     gave_answer,
     right_answer,
+    solved,
+    thumbs_up,
     token_f1,
     uses_words,
     word_heap,
@@ -86,6 +89,9 @@ REWARDS = {
     "answer/right": right_answer,
     "answer/answers": gave_answer,
     "answer/f1": token_f1,
+    "support": thumbs_up,
+    "support/solved": solved,
+    "support/courteous": courteous,
     "pattern": Matches(r".*\d+"),
     "json_schema": ValidJSON({"type": "integer"}),
     "rouge": Rouge(),
@@ -151,6 +157,7 @@ GOLD = {
     "answer/right": Gold("It is 8.", ["I don't know", "9", "It is 8 or 9", ""]),
     "answer/answers": Gold("9", ["I don't know"]),
     "answer/f1": Gold("8", ["8 9", "9", ""]),
+    "support/courteous": Gold("Please restart it.", ["Restart it.", ""]),
     "pattern": Gold("So it is 8", ["eight", "8.", ""]),
     "json_schema": Gold("8", ["8.5", '"8"', "it is 8", ""]),
     "rouge": Gold(
@@ -166,8 +173,9 @@ GOLD = {
     "composition": Gold("word " * 20, ["word " * 50, ""], best=0.5),
     "composition/scaled": Gold("word " * 20, ["word " * 50, ""]),
 }
-WITHOUT_GOLD = {"similarity", "learned", "learned/unfinished", "trl", "group"}
-"""Their numbers are those of the function inside; Similarity's are worked out in the unit tests."""
+WITHOUT_GOLD = {"similarity", "learned", "learned/unfinished", "trl", "group", "support", "support/solved"}
+"""Their numbers are those of the function inside, or of what an environment says; Similarity's and those of thumbs are
+worked out in the unit tests."""
 
 
 def episode(text, finish="stop", num_tokens=3):

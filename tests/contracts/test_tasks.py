@@ -11,7 +11,9 @@ import small_descriptions
 import strop
 from strop.baselines import at_random
 from strop.beside import Attempt, attempts_of
-from strop.recipes import answer, games, reading, sentiment, summarise
+from strop.data.support import support as conversations
+from strop.recipes import answer, games, reading, sentiment, summarise, support
+from strop.users import Customer
 
 REVIEWS = ("a joy from start to end", "so dull that half the house left", "tender and wise", "a waste of an evening")
 MOST = 1.0
@@ -113,3 +115,38 @@ def test_an_illegal_move_is_answered_where_moves_are_free(game):
     config = replace(config, environment=Free, held_out=config.held_out[:3], baselines=bad, gold={})
     found = attempts_of(config.resolve())
     assert None not in [one.reward for one in found]
+
+
+@pytest.fixture
+def service(monkeypatch):
+    """Customer service whose people never err."""
+    for name in ("NUM_TRAIN", "NUM_LOGGED", "NUM_JUDGED"):
+        monkeypatch.setattr(support, name, 12)
+    config = support.recipe(model="smollm2", method="thumbs")[0].config
+    return replace(config, held_out=conversations("held_out", 12, wrong=0.0))
+
+
+def helped(task, seen):
+    """What the person would have liked best, which only they know: ask first, then mend."""
+    talk = [{"role": "user", "content": task.prompt[-1]["content"]}]
+    person = Customer.of(task.data["customer"])
+    if seen.turn:
+        asked = person.correct(talk, seen.rng)
+        talk += [{"role": "assistant", "content": asked}, {"role": "user", "content": seen.text}]
+    return person.correct(talk, seen.rng)
+
+
+def handed_over(task, seen):
+    return next(choice for choice in seen.choices if "colleague" in choice)
+
+
+def test_who_helps_gets_every_thumb_and_who_gives_up_none(service):
+    bad = {"gives up": handed_over, "random": at_random, "zzz": strop.baselines.Always("zzz")}
+    free = replace(service, sampling=strop.Sampling(max_tokens=8), baselines={"zzz": bad.pop("zzz")}).resolve()
+    config = replace(service, baselines={"helps": helped, **bad}).resolve()
+    found = [*attempts_of(config), *attempts_of(free)]
+    assert rewards(found, "helps") == [MOST] * 12
+    assert [one.gold for one in found if one.baseline == "helps"] == [1.0] * 12
+    assert rewards(found, "gives up") == rewards(found, "zzz") == [0.0] * 12
+    assert 0.0 < sum(rewards(found, "random")) < 12
+    assert found == [*attempts_of(config), *attempts_of(free)]

@@ -17,8 +17,13 @@ from strop.streams import stream
 from strop.types import Task
 
 DOCS = Path(__file__).parents[3] / "docs"
-INSIDE = {"Classified", "Clipped", "FromTRL", "GroupReward", "Learned", "Scaled", "from_trl", "last_number"}
-"""What is cheated there is the function or model inside; and a function that is no reward."""
+INSIDE = {"Classified", "Clipped", "FromTRL", "GroupReward", "Learned", "Scaled", "from_trl", "last_number"} | {
+    "thumbs_up",
+    "solved",
+    "courteous",
+}
+"""What is cheated there is the function or model inside, or the people of an environment; and a function that is no
+reward."""
 
 
 def name_of(reward):
