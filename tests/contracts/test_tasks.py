@@ -8,16 +8,17 @@ from pathlib import Path
 import pytest
 
 import small_descriptions
+import small_ratings
 import strop
 from strop.baselines import at_random
 from strop.beside import Attempt, attempts_of
-from strop.recipes import allocate, answer, control, games, reading, sentiment, summarise
+from strop.recipes import advertise, allocate, answer, control, games, reading, recommend, sentiment, summarise
 
 REVIEWS = ("a joy from start to end", "so dull that half the house left", "tender and wise", "a waste of an evening")
 MOST = 1.0
 """What the right answer gets in every task of one turn."""
 SMALL_GAMES = ("nim", "tictactoe", "gridworld", "guess_number", "frozen_lake", "blackjack", "taxi")
-BEST = {**dict.fromkeys(SMALL_GAMES, "perfect"), "allocate": "optimum", "control": "follow"}
+BEST = {**dict.fromkeys(SMALL_GAMES, "perfect"), "allocate": "optimum", "control": "follow", "advertise": "best"}
 """The strongest baseline of each task of many turns."""
 NUM_JUDGED = {"control": 2}
 """Episodes that are played, of those that take hundreds of turns."""
@@ -48,6 +49,7 @@ def config(request, tmp_path, monkeypatch):
         "summarise": lambda: summarise.recipe(str(small_descriptions.write(tmp_path / "d.jsonl")))[-1].config,
         "answer": lambda: answer.recipe(questions(tmp_path))[-1].config,
         "reading": lambda: reading.recipe()[-1].config,
+        "recommend": lambda: recommend.recipe(str(small_ratings.write(tmp_path / "r.csv"))),
     }[request.param]()
     return replace(made, policy="smollm2", gold=(), held_out=made.held_out[:8])
 
@@ -70,7 +72,7 @@ def rewards(attempts: list[Attempt], name: str) -> list[float]:
     return [reward for reward in found if reward is not None]
 
 
-@pytest.mark.parametrize("config", ["sentiment", "summarise", "answer", "reading"], indirect=True)
+@pytest.mark.parametrize("config", ["sentiment", "summarise", "answer", "reading", "recommend"], indirect=True)
 def test_the_right_answer_gets_the_most_and_a_bad_one_is_answered(config):
     config = replace(config, baselines={"right": right, "wrong": wrong, "empty": empty}).resolve()
     found = attempts_of(config)
@@ -81,7 +83,7 @@ def test_the_right_answer_gets_the_most_and_a_bad_one_is_answered(config):
 
 def played(name: str) -> strop.TrainConfig:
     """The config of a task of many turns."""
-    others = {"allocate": allocate.recipe, "control": control.recipe}
+    others = {"advertise": advertise.recipe, "allocate": allocate.recipe, "control": control.recipe}
     return others[name]() if name in others else games.recipe(name)
 
 
@@ -97,7 +99,7 @@ def test_random_play_ends_and_the_perfect_player_is_not_beaten(name):
     assert found == attempts_of(config)
 
 
-@pytest.mark.parametrize("name", [*SMALL_GAMES, "allocate"])
+@pytest.mark.parametrize("name", [*SMALL_GAMES, "allocate", "advertise"])
 def test_an_illegal_move_is_answered_where_moves_are_free(name):
     """Without choices any text may come: it is never an error."""
     config = played(name)

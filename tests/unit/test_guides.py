@@ -31,6 +31,7 @@ def code(guide: str) -> str:
         "tasks/answer",
         "tasks/reading",
         "tasks/games",
+        "tasks/advertise",
         "choices",
         "curriculum",
         "data",
@@ -49,7 +50,14 @@ def test_both_languages_print_the_same_code(guide):
 @pytest.mark.parametrize("language", ["", ".zh-CN"])
 @pytest.mark.parametrize(
     ("guide", "asserts"),
-    [("two-words", 11), ("your-own-algorithm", 2), ("choices", 3), ("curriculum", 4), ("rewards", 1)],
+    [
+        ("two-words", 11),
+        ("your-own-algorithm", 2),
+        ("choices", 3),
+        ("curriculum", 4),
+        ("rewards", 1),
+        ("tasks/recommend", 1),
+    ],
 )
 def test_its_code_runs(guide, asserts, language, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
