@@ -50,14 +50,7 @@ def test_both_languages_print_the_same_code(guide):
 @pytest.mark.parametrize("language", ["", ".zh-CN"])
 @pytest.mark.parametrize(
     ("guide", "asserts"),
-    [
-        ("two-words", 11),
-        ("your-own-algorithm", 2),
-        ("choices", 3),
-        ("curriculum", 4),
-        ("rewards", 1),
-        ("tasks/recommend", 1),
-    ],
+    [("two-words", 11), ("your-own-algorithm", 2), ("choices", 3), ("curriculum", 4), ("rewards", 1)],
 )
 def test_its_code_runs(guide, asserts, language, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -73,6 +66,17 @@ def test_games_run_at_a_small_size(language, tmp_path, monkeypatch):
     text = code(f"tasks/games{language}.md")
     assert (text.count("STEPS = 100"), text.count("assert")) == (1, 2)
     exec(compile(text.replace("STEPS = 100", "STEPS = 1"), "games", "exec"), {"__name__": "guide"})
+
+
+@pytest.mark.matrix
+@pytest.mark.parametrize("language", ["", ".zh-CN"])
+def test_advertising_runs_at_a_small_size(language, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    text = code(f"tasks/advertise{language}.md")
+    assert (text.count("advertise.recipe()"), text.count("assert")) == (1, 1)
+    exec(
+        compile(text.replace("advertise.recipe()", "advertise.recipe(200)"), "advertise", "exec"), {"__name__": "guide"}
+    )
 
 
 SMALLER = {

@@ -28,7 +28,7 @@ NUM_JOBS = 20
 JUDGED = 200
 """Days that it is judged on."""
 MOST_SOLVED = 3
-"""Machines whose queue is solved: 1,372 states; a fourth would make it 9,604, and their table 3 GB."""
+"""Machines whose queue is solved: 1,372 states; a fourth would make it 9,604, and their table 3.7 GB."""
 ROWS = 32768
 """States that a table can hold, with the jobs that are left."""
 
