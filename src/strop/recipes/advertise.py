@@ -82,10 +82,11 @@ def rate(task: Task, episode: Episode) -> float:
     return click_rate(task.data["visitor"], ad) if ad in ADS else 0.0
 
 
-def recipe(lines: int = LOGGED, seed: int = 0) -> strop.TrainConfig:
+def recipe(lines: int = LOGGED, steps: int = 200, seed: int = 0) -> strop.TrainConfig:
     """Under a minute on one thread.
 
     lines  of the log
+    steps  of 256 lines each
     seed   of the log, of the visitors, and of the run
     """
     kept = log(lines, seed)
@@ -98,11 +99,11 @@ def recipe(lines: int = LOGGED, seed: int = 0) -> strop.TrainConfig:
         baselines={"random": at_random, "shop": shop, "most clicked": MostClicked(), "best": best},
         gold={"rate": rate},
         algorithm=strop.algorithms.DQN.Config(
-            optimizer=strop.optimizer.AdamW(lr=strop.schedules.Linear(start=0.02, end=0.0005, steps=200)), huber=None
+            optimizer=strop.optimizer.AdamW(lr=strop.schedules.Linear(start=0.02, end=0.0005, steps=steps)), huber=None
         ),
         sampling=strop.Sampling(choices=ADS, temperature=0.0, max_tokens=1),
         memory=strop.memory.Dataset.Config(size=256),
-        steps=200,
+        steps=steps,
         seed=seed,
         threads=1,
     )
