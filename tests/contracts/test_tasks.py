@@ -122,7 +122,7 @@ def test_an_illegal_move_is_answered_where_moves_are_free(name):
             self.env.close()
 
     bad = {"zzz": strop.baselines.Always("zzz"), "empty": strop.baselines.Always("")}
-    free = replace(config.sampling, choices=None)
+    free = replace(config.sampling, choices=())
     config = replace(config, environment=Free, sampling=free, held_out=config.held_out[:3], baselines=bad, gold={})
     found = attempts_of(config.resolve())
     assert None not in [one.reward for one in found]
