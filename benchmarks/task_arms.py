@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 GAMES = ("nim", "tictactoe", "go", "gridworld", "guess_number", "frozen_lake", "blackjack", "taxi")
-APART = ("games",)
+APART = ("games", "allocate")
 """Tasks whose arms are tasks of their own: nothing compares one with another."""
 TASKS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "sentiment": {"rl": {}, "sft": {"method": "sft"}},
@@ -21,6 +21,10 @@ TASKS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "style-haiku": {"rl": {"style": "haiku"}, "sft": {"style": "haiku", "method": "sft"}},
     "summarise": {"rl": {}, "sft": {"method": "sft"}},
     "games": {game: {"game": game} for game in GAMES},
+    "allocate": {f"{number} machines": {"machines": number} for number in (2, 3, 4)},
+    "control": {kind: {"policy": kind} for kind in ("scratch", "table", "vector")},
+    "recommend": {"RLOO": {}, "SFT": {"method": "sft"}, "RLOO, letters": {"say": "letter"}},
+    "advertise": {"4,000 lines": {}, "1,000 lines": {"lines": 1000}},
     "answer": {"SFT, then RLOO": {}, "SFT": {"method": "sft"}},
     "support": {
         "log, then thumbs": {},

@@ -66,14 +66,17 @@ def page_of(record: Mapping[str, Any], chinese: bool) -> str:
 
 def apart(record: Mapping[str, Any], words: Mapping[str, str]) -> str:
     """A line for each arm, which is a task of its own, with its own baselines; where one lacks a baseline the next is
-    in its place (a search where no player is perfect)."""
+    in its place (a search where no player is perfect), or nothing (where nobody knows the optimum)."""
     arms, seeds = arms_of(record), range(record["seeds"])
-    columns = max(([*cells[0]["besides"]] for cells in arms.values()), key=lambda names: "perfect" in names)
+    columns = max(
+        ([*cells[0]["besides"]] for cells in arms.values()), key=lambda names: (len(names), "perfect" in names)
+    )
     named = " | ".join(words["seed"].format(seed=seed) for seed in seeds)
     head = words["apart"].format(beside=" | ".join(columns), seeds=named)
     lines = [head, rule(head)]
     for arm, cells in arms.items():
         beside = [f"{number(one['reward'][0])}{other(name, columns)}" for name, one in cells[0]["besides"].items()]
+        beside += [""] * (len(columns) - len(beside))
         own = row(arm, cells, record["seeds"]).strip("| ").split(" | ")
         start, scores_and_mean, ending = own[1], own[2 : 3 + record["seeds"]], own[-3:]
         lines.append(line([arm, *beside, start, *scores_and_mean, *ending]))

@@ -18,7 +18,12 @@ SPECIAL = ["<pad>", "<|im_start|>", "<|im_end|>"]
 
 
 def make(
-    folder: Path, template: bool = True, pad_is_end: bool = False, words: Sequence[str] = (), width: int = 32
+    folder: Path,
+    template: bool = True,
+    pad_is_end: bool = False,
+    words: Sequence[str] = (),
+    width: int = 32,
+    context: int = 256,
 ) -> Path:
     """Write one. `pad_is_end`: the padding token is the end token, as in many models. `words`: these are its tokens."""
     tokenizer = _of_words(words) if words else _of_bytes()
@@ -35,7 +40,7 @@ def make(
         num_hidden_layers=2,
         num_attention_heads=2,
         num_key_value_heads=2,
-        max_position_embeddings=256,
+        max_position_embeddings=context,
         eos_token_id=fast.convert_tokens_to_ids("<|im_end|>"),
         bos_token_id=None,
         pad_token_id=fast.convert_tokens_to_ids(pad),

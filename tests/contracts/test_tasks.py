@@ -8,17 +8,33 @@ from pathlib import Path
 import pytest
 
 import small_descriptions
+import small_ratings
 import strop
 from strop.baselines import at_random
 from strop.beside import Attempt, attempts_of
 from strop.data.support import support as conversations
-from strop.recipes import answer, games, reading, sentiment, summarise, support
+from strop.recipes import (
+    advertise,
+    allocate,
+    answer,
+    control,
+    games,
+    reading,
+    recommend,
+    sentiment,
+    summarise,
+    support,
+)
 from strop.users import Customer
 
 REVIEWS = ("a joy from start to end", "so dull that half the house left", "tender and wise", "a waste of an evening")
 MOST = 1.0
 """What the right answer gets in every task of one turn."""
 SMALL_GAMES = ("nim", "tictactoe", "gridworld", "guess_number", "frozen_lake", "blackjack", "taxi")
+BEST = {**dict.fromkeys(SMALL_GAMES, "perfect"), "allocate": "optimum", "control": "follow", "advertise": "best"}
+"""The strongest baseline of each task of many turns."""
+NUM_JUDGED = {"control": 2}
+"""Episodes that are played, of those that take hundreds of turns."""
 
 
 def reviews(folder: Path) -> str:
@@ -46,6 +62,7 @@ def config(request, tmp_path, monkeypatch):
         "summarise": lambda: summarise.recipe(str(small_descriptions.write(tmp_path / "d.jsonl")))[-1].config,
         "answer": lambda: answer.recipe(questions(tmp_path))[-1].config,
         "reading": lambda: reading.recipe()[-1].config,
+        "recommend": lambda: recommend.recipe(str(small_ratings.write(tmp_path / "r.csv"))),
     }[request.param]()
     return replace(made, policy="smollm2", gold=(), held_out=made.held_out[:8])
 
@@ -68,7 +85,7 @@ def rewards(attempts: list[Attempt], name: str) -> list[float]:
     return [reward for reward in found if reward is not None]
 
 
-@pytest.mark.parametrize("config", ["sentiment", "summarise", "answer", "reading"], indirect=True)
+@pytest.mark.parametrize("config", ["sentiment", "summarise", "answer", "reading", "recommend"], indirect=True)
 def test_the_right_answer_gets_the_most_and_a_bad_one_is_answered(config):
     config = replace(config, baselines={"right": right, "wrong": wrong, "empty": empty}).resolve()
     found = attempts_of(config)
@@ -77,22 +94,28 @@ def test_the_right_answer_gets_the_most_and_a_bad_one_is_answered(config):
     assert found == attempts_of(config)
 
 
-@pytest.mark.parametrize("game", SMALL_GAMES)
-def test_random_play_ends_and_the_perfect_player_is_not_beaten(game):
-    config = games.recipe(game)
-    config = replace(config, held_out=config.held_out[:12], baselines={"random": at_random, **dict(config.baselines)})
-    config = replace(config, baselines={name: config.baselines[name] for name in ("random", "perfect")}).resolve()
+def played(name: str) -> strop.TrainConfig:
+    """The config of a task of many turns."""
+    others = {"advertise": advertise.recipe, "allocate": allocate.recipe, "control": control.recipe}
+    return others[name]() if name in others else games.recipe(name)
+
+
+@pytest.mark.parametrize("name", BEST)
+def test_random_play_ends_and_the_perfect_player_is_not_beaten(name):
+    config = played(name)
+    both = {"random": at_random, BEST[name]: config.baselines[BEST[name]]}
+    config = replace(config, held_out=config.held_out[: NUM_JUDGED.get(name, 12)], baselines=both).resolve()
     found = attempts_of(config)
-    chance, perfect = rewards(found, "random"), rewards(found, "perfect")
+    chance, perfect = rewards(found, "random"), rewards(found, BEST[name])
     assert len(chance) == len(perfect) == len(config.held_out)
     assert sum(perfect) >= sum(chance)
     assert found == attempts_of(config)
 
 
-@pytest.mark.parametrize("game", SMALL_GAMES)
-def test_an_illegal_move_is_answered_where_moves_are_free(game):
+@pytest.mark.parametrize("name", [*SMALL_GAMES, "allocate", "advertise"])
+def test_an_illegal_move_is_answered_where_moves_are_free(name):
     """Without choices any text may come: it is never an error."""
-    config = games.recipe(game)
+    config = played(name)
     restricted = config.environment
 
     class Free:
@@ -112,7 +135,8 @@ def test_an_illegal_move_is_answered_where_moves_are_free(game):
             self.env.close()
 
     bad = {"zzz": strop.baselines.Always("zzz"), "empty": strop.baselines.Always("")}
-    config = replace(config, environment=Free, held_out=config.held_out[:3], baselines=bad, gold={})
+    free = replace(config.sampling, choices=())
+    config = replace(config, environment=Free, sampling=free, held_out=config.held_out[:3], baselines=bad, gold={})
     found = attempts_of(config.resolve())
     assert None not in [one.reward for one in found]
 

@@ -32,6 +32,7 @@ def code(guide: str) -> str:
         "tasks/reading",
         "tasks/games",
         "tasks/support",
+        "tasks/advertise",
         "choices",
         "curriculum",
         "data",
@@ -73,6 +74,16 @@ def test_games_run_at_a_small_size(language, tmp_path, monkeypatch):
     text = code(f"tasks/games{language}.md")
     assert (text.count("STEPS = 100"), text.count("assert")) == (1, 2)
     exec(compile(text.replace("STEPS = 100", "STEPS = 1"), "games", "exec"), {"__name__": "guide"})
+
+
+@pytest.mark.matrix
+@pytest.mark.parametrize("language", ["", ".zh-CN"])
+def test_advertising_runs_at_a_small_size(language, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    text = code(f"tasks/advertise{language}.md")
+    assert (text.count("advertise.recipe()"), text.count("assert")) == (1, 1)
+    small = text.replace("advertise.recipe()", "advertise.recipe(200, 1)")
+    exec(compile(small, "advertise", "exec"), {"__name__": "guide"})
 
 
 SMALLER = {

@@ -44,25 +44,31 @@ class FromGymnasium:
     make: str | Callable[[], Any]
     to_text: ToText = numbers_as_json
     to_action: ToAction = action_from_json
+    replaces: bool = False
 
     def __call__(self, task: Task, rng: np.random.Generator) -> Env:
         """One episode. The seed of `reset` comes from `rng`, its options from `task.data["options"]`."""
         env = require_gymnasium(self.make).make(self.make) if isinstance(self.make, str) else self.make()
-        return _Episode(env, self.to_text, self.to_action, int(rng.integers(SEEDS)), task.data.get("options"))
+        options = task.data.get("options")
+        return _Episode(env, self.to_text, self.to_action, self.replaces, int(rng.integers(SEEDS)), options)
 
 
 def from_gymnasium(
-    make: str | Callable[[], Any], to_text: ToText = numbers_as_json, to_action: ToAction = action_from_json
+    make: str | Callable[[], Any],
+    to_text: ToText = numbers_as_json,
+    to_action: ToAction = action_from_json,
+    replaces: bool = False,
 ) -> Environment:
     """A Gymnasium environment, from its id or from a function that makes it.
 
     `to_text` turns an observation into the prompt, `to_action` the policy's text into an action; both use JSON by
     default. "terminated" becomes End.TERMINATED. "truncated" becomes End.TRUNCATED, whose text is the last observation,
-    where a value is bootstrapped. If `to_action` raises, the episode is FAILED.
+    where a value is bootstrapped. If `to_action` raises, the episode is FAILED. With `replaces` each observation is the
+    whole next prompt, as `strop.Step(text, replaces=True)` has it; a vector always is.
     """
     if isinstance(make, str):
         require_gymnasium(make)
-    return FromGymnasium(make, to_text, to_action)
+    return FromGymnasium(make, to_text, to_action, replaces)
 
 
 @dataclass(slots=True)
@@ -72,6 +78,7 @@ class _Episode:
     env: Any
     to_text: ToText
     to_action: ToAction
+    replaces: bool
     seed: int
     options: dict[str, Any] | None
 
@@ -84,7 +91,7 @@ class _Episode:
         """The next observation; if both terminated and truncated, the episode is TERMINATED."""
         observation, reward, terminated, truncated, _ = self.env.step(self.to_action(text))
         end = End.TERMINATED if terminated else End.TRUNCATED if truncated else None
-        return Step(self.to_text(observation), float(reward), end)
+        return Step(self.to_text(observation), float(reward), end, replaces=self.replaces)
 
     def close(self) -> None:
         """Close the Gymnasium environment."""

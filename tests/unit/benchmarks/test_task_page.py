@@ -97,6 +97,19 @@ def test_games_have_a_line_each_with_their_own_baselines():
     assert "less" not in page.split("held-out")[0]
 
 
+def test_an_arm_whose_optimum_nobody_knows_has_an_empty_column():
+    cells = {name.replace("RL", "two").replace("SFT", "four"): dict(one) for name, one in RECORD["cells"].items()}
+    for name, one in cells.items():
+        words = one["besides"]["words"]
+        one["besides"] = {"rule": words} if name.startswith("four") else {"rule": words, "optimum": words}
+    page = task_page.page_of({**RECORD, "task": "allocate", "cells": cells}, chinese=False)
+    lines = [line for line in page.splitlines() if line.startswith("|")]
+    assert len({line.count("|") for line in lines}) == 1
+    assert lines[0].startswith("| | rule | optimum | start |")
+    (four,) = [line for line in lines if line.startswith("| four")]
+    assert four.startswith("| four | 0.500 |  | 0.250 |")
+
+
 def test_a_score_without_an_interval_says_why():
     cells = {"RL/0": cell("1111", 0.25, [0.5, 0.3, 0.7])}
     cells["RL/0"]["verdicts"]["reward"]["after"] = [1.0, float("nan"), float("nan"), "all 4 scores are equal"]

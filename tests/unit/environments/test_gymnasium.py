@@ -192,3 +192,10 @@ def test_cartpole_is_played_by_its_id():
     steps = [env.step("1") for _ in range(5)]
     assert all(step.reward == 1.0 for step in steps)
     env.close()
+
+
+def test_an_observation_may_be_the_whole_next_prompt():
+    for replaces in (False, True):
+        env = from_gymnasium(Hops, replaces=replaces)(TASK, np.random.default_rng(0))
+        env.start()
+        assert env.step("1").replaces is replaces

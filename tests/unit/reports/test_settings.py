@@ -17,7 +17,8 @@ from strop.words import plural
 RECIPES = [
     module.place
     for module in loader.modules("recipes")
-    if "recipe" in module.functions and module.name not in ("pendulum_ddpg", "story", "tales", "poems", "translate")
+    if "recipe" in module.functions
+    and module.name not in ("pendulum_ddpg", "story", "tales", "poems", "translate", "recommend")
 ]
 
 
