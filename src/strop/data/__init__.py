@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from strop.data.curriculum import Curriculum
-    from strop.data.demonstrations import demonstrations
+    from strop.data.demonstration import demonstrations
     from strop.data.learnable import Learnable
     from strop.data.tasks import from_file, from_rows, train_test_split
     from strop.data.twins import Twin, leaks, near_duplicates, without
@@ -19,7 +19,7 @@ _HOME = {
     "Curriculum": "curriculum",
     "Learnable": "learnable",
     "Twin": "twins",
-    "demonstrations": "demonstrations",
+    "demonstrations": "demonstration",
     "from_file": "tasks",
     "from_rows": "tasks",
     "leaks": "twins",

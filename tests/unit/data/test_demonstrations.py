@@ -2,7 +2,7 @@
 
 import pytest
 
-import strop
+import strop.data.demonstration
 from strop.data import demonstrations
 from strop.environments import GridWorld
 from strop.recipes._game_players import perfect_gridworld
@@ -84,3 +84,9 @@ def test_a_policy_that_imitates_the_walk_walks_it(tmp_path):
     )
     run = strop.train(config, tmp_path / "run", progress=False)
     assert run.metrics()[-1]["held_out/reward"] == pytest.approx(1.0 - 4 * 0.04)
+
+
+def test_no_module_takes_the_place_of_a_public_name():
+    for name in strop.data.__all__:
+        assert callable(getattr(strop.data, name)), name
+        assert callable(getattr(strop.data, name)), name  # loading it once has not replaced it
