@@ -20,7 +20,7 @@ from typing import Literal
 
 import strop
 from strop.baselines import Apprentice, FlowChart, at_random
-from strop.data.demonstrations import demonstrations
+from strop.data.demonstration import demonstrations
 from strop.data.support import support
 from strop.environments import Support
 from strop.rewards.support import courteous, solved, thumbs_up
