@@ -111,8 +111,11 @@ def test_every_part_of_a_config_is_read_back_from_public_names(part):
 @pytest.mark.parametrize("module", loader.modules("recipes"), ids=lambda module: module.name)
 def test_every_recipe_is_written_in_names_that_are_found_again(module, tmp_path, monkeypatch):
     monkeypatch.setenv("STROP_HOME", str(tmp_path / "home"))
-    data = {"translate": small_pairs.write, "recommend": small_ratings.write}
-    given = {"data": str(data[module.name](tmp_path / "toy.tsv"))} if module.name in data else {}
+    written = {
+        "translate": lambda: small_pairs.write(tmp_path / "toy.tsv"),
+        "recommend": lambda: small_ratings.write(tmp_path / "toy.csv"),
+    }
+    given = {"data": str(written[module.name]())} if module.name in written else {}
     made = importlib.import_module(module.place).recipe(**given)
     names = list(named_in([encode(stage.config) for stage in made] if isinstance(made, list) else encode(made)))
     assert names
