@@ -35,6 +35,7 @@ def code(guide: str) -> str:
         "curriculum",
         "data",
         "rewards",
+        "llm-judge",
     ],
 )
 def test_both_languages_print_the_same_code(guide):
@@ -49,7 +50,7 @@ def test_both_languages_print_the_same_code(guide):
 @pytest.mark.parametrize("language", ["", ".zh-CN"])
 @pytest.mark.parametrize(
     ("guide", "asserts"),
-    [("two-words", 11), ("your-own-algorithm", 2), ("choices", 3), ("curriculum", 4), ("rewards", 1)],
+    [("two-words", 11), ("your-own-algorithm", 2), ("choices", 3), ("curriculum", 4), ("rewards", 1), ("llm-judge", 3)],
 )
 def test_its_code_runs(guide, asserts, language, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -106,7 +106,11 @@ def _reply(received: bytes, asked_bytes: int) -> Reply:
         raise Failed(f"no chat completion, but {received[:60]!r}") from None
     if not isinstance(text, str):
         raise Failed(f"a chat completion whose content is no text, but {str(text)[:60]}")
+    return Reply(text, _counted(record) or asked_bytes + len(received))
+
+
+def _counted(record: Mapping[str, Any]) -> int:
+    """The tokens that the server says it took; 0 where it says nothing that can be."""
     usage = record.get("usage")
     counted = usage.get("total_tokens") if isinstance(usage, dict) else None
-    is_count = isinstance(counted, int) and not isinstance(counted, bool) and counted > 0
-    return Reply(text, counted if is_count else asked_bytes + len(received))
+    return counted if isinstance(counted, int) and not isinstance(counted, bool) and counted > 0 else 0
