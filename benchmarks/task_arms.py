@@ -14,5 +14,6 @@ TASKS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "summarise": {"rl": {}, "sft": {"method": "sft"}},
     "games": {game: {"game": game} for game in GAMES},
     "answer": {"SFT, then RLOO": {}, "SFT": {"method": "sft"}},
+    "reason": {"curriculum": {}, "all levels at once": {"order": "mixed"}},
     "reading": {"SFT, then RLOO": {}, "SFT": {"method": "sft"}},
 }

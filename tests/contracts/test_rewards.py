@@ -27,9 +27,11 @@ from strop.rewards import (
     Learned,
     Matches,
     Pairwise,
+    Reasoned,
     Repetition,
     Rouge,
     Rubric,
+    SameMaths,
     SameMeaning,
     Scaled,
     SentenceBleu,
@@ -115,6 +117,8 @@ REWARDS = {
     "composition": Clipped(WordLimit(most=30), high=0.5),
     "composition/scaled": Scaled(WordLimit(most=30), worst=-1.0, best=1.0),
     "pairwise": GroupReward(Pairwise(longest_is_best, against="answer")),
+    "maths": SameMaths(),
+    "reason": Reasoned(lambda answer, data: float(answer == "8")),
     "rubric": GroupReward(Rubric(marks_by_length, {"long": "It is long."})),
     "group": GroupReward(lambda task, episodes: [float(i == 0) for i, _ in enumerate(episodes)]),
 }
@@ -186,6 +190,8 @@ GOLD = {
     "classified": Gold("bbb", ["bab", ""]),
     "meaning": Gold("Lima is the capital of Peru.", ["Rome is the capital of Italy.", "no", ""], task=QUIZ),
     "pairwise": Gold("88", ["8", ""]),  # the answer is 8: longer, as long, shorter
+    "maths": Gold("So it is 8.", ["It is 9.", "4 + 4", "eight", ""]),
+    "reason": Gold("The answer is 8.", ["It is 8, or 9.", "9", ""]),
     "rubric": Gold("word " * 8, ["word " * 7, ""]),  # 40 characters get 5
     "composition": Gold("word " * 20, ["word " * 50, ""], best=0.5),
     "composition/scaled": Gold("word " * 20, ["word " * 50, ""]),

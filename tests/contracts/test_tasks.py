@@ -11,7 +11,7 @@ import small_descriptions
 import strop
 from strop.baselines import at_random
 from strop.beside import Attempt, attempts_of
-from strop.recipes import answer, games, reading, sentiment, summarise
+from strop.recipes import answer, games, reading, reason, sentiment, summarise
 
 REVIEWS = ("a joy from start to end", "so dull that half the house left", "tender and wise", "a waste of an evening")
 MOST = 1.0
@@ -44,6 +44,7 @@ def config(request, tmp_path, monkeypatch):
         "summarise": lambda: summarise.recipe(str(small_descriptions.write(tmp_path / "d.jsonl")))[-1].config,
         "answer": lambda: answer.recipe(questions(tmp_path))[-1].config,
         "reading": lambda: reading.recipe()[-1].config,
+        "reason": lambda: reason.recipe("sums"),
     }[request.param]()
     return replace(made, policy="smollm2", gold=(), held_out=made.held_out[:8])
 
@@ -66,7 +67,7 @@ def rewards(attempts: list[Attempt], name: str) -> list[float]:
     return [reward for reward in found if reward is not None]
 
 
-@pytest.mark.parametrize("config", ["sentiment", "summarise", "answer", "reading"], indirect=True)
+@pytest.mark.parametrize("config", ["sentiment", "summarise", "answer", "reading", "reason"], indirect=True)
 def test_the_right_answer_gets_the_most_and_a_bad_one_is_answered(config):
     config = replace(config, baselines={"right": right, "wrong": wrong, "empty": empty}).resolve()
     found = attempts_of(config)
