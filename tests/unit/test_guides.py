@@ -30,6 +30,7 @@ def code(guide: str) -> str:
         "tasks/translate",
         "tasks/answer",
         "tasks/reading",
+        "tasks/reason",
         "tasks/games",
         "choices",
         "curriculum",

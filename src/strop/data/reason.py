@@ -26,8 +26,10 @@ UNFIT = ("composite",)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problems:
-    """Training problems by level, the easiest first; `development` is for choosing what to train, `held_out` is judged at
-    the end. No question stands in two of them."""
+    """Training problems by level, the easiest first. No question stands in two lists.
+
+    `development` is for choosing what to train; `held_out` is judged once, at the end.
+    """
 
     levels: Sequence[Sequence[Task]]
     development: Sequence[Task]
@@ -43,8 +45,8 @@ def problems(
     levels     of difficulty. Those of reasoning-gym are its own curriculum's; a task without one has one level
     per_level  so many are drawn for each; a question that was drawn before is left out
 
-    A fifth of the questions is held out for the end, and a tenth to choose by. Raises ValueError for an unknown name, and
-    ModuleNotFoundError where reasoning-gym is needed and not there.
+    A fifth of the questions is held out for the end, and a tenth to choose by. Raises ValueError for an unknown name,
+    and ModuleNotFoundError where reasoning-gym is needed and not there.
     """
     if levels < 1 or per_level < 10:
         raise ValueError(f"levels={levels}, per_level={per_level}: at least 1 level of 10 problems is needed.")

@@ -5,8 +5,8 @@
     strop train reason order=mixed
     strop train reason task=sums
 
-The problems are generated: reasoning-gym's by name, or sums of our own. What a text says last is compared with the answer
-as mathematics where all answers are numbers, else scored by reasoning-gym (docs/tasks/reason.md).
+The problems are generated: reasoning-gym's by name, or sums of our own. What a text says last is compared with the
+answer as mathematics where all answers are numbers, else scored by reasoning-gym (docs/tasks/reason.md).
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ def recipe(
 ) -> strop.TrainConfig:
     """About ten minutes on two cores.
 
-    task     sums, which need no package, or a name of reasoning-gym: chain_sum, basic_arithmetic, gcd and a hundred more
+    task     sums, which need no package, or a name of reasoning-gym: chain_sum, gcd and a hundred more
     levels   of difficulty, the easiest first
-    order    curriculum: a level opens when 7 of 10 answers to the one before are right; mixed: all levels from the start
+    order    curriculum: a level opens when 7 of 10 answers to the one before are right; mixed: all from the start
     model    smollm2, a folder, or a Hub id
     minutes  of training
     judged   the problems that it is judged on, of all levels: held_out, or development to choose by

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import select
@@ -53,6 +54,12 @@ class Maths:
             raise TimeoutError(f"math-verify did not start within {START_SECONDS:g} seconds, or could not be imported.")
         return self._process
 
+    def close(self) -> None:
+        """End the process, if there is one."""
+        with self._lock:
+            if self._process is not None:
+                self._end()
+
     def _end(self) -> None:
         assert self._process is not None
         self._process.kill()
@@ -74,3 +81,4 @@ def _line(process: subprocess.Popen[bytes], seconds: float) -> bytes:
 
 
 MATHS = Maths()
+atexit.register(MATHS.close)

@@ -1,4 +1,4 @@
-"""A process that compares answers by math-verify: a line of JSON in, a line out. It can be ended, which a thread cannot.
+"""A process that compares answers by math-verify: a line of JSON in, a line out. It can be ended; a thread cannot.
 
 {"answer": "7", "text": "So it is 7."}  ->  true
 """
@@ -17,12 +17,16 @@ WHOLE = re.compile(r"[-+]?\d[\d,]*(\.0*)?")
 """How a whole number is written. An expression of the same value, such as the question, is no answer to a sum."""
 
 
+NUMBER = re.compile(r"[-+]?[\d.,/]+")
+"""What is read as it is; another answer is read as LaTeX."""
+
+
 def is_same(answer: str, text: str) -> bool:
     """Whether what the text says last has the value of the answer."""
     from math_verify import parse, verify
     from sympy import Integer, Number
 
-    gold: list[Any] = parse(answer, parsing_timeout=None)
+    gold: list[Any] = parse(answer if NUMBER.fullmatch(answer) else f"${answer}$", parsing_timeout=None)
     said: list[Any] = parse(text, parsing_timeout=None)
     if not gold or not said:
         return False

@@ -17,8 +17,8 @@ _LEAD = re.compile(r"\A.*?\banswer(?: is)?:?\s+", re.IGNORECASE)
 class Reasoned:
     """What `score(answer, task.data)` gives to the answer of a text, from 0 to 1.
 
-    The answer is what stands between the last <answer> and </answer>; else the last line, without "The answer is" in front
-    and a full stop behind. `strop.data.reason.score_answer` scores by reasoning-gym.
+    The answer is what stands between the last <answer> and </answer>; else the last line, without "The answer is" in
+    front and a full stop behind. `strop.data.reason.score_answer` scores by reasoning-gym.
 
     Cheated by: what cheats that score. Some of reasoning-gym's give a part of 1 for an answer among other words.
     """
