@@ -119,7 +119,17 @@ def _of_gym(task: str, levels: int, per_level: int, seed: int) -> Iterator[Task]
         for index in range(per_level):
             made = dataset[index]
             data = {"made_by": task, "level": level, "settings": settings, "index": index}
-            yield Task(f"{task}-{level}-{index}", made["question"], str(made["answer"]), data)
+            yield Task(f"{task}-{level}-{index}", made["question"], _answer(task, made), data)
+
+
+def _answer(task: str, made: Mapping[str, Any]) -> str:
+    """A right answer: the only one, or an example of several."""
+    found = made["answer"] if made["answer"] is not None else made["metadata"].get("example_answer")
+    if found is None:
+        raise ValueError(
+            f"task={task}: reasoning-gym gives no answer to {made['question']!r}, so nothing can be shown."
+        )
+    return str(found)
 
 
 def _settings(task: str, levels: int, per_level: int, seed: int) -> list[dict[str, Any]]:

@@ -23,8 +23,8 @@ class SameMaths:
     seconds  for one text; a text that takes longer is Unscored
 
     Where the answer is a whole number, it is a number that must be said: "4 + 3" is no answer to "4 + 3 =". A number
-    that max_tokens may have cut in two does not count. The comparison runs in a process of its own, which is ended when it
-    takes too long: a text may be an expression that no computer can simplify.
+    that max_tokens may have cut in two does not count. The comparison runs in a process of its own, which is ended when
+    it takes too long: a text may be an expression that no computer can simplify.
 
     Cheated by: where the answer is no whole number, an expression of its value, such as the question's own.
     """
