@@ -77,9 +77,8 @@ def ordered(found: Problems, order: Literal["curriculum", "mixed"]) -> Sequence[
 
 def reward_of(task: str, are_sums: bool) -> RewardFn:
     """Our own sums need no package; other numbers are compared as mathematics; the rest is scored by reasoning-gym."""
-    if task == SUMS:
-        return correct_number
-    return SameMaths() if are_sums else Reasoned(score_answer)
+    reward: RewardFn = correct_number if task == SUMS else SameMaths() if are_sums else Reasoned(score_answer)
+    return reward
 
 
 def asked(task: Task) -> Task:

@@ -375,3 +375,26 @@ def test_the_dice_of_the_waits_are_not_the_runs():
     with serving(sends(b"{}", status=500), judged(lambda a, b: "A")) as server:
         judge_of(server)([question("<answer A 1>\nx\n</answer A 1>\n<answer B 1>\ny\n</answer B 1>")], len)
     assert random.getstate() == before
+
+
+def test_a_run_whose_judge_stalls_stops_and_says_why(tmp_path):
+    import strop
+    from strop.runs.progress import Progress
+    from strop.types import Stopped
+
+    patience = Patience(request_seconds=0.2, total_seconds=0.4, attempts=2)
+    with serving(stalls) as server:
+        judge = judge_of(server, patience=patience)
+        config = strop.TrainConfig(
+            policy=strop.policies.Table.Config(words=["a", "b"], has_end=True),
+            tasks=[strop.Task("t", "a")],
+            rewards=[strop.rewards.GroupReward(strop.rewards.Rubric(judge, {"good": "It is good."}))],
+            algorithm=strop.algorithms.REINFORCE.Config(),
+            sampling=strop.Sampling(max_tokens=1),
+            group_size=2,
+            prompts_per_step=2,
+            steps=9,
+            threads=1,
+        )
+        with pytest.raises(Stopped, match=r"the judge m at .*(no whole reply|nothing within)"):
+            strop.train(config, tmp_path / "run", progress=Progress.silent())
