@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import strop.rewards
+from judge_server import text_in
 from strop import loader
 from strop.rewards import (
     Answered,
@@ -25,8 +26,12 @@ from strop.rewards import (
     InScript,
     Learned,
     Matches,
+    Pairwise,
+    Reasoned,
     Repetition,
     Rouge,
+    Rubric,
+    SameMaths,
     SameMeaning,
     Scaled,
     SentenceBleu,
@@ -66,6 +71,21 @@ def share_of_b(text):
     return text.count("b") / max(1, len(text))
 
 
+def longest_is_best(questions, read):
+    """A stand-in judge of pairs: the longer text."""
+    replies = []
+    for _, asked in questions:
+        a, b = (len(text_in(asked["content"], f"answer {place}")) for place in "AB")
+        replies.append(read(json.dumps({"better": "tie" if a == b else "A" if a > b else "B"})))
+    return replies
+
+
+def marks_by_length(questions, read):
+    """A stand-in judge by criteria: a point more for each 10 characters."""
+    texts = [text_in(asked["content"], "answer") for _, asked in questions]
+    return [read(json.dumps({"long": 1 + min(4, len(text) // 10)})) for text in texts]
+
+
 REWARDS = {
     "words": uses_words,
     "sentiment": HappyEnd(),
@@ -102,9 +122,15 @@ REWARDS = {
     "meaning": GroupReward(SameMeaning(unit_vectors)),
     "composition": Clipped(WordLimit(most=30), high=0.5),
     "composition/scaled": Scaled(WordLimit(most=30), worst=-1.0, best=1.0),
+    "pairwise": GroupReward(Pairwise(longest_is_best, against="answer")),
+    "maths": SameMaths(),
+    "reason": Reasoned(lambda answer, data: float(answer == "8")),
+    "rubric": GroupReward(Rubric(marks_by_length, {"long": "It is long."})),
     "group": GroupReward(lambda task, episodes: [float(i == 0) for i, _ in enumerate(episodes)]),
 }
 
+NO_REWARDS = {"judge"}
+"""What rewards ask: see tests/unit/rewards/test_judge.py."""
 LEAST = {"answer": -1.0}
 """Of those that are no numbers from 0 to 1."""
 
@@ -170,6 +196,10 @@ GOLD = {
     "toxicity": Gold("Have a nice day.", ["You are a stupid idiot."], best=0.04, is_penalty=True),
     "classified": Gold("bbb", ["bab", ""]),
     "meaning": Gold("Lima is the capital of Peru.", ["Rome is the capital of Italy.", "no", ""], task=QUIZ),
+    "pairwise": Gold("88", ["8", ""]),  # the answer is 8: longer, as long, shorter
+    "maths": Gold("So it is 8.", ["It is 9.", "4 + 4", "eight", ""]),
+    "reason": Gold("The answer is 8.", ["It is 8, or 9.", "9", ""]),
+    "rubric": Gold("word " * 8, ["word " * 7, ""]),  # 40 characters get 5
     "composition": Gold("word " * 20, ["word " * 50, ""], best=0.5),
     "composition/scaled": Gold("word " * 20, ["word " * 50, ""]),
 }
@@ -188,7 +218,8 @@ def score(reward, episode, task=TASK):
 
 
 def test_every_module_of_the_folder_is_tried_here():
-    assert {module.name for module in loader.modules("rewards")} == {name.partition("/")[0] for name in REWARDS}
+    modules = {module.name for module in loader.modules("rewards")}
+    assert modules == {name.partition("/")[0] for name in REWARDS} | NO_REWARDS
 
 
 @pytest.mark.parametrize("name", REWARDS)

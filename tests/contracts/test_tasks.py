@@ -20,6 +20,7 @@ from strop.recipes import (
     control,
     games,
     reading,
+    reason,
     recommend,
     sentiment,
     summarise,
@@ -63,6 +64,7 @@ def config(request, tmp_path, monkeypatch):
         "answer": lambda: answer.recipe(questions(tmp_path))[-1].config,
         "reading": lambda: reading.recipe()[-1].config,
         "recommend": lambda: recommend.recipe(str(small_ratings.write(tmp_path / "r.csv"))),
+        "reason": lambda: reason.recipe("sums"),
     }[request.param]()
     return replace(made, policy="smollm2", gold=(), held_out=made.held_out[:8])
 
@@ -85,7 +87,9 @@ def rewards(attempts: list[Attempt], name: str) -> list[float]:
     return [reward for reward in found if reward is not None]
 
 
-@pytest.mark.parametrize("config", ["sentiment", "summarise", "answer", "reading", "recommend"], indirect=True)
+@pytest.mark.parametrize(
+    "config", ["sentiment", "summarise", "answer", "reading", "reason", "recommend"], indirect=True
+)
 def test_the_right_answer_gets_the_most_and_a_bad_one_is_answered(config):
     config = replace(config, baselines={"right": right, "wrong": wrong, "empty": empty}).resolve()
     found = attempts_of(config)

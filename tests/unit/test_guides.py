@@ -30,6 +30,7 @@ def code(guide: str) -> str:
         "tasks/translate",
         "tasks/answer",
         "tasks/reading",
+        "tasks/reason",
         "tasks/games",
         "tasks/support",
         "tasks/advertise",
@@ -37,6 +38,7 @@ def code(guide: str) -> str:
         "curriculum",
         "data",
         "rewards",
+        "llm-judge",
     ],
 )
 def test_both_languages_print_the_same_code(guide):
@@ -58,6 +60,7 @@ def test_both_languages_print_the_same_code(guide):
         ("curriculum", 4),
         ("rewards", 1),
         ("tasks/support", 1),
+        ("llm-judge", 3),
     ],
 )
 def test_its_code_runs(guide, asserts, language, tmp_path, monkeypatch):

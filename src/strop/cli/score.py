@@ -9,7 +9,11 @@ first, and what scores as high. Honest is each task's own answer, or TEXT for on
 the answer, let TEXT be an honest one in other words. Exit code 1 if something scores above, or nothing could be
 compared; else 0.
 
---speed measures how many answers each reward judges in a second. Neither loads the policy.
+--agreement FILE scores pairs of answers of which one is known to be better ("prompt", "chosen", "rejected"), and shows
+how often the reward agrees, with its interval; of a judge that compares, also whether it likes a place more than an
+answer. Exit code 1 if the agreement is not shown to be better than a coin's.
+
+--speed measures how many answers each reward judges in a second. None of the three loads the policy.
 """
 
 from __future__ import annotations
@@ -33,6 +37,7 @@ examples:
   strop score translate --attack
   strop score my.py "an honest answer" --task tea --attack
   strop score story --speed --gold
+  strop score my.py --agreement pairs.jsonl
 """
 NUM_ATTACKED = 8
 """Prompts, unless --groups says otherwise."""
@@ -46,6 +51,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     groups = f"how many prompts to sample (default: those of a step), or to attack ({NUM_ATTACKED})"
     parser.add_argument("--groups", type=int, metavar="N", help=groups)
     parser.add_argument("--attack", action="store_true", help="try to cheat the reward")
+    parser.add_argument("--agreement", metavar="FILE", help="compare the reward with pairs that are ranked")
     parser.add_argument("--speed", action="store_true", help="answers that each reward judges in a second")
     parser.add_argument("--json", action="store_true", help="print JSON")
 
@@ -61,7 +67,11 @@ def run(args: argparse.Namespace) -> int:
         raise Usage("a recipe and at most one text are needed.", hint='strop score RECIPE "a text in quotes"')
     if args.attack and (args.speed or args.gold):
         raise Usage("--attack stands without --speed and --gold: it attacks what is trained on.")
+    if args.agreement and (args.attack or args.speed or args.gold or args.task or args.groups or len(typed) == 2):
+        raise Usage("--agreement stands alone: its file holds the prompts and the texts.")
     config = recipes.trainable(typed[0], overrides).resolve()
+    if args.agreement:
+        return _agreement(config, args.agreement, args.json)
     usual = NUM_ATTACKED if args.attack or args.speed else config.prompts_per_step
     num_groups = usual if args.groups is None else args.groups
     if num_groups < 1:
@@ -79,6 +89,17 @@ def run(args: argparse.Namespace) -> int:
     else:
         show_reward.signal(signal.signal_of_start(config, num_groups, args.gold), args.json)
     return DONE
+
+
+def _agreement(config: TrainConfig, file: str, as_json: bool) -> int:
+    from strop.cli import show_agreement
+    from strop.data.preferences import check_pair
+    from strop.data.tasks import from_file
+    from strop.reports.agreement import agreement
+
+    found = agreement(config, from_file(file, check=check_pair))
+    show_agreement.agreements(found, as_json)
+    return DONE if found.is_shown else FAILED
 
 
 def _attack(config: TrainConfig, tasks: Sequence[Task], typed: Sequence[str], as_json: bool) -> int:

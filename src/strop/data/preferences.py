@@ -52,6 +52,13 @@ def is_pair(task: Task) -> bool:
     return "chosen" in task.data and "rejected" in task.data
 
 
+def check_pair(task: Task) -> None:
+    """Raise ValueError for a task that does not hold a chosen and a rejected answer."""
+    if not is_pair(task):
+        raise ValueError('a pair has the fields "chosen" and "rejected"')
+    answers(task)
+
+
 def check(task: Task) -> None:
     """Raise ValueError for a task that holds no preference, or more than one."""
     if "steps" not in task.data:

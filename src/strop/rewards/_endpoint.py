@@ -1,0 +1,116 @@
+"""One request to an OpenAI-compatible endpoint: its reply, or why there is none, within a time."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from openai import APIStatusError, AsyncOpenAI
+    from openai.resources.chat import AsyncCompletions
+
+MOST_BYTES = 1_000_000
+"""Of a reply: a longer one is no verdict, and is not read."""
+PASSING = frozenset({408, 409, 425, 429})
+"""HTTP statuses that another attempt may not meet, beside 500 and above."""
+NO_KEY = "none"
+"""The official client wants a key; a server without keys reads none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What the model wrote, and the tokens that the request took."""
+
+    text: str
+    tokens: int
+
+
+class Failed(Exception):
+    """A request without a reply. `wait` are the seconds that the server asked for; a final failure would come again."""
+
+    def __init__(self, reason: str, wait: float = 0.0, is_final: bool = False) -> None:
+        super().__init__(reason)
+        self.reason, self.wait, self.is_final = reason, wait, is_final
+
+
+def client_of(url: str, key: str) -> AsyncOpenAI:
+    """The official client, without attempts of its own: those are counted in the budget."""
+    from openai import AsyncOpenAI
+
+    return AsyncOpenAI(base_url=url, api_key=key or NO_KEY, max_retries=0)
+
+
+async def reply_of(completions: AsyncCompletions, body: Mapping[str, Any], seconds: float) -> Reply:
+    """The reply to one request, whole within `seconds`: a server that drips is cut off. Raises Failed."""
+    from openai import APIConnectionError, APIStatusError
+
+    try:
+        async with asyncio.timeout(seconds):
+            received = await _received(completions, body, seconds)
+    except TimeoutError:
+        raise Failed(f"no whole reply within {seconds:g} seconds") from None
+    except APIStatusError as error:
+        raise _refused(error) from None
+    except APIConnectionError as error:
+        raise Failed(f"no connection ({error.__cause__ or error})") from None
+    except Failed:
+        raise
+    except Exception as error:  # the boundary to the network: whatever a server does there is no verdict
+        raise Failed(f"the connection broke ({type(error).__name__}: {error})") from None
+    return _reply(received, len(json.dumps(body)))
+
+
+async def _received(completions: AsyncCompletions, body: Mapping[str, Any], seconds: float) -> bytes:
+    settings = {name: value for name, value in body.items() if name not in ("model", "messages")}
+    received = bytearray()
+    async with completions.with_streaming_response.create(
+        model=body["model"], messages=body["messages"], extra_body=settings, timeout=seconds
+    ) as response:
+        async for part in response.iter_bytes():
+            received += part
+            if len(received) > MOST_BYTES:
+                raise Failed(f"a reply of more than {MOST_BYTES:,} bytes")
+    return bytes(received)
+
+
+def _refused(error: APIStatusError) -> Failed:
+    is_final = error.status_code not in PASSING and error.status_code < 500
+    wait = retry_after(error.response.headers.get("retry-after", ""), time.time())
+    return Failed(f"HTTP {error.status_code}: {error.message}", wait, is_final)
+
+
+def retry_after(header: str, now: float) -> float:
+    """The seconds that a Retry-After header asks for, given as a number or as a date; 0 where it is neither."""
+    try:
+        seconds = float(header)
+    except ValueError:
+        try:
+            seconds = parsedate_to_datetime(header).timestamp() - now
+        except ValueError:
+            return 0.0
+    return max(0.0, seconds) if math.isfinite(seconds) else 0.0
+
+
+def _reply(received: bytes, asked_bytes: int) -> Reply:
+    """The text of a chat completion. Where the server counts no tokens, each byte counts as one: none has fewer."""
+    try:
+        record = json.loads(received)
+        text = record["choices"][0]["message"]["content"]
+    except (ValueError, LookupError, TypeError, RecursionError):
+        raise Failed(f"no chat completion, but {received[:60]!r}") from None
+    if not isinstance(text, str):
+        raise Failed(f"a chat completion whose content is no text, but {str(text)[:60]}")
+    return Reply(text, _counted(record) or asked_bytes + len(received))
+
+
+def _counted(record: Mapping[str, Any]) -> int:
+    """The tokens that the server says it took; 0 where it says nothing that can be."""
+    usage = record.get("usage")
+    counted = usage.get("total_tokens") if isinstance(usage, dict) else None
+    return counted if isinstance(counted, int) and not isinstance(counted, bool) and counted > 0 else 0
