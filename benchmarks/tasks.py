@@ -67,6 +67,7 @@ def configured(task: str, parameters: Mapping[str, Any], seed: int, minutes: flo
 
 def facts_of(run: Any) -> dict[str, Any]:
     """Scores before and after, the baselines, what each held-out task earned, and two answers."""
+    from strop.data.twins import prompt_text
     from strop.reports.outcome import outcome_of
     from strop.runs.directory import RunDirectory
     from strop.types import Unscored
@@ -101,7 +102,7 @@ def facts_of(run: Any) -> dict[str, Any]:
             one.task.id: None if isinstance(one.reward, Unscored) else round(one.reward, 6) for one in last.after
         },
         "shown": [
-            [str(old.task.prompt), old.text, new.text]
+            [prompt_text(old.task), old.text, new.text]
             for old, new in zip(first.before[:NUM_SHOWN], last.after[:NUM_SHOWN], strict=False)
         ],
     }
