@@ -129,14 +129,20 @@ def measure(task: str, args: argparse.Namespace, file: Path) -> dict[str, Any]:
             for arm, seed in jobs
             if f"{arm}/{seed}" not in record["cells"]
         }
-        try:
-            for done in as_completed(waiting):
-                arm, seed = waiting[done]
-                record["cells"][f"{arm}/{seed}"] = done.result()
-                keep(record, file)
-                Console(stderr=True).print(f"{task}, {arm}, seed {seed} done")
-        finally:
-            pool.shutdown(cancel_futures=True)
+        failed = None
+        for done in as_completed(waiting):
+            if done.cancelled():
+                continue
+            if error := done.exception():
+                failed = error
+                pool.shutdown(wait=False, cancel_futures=True)  # those that run are kept
+                continue
+            arm, seed = waiting[done]
+            record["cells"][f"{arm}/{seed}"] = done.result()
+            keep(record, file)
+            Console(stderr=True).print(f"{task}, {arm}, seed {seed} done")
+    if failed:
+        raise failed
     return record
 
 

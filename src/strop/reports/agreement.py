@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 from strop.evaluate import interval
 from strop.intervals import Interval, change_of_proportion
 from strop.reports.scripted import played, scene_of
+from strop.rewards._orders import Orders
 from strop.rewards.group import GroupReward
-from strop.rewards.pairwise import Orders, Pairwise
+from strop.rewards.pairwise import Pairwise
 from strop.types import Episode, Task, Unscored
 from strop.words import last_line, plural
 

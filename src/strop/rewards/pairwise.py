@@ -4,38 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import combinations
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal
 
 from strop.functional.bounds import check_at_least
 from strop.rewards._answer import answer_of
 from strop.rewards._delimited import question
-from strop.rewards._reply import object_in
+from strop.rewards._orders import Orders, Place, pairs_of, place_of
 from strop.rewards._text import prompt_text
 from strop.types import Episode, Message, Task, Unscored, check_fields
 
-Place: TypeAlias = Literal["A", "B", "tie"]
-"""The better of two answers, by where it stands; A stands first."""
-PLACES: tuple[Place, ...] = ("A", "B", "tie")
 INSTRUCTION = (
     "You compare two answers, A and B, to the same request, and say which one is better by this measure: {goal}"
 )
 REPLY = (
     'Reply with one JSON object and nothing after it: {"reason": "a short sentence", "better": "A"}, with A, B or tie.'
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Orders:
-    """What a judge said of two answers: `first` with the one shown first, `swapped` with the other."""
-
-    first: Place
-    swapped: Place
-
-    @property
-    def score(self) -> float:
-        """Of the first answer: 1 better and 0 worse in both orders, else 1/2: a judge that contradicts itself ties."""
-        return {("A", "B"): 1.0, ("B", "A"): 0.0}.get((self.first, self.swapped), 0.5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,22 +85,6 @@ class Pairwise:
     def _question(self, task: Task, a: str, b: str) -> list[Message]:
         texts = {"request": prompt_text(task.prompt), "answer A": a, "answer B": b}
         return question(INSTRUCTION.format(goal=self.goal), REPLY, texts)
-
-
-def pairs_of(number: int, rounds: int | None) -> list[tuple[int, int]]:
-    """Which answers are compared: every two, or in each round neighbours on a ring, one step further apart."""
-    if rounds is None or 2 * rounds >= number - 1:
-        return list(combinations(range(number), 2))
-    return [(i, (i + step) % number) for step in range(1, rounds + 1) for i in range(number)]
-
-
-def place_of(reply: str) -> Place:
-    """The verdict of a reply. Raises ValueError if there is none."""
-    better = object_in(reply).get("better")
-    for place in PLACES:
-        if better == place:
-            return place
-    raise ValueError('its "better" is neither A, B nor tie')
 
 
 def _orders(first: Place | Unscored, swapped: Place | Unscored) -> Orders | Unscored:

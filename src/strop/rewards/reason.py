@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from strop.rewards._final import final_answer
 from strop.types import Episode, Task, check_fields
-
-_TAGGED = re.compile(r"<answer>(.*?)</answer>", re.DOTALL)
-_LEAD = re.compile(r"\A.*?\banswer(?: is)?:?\s+", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +28,3 @@ class Reasoned:
     def __call__(self, task: Task, episode: Episode) -> float:
         answer = final_answer(episode.turns[-1].text) if episode.turns else ""
         return min(max(float(self.score(answer, task.data)), 0.0), 1.0) if answer else 0.0
-
-
-def final_answer(text: str) -> str:
-    """The answer of a text; empty if there is none."""
-    if tagged := _TAGGED.findall(text):
-        return str(tagged[-1]).strip()
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return _LEAD.sub("", lines[-1]).removesuffix(".").strip() if lines else ""

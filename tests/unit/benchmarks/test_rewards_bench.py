@@ -17,13 +17,12 @@ from strop.streams import stream
 from strop.types import Task
 
 DOCS = Path(__file__).parents[3] / "docs"
-INSIDE = {"Classified", "Clipped", "FromTRL", "GroupReward", "Learned", "Scaled", "from_trl", "last_number"} | {
-    "thumbs_up",
-    "solved",
-    "courteous",
-}
-"""What is cheated there is the function or model inside, or the people of an environment; and a function that is no
-reward."""
+WRAPS = {"Classified", "Clipped", "FromTRL", "GroupReward", "Learned", "Scaled", "from_trl", "Reasoned"}
+JUDGED = {"Judge", "Patience", "Budget", "Pairwise", "Rubric"}
+PEOPLE = {"thumbs_up", "solved", "courteous"}
+INSIDE = WRAPS | JUDGED | PEOPLE | {"last_number", "SameMaths"}
+"""What is cheated there is the function or model inside, a judge, or the people of an environment. `SameMaths` is
+attacked by tests of its own, since each of its texts has a process; `last_number` is no reward."""
 
 
 def name_of(reward):

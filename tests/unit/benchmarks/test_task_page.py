@@ -11,7 +11,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[3] / "benchmarks"))
 
 import task_page
-from task_arms import TASKS
+from task_arms import TASKS, recipe_of
 
 from strop import loader
 
@@ -77,9 +77,9 @@ def test_both_languages_have_the_same_numbers(page):
 def test_every_task_is_a_recipe_with_pages():
     recipes = [module.name for module in loader.modules("recipes")]
     for task in TASKS:
-        assert task in recipes
+        assert recipe_of(task) in recipes
         for ending in (".md", ".zh-CN.md"):
-            text = (task_page.DOCS / f"{task}{ending}").read_text(encoding="utf-8")
+            text = (task_page.DOCS / f"{recipe_of(task)}{ending}").read_text(encoding="utf-8")
             assert text.count(f"<!-- {task} -->") == text.count(f"<!-- /{task} -->") == 1
 
 

@@ -4,7 +4,7 @@ import pytest
 from one_turn import wrote
 
 from strop.rewards import Reasoned, SameMaths, _maths
-from strop.rewards.reason import final_answer
+from strop.rewards._final import final_answer
 from strop.types import Task, Unscored
 
 pytest.importorskip("math_verify")

@@ -8,7 +8,7 @@ from one_turn import wrote
 
 from judge_server import TEXT, judged, says, serving, text_in
 from strop.rewards import GroupReward, Judge, Pairwise, Patience
-from strop.rewards.pairwise import Orders, pairs_of, place_of
+from strop.rewards._orders import Orders, pairs_of, place_of
 from strop.types import Completion, End, Episode, Task, Turn, Unscored
 
 TASK = Task("t", "Name a fruit.", answer="apple")
