@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -36,13 +36,14 @@ TOOLS: Sequence[Mapping[str, Any]] = (
     _signature("lookup", "Looks up a fact.", {"land": "its name", "fact": "population, area, or price of a good"}),
 )
 """The tools of `strop.environments.Tools` in the form that chat templates take."""
+ALONE = "Answer with a number alone."
 SYSTEM = (
-    "Answer with a number alone. You may call one function at a time. These are the functions:\n<tools>\n"
+    f"{ALONE} You may call one function at a time. These are the functions:\n<tools>\n"
     + "\n".join(json.dumps(tool) for tool in TOOLS)
     + '\n</tools>\nA call is written so:\n<tool_call>\n{"name": <function-name>, "arguments": <args-json-object>}\n'
     "</tool_call>"
 )
-WITHOUT = "Answer with a number alone. These are the facts:"
+Told = Literal["system", "template", "facts"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,10 +152,11 @@ KINDS: Mapping[str, Kind] = {
 }
 
 
-def tools(split: Split, number: int, seed: int = 0, offered: bool = True) -> list[Task]:
+def tools(split: Split, number: int, seed: int = 0, told: Told = "system") -> list[Task]:
     """So many tasks of a split for `strop.environments.Tools`. Task k depends on (split, k, seed) alone.
 
-    offered  whether the prompt tells of the tools; else it tells the facts, and the question is answered at once
+    told  what the system message says: system, how the tools are called; template, nothing of them, since the chat
+          template does (`strop.policies.Prompts.tools`); facts, no tools but the whole table
 
     `data` has the `facts` of the table, the `kind` of question, and the `calls` of a player who makes no mistake, in
     which RESULT stands for the result before. Raises ValueError for another split.
@@ -162,10 +164,10 @@ def tools(split: Split, number: int, seed: int = 0, offered: bool = True) -> lis
     if split not in SPLITS:
         raise ValueError(f"split={split!r}: it is one of {', '.join(SPLITS)}.")
     names = names_of(split)
-    return [_task(split, names, k, stream(seed, f"tools/{split}", k), offered) for k in range(number)]
+    return [_task(split, names, k, stream(seed, f"tools/{split}", k), told) for k in range(number)]
 
 
-def _task(split: Split, names: Sequence[str], k: int, rng: np.random.Generator, offered: bool) -> Task:
+def _task(split: Split, names: Sequence[str], k: int, rng: np.random.Generator, told: Told) -> Task:
     name = pick(rng, list(KINDS))
     kind, lands = KINDS[name], [names[i] for i in rng.permutation(len(names))[:NUM_LANDS]]
     good = pick(rng, GOODS.split())
@@ -182,7 +184,7 @@ def _task(split: Split, names: Sequence[str], k: int, rng: np.random.Generator, 
     )
     question = _filled(pick(rng, _of(split, kind.asked)), draw)
     facts = {land: {fact: str(value) for fact, value in row.items()} for land, row in table.items()}
-    system = SYSTEM if offered else "\n".join([WITHOUT, *(_told(land, row) for land, row in facts.items())])
+    system = {"system": SYSTEM, "template": ALONE, "facts": _with_facts(facts)}[told]
     prompt = [Message(role="system", content=system), Message(role="user", content=question)]
     return Task(
         f"{split}-{k}",
@@ -238,5 +240,8 @@ def _filled(text: str, draw: Draw) -> str:
     )
 
 
-def _told(land: str, facts: Mapping[str, str]) -> str:
-    return f"{land}: {', '.join(f'{fact} {value}' for fact, value in facts.items())}."
+def _with_facts(table: Mapping[str, Mapping[str, str]]) -> str:
+    told = (
+        f"{land}: {', '.join(f'{fact} {value}' for fact, value in facts.items())}." for land, facts in table.items()
+    )
+    return "\n".join([f"{ALONE} These are the facts:", *told])

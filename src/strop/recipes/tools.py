@@ -3,6 +3,7 @@
     strop train tools
     strop train tools method=sft
     strop train tools method=none
+    strop train tools model=FOLDER told=template
 
 A call is JSON between tags, and what the tool says is the next message. Numbers are too large for a small model's head,
 and the table's lands are invented, so that what is learnt is whom to ask, for what, and to repeat what was said. Two
@@ -18,8 +19,8 @@ from typing import Literal
 
 import strop
 from strop.data.demonstration import demonstrations
-from strop.data.tools import RESULT, tools
-from strop.environments import Tools
+from strop.data.tools import RESULT, TOOLS, tools
+from strop.environments import SingleTurn, Tools
 from strop.rewards.tools import final_number, num_calls, num_failed_calls, only_number
 from strop.types import Observation, Task
 
@@ -36,6 +37,7 @@ STEPS = 100_000
 def recipe(
     model: str = "smollm2",
     method: Literal["rl", "sft", "none"] = "rl",
+    told: Literal["system", "template"] = "system",
     minutes: float = 10.0,
     seed: int = 0,
     judged: Literal["held_out", "development"] = "held_out",
@@ -45,21 +47,30 @@ def recipe(
     model    smollm2, a folder, or a Hub id
     method   rl: a scripted player's calls first, then right answers; sft: the calls alone, for as many minutes; none:
              no tools, but the facts in the prompt: right answers first, then the reward
+    told     how the model is told of the tools: by the system message, or by a chat template that knows tools, in its
+             own format; smollm2's does not, and is refused
     minutes  of training, of all stages together
     seed     of the questions, and of the run
     judged   the questions that it is judged on: held_out, or development to choose settings by
     """
     if method not in METHODS:
         raise ValueError(f"method={method!r}: it is one of {', '.join(METHODS)}.")
+    if told not in ("system", "template"):
+        raise ValueError(f"told={told!r}: it is system or template.")
     if judged not in ("held_out", "development"):
         raise ValueError(f"judged={judged!r}: it is held_out or development.")
     offered = method != "none"
-    train = tools("train", NUM_TRAIN, seed, offered)
+    knows = told if offered else "facts"
+    train = tools("train", NUM_TRAIN, seed, knows)
     config = strop.TrainConfig(
-        policy=strop.policies.Transformer.Config(model=model, lora=strop.policies.LoRA(rank=16, num_layers=16)),
+        policy=strop.policies.Transformer.Config(
+            model=model,
+            lora=strop.policies.LoRA(rank=16, num_layers=16),
+            prompts=strop.policies.Prompts(tools=TOOLS if knows == "template" else ()),
+        ),
         tasks=train,
-        held_out=tools(judged, NUM_JUDGED, seed, offered),
-        environment=Tools if offered else None,
+        held_out=tools(judged, NUM_JUDGED, seed, knows),
+        environment=Tools if offered else SingleTurn,
         rewards={"right": final_number},
         gold={"exact": (only_number, 1.0), "calls": (num_calls, 0.0), "failed": (num_failed_calls, 0.0)},
         baselines={"no tools": by_heart, **({"scripted player": scripted} if offered else {})},
