@@ -87,7 +87,7 @@ def _with_tools(tokenizer: Any, template: str, tools: Sequence[Mapping[str, Any]
 
     Raises ValueError for a template that leaves out what it is told, as smollm2's does.
     """
-    told = f"{{% set tools = {_literal(list(tools))} %}}{template}"
+    told = f"{{% set tools = {_literal(list(tools))} +%}}{template}"
     written = tokenizer.apply_chat_template(list(FIRST), chat_template=told, tokenize=False)
     if written == rendered(tokenizer, FIRST, generate=False):
         raise ValueError(

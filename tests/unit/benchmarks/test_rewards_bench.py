@@ -21,6 +21,10 @@ INSIDE = {"Classified", "Clipped", "FromTRL", "GroupReward", "Learned", "Scaled"
     "thumbs_up",
     "solved",
     "courteous",
+    "final_number",
+    "only_number",
+    "num_calls",
+    "num_failed_calls",
 }
 """What is cheated there is the function or model inside, or the people of an environment; and a function that is no
 reward."""
