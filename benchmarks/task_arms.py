@@ -32,6 +32,7 @@ TASKS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
         "thumbs": {"method": "thumbs"},
         "log, then thumbs that never err": {"wrong": 0.0},
     },
+    "tools": {"SFT, then RLOO": {}, "SFT": {"method": "sft"}, "no tools": {"method": "none"}},
     "reason": {"curriculum": {}, "all levels at once": {"order": "mixed"}},
     "reading": {"SFT, then RLOO": {}, "SFT": {"method": "sft"}},
 }

@@ -44,9 +44,13 @@ from strop.rewards import (
     correct_number,
     courteous,
     exact_answer,
+    final_number,
     finished,
     from_trl,
     gave_answer,
+    num_calls,
+    num_failed_calls,
+    only_number,
     right_answer,
     solved,
     thumbs_up,
@@ -109,6 +113,10 @@ REWARDS = {
     "answer/right": right_answer,
     "answer/answers": gave_answer,
     "answer/f1": token_f1,
+    "tools": final_number,
+    "tools/only": only_number,
+    "tools/calls": num_calls,
+    "tools/failed": num_failed_calls,
     "support": thumbs_up,
     "support/solved": solved,
     "support/courteous": courteous,
@@ -183,6 +191,8 @@ GOLD = {
     "answer/right": Gold("It is 8.", ["I don't know", "9", "It is 8 or 9", ""]),
     "answer/answers": Gold("9", ["I don't know"]),
     "answer/f1": Gold("8", ["8 9", "9", ""]),
+    "tools": Gold("It is 8.", ["9", "8 or 9", "eight", ""]),
+    "tools/only": Gold("8", ["It is 8.", "9", "8.0", ""]),
     "support/courteous": Gold("Please restart it.", ["Restart it.", ""]),
     "pattern": Gold("So it is 8", ["eight", "8.", ""]),
     "json_schema": Gold("8", ["8.5", '"8"', "it is 8", ""]),
@@ -203,7 +213,10 @@ GOLD = {
     "composition": Gold("word " * 20, ["word " * 50, ""], best=0.5),
     "composition/scaled": Gold("word " * 20, ["word " * 50, ""]),
 }
-WITHOUT_GOLD = {"similarity", "learned", "learned/unfinished", "trl", "group", "support", "support/solved"}
+WITHOUT_GOLD = {"similarity", "learned", "learned/unfinished", "trl", "group", "support", "support/solved"} | {
+    "tools/calls",
+    "tools/failed",
+}
 """Their numbers are those of the function inside, or of what an environment says; Similarity's and those of thumbs are
 worked out in the unit tests."""
 

@@ -25,6 +25,7 @@ from strop.recipes import (
     sentiment,
     summarise,
     support,
+    tools,
 )
 from strop.users import Customer
 
@@ -143,6 +144,22 @@ def test_an_illegal_move_is_answered_where_moves_are_free(name):
     config = replace(config, environment=Free, sampling=free, held_out=config.held_out[:3], baselines=bad, gold={})
     found = attempts_of(config.resolve())
     assert None not in [one.reward for one in found]
+
+
+def test_who_calls_the_tools_gets_everything_and_bad_calls_are_answered(monkeypatch):
+    for name in ("NUM_TRAIN", "NUM_PLAYED", "NUM_JUDGED"):
+        monkeypatch.setattr(tools, name, 12)
+    call = '<tool_call>{"name": "calculator", "arguments": {"expression": "9**9**9"}}</tool_call>'
+    bad = {"zzz": "zzz", "empty": "", "broken": "<tool_call>{", "powers": call, "number": "7"}
+    players = {name: strop.baselines.Always(text) for name, text in bad.items()}
+    config = tools.recipe("smollm2", "sft")[0].config
+    config = replace(config, baselines={**players, **config.baselines}).resolve()
+    found = attempts_of(config)
+    assert rewards(found, "scripted player") == [MOST] * 12
+    assert [one.gold for one in found if one.baseline == "scripted player"] == [1.0] * 12
+    assert all(rewards(found, name) == [0.0] * 12 for name in bad)
+    assert sum(rewards(found, "no tools")) < 12
+    assert found == attempts_of(config)
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -24,17 +24,25 @@ class Prompts:
                     is no action, and no part of the text that rewards read
     default_system  with the system message that some chat templates add where a prompt has none (smollm2's: "You are a
                     helpful AI assistant named SmolLM, trained by Hugging Face")
+    tools           functions that the chat template is told of, each {"type": "function", "function": {...}} with a
+                    JSON schema: it writes them, and how they are called, in its own format
     """
 
     template: Literal["chat", "plain"] = "chat"
     prefix: str = ""
     default_system: bool = True
+    tools: Sequence[Mapping[str, Any]] = ()
 
     def __post_init__(self) -> None:
         check_fields(self)
         if self.template not in ("chat", "plain"):
             raise ValueError(f"policy.prompts.template={self.template!r}: it is chat or plain.")
-        if self.template == "plain" and (self.prefix or not self.default_system):
+        if self.tools and not self.default_system:
+            raise ValueError(
+                "policy.prompts.tools and policy.prompts.default_system=false exclude each other: a chat template "
+                "writes its tools into the system message."
+            )
+        if self.template == "plain" and (self.prefix or self.tools or not self.default_system):
             raise ValueError(
                 f"policy.prompts.{self._in_template} belongs to a chat template, and policy.prompts.template=plain "
                 "uses none: a plain prompt is read as it is written, so write into it what it ends with."
@@ -58,6 +66,8 @@ class Prompts:
         template: str = tokenizer.get_chat_template()
         if not self.default_system:
             template = _without_system(tokenizer, template)
+        if self.tools:
+            template = _with_tools(tokenizer, template, self.tools)
         if self.prefix:
             template = (
                 f"{_body(template)}{{%+ if add_generation_prompt %}}{{{{ {_literal(self.prefix)} }}}}{{% endif %}}"
@@ -67,7 +77,24 @@ class Prompts:
     @property
     def _in_template(self) -> str:
         """The field that needs a template, as it is typed."""
+        if self.tools:
+            return "tools"
         return f"prefix={self.prefix!r}" if self.prefix else "default_system=false"
+
+
+def _with_tools(tokenizer: Any, template: str, tools: Sequence[Mapping[str, Any]]) -> str:
+    """The template that is always told of these tools.
+
+    Raises ValueError for a template that leaves out what it is told, as smollm2's does.
+    """
+    told = f"{{% set tools = {_literal(list(tools))} +%}}{template}"
+    written = tokenizer.apply_chat_template(list(FIRST), chat_template=told, tokenize=False)
+    if written == rendered(tokenizer, FIRST, generate=False):
+        raise ValueError(
+            f"policy.prompts.tools: the chat template of {tokenizer.name_or_path} knows no tools and would leave them "
+            "out. Say in a system message what can be called, and how."
+        )
+    return told
 
 
 def _without_system(tokenizer: Any, template: str) -> str:

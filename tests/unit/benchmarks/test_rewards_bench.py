@@ -19,10 +19,10 @@ from strop.types import Task
 DOCS = Path(__file__).parents[3] / "docs"
 WRAPS = {"Classified", "Clipped", "FromTRL", "GroupReward", "Learned", "Scaled", "from_trl", "Reasoned"}
 JUDGED = {"Judge", "Patience", "Budget", "Pairwise", "Rubric"}
-PEOPLE = {"thumbs_up", "solved", "courteous"}
-INSIDE = WRAPS | JUDGED | PEOPLE | {"last_number", "SameMaths"}
-"""What is cheated there is the function or model inside, a judge, or the people of an environment. `SameMaths` is
-attacked by tests of its own, since each of its texts has a process; `last_number` is no reward."""
+TURNS = {"thumbs_up", "solved", "courteous", "final_number", "only_number", "num_calls", "num_failed_calls"}
+INSIDE = WRAPS | JUDGED | TURNS | {"last_number", "SameMaths"}
+"""What is cheated there is the function or model inside, a judge, or what happens in several turns. `SameMaths` is
+tried by tests of its own, since each of its texts has a process; `last_number` is no reward."""
 
 
 def name_of(reward):

@@ -198,3 +198,32 @@ def test_a_run_of_two_turns_trains_and_serves_the_prompts_that_it_names(folder, 
     assert read(codec, talks[0].prompt).count("It says") == 2
     start = strop.FromRun(run=str(run.path)).build(0, "float32")[1]
     assert start.start("the cat") == codec.start("the cat")
+
+
+KNOWS_TOOLS = (
+    "{% if tools %}{{ '<|im_start|>system\n' }}{% for tool in tools %}{{ tool | tojson }}{% endfor %}"
+    "{{ '<|im_end|>\n' }}{% endif %}" + tiny_hf.TEMPLATE
+)
+"""As Qwen's, but for words around the tools."""
+TOOL = {"type": "function", "function": {"name": "add", "parameters": {"type": "object", "required": []}}}
+
+
+def test_a_template_that_knows_tools_is_told_of_them_once(folder):
+    codec = codec_of(folder, Prompts(tools=[TOOL], prefix="So:"), template=KNOWS_TOOLS)
+    written = f"<|im_start|>system\n{json.dumps(TOOL)}<|im_end|>\n" + USER + "So:"
+    prompt = codec.start("the cat")
+    assert read(codec, prompt) == written
+    answer = (*codec.encode("sat"), codec.end)
+    later = "\n<|im_start|>user\non<|im_end|>\n<|im_start|>assistant\nSo:"
+    assert read(codec, codec.extend(prompt, answer, "on")) == written + "sat<|im_end|>" + later
+
+
+def test_tools_that_a_template_would_leave_out_are_refused(folder):
+    with pytest.raises(ValueError, match="knows no tools"):
+        codec_of(folder, Prompts(tools=[TOOL]))
+    with pytest.raises(ValueError, match="has none"):
+        codec_of(folder, Prompts(tools=[TOOL]), template=None)
+    with pytest.raises(ValueError, match=r"prompts\.tools belongs to a chat template"):
+        Prompts(template="plain", tools=[TOOL])
+    with pytest.raises(ValueError, match="exclude each other"):
+        Prompts(default_system=False, tools=[TOOL])
