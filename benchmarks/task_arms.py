@@ -23,6 +23,11 @@ TASKS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "games": {game: {"game": game} for game in GAMES},
     "allocate": {f"{number} machines": {"machines": number} for number in (2, 3, 4)},
     "control": {kind: {"policy": kind} for kind in ("scratch", "table", "vector")},
+    "drive": {
+        "rule, then rewards": {},
+        "rewards": {"teacher": "none"},
+        "rule, then rewards, numbers": {"policy": "mlp"},
+    },
     "recommend": {"RLOO": {}, "SFT": {"method": "sft"}, "RLOO, letters": {"say": "letter"}},
     "advertise": {"4,000 lines": {}, "1,000 lines": {"lines": 1000}},
     "answer": {"SFT, then RLOO": {}, "SFT": {"method": "sft"}},

@@ -43,6 +43,7 @@ from strop.rewards import (
     from_trl,
     gave_answer,
     right_answer,
+    safe,
     solved,
     thumbs_up,
     token_f1,
@@ -90,6 +91,7 @@ REWARDS = {
     "answer/answers": gave_answer,
     "answer/f1": token_f1,
     "support": thumbs_up,
+    "drive": safe,
     "support/solved": solved,
     "support/courteous": courteous,
     "pattern": Matches(r".*\d+"),
@@ -173,7 +175,7 @@ GOLD = {
     "composition": Gold("word " * 20, ["word " * 50, ""], best=0.5),
     "composition/scaled": Gold("word " * 20, ["word " * 50, ""]),
 }
-WITHOUT_GOLD = {"similarity", "learned", "learned/unfinished", "trl", "group", "support", "support/solved"}
+WITHOUT_GOLD = {"similarity", "learned", "learned/unfinished", "trl", "group", "drive", "support", "support/solved"}
 """Their numbers are those of the function inside, or of what an environment says; Similarity's and those of thumbs are
 worked out in the unit tests."""
 
