@@ -24,6 +24,11 @@ TASKS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "allocate": {f"{number} machines": {"machines": number} for number in (2, 3, 4)},
     "control": {kind: {"policy": kind} for kind in ("scratch", "table", "vector")},
     "recommend": {"MaxRL": {}, "SFT": {"method": "sft"}, "MaxRL, letters": {"say": "letter"}},
+    "drive": {
+        "rule, then rewards": {},
+        "rewards": {"teacher": "none"},
+        "rule, then rewards, numbers": {"policy": "mlp"},
+    },
     "advertise": {"4,000 lines": {}, "1,000 lines": {"lines": 1000}},
     "answer": {"SFT, then RLOO": {}, "SFT": {"method": "sft"}},
     "support": {

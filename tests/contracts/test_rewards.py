@@ -52,6 +52,7 @@ from strop.rewards import (
     num_failed_calls,
     only_number,
     right_answer,
+    safe,
     solved,
     thumbs_up,
     token_f1,
@@ -118,6 +119,7 @@ REWARDS = {
     "tools/calls": num_calls,
     "tools/failed": num_failed_calls,
     "support": thumbs_up,
+    "drive": safe,
     "support/solved": solved,
     "support/courteous": courteous,
     "pattern": Matches(r".*\d+"),
@@ -213,7 +215,7 @@ GOLD = {
     "composition": Gold("word " * 20, ["word " * 50, ""], best=0.5),
     "composition/scaled": Gold("word " * 20, ["word " * 50, ""]),
 }
-WITHOUT_GOLD = {"similarity", "learned", "learned/unfinished", "trl", "group", "support", "support/solved"} | {
+WITHOUT_GOLD = {"similarity", "learned", "learned/unfinished", "trl", "group", "drive", "support", "support/solved"} | {
     "tools/calls",
     "tools/failed",
 }

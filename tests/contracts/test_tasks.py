@@ -18,6 +18,7 @@ from strop.recipes import (
     allocate,
     answer,
     control,
+    drive,
     games,
     reading,
     reason,
@@ -33,10 +34,16 @@ REVIEWS = ("a joy from start to end", "so dull that half the house left", "tende
 MOST = 1.0
 """What the right answer gets in every task of one turn."""
 SMALL_GAMES = ("nim", "tictactoe", "gridworld", "guess_number", "frozen_lake", "blackjack", "taxi")
-BEST = {**dict.fromkeys(SMALL_GAMES, "perfect"), "allocate": "optimum", "control": "follow", "advertise": "best"}
+BEST = {
+    **dict.fromkeys(SMALL_GAMES, "perfect"),
+    "allocate": "optimum",
+    "control": "follow",
+    "advertise": "best",
+    "drive": "rule",
+}
 """The strongest baseline of each task of many turns."""
-NUM_JUDGED = {"control": 2}
-"""Episodes that are played, of those that take hundreds of turns."""
+NUM_JUDGED = {"control": 2, "drive": 2}
+"""Episodes that are played, of those that take long."""
 
 
 def reviews(folder: Path) -> str:
@@ -101,7 +108,12 @@ def test_the_right_answer_gets_the_most_and_a_bad_one_is_answered(config):
 
 def played(name: str) -> strop.TrainConfig:
     """The config of a task of many turns."""
-    others = {"advertise": advertise.recipe, "allocate": allocate.recipe, "control": control.recipe}
+    others = {
+        "advertise": advertise.recipe,
+        "allocate": allocate.recipe,
+        "control": control.recipe,
+        "drive": lambda: drive.recipe(teacher="none"),
+    }
     return others[name]() if name in others else games.recipe(name)
 
 
@@ -117,7 +129,7 @@ def test_random_play_ends_and_the_perfect_player_is_not_beaten(name):
     assert found == attempts_of(config)
 
 
-@pytest.mark.parametrize("name", [*SMALL_GAMES, "allocate", "advertise"])
+@pytest.mark.parametrize("name", [*SMALL_GAMES, "allocate", "advertise", "drive"])
 def test_an_illegal_move_is_answered_where_moves_are_free(name):
     """Without choices any text may come: it is never an error."""
     config = played(name)

@@ -19,7 +19,7 @@ from strop.types import Task
 DOCS = Path(__file__).parents[3] / "docs"
 WRAPS = {"Classified", "Clipped", "FromTRL", "GroupReward", "Learned", "Scaled", "from_trl", "Reasoned"}
 JUDGED = {"Judge", "Patience", "Budget", "Pairwise", "Rubric"}
-TURNS = {"thumbs_up", "solved", "courteous", "final_number", "only_number", "num_calls", "num_failed_calls"}
+TURNS = {"thumbs_up", "solved", "courteous", "final_number", "only_number", "num_calls", "num_failed_calls"} | {"safe"}
 INSIDE = WRAPS | JUDGED | TURNS | {"last_number", "SameMaths"}
 """What is cheated there is the function or model inside, a judge, or what happens in several turns. `SameMaths` is
 tried by tests of its own, since each of its texts has a process; `last_number` is no reward."""

@@ -1,0 +1,171 @@
+"""Drive on a motorway that is told in words, from scratch: imitate a rule, then learn from rewards by PPO.
+
+    strop train drive
+    strop train drive policy=mlp
+    strop train drive teacher=none
+
+Twenty seconds among twenty cars, and each second one of five words. From rewards alone a policy soon says one word for
+ever, since most seconds are easy; so it imitates a rule first, and then drives where it sometimes crashes
+(docs/tasks/drive.md). The package highway-env is needed: pip install "strop[drive]".
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Literal
+
+import strop
+from strop.baselines.chance import at_random
+from strop.environments.drive import (
+    FARS,
+    HOLD,
+    NUM_NUMBERS,
+    WALL,
+    WAYS,
+    WHEEL,
+    Drive,
+    Scene,
+    require_highway,
+)
+from strop.policies.mlp import MLP
+from strop.policies.scratch import Scratch
+from strop.rewards.drive import safe
+from strop.types import Observation, PolicyConfig, Task
+
+Kind = Literal["scratch", "mlp"]
+TURNS = 20
+NUM_TAUGHT, NUM_TRAIN, NUM_JUDGED = 60, 256, 100
+"""Scenes that the rule drives, those of training, and those that are held out."""
+TAUGHT_SHARE = 0.2
+"""Of the minutes."""
+DENSE = 1.5
+"""Density of the cars in every other scene of training. Held-out scenes have highway-env's own, which is 1."""
+HELD_OUT_FROM, TAUGHT_FROM = 1_000_000, 2_000_000
+"""First seeds of held-out scenes, and of those that the rule drives. Those of training are below."""
+ARRIVES = 13.0
+"""What every drive without a crash earns at least (20 x 2/3 = 13.3), and none with one before its 14th second."""
+WORDS = (
+    *("speed", "aim", "ahead", "behind", WALL, "here"),
+    *(*FARS, *WAYS, *WHEEL),
+    *(str(speed) for speed in range(0, 45, 5)),
+)
+CONTEXT = 26
+"""The words of a scene, and one for the wheel."""
+BLOCKED = ("beside", "close", "near")
+"""Less than 30 metres."""
+
+
+def rule(task: Task, seen: Observation) -> str:
+    """Drive fast; behind a slower car (30 m) change to a lane that is free, left before right; if none is, brake."""
+    lanes = _told(seen)
+    if lanes["here"][0] not in BLOCKED:
+        return _possible("faster", seen)
+    for side in ("left", "right"):
+        ahead, behind = lanes[side]
+        if ahead not in (*BLOCKED, WALL) and behind != "beside":
+            return side
+    return _possible("slower", seen)
+
+
+def _possible(word: str, seen: Observation) -> str:
+    """Nobody drives faster than the fastest: they hold."""
+    return word if word in seen.choices else HOLD
+
+
+def _told(seen: Observation) -> dict[str, tuple[str, str]]:
+    """How far the cars of each lane are, ahead and behind."""
+    text = str(Scene.of_numbers(seen.text)) if seen.text.startswith("[") else seen.text
+    words = [line.split() for line in text.split("\n")[1:]]
+    return {side: (ahead, behind) for side, _, ahead, _, _, behind, _ in words}
+
+
+def recipe(
+    policy: Kind = "scratch",
+    teacher: Literal["rule", "none"] = "rule",
+    minutes: float = 10,
+    steps: int = 1000,
+    seed: int = 0,
+) -> strop.TrainConfig | list[strop.Stage]:
+    """Ten minutes on one thread, most of them the simulator's; with a teacher half a minute more, before it starts.
+
+    policy   scratch is a small transformer that reads words, mlp a network that reads the numbers behind them
+    teacher  rule: imitate it for a fifth of the minutes, and go on from there; none: rewards alone
+    minutes  of training
+    steps    the most steps, of 16 drives each
+    seed     of the run, and of the scenes of training
+    """
+    require_highway("strop train drive")
+    tells = "numbers" if policy == "mlp" else "words"
+    config = strop.TrainConfig(
+        policy=policy_of(policy),
+        tasks=strop.data.Learnable(tasks=train_scenes(tells, seed), success=ARRIVES),
+        held_out=[scene("held-out", HELD_OUT_FROM + i, tells) for i in range(NUM_JUDGED)],
+        environment=Drive,
+        baselines={"random": at_random, "hold": strop.baselines.Always(HOLD), "rule": rule},
+        gold={"safe": safe},
+        algorithm=strop.algorithms.PPO.Config(
+            optimizer=strop.optimizer.AdamW(lr=1e-3, max_grad_norm=0.5),
+            kl=strop.functional.KL(weight=0.0),
+            critic=strop.learners.Critic(weight=1.0),
+            discount=0.9,
+            entropy=0.01,
+            epochs=4,
+            minibatches=8,
+        ),
+        sampling=strop.Sampling(max_tokens=1),
+        group_size=1,
+        prompts_per_step=16,
+        steps=steps,
+        minutes=minutes,
+        seed=seed,
+        threads=1,
+    )
+    return config if teacher == "none" else taught(config, tells)
+
+
+def scene(name: str, number: int, tells: str, density: float = 1.0) -> Task:
+    """A drive through the scene of this number."""
+    data = {"scene": number, "turns": TURNS, "density": density, "tells": tells}
+    return Task(f"{name}-{number}", "", data=data)
+
+
+def train_scenes(tells: str, seed: int) -> list[Task]:
+    """The scenes of training: half of them denser than those that it is judged on."""
+    first = seed * NUM_TRAIN % (HELD_OUT_FROM - NUM_TRAIN)
+    return [scene("train", first + i, tells, DENSE if i % 2 else 1.0) for i in range(NUM_TRAIN)]
+
+
+def taught(config: strop.TrainConfig, tells: str) -> list[strop.Stage]:
+    """First imitate the rule on scenes of its own, then go on as `config` does, in the same minutes together."""
+    assert config.minutes is not None, "recipe() sets them"
+    first = TAUGHT_FROM + config.seed * NUM_TAUGHT
+    scenes = [scene("rule", first + i, tells, DENSE if i % 2 else 1.0) for i in range(NUM_TAUGHT)]
+    imitating = replace(
+        config,
+        tasks=strop.data.demonstrations(Drive, rule, scenes, config.seed),
+        algorithm=strop.algorithms.SFT.Config(optimizer=strop.optimizer.AdamW(lr=3e-3), end=False),
+        memory=strop.memory.Dataset.Config(size=16),
+        minutes=TAUGHT_SHARE * config.minutes,
+    )
+    driving = replace(
+        config,
+        policy=strop.FromStage("imitate", value_head=True),
+        minutes=(1.0 - TAUGHT_SHARE) * config.minutes,
+    )
+    return [strop.Stage("imitate", imitating), strop.Stage("drive", driving)]
+
+
+def policy_of(kind: Kind) -> PolicyConfig:
+    """What reads the scene and says what to do, with a value head."""
+    if kind == "mlp":
+        return MLP.Config(actions=WHEEL, size=NUM_NUMBERS, value_head=True)
+    return Scratch(
+        words=WORDS,
+        shape="gpt2",
+        has_end=False,
+        num_layers=2,
+        width=32,
+        num_heads=4,
+        context=CONTEXT,
+        value_head=True,
+    )
