@@ -36,8 +36,8 @@ Kind = Literal["scratch", "mlp"]
 TURNS = 20
 NUM_TAUGHT, NUM_TRAIN, NUM_JUDGED = 60, 256, 100
 """Scenes that the rule drives, those of training, and those that are held out."""
-TAUGHT_SHARE = 0.2
-"""Of the minutes."""
+TAUGHT_SHARE, TAUGHT_STEPS = 0.2, 300
+"""Of the minutes, and the most steps: 80 times each of the rule's drives."""
 DENSE = 1.5
 """Density of the cars in every other scene of training. Held-out scenes have highway-env's own, which is 1."""
 HELD_OUT_FROM, TAUGHT_FROM = 1_000_000, 2_000_000
@@ -145,6 +145,8 @@ def taught(config: strop.TrainConfig, tells: str) -> list[strop.Stage]:
         tasks=strop.data.demonstrations(Drive, rule, scenes, config.seed),
         algorithm=strop.algorithms.SFT.Config(optimizer=strop.optimizer.AdamW(lr=3e-3), end=False),
         memory=strop.memory.Dataset.Config(size=16),
+        baselines={},  # they stand beside the second stage, on the same scenes
+        steps=min(TAUGHT_STEPS, config.steps),
         minutes=TAUGHT_SHARE * config.minutes,
     )
     driving = replace(
