@@ -103,7 +103,7 @@ def test_the_rollout_plays_it(kind: Any, task: Task, texts: list[str], best: flo
     codec, lines = ByteCodec(), iter(texts)
     scene = Scene(environment=kind, rewards={}, codec=codec, context=None, seed=0)
     sampler = ScriptedSampler(codec, lambda prompt: next(lines))
-    (one,) = play(scene, [task], 1, sampler, Sampling(max_tokens=64), "train", 0)
+    (one,) = play(scene, [task], 1, sampler, Sampling(max_tokens=128), "train", 0)
     assert one.end is End.TERMINATED, one.error
     assert one.reward == pytest.approx(best)
     assert [turn.text for turn in one.turns] == texts

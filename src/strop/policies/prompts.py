@@ -35,6 +35,7 @@ class Prompts:
 
     def __post_init__(self) -> None:
         check_fields(self)
+        object.__setattr__(self, "tools", tuple(self.tools))  # a config that is read back has a list, and is equal
         if self.template not in ("chat", "plain"):
             raise ValueError(f"policy.prompts.template={self.template!r}: it is chat or plain.")
         if self.tools and not self.default_system:

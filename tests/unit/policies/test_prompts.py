@@ -1,6 +1,7 @@
 """Prompts as plain text, with a prefix of the answer, and without a system message that nobody gave."""
 
 import json
+from pathlib import Path
 
 import pytest
 from transformers import AutoTokenizer
@@ -10,6 +11,7 @@ import tiny_hf
 from strop.cli.overrides import apply
 from strop.codec import HFCodec
 from strop.policies.prompts import Prompts
+from strop.runs.spec import decode, encode
 from strop.serving import actor
 from strop.serving.conversation import Conversation
 from strop.types import End, Step
@@ -227,3 +229,8 @@ def test_tools_that_a_template_would_leave_out_are_refused(folder):
         Prompts(template="plain", tools=[TOOL])
     with pytest.raises(ValueError, match="exclude each other"):
         Prompts(default_system=False, tools=[TOOL])
+
+
+@pytest.mark.parametrize("given", [Prompts(), Prompts(tools=[TOOL])])
+def test_prompts_that_are_read_back_are_equal(given):
+    assert decode(json.loads(json.dumps(encode(given))), Path()) == given
