@@ -25,6 +25,8 @@ from strop.recipes.sentiment import imitating, rewarded
 from strop.rewards import exact_answer
 from strop.types import Baseline, Episode, Fits, Observation, Task, Unscored
 
+MAX_TOKENS = 128
+"""Some titles are long: MovieLens has one of 46 tokens."""
 OPEN = "open"
 """The field of a judged task's data that says whether genres leave it open."""
 
@@ -60,7 +62,7 @@ def recipe(
         baselines=baselines_of(found.held_out),
         algorithm=imitating() if method == "sft" else rewarded(),
         memory=strop.memory.Dataset.Config(size=32) if method == "sft" else None,
-        sampling=strop.Sampling(choices="options", max_tokens=32),
+        sampling=strop.Sampling(choices="options", max_tokens=MAX_TOKENS),
         judgement="choices",
         group_size=8,
         prompts_per_step=32,
