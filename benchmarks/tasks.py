@@ -162,8 +162,10 @@ def in_a_process(
     told = [sys.executable, __file__, task, "--cell", arm, str(seed), "--minutes", str(args.minutes)]
     told += ["--runs", str(args.runs), "--cores", *map(str, cores)]
     env = {**os.environ, "OMP_NUM_THREADS": str(len(cores))}
-    done = subprocess.run(told, capture_output=True, text=True, env=env, timeout=1800 + 360 * args.minutes)
-    shares.put(cores)
+    try:
+        done = subprocess.run(told, capture_output=True, text=True, env=env, timeout=1800 + 360 * args.minutes)
+    finally:
+        shares.put(cores)
     if done.returncode:
         raise SystemExit(f"error: {task}, {arm}, seed {seed}:\n{done.stderr[-3000:]}")
     found: dict[str, Any] = json.loads(done.stdout.strip().split("\n")[-1])
