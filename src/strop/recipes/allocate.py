@@ -20,8 +20,8 @@ from strop.baselines.chance import at_random
 from strop.environments.allocate import AWAY, JOBS, PATIENCE, Queues, machine_names, queue_states, queue_transitions
 from strop.planning.mdp import mdp_of
 from strop.planning.value_iteration import FiniteHorizon, backward_induction
-from strop.policies.scratch import Scratch
 from strop.policies.table import Table
+from strop.recipes._small import small_transformer
 from strop.types import Baseline, Episode, Observation, PolicyConfig, Task
 
 NUM_JOBS = 20
@@ -131,13 +131,5 @@ def policy_of(machines: int, policy: str) -> PolicyConfig:
     words = ["job", "left", *kinds, *machine_names(machines), AWAY, *numbers]
     if policy == "table":
         return Table.Config(words=words, capacity=ROWS, value_head=True)
-    return Scratch(
-        words=words,
-        shape="gpt2",
-        has_end=False,
-        num_layers=2,
-        width=32,
-        num_heads=4,
-        context=6 + 2 * machines,  # the job takes three words, what is left two, and the choice one
-        value_head=True,
-    )
+    context = 6 + 2 * machines  # the job takes three words, what is left two, and the choice one
+    return small_transformer(words, context)

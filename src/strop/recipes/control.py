@@ -21,8 +21,8 @@ import numpy as np
 import strop
 from strop.baselines.chance import at_random
 from strop.policies.mlp import MLP
-from strop.policies.scratch import Scratch
 from strop.policies.table import Table
+from strop.recipes._small import small_transformer
 from strop.recipes.cartpole import ACTIONS, push
 from strop.types import End, Episode, Observation, PolicyConfig, Task
 
@@ -117,13 +117,4 @@ def policy_of(kind: Kind) -> PolicyConfig:
         return MLP.Config(actions=ACTIONS, size=4, value_head=True)
     if kind == "table":
         return Table.Config(words=WORDS, value_head=True)
-    return Scratch(
-        words=WORDS,
-        shape="gpt2",
-        has_end=False,
-        num_layers=2,
-        width=32,
-        num_heads=4,
-        context=CONTEXT,
-        value_head=True,
-    )
+    return small_transformer(WORDS, CONTEXT)

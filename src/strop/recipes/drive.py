@@ -11,7 +11,6 @@ ever, since most seconds are easy; so it imitates a rule first, and then drives 
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Literal
 
 import strop
@@ -28,7 +27,8 @@ from strop.environments.drive import (
     require_highway,
 )
 from strop.policies.mlp import MLP
-from strop.policies.scratch import Scratch
+from strop.recipes._small import small_transformer
+from strop.recipes._teacher import taught
 from strop.rewards.drive import safe
 from strop.types import Observation, PolicyConfig, Task
 
@@ -36,8 +36,8 @@ Kind = Literal["scratch", "mlp"]
 TURNS = 20
 NUM_TAUGHT, NUM_TRAIN, NUM_JUDGED = 60, 256, 100
 """Scenes that the rule drives, those of training, and those that are held out."""
-TAUGHT_SHARE, TAUGHT_STEPS = 0.2, 300
-"""Of the minutes, and the most steps: 80 times each of the rule's drives."""
+TAUGHT_STEPS = 300
+"""The most steps of imitation: 80 times each of the rule's drives."""
 DENSE = 1.5
 """Density of the cars in every other scene of training. Held-out scenes have highway-env's own, which is 1."""
 HELD_OUT_FROM, TAUGHT_FROM = 1_000_000, 2_000_000
@@ -120,7 +120,7 @@ def recipe(
         seed=seed,
         threads=1,
     )
-    return config if teacher == "none" else taught(config, tells)
+    return config if teacher == "none" else with_rule(config, tells)
 
 
 def scene(name: str, number: int, tells: str, density: float = 1.0) -> Task:
@@ -135,39 +135,16 @@ def train_scenes(tells: str, seed: int) -> list[Task]:
     return [scene("train", first + i, tells, DENSE if i % 2 else 1.0) for i in range(NUM_TRAIN)]
 
 
-def taught(config: strop.TrainConfig, tells: str) -> list[strop.Stage]:
+def with_rule(config: strop.TrainConfig, tells: str) -> list[strop.Stage]:
     """First imitate the rule on scenes of its own, then go on as `config` does, in the same minutes together."""
-    assert config.minutes is not None, "recipe() sets them"
     first = TAUGHT_FROM + config.seed * NUM_TAUGHT
     scenes = [scene("rule", first + i, tells, DENSE if i % 2 else 1.0) for i in range(NUM_TAUGHT)]
-    imitating = replace(
-        config,
-        tasks=strop.data.demonstrations(Drive, rule, scenes, config.seed),
-        algorithm=strop.algorithms.SFT.Config(optimizer=strop.optimizer.AdamW(lr=3e-3), end=False),
-        memory=strop.memory.Dataset.Config(size=16),
-        baselines={},  # they stand beside the second stage, on the same scenes
-        steps=min(TAUGHT_STEPS, config.steps),
-        minutes=TAUGHT_SHARE * config.minutes,
-    )
-    driving = replace(
-        config,
-        policy=strop.FromStage("imitate", value_head=True),
-        minutes=(1.0 - TAUGHT_SHARE) * config.minutes,
-    )
-    return [strop.Stage("imitate", imitating), strop.Stage("drive", driving)]
+    drives = strop.data.demonstrations(Drive, rule, scenes, config.seed)
+    return taught(config, drives, size=16, steps=TAUGHT_STEPS, name="drive")
 
 
 def policy_of(kind: Kind) -> PolicyConfig:
     """What reads the scene and says what to do, with a value head."""
     if kind == "mlp":
         return MLP.Config(actions=WHEEL, size=NUM_NUMBERS, value_head=True)
-    return Scratch(
-        words=WORDS,
-        shape="gpt2",
-        has_end=False,
-        num_layers=2,
-        width=32,
-        num_heads=4,
-        context=CONTEXT,
-        value_head=True,
-    )
+    return small_transformer(WORDS, CONTEXT)

@@ -29,9 +29,10 @@ from strop.choices import Choosing
 from strop.environments.go import Go, go_playout
 from strop.likeliest import choice_logprobs
 from strop.planning.game_search import search_game
-from strop.policies.scratch import Scratch
 from strop.policies.table import Table
 from strop.recipes._game_rules import GAMES, Rules
+from strop.recipes._small import small_transformer
+from strop.recipes._teacher import taught
 from strop.runs.directory import parse_run
 from strop.types import (
     Baseline,
@@ -47,10 +48,9 @@ from strop.types import (
     shown,
 )
 
-WIDTH = 32
 STAGES = 3
-TAUGHT, TAUGHT_SHARE = 2000, 0.2
-"""Games of a teacher that are imitated, and the share of the minutes."""
+TAUGHT = 2000
+"""Games of a teacher that are imitated, at most."""
 ROWS = 16384
 """Positions that a table can hold."""
 Name = Literal["nim", "tictactoe", "go", "gridworld", "guess_number", "frozen_lake", "blackjack", "taxi"]
@@ -169,7 +169,7 @@ def recipe(
             raise ValueError(f"opponent=league, teacher={teacher!r}: a league begins with a policy of its own.")
         return league(game, STAGES, policy, minutes, steps, seed)
     config = match(game, opponent, policy, minutes, steps, seed)
-    return config if teacher == "none" else taught(config, game, teacher)
+    return config if teacher == "none" else with_teacher(config, game, teacher)
 
 
 def match(
@@ -203,23 +203,14 @@ def match(
     )
 
 
-def taught(config: strop.TrainConfig, game: Name, teacher: str) -> list[strop.Stage]:
+def with_teacher(config: strop.TrainConfig, game: Name, teacher: str) -> list[strop.Stage]:
     """First imitate a player on the starts of training, then go on as `config` does, in the same minutes together."""
-    assert config.minutes is not None, "match() sets them"
-    player = {"greedy": Greedy(game), "perfect": judge_of(game)}[teacher]
-    imitating = replace(
-        config,
-        tasks=strop.data.demonstrations(config.environment, player, list(config.tasks)[:TAUGHT], config.seed),
-        algorithm=strop.algorithms.SFT.Config(optimizer=strop.optimizer.AdamW(lr=3e-3), end=False),
-        memory=strop.memory.Dataset.Config(size=64),
-        minutes=TAUGHT_SHARE * config.minutes,
-    )
-    playing = replace(
-        config,
-        policy=strop.FromStage("imitate", value_head=True),
-        minutes=(1.0 - TAUGHT_SHARE) * config.minutes,
-    )
-    return [strop.Stage("imitate", imitating), strop.Stage("play", playing)]
+    players = {"greedy": Greedy(game), "perfect": judge_of(game)}
+    if teacher not in players:
+        raise ValueError(f"teacher={teacher!r}: it is none, {' or '.join(players)}.")
+    starts = list(config.tasks)[:TAUGHT]
+    games = strop.data.demonstrations(config.environment, players[teacher], starts, config.seed)
+    return taught(config, games, size=64, steps=config.steps, name="play")
 
 
 def league(
@@ -283,16 +274,7 @@ def policy_of(rules: Rules, policy: str) -> PolicyConfig:
     """A policy that writes a game's words, with a value head."""
     if policy == "table":
         return Table.Config(words=rules.words, capacity=ROWS, value_head=True)
-    return Scratch(
-        words=rules.words,
-        shape="gpt2",
-        has_end=False,
-        num_layers=2,
-        width=WIDTH,
-        num_heads=4,
-        context=rules.context,
-        value_head=True,
-    )
+    return small_transformer(rules.words, rules.context)
 
 
 def _for_two() -> str:
