@@ -114,7 +114,7 @@ def played(name: str) -> strop.TrainConfig:
         "control": control.recipe,
         "drive": lambda: drive.recipe(teacher="none"),
     }
-    return others[name]() if name in others else games.recipe(name)
+    return others[name]() if name in others else games.match(name)
 
 
 @pytest.mark.parametrize("name", BEST)

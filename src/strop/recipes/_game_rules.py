@@ -28,7 +28,10 @@ class Rules:
     perfect      the perfect player; none for Go
     words        what positions and moves are written with
     context      the most words of a position, and one for the move
-    is_for_two   whether there is an opponent
+    opponents    whom a policy trains against, if nobody says: names, with commas; none in games for one
+    teacher      whom it imitates first, if nobody says
+    discount     of later rewards in training
+    critic       the weight of the critic's errors: little where returns are large
     """
 
     environment: Any
@@ -37,7 +40,15 @@ class Rules:
     perfect: Player | None
     words: Sequence[str]
     context: int
-    is_for_two: bool = False
+    opponents: str = ""
+    teacher: str = "none"
+    discount: float = 1.0
+    critic: float = 1.0
+
+    @property
+    def is_for_two(self) -> bool:
+        """Whether there is an opponent."""
+        return bool(self.opponents)
 
 
 def numbers(first: int, last: int) -> list[str]:
@@ -53,7 +64,7 @@ GAMES: dict[str, Rules] = {
         perfect=players.perfect_nim,
         words=[*numbers(0, 7), *(f"{heap}{taken}" for heap in "abc" for taken in range(1, 8))],
         context=4,
-        is_for_two=True,
+        opponents="random,perfect",
     ),
     "tictactoe": Rules(
         environment=environments.TicTacToe,
@@ -62,7 +73,7 @@ GAMES: dict[str, Rules] = {
         perfect=players.perfect_tictactoe,
         words=["x", "o", ".", *SQUARES],
         context=10,
-        is_for_two=True,
+        opponents="random,perfect",
     ),
     "go": Rules(
         environment=environments.Go,
@@ -85,7 +96,7 @@ GAMES: dict[str, Rules] = {
             *numbers(0, TURNS),
         ],
         context=32,
-        is_for_two=True,
+        opponents="random",
     ),
     "gridworld": Rules(
         environment=environments.GridWorld,
@@ -129,5 +140,8 @@ GAMES: dict[str, Rules] = {
             *(*STANDS, INSIDE, *TAXI_MOVES, *numbers(0, 4)),
         ],
         context=10,
+        teacher="greedy",
+        discount=0.95,
+        critic=0.02,
     ),
 }

@@ -42,8 +42,8 @@ LAKE_SIDE, LAKE_ICE, LAKE_TURNS, LAKES = 4, 0.8, 50, 500
 TAXI_TURNS = 50
 JUDGED = 100
 """Held-out maps, lakes and numbers."""
-HANDS = 400
-GO_JUDGED = 24
+HANDS = 4000
+GO_JUDGED = 48
 """Held-out boards of Go: the search that judges takes a second or two for a game."""
 COPIES = 4
 """Games from each held-out start against an opponent who has dice."""
