@@ -19,6 +19,22 @@ from strop.types import Player
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Learning:
+    """How PPO learns a game.
+
+    lr        learning rate of the transformer
+    entropy   the weight of its bonus
+    discount  of later rewards
+    critic    the weight of the critic's errors: little where returns are large
+    """
+
+    lr: float = 1e-3
+    entropy: float = 0.01
+    discount: float = 1.0
+    critic: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
     """What a recipe needs to know of a game.
 
@@ -30,8 +46,7 @@ class Rules:
     context      the most words of a position, and one for the move
     opponents    whom a policy trains against, if nobody says: names, with commas; none in games for one
     teacher      whom it imitates first, if nobody says
-    discount     of later rewards in training
-    critic       the weight of the critic's errors: little where returns are large
+    learning     how it learns
     """
 
     environment: Any
@@ -42,8 +57,7 @@ class Rules:
     context: int
     opponents: str = ""
     teacher: str = "none"
-    discount: float = 1.0
-    critic: float = 1.0
+    learning: Learning = Learning()
 
     @property
     def is_for_two(self) -> bool:
@@ -64,7 +78,7 @@ GAMES: dict[str, Rules] = {
         perfect=players.perfect_nim,
         words=[*numbers(0, 7), *(f"{heap}{taken}" for heap in "abc" for taken in range(1, 8))],
         context=4,
-        opponents="random,perfect",
+        opponents="perfect",
     ),
     "tictactoe": Rules(
         environment=environments.TicTacToe,
@@ -141,7 +155,6 @@ GAMES: dict[str, Rules] = {
         ],
         context=10,
         teacher="greedy",
-        discount=0.95,
-        critic=0.02,
+        learning=Learning(lr=3e-4, entropy=0.02, discount=0.95, critic=0.01),
     ),
 }

@@ -159,7 +159,8 @@ def recipe(
     game      nim, tictactoe, go, gridworld, guess_number, frozen_lake, blackjack or taxi
     opponent  in games for two: random, greedy, perfect (Go: our tree search); a run, such as runs/mine@40, for the
               policy that it trained; several of these with commas, of which each game has one; or league, for
-              stages that play against all that came before them. auto: random,perfect, in Go random
+              stages that play against all that came before them. auto: perfect in nim, random,perfect in
+              tictactoe, random in go
     policy    a small transformer, or a table with a row for each position, which knows nothing of one that it never met
     teacher   greedy or perfect: imitate that player for a fifth of the minutes, and go on from there; none: rewards
               alone. auto: greedy in taxi, whose rewards are rare, else none
@@ -181,7 +182,7 @@ def match(
 ) -> strop.TrainConfig:
     """A run against an opponent, or several; the fields are those of `recipe`."""
     rules = rules_of(game)
-    train, held_out = rules.starts(seed)
+    learning, (train, held_out) = rules.learning, rules.starts(seed)
     return strop.TrainConfig(
         policy=policy_of(rules, policy),
         tasks=train,
@@ -190,11 +191,11 @@ def match(
         baselines=baselines_of(game),
         gold={} if game == "go" else {"to_optimum": to_optimum},
         algorithm=strop.algorithms.PPO.Config(
-            optimizer=strop.optimizer.AdamW(lr=0.1 if policy == "table" else 1e-3, max_grad_norm=0.5),
+            optimizer=strop.optimizer.AdamW(lr=0.1 if policy == "table" else learning.lr, max_grad_norm=0.5),
             kl=strop.functional.KL(weight=0.0),
-            critic=strop.learners.Critic(weight=rules.critic),
-            discount=rules.discount,
-            entropy=0.01,
+            critic=strop.learners.Critic(weight=learning.critic),
+            discount=learning.discount,
+            entropy=learning.entropy,
             epochs=4,
             minibatches=1 if policy == "table" else 8,
         ),

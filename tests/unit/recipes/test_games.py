@@ -158,7 +158,8 @@ def test_with_a_teacher_the_policy_imitates_first_and_then_plays(tmp_path):
 def test_each_game_is_against_one_of_several_opponents():
     assert match("nim", "greedy").environment.opponents == [Greedy("nim")]
     assert match("nim", "random,perfect").environment.opponents == [at_random, Perfect("nim")]
-    assert match("nim").environment.opponents == [at_random, Perfect("nim")]
+    assert match("nim").environment.opponents == [Perfect("nim")]
+    assert match("tictactoe").environment.opponents == [at_random, Perfect("tictactoe")]
     assert match("go").environment.opponents == [at_random]  # the search would take seconds for a game
     with pytest.raises(ValueError, match="nobody"):
         match("nim", "random,nobody")
