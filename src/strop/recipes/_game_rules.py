@@ -119,6 +119,7 @@ GAMES: dict[str, Rules] = {
         perfect=players.perfect_gridworld,
         words=["@", "#", "G", ".", *MOVES],
         context=26,
+        learning=Learning(lr=5e-4, entropy=0.02, discount=0.95),
     ),
     "guess_number": Rules(
         environment=environments.GuessNumber,
@@ -135,6 +136,7 @@ GAMES: dict[str, Rules] = {
         perfect=players.perfect_frozen_lake,
         words=["@", "F", "H", "G", *MOVES],
         context=17,
+        learning=Learning(lr=5e-4, entropy=0.02, discount=0.95),
     ),
     "blackjack": Rules(
         environment=environments.Blackjack,
