@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 GAMES = ("nim", "tictactoe", "go", "gridworld", "guess_number", "frozen_lake", "blackjack", "taxi")
-APART = ("games", "allocate")
+APART = ("games", "allocate", "textarena")
 """Tasks whose arms are tasks of their own: nothing compares one with another."""
 TASKS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "sentiment": {"rl": {}, "sft": {"method": "sft"}},
@@ -22,6 +22,12 @@ TASKS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "summarise": {"rl": {}, "sft": {"method": "sft"}},
     "games": {game: {"game": game} for game in GAMES},
     "allocate": {f"{number} machines": {"machines": number} for number in (2, 3, 4)},
+    "textarena": {
+        "wild": {},
+        "wild, perfect opponent": {"opponent": "perfect"},
+        "pig": {"game": "pig"},
+        "secretary": {"game": "secretary"},
+    },
     "control": {kind: {"policy": kind} for kind in ("scratch", "table", "vector")},
     "recommend": {"MaxRL": {}, "SFT": {"method": "sft"}, "MaxRL, letters": {"say": "letter"}},
     "drive": {
