@@ -66,7 +66,7 @@ class Solved:
     @property
     def best_SST(self) -> np.ndarray:
         """Of the better one."""
-        return np.maximum(self.roll_SST, self.hold_SST)
+        return np.asarray(np.maximum(self.roll_SST, self.hold_SST))
 
 
 def optimum(opponent: str, task: Task, seen: Observation) -> str:

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 import strop
-from strop import environments
 from strop.baselines.chance import at_random
+from strop.environments.against import Against
 from strop.environments.textarena import TextArena, require_textarena
 from strop.policies.table import Table
 from strop.recipes import _arena_pig as pig
@@ -172,7 +172,7 @@ def environment_of(game: str, opponent: str) -> Environment:
     if not rules.is_for_two:
         return found
     player: Player = Plays(game, opponent)
-    return environments.Against(game=found, opponents=[player], judge=player)
+    return Against(game=found, opponents=[player], judge=player)
 
 
 def policy_of(rules: ArenaGame, policy: str) -> PolicyConfig:

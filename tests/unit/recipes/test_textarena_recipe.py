@@ -95,9 +95,13 @@ def test_the_rule_of_wild_wins_at_once_where_it_can():
 
 
 def test_pig_near_the_end_by_hand():
-    """At 28 against 29, one roll that is no 1 wins on either side: V = 5/6 + V / 36, so that V = 6/7."""
+    """At 28 against 29, one roll that is no 1 wins on either side: V = 5/6 + V / 36, so that V = 6/7.
+
+    Who has 27 rolls on after a 2: they win a turn with 4/6 + 1/6 x 5/6 = 29/36, so that V = 5/6 + V x 7/216 = 180/209.
+    """
     best = pig.solved("rule").best_SST
     assert best[28, 29, 0] == pytest.approx(6 / 7, abs=1e-9)
+    assert best[28, 27, 0] == pytest.approx(180 / 209, abs=1e-9)
     assert best[29, 0, 2] == 1.0
     assert BestAnswer("pig", "rule")(TASK, seen("mine 28\nother 29\nturn 2")) == "hold"
     assert BestAnswer("pig", "rule")(TASK, seen("mine 28\nother 29\nturn 0")) == "roll"
