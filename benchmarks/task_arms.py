@@ -12,7 +12,7 @@ from typing import Any
 GAMES = ("taxi", "guess_number", "blackjack", "tictactoe", "nim", "go")
 MAPS = ("gridworld", "frozen_lake")
 """Games that take longer."""
-APART = ("games", "games-maps", "allocate")
+APART = ("games", "games-maps", "allocate", "textarena")
 """Tasks whose arms are tasks of their own: nothing compares one with another."""
 TASKS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "sentiment": {"rl": {}, "sft": {"method": "sft"}},
@@ -25,6 +25,12 @@ TASKS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "games": {game: {"game": game} for game in GAMES},
     "games-maps": {game: {"game": game} for game in MAPS},
     "allocate": {f"{number} machines": {"machines": number} for number in (2, 3, 4)},
+    "textarena": {
+        "wild": {},
+        "wild, perfect opponent": {"opponent": "perfect"},
+        "pig": {"game": "pig"},
+        "secretary": {"game": "secretary"},
+    },
     "control": {kind: {"policy": kind} for kind in ("scratch", "table", "vector")},
     "recommend": {"MaxRL": {}, "SFT": {"method": "sft"}, "MaxRL, letters": {"say": "letter"}},
     "drive": {

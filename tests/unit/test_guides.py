@@ -34,6 +34,7 @@ def code(guide: str) -> str:
         "tasks/games",
         "tasks/support",
         "tasks/advertise",
+        "tasks/textarena",
         "choices",
         "curriculum",
         "data",
@@ -87,6 +88,16 @@ def test_advertising_runs_at_a_small_size(language, tmp_path, monkeypatch):
     assert (text.count("advertise.recipe()"), text.count("assert")) == (1, 1)
     small = text.replace("advertise.recipe()", "advertise.recipe(200, 1)")
     exec(compile(small, "advertise", "exec"), {"__name__": "guide"})
+
+
+@pytest.mark.matrix
+@pytest.mark.parametrize("language", ["", ".zh-CN"])
+def test_textarena_runs_as_it_is_printed(language, tmp_path, monkeypatch):
+    pytest.importorskip("textarena")
+    monkeypatch.chdir(tmp_path)
+    text = code(f"tasks/textarena{language}.md")
+    assert text.count("assert") == 3
+    exec(compile(text, "textarena", "exec"), {"__name__": "guide"})
 
 
 SMALLER = {
