@@ -26,12 +26,14 @@ class Learning:
     entropy   the weight of its bonus
     discount  of later rewards
     critic    the weight of the critic's errors: little where returns are large
+    games     of a step: many where luck decides most of them
     """
 
     lr: float = 1e-3
     entropy: float = 0.01
     discount: float = 1.0
     critic: float = 1.0
+    games: int = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,6 +147,7 @@ GAMES: dict[str, Rules] = {
         perfect=players.perfect_blackjack,
         words=["you", "dealer", "ace", "yes", "no", *CARD_MOVES, *numbers(1, 21)],
         context=7,
+        learning=Learning(lr=5e-4, entropy=0.003, games=512),
     ),
     "taxi": Rules(
         environment=environments.Taxi,

@@ -165,7 +165,7 @@ def recipe(
     teacher   greedy or perfect: imitate that player for a fifth of the minutes, and go on from there; none: rewards
               alone. auto: greedy in taxi, whose rewards are rare, else none
     minutes   of training
-    steps     the most steps, of 64 games each
+    steps     the most steps, of 64 games each, in blackjack 512
     seed      of the starts that are held out, and of the run
     """
     if opponent == "league":
@@ -201,7 +201,7 @@ def match(
         ),
         sampling=strop.Sampling(max_tokens=1),
         group_size=1,
-        prompts_per_step=64,
+        prompts_per_step=learning.games,
         steps=steps,
         minutes=minutes,
         seed=seed,
