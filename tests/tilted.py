@@ -52,3 +52,6 @@ class TiltedPolicy:
 
     def keep(self, state: Any, rows: Sequence[int]) -> Any:
         return self.policy.keep(state, rows)
+
+    def join(self, states: Sequence[Any]) -> Any:
+        return self.policy.join(states)

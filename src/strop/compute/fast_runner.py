@@ -69,6 +69,10 @@ class FastRunner:
         weights = TokenWeights(backbone, layers, RMSNorm(backbone.norm), head)
         return logits_PV, SharedPromptState.after(weights, attend.keys_and_values, attend.mask_PT)
 
+    def join(self, states: Sequence[SharedPromptState]) -> SharedPromptState:
+        """Rows of different prompts and lengths in one pass."""
+        return SharedPromptState.join(states)
+
     def hidden_at(self, tokens_BT: Tensor, decision_BT: Tensor) -> Tensor:
         """With gradients, frees decoding's copies of trainable weights: they are about to change, and training needs
         the memory."""

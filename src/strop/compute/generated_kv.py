@@ -35,6 +35,23 @@ class GeneratedKV:
         if self.length:
             self.buffer_2KBTD = self.buffer_2KBTD[:, :, rows]
 
+    @classmethod
+    def join(cls, parts: Sequence[GeneratedKV], sizes: Sequence[int], cuts: Sequence[int]) -> GeneratedKV:
+        """All rows, ending side by side: each part has so many rows, loses its first `cuts` tokens, and stands behind
+        zeros where another is longer."""
+        length = max(part.length - cut for part, cut in zip(parts, cuts, strict=True))
+        if not length:
+            return cls()
+        two, heads, _, _, width = next(part.buffer_2KBTD for part in parts if part.length).shape
+        joined, first = cls(torch.zeros(two, heads, sum(sizes), length + GROWTH, width), length), 0
+        for part, size, cut in zip(parts, sizes, cuts, strict=True):
+            if part.length > cut:
+                behind = length - (part.length - cut)
+                own_2KBTD = part.buffer_2KBTD[:, :, :, cut : part.length]
+                joined.buffer_2KBTD[:, :, first : first + size, behind:length] = own_2KBTD
+            first += size
+        return joined
+
 
 def _enlarged(old_2KBTD: Tensor, new_2KBD: Tensor) -> Tensor:
     two, heads, rows, width = new_2KBD.shape

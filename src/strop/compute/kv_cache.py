@@ -43,6 +43,14 @@ class PreallocatedLayer(DynamicLayer):  # type: ignore[misc]  # transformers has
         self.keys, self.values = self.key_buffer[:, :, :end], self.value_buffer[:, :, :end]
         return self.keys, self.values
 
+    def take_in(self, others: Sequence[PreallocatedLayer], used: Sequence[int]) -> None:
+        """Add the rows of other layers behind these. Of each layer, this one first, the last `used` tokens stay; they
+        end side by side, behind zeros where others are longer."""
+        layers = (self, *others)
+        self.key_buffer = _ending_alike([layer.keys for layer in layers], used)
+        self.value_buffer = _ending_alike([layer.values for layer in layers], used)
+        self.keys, self.values = self.key_buffer[:, :, : max(used)], self.value_buffer[:, :, : max(used)]
+
     def pop(self) -> tuple[Tensor, Tensor]:
         """Return the keys and values, and empty this layer."""
         states = self.keys, self.values
@@ -97,3 +105,19 @@ def keep_rows(cache: Any, rows: Sequence[int]) -> None:
             layer.keep(rows)
         else:
             layer.batch_select_indices(torch.tensor(rows, device=layer.keys.device))
+
+
+def join_rows(cache: Any, others: Sequence[Any], used: Sequence[int]) -> None:
+    """Add the rows of other caches, of each the last `used` tokens; all their layers are ours (`sees_all`)."""
+    for layer, *more in zip(cache.layers, *(other.layers for other in others), strict=True):
+        layer.take_in(more, used)
+
+
+def _ending_alike(states: Sequence[Tensor], used: Sequence[int]) -> Tensor:
+    """A buffer [B, heads, length + GROWTH, width] of all rows, whose tokens end at the length of the longest."""
+    length, (_, heads, _, width) = max(used), states[0].shape
+    buffer, first = states[0].new_zeros(sum(map(len, states)), heads, length + GROWTH, width), 0
+    for one, own in zip(states, used, strict=True):
+        buffer[first : first + len(one), :, length - own : length] = one[:, :, -own:]
+        first += len(one)
+    return buffer

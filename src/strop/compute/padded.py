@@ -8,8 +8,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
-from strop.compute.kv_cache import keep_rows, preallocated_cache, sees_all
+from strop.compute.kv_cache import join_rows, keep_rows, preallocated_cache, sees_all
 from strop.compute.precision import autocast
 from strop.types import Tokens
 
@@ -55,6 +56,26 @@ class PaddedState:
         keep_rows(self.cache, rows)
         index, padding_B = torch.tensor(rows, device=self.mask_BT.device), [self.padding_B[row] for row in rows]
         return PaddedState(self.model, self.dtype, self.cache, self.mask_BT[index], padding_B, self.position_B[index])
+
+    def __len__(self) -> int:
+        """The number of rows."""
+        return len(self.padding_B)
+
+    @classmethod
+    def join(cls, states: Sequence[PaddedState]) -> PaddedState:
+        """The rows of all these states, in their order, ending side by side; all layers see all tokens (`sees_all`).
+
+        Slots that are padding in all rows of a state leave. The states must not be used afterwards.
+        """
+        used = [state.mask_BT.shape[1] - min(state.padding_B) for state in states]
+        length, padding_B = max(used), list[int]()
+        for state in states:
+            padding_B += [padding + length - state.mask_BT.shape[1] for padding in state.padding_B]
+        first = states[0]
+        join_rows(first.cache, [state.cache for state in states[1:]], used)
+        masks = [pad(state.mask_BT[:, -own:], (length - own, 0)) for state, own in zip(states, used, strict=True)]
+        position_B = torch.cat([state.position_B for state in states])
+        return cls(first.model, first.dtype, first.cache, torch.cat(masks), padding_B, position_B)
 
     @torch.no_grad()
     def _forward(self, tokens_BT: Tensor, position_BT: Tensor) -> Tensor:

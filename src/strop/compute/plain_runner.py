@@ -11,8 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from strop.compute.kept import Kept
+from strop.compute.kv_cache import sees_all
 from strop.compute.linears import base_of, decoding_products, is_linear, training_products, weights_of
 from strop.compute.padded import PaddedState
+from strop.compute.parts import Parts
 from strop.compute.precision import autocast
 from strop.compute.products import Product, rounded
 from strop.compute.replaced import KeptLinear, replaced
@@ -44,6 +46,11 @@ class PlainRunner:
         """Left-padded prompts; only the last position's logits are computed."""
         drop_copies(self.training)
         return PaddedState.prefill(self.decoding, prompts, self.dtype)
+
+    def join(self, states: Sequence[PaddedState | Parts]) -> PaddedState | Parts:
+        """Rows of different lengths in one pass where every layer sees all tokens, else each state for itself."""
+        padded = [state for state in states if isinstance(state, PaddedState) and sees_all(state.cache)]
+        return PaddedState.join(padded) if len(padded) == len(states) else Parts.of(states)
 
     def hidden_at(self, tokens_BT: Tensor, decision_BT: Tensor) -> Tensor:
         """Every row for itself, as it stands."""

@@ -29,6 +29,9 @@ class Runner(Protocol):
     def prefill(self, prompts: Sequence[Tokens]) -> tuple[Tensor, DecodingState]:
         """Read the prompts: logits [B, V] of the next token, and the state to go on from."""
 
+    def join(self, states: Sequence[Any]) -> DecodingState:
+        """One state of the rows of all these, in their order. The old states must not be used afterwards."""
+
     def hidden_at(self, tokens_BT: Tensor, decision_BT: Tensor) -> Tensor:
         """The last hidden state [N, H] before each decision, in row order; differentiable."""
 

@@ -16,6 +16,7 @@ from torch.nn.utils.rnn import pad_sequence
 from transformers import EncoderDecoderCache
 
 from strop.compute.kv_cache import growing_cache, keep_rows
+from strop.compute.parts import Parts
 from strop.compute.plain_runner import base_under_adapter, drop_copies, views_of
 from strop.compute.precision import autocast
 from strop.compute.replaced import replaced
@@ -69,6 +70,10 @@ class SequenceRunner:
         cache = EncoderDecoderCache(growing_cache(), growing_cache())
         state = SequenceState(self, cache, encoded_BSH, mask)
         return state.forward(torch.tensor([self.start] * len(prompts))), state
+
+    def join(self, states: Sequence[SequenceState | Parts]) -> Parts:
+        """Each state for itself: a decoder counts positions by the length of its cache, one number for all rows."""
+        return Parts.of(states)
 
     def hidden_at(self, tokens_BT: Tensor, decision_BT: Tensor) -> Tensor:
         """The decoder's last hidden state [N, H] before each decision, in row order; differentiable."""
@@ -132,6 +137,10 @@ class SequenceState:
         index = torch.tensor(rows, device=self.encoded_BSH.device)
         mask = None if self.mask is None else self.mask[index]
         return SequenceState(self.runner, self.cache, self.encoded_BSH[index], mask)
+
+    def __len__(self) -> int:
+        """The number of rows."""
+        return len(self.encoded_BSH)
 
     @torch.no_grad()
     def forward(self, tokens_BT: Tensor) -> Tensor:

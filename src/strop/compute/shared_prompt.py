@@ -38,6 +38,7 @@ class SharedPromptState:
     prompts          keys and values [K, P, T, D] of each layer for the distinct prompts, padded to T tokens
     padding_bias_PT  added to scores: -inf where a prompt is padding, else 0; None if nothing is padded
     generated        keys and values of each layer for the tokens after the prompts
+    first_B          where a row's own tokens begin in `generated`: those that joined others later begin later
     prompt_B         which prompt each row continues, and `groups` the rows of each prompt
     position_B       each row's next position
     """
@@ -46,6 +47,7 @@ class SharedPromptState:
     prompts: list[tuple[Tensor, Tensor]]
     padding_bias_PT: Tensor | None
     generated: list[GeneratedKV]
+    first_B: list[int]
     prompt_B: list[int]
     groups: PromptGroups
     position_B: Tensor
@@ -54,12 +56,12 @@ class SharedPromptState:
     def after(cls, weights: TokenWeights, prompts: list[tuple[Tensor, Tensor]], mask_PT: Tensor) -> SharedPromptState:
         """One row for each prompt; `mask_PT` is true where it is a token, and not padding."""
         num_prompts = len(mask_PT)
-        bias_PT = torch.zeros(mask_PT.shape).masked_fill(~mask_PT, -torch.inf)
         return cls(
             weights=weights,
             prompts=prompts,
-            padding_bias_PT=None if bool(mask_PT.all()) else bias_PT,
+            padding_bias_PT=_bias(mask_PT),
             generated=[GeneratedKV() for _ in prompts],
+            first_B=[0] * num_prompts,
             prompt_B=list(range(num_prompts)),
             groups=PromptGroups.of(range(num_prompts), num_prompts),
             position_B=mask_PT.sum(dim=1),
@@ -79,8 +81,48 @@ class SharedPromptState:
             prompt_B = [order.index(prompt) for prompt in prompt_B]
         for kv in self.generated:
             kv.keep(rows)
-        groups, position_B = PromptGroups.of(prompt_B, len(needed)), self.position_B[torch.tensor(rows)]
-        return replace(self, padding_bias_PT=bias_PT, prompt_B=prompt_B, groups=groups, position_B=position_B)
+        return replace(
+            self,
+            padding_bias_PT=bias_PT,
+            first_B=[self.first_B[row] for row in rows],
+            prompt_B=prompt_B,
+            groups=PromptGroups.of(prompt_B, len(needed)),
+            position_B=self.position_B[torch.tensor(rows)],
+        )
+
+    @classmethod
+    def join(cls, states: Sequence[SharedPromptState]) -> SharedPromptState:
+        """The rows of all these states, in their order; prompts are copied once, into one block.
+
+        The states are of the same weights, and must not be used afterwards.
+        """
+        length_P = torch.cat([state._prompt_lengths() for state in states])
+        longest = int(length_P.max())
+        prompt_B, first_B, num_prompts = list[int](), list[int](), 0
+        cuts = [min(state.first_B) for state in states]
+        length = max(state.generated[0].length - cut for state, cut in zip(states, cuts, strict=True))
+        for state in states:
+            prompt_B += [num_prompts + prompt for prompt in state.prompt_B]
+            first_B += [first + length - state.generated[0].length for first in state.first_B]
+            num_prompts += state.groups.num_prompts
+        sizes, generated = [len(state.prompt_B) for state in states], (state.generated for state in states)
+        return cls(
+            weights=states[0].weights,
+            prompts=[_beside(layers, longest) for layers in zip(*(state.prompts for state in states), strict=True)],
+            padding_bias_PT=_bias(torch.arange(longest) < length_P.unsqueeze(1)),
+            generated=[GeneratedKV.join(layers, sizes, cuts) for layers in zip(*generated, strict=True)],
+            first_B=first_B,
+            prompt_B=prompt_B,
+            groups=PromptGroups.of(prompt_B, num_prompts),
+            position_B=torch.cat([state.position_B for state in states]),
+        )
+
+    def _prompt_lengths(self) -> Tensor:
+        """The tokens [P] of each prompt."""
+        if self.padding_bias_PT is not None:
+            return (self.padding_bias_PT == 0).sum(dim=1)
+        _, num_prompts, length, _ = self.prompts[0][0].shape
+        return torch.full((num_prompts,), length)
 
     @torch.no_grad()
     def step(self, tokens_B: Tensor) -> Tensor:
@@ -88,24 +130,58 @@ class SharedPromptState:
         weights, backbone = self.weights, self.weights.backbone
         hidden_BH = backbone.embed_tokens(tokens_B)
         cos_and_sin_B1D = backbone.rotary_emb(hidden_BH, self.position_B.unsqueeze(1))
-        rotary = RotaryEmbedding(backbone.layers[0].self_attn, *cos_and_sin_B1D)
+        rotary, bias_B1L = RotaryEmbedding(backbone.layers[0].self_attn, *cos_and_sin_B1D), self._generated_bias()
         for layer, prompt, kv in zip(weights.layers, self.prompts, self.generated, strict=True):
             query_KBRD, new_2KBD = layer.query_and_kv(layer.input_norm(hidden_BH), rotary)
-            out_KBRD = self._attend(query_KBRD, prompt, kv.write(new_2KBD))
+            out_KBRD = self._attend(query_KBRD, prompt, kv.write(new_2KBD), bias_B1L)
             hidden_BH += layer.out(out_KBRD.transpose(0, 1).reshape(len(hidden_BH), -1))
             hidden_BH += layer.mlp(layer.mlp_norm(hidden_BH))
         self.position_B = self.position_B + 1
         return weights.head(weights.norm(hidden_BH))
 
-    def _attend(self, query_KBRD: Tensor, prompt: tuple[Tensor, Tensor], generated: tuple[Tensor, Tensor]) -> Tensor:
+    def _generated_bias(self) -> Tensor | None:
+        """Added to the scores of a row's own tokens and the one that comes: -inf [B, 1, L] before the first of them."""
+        if not any(self.first_B):
+            return None
+        return _bias(torch.arange(self.generated[0].length + 1) >= torch.tensor(self.first_B)[:, None, None])
+
+    def _attend(
+        self,
+        query_KBRD: Tensor,
+        prompt: tuple[Tensor, Tensor],
+        generated: tuple[Tensor, Tensor],
+        bias_B1L: Tensor | None,
+    ) -> Tensor:
         """Attention over a row's prompt and its generated tokens [K, B, R, D]; R query heads share a key head."""
         groups, heads, length = self.groups, len(query_KBRD), prompt[0].shape[2]
         score = torch.bmm(groups.group(query_KBRD), prompt[0].flatten(0, 1).mT)
         if self.padding_bias_PT is not None:
             score.view(heads, groups.num_prompts, -1, length).add_(self.padding_bias_PT.unsqueeze(1))
         score_own = torch.bmm(query_KBRD.flatten(0, 1), generated[0].flatten(0, 1).mT).view(*query_KBRD.shape[:3], -1)
+        if bias_B1L is not None:
+            score_own.add_(bias_B1L)
         weight = torch.cat([groups.ungroup(score, heads), score_own], dim=-1).softmax(dim=-1)
         out = torch.bmm(groups.group(weight[..., :length]), prompt[1].flatten(0, 1))
         out_KBRD = groups.ungroup(out, heads)
         out_KBRD.flatten(0, 1).baddbmm_(weight[..., length:].flatten(0, 1), generated[1].flatten(0, 1))
         return out_KBRD
+
+
+def _bias(stands: Tensor) -> Tensor | None:
+    """What is added to scores: 0 where a token stands, else -inf; None where all of them stand."""
+    return None if bool(stands.all()) else torch.zeros(stands.shape).masked_fill(~stands, -torch.inf)
+
+
+def _beside(prompts: Sequence[tuple[Tensor, Tensor]], length: int) -> tuple[Tensor, Tensor]:
+    """Keys and values of all prompts [K, P, length, D]: padded with zeros, or without padding that none needs."""
+    key, value = (_padded([pair[which] for pair in prompts], length) for which in (0, 1))
+    return key, value
+
+
+def _padded(states: Sequence[Tensor], length: int) -> Tensor:
+    heads, _, _, width = states[0].shape
+    joined, first = states[0].new_zeros(heads, sum(one.shape[1] for one in states), length, width), 0
+    for one_KPTD in states:
+        joined[:, first : first + one_KPTD.shape[1], : one_KPTD.shape[2]] = one_KPTD[:, :, :length]
+        first += one_KPTD.shape[1]
+    return joined

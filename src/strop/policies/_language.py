@@ -27,7 +27,7 @@ FIRST_LENGTH = 0.2
 class Trunk(Protocol):
     """A causal map of a sequence of inputs to vectors: output t is a function of inputs up to t. It is an nn.Module.
 
-    While sampling it goes on from a state that does not grow with what was read. `step` and `keep` use the state up.
+    While sampling it goes on from a state that does not grow with what was read. `step`, `keep` and `join` use it up.
     """
 
     def __call__(self, inputs_BTH: Tensor, dropout: Dropout) -> Tensor:
@@ -41,6 +41,9 @@ class Trunk(Protocol):
 
     def keep(self, state: Any, rows: Sequence[int]) -> Any:
         """The state of these rows."""
+
+    def join(self, states: Sequence[Any]) -> Any:
+        """One state of the rows of all these, in their order."""
 
 
 class Net(nn.Module):
@@ -136,6 +139,10 @@ class Language:
     def keep(self, state: Any, rows: Sequence[int]) -> Any:
         """Select rows; one may be named several times. The old state becomes invalid."""
         return self.trunk.keep(state, rows)
+
+    def join(self, states: Sequence[Any]) -> Any:
+        """One state of all rows. The old states become invalid."""
+        return self.trunk.join(states)
 
     # ------------------------------------------------------------ training
 

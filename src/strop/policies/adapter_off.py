@@ -36,6 +36,9 @@ class AdapterOff:
     def keep(self, state: DecodingState, rows: Sequence[int]) -> DecodingState:
         return state.keep(rows)
 
+    def join(self, states: Sequence[DecodingState]) -> DecodingState:
+        return self._runner.join(states)
+
     @torch.no_grad()
     def heads(self, batch: Batch, reduce: Reduce, want: frozenset[Want] = LOGITS) -> dict[str, Tensor]:
         return self._policy.heads_of(self._runner, batch, reduce, want)

@@ -119,6 +119,11 @@ class Convolutional(nn.Module):
         """The inputs of these rows."""
         return Rings([last_BRH[list(rows)] for last_BRH in state.last], state.now)
 
+    def join(self, states: Sequence[Rings]) -> Rings:
+        """The inputs of all rows, each ring turned so that its oldest input stands first: all have the same `now`."""
+        turned = [[last_BRH.roll(-state.now, dims=1) for last_BRH in state.last] for state in states]
+        return Rings([torch.cat(layers) for layers in zip(*turned, strict=True)])
+
     def _each(self) -> list[_Layer]:
         return cast("list[_Layer]", list(self.layers))
 

@@ -127,6 +127,10 @@ class MaskedEncoder(Weights):
         """There is no state."""
         return None
 
+    def join(self, states: Sequence[Any]) -> Any:
+        """There is no state."""
+        return None
+
     # ------------------------------------------------------------ training
 
     def heads(self, batch: Batch, reduce: Reduce, want: frozenset[Want] = LOGITS) -> dict[str, Tensor]:

@@ -104,6 +104,10 @@ class MLP:
         """There is no state."""
         return None
 
+    def join(self, states: Sequence[Any]) -> Any:
+        """There is no state."""
+        return None
+
     def heads(self, batch: Batch, reduce: Reduce, want: frozenset[Want] = LOGITS) -> dict[str, Tensor]:
         """One chunk: the outputs are few."""
         if "value" in want:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar, Literal, TypeAlias
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import Parameter
@@ -169,6 +170,11 @@ class NGram:
         """The contexts of these rows."""
         kept_B: Numbers = state[list(rows)]
         return kept_B
+
+    def join(self, states: Sequence[Numbers]) -> Numbers:
+        """The contexts of all rows."""
+        joined_B: Numbers = np.concatenate(states)
+        return joined_B
 
     # ------------------------------------------------------------ training
 

@@ -15,8 +15,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, cast
 
+import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence
 
@@ -106,6 +107,18 @@ class Recurrent(nn.Module):
     def keep(self, state: States, rows: Sequence[int]) -> States:
         """The states of these rows."""
         return [(one[0][:, rows], one[1][:, rows]) if isinstance(one, tuple) else one[:, rows] for one in state]
+
+    def join(self, states: Sequence[States]) -> States:
+        """The states of all rows."""
+        return [_joined(layers) for layers in zip(*states, strict=True)]
+
+
+def _joined(states: Sequence[Tensor | tuple[Tensor, Tensor]]) -> Tensor | tuple[Tensor, Tensor]:
+    """Of one layer, the rows of all these states."""
+    if isinstance(states[0], tuple):
+        hidden, cell = zip(*states, strict=True)
+        return torch.cat(hidden, dim=1), torch.cat(cell, dim=1)
+    return torch.cat(cast("list[Tensor]", list(states)), dim=1)
 
 
 def _hidden(state: Tensor | tuple[Tensor, Tensor]) -> Tensor:

@@ -97,6 +97,10 @@ class Steered:
     def keep(self, state: tuple[Any, Any], rows: Sequence[int]) -> tuple[Any, Any]:
         return self.base.keep(state[0], rows), self.critic.keep(state[1], rows)
 
+    def join(self, states: Sequence[tuple[Any, Any]]) -> tuple[Any, Any]:
+        base, critic = zip(*states, strict=True)
+        return self.base.join(base), self.critic.join(critic)
+
     def heads(self, batch: Batch, reduce: Reduce, want: frozenset[Want] = LOGITS) -> dict[str, Tensor]:
         """The critic's chunks. If logits are wanted, the base's logits [N, V] of the whole batch are held as well."""
         if "logits" not in want:

@@ -117,6 +117,10 @@ class Table:
         """The prefixes of these rows."""
         return [state[row] for row in rows]
 
+    def join(self, states: Sequence[list[Tokens]]) -> list[Tokens]:
+        """The prefixes of all rows."""
+        return [prefix for state in states for prefix in state]
+
     def heads(self, batch: Batch, reduce: Reduce, want: frozenset[Want] = LOGITS) -> dict[str, Tensor]:
         """One chunk: a table is small."""
         if "value" in want:

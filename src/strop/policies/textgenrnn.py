@@ -105,6 +105,10 @@ class TextGenRNN(nn.Module):
         """The windows of these rows."""
         return state[list(rows)]
 
+    def join(self, states: Sequence[Tensor]) -> Tensor:
+        """The windows of all rows."""
+        return torch.cat(list(states))
+
     def _average(self, tokens_NW: Tensor) -> Tensor:
         outputs = [self.embedding(tokens_NW)]
         for layer in self.layers:

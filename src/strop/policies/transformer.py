@@ -117,6 +117,10 @@ class Transformer(Weights):
         """Select rows: finished ones leave, or a group's rows share one prefill. The old state becomes invalid."""
         return state.keep(rows)
 
+    def join(self, states: Sequence[DecodingState]) -> DecodingState:
+        """One state of all rows: newcomers go on with those that are being continued. The old states become invalid."""
+        return self.runner.join(states)
+
     # ------------------------------------------------------------ training
 
     def heads(self, batch: Batch, reduce: Reduce, want: frozenset[Want] = LOGITS) -> dict[str, Tensor]:

@@ -162,6 +162,12 @@ class Decoder(Protocol):
     def keep(self, state: Any, rows: Sequence[int]) -> Any:
         """The state of these rows; a row may be repeated (a group that shares one prefill)."""
 
+    def join(self, states: Sequence[Any]) -> Any:
+        """One state of the rows of all these, in their order, however many tokens each has read.
+
+        A row goes on as it would alone, up to the rounding of a larger batch. The old states become invalid.
+        """
+
 
 class Policy(Decoder, Protocol):
     """A model with its parameters. `layout` says whether turns that extend each other share a row."""

@@ -125,6 +125,10 @@ class Chunked:
         """The state of these rows."""
         return [state[row] for row in rows]
 
+    def join(self, states: Sequence[Any]) -> Any:
+        """The rows of all states."""
+        return [row for state in states for row in state]
+
     def state_dict(self) -> State:
         return {str(i): parameter.detach().clone() for i, parameter in enumerate(self.parameters())}
 

@@ -69,6 +69,9 @@ class Recording:
     def keep(self, state: Any, rows: Sequence[int]) -> Any:
         return self.table.keep(state, rows)
 
+    def join(self, states: Sequence[Any]) -> Any:
+        return self.table.join(states)
+
 
 def played() -> tuple[list[Episode], Recording]:
     """Sixteen episodes of three turns, and the policy that played them."""
