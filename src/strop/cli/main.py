@@ -24,6 +24,8 @@ COMMANDS = (
     "show",
     "plot",
     "chat",
+    "learn",
+    "assistant",
     "export",
     "models",
     "list",
