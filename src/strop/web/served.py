@@ -1,0 +1,42 @@
+"""What a server serves."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from dataclasses import dataclass, field
+
+from strop.assistant.feedback import FeedbackStore
+from strop.serving.actor import Actor
+from strop.serving.engine import Engine
+from strop.web.guard import Limits
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """One actor behind its engine.
+
+    name    what the API calls the model
+    number  the version of the assistant that answers, where there is an assistant
+    store   where answers and feedback are kept; None keeps nothing, and no feedback is taken
+    """
+
+    name: str
+    engine: Engine
+    number: int | None = None
+    store: FeedbackStore | None = None
+    limits: Limits = field(default_factory=Limits)
+
+    @property
+    def actor(self) -> Actor:
+        """Who answers."""
+        return self.engine.actor
+
+    @property
+    def version(self) -> str:
+        """What every answer says that it came from."""
+        return self.name if self.number is None else f"{self.name} v{self.number}"
+
+
+def software() -> str:
+    """The version of strop."""
+    return f"strop {importlib.metadata.version('strop')}"

@@ -1,0 +1,72 @@
+"""The server process: a socket on loopback, and an end that lets running answers finish."""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import uvicorn
+
+from strop.assistant.feedback import FILE, FeedbackStore
+from strop.serving.actor import Checkpoint, Model, load
+from strop.serving.engine import Engine
+from strop.web.app import app
+from strop.web.guard import Limits, is_loopback
+from strop.web.served import Served
+
+
+def listening(host: str, port: int) -> socket.socket:
+    """A socket that listens; port 0 takes a free one.
+
+    Raises ValueError for an address that is not this machine's loopback, OSError where the port is taken.
+    """
+    if not is_loopback(host):
+        raise ValueError(
+            f"--host {host}: only this machine may ask (127.0.0.1, ::1 or localhost). There are no keys and no rate "
+            "limits yet, so other addresses are refused."
+        )
+    address = "127.0.0.1" if host.lower() == "localhost" else host
+    is_six = ipaddress.ip_address(address).version == 6
+    try:
+        return socket.create_server((address, port), family=socket.AF_INET6 if is_six else socket.AF_INET)
+    except OSError as error:
+        told = f"cannot listen at {address}, port {port}: {error.strerror}. --port takes another; 0 takes a free one"
+        raise OSError(error.errno, told) from error
+
+
+def address_of(listener: socket.socket) -> str:
+    """Its URL."""
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def server(served: Served) -> uvicorn.Server:
+    """A server for `run(sockets=[listening(...)])`. The first Ctrl-C or SIGTERM lets running answers finish within
+    `limits.stop_seconds`, the second ends at once."""
+    config = uvicorn.Config(
+        app(served),
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        ws="none",
+        lifespan="off",
+        h11_max_incomplete_event_size=16_384,
+        http="h11",
+        timeout_keep_alive=15,
+        timeout_graceful_shutdown=round(served.limits.stop_seconds),
+    )
+    return uvicorn.Server(config)
+
+
+@contextlib.contextmanager
+def serving(found: Checkpoint | Model, name: str, assistant: Path | None) -> Iterator[uvicorn.Server]:
+    """A server of this run or model; afterwards what it opened is closed. The folder `assistant` keeps the feedback."""
+    limits = Limits()
+    with contextlib.ExitStack() as opened:
+        store = None if assistant is None else opened.enter_context(FeedbackStore(assistant / FILE))
+        engine = Engine(load(found))
+        opened.callback(engine.close, limits.stop_seconds)
+        yield server(Served(name, engine, store=store, limits=limits))
