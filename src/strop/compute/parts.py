@@ -38,11 +38,9 @@ class Parts:
     def step(self, tokens_B: Tensor) -> Tensor:
         """Logits [B, V] after one more token for each row."""
         index = [torch.tensor(rows, device=tokens_B.device) for rows in self._rows()]
-        parts = [state.step(tokens_B[rows]) for state, rows in zip(self.states, index, strict=True)]
-        logits_BV = parts[0].new_empty(len(self), parts[0].shape[1])
-        for logits_bV, rows in zip(parts, index, strict=True):
-            logits_BV[rows.to(logits_BV.device)] = logits_bV
-        return logits_BV
+        parts: list[Tensor] = [state.step(tokens_B[rows]) for state, rows in zip(self.states, index, strict=True)]
+        order_B = torch.cat(index).argsort()
+        return torch.cat(parts)[order_B.to(parts[0].device)]
 
     def keep(self, rows: Sequence[int]) -> Parts:
         """These rows, in this order; a row may be named several times. A part without a row leaves."""

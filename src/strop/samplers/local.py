@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import torch
 from torch import Tensor
@@ -86,24 +86,18 @@ class LocalSampler:
         rngs: Sequence[np.random.Generator],
         choices: Sequence[Choices | None],
     ) -> list[Completion]:
-        distinct = list(dict.fromkeys(prompts))
-        logits_BV, state = self.policy.prefill(distinct)
-        prompt_B = [distinct.index(prompt) for prompt in prompts]
-        logits_BV, state = logits_BV[prompt_B], self.policy.keep(state, prompt_B)
+        logits_BV, state = prefilled(self.policy, prompts)
         tokens: list[list[int]] = [[] for _ in prompts]
         logprobs: list[list[float]] = [[] for _ in prompts]
         live, is_restricted = list(range(len(prompts))), any(choices)
         for position in range(sampling.max_tokens):
             if is_restricted:
-                logits_BV = only(logits_BV, [_allowed(choices[row], tokens[row]) for row in live])
-            probs_BV = _in_reach_of_float64(probs_of(logits_BV, sampling))
-            dice_B = torch.tensor([rngs[row].random() for row in live], dtype=torch.float64)
-            tokens_B = draw(probs_BV, dice_B.to(probs_BV.device))
-            logprobs_B = gather(probs_BV, tokens_B).log()
-            for row, (token, logprob) in zip(live, _read(tokens_B, logprobs_B), strict=True):
-                tokens[row].append(int(token))
+                logits_BV = only(logits_BV, [allowed_after(tokens[row], choices[row]) for row in live])
+            tokens_B, logprobs_B = drawn(logits_BV, sampling, [rngs[row] for row in live])
+            for row, token, logprob in zip(live, *read(tokens_B, logprobs_B), strict=True):
+                tokens[row].append(token)
                 logprobs[row].append(logprob)
-            going = [i for i, row in enumerate(live) if not self._is_over(choices[row], tokens[row])]
+            going = [i for i, row in enumerate(live) if not is_over(tokens[row], choices[row], self.stop)]
             if not going or position == sampling.max_tokens - 1:
                 break
             if len(going) < len(live):
@@ -112,13 +106,9 @@ class LocalSampler:
                 live = [live[i] for i in order]
             logits_BV, state = self.policy.decode(state, tokens_B)
         return [
-            Completion(tuple(ids), tuple(logps), "stop" if self._is_over(of_row, ids) else "length")
+            Completion(tuple(ids), tuple(logps), "stop" if is_over(ids, of_row, self.stop) else "length")
             for ids, logps, of_row in zip(tokens, logprobs, choices, strict=True)
         ]
-
-    def _is_over(self, choices: Choices | None, tokens: list[int]) -> bool:
-        """Whether a completion has its stop token, or is a whole choice."""
-        return tokens[-1] in self.stop if choices is None else not choices.after(tuple(tokens))
 
 
 def _at(rows: list[int], items: Sequence[T]) -> list[T]:
@@ -126,9 +116,30 @@ def _at(rows: list[int], items: Sequence[T]) -> list[T]:
     return [items[row] for row in rows]
 
 
-def _allowed(choices: Choices | None, tokens: list[int]) -> Tokens | None:
-    """What may follow these tokens; None is anything."""
+def prefilled(policy: Decoder, prompts: Sequence[Tokens]) -> tuple[Tensor, Any]:
+    """The logits [B, V] after these prompts, and the state there; equal prompts are read once."""
+    distinct = list(dict.fromkeys(prompts))
+    logits_PV, state = policy.prefill(distinct)
+    prompt_B = [distinct.index(prompt) for prompt in prompts]
+    return logits_PV[prompt_B], policy.keep(state, prompt_B)
+
+
+def allowed_after(tokens: Sequence[int], choices: Choices | None) -> Tokens | None:
+    """What may follow these tokens of a completion; None is anything."""
     return None if choices is None else choices.after(tuple(tokens))
+
+
+def is_over(tokens: Sequence[int], choices: Choices | None, stop: frozenset[int]) -> bool:
+    """Whether a completion has its stop token, or is a whole choice."""
+    return tokens[-1] in stop if choices is None else not choices.after(tuple(tokens))
+
+
+def drawn(logits_BV: Tensor, sampling: Sampling, rngs: Sequence[np.random.Generator]) -> tuple[Tensor, Tensor]:
+    """One token for each row, by one number of its own stream, and its log-prob under the distribution drawn from."""
+    probs_BV = _in_reach_of_float64(probs_of(logits_BV, sampling))
+    dice_B = torch.tensor([rng.random() for rng in rngs], dtype=torch.float64)
+    tokens_B = draw(probs_BV, dice_B.to(probs_BV.device))
+    return tokens_B, gather(probs_BV, tokens_B).log()
 
 
 def draw(probs_BV: Tensor, uniform_B: Tensor) -> Tensor:
@@ -155,10 +166,10 @@ def _in_reach_of_float64(probs_BV: Tensor) -> Tensor:
     return probs_BV.cpu() if probs_BV.device.type in WITHOUT_FLOAT64 else probs_BV
 
 
-def _read(tokens_B: Tensor, logprobs_B: Tensor) -> list[list[float]]:
-    """(token, log-prob) of every row, in one transfer: both are exact in float64."""
-    pairs_B2: list[list[float]] = torch.stack((tokens_B.double(), logprobs_B.double()), dim=1).tolist()
-    return pairs_B2
+def read(tokens_B: Tensor, logprobs_B: Tensor) -> tuple[list[int], list[float]]:
+    """The tokens and the log-probs, in one transfer: both are exact in float64."""
+    tokens, logprobs = torch.stack((tokens_B.double(), logprobs_B.double())).tolist()
+    return [int(token) for token in tokens], logprobs
 
 
 def _below(number_B1: Tensor, end_B1: Tensor) -> Tensor:

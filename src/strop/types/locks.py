@@ -55,6 +55,12 @@ class WeightsLock:
         finally:
             self._leave(me)
 
+    @property
+    def is_wanted(self) -> bool:
+        """Whether a thread waits to change the weights. Whoever reads them on and on lets it in when this is true."""
+        with self._condition:
+            return bool(self._waiting)
+
     def __deepcopy__(self, memo: dict[int, object]) -> WeightsLock:
         """A copied policy has weights, and so a lock, of its own."""
         return WeightsLock()
