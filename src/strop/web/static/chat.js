@@ -129,7 +129,12 @@ function edit(article, index) {
   const form = inline("edit", wasText.textContent, close, (written) => send(written, index));
   wasText.hidden = true;
   article.append(form);
+  begin(form);
+}
+
+function begin(form) {
   form.querySelector("textarea").focus();
+  form.scrollIntoView({ block: "nearest" });
 }
 
 /** A form of one text; `done` gets the text, `close` takes the form away. */
@@ -171,7 +176,7 @@ function offerFeedback(article, message) {
       const form = inline(name, start(), close, (value) => keepFeedback(article, message, kind, value, close));
       article.querySelector(".actions").append(form);
       button.setAttribute("aria-expanded", true);
-      form.querySelector("textarea").focus();
+      begin(form);
     };
   }
 }

@@ -1,0 +1,217 @@
+"""The versions of an assistant: folders that never change but for their verdict, and one small file that says which one
+serves.
+
+    versions/003/manifest.json   its parent, model, files with checksums, what it learnt from, and the verdict
+    versions/003/model/          the model, if it is none that is known by name
+    versions/003/diff.jsonl      its greedy answers to the fixed questions, beside its parent's
+    serving.json                 the version that serves, and all that ever served, in order
+
+A version is written beside and renamed, and serving.json is replaced as a whole. So a crash leaves the version that
+served, or the next one, and never a half of anything.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from strop.assistant.gate import Verdict
+from strop.intervals import Interval
+from strop.runs.files import fsync, new_folder, replace_text, sha256, write_text, writing
+
+VERSIONS, SERVING, MANIFEST, MODEL, DIFF = "versions", "serving.json", "manifest.json", "model", "diff.jsonl"
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """What a version is.
+
+    number    counts from 0
+    parent    the version that it goes on from; None for the first
+    model     the name of a known model, or "model" for the folder in its own
+    origin    where the model comes from: what it was made of, or the training run and its checkpoint
+    files     the sha256 of every file, by its path in the version's folder
+    feedback  the ids of the feedback that it learnt from and its ancestors did not
+    replayed  the ids of the feedback of its ancestors that it learnt from again
+    when      seconds since 1970, UTC
+    verdict   of the gate; None before it is judged, and for the first
+    """
+
+    number: int
+    parent: int | None
+    model: str
+    origin: str
+    files: Mapping[str, str] = field(default_factory=dict)
+    feedback: Sequence[str] = ()
+    replayed: Sequence[str] = ()
+    when: float
+    verdict: Verdict | None = None
+
+
+class DamagedVersion(ValueError):
+    """A file of a version is missing or does not match its checksum."""
+
+
+@dataclass(frozen=True, slots=True)
+class Versions:
+    """The versions in an assistant's folder."""
+
+    path: Path
+
+    def folder(self, number: int) -> Path:
+        """The folder of a version."""
+        return self.path / VERSIONS / f"{number:03d}"
+
+    def numbers(self) -> list[int]:
+        """All versions, oldest first."""
+        there = self.path / VERSIONS
+        return sorted(int(entry.name) for entry in there.iterdir() if entry.name.isdecimal()) if there.is_dir() else []
+
+    def manifest(self, number: int) -> Manifest:
+        """What a version is. Raises ValueError if there is no such version."""
+        if number not in self.numbers():
+            there = ", ".join(map(str, self.numbers())) or "none"
+            raise ValueError(f"{self.path} has no version {number}; there: {there}.")
+        return _manifest(self.folder(number) / MANIFEST)
+
+    @property
+    def serving(self) -> int:
+        """The version that serves."""
+        return int(self._served()["version"])
+
+    @property
+    def history(self) -> list[int]:
+        """Every version that has served, in order: one comes again after a rollback to it."""
+        return [int(number) for number in self._served()["history"]]
+
+    def ancestors(self, number: int) -> list[int]:
+        """The version itself, its parent, and so on to the first."""
+        found = [number]
+        while (parent := self.manifest(found[-1]).parent) is not None:
+            found.append(parent)
+        return found
+
+    def open_candidate(self) -> int | None:
+        """The newest version, if it is a child of the one that serves and not judged yet."""
+        newest = self.manifest(self.numbers()[-1])
+        return newest.number if newest.verdict is None and newest.parent == self.serving else None
+
+    @contextmanager
+    def adding(self, manifest: Manifest) -> Iterator[Path]:
+        """A folder to fill, which becomes the version of this manifest at the end of the block; its files are counted.
+
+        A crash leaves a whole version or none.
+        """
+        with new_folder(f"version {manifest.number}", self.folder(manifest.number)) as folder:
+            yield folder
+            files = sorted(file for file in folder.rglob("*") if file.is_file())
+            for file in files:
+                fsync(file)
+            sums = {str(file.relative_to(folder)): sha256(file) for file in files}
+            write_text(folder / MANIFEST, _text(dataclasses.replace(manifest, files=sums)))
+
+    def judged(self, number: int, verdict: Verdict) -> None:
+        """Write the verdict on a version into its manifest."""
+        changed = dataclasses.replace(self.manifest(number), verdict=verdict)
+        with writing(f"the verdict on version {number}", self.folder(number)):
+            replace_text(self.folder(number) / MANIFEST, _text(changed))
+
+    def promote(self, number: int) -> None:
+        """Let a version serve. Raises ValueError for one that was not promoted by a verdict, or is damaged."""
+        verdict = self.manifest(number).verdict
+        if verdict is None or not verdict.promote:
+            why = "it is not judged yet" if verdict is None else verdict.why
+            raise ValueError(f"version {number} does not serve: {why}")
+        self._serve(number, [*self.history, number])
+
+    def rollback(self, number: int) -> None:
+        """Let a version serve again. Raises ValueError for one that never served, or is damaged."""
+        if number not in self.history:
+            self.manifest(number)
+            served = ", ".join(map(str, sorted(set(self.history))))
+            raise ValueError(f"version {number} never served: a rollback is to one that did: {served}.")
+        if number != self.serving:
+            self._serve(number, [*self.history, number])
+
+    def finish(self) -> int | None:
+        """Complete a promotion that a crash cut off after its verdict, and remove what a crash left; the version."""
+        for left in (self.path / VERSIONS).glob(".creating-*"):
+            shutil.rmtree(left)
+        newest = self.manifest(self.numbers()[-1])
+        is_promoted = newest.verdict is not None and newest.verdict.promote
+        if not is_promoted or newest.parent != self.serving or newest.number in self.history:
+            return None
+        self.promote(newest.number)
+        return newest.number
+
+    def start(self) -> None:
+        """Let version 0 serve, in a new folder."""
+        self._write(0, [0])
+
+    def verify(self, number: int) -> None:
+        """Raise DamagedVersion if a file of a version is missing or changed."""
+        for name, checksum in self.manifest(number).files.items():
+            file = self.folder(number) / name
+            if not file.is_file() or sha256(file) != checksum:
+                others = ", ".join(str(other) for other in sorted(set(self.history)) if other != number)
+                advice = f"Roll back to another one: {others}." if others else "Put a copy of it back."
+                raise DamagedVersion(f"{file} is damaged: its bytes do not match their checksum. {advice}")
+
+    def model(self, number: int) -> str:
+        """The name or the folder of a version's model, as `policy` takes it."""
+        model = self.manifest(number).model
+        return str(self.folder(number) / MODEL) if model == MODEL else model
+
+    def diff(self, number: int) -> list[dict[str, str]]:
+        """The fixed questions, with the version's greedy answers and its parent's."""
+        lines = (self.folder(number) / DIFF).read_text(encoding="utf-8").splitlines()
+        return [json.loads(line) for line in lines]
+
+    def _served(self) -> dict[str, Any]:
+        found: dict[str, Any] = _read(self.path / SERVING)
+        return found
+
+    def _serve(self, number: int, history: Sequence[int]) -> None:
+        self.verify(number)
+        self._write(number, history)
+
+    def _write(self, number: int, history: Sequence[int]) -> None:
+        with writing(SERVING, self.path):
+            replace_text(self.path / SERVING, json.dumps({"version": number, "history": list(history)}) + "\n")
+
+
+def first_manifest(model: str, origin: str) -> Manifest:
+    """The manifest of version 0."""
+    return Manifest(number=0, parent=None, model=model, origin=origin, when=time.time())
+
+
+def _text(manifest: Manifest) -> str:
+    return json.dumps({"format": FORMAT, **dataclasses.asdict(manifest)}, indent=2, ensure_ascii=False) + "\n"
+
+
+def _manifest(file: Path) -> Manifest:
+    fields = _read(file)
+    if (found := fields.pop("format", 0)) != FORMAT:
+        raise ValueError(f"{file} has format {found}, and this strop reads {FORMAT}: another version wrote it.")
+    verdict = fields.pop("verdict")
+    return Manifest(**fields, verdict=_verdict(verdict) if verdict else None)
+
+
+def _verdict(fields: Mapping[str, Any]) -> Verdict:
+    skills = {name: Interval(**change) for name, change in fields["skills"].items()}
+    return Verdict(**{**fields, "preference": Interval(**fields["preference"]), "skills": skills})
+
+
+def _read(file: Path) -> Any:
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{file} cannot be read: {error}. Put a copy of it back.") from error

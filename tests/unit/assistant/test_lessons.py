@@ -1,0 +1,113 @@
+"""What feedback teaches, and its way out to TRL's formats and back."""
+
+import json
+
+import pytest
+
+from feedback_people import answer, compared, said
+from strop.assistant import FeedbackStore, export_feedback, import_feedback, lessons_of
+from strop.data import from_file
+
+HELLO = [{"role": "user", "content": "say hello"}]
+
+
+@pytest.fixture
+def store(tmp_path):
+    with FeedbackStore(tmp_path / "feedback.sqlite") as made:
+        made.write([answer("one", "hello"), answer("two", "go away"), answer("none", "")], [])
+        made.write([answer("later", "bye", conversation="talk of one")], [])
+        yield made
+
+
+def taught(store):
+    lessons = lessons_of(store, store.feedback())
+    return {
+        "thumbs": [(one.task.data["completion"], one.task.data["label"]) for one in lessons.thumbs],
+        "pairs": [(one.task.data["chosen"], one.task.data["rejected"]) for one in lessons.pairs],
+        "demonstrations": [one.task.answer for one in lessons.demonstrations],
+    }
+
+
+def test_what_each_kind_teaches(store):
+    store.write(
+        [],
+        [
+            said("thumb", False, "two"),
+            said("rating", 0.9, "one"),
+            said("comment", "nice", "one"),
+            said("demonstration", "hello there", "two"),
+            said("demonstration", "hello!", "none"),
+            compared("two", "one", "B"),
+            compared("two", "one", "same", rater="bob"),
+            compared("one", "two", "both bad", rater="cem"),
+        ],
+    )
+    assert taught(store) == {
+        "thumbs": [("go away", False)],
+        "pairs": [("hello there", "go away"), ("hello", "go away")],
+        "demonstrations": ["hello there", "hello!"],
+    }
+
+
+def test_a_thumb_for_a_conversation_is_for_each_of_its_answers(store):
+    store.write([], [said("thumb", True, None, conversation="talk of one")])
+    assert taught(store)["thumbs"] == [("hello", True), ("bye", True)]
+
+
+def test_the_last_word_of_a_person_counts(store):
+    store.write(
+        [],
+        [
+            said("thumb", True, "one", id="1"),
+            compared("one", "two", "A", id="2"),
+            said("thumb", True, "one", rater="bob", id="3"),
+            said("thumb", False, "one", id="4"),
+            compared("two", "one", "A", id="5"),
+        ],
+    )
+    assert taught(store)["thumbs"] == [("hello", True), ("hello", False)]
+    assert taught(store)["pairs"] == [("go away", "hello")]
+    assert lessons_of(store, store.feedback()).feedback == ["3", "4", "5"]
+
+
+def test_the_formats_of_trl(store, tmp_path):
+    store.write([], [said("thumb", False, "two"), said("demonstration", "hi", "two"), compared("one", "two", "A")])
+    lines = {}
+    for form in ("kto", "dpo", "sft"):
+        number = export_feedback(store, tmp_path / f"{form}.jsonl", form)
+        lines[form] = [json.loads(line) for line in (tmp_path / f"{form}.jsonl").read_text().splitlines()]
+        assert number == len(lines[form])
+
+    def says(text):
+        return [{"role": "assistant", "content": text}]
+
+    assert lines["kto"] == [{"prompt": HELLO, "completion": says("go away"), "label": False}]
+    assert lines["dpo"] == [
+        {"prompt": HELLO, "chosen": says("hi"), "rejected": says("go away")},
+        {"prompt": HELLO, "chosen": says("hello"), "rejected": says("go away")},
+    ]
+    assert lines["sft"] == [{"messages": HELLO + says("hi")}]
+    assert len(from_file(tmp_path / "dpo.jsonl")) == 2  # strop train reads them, too
+
+
+@pytest.mark.parametrize("form", ["kto", "dpo", "sft"])
+def test_what_went_out_comes_in_as_the_same_lessons(store, tmp_path, form):
+    store.write([], [said("thumb", False, "two"), said("demonstration", "hi", "none"), compared("one", "two", "A")])
+    export_feedback(store, tmp_path / "out.jsonl", form)
+    with FeedbackStore(tmp_path / "other.sqlite") as other:
+        assert import_feedback(other, tmp_path / "out.jsonl", "bob") == 1
+        kind = {"kto": "thumbs", "dpo": "pairs", "sft": "demonstrations"}[form]
+        assert taught(other)[kind] == taught(store)[kind]
+        assert {one.rater for one in other.feedback()} == {"bob"}
+        assert {one.version for one in other.answers()} == {None}
+
+
+def test_one_broken_line_keeps_everything_out(store, tmp_path):
+    (tmp_path / "in.jsonl").write_text(
+        '{"prompt": "say", "completion": "hello", "label": true}\n'
+        '{"prompt": "say", "completion": "hello"}\n'
+        '{"prompt": "say", "answer": "x", "chosen": "y", "rejected": "z"}\n'
+    )
+    with pytest.raises(ValueError, match=r"2 of 3 rows are broken(?s:.*)row 2(?s:.*)row 3"):
+        import_feedback(store, tmp_path / "in.jsonl", "bob")
+    assert store.counts() == {"answers": 4}
