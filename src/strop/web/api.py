@@ -105,12 +105,8 @@ def _read(served: Served, body: ChatRequest) -> Tokens:
 
 def _continued(served: Served, body: CompletionRequest) -> list[Tokens]:
     """The tokens of the texts that completions continue."""
-    prompt = body.prompt
-    if not isinstance(prompt, str) and isinstance(prompt[0], int):
-        return [tuple(prompt)]
-    texts = [prompt] if isinstance(prompt, str) else prompt
     try:
-        read = [served.actor.codec.encode(str(text)) for text in texts]
+        read = [served.actor.codec.encode(text) for text in body.texts]
     except ValueError as error:
         raise Refused(str(error), code="invalid_value", param="prompt") from error
     if () in read:
@@ -168,7 +164,7 @@ async def _events(
 
 
 def _event(record: Json) -> str:
-    return f"data: {json.dumps(record, ensure_ascii=False)}\n\n"
+    return f"data: {json.dumps(record)}\n\n"
 
 
 def _header(text: str) -> str:

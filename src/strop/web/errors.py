@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os.path
 from collections.abc import Mapping
 from typing import Any
 
@@ -49,9 +50,8 @@ def add_error_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"] if part != "body")
-        message = f"{place}: {first['msg']}." if place else f"{first['msg']}."
+        place, says = first_flaw(error)
+        message = f"{place}: {says}." if place else f"{says}."
         return JSONResponse(error_body(message, 400, "invalid_value", place or None), 400)
 
     @app.exception_handler(HTTPException)
@@ -63,3 +63,13 @@ def add_error_handlers(app: FastAPI) -> None:
     async def broken(request: Request, error: Exception) -> JSONResponse:
         message = "the server failed at this request; its terminal shows where."
         return JSONResponse(error_body(message, 500, type(error).__name__), 500)
+
+
+def first_flaw(error: RequestValidationError) -> tuple[str, str]:
+    """The first field that is wrong, and what it should be. A field of several types has an error for each of them."""
+    found = error.errors()
+    field = found[0]["loc"][:2]  # "body" and the field's name
+    of_field = [one for one in found if one["loc"][:2] == field]
+    same = os.path.commonprefix([one["loc"] for one in of_field])
+    place = ".".join(str(part) for part in same if part != "body")
+    return place, ", or ".join(dict.fromkeys(one["msg"] for one in of_field))

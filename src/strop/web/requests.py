@@ -31,7 +31,7 @@ class _Body(BaseModel):
     @classmethod
     def _only_what_is_served(cls, given: Any) -> Any:
         if not isinstance(given, dict):
-            raise Refused("the body must be a JSON object.")
+            return given  # which pydantic refuses
         kept = {name: value for name, value in given.items() if value is not None}
         for name in [name for name in kept if name not in cls.model_fields]:
             value = kept.pop(name)
@@ -160,7 +160,7 @@ class ChatRequest(_Asked):
 
 
 class CompletionRequest(_Asked):
-    """POST /v1/completions: a text, or token ids, that the answer continues."""
+    """POST /v1/completions: a text, or several, that the answer continues."""
 
     neutral = {
         "frequency_penalty": (0, 0.0),
@@ -170,8 +170,13 @@ class CompletionRequest(_Asked):
         "echo": (False,),
         "suffix": ("",),
     }
-    prompt: Text | Annotated[list[Text], Field(min_length=1)] | Annotated[list[int], Field(min_length=1)]
+    prompt: Text | Annotated[list[Text], Field(min_length=1, max_length=MOST_ANSWERS)]
     logprobs: Annotated[int, Field(ge=0, le=0)] | None = None
+
+    @property
+    def texts(self) -> list[str]:
+        """The prompts."""
+        return [self.prompt] if isinstance(self.prompt, str) else self.prompt
 
     @property
     def limit(self) -> int | None:
