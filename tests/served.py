@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import strop
 from strop.assistant.feedback import FILE, FeedbackStore
@@ -18,11 +21,31 @@ from strop.web.server import address_of, listening, server
 WORDS = ("hello", "good", "day", "to", "you", "bad", "床前", "明月光")
 
 
-def actor(words: Sequence[str] = WORDS, has_end: bool = True, max_tokens: int = 6) -> Actor:
+def actor(words: Sequence[str] = WORDS, has_end: bool = True, max_tokens: int = 6, context: int | None = None) -> Actor:
     """A table over a few words. Without an end it writes on until `max_tokens`."""
     config = strop.policies.Table.Config(words=list(words), has_end=has_end)
     policy, codec = config.build(seed=0, dtype="float32", device="cpu")
+    policy.context = context
     return Actor(policy, codec, strop.Sampling(temperature=1.0, max_tokens=max_tokens), "tiny")
+
+
+class Slow:
+    """A policy that takes its time for each token."""
+
+    def __init__(self, policy: Any, seconds: float) -> None:
+        self.policy, self.seconds = policy, seconds
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.policy, name)
+
+    def decode(self, state: Any, tokens_B: Any) -> Any:
+        time.sleep(self.seconds)
+        return self.policy.decode(state, tokens_B)
+
+
+def slow(one: Actor, seconds: float = 0.03) -> Actor:
+    """The same actor, so slow that a person could stop it."""
+    return replace(one, policy=Slow(one.policy, seconds))
 
 
 @contextmanager

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os.path
 from collections.abc import Mapping
+from itertools import takewhile
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -70,6 +70,7 @@ def first_flaw(error: RequestValidationError) -> tuple[str, str]:
     found = error.errors()
     field = found[0]["loc"][:2]  # "body" and the field's name
     of_field = [one for one in found if one["loc"][:2] == field]
-    same = os.path.commonprefix([one["loc"] for one in of_field])
-    place = ".".join(str(part) for part in same if part != "body")
+    side_by_side = zip(*(one["loc"] for one in of_field), strict=False)
+    same = takewhile(lambda parts: len(set(parts)) == 1, side_by_side)
+    place = ".".join(str(parts[0]) for parts in same if parts[0] != "body")
     return place, ", or ".join(dict.fromkeys(one["msg"] for one in of_field))

@@ -45,7 +45,9 @@ def test_each_of_several_answers_has_its_own_seed(web, what):
 
 
 def test_every_kind_of_feedback_is_kept(web, what):
-    ids = [choice["inference_id"] for choice in web.post("/v1/chat/completions", json=CHAT | {"n": 2}).json()["choices"]]
+    ids = [
+        choice["inference_id"] for choice in web.post("/v1/chat/completions", json=CHAT | {"n": 2}).json()["choices"]
+    ]
     compared = {"a": ids[1], "b": ids[0], "choice": "both bad", "shown_first": "A"}
     for kind, value in (("thumb", False), ("rating", 1), ("comment", "短"), ("demonstration", "good day")):
         said = {"kind": kind, "value": value, "inference_id": ids[0], "rater": "ann"}
@@ -109,7 +111,9 @@ def test_a_full_disk_is_told(what, monkeypatch, stream):
 
     store = type("Full", (), {"write": staticmethod(full)})()
     broken = type(what)(what.name, what.engine, store=store)
-    answer = TestClient(app(broken), base_url="http://localhost").post("/v1/chat/completions", json=CHAT | {"stream": stream})
+    answer = TestClient(app(broken), base_url="http://localhost").post(
+        "/v1/chat/completions", json=CHAT | {"stream": stream}
+    )
     assert "could not be kept" in answer.text
     assert "[DONE]" not in answer.text
     assert stream or answer.status_code == 507

@@ -72,7 +72,9 @@ def test_no_script_and_no_style_stands_in_a_page_and_nothing_comes_from_elsewher
 
 def test_scripts_never_write_html():
     for script in (HERE / "static").glob("*.js"):
-        assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|Function\(", script.read_text())
+        assert not re.search(
+            r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|Function\(", script.read_text()
+        )
 
 
 def test_what_scripts_look_for_stands_in_the_pages(web):

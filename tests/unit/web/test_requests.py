@@ -90,7 +90,8 @@ def test_what_changes_nothing_is_taken(web):
 
 
 @pytest.mark.parametrize(
-    "raw", ["", "{", "[]", "3", '"text"', "[" * 100_000, '{"model": "tiny", "messages": [{"role": "user", "content": NaN}]}']
+    "raw",
+    ["", "{", "[]", "3", '"text"', "[" * 100_000, '{"model": "tiny", "messages": [{"role": "user", "content": NaN}]}'],
 )
 def test_a_body_that_is_no_request_is_an_error_in_the_same_form(web, raw):
     answer = web.post("/v1/chat/completions", content=raw, headers={"Content-Type": "application/json"})
@@ -114,7 +115,9 @@ def test_the_messages_are_read_as_training_writes_them(web):
     from strop.web.requests import ChatRequest
 
     def prompt(*messages):
-        return ChatRequest(model="tiny", messages=[{"role": role, "content": content} for role, content in messages]).prompt
+        return ChatRequest(
+            model="tiny", messages=[{"role": role, "content": content} for role, content in messages]
+        ).prompt
 
     assert prompt(("user", "hello")) == "hello"
     parts = [{"type": "text", "text": "hel"}, {"type": "text", "text": "lo"}]
@@ -125,22 +128,16 @@ def test_the_messages_are_read_as_training_writes_them(web):
     ]
 
 
-def test_a_limit_that_nobody_asked_for_yields_to_the_context_and_one_that_was_is_refused(tmp_path):
-    import tiny_hf
-    from strop.serving.actor import find, load
-
-    actor = load(find(str(tiny_hf.make(tmp_path / "tiny", context=32))))  # its own limit is 256 tokens
-    with served.served(actor) as what:
+def test_a_limit_that_nobody_asked_for_yields_to_the_context_and_one_that_was_is_refused():
+    with served.served(served.actor(has_end=False, max_tokens=50, context=10)) as what:
         web = TestClient(app(what), base_url="http://localhost")
-        asked = CHAT | {"seed": 1}
-        usage = web.post("/v1/chat/completions", json=asked).json()["usage"]
-        assert usage["total_tokens"] <= 32
-        room = 32 - usage["prompt_tokens"]
-        answer = web.post("/v1/chat/completions", json=asked | {"max_tokens": room + 1}).json()
-        assert answer["error"]["code"] == "context_length_exceeded"
-        assert f"ask for at most {room} tokens" in answer["error"]["message"]
-        assert web.post("/v1/chat/completions", json=asked | {"max_tokens": room}).status_code == 200
-        long = CHAT | {"messages": [{"role": "user", "content": "cat " * 40}]}
+        asked = CHAT | {"messages": [{"role": "user", "content": "good day to you"}]}
+        assert web.post("/v1/chat/completions", json=asked).json()["usage"]["completion_tokens"] == 6
+        assert web.post("/v1/chat/completions", json=asked | {"max_tokens": 6}).status_code == 200
+        error = web.post("/v1/chat/completions", json=asked | {"max_tokens": 7}).json()["error"]
+        assert (error["code"], error["param"]) == ("context_length_exceeded", "max_tokens")
+        assert "ask for at most 6 tokens" in error["message"]
+        long = CHAT | {"messages": [{"role": "user", "content": "day " * 10}]}
         assert web.post("/v1/chat/completions", json=long).json()["error"]["code"] == "context_length_exceeded"
 
 
