@@ -94,7 +94,7 @@ class LocalSampler:
             if is_restricted:
                 logits_BV = only(logits_BV, [allowed_after(tokens[row], choices[row]) for row in live])
             tokens_B, logprobs_B = drawn(logits_BV, sampling, [rngs[row] for row in live])
-            for row, token, logprob in zip(live, *read(tokens_B, logprobs_B), strict=True):
+            for row, token, logprob in zip(live, *fetched(tokens_B, logprobs_B), strict=True):
                 tokens[row].append(token)
                 logprobs[row].append(logprob)
             going = [i for i, row in enumerate(live) if not is_over(tokens[row], choices[row], self.stop)]
@@ -166,7 +166,7 @@ def _in_reach_of_float64(probs_BV: Tensor) -> Tensor:
     return probs_BV.cpu() if probs_BV.device.type in WITHOUT_FLOAT64 else probs_BV
 
 
-def read(tokens_B: Tensor, logprobs_B: Tensor) -> tuple[list[int], list[float]]:
+def fetched(tokens_B: Tensor, logprobs_B: Tensor) -> tuple[list[int], list[float]]:
     """The tokens and the log-probs, in one transfer: both are exact in float64."""
     tokens, logprobs = torch.stack((tokens_B.double(), logprobs_B.double())).tolist()
     return [int(token) for token in tokens], logprobs

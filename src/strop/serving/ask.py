@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 from strop.types import Choices, Sampling, Tokens, shown
 
 Finish: TypeAlias = Literal["stop", "length", "cancelled", "failed"]
-"""stop: a stop token or string, or a whole choice; length: max_tokens or the context; `Answer.reason` says the others."""
+"""stop: a stop token or string, or a whole choice; length: max_tokens or the context; else `Answer.reason` says why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

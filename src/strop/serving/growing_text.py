@@ -11,6 +11,8 @@ INCOMPLETE = "\N{REPLACEMENT CHARACTER}"
 class GrowingText:
     """Gives the text of tokens that come one by one, so that all parts together are `codec.decode` of all tokens.
 
+    (Bytes that turn out to be no text are what they were taken for first: `decode` may then replace more of them.)
+
     Half a character waits for the rest of it, and what may begin a stop string waits until it has. Only the newest
     tokens are decoded again: those since the last part, and the part before it, on which a tokenizer's spaces depend.
     """

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from strop.functional.restriction import only
 from strop.policies.computing import compact_order
-from strop.samplers.local import allowed_after, drawn, is_over, prefilled, read
+from strop.samplers.local import allowed_after, drawn, fetched, is_over, prefilled
 from strop.serving.actor import Actor
 from strop.serving.answer import Answer
 from strop.serving.ask import Finish, Piece
@@ -81,7 +81,7 @@ class Running:
         if not self.rows:
             return
         tokens_B, logprobs_B = self._drawn()
-        for row, token, logprob in zip(self.rows, *read(tokens_B, logprobs_B), strict=True):
+        for row, token, logprob in zip(self.rows, *fetched(tokens_B, logprobs_B), strict=True):
             try:
                 row.take(token, logprob)
             except Exception as error:  # its tokens may have no text; the others have

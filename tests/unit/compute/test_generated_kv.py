@@ -64,3 +64,24 @@ def test_a_token_is_written_without_moving_the_others_and_all_are_read_as_they_s
     both.keep(rows)
     for states in both.write():
         assert states.flatten(0, 1).data_ptr() == states.data_ptr()
+
+
+def test_parts_that_join_end_side_by_side_without_what_no_row_has() -> None:
+    dice = torch.Generator().manual_seed(0)
+    sizes, lengths, cuts = [2, 1, 3], [5, 0, 3], [1, 0, 1]
+    parts, plain = [GeneratedKV() for _ in sizes], list[Tensor]()
+    for part, size, length in zip(parts, sizes, lengths, strict=True):
+        plain.append(torch.randn(2, HEADS, size, length, WIDTH, generator=dice))
+        for t in range(length):
+            part.write(plain[-1][:, :, :, t])
+    joined = GeneratedKV.join(parts, sizes, cuts)
+    assert joined.length == 4
+    new = torch.randn(2, HEADS, 6, WIDTH, generator=dice)
+    found = torch.stack(joined.write(new))
+    assert torch.equal(found[:, :, :, 4], new)
+    assert torch.equal(found[:, :, :2, :4], plain[0][:, :, :, 1:])
+    assert not found[:, :, 2, :4].any()
+    assert torch.equal(found[:, :, 3:, 2:4], plain[2][:, :, :, 1:])
+    assert not found[:, :, 3:, :2].any()
+    both = GeneratedKV.join([GeneratedKV(), GeneratedKV()], [1, 1], [0, 0])
+    assert torch.equal(torch.stack(both.write(new[:, :, :2])), new[:, :, :2].unsqueeze(3))

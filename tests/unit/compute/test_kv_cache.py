@@ -79,3 +79,21 @@ def test_keys_are_kept_as_every_attention_reads_them():
         assert keys.dtype == values.dtype == torch.bfloat16
         assert torch.equal(keys, their_keys.bfloat16())
         assert torch.equal(values, their_values)
+
+
+def test_rows_of_other_layers_end_side_by_side():
+    generator = torch.Generator().manual_seed(0)
+    layers, plain = [PreallocatedLayer() for _ in range(3)], []
+    for layer, rows, tokens in zip(layers, (2, 1, 3), (5, 2, 3), strict=True):
+        plain.append(torch.randn(2, rows, HEADS, tokens, WIDTH, generator=generator))
+        layer.update(*plain[-1])
+    layers[0].take_in(layers[1:], used=[4, 2, 3])
+    new = torch.randn(2, 6, HEADS, 1, WIDTH, generator=generator)
+    found = torch.stack(layers[0].update(*new))
+    assert found.shape == (2, 6, HEADS, 5, WIDTH)
+    assert torch.equal(found[:, :, :, 4:], new)
+    assert torch.equal(found[:, :2, :, :4], plain[0][:, :, :, 1:])
+    assert torch.equal(found[:, 2:3, :, 2:4], plain[1])
+    assert torch.equal(found[:, 3:, :, 1:4], plain[2])
+    assert not found[:, 2:3, :, :2].any()
+    assert not found[:, 3:, :, :1].any()

@@ -82,6 +82,17 @@ def test_it_continues_past_the_caches_capacity() -> None:
     assert decoding_gap(Plainly(model), model, [[0, 0, 1]], tokens=GROWTH + 3) < NEAR
 
 
+def test_slots_that_no_row_needs_leave_when_others_come() -> None:
+    plainly = Plainly(language_model())
+    _, state = plainly.prefill([(1, 2, 3, 4, 5, 6, 7, 8), (1, 2)])
+    for _ in range(3):
+        state.step(torch.tensor([1] * len(state)))
+    state = state.keep([1])  # 6 of its 11 slots are padding
+    state = PaddedState.join([state, plainly.prefill([(1, 2, 3)])[1]])
+    assert (len(state), state.padding_B, state.mask_BT.shape) == (2, [0, 2], (2, 5))
+    assert state.mask_BT.sum(dim=1).tolist() == state.position_B.tolist() == [5, 3]
+
+
 def test_in_bfloat16_it_is_rounded() -> None:
     model = language_model()
     assert 1e-4 < decoding_gap(Plainly(model, torch.bfloat16), model, [[0, 0, 1]]) < 0.05

@@ -136,6 +136,25 @@ def test_a_prompt_is_held_once_for_all_its_rows_and_leaves_with_the_last(however
     assert state.keep([4]).prompts[0][0].shape[1] == 1
 
 
+def test_a_joined_state_is_no_larger_than_its_rows_need() -> None:
+    policy = policy_over(language_model())
+    state = policy.prefill([tuple(range(10)), (3, 4)])[1].keep([0, 1, 1])
+    for _ in range(5):
+        state.step(torch.tensor([1, 2, 3]))
+    state = SharedPromptState.join([state, policy.prefill([(5,)])[1]])
+    assert (state.prompts[0][0].shape[1], state.prompt_B) == (3, [0, 1, 1, 2])  # one prompt for the two that share it
+    assert state.first_B == [0, 0, 0, 5]
+    state.step(torch.tensor([1, 2, 3, 4]))
+    state = state.keep([3, 2])  # the long prompt has left
+    state = SharedPromptState.join([state.keep([0]), policy.prefill([(6, 7, 8)])[1]])
+    assert [key.shape[1:3] for key, _ in state.prompts] == [(2, 3)] * 2
+    assert (state.generated[0].length, state.first_B) == (
+        1,
+        [0, 1],
+    )  # five slots that none of them has written are gone
+    assert state.position_B.tolist() == [2, 3]
+
+
 def test_a_token_needs_no_gradient() -> None:
     _, state = policy_over(language_model()).prefill(PROMPTS)
     assert not state.step(torch.tensor([1, 2, 3])).requires_grad
