@@ -62,7 +62,8 @@ class Site:
     def ask(self, text: str) -> str:
         """Send a message with the keyboard, and wait for the whole answer."""
         number = self.page.locator("#messages article").count()
-        self.page.fill("#text", text)
+        self.page.click("#text")
+        self.page.keyboard.type(text)
         self.page.keyboard.press("Enter")
         return self.answer(number + 1)
 

@@ -6,7 +6,8 @@ import served
 
 
 def ask(one, question="hello"):
-    one.page.fill("#question", question)
+    one.page.fill("#question", "")
+    one.page.keyboard.type(question)
     one.page.click("#both")
     one.page.locator("#judge:visible").wait_for()
     return [one.page.locator(f"#answer-{place} .text").text_content() for place in "AB"]

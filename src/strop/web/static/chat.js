@@ -143,7 +143,11 @@ function inline(name, written, close, done) {
   const field = form.querySelector("textarea");
   field.value = written;
   form.querySelector(".cancel").onclick = close;
-  form.onkeydown = (event) => event.key === "Escape" && !event.isComposing && (event.stopPropagation(), close());
+  form.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || event.isComposing) return;
+    event.stopPropagation();
+    close();
+  });
   form.onsubmit = (event) => {
     event.preventDefault();
     if (field.value.trim()) done(field.value);
@@ -235,17 +239,19 @@ at("composer").onsubmit = (event) => {
   text.value = "";
   send(written);
 };
-text.onkeydown = (event) => {
+text.addEventListener("keydown", (event) => {
   // while Chinese is being composed, Enter takes the word
   if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
   event.preventDefault();
   at("composer").requestSubmit();
-};
+});
 at("stop").onclick = () => {
   running?.abort();
   text.focus();
 };
-document.onkeydown = (event) => event.key === "Escape" && running?.abort();
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape") running?.abort();
+});
 at("new").onclick = startOver;
 at("menu").onclick = () => menu(!at("history").classList.contains("open"));
 at("delete-all").onclick = () => {

@@ -73,10 +73,10 @@ at("ask").onsubmit = (event) => {
   if (question.trim()) both(question);
 };
 at("stop").onclick = () => running.abort();
-at("answers").onkeydown = (event) => {
+at("answers").addEventListener("keydown", (event) => {
   const choice = KEYS[event.key.toLowerCase()];
   if (choice && !event.ctrlKey && !event.metaKey && !event.altKey) judge(choice);
-};
+});
 for (const button of at("judge").querySelectorAll("button")) button.onclick = () => judge(button.dataset.choice);
 at("next").onclick = () => {
   at("answers").hidden = at("recorded").hidden = true;
