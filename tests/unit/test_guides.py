@@ -39,6 +39,7 @@ def code(guide: str) -> str:
         "data",
         "rewards",
         "llm-judge",
+        "assistant",
     ],
 )
 def test_both_languages_print_the_same_code(guide):
@@ -61,6 +62,7 @@ def test_both_languages_print_the_same_code(guide):
         ("rewards", 1),
         ("tasks/support", 1),
         ("llm-judge", 3),
+        ("assistant", 2),
     ],
 )
 def test_its_code_runs(guide, asserts, language, tmp_path, monkeypatch):

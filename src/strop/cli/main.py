@@ -25,6 +25,8 @@ COMMANDS = (
     "plot",
     "chat",
     "serve",
+    "learn",
+    "assistant",
     "export",
     "models",
     "list",

@@ -24,37 +24,36 @@ def api(served: Served) -> APIRouter:
 
     @router.get("/v1/models")
     async def models() -> Json:
-        return {"object": "list", "data": [_model(served)]}
+        return {"object": "list", "data": [_model(one) for one in served.models]}
 
     @router.get("/v1/models/{name:path}")
     async def model(name: str) -> Json:
-        _require_model(served, name)
-        return _model(served)
+        return _model(served.named(name))
 
     @router.post("/v1/chat/completions")
     async def chat(body: ChatRequest, request: Request) -> Response:
-        _require_model(served, body.model)
-        given = begin(served, [_read(served, body)], body)
+        one = served.named(body.model)
+        given = begin(one, [_read(one, body)], body)
         conversation = secrets.token_hex(12) if body.metadata is None else body.metadata.conversation
-        form = ChatForm(served.actor.codec.stop, body.logprobs)
-        envelope = Envelope.of(form, given, served.name, served.version, conversation)
+        form = ChatForm(one.actor.codec.stop, body.logprobs)
+        envelope = Envelope.of(form, given, one.name, one.version, conversation)
 
         async def keep() -> None:
-            await keep_answers(served, given, body.spoken, conversation, body.user)
+            await keep_answers(one, given, body.spoken, conversation, body.user)
 
-        return await _answer(served, given, envelope, body, request, keep)
+        return await _answer(one, given, envelope, body, request, keep)
 
     @router.post("/v1/completions")
     async def complete(body: CompletionRequest, request: Request) -> Response:
-        _require_model(served, body.model)
-        given = begin(served, _continued(served, body), body)
-        form = CompletionForm(served.actor.codec.stop, body.logprobs is not None)
-        envelope = Envelope.of(form, given, served.name, served.version, None)
+        one = served.named(body.model)
+        given = begin(one, _continued(one, body), body)
+        form = CompletionForm(one.actor.codec.stop, body.logprobs is not None)
+        envelope = Envelope.of(form, given, one.name, one.version, None)
 
         async def keep() -> None:
             """Nothing: feedback is on answers to messages."""
 
-        return await _answer(served, given, envelope, body, request, keep)
+        return await _answer(one, given, envelope, body, request, keep)
 
     @router.post("/feedback")
     async def feedback(body: FeedbackRequest) -> Json:
@@ -83,16 +82,6 @@ def api(served: Served) -> APIRouter:
 
 def _model(served: Served) -> Json:
     return {"id": served.name, "object": "model", "created": 0, "owned_by": "strop", "version": served.version}
-
-
-def _require_model(served: Served, name: str) -> None:
-    if name != served.name:
-        raise Refused(
-            f"there is no model {name[:100]!r} here; the model is {served.name!r}.",
-            status=404,
-            code="model_not_found",
-            param="model",
-        )
 
 
 def _read(served: Served, body: ChatRequest) -> Tokens:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from strop.assistant.feedback import FeedbackStore
 from strop.serving.actor import Actor
 from strop.serving.engine import Engine
+from strop.web.errors import Refused
 from strop.web.guard import Limits
 
 
@@ -15,9 +16,10 @@ from strop.web.guard import Limits
 class Served:
     """One actor behind its engine.
 
-    name    what the API calls the model
-    number  the version of the assistant that answers, where there is an assistant
-    store   where answers and feedback are kept; None keeps nothing, and no feedback is taken
+    name       what the API calls the model
+    number     the version of the assistant that answers, where there is an assistant
+    store      where answers and feedback are kept; None keeps nothing, and no feedback is taken
+    candidate  a version that waits for people to compare it with this one
     """
 
     name: str
@@ -25,6 +27,24 @@ class Served:
     number: int | None = None
     store: FeedbackStore | None = None
     limits: Limits = field(default_factory=Limits)
+    candidate: Served | None = None
+
+    @property
+    def models(self) -> list[Served]:
+        """All that the API answers with, first the one that the chat talks to."""
+        return [self] if self.candidate is None else [self, self.candidate]
+
+    def named(self, name: str) -> Served:
+        """The model of this name. Raises Refused if there is none."""
+        for one in self.models:
+            if one.name == name:
+                return one
+        raise Refused(
+            f"there is no model {name[:100]!r} here; there is {', '.join(repr(one.name) for one in self.models)}.",
+            status=404,
+            code="model_not_found",
+            param="model",
+        )
 
     @property
     def actor(self) -> Actor:

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import uvicorn
 
-from strop.assistant.feedback import FILE, FeedbackStore
-from strop.serving.actor import Checkpoint, Model, load
+from strop.assistant.home import Assistant, create
+from strop.assistant.settings import FILE as SETTINGS
+from strop.serving.actor import Actor, find, load
 from strop.serving.engine import Engine
 from strop.web.app import app
 from strop.web.guard import Limits, is_loopback
@@ -62,11 +63,45 @@ def server(served: Served) -> uvicorn.Server:
 
 
 @contextlib.contextmanager
-def serving(found: Checkpoint | Model, name: str, assistant: Path | None) -> Iterator[uvicorn.Server]:
-    """A server of this run or model; afterwards what it opened is closed. The folder `assistant` keeps the feedback."""
+def serving(name: str | None, folder: Path | None) -> Iterator[Served]:
+    """A run or a model; or the assistant of a folder, which is made from it if there is none. What was opened is closed.
+
+    A version of the assistant that waits for people's comparisons is served beside the one that serves.
+    """
     limits = Limits()
     with contextlib.ExitStack() as opened:
-        store = None if assistant is None else opened.enter_context(FeedbackStore(assistant / FILE))
-        engine = Engine(load(found))
-        opened.callback(engine.close, limits.stop_seconds)
-        yield server(Served(name, engine, store=store, limits=limits))
+
+        def engine(actor: Actor) -> Engine:
+            found = Engine(actor)
+            opened.callback(found.close, limits.stop_seconds)
+            return found
+
+        if folder is None:
+            assert name is not None
+            yield Served(name, engine(load(find(name))), limits=limits)
+            return
+        assistant = _assistant(name, folder)
+        store = opened.enter_context(assistant.feedback())
+        number, waits = assistant.versions.serving, assistant.versions.open_candidate()
+        called, candidate = folder.resolve().name, None
+        if waits is not None:
+            beside = engine(assistant.actor(waits))
+            candidate = Served(f"{called}-v{waits}", beside, number=waits, store=store, limits=limits)
+        serves = engine(assistant.actor(number))
+        yield Served(called, serves, number=number, store=store, limits=limits, candidate=candidate)
+
+
+def _assistant(name: str | None, folder: Path) -> Assistant:
+    """The assistant of this folder. Raises ValueError for one that was made from something else."""
+    if not (folder / SETTINGS).exists():
+        if name is None:
+            raise ValueError(f"there is no assistant in {folder} yet: say which RUN or MODEL it begins with.")
+        return create(folder, name)
+    assistant = Assistant(folder)
+    origin = assistant.versions.manifest(0).origin
+    if name not in (None, origin):
+        raise ValueError(
+            f"the assistant in {folder} was made from {origin}, not from {name}: leave the name out, or give another "
+            "folder."
+        )
+    return assistant

@@ -1,5 +1,5 @@
 // The chat page. What people and the model write is inserted as text, never as HTML.
-import { ask, notice, say, Told } from "./server.js";
+import { ask, models, notice, say, Told } from "./server.js";
 import * as history from "./history.js";
 
 const at = (id) => document.getElementById(id);
@@ -93,7 +93,8 @@ async function answer(index) {
     if (wasAtEnd) toEnd();
   };
   try {
-    await ask(asked, { conversation: mine.id, signal: control.signal, seen });
+    const [model] = await models(control.signal);
+    await ask(model, asked, { conversation: mine.id, signal: control.signal, seen });
   } catch (error) {
     message.state = "stopped";
     if (!control.signal.aborted) notice(error);

@@ -1,5 +1,5 @@
 // Two answers to one question, blind and in random order, and which is better.
-import { ask, notice, say } from "./server.js";
+import { ask, models, notice, say } from "./server.js";
 
 const at = (id) => document.getElementById(id);
 const places = ["A", "B"].map((name) => at(`answer-${name}`));
@@ -22,17 +22,30 @@ async function both(question) {
     inferences[index] = choice.inference_id;
   };
   try {
-    const messages = [{ role: "user", content: question }];
-    await ask(messages, { conversation: crypto.randomUUID(), n: 2, signal: control.signal, seen });
+    await twice([{ role: "user", content: question }], control.signal, seen);
     shown = inferences;
     at("judge").hidden = false;
     at("answers").focus();
   } catch (error) {
     at("answers").hidden = true;
-    if (!control.signal.aborted) notice(error);
+    const wasStopped = control.signal.aborted;
+    control.abort(); // the other answer too
+    if (!wasStopped) notice(error);
   } finally {
     busy(false);
   }
+}
+
+/** Two answers: one of each version, or two of the only one. */
+async function twice(messages, signal, seen) {
+  const conversation = crypto.randomUUID();
+  const [serving, waiting] = await models(signal);
+  if (!waiting) return ask(serving, messages, { conversation, n: 2, signal, seen });
+  await Promise.all(
+    [serving, waiting].map((model, index) =>
+      ask(model, messages, { conversation, signal, seen: (choice) => seen({ ...choice, index }) }),
+    ),
+  );
 }
 
 function prepare() {

@@ -12,9 +12,13 @@ export function rater() {
   return name;
 }
 
+/** The names of the models: first the one that serves, then a version that waits to be compared with it. */
+export async function models(signal) {
+  return (await get("/v1/models", signal)).data.map((model) => model.id);
+}
+
 /** Ask for `n` answers; `seen(choice)` is called for each piece: {index, inference_id, delta: {content}, finish_reason}. */
-export async function ask(messages, { conversation, n = 1, signal, seen }) {
-  const model = (await get("/v1/models", signal)).data[0].id;
+export async function ask(model, messages, { conversation, n = 1, signal, seen }) {
   const body = { model, messages, n, stream: true, user: rater(), metadata: { conversation } };
   const answer = await post("/v1/chat/completions", body, signal);
   for await (const event of events(answer.body)) {

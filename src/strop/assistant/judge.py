@@ -1,0 +1,86 @@
+"""A reward model decides between a new version and the one that serves.
+
+It learns from people from whom the assistant does not learn, so what the one gets wrong does not flow into the other;
+how often it agrees with their pairs that it has not seen is told with its verdict.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from strop.algorithms.reward_model import RewardModel
+from strop.assistant.answering import sampled_answers
+from strop.assistant.compared import Judged
+from strop.assistant.gate import LOSS, TIE, WIN
+from strop.assistant.lessons import Lesson
+from strop.assistant.settings import Settings
+from strop.assistant.training import policy_from
+from strop.config import TrainConfig
+from strop.data.tasks import train_test_split
+from strop.intervals import Interval, proportion
+from strop.memory import Dataset
+from strop.optimizer import AdamW
+from strop.run import Run, train
+from strop.runs.directory import is_run
+from strop.serving.actor import Actor
+from strop.types import Prompt, Task
+
+HELD_OUT = 0.4
+"""The share of the judge's prompts with which it is judged."""
+MOST_PROMPTS = 500
+
+
+def by_model(
+    lessons: Sequence[Lesson], base: str, new: Actor, old: Actor, prompts: Sequence[Prompt], folder: Path, s: Settings
+) -> Judged:
+    """What a reward model says, which starts at the model `base` and learns from these pairs, in a run in `folder`.
+
+    Both versions answer the prompts, and the prompts of the pairs, once each.
+    """
+    run, agreement = _trained([lesson.task for lesson in lessons], base, folder, s)
+    who = f"a reward model that orders {agreement} of the pairs that it has not seen as people did"
+    if not agreement.low > TIE:
+        return Judged([], who, f"{who}: this does not show that it is better than tossing a coin")
+    asked = _distinct([*prompts, *(lesson.task.prompt for lesson in lessons)])[:MOST_PROMPTS]
+    answers = [sampled_answers(actor, asked, s.seed, "judged") for actor in (new, old)]
+    outcomes = [
+        _outcome(*run.score(prompt, pair)) if pair[0].strip() and pair[1].strip() else _empty(*pair)
+        for prompt, pair in zip(asked, zip(*answers, strict=True), strict=True)
+    ]
+    return Judged(outcomes, who)
+
+
+def _trained(pairs: Sequence[Task], base: str, folder: Path, s: Settings) -> tuple[Run, Interval]:
+    """The run of the reward model, and the share of held-out pairs that it orders right."""
+    seen, held_out = train_test_split(list(pairs), HELD_OUT, s.seed)
+    config = TrainConfig(
+        policy=replace(policy_from(base, s), value_head=True),  # type: ignore[type-var]
+        tasks=seen,
+        held_out=held_out,
+        algorithm=RewardModel.Config(optimizer=AdamW(lr=s.lr)),
+        memory=Dataset.Config(size=2 * s.batch),
+        sampling=s.sampling,
+        steps=math.ceil(s.epochs * len(seen) / s.batch),
+        threads=s.threads,
+        seed=s.seed,
+    )
+    run = train(config, folder, resume=is_run(folder), progress=False)
+    share = [row["held_out/accuracy"] for row in run.metrics() if "held_out/accuracy" in row][-1]
+    right = round(share * len(held_out))
+    return run, Interval(share, *proportion(right, len(held_out)))
+
+
+def _outcome(new: float, old: float) -> float:
+    return TIE if new == old else WIN if new > old else LOSS
+
+
+def _empty(new: str, old: str) -> float:
+    """An answer without a word loses, or ties with another one."""
+    return _outcome(float(bool(new.strip())), float(bool(old.strip())))
+
+
+def _distinct(prompts: Sequence[Prompt]) -> list[Prompt]:
+    return list({str(prompt): prompt for prompt in prompts}.values())

@@ -1,0 +1,253 @@
+"""One round: feedback, training, proof, and promotion or the reason why not.
+
+judge="people"  a new version waits until people have compared it with the one that serves often enough
+judge="model"   a reward model decides at once, which learnt from people from whom the assistant does not learn
+judge="auto"    people where they compared often enough, else the model if it has enough pairs, else it waits
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from strop.assistant.answering import greedy_answers, load
+from strop.assistant.compared import Judged, by_people, judges
+from strop.assistant.exported import export_run
+from strop.assistant.feedback import FeedbackStore
+from strop.assistant.gate import TIE, Scores, Verdict, decide
+from strop.assistant.home import Assistant, diff_text
+from strop.assistant.judge import by_model
+from strop.assistant.lessons import Lesson, Lessons, lessons_of
+from strop.assistant.queue import Plan, read_plan, replayed, waiting, write_plan
+from strop.assistant.records import Feedback
+from strop.assistant.settings import Settings
+from strop.assistant.skills import MOST_TOKENS, scores
+from strop.assistant.training import fitting, train_round
+from strop.assistant.versions import DIFF, MODEL, Manifest
+from strop.runs.files import write_text
+from strop.serving.actor import Actor
+from strop.words import plural
+
+JudgedBy: TypeAlias = Literal["auto", "people", "model"]
+JUDGES = ("auto", "people", "model")
+
+
+@dataclass(frozen=True, slots=True)
+class Learnt:
+    """What a round came to.
+
+    version   the new version
+    status    promoted, refused, or waiting for people to compare
+    serving   the version that serves now
+    verdict   of the gate so far
+    """
+
+    version: int
+    status: Literal["promoted", "refused", "waiting"]
+    serving: int
+    verdict: Verdict
+
+
+def learn(
+    path: Path | str, judge: JudgedBy = "auto", *, progress: bool = True, tell: Callable[[str], None] | None = None
+) -> Learnt:
+    """Learn from what people said since the version that serves, and let the gate decide.
+
+    A version that waits for people is judged again first; while it is undecided, and there is not enough to learn a
+    newer one, it goes on waiting. What a crash cut off is completed. Raises ValueError where there is nothing to do, in
+    words that say what is missing.
+    """
+    if judge not in JUDGES:
+        raise ValueError(f"judge={judge!r}: it is one of {', '.join(JUDGES)}.")
+    assistant, tell = Assistant(Path(path)), tell or (lambda text: None)
+    settings = assistant.settings
+    with assistant.lock(), assistant.feedback() as store:
+        if (number := assistant.versions.finish()) is not None:
+            tell(f"version {number} was promoted, and a crash came before it served")
+            return _result(assistant, number)
+        round = _Round(assistant, settings, store, judge, tell, progress)
+        candidate = assistant.versions.open_candidate()
+        if candidate is not None and (found := round.judged_again(candidate)) is not None:
+            return found
+        return round.judged(round.trained())
+
+
+@dataclass(frozen=True, slots=True)
+class _Round:
+    """What the steps of a round share."""
+
+    assistant: Assistant
+    settings: Settings
+    store: FeedbackStore
+    judge: JudgedBy
+    tell: Callable[[str], None]
+    progress: bool
+
+    # ------------------------------------------------------------ learn
+
+    def trained(self) -> int:
+        """A new version, trained on what waits. Raises ValueError if that is too little."""
+        versions = self.assistant.versions
+        number, parent = versions.numbers()[-1] + 1, versions.serving
+        plan = self._plan(number, parent)
+        lessons, old = self._lessons([*plan.feedback, *plan.replayed]), self.assistant.actor(parent)
+        lessons = Lessons(*(fitting(some, old.codec, old.policy.context) for some in _kinds(lessons)))
+        self.tell(f"version {number} learns from {_counted(lessons)}, on top of version {parent}")
+        run = train_round(lessons, versions.model(parent), self.assistant.round(number), self.settings, self.progress)
+        questions = self.assistant.questions()
+        manifest = Manifest(
+            number=number,
+            parent=parent,
+            model=MODEL,
+            origin=str(Path(run).relative_to(self.assistant.path)),
+            feedback=[id for id in lessons.feedback if id in set(plan.feedback)],
+            replayed=[id for id in lessons.feedback if id in set(plan.replayed)],
+            when=time.time(),
+        )
+        with versions.adding(manifest) as folder:
+            export_run(run, folder / MODEL)
+            new = dataclasses.replace(load(str(folder / MODEL)), sampling=self.settings.sampling)
+            answers = [greedy_answers(actor, questions) for actor in (old, new)]
+            write_text(folder / DIFF, diff_text(questions, *answers))
+        return number
+
+    def _plan(self, number: int, parent: int) -> Plan:
+        """The feedback of this round: that of one which was cut off, if it began at the same version."""
+        file = self.assistant.round(number).with_suffix(".json")
+        plan = read_plan(file)
+        if plan is not None and plan.parent == parent:
+            return plan
+        if plan is not None:
+            shutil.rmtree(self.assistant.round(number), ignore_errors=True)
+        new = lessons_of(self.store, self._to_learn_from())
+        if (there := sum(map(len, _kinds(new)))) < self.settings.fewest_lessons:
+            raise ValueError(
+                f"{self.assistant.path} has {plural(there, 'new lesson')}, and learning takes "
+                f"{self.settings.fewest_lessons}: thumbs, comparisons with a better answer, and corrected answers."
+            )
+        again = replayed(self.assistant.versions, len(new.feedback), self.settings.replay, self.settings.seed)
+        plan = Plan(parent, new.feedback, again)
+        write_plan(file, plan)
+        return plan
+
+    def _to_learn_from(self) -> list[Feedback]:
+        """What waits. Those from whom a model learns to judge are left to it."""
+        found = waiting(self.assistant.versions, self.store.feedback())
+        kept = self._judge_pairs() if self.judge != "people" else []
+        if self.judge == "model" or len(kept) >= self.settings.judge_pairs:
+            return [one for one in found if not judges(one.rater, self.settings.judge_share)]
+        return found
+
+    def _lessons(self, ids: Sequence[str]) -> Lessons:
+        wanted = set(ids)
+        return lessons_of(self.store, [one for one in self.store.feedback() if one.id in wanted])
+
+    def _judge_pairs(self) -> list[Lesson]:
+        """The pairs from which a reward model may learn to judge."""
+        some = [one for one in self.store.feedback() if judges(one.rater, self.settings.judge_share)]
+        return list(lessons_of(self.store, some).pairs)
+
+    # ------------------------------------------------------------ prove
+
+    def judged_again(self, number: int) -> Learnt | None:
+        """The result for a version that waits; None if it is closed undecided, since a newer one can be learnt."""
+        found = by_people(self.store, number, self.assistant.versions.serving)
+        verdict = self._verdict(number, found)
+        if verdict.promote or _is_shown_worse(verdict, self.settings):
+            return self._closed(number, verdict)
+        lessons = lessons_of(self.store, self._newer_than(number))
+        if sum(map(len, _kinds(lessons))) < self.settings.fewest_lessons:
+            if self.judge == "model":
+                return self.judged(number)
+            return self._waits(number, verdict)
+        self._closed(number, verdict)
+        self.tell(f"version {number} is closed undecided, since there is enough to learn a newer one. {verdict.why}")
+        return None
+
+    def judged(self, number: int) -> Learnt:
+        """The result for a version that was just trained."""
+        found = by_people(self.store, number, self.assistant.versions.serving)
+        if len(found.outcomes) >= self.settings.comparisons or self.judge == "people":
+            verdict = self._verdict(number, found)
+            return self._closed(number, verdict) if verdict.promote else self._waits(number, verdict)
+        pairs = self._judge_pairs()
+        if len(pairs) < self.settings.judge_pairs and self.judge == "auto":
+            return self._waits(number, self._verdict(number, found))
+        return self._closed(number, self._verdict(number, self._by_model(number, pairs)))
+
+    def _by_model(self, number: int, pairs: Sequence[Lesson]) -> Judged:
+        least = self.settings.judge_pairs
+        if len(pairs) < least:
+            flaw = f"a reward model has {plural(len(pairs), 'pair')} to learn from, and it takes {least}"
+            return Judged([], "a reward model", flaw)
+        versions = self.assistant.versions
+        new, old = self.assistant.actor(number), self.assistant.actor(versions.serving)
+        pairs = fitting(pairs, old.codec, old.policy.context)
+        folder = self.assistant.round(number).with_name(f"{number:03d}-judge")
+        base = versions.model(versions.serving)
+        return by_model(pairs, base, new, old, self.assistant.questions(), folder, self.settings)
+
+    def _verdict(self, number: int, found: Judged) -> Verdict:
+        """The gate's verdict, with who judged."""
+        skills = self._skills(number)
+        verdict = decide(found.outcomes, skills, fewest=self.settings.comparisons, margin=self.settings.margin)
+        if found.flaw:
+            return dataclasses.replace(verdict, promote=False, why=f"Not promoted: {found.flaw}.")
+        return dataclasses.replace(verdict, why=f"{verdict.why} Judged by {found.who}.")
+
+    def _skills(self, number: int) -> dict[str, Scores]:
+        """What both versions can, greedily, in the first tokens of an answer."""
+        tokens = min(MOST_TOKENS, self.settings.max_tokens)
+        short = dataclasses.replace(self.settings.sampling, max_tokens=tokens)
+        both = (self.assistant.actor(), self.assistant.actor(number))
+        actors: list[Actor] = [dataclasses.replace(actor, sampling=short) for actor in both]
+        found = dict[str, Scores]()
+        for name, tasks in self.assistant.skills().items():
+            old, new = (scores(tasks, greedy_answers(actor, [task.prompt for task in tasks])) for actor in actors)
+            found[name] = (old, new)
+        return found
+
+    def _newer_than(self, number: int) -> list[Feedback]:
+        """What neither the version that serves nor the one that waits has learnt from, nor compares the two."""
+        learnt = set(self.assistant.versions.manifest(number).feedback)
+        compared = {one.id for one in self.store.feedback("comparison", number)}
+        return [one for one in self._to_learn_from() if one.id not in learnt | compared]
+
+    # ------------------------------------------------------------ promote
+
+    def _closed(self, number: int, verdict: Verdict) -> Learnt:
+        """Write the verdict, and let the version serve if it says so."""
+        self.assistant.versions.judged(number, verdict)
+        if verdict.promote:
+            self.assistant.versions.promote(number)
+        return _result(self.assistant, number)
+
+    def _waits(self, number: int, verdict: Verdict) -> Learnt:
+        return Learnt(number, "waiting", self.assistant.versions.serving, verdict)
+
+
+def _result(assistant: Assistant, number: int) -> Learnt:
+    """What became of a version that is judged."""
+    verdict = assistant.versions.manifest(number).verdict
+    assert verdict is not None
+    return Learnt(number, "promoted" if verdict.promote else "refused", assistant.versions.serving, verdict)
+
+
+def _is_shown_worse(verdict: Verdict, settings: Settings) -> bool:
+    """Whether more comparisons would not help."""
+    has_fallen = any(change.high < -settings.margin for change in verdict.skills.values())
+    return verdict.preference.high < TIE or has_fallen
+
+
+def _kinds(lessons: Lessons) -> tuple[Sequence[Lesson], Sequence[Lesson], Sequence[Lesson]]:
+    return lessons.thumbs, lessons.pairs, lessons.demonstrations
+
+
+def _counted(lessons: Lessons) -> str:
+    nouns = ("thumb", "pair", "demonstration")
+    return ", ".join(plural(len(some), noun) for some, noun in zip(_kinds(lessons), nouns, strict=True) if some)

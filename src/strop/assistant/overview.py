@@ -1,0 +1,109 @@
+"""The facts about an assistant: its versions, what waits to be learnt, and how far its people can be believed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from strop.assistant.compared import by_people
+from strop.assistant.gate import Verdict
+from strop.assistant.home import Assistant
+from strop.assistant.lessons import lessons_of
+from strop.assistant.queue import waiting
+from strop.assistant.raters import Agreement, agreement, position_bias
+from strop.intervals import Interval
+
+Status = Literal["serves", "served", "refused", "waiting", "promoted"]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One version. `changed` of `questions` fixed ones it answers otherwise than its parent."""
+
+    version: int
+    status: Status
+    parent: int | None
+    origin: str
+    feedback: int
+    replayed: int
+    changed: int
+    questions: int
+    verdict: Verdict | None
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """An assistant at one glance.
+
+    counts      answers, and feedback of each kind
+    lessons     new ones by what they are for, and how many learning takes
+    compared    comparisons so far of the version that waits with the one that serves; None if none waits
+    bias        the share of comparisons in which the first was chosen
+    agreements  Krippendorff's alpha of thumbs and of comparisons
+    """
+
+    path: str
+    serving: int
+    versions: Sequence[Line]
+    counts: Mapping[str, int]
+    lessons: Mapping[str, int]
+    fewest_lessons: int
+    compared: int | None
+    comparisons: int
+    bias: Interval
+    agreements: Mapping[str, Agreement]
+
+
+def overview_of(assistant: Assistant) -> Overview:
+    """Read from its files; no model is loaded. Raises ValueError if the folder is no assistant."""
+    settings, versions = assistant.settings, assistant.versions
+    with assistant.feedback() as store:
+        feedback = store.feedback()
+        lessons = lessons_of(store, waiting(versions, feedback))
+        candidate = versions.open_candidate()
+        compared = None if candidate is None else len(by_people(store, candidate, versions.serving).outcomes)
+        return Overview(
+            path=str(assistant.path),
+            serving=versions.serving,
+            versions=[_line(assistant, number) for number in versions.numbers()],
+            counts=store.counts(),
+            lessons={
+                "thumbs": len(lessons.thumbs),
+                "pairs": len(lessons.pairs),
+                "demonstrations": len(lessons.demonstrations),
+            },
+            fewest_lessons=settings.fewest_lessons,
+            compared=compared,
+            comparisons=settings.comparisons,
+            bias=position_bias(feedback),
+            agreements={kind: agreement(feedback, kind) for kind in ("thumb", "comparison")},
+        )
+
+
+def _line(assistant: Assistant, number: int) -> Line:
+    versions, manifest = assistant.versions, assistant.versions.manifest(number)
+    diff = versions.diff(number)
+    return Line(
+        version=number,
+        status=_status(assistant, number),
+        parent=manifest.parent,
+        origin=manifest.origin,
+        feedback=len(manifest.feedback),
+        replayed=len(manifest.replayed),
+        changed=sum(one["before"] != one["after"] for one in diff) if manifest.parent is not None else 0,
+        questions=len(diff),
+        verdict=manifest.verdict,
+    )
+
+
+def _status(assistant: Assistant, number: int) -> Status:
+    versions = assistant.versions
+    verdict = versions.manifest(number).verdict
+    if number == versions.serving:
+        return "serves"
+    if number in versions.history:
+        return "served"
+    if verdict is None:
+        return "waiting" if number == versions.open_candidate() else "refused"
+    return "promoted" if verdict.promote else "refused"

@@ -1,0 +1,49 @@
+"""`strop assistant`: versions as a table, then what waits, then what is known of the people."""
+
+from __future__ import annotations
+
+import math
+
+from strop.assistant.overview import Line, Overview
+from strop.assistant.raters import Agreement
+from strop.cli.output import console, pairs, print_rich, table
+from strop.types import decimals
+
+
+def page(found: Overview) -> None:
+    """Print an assistant."""
+    out = console()
+    out.print(f"{found.path}: version {found.serving} serves", style="bold")
+    columns = ["version", "", "parent", "learnt from", "again", "answers changed", "preferred"]
+    print_rich(table(columns, [_row(line) for line in found.versions], right=(0, 2, 3, 4)))
+    if reasons := [line for line in found.versions if line.verdict is not None and not line.verdict.promote]:
+        out.print(f"\nversion {reasons[-1].version}: {reasons[-1].verdict.why}")  # type: ignore[union-attr]
+    out.print()
+    print_rich(pairs(_facts(found)))
+
+
+def _row(line: Line) -> list[str]:
+    parent = "" if line.parent is None else str(line.parent)
+    changed = f"{line.changed} of {line.questions}" if parent else ""
+    preferred = str(line.verdict.preference) if line.verdict is not None else ""
+    return [str(line.version), line.status, parent, str(line.feedback), str(line.replayed), changed, preferred]
+
+
+def _facts(found: Overview) -> list[tuple[str, str]]:
+    new = sum(found.lessons.values())
+    kinds = ", ".join(f"{number} {name}" for name, number in found.lessons.items() if number) or "none"
+    rows = [
+        ("kept", ", ".join(f"{number} {name}" for name, number in found.counts.items())),
+        ("new lessons", f"{kinds}: {new} of the {found.fewest_lessons} that learning takes"),
+    ]
+    if found.compared is not None:
+        rows.append(("waits", f"{found.compared} comparisons of the {found.comparisons} that the gate takes"))
+    rows.append(("position bias", f"the first of two is chosen {found.bias}"))
+    rows += [(f"agreement, {kind}s", _alpha(one)) for kind, one in found.agreements.items()]
+    return rows
+
+
+def _alpha(one: Agreement) -> str:
+    if math.isnan(one.alpha):
+        return f"({one.reason})"
+    return f"alpha {decimals(one.alpha, 2)} of {one.raters} people on {one.units} that two or more judged"

@@ -1,0 +1,84 @@
+"""`strop learn` and `strop assistant` on a folder without a model: pages, JSON, rollback and errors."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from feedback_people import answer, compared
+from strop.assistant import Manifest, Settings, Versions, decide, first_manifest
+from strop.assistant.feedback import FeedbackStore
+from strop.assistant.settings import write_settings
+
+
+@pytest.fixture
+def mine(tmp_path):
+    path = tmp_path / "mine"
+    path.mkdir()
+    write_settings(path, Settings())
+    versions, line = Versions(path), '{"question": "q", "before": "x", "after": "y"}\n'
+    with versions.adding(first_manifest("smollm2", "smollm2")) as folder:
+        (folder / "diff.jsonl").write_text(line)
+    versions.start()
+    for number, outcomes in ((1, [1.0] * 60), (2, [0.5] * 60)):
+        fields = {"model": "model", "origin": f"rounds/{number}@9", "feedback": ["a"], "when": 1.0}
+        with versions.adding(Manifest(number=number, parent=number - 1, **fields)) as folder:
+            (folder / "diff.jsonl").write_text(line)
+        versions.judged(number, decide(outcomes))
+    versions.promote(1)
+    with FeedbackStore(path / "feedback.sqlite") as store:
+        store.write([answer("one"), answer("two", "hi")], [compared("one", "two", "A")])
+    return path
+
+
+def test_the_page(strop, mine):
+    said = strop("assistant", "mine")
+    assert said.code == 0
+    lines = said.out.splitlines()
+    assert lines[0] == "mine: version 1 serves"
+    row = next(line.split() for line in lines if "refused" in line)
+    assert row[:8] == ["2", "refused", "1", "1", "0", "1", "of", "1"]
+    assert "Not promoted: it is preferred in 0.500" in said.out
+    assert "1 pairs: 1 of the 20 that learning takes" in said.out
+    assert "the first of two is chosen 1.000 [0.050, 1.000]" in said.out
+    assert "(no two people judged the same)" in said.out
+
+
+def test_json(strop, mine):
+    found = json.loads(strop("assistant", "mine", "--json").out)
+    assert (found["serving"], [one["status"] for one in found["versions"]]) == (1, ["served", "serves", "refused"])
+    assert found["versions"][1]["verdict"]["promote"] is True
+
+
+def test_rollback(strop, mine):
+    said = strop("assistant", "mine", "rollback", "0")
+    assert said.code == 0
+    assert said.err == "version 0 serves; before it version 1 did\n"
+    assert said.out.startswith("mine: version 0 serves")
+    refused = strop("assistant", "mine", "rollback", "2")
+    assert refused.code == 1
+    assert "version 2 never served: a rollback is to one that did: 0, 1" in refused.err
+    assert strop("assistant", "mine", "rollback").code == 2
+
+
+def test_what_cannot_be_learnt_is_said(strop, mine, tmp_path):
+    said = strop("learn", "mine")
+    assert said.code == 1
+    assert "has 1 new lesson, and learning takes 20" in said.err
+    for command in ("learn", "assistant"):
+        none = strop(command, str(tmp_path / "none"))
+        assert none.code == 1
+        assert "is no assistant" in none.err
+        assert not (tmp_path / "none").exists()
+
+
+def test_reading_an_assistant_loads_no_torch(mine, tmp_path):
+    program = (
+        "import sys; from strop.cli.main import main\n"
+        "assert main(['assistant', 'mine']) == 0\n"
+        "heavy = {'torch', 'transformers', 'peft'} & set(sys.modules)\n"
+        "sys.exit(f'loaded {heavy}' if heavy else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-500:]
