@@ -2,8 +2,8 @@
 
 Only this machine may ask: the server listens at 127.0.0.1, ::1 or localhost. With --assistant DIR answers and what
 people say of them are kept in that folder, and the page asks for it; without it nothing is kept. A folder that does not
-exist yet becomes an assistant whose version 0 is RUN|MODEL; later the version that serves answers, and one that waits for
-people stands beside it on the page that compares. Ctrl-C lets answers that are being written finish, for at most 10
+exist yet becomes an assistant whose version 0 is RUN|MODEL. Later its version that serves answers, and one that waits
+for people stands beside it on the page that compares. Ctrl-C lets answers that are being written finish, for at most 10
 seconds; a second one ends at once. It needs pip install "strop[serve]".
 """
 

@@ -64,7 +64,7 @@ def server(served: Served) -> uvicorn.Server:
 
 @contextlib.contextmanager
 def serving(name: str | None, folder: Path | None) -> Iterator[Served]:
-    """A run or a model; or the assistant of a folder, which is made from it if there is none. What was opened is closed.
+    """A run or a model; or the assistant of a folder, made from it if there is none. What was opened is closed.
 
     A version of the assistant that waits for people's comparisons is served beside the one that serves.
     """

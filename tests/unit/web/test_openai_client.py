@@ -107,7 +107,7 @@ def test_completions_continue_texts(client):
 
 
 def test_what_is_wrong_arrives_as_the_clients_own_errors(client):
-    with pytest.raises(openai.NotFoundError, match="the model is 'tiny'") as missing:
+    with pytest.raises(openai.NotFoundError, match="there is 'tiny'") as missing:
         client.chat.completions.create(model="gpt", messages=ASKED)
     assert (missing.value.code, missing.value.param) == ("model_not_found", "model")
     with pytest.raises(openai.BadRequestError, match="not in the vocabulary"):
