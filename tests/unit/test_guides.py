@@ -26,6 +26,7 @@ def code(guide: str) -> str:
     "guide",
     [
         "two-words",
+        "architecture",
         "your-own-algorithm",
         "from-scratch",
         "tasks/translate",
@@ -58,6 +59,7 @@ def test_both_languages_print_the_same_code(guide):
     ("guide", "asserts"),
     [
         ("two-words", 11),
+        ("architecture", 1),
         ("your-own-algorithm", 2),
         ("choices", 3),
         ("curriculum", 4),
