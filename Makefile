@@ -10,9 +10,9 @@ CONSTRAINTS := $(VENV)/constraints.txt
 # Test processes side by side; each computes in one thread (tests/conftest.py).
 WORKERS ?= 2
 CODE := src tests benchmarks tools docs/methods/examples
-FAST := not slow and not model and not crash and not learning and not matrix and not gpu and not task
+FAST := not slow and not model and not crash and not learning and not matrix and not gpu and not task and not browser
 
-.PHONY: demo test test-ci test-slow test-tasks test-gpu test-lowest mutants check check-static hooks format docs bench bench-peers bench-control bench-gpu bench-frontier bench-scratch bench-translate bench-tasks bench-rewards clean
+.PHONY: demo test test-ci test-slow test-tasks test-gpu test-web test-lowest mutants check check-static hooks format docs bench bench-peers bench-control bench-gpu bench-frontier bench-scratch bench-translate bench-tasks bench-rewards clean
 
 demo: $(VENV)/demo.done ## the main job: a real language model gets better at writing tiny stories
 	$(BIN)/strop models get smollm2
@@ -35,6 +35,9 @@ test-tasks: $(VENV)/dev.done ## every task on its real data with the real model,
 
 test-gpu: $(VENV)/dev.done ## on an accelerator: it computes, resumes and learns as a CPU does, in bounded memory; minutes
 	$(BIN)/python -m pytest tests/gpu -m gpu
+
+test-web: $(VENV)/web.done ## the served pages in a real Chromium, looked at by axe too: needs chromium (Debian: apt-get install chromium)
+	$(BIN)/python -m pytest tests/web -m browser
 
 test-lowest: ## the fast tests on the lowest versions that pyproject.toml allows, in an environment of its own
 	$(PYTHON) -m venv $(VENV)-lowest
@@ -104,6 +107,10 @@ $(VENV)/demo.done: $(VENV)/base.done pyproject.toml
 $(VENV)/dev.done: $(VENV)/base.done pyproject.toml
 	@echo "Installing strop and what its tests need ..."
 	$(PIP) install --quiet --constraint $(CONSTRAINTS) --editable '.[dev,demo]'
+	@touch $@
+
+$(VENV)/web.done: $(VENV)/dev.done
+	$(PIP) install --quiet --constraint $(CONSTRAINTS) --editable '.[dev,demo,browser]'
 	@touch $@
 
 $(VENV)/control.done: $(VENV)/dev.done

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+import served
 import small_corpus
 import small_pairs
 from strop.codec import WordCodec
@@ -41,6 +42,7 @@ def code(guide: str) -> str:
         "data",
         "rewards",
         "llm-judge",
+        "serving",
         "assistant",
     ],
 )
@@ -102,6 +104,16 @@ def test_textarena_runs_as_it_is_printed(language, tmp_path, monkeypatch):
     text = code(f"tasks/textarena{language}.md")
     assert text.count("assert") == 3
     exec(compile(text, "textarena", "exec"), {"__name__": "guide"})
+
+
+@pytest.mark.parametrize("language", ["", ".zh-CN"])
+def test_the_client_of_the_page_on_serving_talks_to_a_server(language):
+    text = code(f"serving{language}.md")
+    assert (text.count("http://127.0.0.1:8000"), text.count("assert")) == (1, 2)
+    one = served.actor(words=["床前明月光", "疑是", "地上霜"], max_tokens=64)
+    with served.served(one) as what, served.listened(what) as address:
+        text = text.replace("http://127.0.0.1:8000", address)
+        exec(compile(text, "serving", "exec"), {"__name__": "guide"})
 
 
 SMALLER = {

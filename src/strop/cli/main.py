@@ -24,6 +24,7 @@ COMMANDS = (
     "show",
     "plot",
     "chat",
+    "serve",
     "learn",
     "assistant",
     "export",

@@ -1,0 +1,62 @@
+"""answer over HTTP: a chat page, and an API that OpenAI's client speaks
+
+Only this machine may ask: the server listens at 127.0.0.1, ::1 or localhost. With --assistant DIR answers and what
+people say of them are kept in that folder, and the page asks for it; without it nothing is kept. A folder that does not
+exist yet becomes an assistant whose version 0 is RUN|MODEL. Later its version that serves answers, and one that waits
+for people stands beside it on the page that compares. Ctrl-C lets answers that are being written finish, for at most 10
+seconds; a second one ends at once. It needs pip install "strop[serve]".
+"""
+
+from __future__ import annotations
+
+import argparse
+from importlib.util import find_spec
+from pathlib import Path
+
+from strop.cli.errors import Interrupted, Usage, signal_of
+from strop.cli.output import say
+
+EXAMPLES = """\
+examples:
+  strop serve runs/first
+  strop serve smollm2 --port 8080
+  strop serve smollm2 --assistant mine
+  strop serve --assistant mine
+  curl http://127.0.0.1:8000/v1/models
+"""
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of this command."""
+    parser.add_argument(
+        "name", metavar="RUN|MODEL", nargs="?", help="a run, a model folder, a model's name or a Hub id"
+    )
+    parser.add_argument(
+        "--assistant",
+        metavar="DIR",
+        type=Path,
+        help="keep answers and feedback in this folder, to learn from (strop learn DIR)",
+    )
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="an address of this machine's loopback (default: 127.0.0.1)"
+    )
+    parser.add_argument("--port", type=int, default=8000, help="0 takes a free one (default: 8000)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Serve until Ctrl-C or SIGTERM. The address goes to stdout."""
+    if args.name is None and args.assistant is None:
+        raise Usage("serve what?", hint="strop serve RUN|MODEL, or strop serve --assistant DIR")
+    if missing := [name for name in ("fastapi", "uvicorn", "jinja2") if find_spec(name) is None]:
+        raise ModuleNotFoundError(f'strop serve needs the package {missing[0]}: pip install "strop[serve]"')
+    from strop.web.server import address_of, listening, server, serving
+
+    with listening(args.host, args.port) as listener, serving(args.name, args.assistant) as served:
+        address = address_of(listener)
+        print(address, flush=True)
+        say(f"serving {served.version}: {address} is the chat page, {address}/v1 the API; Ctrl-C ends")
+        try:
+            server(served).run(sockets=[listener])
+        except KeyboardInterrupt as error:
+            raise Interrupted("stopped", "", signal_of(error)) from None
+    raise OSError("the server ended by itself.")

@@ -1,0 +1,161 @@
+"""The OpenAI-compatible endpoints, and /feedback and /health."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, Response, StreamingResponse
+
+from strop.types import Tokens
+from strop.web.answering import Given, all_of, begin, cancel, pieces
+from strop.web.errors import Refused, error_body
+from strop.web.forms import ChatForm, CompletionForm, Envelope, Json, usage
+from strop.web.keeping import keep_answers, keep_feedback
+from strop.web.requests import ChatRequest, CompletionRequest, FeedbackRequest
+from strop.web.served import Served, software
+
+
+def api(served: Served) -> APIRouter:
+    """The routes."""
+    router = APIRouter()
+
+    @router.get("/v1/models")
+    async def models() -> Json:
+        return {"object": "list", "data": [_model(one) for one in served.models]}
+
+    @router.get("/v1/models/{name:path}")
+    async def model(name: str) -> Json:
+        return _model(served.named(name))
+
+    @router.post("/v1/chat/completions")
+    async def chat(body: ChatRequest, request: Request) -> Response:
+        one = served.named(body.model)
+        given = begin(one, [_read(one, body)], body)
+        conversation = secrets.token_hex(12) if body.metadata is None else body.metadata.conversation
+        form = ChatForm(one.actor.codec.stop, body.logprobs)
+        envelope = Envelope.of(form, given, one.name, one.version, conversation)
+
+        async def keep() -> None:
+            await keep_answers(one, given, body.spoken, conversation, body.user)
+
+        return await _answer(one, given, envelope, body, request, keep)
+
+    @router.post("/v1/completions")
+    async def complete(body: CompletionRequest, request: Request) -> Response:
+        one = served.named(body.model)
+        given = begin(one, _continued(one, body), body)
+        form = CompletionForm(one.actor.codec.stop, body.logprobs is not None)
+        envelope = Envelope.of(form, given, one.name, one.version, None)
+
+        async def keep() -> None:
+            """Nothing: feedback is on answers to messages."""
+
+        return await _answer(one, given, envelope, body, request, keep)
+
+    @router.post("/feedback")
+    async def feedback(body: FeedbackRequest) -> Json:
+        if served.store is None:
+            raise Refused(
+                "feedback is kept by an assistant: start the server with --assistant DIR.", status=404, code="no_store"
+            )
+        return {"id": (await keep_feedback(served.store, body)).id}
+
+    @router.get("/health")
+    async def health() -> JSONResponse:
+        state = served.engine.health
+        body = {
+            "status": "failing" if state.error else "ok" if state.is_open else "stopping",
+            "error": state.error,
+            "running": state.running,
+            "waiting": state.waiting,
+            "model": served.name,
+            "version": served.version,
+            "software": software(),
+        }
+        return JSONResponse(body, 200 if body["status"] == "ok" else 503)
+
+    return router
+
+
+def _model(served: Served) -> Json:
+    return {"id": served.name, "object": "model", "created": 0, "owned_by": "strop", "version": served.version}
+
+
+def _read(served: Served, body: ChatRequest) -> Tokens:
+    """The tokens of a chat's messages. Raises Refused for what the policy cannot read."""
+    try:
+        return served.actor.codec.start(body.prompt)
+    except ValueError as error:
+        raise Refused(str(error), code="invalid_value", param="messages") from error
+
+
+def _continued(served: Served, body: CompletionRequest) -> list[Tokens]:
+    """The tokens of the texts that completions continue."""
+    try:
+        read = [served.actor.codec.encode(text) for text in body.texts]
+    except ValueError as error:
+        raise Refused(str(error), code="invalid_value", param="prompt") from error
+    if () in read:
+        raise Refused("an empty prompt has nothing to continue.", code="invalid_value", param="prompt")
+    return read
+
+
+async def _answer(
+    served: Served,
+    given: Sequence[Given],
+    envelope: Envelope,
+    body: ChatRequest | CompletionRequest,
+    request: Request,
+    keep: Callable[[], Awaitable[None]],
+) -> Response:
+    """The answers, streamed or whole. `keep` is called once they are whole, before the client is told so."""
+    headers = {
+        "X-Strop-Version": _header(served.version),
+        "X-Strop-Inference-Id": ", ".join(one.inference for one in given),
+    }
+    seconds = served.limits.answer_seconds
+    if body.stream:
+        events = _events(given, envelope, body.wants_usage, seconds, keep)
+        return StreamingResponse(events, media_type="text/event-stream", headers=headers)
+    await all_of(given, seconds, request)
+    await keep()
+    return JSONResponse(envelope.whole(given), headers=headers)
+
+
+async def _events(
+    given: Sequence[Given],
+    envelope: Envelope,
+    wants_usage: bool,
+    seconds: float,
+    keep: Callable[[], Awaitable[None]],
+) -> AsyncIterator[str]:
+    """The server-sent events of a stream. What goes wrong after the first one is told as an event."""
+    form = envelope.form
+    try:
+        for one in given:
+            for choice in form.opening(one):
+                yield _event(envelope.chunk([choice]))
+        async for one, piece in pieces(given, seconds):
+            yield _event(envelope.chunk([form.piece(one, piece)]))
+        await keep()
+        for one in given:
+            yield _event(envelope.chunk([form.closing(one)]))
+        if wants_usage:
+            yield _event(envelope.chunk([], usage(given)))
+        yield "data: [DONE]\n\n"
+    except Refused as error:
+        yield _event(error_body(str(error), error.status, error.code))
+    finally:
+        cancel(given)
+
+
+def _event(record: Json) -> str:
+    return f"data: {json.dumps(record)}\n\n"
+
+
+def _header(text: str) -> str:
+    """A text as a header's value: what is not printable ASCII is escaped."""
+    return text.encode("unicode_escape").decode("ascii")

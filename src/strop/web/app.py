@@ -1,0 +1,25 @@
+"""The whole app: API, pages and static files behind the guard."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+from fastapi.staticfiles import StaticFiles
+from starlette.types import ASGIApp
+
+from strop.web.api import api
+from strop.web.errors import add_error_handlers
+from strop.web.guard import Guard
+from strop.web.pages import HERE, pages
+from strop.web.served import Served, software
+
+
+def app(served: Served) -> ASGIApp:
+    """An ASGI app that answers with this actor."""
+    inner = FastAPI(
+        title="strop serve", version=software().split()[1], docs_url=None, redoc_url=None, redirect_slashes=False
+    )
+    add_error_handlers(inner)
+    inner.include_router(api(served))
+    inner.include_router(pages(served))
+    inner.mount("/static", StaticFiles(directory=HERE / "static"))
+    return Guard(inner, served.limits)

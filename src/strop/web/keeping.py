@@ -1,0 +1,70 @@
+"""What the store is handed: answers, and what people say of them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from starlette.concurrency import run_in_threadpool
+
+from strop.assistant.feedback import FeedbackStore
+from strop.assistant.records import Answered, Comparison, Feedback, Value
+from strop.types import Message
+from strop.web.answering import Given
+from strop.web.errors import Refused
+from strop.web.requests import ComparisonValue, FeedbackRequest
+from strop.web.served import Served
+
+
+async def keep_answers(
+    served: Served, given: Sequence[Given], messages: Sequence[Message], conversation: str, rater: str
+) -> None:
+    """Keep whole answers, if there is a store. Raises Refused if they cannot be kept."""
+    if served.store is None:
+        return
+    now = time.time()
+    answers = [
+        Answered(
+            inference=one.inference,
+            conversation=conversation,
+            version=served.number,
+            messages=messages,
+            text=one.text,
+            tokens=[piece.token for piece in one.pieces],
+            logprobs=[piece.logprob for piece in one.pieces],
+            seed=one.ask.seed,
+            when=now,
+            rater=rater,
+        )
+        for one in given
+    ]
+    try:
+        await run_in_threadpool(served.store.write, answers, [])
+    except OSError as error:
+        raise Refused(f"the answer could not be kept: {error}", status=507, code="not_kept") from error
+
+
+async def keep_feedback(store: FeedbackStore, body: FeedbackRequest) -> Feedback:
+    """Keep one piece of feedback. Raises Refused for an unknown target, or a value that the kind does not take."""
+    try:
+        return await run_in_threadpool(
+            store.add,
+            body.kind,
+            _value(body),
+            rater=body.rater,
+            inference=body.inference_id,
+            conversation=body.conversation_id,
+        )
+    except KeyError as error:
+        raise Refused(str(error.args[0]), status=404, code="unknown_id") from error
+    except ValueError as error:
+        raise Refused(str(error), code="invalid_value") from error
+    except OSError as error:
+        raise Refused(f"the feedback could not be kept: {error}", status=507, code="not_kept") from error
+
+
+def _value(body: FeedbackRequest) -> Value:
+    value = body.value
+    if not isinstance(value, ComparisonValue):
+        return value
+    return Comparison(a=value.a, b=value.b, choice=value.choice, shown_first=value.shown_first)

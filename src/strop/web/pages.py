@@ -1,0 +1,58 @@
+"""The pages that people use: the chat, and the comparison of two answers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+
+from strop.web.errors import Refused
+from strop.web.languages import COOKIE, LANGUAGES, chosen
+from strop.web.served import Served
+
+HERE = Path(__file__).parent
+YEAR_SECONDS = 365 * 24 * 3600
+
+
+def pages(served: Served) -> APIRouter:
+    """The routes. `?language=` changes the language, and the browser remembers it."""
+    router = APIRouter(include_in_schema=False)
+    templates = Environment(
+        loader=FileSystemLoader(HERE / "templates"),
+        autoescape=select_autoescape(),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+    def page(request: Request, template: str) -> Response:
+        here, wanted = request.url.path, request.query_params.get("language")
+        if wanted is not None:
+            return _remembered(here, wanted)
+        words = chosen(request.cookies.get(COOKIE), request.headers.get("accept-language", ""))
+        html = templates.get_template(template).render(
+            words=words, here=here, version=served.version, has_feedback=served.store is not None
+        )
+        return HTMLResponse(html, headers={"Vary": "Accept-Language, Cookie", "Content-Language": words.code})
+
+    @router.get("/")
+    async def chat(request: Request) -> Response:
+        return page(request, "chat.html")
+
+    @router.get("/compare")
+    async def compare(request: Request) -> Response:
+        if served.store is None:
+            raise Refused("judgements are kept by an assistant: start the server with --assistant DIR.", status=404)
+        return page(request, "compare.html")
+
+    return router
+
+
+def _remembered(here: str, language: str) -> Response:
+    if language not in LANGUAGES:
+        raise Refused(f"language={language[:20]!r}: it is one of {', '.join(LANGUAGES)}.", param="language")
+    answer = RedirectResponse(here, 303)
+    answer.set_cookie(COOKIE, language, max_age=YEAR_SECONDS, httponly=True, samesite="strict")
+    return answer

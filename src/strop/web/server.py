@@ -1,0 +1,107 @@
+"""The server process: a socket on loopback, and an end that lets running answers finish."""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import uvicorn
+
+from strop.assistant.home import Assistant, create
+from strop.assistant.settings import FILE as SETTINGS
+from strop.serving.actor import Actor, find, load
+from strop.serving.engine import Engine
+from strop.web.app import app
+from strop.web.guard import Limits, is_loopback
+from strop.web.served import Served
+
+
+def listening(host: str, port: int) -> socket.socket:
+    """A socket that listens; port 0 takes a free one.
+
+    Raises ValueError for an address that is not this machine's loopback, OSError where the port is taken.
+    """
+    if not is_loopback(host):
+        raise ValueError(
+            f"--host {host}: only this machine may ask (127.0.0.1, ::1 or localhost). There are no keys and no rate "
+            "limits yet, so other addresses are refused."
+        )
+    address = "127.0.0.1" if host.lower() == "localhost" else host
+    is_six = ipaddress.ip_address(address).version == 6
+    try:
+        return socket.create_server((address, port), family=socket.AF_INET6 if is_six else socket.AF_INET)
+    except OSError as error:
+        told = f"cannot listen at {address}, port {port}: {error.strerror}. --port takes another; 0 takes a free one"
+        raise OSError(error.errno, told) from error
+
+
+def address_of(listener: socket.socket) -> str:
+    """Its URL."""
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def server(served: Served) -> uvicorn.Server:
+    """A server for `run(sockets=[listening(...)])`. The first Ctrl-C or SIGTERM lets running answers finish within
+    `limits.stop_seconds`, the second ends at once."""
+    config = uvicorn.Config(
+        app(served),
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        ws="none",
+        lifespan="off",
+        h11_max_incomplete_event_size=16_384,
+        http="h11",
+        timeout_keep_alive=15,
+        timeout_graceful_shutdown=round(served.limits.stop_seconds),
+    )
+    return uvicorn.Server(config)
+
+
+@contextlib.contextmanager
+def serving(name: str | None, folder: Path | None) -> Iterator[Served]:
+    """A run or a model; or the assistant of a folder, made from it if there is none. What was opened is closed.
+
+    A version of the assistant that waits for people's comparisons is served beside the one that serves.
+    """
+    limits = Limits()
+    with contextlib.ExitStack() as opened:
+
+        def engine(actor: Actor) -> Engine:
+            found = Engine(actor)
+            opened.callback(found.close, limits.stop_seconds)
+            return found
+
+        if folder is None:
+            assert name is not None
+            yield Served(name, engine(load(find(name))), limits=limits)
+            return
+        assistant = _assistant(name, folder)
+        store = opened.enter_context(assistant.feedback())
+        number, waits = assistant.versions.serving, assistant.versions.open_candidate()
+        called, candidate = folder.resolve().name, None
+        if waits is not None:
+            beside = engine(assistant.actor(waits))
+            candidate = Served(f"{called}-v{waits}", beside, number=waits, store=store, limits=limits)
+        serves = engine(assistant.actor(number))
+        yield Served(called, serves, number=number, store=store, limits=limits, candidate=candidate)
+
+
+def _assistant(name: str | None, folder: Path) -> Assistant:
+    """The assistant of this folder. Raises ValueError for one that was made from something else."""
+    if not (folder / SETTINGS).exists():
+        if name is None:
+            raise ValueError(f"there is no assistant in {folder} yet: say which RUN or MODEL it begins with.")
+        return create(folder, name)
+    assistant = Assistant(folder)
+    origin = assistant.versions.manifest(0).origin
+    if name not in (None, origin):
+        raise ValueError(
+            f"the assistant in {folder} was made from {origin}, not from {name}: leave the name out, or give another "
+            "folder."
+        )
+    return assistant

@@ -1,0 +1,98 @@
+// Two answers to one question, blind and in random order, and which is better.
+import { ask, models, notice, say } from "./server.js";
+
+const at = (id) => document.getElementById(id);
+const places = ["A", "B"].map((name) => at(`answer-${name}`));
+const KEYS = { a: "A", b: "B", s: "same", x: "both bad" };
+
+let running = null; // the AbortController of the answers that are being written
+let shown = null; // the inferences of the two answers, as they stand on the page
+
+async function both(question) {
+  notice(null);
+  const control = (running = new AbortController());
+  const isSwapped = crypto.getRandomValues(new Uint8Array(1))[0] % 2 === 1;
+  const inferences = [];
+  prepare();
+  const seen = (choice) => {
+    const index = isSwapped ? 1 - choice.index : choice.index;
+    const place = places[index];
+    place.querySelector(".text").textContent += choice.delta.content ?? "";
+    place.dataset.state = choice.finish_reason ?? "writing";
+    inferences[index] = choice.inference_id;
+  };
+  try {
+    await twice([{ role: "user", content: question }], control.signal, seen);
+    shown = inferences;
+    at("judge").hidden = false;
+    at("answers").focus();
+  } catch (error) {
+    at("answers").hidden = true;
+    const wasStopped = control.signal.aborted;
+    control.abort(); // the other answer too
+    if (!wasStopped) notice(error);
+  } finally {
+    busy(false);
+  }
+}
+
+/** Two answers: one of each version, or two of the only one. */
+async function twice(messages, signal, seen) {
+  const conversation = crypto.randomUUID();
+  const [serving, waiting] = await models(signal);
+  if (!waiting) return ask(serving, messages, { conversation, n: 2, signal, seen });
+  await Promise.all(
+    [serving, waiting].map((model, index) =>
+      ask(model, messages, { conversation, signal, seen: (choice) => seen({ ...choice, index }) }),
+    ),
+  );
+}
+
+function prepare() {
+  shown = null;
+  for (const place of places) {
+    place.querySelector(".text").textContent = "";
+    place.dataset.state = "writing";
+  }
+  at("judge").hidden = at("recorded").hidden = true;
+  at("answers").hidden = false;
+  busy(true);
+}
+
+function busy(isBusy) {
+  at("both").disabled = isBusy;
+  at("stop").hidden = !isBusy;
+}
+
+async function judge(choice) {
+  if (!shown) return;
+  const [a, b] = shown;
+  shown = null; // one judgement, however often the key is pressed
+  try {
+    notice(null);
+    await say("comparison", { a, b, choice, shown_first: "A" });
+  } catch (error) {
+    shown = [a, b];
+    return notice(error);
+  }
+  at("judge").hidden = true;
+  at("recorded").hidden = false;
+  at("next").focus();
+}
+
+at("ask").onsubmit = (event) => {
+  event.preventDefault();
+  const question = at("question").value;
+  if (question.trim()) both(question);
+};
+at("stop").onclick = () => running.abort();
+at("answers").addEventListener("keydown", (event) => {
+  const choice = KEYS[event.key.toLowerCase()];
+  if (choice && !event.ctrlKey && !event.metaKey && !event.altKey) judge(choice);
+});
+for (const button of at("judge").querySelectorAll("button")) button.onclick = () => judge(button.dataset.choice);
+at("next").onclick = () => {
+  at("answers").hidden = at("recorded").hidden = true;
+  at("question").value = "";
+  at("question").focus();
+};

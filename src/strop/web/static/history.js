@@ -1,0 +1,28 @@
+// The conversations of this browser, the newest first: {id, messages: [{role, content, state, inference, thumb}]}.
+
+const KEY = "strop.conversations";
+
+export function all() {
+  return JSON.parse(localStorage.getItem(KEY) ?? "[]");
+}
+
+export function find(id) {
+  return all().find((one) => one.id === id);
+}
+
+/** Keep a conversation, as the newest. Throws QuotaExceededError where the browser has no room left. */
+export function keep(conversation) {
+  write([conversation, ...all().filter((one) => one.id !== conversation.id)]);
+}
+
+export function remove(id) {
+  write(all().filter((one) => one.id !== id));
+}
+
+export function removeAll() {
+  localStorage.removeItem(KEY);
+}
+
+function write(conversations) {
+  localStorage.setItem(KEY, JSON.stringify(conversations));
+}

@@ -1,0 +1,78 @@
+// What both pages ask of the server: streamed answers, and feedback.
+
+const told = (id) => document.getElementById(id).content.textContent;
+
+/** An error that the reader is told in their own words. */
+export class Told extends Error {}
+
+/** The name under which this browser's judgements are kept: chance, and nothing about the person. */
+export function rater() {
+  let name = localStorage.getItem("strop.rater");
+  if (!name) localStorage.setItem("strop.rater", (name = `browser-${crypto.randomUUID()}`));
+  return name;
+}
+
+/** The names of the models: first the one that serves, then a version that waits to be compared with it. */
+export async function models(signal) {
+  return (await get("/v1/models", signal)).data.map((model) => model.id);
+}
+
+/** Ask for `n` answers; `seen(choice)` is called for each piece: {index, inference_id, delta: {content}, finish_reason}. */
+export async function ask(model, messages, { conversation, n = 1, signal, seen }) {
+  const body = { model, messages, n, stream: true, user: rater(), metadata: { conversation } };
+  const answer = await post("/v1/chat/completions", body, signal);
+  for await (const event of events(answer.body)) {
+    if (event === "[DONE]") return;
+    const chunk = JSON.parse(event);
+    if (chunk.error) throw new Told(told("broken").replace("{reason}", chunk.error.message));
+    for (const choice of chunk.choices) seen(choice);
+  }
+  throw new Told(told("unreachable")); // the stream ended before its last event
+}
+
+/** Keep what a person says of an answer. */
+export function say(kind, value, inference) {
+  const target = inference === undefined ? {} : { inference_id: inference };
+  return post("/feedback", { kind, value, rater: rater(), ...target });
+}
+
+async function get(path, signal) {
+  return (await sent(fetch(path, { signal }))).json();
+}
+
+function post(path, body, signal) {
+  const headers = { "Content-Type": "application/json" };
+  return sent(fetch(path, { method: "POST", headers, body: JSON.stringify(body), signal }));
+}
+
+async function sent(request) {
+  const answer = await request.catch((error) => {
+    throw error.name === "AbortError" ? error : new Told(told("unreachable"));
+  });
+  if (answer.status === 429) throw new Told(told("busy").replace("{seconds}", answer.headers.get("Retry-After")));
+  if (!answer.ok) throw new Told((await answer.json()).error.message);
+  return answer;
+}
+
+/** The data of the server-sent events in a stream of bytes. */
+async function* events(stream) {
+  let left = "";
+  const reader = stream.pipeThrough(new TextDecoderStream()).getReader();
+  for (;;) {
+    const { value, done } = await reader.read().catch((error) => {
+      throw error.name === "AbortError" ? error : new Told(told("unreachable"));
+    });
+    if (done) return;
+    const whole = (left + value).split("\n\n");
+    left = whole.pop();
+    for (const event of whole) if (event.startsWith("data: ")) yield event.slice(6);
+  }
+}
+
+/** Show an error in the page's notice, or hide the notice. What is no word for the reader is a bug, and goes on. */
+export function notice(error) {
+  const place = document.getElementById("notice");
+  place.hidden = !error;
+  place.textContent = error ? error.message : "";
+  if (error && !(error instanceof Told)) throw error;
+}
