@@ -21,7 +21,7 @@ from typing import Any, Literal
 import strop
 from strop.data.style import Family, Half, fitted, haiku, held_out_nouns, passages, prompted, trained_nouns
 from strop.data.words import nouns, with_article
-from strop.rewards import Classified, GroupReward, Repetition, ShortSentences, SimpleWords, WordLimit
+from strop.rewards import Classified, GroupReward, Repetition, ShortSentences, SimpleWords, WordLimit, uses_words
 from strop.rewards._syllables import Counter, check_counter, syllables_of
 from strop.rewards._text import sentences_of, words_of
 from strop.types import Episode, Message, RewardFn, Task, check_fields
@@ -93,7 +93,7 @@ def recipe(
 def asked(style: Style, word: str, text: str = "", id: str = "") -> Task:
     """The task to write about a noun, or with another word, in this style; and the text that does."""
     about = with_article(word) if word in NOUNS else f"the word {word}"
-    return Task(id or word, [Message(role="user", content=ASKS[style].format(about))], text)
+    return Task(id or word, [Message(role="user", content=ASKS[style].format(about))], text, {"words": [word]})
 
 
 def demonstrations(style: Style) -> list[Task]:
@@ -141,18 +141,18 @@ def rewarded(config: strop.TrainConfig, minutes: float) -> strop.TrainConfig:
 
 
 def rewards(style: Style) -> Scores:
-    """1 for a text of the style that repeats nothing."""
-    unrepeated: Scores = {"repetition": (Repetition(n=2), -0.5)}
+    """1 for a text of the style that names what it is about and repeats nothing."""
+    shared: Scores = {"named": (uses_words, 0.2), "repetition": (Repetition(n=2), -0.5)}
     length: Scores = {"length": (WordLimit(least=LEAST, most=MOST), 0.2)}
     match style:
         case "grimm":
-            return {"grimm": (GroupReward(Classified(Likeness("logistic", "reward"))), 0.8)} | length | unrepeated
+            return {"grimm": (GroupReward(Classified(Likeness("logistic", "reward"))), 0.6)} | length | shared
         case "simple":
-            return {"simple": (SimpleWords(least=COMMON), 0.5), "short": (ShortSentences(words=SHORT), 0.3)} | (
-                length | unrepeated
+            return {"simple": (SimpleWords(least=COMMON), 0.4), "short": (ShortSentences(words=SHORT), 0.2)} | (
+                length | shared
             )
         case "haiku":
-            return {"syllables": (Syllables(), 0.5), "exact": (Syllables(exact=True), 0.5)} | unrepeated
+            return {"syllables": (Syllables(), 0.4), "exact": (Syllables(exact=True), 0.4)} | shared
 
 
 def gold(style: Style) -> Scores:
