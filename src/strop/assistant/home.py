@@ -15,6 +15,7 @@ from strop.assistant.feedback import FeedbackStore
 from strop.assistant.settings import Settings, read_settings, write_settings
 from strop.assistant.skills import read_skills, shipped_skills, write_questions, write_skills
 from strop.assistant.versions import DIFF, MODEL, Versions, first_manifest
+from strop.data.progress import to_stderr
 from strop.data.tasks import from_file
 from strop.runs.directory import RunDirectory, names_a_run
 from strop.runs.files import Occupied, new_folder, write_text
@@ -123,8 +124,10 @@ def _first_version(assistant: Assistant, model: str) -> None:
             shutil.copytree(model, folder / MODEL)
         actor = load(str(folder / MODEL) if is_run or is_folder else model)
         given = replace(actor, sampling=assistant.settings.sampling)
-        answers = greedy_answers(given, assistant.questions())
-        write_text(folder / DIFF, diff_text(assistant.questions(), [""] * len(answers), answers))
+        questions = assistant.questions()
+        to_stderr(f"version 0 answers {len(questions)} fixed questions, beside which later versions can be read")
+        answers = greedy_answers(given, questions)
+        write_text(folder / DIFF, diff_text(questions, [""] * len(answers), answers))
     versions.start()
 
 

@@ -51,6 +51,7 @@ def run(args: argparse.Namespace) -> int:
         raise ModuleNotFoundError(f'strop serve needs the package {missing[0]}: pip install "strop[serve]"')
     from strop.web.server import address_of, listening, server, serving
 
+    say(f"loading {args.name or args.assistant}")
     with listening(args.host, args.port) as listener, serving(args.name, args.assistant) as served:
         address = address_of(listener)
         print(address, flush=True)
