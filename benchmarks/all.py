@@ -39,6 +39,7 @@ PLAIN = (
     "ppo",
     "rollout --only strop continuous generate",
     "rollout --only strop continuous generate --prompts 4 --group 8 --label 4x8",
+    *(f"serving --streams {streams} --label {streams}" for streams in (1, 8, 50)),
 )
 PEERS = (
     "learning",
@@ -53,7 +54,7 @@ PEERS = (
     "grpo --group 16 --tokens 128 --label 32x128",
     "grpo --model qwen2-0.4b --lora --label lora",
 )
-TYPED = ("training", "ppo", "rollout", "sft", "dpo", "grpo")
+TYPED = ("training", "ppo", "rollout", "serving", "sft", "dpo", "grpo")
 """What is measured in bfloat16 as well."""
 TINY = {
     "startup": "--steps 1 --only python",
@@ -65,6 +66,7 @@ TINY = {
     "learning": "--steps 2",
     "cartpole_speed": "--budget 500",
     "rollout": "--steps 1 --prompts 1 --group 2 --tokens 2",
+    "serving": "--streams 2 --tokens 2",
 }
 TINY_STEP = "--steps 1 --prompts 1 --group 2 --tokens 2"
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-GAMES = ("nim", "tictactoe", "go", "gridworld", "guess_number", "frozen_lake", "blackjack", "taxi")
-APART = ("games", "allocate")
+GAMES = ("taxi", "guess_number", "blackjack", "tictactoe", "nim", "go")
+MAPS = ("gridworld", "frozen_lake")
+"""Games that take longer."""
+APART = ("games", "games-maps", "allocate", "textarena")
 """Tasks whose arms are tasks of their own: nothing compares one with another."""
 TASKS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "sentiment": {"rl": {}, "sft": {"method": "sft"}},
@@ -21,7 +23,14 @@ TASKS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "style-haiku": {"rl": {"style": "haiku"}, "sft": {"style": "haiku", "method": "sft"}},
     "summarise": {"rl": {}, "sft": {"method": "sft"}},
     "games": {game: {"game": game} for game in GAMES},
+    "games-maps": {game: {"game": game} for game in MAPS},
     "allocate": {f"{number} machines": {"machines": number} for number in (2, 3, 4)},
+    "textarena": {
+        "wild": {},
+        "wild, perfect opponent": {"opponent": "perfect"},
+        "pig": {"game": "pig"},
+        "secretary": {"game": "secretary"},
+    },
     "control": {kind: {"policy": kind} for kind in ("scratch", "table", "vector")},
     "recommend": {"MaxRL": {}, "SFT": {"method": "sft"}, "MaxRL, letters": {"say": "letter"}},
     "drive": {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,7 @@ from strop.recipes import (
     sentiment,
     summarise,
     support,
+    textarena,
     tools,
 )
 from strop.users import Customer
@@ -40,6 +42,9 @@ BEST = {
     "control": "follow",
     "advertise": "best",
     "drive": "rule",
+    "wild": "optimum",
+    "pig": "optimum",
+    "secretary": "optimum",
 }
 """The strongest baseline of each task of many turns."""
 NUM_JUDGED = {"control": 2, "drive": 2}
@@ -113,8 +118,9 @@ def played(name: str) -> strop.TrainConfig:
         "allocate": allocate.recipe,
         "control": control.recipe,
         "drive": lambda: drive.recipe(teacher="none"),
+        **{game: partial(textarena.recipe, game) for game in textarena.GAMES},
     }
-    return others[name]() if name in others else games.recipe(name)
+    return others[name]() if name in others else games.match(name)
 
 
 @pytest.mark.parametrize("name", BEST)
@@ -129,7 +135,7 @@ def test_random_play_ends_and_the_perfect_player_is_not_beaten(name):
     assert found == attempts_of(config)
 
 
-@pytest.mark.parametrize("name", [*SMALL_GAMES, "allocate", "advertise", "drive"])
+@pytest.mark.parametrize("name", [*SMALL_GAMES, "allocate", "advertise", "drive", *textarena.GAMES])
 def test_an_illegal_move_is_answered_where_moves_are_free(name):
     """Without choices any text may come: it is never an error."""
     config = played(name)

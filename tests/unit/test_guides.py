@@ -26,6 +26,7 @@ def code(guide: str) -> str:
     "guide",
     [
         "two-words",
+        "architecture",
         "your-own-algorithm",
         "from-scratch",
         "tasks/translate",
@@ -35,6 +36,7 @@ def code(guide: str) -> str:
         "tasks/games",
         "tasks/support",
         "tasks/advertise",
+        "tasks/textarena",
         "choices",
         "curriculum",
         "data",
@@ -58,6 +60,7 @@ def test_both_languages_print_the_same_code(guide):
     ("guide", "asserts"),
     [
         ("two-words", 11),
+        ("architecture", 1),
         ("your-own-algorithm", 2),
         ("choices", 3),
         ("curriculum", 4),
@@ -101,6 +104,16 @@ def test_the_client_of_the_page_on_serving_talks_to_a_server(language):
     with served.served(one) as what, served.listened(what) as address:
         text = text.replace("http://127.0.0.1:8000", address)
         exec(compile(text, "serving", "exec"), {"__name__": "guide"})
+
+
+@pytest.mark.matrix
+@pytest.mark.parametrize("language", ["", ".zh-CN"])
+def test_textarena_runs_as_it_is_printed(language, tmp_path, monkeypatch):
+    pytest.importorskip("textarena")
+    monkeypatch.chdir(tmp_path)
+    text = code(f"tasks/textarena{language}.md")
+    assert text.count("assert") == 3
+    exec(compile(text, "textarena", "exec"), {"__name__": "guide"})
 
 
 SMALLER = {

@@ -19,6 +19,24 @@ from strop.types import Player
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Learning:
+    """How PPO learns a game.
+
+    lr        learning rate of the transformer
+    entropy   the weight of its bonus
+    discount  of later rewards
+    critic    the weight of the critic's errors: little where returns are large
+    games     of a step: many where luck decides most of them
+    """
+
+    lr: float = 1e-3
+    entropy: float = 0.01
+    discount: float = 1.0
+    critic: float = 1.0
+    games: int = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
     """What a recipe needs to know of a game.
 
@@ -28,7 +46,9 @@ class Rules:
     perfect      the perfect player; none for Go
     words        what positions and moves are written with
     context      the most words of a position, and one for the move
-    is_for_two   whether there is an opponent
+    opponents    whom a policy trains against, if nobody says: names, with commas; none in games for one
+    teacher      whom it imitates first, if nobody says
+    learning     how it learns
     """
 
     environment: Any
@@ -37,7 +57,14 @@ class Rules:
     perfect: Player | None
     words: Sequence[str]
     context: int
-    is_for_two: bool = False
+    opponents: str = ""
+    teacher: str = "none"
+    learning: Learning = Learning()
+
+    @property
+    def is_for_two(self) -> bool:
+        """Whether there is an opponent."""
+        return bool(self.opponents)
 
 
 def numbers(first: int, last: int) -> list[str]:
@@ -53,7 +80,7 @@ GAMES: dict[str, Rules] = {
         perfect=players.perfect_nim,
         words=[*numbers(0, 7), *(f"{heap}{taken}" for heap in "abc" for taken in range(1, 8))],
         context=4,
-        is_for_two=True,
+        opponents="perfect",
     ),
     "tictactoe": Rules(
         environment=environments.TicTacToe,
@@ -62,7 +89,7 @@ GAMES: dict[str, Rules] = {
         perfect=players.perfect_tictactoe,
         words=["x", "o", ".", *SQUARES],
         context=10,
-        is_for_two=True,
+        opponents="random,perfect",
     ),
     "go": Rules(
         environment=environments.Go,
@@ -85,7 +112,7 @@ GAMES: dict[str, Rules] = {
             *numbers(0, TURNS),
         ],
         context=32,
-        is_for_two=True,
+        opponents="random",
     ),
     "gridworld": Rules(
         environment=environments.GridWorld,
@@ -94,6 +121,7 @@ GAMES: dict[str, Rules] = {
         perfect=players.perfect_gridworld,
         words=["@", "#", "G", ".", *MOVES],
         context=26,
+        learning=Learning(lr=5e-4, entropy=0.02, discount=0.95),
     ),
     "guess_number": Rules(
         environment=environments.GuessNumber,
@@ -110,6 +138,7 @@ GAMES: dict[str, Rules] = {
         perfect=players.perfect_frozen_lake,
         words=["@", "F", "H", "G", *MOVES],
         context=17,
+        learning=Learning(lr=5e-4, entropy=0.02, discount=0.95),
     ),
     "blackjack": Rules(
         environment=environments.Blackjack,
@@ -118,6 +147,7 @@ GAMES: dict[str, Rules] = {
         perfect=players.perfect_blackjack,
         words=["you", "dealer", "ace", "yes", "no", *CARD_MOVES, *numbers(1, 21)],
         context=7,
+        learning=Learning(lr=5e-4, entropy=0.003, games=512),
     ),
     "taxi": Rules(
         environment=environments.Taxi,
@@ -129,5 +159,7 @@ GAMES: dict[str, Rules] = {
             *(*STANDS, INSIDE, *TAXI_MOVES, *numbers(0, 4)),
         ],
         context=10,
+        teacher="greedy",
+        learning=Learning(lr=3e-4, entropy=0.02, discount=0.95, critic=0.01),
     ),
 }

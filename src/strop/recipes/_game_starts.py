@@ -35,15 +35,15 @@ HELD_OUT = 0.25
 """Of all kinds of starts."""
 HEAPS, HIGHEST_HEAP, MATCHES = 3, 7, (11, 12)
 """Two numbers of matches: from 12 the policy finds 10 or fewer at its second move, so it never comes to 11."""
-SIDE, WALLS, STEPS, MAPS = 5, 0.25, 20, 2000
+SIDE, WALLS, STEPS, MAPS = 5, 0.25, 20, 6000
 NUMBERS, FEWEST, GUESSES = 31, 16, 5
 """Five guesses are enough for 31 numbers, and four are not for 16."""
-LAKE_SIDE, LAKE_ICE, LAKE_TURNS, LAKES = 4, 0.8, 50, 500
+LAKE_SIDE, LAKE_ICE, LAKE_TURNS, LAKES = 4, 0.8, 50, 1500
 TAXI_TURNS = 50
 JUDGED = 100
 """Held-out maps, lakes and numbers."""
-HANDS = 400
-GO_JUDGED = 24
+HANDS = 4000
+GO_JUDGED = 48
 """Held-out boards of Go: the search that judges takes a second or two for a game."""
 COPIES = 4
 """Games from each held-out start against an opponent who has dice."""

@@ -1,10 +1,10 @@
 """Games as text, from scratch, with the exact optimum beside the score: by PPO, against anyone or against old selves.
 
     strop train games game=gridworld
-    strop train games game=nim opponent=perfect
-    strop train games game=tictactoe opponent=runs/mine@40
+    strop train games game=nim
+    strop train games game=tictactoe opponent=random,runs/mine@40
     strop train games game=tictactoe opponent=league
-    strop train games game=taxi teacher=greedy
+    strop train games game=gridworld teacher=greedy
 
 Of one player: gridworld, guess_number, frozen_lake, blackjack, taxi. For two: nim, tictactoe, go. The policy reads each
 position alone and chooses one of the legal moves. It is judged on starts that it never had, and in games for two by the
@@ -48,6 +48,7 @@ from strop.types import (
     shown,
 )
 
+AUTO = "auto"
 STAGES = 3
 TAUGHT = 2000
 """Games of a teacher that are imitated, at most."""
@@ -146,9 +147,9 @@ def to_optimum(task: Task, episode: Episode) -> float:
 
 def recipe(
     game: Name = "tictactoe",
-    opponent: str = "random",
+    opponent: str = AUTO,
     policy: Literal["scratch", "table"] = "scratch",
-    teacher: Literal["none", "greedy", "perfect"] = "none",
+    teacher: Literal["auto", "none", "greedy", "perfect"] = "auto",
     minutes: float = 5,
     steps: int = 2000,
     seed: int = 0,
@@ -157,45 +158,50 @@ def recipe(
 
     game      nim, tictactoe, go, gridworld, guess_number, frozen_lake, blackjack or taxi
     opponent  in games for two: random, greedy, perfect (Go: our tree search); a run, such as runs/mine@40, for the
-              policy that it trained; or league, for stages that play against all that came before them
+              policy that it trained; several of these with commas, of which each game has one; or league, for
+              stages that play against all that came before them. auto: perfect in nim, random,perfect in
+              tictactoe, random in go
     policy    a small transformer, or a table with a row for each position, which knows nothing of one that it never met
-    teacher   greedy or perfect: imitate that player for a fifth of the minutes, and go on from there
+    teacher   greedy or perfect: imitate that player for a fifth of the minutes, and go on from there; none: rewards
+              alone. auto: greedy in taxi, whose rewards are rare, else none
     minutes   of training
-    steps     the most steps, of 64 games each
+    steps     the most steps, of 64 games each, in blackjack 512
     seed      of the starts that are held out, and of the run
     """
     if opponent == "league":
-        if teacher != "none":
+        if teacher not in (AUTO, "none"):
             raise ValueError(f"opponent=league, teacher={teacher!r}: a league begins with a policy of its own.")
         return league(game, STAGES, policy, minutes, steps, seed)
     config = match(game, opponent, policy, minutes, steps, seed)
-    return config if teacher == "none" else with_teacher(config, game, teacher)
+    shows = rules_of(game).teacher if teacher == AUTO else teacher
+    return config if shows == "none" else with_teacher(config, game, shows)
 
 
 def match(
-    game: Name, opponent: str, policy: str = "scratch", minutes: float = 5, steps: int = 2000, seed: int = 0
+    game: Name, opponent: str = AUTO, policy: str = "scratch", minutes: float = 5, steps: int = 2000, seed: int = 0
 ) -> strop.TrainConfig:
-    """A run against one opponent; the fields are those of `recipe`."""
+    """A run against an opponent, or several; the fields are those of `recipe`."""
     rules = rules_of(game)
-    train, held_out = rules.starts(seed)
+    learning, (train, held_out) = rules.learning, rules.starts(seed)
     return strop.TrainConfig(
         policy=policy_of(rules, policy),
         tasks=train,
         held_out=held_out,
-        environment=environment_of(game, [player_of(game, opponent)]),
+        environment=environment_of(game, players_of(game, opponent)),
         baselines=baselines_of(game),
         gold={} if game == "go" else {"to_optimum": to_optimum},
         algorithm=strop.algorithms.PPO.Config(
-            optimizer=strop.optimizer.AdamW(lr=0.1 if policy == "table" else 1e-3, max_grad_norm=0.5),
+            optimizer=strop.optimizer.AdamW(lr=0.1 if policy == "table" else learning.lr, max_grad_norm=0.5),
             kl=strop.functional.KL(weight=0.0),
-            critic=strop.learners.Critic(weight=1.0),
-            entropy=0.01,
+            critic=strop.learners.Critic(weight=learning.critic),
+            discount=learning.discount,
+            entropy=learning.entropy,
             epochs=4,
             minibatches=1 if policy == "table" else 8,
         ),
         sampling=strop.Sampling(max_tokens=1),
         group_size=1,
-        prompts_per_step=64,
+        prompts_per_step=learning.games,
         steps=steps,
         minutes=minutes,
         seed=seed,
@@ -248,21 +254,22 @@ def rules_of(game: str) -> Rules:
     return GAMES[game]
 
 
-def player_of(game: str, opponent: str) -> Player | None:
-    """The opponent of this name; none in games of one player. A run's policy is that of its checkpoint as of now."""
-    if not rules_of(game).is_for_two:
-        if opponent != "random":
+def players_of(game: str, opponent: str) -> list[Player]:
+    """The opponents of these names; none in games of one player. A run's policy is that of its checkpoint as of now."""
+    rules = rules_of(game)
+    if not rules.is_for_two:
+        if opponent != AUTO:
             raise ValueError(f"opponent={opponent!r}: nobody plays against it in {game}. Games for two: {_for_two()}.")
-        return None
+        return []
     named: dict[str, Player] = {"random": at_random, "greedy": Greedy(game), "perfect": judge_of(game)}
-    return named[opponent] if opponent in named else OldSelf(strop.FromRun(run=opponent).pinned())
+    names = (rules.opponents if opponent == AUTO else opponent).split(",")
+    return [named[name] if name in named else OldSelf(strop.FromRun(run=name).pinned()) for name in names]
 
 
-def environment_of(game: str, opponents: Sequence[Player | None]) -> Environment:
+def environment_of(game: str, opponents: Sequence[Player]) -> Environment:
     """The game, for two against these opponents and judged by the perfect player."""
     found: Environment = rules_of(game).environment
-    there = [one for one in opponents if one is not None]
-    return environments.Against(game=found, opponents=there, judge=judge_of(game)) if there else found
+    return environments.Against(game=found, opponents=opponents, judge=judge_of(game)) if opponents else found
 
 
 def baselines_of(game: str) -> dict[str, Baseline]:

@@ -1,1 +1,1 @@
-"""Chat: load a run's checkpoint or a model by name, and hold a conversation with it. Nothing here prints."""
+"""Load a run's checkpoint or a model by name, talk with it, or let it answer many at once. Nothing here prints."""

@@ -136,7 +136,7 @@ class Engine:
     def _answer(self) -> None:
         """Until no row runs."""
         while True:
-            self._running.admit(self._newcomers())
+            self._admit(self._newcomers())
             if self._is_cut:
                 for row in self._running.rows:
                     row.answer.end("cancelled", "the engine closed")
@@ -144,6 +144,14 @@ class Engine:
                 return
             self._running.step()
             self._error = ""
+
+    def _admit(self, newcomers: list[Row]) -> None:
+        try:
+            self._running.admit(newcomers)
+        except Exception as error:  # they may be neither in the queue nor among the rows that `_fail` knows
+            for row in newcomers:
+                row.fail(error)
+            raise
 
     def _newcomers(self) -> list[Row]:
         """Who has waited longest, as far as there are rows and their prompts are not too much to read at once.

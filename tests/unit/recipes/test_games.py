@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import strop
+from strop.baselines.chance import at_random
 from strop.beside import attempts_of
 from strop.environments.nim import Nim, nim_sum
 from strop.recipes._game_rules import GAMES
@@ -32,14 +33,14 @@ def trained(config, path, resume=False):
 
 @pytest.mark.parametrize("game", ALL)
 def test_every_game_trains_a_step_without_an_error(game, tmp_path):
-    run = trained(small(match(game, "random"), held_out=1), tmp_path / "run")
+    run = trained(small(match(game), held_out=1), tmp_path / "run")
     assert not [episode.error for episode in run.episodes() if episode.error]
     assert "held_out/reward" in run.metrics()[-1]
 
 
 @pytest.mark.parametrize("game", SOLVED)
 def test_the_perfect_player_gets_the_exact_optimum(game):
-    config = match(game, "random")
+    config = match(game)
     found = attempts_of(replace(config, baselines={"perfect": Perfect(game), "greedy": Greedy(game)}).resolve())
     gap = {name: [one.gold for one in found if one.baseline == name] for name in ("perfect", "greedy")}
     if game in ("frozen_lake", "blackjack"):  # dice: four standard errors
@@ -152,6 +153,22 @@ def test_with_a_teacher_the_policy_imitates_first_and_then_plays(tmp_path):
     assert nim_sum(position.after(first.data["played"][0]["text"])) == 0  # as Bouton's player does
     run = trained([replace(stage, config=small(stage.config)) for stage in stages], tmp_path / "run")
     assert run.path.name == "2-play"
+
+
+def test_each_game_is_against_one_of_several_opponents():
+    assert match("nim", "greedy").environment.opponents == [Greedy("nim")]
+    assert match("nim", "random,perfect").environment.opponents == [at_random, Perfect("nim")]
+    assert match("nim").environment.opponents == [Perfect("nim")]
+    assert match("tictactoe").environment.opponents == [at_random, Perfect("tictactoe")]
+    assert match("go").environment.opponents == [at_random]  # the search would take seconds for a game
+    with pytest.raises(ValueError, match="nobody"):
+        match("nim", "random,nobody")
+
+
+def test_taxi_imitates_a_rule_first_unless_it_is_told_not_to():
+    assert [stage.name for stage in recipe("taxi")] == ["imitate", "play"]
+    assert recipe("taxi", teacher="none").environment is recipe("taxi")[1].config.environment
+    assert recipe("nim").environment.opponents == match("nim").environment.opponents
 
 
 def test_a_league_has_no_teacher():

@@ -206,6 +206,23 @@ def test_when_decoding_fails_what_runs_fails_and_what_comes_is_answered() -> Non
         assert (num_pieces(waits), waits.finish) == (3, "length")
 
 
+def test_when_a_join_fails_nobody_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(states: Any) -> Any:
+        raise RuntimeError("no memory for both")
+
+    with gated() as (engine, policy):
+        monkeypatch.setattr(policy, "join", broken)
+        runs = engine.ask(ask(max_tokens=9))
+        policy.arrived()
+        comes = engine.ask(ask(seed=1))
+        policy.may.release()
+        assert [num_pieces(answer) for answer in (runs, comes)] == [1, 0]
+        assert {answer.reason for answer in (runs, comes)} == {"RuntimeError: no memory for both"}
+        assert engine.health.running == 0
+        policy.open()
+        assert num_pieces(engine.ask(ask(seed=2))) == 3
+
+
 def test_who_waits_to_change_the_weights_comes_before_newcomers() -> None:
     with gated() as (engine, policy):
         runs = engine.ask(ask(max_tokens=5))
