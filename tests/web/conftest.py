@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -84,11 +84,15 @@ def site(chromium: Browser, tmp_path: Path) -> Iterator[Callable[..., Site]]:
             path: str = "/",
             actor: Actor | None = None,
             keeps: bool = True,
+            candidate: Actor | None = None,
             size: tuple[int, int] = DESKTOP,
             language: str = "en",
             scheme: Any = "light",
         ) -> Site:
             what = opened.enter_context(served.served(actor, tmp_path / "assistant" if keeps else None))
+            if candidate is not None:
+                beside = opened.enter_context(served.served(candidate))
+                what = replace(what, number=0, candidate=replace(beside, name="tiny-v1", number=1, store=what.store))
             url = opened.enter_context(served.listened(what))
             view = {"width": size[0], "height": size[1]}
             context = chromium.new_context(

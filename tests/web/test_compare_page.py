@@ -59,3 +59,20 @@ def test_two_answers_can_be_stopped(site):
     one.page.locator("#answers").wait_for(state="hidden")
     assert one.page.locator("#notice").is_hidden()
     assert one.page.locator("#both").is_enabled()
+
+
+def test_a_version_that_waits_gives_one_of_the_answers(site):
+    one = site(
+        "/compare", served.actor(["good"], has_end=False), candidate=served.actor(["good", "bad"], has_end=False)
+    )
+    versions = set()
+    for _ in range(20):  # all the same with probability 2 ** -19
+        shown = ask(one, "good")
+        one.page.keyboard.press("a")
+        one.page.locator("#recorded:visible").wait_for()
+        said = one.what.store.feedback()[-1].value
+        kept = {answer.inference: answer for answer in one.what.store.answers()}
+        assert [kept[said.a].text, kept[said.b].text] == shown
+        assert {kept[said.a].version, kept[said.b].version} == {0, 1}
+        versions.add(kept[said.a].version)
+    assert versions == {0, 1}

@@ -124,24 +124,28 @@ class _Round:
             return plan
         if plan is not None:
             shutil.rmtree(self.assistant.round(number), ignore_errors=True)
-        new = lessons_of(self.store, self._to_learn_from())
+        versions, new = self.assistant.versions, lessons_of(self.store, self._to_learn_from())
         if (there := sum(map(len, _kinds(new)))) < self.settings.fewest_lessons:
             raise ValueError(
                 f"{self.assistant.path} has {plural(there, 'new lesson')}, and learning takes "
                 f"{self.settings.fewest_lessons}: thumbs, comparisons with a better answer, and corrected answers."
             )
-        again = replayed(self.assistant.versions, len(new.feedback), self.settings.replay, self.settings.seed)
-        plan = Plan(parent, new.feedback, again)
+        again, left = replayed(versions, len(new.feedback), self.settings.replay, self.settings.seed), self._left()
+        plan = Plan(parent, new.feedback, [id for id in again if id not in left])
         write_plan(file, plan)
         return plan
 
     def _to_learn_from(self) -> list[Feedback]:
-        """What waits. Those from whom a model learns to judge are left to it."""
-        found = waiting(self.assistant.versions, self.store.feedback())
-        kept = self._judge_pairs() if self.judge != "people" else []
-        if self.judge == "model" or len(kept) >= self.settings.judge_pairs:
-            return [one for one in found if not judges(one.rater, self.settings.judge_share)]
-        return found
+        """What waits, but for what is left to a judge."""
+        left = self._left()
+        return [one for one in waiting(self.assistant.versions, self.store.feedback()) if one.id not in left]
+
+    def _left(self) -> set[str]:
+        """The ids of all that those people said from whom a model learns to judge, if one will judge."""
+        is_enough = len(self._judge_pairs()) >= self.settings.judge_pairs
+        if self.judge == "people" or (self.judge == "auto" and not is_enough):
+            return set()
+        return {one.id for one in self.store.feedback() if judges(one.rater, self.settings.judge_share)}
 
     def _lessons(self, ids: Sequence[str]) -> Lessons:
         wanted = set(ids)
@@ -181,7 +185,14 @@ class _Round:
         return self._closed(number, self._verdict(number, self._by_model(number, pairs)))
 
     def _by_model(self, number: int, pairs: Sequence[Lesson]) -> Judged:
-        least = self.settings.judge_pairs
+        least, manifest = self.settings.judge_pairs, self.assistant.versions.manifest(number)
+        learnt = {*manifest.feedback, *manifest.replayed}
+        both = {one.rater for one in self.store.feedback() if one.id in learnt}
+        if both := {rater for rater in both if judges(rater, self.settings.judge_share)}:
+            raise ValueError(
+                f"version {number} learnt from {plural(len(both), 'person', 'people')} from whom the reward model "
+                "learns, so that cannot judge it: let people compare it."
+            )
         if len(pairs) < least:
             flaw = f"a reward model has {plural(len(pairs), 'pair')} to learn from, and it takes {least}"
             return Judged([], "a reward model", flaw)

@@ -61,6 +61,10 @@ class Version(argparse.Action):
 class Help(argparse.RawDescriptionHelpFormatter):
     """Help texts keep their lines, and no word is broken at a hyphen, since it may be a path."""
 
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog)
+        self._action_max_length = max(map(len, COMMANDS)) + 4  # argparse leaves the indent of commands out
+
     def _split_lines(self, text: str, width: int) -> list[str]:
         return textwrap.wrap(" ".join(text.split()), width, break_long_words=False, break_on_hyphens=False)
 

@@ -133,11 +133,13 @@ def test_every_kind_of_lesson_is_a_stage_and_earlier_rounds_come_again(made):
     with made.feedback() as store:
         asked = [answer("x", "bad", question=PROMPTS[0]), answer("y", "bad", question=PROMPTS[1])]
         store.write(asked, [said("thumb", False, "x"), said("thumb", True, "y")])
-        store.add("demonstration", "good", rater="p0", inference="x")
+        store.add("demonstration", "good", rater=JUDGES[0], inference="x")
         store.add("thumb", False, rater="bob", inference="y")
     learn(made.path, "people", progress=False)
     assert (made.path / "rounds" / "001").is_dir()
     assert made.versions.manifest(1).origin.startswith("rounds/001/3-kto@")
+    with pytest.raises(ValueError, match="version 1 learnt from 2 people from whom the reward model learns"):
+        learn(made.path, "model", progress=False)
     judged_by_people(made, 1, "A")
     learn(made.path, "people", progress=False)
     collect(made, name="again ", number=20)

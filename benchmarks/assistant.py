@@ -1,0 +1,315 @@
+"""An assistant that learns from simulated people, round by round: are they better served, is poison kept out?
+
+    python benchmarks/assistant.py           # three seeds; results/assistant.json and the table of docs/assistant.md.
+                                             # Seeds that the file holds are not done again
+    python benchmarks/assistant.py --page    # only write the pages from what was measured
+
+A tiny transformer answers questions of readers (`strop.users.Reader`), often off the point and mostly curt; what they
+like is hidden, and one in ten of their thumbs and comparisons is wrong. Each round it serves, people say what they
+think, `strop.assistant.learn` trains a new version, others compare both versions blind, and the gate decides. Then
+comes a round in which everybody lies. Every version is compared with the first by what readers really think, which
+nothing else reads; guarded is that it still repeats two words.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from itertools import permutations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import strop
+from strop.assistant import Answered, Assistant, Comparison, Learnt, Settings, create, learn
+from strop.assistant.answering import completions, sampled_answers
+from strop.intervals import student
+from strop.streams import stream
+from strop.types import Message, Task
+from strop.users import Hand, Reader, answered, phrases_of, readers
+
+RESULTS, DOCS = Path(__file__).parent / "results", Path(__file__).parents[1] / "docs"
+ENGLISH = phrases_of("en")
+WORDS = ("apple", "bridge", "candle", "door", "eagle", "flag", "garden", "house", "island", "jar", "kettle", "lamp")
+ON_TOPIC, POLITE = 0.5, 0.3
+"""The shares of the first version's answers that speak of what was asked, and that are polite."""
+WRONG, CORRECTED = 0.1, 0.25
+"""The shares of thumbs and comparisons that are wrong, and of answers that an honest reader writes better."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sizes:
+    """How large a proof is.
+
+    rounds       before the poisoned one
+    people       who are served in a round; each asks about three topics
+    comparing    people who compare a new version with the one that serves
+    judged       people by whom a version is compared with the first
+    first_steps  of the first version's training
+    """
+
+    rounds: int = 4
+    people: int = 60
+    comparing: int = 100
+    judged: int = 60
+    first_steps: int = 400
+
+
+def settings(seed: int, **changes: Any) -> Settings:
+    """Of a tiny model."""
+    return Settings(temperature=1.0, max_tokens=24, lr=1e-3, beta=1.0, epochs=4.0, threads=1, seed=seed, **changes)
+
+
+def questions() -> list[str]:
+    """Each topic in every way to ask."""
+    return [frame.format(topic=topic) for topic in ENGLISH.topics for frame in ENGLISH.asked]
+
+
+def repeated() -> list[Task]:
+    """Two words to repeat: all ordered pairs."""
+    return [Task(f"{a} {b}", f"Repeat {a} {b}", f"{a} {b}") for a, b in permutations(WORDS, 2)]
+
+
+def first_model(folder: Path, seed: int, steps: int) -> Path:
+    """The run of a model that answers questions badly, and repeats words well."""
+    rng, facts = stream(seed, "assistant/first"), list(ENGLISH.topics.values())
+    asked = [(topic, frame.format(topic=topic)) for topic in ENGLISH.topics for frame in ENGLISH.asked]
+    tasks = [
+        Task(f"{topic} {i} {question}", question, _answer(rng, ENGLISH.topics[topic], facts))
+        for i in range(20)
+        for topic, question in asked
+    ]
+    again = [replace(task, id=f"{task.id} {i}") for i in range(5) for task in repeated()]
+    said = [*(task.prompt for task in tasks), *facts, ENGLISH.thanks, "Repeat", *WORDS]
+    config = strop.TrainConfig(
+        policy=strop.policies.Scratch(
+            words=sorted({word for text in said for word in str(text).split()}), num_layers=2, width=64, context=64
+        ),
+        tasks=[*tasks, *again],
+        algorithm=strop.algorithms.SFT.Config(optimizer=strop.optimizer.AdamW(lr=3e-3)),
+        memory=strop.memory.Dataset.Config(size=32),
+        sampling=strop.Sampling(max_tokens=24),
+        steps=steps,
+        threads=1,
+        seed=seed,
+    )
+    return strop.train(config, folder, progress=False).path
+
+
+def _answer(rng: np.random.Generator, fact: str, facts: Sequence[str]) -> str:
+    told = fact if rng.random() < ON_TOPIC else facts[int(rng.integers(len(facts)))]
+    return (ENGLISH.thanks if rng.random() < POLITE else "") + told
+
+
+def alone(people: Sequence[Reader]) -> list[Reader]:
+    """Each person once for each of their topics, in a conversation of its own."""
+    return [replace(person, topics=[topic]) for person in people for topic in person.topics]
+
+
+def serve(assistant: Assistant, people: Sequence[Reader], seed: int) -> None:
+    """Two answers of the version that serves to each question: a thumb, a comparison, for some a better answer."""
+    version = assistant.versions.serving
+    rng = stream(seed, "assistant/serve")
+    talks = [[Message(role="user", content=person.write([], rng))] for person in people]
+    both = [_given(assistant, version, talks, people, seed, f"served {which}") for which in "AB"]
+    with assistant.feedback() as store:
+        store.write([answer for given in both for answer in given], [])
+        for person, talk, a, b in zip(people, talks, *both, strict=True):
+            store.add("thumb", person.judge(answered(talk, a.text), rng), rater=person.id, inference=a.inference)
+            _compare(store, person, talk, a, b, rng)
+            if rng.random() < CORRECTED and person.hand.wrong < 0.5:
+                store.add("demonstration", person.correct(talk, rng), rater=person.id, inference=b.inference)
+
+
+def compare(assistant: Assistant, new: int, people: Sequence[Reader], seed: int) -> None:
+    """Blind comparisons of a new version with the one that serves, in random order."""
+    rng = stream(seed, "assistant/compare")
+    talks = [[Message(role="user", content=person.write([], rng))] for person in people]
+    pairs = [
+        _given(assistant, version, talks, people, seed, f"compared {version}")
+        for version in (new, assistant.versions.serving)
+    ]
+    with assistant.feedback() as store:
+        store.write([answer for given in pairs for answer in given], [])
+        for person, talk, *two in zip(people, talks, *pairs, strict=True):
+            first, second = two if rng.random() < 0.5 else two[::-1]
+            _compare(store, person, talk, first, second, rng)
+
+
+def _given(
+    assistant: Assistant,
+    version: int,
+    talks: Sequence[list[Message]],
+    people: Sequence[Reader],
+    seed: int,
+    purpose: str,
+) -> list[Answered]:
+    """The answers of a version, as a server keeps them."""
+    actor = assistant.actor(version)
+    prompts = [talk[0]["content"] for talk in talks]
+    return [
+        Answered(
+            inference=f"{purpose} {seed} {i}",
+            conversation=f"{purpose} {seed} {i}",
+            version=version,
+            messages=talk,
+            text=actor.codec.decode(one.tokens),
+            tokens=one.tokens,
+            logprobs=one.logprobs or (),
+            seed=seed,
+            when=float(seed),
+            rater=person.id,
+        )
+        for i, (talk, person, one) in enumerate(
+            zip(talks, people, completions(actor, prompts, seed, purpose), strict=True)
+        )
+    ]
+
+
+def _compare(
+    store: Any, person: Reader, talk: list[Message], a: Answered, b: Answered, rng: np.random.Generator
+) -> None:
+    choice = person.compare(talk, a.text, b.text, rng)
+    value = Comparison(a=a.inference, b=b.inference, choice=choice, shown_first="A")
+    store.add("comparison", value, rater=person.id)
+
+
+def win_rate(assistant: Assistant, version: int, people: Sequence[Reader], seed: int) -> float:
+    """How much better readers are really served than by version 0: the share of questions, a tie as half."""
+    rng = stream(seed, "assistant/win rate")
+    talks = [[Message(role="user", content=person.write([], rng))] for person in people]
+    prompts = [talk[0]["content"] for talk in talks]
+    texts = [sampled_answers(assistant.actor(one), prompts, seed, f"win rate {one}") for one in (version, 0)]
+    worths = [
+        [person.worth(answered(talk, text)) for person, talk, text in zip(people, talks, some, strict=True)]
+        for some in texts
+    ]
+    return float(np.mean([(new > old) + 0.5 * (new == old) for new, old in zip(*worths, strict=True)]))
+
+
+def one_round(assistant: Assistant, number: int, seed: int, sizes: Sizes, wrong: float = WRONG) -> Learnt:
+    """Serve, collect, learn, compare, and the gate's decision. Whoever compares is honest, but for a slip in ten."""
+    key = 100 * seed + number
+    served = [replace(one, id=f"{one.id} of {key}", hand=Hand(wrong=wrong)) for one in readers(sizes.people, key)]
+    serve(assistant, alone(served), key)
+    waits = learn(assistant.path, "people", progress=False)
+    compare(assistant, waits.version, alone(readers(sizes.comparing, 10_000 + key, wrong=WRONG)), key)
+    return learn(assistant.path, "people", progress=False)
+
+
+def proof(folder: Path, seed: int, sizes: Sizes) -> dict[str, Any]:
+    """All rounds with one seed."""
+    run = first_model(folder / "first", seed, sizes.first_steps)
+    assistant = create(
+        folder / "assistant",
+        str(run),
+        settings=settings(seed),
+        questions=[*questions(), *(str(task.prompt) for task in repeated()[:30])],
+        skills={"repeats": repeated()},
+    )
+    people = alone(readers(sizes.judged, 20_000 + seed))
+    rounds = list[dict[str, Any]]()
+    for number in range(1, sizes.rounds + 2):
+        is_poisoned = number == sizes.rounds + 1
+        found = one_round(assistant, number, seed, sizes, wrong=1.0 if is_poisoned else WRONG)
+        skill = found.verdict.skills["repeats"]
+        print(f"seed {seed}, round {number}: {found.status}. {found.verdict.why}", flush=True)
+        rounds.append(
+            {
+                "poisoned": is_poisoned,
+                "status": found.status,
+                "serving": found.serving,
+                "preference": [
+                    found.verdict.preference.mean,
+                    found.verdict.preference.low,
+                    found.verdict.preference.high,
+                ],
+                "comparisons": found.verdict.comparisons,
+                "repeats": [skill.mean, skill.low, skill.high],
+                "win_rate": win_rate(assistant, found.serving, people, seed),
+                "why": found.verdict.why,
+            }
+        )
+    return {"seed": seed, "rounds": rounds}
+
+
+def measure(seeds: Sequence[int], sizes: Sizes) -> None:
+    """The proof with every seed; seeds that are recorded already are not done again."""
+    done = recorded()["seeds"]
+    for seed in seeds:
+        if seed not in [one["seed"] for one in done]:
+            with tempfile.TemporaryDirectory() as folder:
+                done.append(proof(Path(folder), seed, sizes))
+            (RESULTS / "assistant.json").write_text(
+                json.dumps({"sizes": asdict(sizes), "seeds": done}, indent=2) + "\n", encoding="utf-8"
+            )
+
+
+TITLES = {
+    "": (
+        "| round | preferred to the start | promoted | preference at the gate | guarded skill |",
+        "{promoted} of {seeds}",
+        "poisoned",
+    ),
+    ".zh-CN": ("| 轮 | 相对最初版本的胜率 | 上线 | 关口的偏好 | 受保护的技能 |", "{promoted} / {seeds}", "被投毒"),
+}
+
+
+NOT_YET = {
+    "": "Not measured yet: `python benchmarks/assistant.py` writes its table here.",
+    ".zh-CN": "还没有测：`python benchmarks/assistant.py` 会把表写在这里。",
+}
+
+
+def page_of(record: Mapping[str, Any], language: str) -> str:
+    """The table by round: means over seeds, with Student's t limits of the win-rate."""
+    if not record["seeds"]:
+        return NOT_YET[language]
+    title, promoted, poisoned = TITLES[language]
+    lines = [title, "|---|---|---|---|---|"]
+    for number, rounds in enumerate(zip(*(one["rounds"] for one in record["seeds"]), strict=True), 1):
+        rates = np.array([one["win_rate"] for one in rounds])
+        limits = " [{:.2f}, {:.2f}]".format(*student(rates)) if len(rates) > 1 else ""
+        count = promoted.format(promoted=sum(one["status"] == "promoted" for one in rounds), seeds=len(rounds))
+        preference = ", ".join(
+            f"{one['preference'][0]:.2f} [{one['preference'][1]:.2f}, {one['preference'][2]:.2f}]" for one in rounds
+        )
+        skill = ", ".join(f"{one['repeats'][0]:+.2f}" for one in rounds)
+        name = f"{number} ({poisoned})" if rounds[0]["poisoned"] else str(number)
+        lines.append(f"| {name} | {rates.mean():.2f}{limits} | {count} | {preference} | {skill} |")
+    return "\n".join(lines)
+
+
+def write_pages(record: Mapping[str, Any]) -> None:
+    """Put the table between the marks of the pages."""
+    for language in TITLES:
+        file = DOCS / f"assistant{language}.md"
+        before, rest = file.read_text(encoding="utf-8").split("<!-- rounds -->\n", 1)
+        after = rest.split("<!-- /rounds -->", 1)[1]
+        text = f"{before}<!-- rounds -->\n{page_of(record, language)}\n<!-- /rounds -->{after}"
+        file.write_text(text, encoding="utf-8")
+
+
+def recorded() -> dict[str, Any]:
+    """What was measured; nothing yet without the file."""
+    file = RESULTS / "assistant.json"
+    found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {"seeds": []}
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--page", action="store_true", help="only write the pages")
+    parser.add_argument("--seeds", type=int, default=3)
+    args = parser.parse_args()
+    if not args.page:
+        measure(range(args.seeds), Sizes())
+    write_pages(recorded())
+
+
+if __name__ == "__main__":
+    main()
