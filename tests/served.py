@@ -12,6 +12,8 @@ from typing import Any
 
 import strop
 from strop.assistant.feedback import FILE, FeedbackStore
+from strop.assistant.memory import FILE as MEMORY
+from strop.assistant.memory import MemoryStore
 from strop.serving.actor import Actor
 from strop.serving.engine import Engine
 from strop.web.guard import Limits
@@ -57,15 +59,17 @@ def served(
     limits: Limits | None = None,
     number: int | None = None,
 ) -> Iterator[Served]:
-    """What a server serves; with a folder, answers and feedback are kept there."""
+    """What a server serves; with a folder, answers, feedback and what is to be remembered are kept there."""
     store = None if folder is None else FeedbackStore(folder / FILE)
+    memory = None if folder is None else MemoryStore(folder / MEMORY)
     engine = Engine(one or actor(), waiting, batch)
     try:
-        yield Served("tiny", engine, number, store, limits or Limits())
+        yield Served("tiny", engine, number, store, limits or Limits(), memory=memory)
     finally:
         engine.close(timeout=5.0)
-        if store is not None:
-            store.close()
+        for opened in (store, memory):
+            if opened is not None:
+                opened.close()
 
 
 @contextmanager

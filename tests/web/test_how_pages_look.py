@@ -1,4 +1,4 @@
-"""Both pages in both languages, on a phone and a desktop, light and dark: nothing sticks out, and axe finds nothing."""
+"""The pages in both languages, on a phone and a desktop, light and dark: nothing sticks out, and axe finds nothing."""
 
 import pytest
 
@@ -52,4 +52,16 @@ def test_a_comparison(site, size, language, scheme):
     check(one.page)
     one.page.keyboard.press("s")
     one.page.locator("#recorded:visible").wait_for()
+    check(one.page)
+
+
+@pytest.mark.parametrize(("size", "language", "scheme"), EVERY)
+def test_a_memory(site, size, language, scheme):
+    one = site("/memory", size=size, language=language, scheme=scheme)
+    check(one.page)
+    for text in ("My dog is called Rex.", "我对花生过敏。", "w" * 500):
+        one.page.fill("#fact", text)
+        one.page.click("#add .main")
+        one.page.locator("#facts .text", has_text=text).wait_for()
+    one.page.locator("#facts .edit").nth(1).click()
     check(one.page)

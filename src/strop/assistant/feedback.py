@@ -20,12 +20,12 @@ from typing import Any
 
 import numpy as np
 
+from strop.assistant.database import connected, transaction
 from strop.assistant.records import Answered, Comparison, Feedback, Kind, Value
-from strop.assistant.tables import SECONDS, connected
-from strop.runs.files import WriteFailed, writing
+from strop.assistant.tables import MIGRATIONS
 from strop.types import shown, storable
 
-FILE = "feedback.sqlite"
+FILE, WHAT = "feedback.sqlite", "the feedback"
 
 
 class FeedbackStore:
@@ -34,7 +34,7 @@ class FeedbackStore:
     def __init__(self, path: Path | str) -> None:
         """Open the file, or make it. Raises ValueError for one that is no feedback of strop's."""
         self.path = Path(path)
-        self._connection = connected(self.path)
+        self._connection = connected(WHAT, self.path, MIGRATIONS)
         self._alone = threading.RLock()
 
     def close(self) -> None:
@@ -111,24 +111,8 @@ class FeedbackStore:
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        """All or nothing. Raises WriteFailed if another process keeps on writing."""
-        connection = self._connection
-        with self._alone, writing("the feedback", self.path):
-            try:
-                connection.execute("BEGIN IMMEDIATE")
-            except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
-                    raise
-                raise WriteFailed(
-                    f"Another process has been writing {self.path} for {SECONDS:g} s. Nothing was kept; try again."
-                ) from error
-            try:
-                yield connection
-                connection.execute("COMMIT")
-            except BaseException:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-                raise
+        with self._alone, transaction(WHAT, self.path, self._connection) as connection:
+            yield connection
 
     # ------------------------------------------------------------ read
 

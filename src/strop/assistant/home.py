@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from strop.assistant.answering import greedy_answers, load
 from strop.assistant.feedback import FILE as FEEDBACK
 from strop.assistant.feedback import FeedbackStore
+from strop.assistant.memory import FILE as MEMORY
+from strop.assistant.memory import MemoryStore
+from strop.assistant.nearness import Ngrams
+from strop.assistant.settings import FILE as SETTINGS
 from strop.assistant.settings import Settings, read_settings, write_settings
 from strop.assistant.skills import read_skills, shipped_skills, write_questions, write_skills
 from strop.assistant.versions import DIFF, MODEL, Versions, first_manifest
@@ -25,6 +30,7 @@ from strop.users.phrases import LANGUAGES, phrases_of
 
 QUESTIONS, ROUNDS = "questions.jsonl", "rounds"
 FEWEST_QUESTIONS = 50
+MINILM = "minilm"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +52,10 @@ class Assistant:
     def feedback(self) -> FeedbackStore:
         """Its feedback, to be closed."""
         return FeedbackStore(self.path / FEEDBACK)
+
+    def memory(self) -> MemoryStore:
+        """What people asked it to remember, to be closed. Raises ValueError for an encoder that there is not."""
+        return MemoryStore(self.path / MEMORY, embedding(self.settings.embedding))
 
     def questions(self) -> list[Prompt]:
         """The fixed questions."""
@@ -100,6 +110,20 @@ def create(
     except Occupied:
         raise ValueError(f"{path} exists and is not empty: choose another folder for the assistant.") from None
     return Assistant(path)
+
+
+def embedding(name: str) -> Callable[[Sequence[str]], Any]:
+    """How texts are compared: by their letters, or by a sentence encoder. Raises ValueError if there is none."""
+    if not name:
+        return Ngrams()
+    from strop.policies.sentence import Sentence  # its first call loads torch
+
+    if name != MINILM and not Path(name).is_dir():
+        raise ValueError(
+            f"{SETTINGS}: embedding={name!r} is no folder: give that of a sentence encoder, or {MINILM!r}, or leave it "
+            "empty to compare letters."
+        )
+    return Sentence("" if name == MINILM else name)
 
 
 def default_questions() -> list[str]:

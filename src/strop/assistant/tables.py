@@ -1,19 +1,10 @@
-"""The tables of `feedback.sqlite` and their migrations. `PRAGMA user_version` counts those that a file has seen.
-
-A released migration is never edited; a change of the tables is one more function at the end of `MIGRATIONS`.
-"""
+"""The tables of `feedback.sqlite` and their migrations."""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
-from pathlib import Path
 
-from strop.runs.database import readable
-from strop.runs.files import writing
-
-SECONDS = 30.0
-"""How long a process waits for another one to finish writing."""
+from strop.assistant.database import Migration
 
 _INITIAL = """
 CREATE TABLE answers (
@@ -60,43 +51,4 @@ def m001_initial(connection: sqlite3.Connection) -> None:
         connection.execute(statement)
 
 
-MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (m001_initial,)
-
-
-def connected(path: Path) -> sqlite3.Connection:
-    """A connection to the file, which is made if there is none; several processes may open it at once."""
-    with writing("the feedback", path), readable(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(path, timeout=SECONDS, isolation_level=None, check_same_thread=False)
-        try:
-            connection.row_factory = sqlite3.Row
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")
-            connection.execute("PRAGMA foreign_keys = ON")
-            _migrate(connection, path)
-        except BaseException:
-            connection.close()
-            raise
-    return connection
-
-
-def _migrate(connection: sqlite3.Connection, path: Path) -> None:
-    """Bring the file to the newest schema, each migration in a transaction in which no other process migrates."""
-    while (seen := _version(connection)) < len(MIGRATIONS):
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            if _version(connection) == seen:  # else another process was quicker
-                MIGRATIONS[seen](connection)
-                connection.execute(f"PRAGMA user_version = {seen + 1}")
-            connection.execute("COMMIT")
-        except BaseException:
-            connection.execute("ROLLBACK")
-            raise
-    if seen > len(MIGRATIONS):
-        raise ValueError(
-            f"{path} has schema {seen}, and this strop knows {len(MIGRATIONS)}: a newer strop wrote it. Upgrade strop."
-        )
-
-
-def _version(connection: sqlite3.Connection) -> int:
-    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+MIGRATIONS: tuple[Migration, ...] = (m001_initial,)

@@ -9,11 +9,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
+from strop.assistant.memory import Fact, with_facts
 from strop.types import Tokens
 from strop.web.answering import Given, all_of, begin, cancel, pieces
 from strop.web.errors import Refused, error_body
 from strop.web.forms import ChatForm, CompletionForm, Envelope, Json, usage
 from strop.web.keeping import keep_answers, keep_feedback
+from strop.web.memory import recalled
 from strop.web.requests import ChatRequest, CompletionRequest, FeedbackRequest
 from strop.web.served import Served, software
 
@@ -33,7 +35,7 @@ def api(served: Served) -> APIRouter:
     @router.post("/v1/chat/completions")
     async def chat(body: ChatRequest, request: Request) -> Response:
         one = served.named(body.model)
-        given = begin(one, [_read(one, body)], body)
+        given = begin(one, [_read(one, body, await recalled(one, body, request))], body)
         conversation = secrets.token_hex(12) if body.metadata is None else body.metadata.conversation
         form = ChatForm(one.actor.codec.stop, body.logprobs)
         envelope = Envelope.of(form, given, one.name, one.version, conversation)
@@ -84,12 +86,13 @@ def _model(served: Served) -> Json:
     return {"id": served.name, "object": "model", "created": 0, "owned_by": "strop", "version": served.version}
 
 
-def _read(served: Served, body: ChatRequest) -> Tokens:
-    """The tokens of a chat's messages. Raises Refused for what the policy cannot read."""
+def _read(served: Served, body: ChatRequest, facts: Sequence[Fact]) -> Tokens:
+    """The tokens of a chat's messages, and of facts before them. Raises Refused for what the policy cannot read."""
     try:
-        return served.actor.codec.start(body.prompt)
+        return served.actor.codec.start(with_facts(body.spoken, facts) if facts else body.prompt)
     except ValueError as error:
-        raise Refused(str(error), code="invalid_value", param="messages") from error
+        about = "with what you asked to be remembered: " if facts else ""
+        raise Refused(f"{about}{error}", code="invalid_value", param="messages") from error
 
 
 def _continued(served: Served, body: CompletionRequest) -> list[Tokens]:

@@ -72,7 +72,7 @@ class Guard:
 
         try:
             check_source(Headers(scope=scope))
-            if scope["method"] == "POST":
+            if scope["method"] in ("POST", "PUT"):
                 receive = await self._whole_body(Headers(scope=scope), receive)
         except Refused as error:
             answer = JSONResponse(error_body(str(error), error.status, error.code), error.status)

@@ -71,6 +71,19 @@ class Words:
     compare_keys: str
     recorded: str
     next: str
+    # memory
+    memory: str
+    memory_title: str
+    memory_more: str
+    memory_whose: str
+    memory_new: str
+    memory_add: str
+    memory_list: str
+    memory_none: str
+    memory_text: str
+    memory_all_sure: str
+    memory_saved: str
+    memory_deleted: str
     # what goes wrong
     unreachable: str
     busy: str
@@ -136,6 +149,18 @@ ENGLISH = Words(
     compare_keys="Keys, while the answers or these buttons have the focus: A, B, S for the same, X for both bad.",
     recorded="Saved. Thank you. Another one?",
     next="Next question",
+    memory="Memory",
+    memory_title="What the assistant remembers of you",
+    memory_more="It is kept on the server. What is nearest to a question is told to the model in your conversations.",
+    memory_whose="Only this browser can show, change or delete it. Delete it before you clear the browser's data.",
+    memory_new="Something to remember",
+    memory_add="Remember",
+    memory_list="Remembered",
+    memory_none="Nothing yet.",
+    memory_text="What is to be remembered",
+    memory_all_sure="Delete all that is remembered of you?",
+    memory_saved="Saved.",
+    memory_deleted="Deleted.",
     unreachable="The server cannot be reached.",
     busy="Many are asking at the moment. Try again in {seconds} s.",
     broken="The answer broke off: {reason}",
@@ -200,6 +225,18 @@ CHINESE = Words(
     compare_keys="焦点在回答或这些按钮上时可用按键：A、B，S 表示一样好，X 表示都不好。",
     recorded="已保存，谢谢。再来一个？",
     next="下一个问题",
+    memory="记忆",
+    memory_title="助手记住的关于您的事",
+    memory_more="内容保存在服务器上。在您的对话中，与问题最接近的几条会告诉模型。",
+    memory_whose="只有此浏览器可以查看、修改和删除。清除浏览器数据之前，请先删除这些内容。",
+    memory_new="要记住的事",
+    memory_add="记住",
+    memory_list="已记住",
+    memory_none="还没有。",
+    memory_text="要记住的内容",
+    memory_all_sure="删除记住的关于您的所有内容？",
+    memory_saved="已保存。",
+    memory_deleted="已删除。",
     unreachable="无法连接服务器。",
     busy="现在提问的人很多，请在 {seconds} 秒后重试。",
     broken="回答中断：{reason}",

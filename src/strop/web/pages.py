@@ -1,4 +1,4 @@
-"""The pages that people use: the chat, and the comparison of two answers."""
+"""The pages that people use: the chat, the comparison of two answers, and what is remembered of them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
+from strop.assistant.memory import MOST_CHARS
 from strop.web.errors import Refused
 from strop.web.languages import COOKIE, LANGUAGES, chosen
 from strop.web.served import Served
@@ -33,7 +34,7 @@ def pages(served: Served) -> APIRouter:
             return _remembered(here, wanted)
         words = chosen(request.cookies.get(COOKIE), request.headers.get("accept-language", ""))
         html = templates.get_template(template).render(
-            words=words, here=here, version=served.version, has_feedback=served.store is not None
+            words=words, here=here, version=served.version, has_feedback=served.store is not None, most_chars=MOST_CHARS
         )
         return HTMLResponse(html, headers={"Vary": "Accept-Language, Cookie", "Content-Language": words.code})
 
@@ -46,6 +47,12 @@ def pages(served: Served) -> APIRouter:
         if served.store is None:
             raise Refused("judgements are kept by an assistant: start the server with --assistant DIR.", status=404)
         return page(request, "compare.html")
+
+    @router.get("/memory")
+    async def memory(request: Request) -> Response:
+        if served.memory is None:
+            raise Refused("an assistant remembers: start the server with --assistant DIR.", status=404)
+        return page(request, "memory.html")
 
     return router
 

@@ -201,3 +201,9 @@ class FeedbackRequest(_Body):
     inference_id: Name | None = None
     conversation_id: Name | None = None
     rater: Name = "anonymous"
+
+
+class FactRequest(_Body):
+    """POST /memory/facts and PUT /memory/facts/ID: what is to be remembered."""
+
+    text: Text

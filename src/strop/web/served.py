@@ -6,6 +6,7 @@ import importlib.metadata
 from dataclasses import dataclass, field
 
 from strop.assistant.feedback import FeedbackStore
+from strop.assistant.memory import MemoryStore
 from strop.serving.actor import Actor
 from strop.serving.engine import Engine
 from strop.web.errors import Refused
@@ -20,6 +21,7 @@ class Served:
     number     the version of the assistant that answers, where there is an assistant
     store      where answers and feedback are kept; None keeps nothing, and no feedback is taken
     candidate  a version that waits for people to compare it with this one
+    memory     what people asked to be remembered; None remembers nothing
     """
 
     name: str
@@ -28,6 +30,7 @@ class Served:
     store: FeedbackStore | None = None
     limits: Limits = field(default_factory=Limits)
     candidate: Served | None = None
+    memory: MemoryStore | None = None
 
     @property
     def models(self) -> list[Served]:

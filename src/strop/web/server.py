@@ -81,14 +81,14 @@ def serving(name: str | None, folder: Path | None) -> Iterator[Served]:
             yield Served(name, engine(load(find(name))), limits=limits)
             return
         assistant = _assistant(name, folder)
-        store = opened.enter_context(assistant.feedback())
+        store, memory = opened.enter_context(assistant.feedback()), opened.enter_context(assistant.memory())
         number, waits = assistant.versions.serving, assistant.versions.open_candidate()
         called, candidate = folder.resolve().name, None
         if waits is not None:
             beside = engine(assistant.actor(waits))
-            candidate = Served(f"{called}-v{waits}", beside, number=waits, store=store, limits=limits)
+            candidate = Served(f"{called}-v{waits}", beside, number=waits, store=store, limits=limits, memory=memory)
         serves = engine(assistant.actor(number))
-        yield Served(called, serves, number=number, store=store, limits=limits, candidate=candidate)
+        yield Served(called, serves, number=number, store=store, limits=limits, candidate=candidate, memory=memory)
 
 
 def _assistant(name: str | None, folder: Path) -> Assistant:

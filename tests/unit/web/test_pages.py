@@ -59,7 +59,7 @@ def test_the_switch_is_remembered_and_goes_nowhere_else(web):
     assert web.get("/?language=%0d%0aSet-Cookie:x").status_code == 400
 
 
-@pytest.mark.parametrize("path", ["/", "/compare"])
+@pytest.mark.parametrize("path", ["/", "/compare", "/memory"])
 def test_no_script_and_no_style_stands_in_a_page_and_nothing_comes_from_elsewhere(web, path):
     html = web.get(path).text
     assert re.findall(r"<script[^>]*>[^<]", html) == []
@@ -78,7 +78,7 @@ def test_scripts_never_write_html():
 
 
 def test_what_scripts_look_for_stands_in_the_pages(web):
-    page = {"chat.js": web.get("/").text, "compare.js": web.get("/compare").text}
+    page = {"chat.js": web.get("/").text, "compare.js": web.get("/compare").text, "memory.js": web.get("/memory").text}
     for script, html in page.items():
         text = (HERE / "static" / script).read_text()
         for name in re.findall(r'\bat\("([\w-]+)"\)', text):
@@ -95,6 +95,8 @@ def test_without_an_assistant_nothing_asks_for_feedback():
         assert "/compare" not in html
         assert ENGLISH.kept_here in html
         assert bare.get("/compare").status_code == 404
+        assert "/memory" not in html
+        assert bare.get("/memory").status_code == 404
 
 
 def test_a_name_is_text():

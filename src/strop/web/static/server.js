@@ -1,4 +1,4 @@
-// What both pages ask of the server: streamed answers, and feedback.
+// What the pages ask of the server: streamed answers, feedback, and what it remembers.
 
 const told = (id) => document.getElementById(id).content.textContent;
 
@@ -36,13 +36,40 @@ export function say(kind, value, inference) {
   return post("/feedback", { kind, value, rater: rater(), ...target });
 }
 
+const SESSION = "strop.session";
+
+/** What is remembered of this browser's person, oldest first: [{id, text, when}]. */
+export async function facts() {
+  return localStorage.getItem(SESSION) ? (await get("/memory/facts")).facts : [];
+}
+
+/** Remember a text. The first one gives this browser a key, drawn by chance: whoever has it is this person. */
+export function addFact(text) {
+  if (!localStorage.getItem(SESSION)) localStorage.setItem(SESSION, `${crypto.randomUUID()}-${crypto.randomUUID()}`);
+  return post("/memory/facts", { text });
+}
+
+export function editFact(id, text) {
+  return request("PUT", `/memory/facts/${id}`, { text });
+}
+
+/** Forget one fact, or all. */
+export function deleteFact(id) {
+  return request("DELETE", id === undefined ? "/memory/facts" : `/memory/facts/${id}`);
+}
+
 async function get(path, signal) {
-  return (await sent(fetch(path, { signal }))).json();
+  return (await request("GET", path, undefined, signal)).json();
 }
 
 function post(path, body, signal) {
-  const headers = { "Content-Type": "application/json" };
-  return sent(fetch(path, { method: "POST", headers, body: JSON.stringify(body), signal }));
+  return request("POST", path, body, signal);
+}
+
+function request(method, path, body, signal) {
+  const session = localStorage.getItem(SESSION);
+  const headers = { "Content-Type": "application/json", ...(session ? { "X-Strop-Session": session } : {}) };
+  return sent(fetch(path, { method, headers, body: body && JSON.stringify(body), signal }));
 }
 
 async function sent(request) {

@@ -1,0 +1,63 @@
+// What the assistant remembers of the person at this browser: a list to add to, change and delete from.
+import { addFact, deleteFact, editFact, facts, notice } from "./server.js";
+
+const at = (id) => document.getElementById(id);
+const told = (id) => at(id).content.textContent;
+
+/** Do it, say that it is done, and show what is remembered now; or show what went wrong, and return false. */
+async function done(act, said) {
+  try {
+    notice(null);
+    at("said").textContent = "";
+    await act();
+    await show();
+    at("said").textContent = said;
+    return true;
+  } catch (error) {
+    notice(error);
+    return false;
+  }
+}
+
+async function show() {
+  const found = await facts();
+  at("facts").replaceChildren(...found.map(shown));
+  at("none").hidden = found.length > 0;
+  at("delete-all").hidden = found.length === 0;
+}
+
+function shown(fact) {
+  const row = at("fact-template").content.firstElementChild.cloneNode(true);
+  const [text, actions, form] = [".text", ".actions", "form"].map((name) => row.querySelector(name));
+  const field = row.querySelector("textarea");
+  text.textContent = field.value = fact.text;
+  const editing = (isOn) => {
+    text.hidden = actions.hidden = isOn;
+    form.hidden = !isOn;
+    (isOn ? field : row.querySelector(".edit")).focus();
+  };
+  row.querySelector(".edit").onclick = () => editing(true);
+  row.querySelector(".cancel").onclick = () => {
+    field.value = fact.text;
+    editing(false);
+  };
+  form.onsubmit = async (event) => {
+    event.preventDefault();
+    if (await done(() => editFact(fact.id, field.value), told("saved"))) at("fact").focus();
+  };
+  row.querySelector(".delete").onclick = async () => {
+    if (await done(() => deleteFact(fact.id), told("deleted"))) at("fact").focus();
+  };
+  return row;
+}
+
+at("add").onsubmit = async (event) => {
+  event.preventDefault();
+  const field = at("fact");
+  if (field.value.trim() && (await done(() => addFact(field.value), told("saved")))) field.value = "";
+};
+at("delete-all").onclick = async () => {
+  if (confirm(told("delete-all-sure"))) await done(() => deleteFact(), told("deleted"));
+};
+
+show().catch(notice);
