@@ -62,7 +62,7 @@ def test_the_second_half_of_tic_tac_toe_is_learnt(seed, tmp_path):
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_the_shortest_paths_of_some_maps_are_found(seed, tmp_path):
-    config = match("gridworld", "random", policy="table", seed=seed)
+    config = match("gridworld", policy="table", seed=seed)
     tasks = [Task(task.id, "", data=task.data) for task in config.held_out[:6]]
     before, after, best = scores(config, tmp_path / "run", tasks, 4, steps=35, games=24)
     assert before < 0.3
