@@ -59,8 +59,8 @@ def raised_by_zeros(runner: PlainRunner, *given: Tensor, hidden_at: Any = PlainR
     return hidden_NH + torch.zeros(len(hidden_NH), 1)
 
 
-def read_row_by_row(tokens_B: Tensor, logprobs_B: Tensor) -> list[list[float]]:
-    return [[token.item(), logprob.item()] for token, logprob in zip(tokens_B, logprobs_B, strict=True)]
+def read_row_by_row(tokens_B: Tensor, logprobs_B: Tensor) -> tuple[list[int], list[float]]:
+    return [int(token.item()) for token in tokens_B], [logprob.item() for logprob in logprobs_B]
 
 
 def looked_at(state: PaddedState, tokens_B: Tensor, step: Any = PaddedState.step) -> Tensor:
@@ -100,7 +100,7 @@ def test_zeros_without_a_device_fail(
 @pytest.mark.matrix
 @pytest.mark.parametrize(
     ("owner", "name", "mistake", "waits"),
-    [(local, "_read", read_row_by_row, 6 * 6 * 2), (PaddedState, "step", looked_at, 6 + 5)],
+    [(local, "fetched", read_row_by_row, 6 * 6 * 2), (PaddedState, "step", looked_at, 6 + 5)],
 )
 def test_needless_waits_are_counted(
     owner: Any, name: str, mistake: Any, waits: int, monkeypatch: pytest.MonkeyPatch
