@@ -88,7 +88,9 @@ def read_settings(folder: Path) -> Settings:
     """Read assistant.json. Raises ValueError for a folder that is no assistant, or a field that there is not."""
     file = folder / FILE
     if not file.is_file():
-        raise ValueError(f"{folder} is no assistant: it has no {FILE}. strop.assistant.create makes one.")
+        raise ValueError(
+            f"{folder} is no assistant: it has no {FILE}. strop serve MODEL --assistant {folder} makes one."
+        )
     try:
         fields = json.loads(file.read_text(encoding="utf-8"))
     except ValueError as error:
