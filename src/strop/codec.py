@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from strop.types import END_TOKEN, Message, Prompt, Tokenizer, Tokens
+from strop.types import END_TOKEN, Message, Prompt, Tokenizer, Tokens, messages_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
@@ -156,7 +156,7 @@ class HFCodec:
     def start(self, prompt: Prompt) -> Tokens:
         """The ids of a first prompt, with the template's generation prompt."""
         if self.has_template:
-            tokens = self._encode(self._render(_messages(prompt)))
+            tokens = self._encode(self._render(messages_of(prompt)))
         else:
             tokens = self._encode(as_lines(prompt), special=True)
         if not tokens:
@@ -172,7 +172,9 @@ class HFCodec:
         if not self.has_template:
             return prompt + completion + self._encode(as_lines(reply))
         closing = () if completion and completion[-1] in self.stop else (() if self.end is None else (self.end,))
-        return prompt + completion + closing + self._encode(self._between + self._render(_messages(reply), first=False))
+        return (
+            prompt + completion + closing + self._encode(self._between + self._render(messages_of(reply), first=False))
+        )
 
     def encode(self, text: str) -> Tokens:
         """The ids of a completion's text, without special tokens."""
@@ -253,10 +255,6 @@ def fast_tokenizer(tokenizer: Tokenizer) -> PreTrainedTokenizerFast:
         split_special_tokens=True,
         clean_up_tokenization_spaces=False,
     )
-
-
-def _messages(prompt: Prompt) -> list[Message]:
-    return [{"role": "user", "content": prompt}] if isinstance(prompt, str) else list(prompt)
 
 
 def as_words(prompt: Prompt) -> str:

@@ -19,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "unit" / "runs"))
 
 import tiny_run
 import torch
+from death import plan_death
 
 from strop.types import Pick
 
@@ -30,30 +31,10 @@ def run_child(path: str, steps: int, die_at: int | None = None, after: bool = Fa
     pid = os.fork()
     if pid == 0:
         if die_at is not None:
-            _plan_death(die_at, after)
+            plan_death(die_at, after)
         tiny_run.main(path, steps)
         os._exit(0)
     return pid
-
-
-def _plan_death(die_at: int, after: bool) -> None:
-    calls = 0
-
-    def deadly(call):
-        def wrapper(*arguments):
-            nonlocal calls
-            calls += 1
-            if calls == die_at and not after:
-                os._exit(9)
-            result = call(*arguments)
-            if calls == die_at:
-                os._exit(9)
-            return result
-
-        return wrapper
-
-    for name in ("rename", "replace", "fsync"):
-        setattr(os, name, deadly(getattr(os, name)))
 
 
 def kill_at_random(path: str, steps: int, seed: int) -> int:

@@ -12,6 +12,8 @@ import os
 import sys
 from pathlib import Path
 
+from death import plan_death
+
 from strop.assistant.gate import decide
 from strop.assistant.versions import MODEL, Manifest, Versions, first_manifest
 
@@ -51,30 +53,10 @@ def die(versions: Versions, die_at: int, after: bool) -> int:
     """The exit code of a child that promotes, and dies."""
     pid = os.fork()
     if pid == 0:
-        _plan_death(die_at, after)
+        plan_death(die_at, after)
         promote(versions)
         os._exit(0)
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-
-
-def _plan_death(die_at: int, after: bool) -> None:
-    calls = 0
-
-    def deadly(call):
-        def wrapper(*arguments):
-            nonlocal calls
-            calls += 1
-            if calls == die_at and not after:
-                os._exit(9)
-            result = call(*arguments)
-            if calls == die_at:
-                os._exit(9)
-            return result
-
-        return wrapper
-
-    for name in ("rename", "replace", "fsync"):
-        setattr(os, name, deadly(getattr(os, name)))
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeAlias
 
-from strop.runs.database import readable
+from strop.runs.database import make_durable, readable
 from strop.runs.files import WriteFailed, writing
 
 Migration: TypeAlias = "Callable[[sqlite3.Connection], None]"
@@ -28,9 +28,7 @@ def connected(what: str, path: Path, migrations: Sequence[Migration]) -> sqlite3
         connection = sqlite3.connect(path, timeout=SECONDS, isolation_level=None, check_same_thread=False)
         try:
             connection.row_factory = sqlite3.Row
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")
-            connection.execute("PRAGMA foreign_keys = ON")
+            make_durable(connection)
             _migrate(connection, path, migrations)
         except BaseException:
             connection.close()

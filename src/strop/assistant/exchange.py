@@ -21,7 +21,7 @@ from strop.data.preferences import FIELDS, WORDS, answers
 from strop.data.rows import of_json_lines
 from strop.data.tasks import from_rows
 from strop.runs.files import replace_text, writing
-from strop.types import Message, Prompt, Task, shown
+from strop.types import Message, Task, messages_of, shown
 
 Form: TypeAlias = Literal["kto", "dpo", "sft"]
 FORMS: tuple[Form, ...] = get_args(Form)
@@ -54,7 +54,7 @@ def import_feedback(store: FeedbackStore, path: Path | str, rater: str) -> int:
 
 def _row(task: Task) -> dict[str, Any]:
     """A lesson's task as a row of TRL."""
-    prompt = _messages(task.prompt)
+    prompt = messages_of(task.prompt)
     if task.answer:
         return {"messages": [*prompt, _said(task.answer)]}
     return {"prompt": prompt} | {
@@ -104,7 +104,7 @@ def _answered(task: Task, rater: str, texts: list[str]) -> list[Answered]:
             inference=f"{conversation}-{number}",
             conversation=conversation,
             version=None,
-            messages=_messages(task.prompt),
+            messages=messages_of(task.prompt),
             text=text,
             when=now,
             rater=rater,
@@ -123,10 +123,6 @@ def _said_of(answer: Answered | None, kind: Kind, value: Value, rater: str) -> F
         rater=rater,
         when=time.time(),
     )
-
-
-def _messages(prompt: Prompt) -> list[Message]:
-    return [Message(role="user", content=prompt)] if isinstance(prompt, str) else list(prompt)
 
 
 def _said(text: str) -> Message:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
-from strop.types import Message, Prompt, check_fields, prompt_flaw, shown
+from strop.types import Message, Prompt, check_fields, prompt_flaw, prompt_of, shown
 
 Kind: TypeAlias = Literal["thumb", "rating", "comment", "demonstration", "comparison"]
 Choice: TypeAlias = Literal["A", "B", "same", "both bad"]
@@ -58,9 +58,8 @@ class Answered:
 
     @property
     def prompt(self) -> Prompt:
-        """The messages as a task's prompt: a single one of the user is a text, as a conversation sends it."""
-        alone = len(self.messages) == 1 and self.messages[0]["role"] == "user"
-        return self.messages[0]["content"] if alone else list(self.messages)
+        """The messages as a task's prompt."""
+        return prompt_of(self.messages)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ from typing import Any
 from strop.codec import HFCodec, as_lines, as_words
 from strop.hub.origin import TAG, Origin
 from strop.intervals import METHOD
-from strop.types import Codec, Prompt, Sampling, Tokens
+from strop.types import Codec, Prompt, Sampling, Tokens, messages_of
 
 FOLDERS = re.compile(r"^([\w.]+=|)(?:~|\.\.?)?/(?:.*/)?(?=[^/]+/*$)")
 """Matches the folders before the last name of a path on the author's machine."""
@@ -152,8 +152,7 @@ def _inputs(prompt: Prompt | Tokens, codec: Codec) -> str:
     if isinstance(prompt, tuple):
         text, call = codec.decode(prompt), 'tokenizer(prompt, add_special_tokens=False, return_tensors="pt")'
     elif isinstance(codec, HFCodec) and codec.has_template:
-        turns = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
-        lines = "".join(f"    {_literal(turn)},\n" for turn in turns)
+        lines = "".join(f"    {_literal(turn)},\n" for turn in messages_of(prompt))
         how = 'add_generation_prompt=True, return_dict=True, return_tensors="pt"'
         return f"messages = [\n{lines}]\ninputs = tokenizer.apply_chat_template(messages, {how})"
     else:

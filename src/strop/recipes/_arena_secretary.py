@@ -8,6 +8,7 @@ value above all before it, a record, can win. With r values to come a record x s
 
 from __future__ import annotations
 
+import math
 import re
 from functools import cache
 
@@ -22,8 +23,8 @@ HUNDREDTHS = 100
 WORDS = (ACCEPT, CONTINUE, RECORD, BELOW, "left", *(str(number) for number in range(HUNDREDTHS + 1)))
 CONTEXT = 5
 JUDGED = 400
-LEARNED_FROM = 1.0 / 2.718281828459045
-"""Of the values, which the classical rule lets pass."""
+PASSED = 1.0 / math.e
+"""The share of the values that the classical rule lets pass."""
 BINS = 2000
 
 
@@ -45,7 +46,7 @@ def rule(text: str, choices: tuple[str, ...]) -> dict[str, float]:
     """The classical rule, which looks at no number: let 1/e of the values pass, and accept the next record."""
     left, _, is_record = seen_of(text)
     passed = NUM_VALUES - left - 1
-    return {ACCEPT if is_record and passed >= round(NUM_VALUES * LEARNED_FROM) else CONTINUE: 1.0}
+    return {ACCEPT if is_record and passed >= round(NUM_VALUES * PASSED) else CONTINUE: 1.0}
 
 
 def optimum(opponent: str, task: Task, seen: Observation) -> str:

@@ -8,22 +8,14 @@ from functools import cache
 from itertools import combinations, product
 from typing import Self
 
-import numpy as np
-
 from strop.environments.tictactoe import LINES
 from strop.recipes._arena_players import Odds, Starts, anything, evenly
-from strop.recipes._game_starts import apart
+from strop.recipes._game_starts import apart, mirrored
 from strop.types import Observation, Step, Task
 
 NAME = "WildTicTacToe-v0-train"
 FREE, MARKS = ".", "XO"
 EXCHANGED = str.maketrans("XO", "OX")
-IMAGES = tuple(
-    tuple(int(at) for at in image.ravel())
-    for grid in (np.arange(9).reshape(3, 3), np.arange(9).reshape(3, 3).T)
-    for image in (np.rot90(grid, turns) for turns in range(4))
-)
-"""The eight mirror images of a board, as orders of its squares."""
 WORDS = (FREE, *MARKS, *(str(square) for square in range(9)))
 CONTEXT = 11
 """Nine squares, and the two words of a move."""
@@ -101,8 +93,7 @@ def wins_at(board: Wild) -> list[str]:
 
 def kind(board: Wild) -> Wild:
     """The same for boards that are the same game: mirrored, or with the marks exchanged."""
-    both = board.squares, board.squares.translate(EXCHANGED)
-    return Wild(min("".join([one[at] for at in image]) for one in both for image in IMAGES))
+    return Wild(min(mirrored(board.squares), mirrored(board.squares.translate(EXCHANGED))))
 
 
 @cache

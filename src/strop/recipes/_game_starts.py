@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Hashable, Iterable, Sequence
+from functools import cache
 from itertools import product
 from typing import Any, TypeVar
 
@@ -73,10 +74,14 @@ def _board(squares: str) -> dict[str, Any]:
 
 def mirrored(squares: str) -> str:
     """The smallest of a square board's eight mirror images: equal for boards that are the same game."""
-    side = math.isqrt(len(squares))
-    grid = np.array(list(squares)).reshape(side, side)
-    turned = [np.rot90(one, turns) for one in (grid, grid.T) for turns in range(4)]
-    return min("".join(one.ravel().tolist()) for one in turned)
+    return min("".join([squares[at] for at in image]) for image in _images(math.isqrt(len(squares))))
+
+
+@cache
+def _images(side: int) -> list[list[int]]:
+    """The eight mirror images of a square board, as orders of its squares."""
+    grid = np.arange(side**2).reshape(side, side)
+    return [np.rot90(one, turns).ravel().tolist() for one in (grid, grid.T) for turns in range(4)]
 
 
 def go(seed: int) -> Starts:

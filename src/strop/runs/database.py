@@ -33,12 +33,17 @@ def for_writing(path: Path, is_new: bool = False) -> sqlite3.Connection:
         opened.callback(connection.close)
         if not is_new:
             schema.refuse_empty(connection, str(path))
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.execute("PRAGMA foreign_keys = ON")
+        make_durable(connection)
         schema.migrate(connection, str(path))
         opened.pop_all()
     return connection
+
+
+def make_durable(connection: sqlite3.Connection) -> None:
+    """WAL with synchronous=FULL: what was written survives a kill or a power cut. Foreign keys are checked."""
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA foreign_keys = ON")
 
 
 def for_reading(path: Path) -> sqlite3.Connection:

@@ -63,6 +63,8 @@ from strop.types.records import (
     Task,
     Turn,
     Unscored,
+    messages_of,
+    prompt_of,
 )
 from strop.types.sampling import (
     Sampling,
@@ -157,7 +159,9 @@ __all__ = [
     "digits_of",
     "is_place",
     "merge_metrics",
+    "messages_of",
     "prompt_flaw",
+    "prompt_of",
     "returned",
     "shown",
     "storable",

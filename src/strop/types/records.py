@@ -31,6 +31,17 @@ class Message(TypedDict):
 Prompt: TypeAlias = "str | list[Message]"
 
 
+def messages_of(prompt: Prompt) -> list[Message]:
+    """A prompt as messages: a text is a single one of the user."""
+    return [{"role": "user", "content": prompt}] if isinstance(prompt, str) else list(prompt)
+
+
+def prompt_of(messages: Sequence[Message]) -> Prompt:
+    """Messages as a prompt: a single one of the user is a text, as in training."""
+    is_text = len(messages) == 1 and messages[0]["role"] == "user"
+    return messages[0]["content"] if is_text else list(messages)
+
+
 class End(StrEnum):
     """Why an episode ended. A completion cut at `max_tokens` ends only its turn: the environment decides."""
 

@@ -17,7 +17,7 @@ from strop.web.forms import ChatForm, CompletionForm, Envelope, Json, usage
 from strop.web.keeping import keep_answers, keep_feedback
 from strop.web.memory import recalled
 from strop.web.requests import ChatRequest, CompletionRequest, FeedbackRequest
-from strop.web.served import Served, software
+from strop.web.served import Served, strop_version
 
 
 def api(served: Served) -> APIRouter:
@@ -75,7 +75,7 @@ def api(served: Served) -> APIRouter:
             "waiting": state.waiting,
             "model": served.name,
             "version": served.version,
-            "software": software(),
+            "software": f"strop {strop_version()}",
         }
         return JSONResponse(body, 200 if body["status"] == "ok" else 503)
 

@@ -11,14 +11,12 @@ from strop.web.errors import add_error_handlers
 from strop.web.guard import Guard
 from strop.web.memory import memory
 from strop.web.pages import HERE, pages
-from strop.web.served import Served, software
+from strop.web.served import Served, strop_version
 
 
 def app(served: Served) -> ASGIApp:
     """An ASGI app that answers with this actor."""
-    inner = FastAPI(
-        title="strop serve", version=software().split()[1], docs_url=None, redoc_url=None, redirect_slashes=False
-    )
+    inner = FastAPI(title="strop serve", version=strop_version(), docs_url=None, redoc_url=None, redirect_slashes=False)
     add_error_handlers(inner)
     inner.include_router(api(served))
     inner.include_router(memory(served))

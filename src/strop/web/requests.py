@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from strop.types import Message, Prompt, shown
+from strop.types import Message, Prompt, prompt_of, shown
 from strop.web.errors import Refused
 
 MOST_ANSWERS = 16
@@ -154,9 +154,8 @@ class ChatRequest(_Asked):
 
     @property
     def prompt(self) -> Prompt:
-        """What the policy is asked: a single message of the user is a text, as in training."""
-        spoken = self.spoken
-        return spoken[0]["content"] if len(spoken) == 1 and spoken[0]["role"] == "user" else spoken
+        """What the policy is asked."""
+        return prompt_of(self.spoken)
 
 
 class CompletionRequest(_Asked):

@@ -60,6 +60,6 @@ class Served:
         return self.name if self.number is None else f"{self.name} v{self.number}"
 
 
-def software() -> str:
-    """The version of strop."""
-    return f"strop {importlib.metadata.version('strop')}"
+def strop_version() -> str:
+    """The version of strop that serves."""
+    return importlib.metadata.version("strop")
