@@ -13,7 +13,7 @@ import argparse
 from importlib.util import find_spec
 from pathlib import Path
 
-from strop.cli.errors import Interrupted, Usage, signal_of
+from strop.cli.errors import DONE, Interrupted, Usage, signal_of
 from strop.cli.output import say
 
 EXAMPLES = """\
@@ -60,4 +60,5 @@ def run(args: argparse.Namespace) -> int:
             server(served).run(sockets=[listener])
         except KeyboardInterrupt as error:
             raise Interrupted("stopped", "", signal_of(error)) from None
-    raise OSError("the server ended by itself.")
+    say("stopped")  # by a signal that whoever started this process had it ignore, as scripts do in the background
+    return DONE

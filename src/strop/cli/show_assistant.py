@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 from strop.assistant.overview import Line, Overview
 from strop.assistant.raters import Agreement
 from strop.cli.output import console, pairs, print_rich, table
 from strop.types import decimals
+from strop.words import plural
 
 
 def page(found: Overview) -> None:
@@ -31,9 +33,9 @@ def _row(line: Line) -> list[str]:
 
 def _facts(found: Overview) -> list[tuple[str, str]]:
     new = sum(found.lessons.values())
-    kinds = ", ".join(f"{number} {name}" for name, number in found.lessons.items() if number) or "none"
+    kinds = _counted(found.lessons) or "none"
     rows = [
-        ("kept", ", ".join(f"{number} {name}" for name, number in found.counts.items())),
+        ("kept", _counted(found.counts) or "nothing"),
         ("new lessons", f"{kinds}: {new} of the {found.fewest_lessons} that learning takes"),
     ]
     if found.compared is not None:
@@ -41,6 +43,11 @@ def _facts(found: Overview) -> list[tuple[str, str]]:
     rows.append(("position bias", f"the first of two is chosen {found.bias}"))
     rows += [(f"agreement, {kind}s", _alpha(one)) for kind, one in found.agreements.items()]
     return rows
+
+
+def _counted(numbers: Mapping[str, int]) -> str:
+    """What there is of each kind, whose names are in the plural or the singular."""
+    return ", ".join(plural(number, name.removesuffix("s")) for name, number in numbers.items() if number)
 
 
 def _alpha(one: Agreement) -> str:

@@ -33,7 +33,7 @@ from strop.policies.table import Table
 from strop.recipes._game_rules import GAMES, Rules
 from strop.recipes._small import small_transformer
 from strop.recipes._teacher import taught
-from strop.runs.directory import parse_run
+from strop.runs.directory import names_a_run, parse_run
 from strop.types import (
     Baseline,
     Codec,
@@ -262,7 +262,10 @@ def players_of(game: str, opponent: str) -> list[Player]:
             raise ValueError(f"opponent={opponent!r}: nobody plays against it in {game}. Games for two: {_for_two()}.")
         return []
     named: dict[str, Player] = {"random": at_random, "greedy": Greedy(game), "perfect": judge_of(game)}
-    names = (rules.opponents if opponent == AUTO else opponent).split(",")
+    names = [name.strip() for name in (rules.opponents if opponent == AUTO else opponent).split(",")]
+    for name in names:
+        if name not in named and not names_a_run(name):
+            raise ValueError(f"opponent={name!r}: it is {', '.join(named)}, or a run that is there (runs/mine@40).")
     return [named[name] if name in named else OldSelf(strop.FromRun(run=name).pinned()) for name in names]
 
 

@@ -40,7 +40,7 @@ def test_the_page(strop, mine):
     row = next(line.split() for line in lines if "refused" in line)
     assert row[:8] == ["2", "refused", "1", "1", "0", "1", "of", "1"]
     assert "Not promoted: it is preferred in 0.500" in said.out
-    assert "1 pairs: 1 of the 20 that learning takes" in said.out
+    assert "1 pair: 1 of the 20 that learning takes" in said.out
     assert "the first of two is chosen 1.000 [0.050, 1.000]" in said.out
     assert "(no two people judged the same)" in said.out
 

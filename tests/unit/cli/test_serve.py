@@ -21,12 +21,17 @@ def test_it_says_what_is_missing(strop, monkeypatch):
 
 
 @pytest.mark.matrix
-def test_a_run_is_served_until_it_is_interrupted(strop, table_recipe):
-    """In a process of its own, since the signal goes to the whole of it."""
+@pytest.mark.parametrize(("at_start", "code"), [(signal.SIG_DFL, 130), (signal.SIG_IGN, 0)])
+def test_a_run_is_served_until_it_is_interrupted(at_start, code, strop, table_recipe):
+    """In a process of its own, since the signal goes to the whole of it; a script's, in the background, ignores it."""
     assert strop("train", table_recipe(), "--run", "runs/r").code == 0
     command = [sys.executable, "-c", "import sys; from strop.cli.main import main; sys.exit(main())"]
     with subprocess.Popen(
-        [*command, "serve", "runs/r", "--port", "0"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*command, "serve", "runs/r", "--port", "0"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, at_start),
     ) as server:
         try:
             address = server.stdout.readline().strip()
@@ -39,7 +44,7 @@ def test_a_run_is_served_until_it_is_interrupted(strop, table_recipe):
             out, err = server.communicate(timeout=60)
         finally:
             server.kill()
-    assert server.returncode == 130
+    assert server.returncode == code
     assert (address.startswith("http://127.0.0.1:"), out) == (True, "")
     assert err.startswith("loading runs/r\n")
     assert err.endswith("stopped\n")

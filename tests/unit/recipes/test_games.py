@@ -161,8 +161,16 @@ def test_each_game_is_against_one_of_several_opponents():
     assert match("nim").environment.opponents == [Perfect("nim")]
     assert match("tictactoe").environment.opponents == [at_random, Perfect("tictactoe")]
     assert match("go").environment.opponents == [at_random]  # the search would take seconds for a game
-    with pytest.raises(ValueError, match="nobody"):
+    assert match("nim", "random, perfect").environment.opponents == [at_random, Perfect("nim")]
+    with pytest.raises(ValueError, match="opponent='nobody': it is random, greedy, perfect, or a run"):
         match("nim", "random,nobody")
+
+
+def test_each_game_learns_in_its_own_way():
+    """Returns of taxi are near -50, those of nim 0 or 1; a hand of blackjack is mostly luck."""
+    assert match("taxi").algorithm.critic.weight < 0.1 * match("nim").algorithm.critic.weight
+    assert match("blackjack").prompts_per_step > match("nim").prompts_per_step
+    assert match("taxi").algorithm.discount < match("nim").algorithm.discount == 1.0
 
 
 def test_taxi_imitates_a_rule_first_unless_it_is_told_not_to():
