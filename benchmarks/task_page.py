@@ -58,7 +58,7 @@ def page_of(record: Mapping[str, Any], chinese: bool) -> str:
     seeds = " | ".join(words["seed"].format(seed=seed) for seed in range(record["seeds"]))
     head = words["head"].format(seeds=seeds)
     lines = [head, rule(head), *(row(arm, cells, record["seeds"]) for arm, cells in arms.items())]
-    prompts = len(next(iter(arms.values()))[0]["rewards"])
+    prompts = next(iter(arms.values()))[0]["judged"]
     parts = ["\n".join(lines), besides(arms, words), against(arms, words)]
     parts += [words["about"].format(**{**record, "prompts": prompts}), others(arms, words), shown(arms, words)]
     return "\n\n".join(filter(None, parts))
@@ -80,7 +80,7 @@ def apart(record: Mapping[str, Any], words: Mapping[str, str]) -> str:
         own = row(arm, cells, record["seeds"]).strip("| ").split(" | ")
         start, scores_and_mean, ending = own[1], own[2 : 3 + record["seeds"]], own[-3:]
         lines.append(line([arm, *beside, start, *scores_and_mean, *ending]))
-    prompts = "/".join(dict.fromkeys(str(len(cells[0]["rewards"])) for cells in arms.values()))
+    prompts = "/".join(dict.fromkeys(str(cells[0]["judged"]) for cells in arms.values()))
     return "\n".join(lines) + "\n\n" + words["about"].format(**{**record, "prompts": prompts})
 
 

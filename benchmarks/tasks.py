@@ -31,7 +31,7 @@ from typing import Any
 
 from rich.console import Console
 from side_by_side import RESULTS, machine, packages
-from task_arms import TASKS, recipe_of
+from task_arms import APART, TASKS, recipe_of
 from task_page import page_of, write
 
 from strop.words import plural
@@ -49,6 +49,8 @@ def cell(task: str, arm: str, seed: int, minutes: float, folder: Path) -> dict[s
     started = time.perf_counter()
     run = strop.train(made, folder / f"{task}-{arm.replace(' ', '-')}-{seed}")
     found = facts_of(run)
+    if task in APART:
+        del found["rewards"]  # which pair the arms of a task
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / KIB_PER_GIB
     return found | {"all_minutes": (time.perf_counter() - started) / 60, "gib": peak, "run": str(run.path)}
 
@@ -98,6 +100,7 @@ def facts_of(run: Any) -> dict[str, Any]:
             for one in last.besides
         },
         "held_out": {name.removeprefix("held_out/"): value for name, value in judged.items() if name != "step"},
+        "judged": len(last.after),
         "rewards": {
             one.task.id: None if isinstance(one.reward, Unscored) else round(one.reward, 6) for one in last.after
         },

@@ -27,6 +27,7 @@ def cell(rewards: str, before: float, beside: list[float]) -> dict[str, Any]:
         "verdicts": {"reward": {"before": before, "after": [mean, mean - 0.1, mean + 0.1]}},
         "besides": {"words": {"reward": [0.5, 0.4, 0.6], "difference": beside, "gold": None}},
         "held_out": {"reward": mean, "right": mean, "tokens": 1.0},
+        "judged": len(scores),
         "rewards": scores,
         "shown": [["a | b", "old\nline", "new"]],
     }
