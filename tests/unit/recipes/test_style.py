@@ -107,6 +107,17 @@ def test_gold_is_another_measure_than_the_reward(name):
     assert not {repr(one[0]) for one in rewards(name).values()} & {repr(one[0]) for one in gold(name).values()}
 
 
+@pytest.mark.parametrize("name", STYLES)
+def test_a_text_gets_a_fifth_for_naming_what_it_is_about(name):
+    """All that a text can earn is 1."""
+    scores = rewards(name)
+    named, weight = scores["named"]
+    assert sum(weight for _, weight in scores.values() if weight > 0.0) == pytest.approx(1.0)
+    for task in style.recipe(name)[1].config.held_out[:3]:
+        assert weight * named(task, wrote(f"Once an old {task.id} fell asleep.")) == pytest.approx(0.2)
+        assert named(task, wrote("Once the mother fell asleep.")) == 0.0
+
+
 def test_both_stages_run_on_a_tiny_model(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     folder = tiny_hf.make(Path("tiny").absolute())
