@@ -13,7 +13,7 @@ the nodes of the arcsine law, the universal portfolio of Cover and Ordentlich 19
 are within a constant of the best in hindsight (Orabona and Jun 2024, IEEE IT 70, 436-455; 2110.14099).
 
 The limits depend on the numbers and not on their order. They hold for numbers whose mean, given those before, is the
-same; they need no independence, no variance and no normal law.
+same; they need no independence, no variance and no normal distribution.
 """
 
 from __future__ import annotations
