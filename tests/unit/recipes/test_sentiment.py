@@ -13,7 +13,7 @@ import tiny_hf
 from strop.cli.main import main
 from strop.data.labelled import Text
 from strop.data.sentiment import Found, Question, sentiment, tasks_of
-from strop.recipes.sentiment import UNSURE, baselines_of, marked, recipe, right_where_unsure
+from strop.recipes.sentiment import UNSURE, baselines_of, fitting, marked, recipe, right_where_unsure
 from strop.types import Unscored
 
 GOOD, BAD = ("joy", "warm", "fresh", "bright"), ("dull", "cold", "stale", "bleak")
@@ -103,3 +103,19 @@ def test_the_command_takes_the_fields_of_the_recipe(capsys):
     assert "small.jsonl: 64 texts to train on" in said.err
     assert main(["train", "sentiment", "data=smal.jsonl"]) != 0
     assert "there is no such file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("method", ["rl", "sft"])
+def test_an_encoder_from_scratch_reads_texts_that_no_model_knows(method, tmp_path):
+    """What decides is one word of eight; the others of a text stand in it alone."""
+    config = recipe(data="small.jsonl", model="scratch", method=method)
+    assert all(isinstance(task.prompt, str) for task in [*config.tasks, *config.held_out])
+    run = strop.train(replace(config, steps=20, minutes=None, threads=1), tmp_path / "run", progress=False)
+    first, last = (row for row in run.metrics() if "held_out/right" in row)
+    assert first["held_out/right"] == 0.5
+    assert last["held_out/right"] == 1.0
+
+
+def test_only_chinese_reviews_go_to_the_encoder_by_themselves():
+    assert [fitting("auto", data) for data in ("zh", "pang-lee", "mine.csv")] == ["scratch", "smollm2", "smollm2"]
+    assert [fitting(model, "zh") for model in ("scratch", "folder")] == ["scratch", "folder"]
