@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from reasons import in_chinese
 from task_arms import APART, recipe_of
 
 from strop.evaluate import paired_difference
@@ -53,15 +54,16 @@ def page_of(record: Mapping[str, Any], chinese: bool) -> str:
     """Markdown of one task."""
     words = WORDS["zh" if chinese else "en"]
     if record["task"] in APART:
-        return apart(record, words)
+        return in_chinese(apart(record, words)) if chinese else apart(record, words)
     arms = arms_of(record)
     seeds = " | ".join(words["seed"].format(seed=seed) for seed in range(record["seeds"]))
     head = words["head"].format(seeds=seeds)
     lines = [head, rule(head), *(row(arm, cells, record["seeds"]) for arm, cells in arms.items())]
     prompts = next(iter(arms.values()))[0]["judged"]
     parts = ["\n".join(lines), besides(arms, words), against(arms, words)]
-    parts += [words["about"].format(**{**record, "prompts": prompts}), others(arms, words), shown(arms, words)]
-    return "\n\n".join(filter(None, parts))
+    parts += [words["about"].format(**{**record, "prompts": prompts}), others(arms, words)]
+    told = [in_chinese(part) for part in parts] if chinese else parts
+    return "\n\n".join(filter(None, [*told, shown(arms, words)]))
 
 
 def apart(record: Mapping[str, Any], words: Mapping[str, str]) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from reasons import in_chinese
 
 from strop.intervals import Interval, mean_interval
 
@@ -59,7 +60,8 @@ def page_of(record: Mapping[str, Any], chinese: bool) -> str:
     told = added(record, chinese)
     words = words_of(record["target"])
     parts = ["\n".join(lines), about.format(**facts, words=words), adds.format(told=told) if told else ""]
-    return "\n\n".join(part for part in [*parts, shown(record, chinese)] if part)
+    told = [in_chinese(part) for part in parts] if chinese else parts
+    return "\n\n".join(part for part in [*told, shown(record, chinese)] if part)
 
 
 def of_arm(record: Mapping[str, Any], shape: str, arm: str) -> list[Mapping[str, Any]]:

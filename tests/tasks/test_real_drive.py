@@ -22,8 +22,8 @@ def test_the_rule_earns_more_and_crashes_less_than_chance_and_a_held_wheel():
         for name in config.baselines
     }
     for other in ("random", "hold"):
-        assert means["rule"][0] > means[other][0] + 2.0
-        assert means["rule"][1] > means[other][1] + 0.25
+        assert means["rule"][0] > means[other][0] + 4.0
+        assert means["rule"][1] > means[other][1] + 0.4
 
 
 @pytest.mark.parametrize("policy", ["scratch", "mlp"])

@@ -22,12 +22,11 @@ WHEEL = ("left", "hold", "right", "faster", "slower")
 """The actions, in highway-env's order: change lanes, hold speed and lane, or aim at 5 m/s more or less (20 to 30)."""
 HOLD = "hold"
 SIDES = ("left", "here", "right")
-FARS = ("beside", "close", "near", "far", "clear")
-METRES = (12.0, 20.0, 30.0, 60.0)
+FARS = ("beside", "tight", "close", "near", "far", "distant", "clear")
+METRES = (6.0, 12.0, 24.0, 40.0, 60.0, 80.0)
 """Between these lie the words of `FARS`, from the middle of a car to the middle of the next; a car is 5 m long."""
-WAYS = ("closing", "steady", "opening")
-STEADY = (-1.0, 1.0)
-"""Metres a second between which a gap is steady."""
+THEN = 2.0
+"""Seconds to the second word of a gap: how far it is if both cars keep their speeds. A lane change takes as long."""
 WALL = "wall"
 SEEN = 100.0
 """Metres; a car that is further away is not seen."""
@@ -47,7 +46,8 @@ class Gap:
     opening: float = 0.0
 
     def __str__(self) -> str:
-        return f"{FARS[bisect_right(METRES, self.metres)]} {WAYS[bisect_right(STEADY, self.opening)]}"
+        now, then = (FARS[bisect_right(METRES, metres)] for metres in (self.metres, self.metres + THEN * self.opening))
+        return f"{now} then {then}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +70,10 @@ class Scene:
     lanes: tuple[Lane | None, Lane | None, Lane | None]
 
     def __str__(self) -> str:
-        """In words, of which every scene has 25, each at its place."""
+        """In words, of which every scene has 31, each at its place."""
         lines = [f"speed {_fives(self.speed)} aim {_fives(self.aim)}"]
         for side, lane in zip(SIDES, self.lanes, strict=True):
-            ahead, behind = (f"{WALL} steady",) * 2 if lane is None else (lane.ahead, lane.behind)
+            ahead, behind = (f"{WALL} then {WALL}",) * 2 if lane is None else (lane.ahead, lane.behind)
             lines.append(f"{side} ahead {ahead} behind {behind}")
         return "\n".join(lines)
 

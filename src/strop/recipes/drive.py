@@ -20,7 +20,6 @@ from strop.environments.drive import (
     HOLD,
     NUM_NUMBERS,
     WALL,
-    WAYS,
     WHEEL,
     Drive,
     Scene,
@@ -45,38 +44,38 @@ HELD_OUT_FROM, TAUGHT_FROM = 1_000_000, 2_000_000
 ARRIVES = 13.0
 """What every drive without a crash earns at least (20 x 2/3 = 13.3), and none with one before its 14th second."""
 WORDS = (
-    *("speed", "aim", "ahead", "behind", WALL, "here"),
-    *(*FARS, *WAYS, *WHEEL),
+    *("speed", "aim", "ahead", "behind", "then", WALL, "here"),
+    *(*FARS, *WHEEL),
     *(str(speed) for speed in range(0, 45, 5)),
 )
-CONTEXT = 26
+CONTEXT = 32
 """The words of a scene, and one for the wheel."""
-BLOCKED = ("beside", "close", "near")
-"""Less than 30 metres."""
+BESIDE, TIGHT, FAR = (FARS.index(word) for word in ("beside", "tight", "far"))
 
 
 def rule(task: Task, seen: Observation) -> str:
-    """Drive fast; behind a slower car (30 m) change to a lane that is free, left before right; if none is, brake."""
-    lanes = _told(seen)
-    if lanes["here"][0] not in BLOCKED:
-        return _possible("faster", seen)
-    for side in ("left", "right"):
-        ahead, behind = lanes[side]
-        if ahead not in (*BLOCKED, WALL) and behind != "beside":
-            return side
-    return _possible("slower", seen)
+    """Go where the most room ahead is, unless somebody is beside there; drive fast with 40 m of room, brake below 12 m.
+
+    Room is the nearer of where a car is now and where it is in two seconds. Equal room: here before right before left.
+    """
+    rooms = _rooms(seen)
+    here, _ = rooms["here"]
+    free = [side for side in ("right", "left") if rooms[side][0] > here and rooms[side][1] > BESIDE]
+    if free:
+        return max(free, key=lambda side: rooms[side][0])
+    word = "faster" if here >= FAR else "slower" if here <= TIGHT else HOLD
+    return word if word in seen.choices else HOLD  # at the highest speed and the lowest
 
 
-def _possible(word: str, seen: Observation) -> str:
-    """Nobody drives faster than the fastest: they hold."""
-    return word if word in seen.choices else HOLD
-
-
-def _told(seen: Observation) -> dict[str, tuple[str, str]]:
-    """How far the cars of each lane are, ahead and behind."""
+def _rooms(seen: Observation) -> dict[str, tuple[int, int]]:
+    """The room of each lane, ahead and behind, as places in `FARS`; -1 behind a wall."""
     text = str(Scene.of_numbers(seen.text)) if seen.text.startswith("[") else seen.text
-    words = [line.split() for line in text.split("\n")[1:]]
-    return {side: (ahead, behind) for side, _, ahead, _, _, behind, _ in words}
+    lanes = [line.split() for line in text.split("\n")[1:]]
+    return {lane[0]: (min(map(_place, lane[2:5:2])), min(map(_place, lane[6:9:2]))) for lane in lanes}
+
+
+def _place(word: str) -> int:
+    return -1 if word == WALL else FARS.index(word)
 
 
 def recipe(

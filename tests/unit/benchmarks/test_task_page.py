@@ -117,3 +117,12 @@ def test_a_score_without_an_interval_says_why():
     page = task_page.page_of({**RECORD, "seeds": 1, "cells": cells}, chinese=False)
     assert "1.000 (no interval: all 4 scores are equal)" in page
     assert "nan" not in page
+
+
+def test_a_chinese_page_says_in_chinese_why_there_is_no_interval():
+    alone = {**RECORD, "seeds": 1, "cells": {name: RECORD["cells"][name] for name in ("SFT/0", "RL/0")}}
+    assert "（没有区间：只有一个种子）" in task_page.page_of(alone, chinese=True)
+    assert "(no interval: a single seed)" in task_page.page_of(alone, chinese=False)
+    own = {**RECORD["cells"]["SFT/0"], "shown": [["(no interval: a single seed)", "", ""]]}
+    texts = task_page.page_of({**alone, "cells": {"SFT/0": own}}, chinese=True)
+    assert "| (no interval: a single seed) |" in texts  # what a model reads and writes stays as it is

@@ -18,35 +18,45 @@ ROAD = Task("1", "", data={"scene": 7, "turns": 3, "cars": 5})
 def test_a_scene_in_words():
     assert str(HAND_MADE).split("\n") == [
         "speed 25 aim 25",
-        "left ahead beside opening behind clear steady",
-        "here ahead near closing behind close steady",
-        "right ahead clear steady behind clear steady",
+        "left ahead beside then close behind clear then clear",
+        "here ahead near then close behind close then close",
+        "right ahead clear then clear behind clear then clear",
     ]
-    # the gap ahead grows by their speed less ours, the gap behind by ours less theirs
+    # the gap ahead grows by their speed less ours, the gap behind by ours less theirs: in two seconds the gaps are
+    # 25 - 2 x 4 = 17, 15 - 2 x 0.5 = 14 and, on the left, 4 + 2 x 5 = 14 metres
     assert HAND_MADE.lanes[1] == Lane(Gap(25.0, -4.0), Gap(15.0, -0.5))
 
 
 def test_a_lane_that_is_not_there_is_a_wall_and_every_text_is_as_long():
     edges = [scene_of(lane, 20.0, 20.0, CARS) for lane in (0, 2)]
-    assert str(edges[0]).split("\n")[1] == "left ahead wall steady behind wall steady"
-    assert str(edges[1]).split("\n")[3] == "right ahead wall steady behind wall steady"
-    assert {len(str(one).split()) for one in (HAND_MADE, *edges)} == {25}
+    assert str(edges[0]).split("\n")[1] == "left ahead wall then wall behind wall then wall"
+    assert str(edges[1]).split("\n")[3] == "right ahead wall then wall behind wall then wall"
+    assert {len(str(one).split()) for one in (HAND_MADE, *edges)} == {31}
 
 
 @pytest.mark.parametrize(
     ("metres", "word"),
     [
-        (11.9, "beside"),
+        (0.0, "beside"),
+        (5.9, "beside"),
+        (6.0, "tight"),
         (12.0, "close"),
-        (19.9, "close"),
-        (20.0, "near"),
-        (29.9, "near"),
-        (30.0, "far"),
-        (60.0, "clear"),
+        (24.0, "near"),
+        (40.0, "far"),
+        (60.0, "distant"),
+        (79.9, "distant"),
+        (80.0, "clear"),
     ],
 )
 def test_a_border_belongs_to_the_word_above_it(metres, word):
-    assert str(Gap(metres)) == f"{word} steady"
+    assert str(Gap(metres)) == f"{word} then {word}"
+
+
+def test_the_second_word_of_a_gap_is_two_seconds_later():
+    assert str(Gap(30.0, -3.1)) == "near then close"  # 23.8 m
+    assert str(Gap(30.0, -3.0)) == "near then near"  # 24 m
+    assert str(Gap(30.0, 5.0)) == "near then far"  # 40 m
+    assert str(Gap(10.0, -9.0)) == "tight then beside"  # it is passed by then
 
 
 def test_the_numbers_are_what_the_words_are_made_of():

@@ -25,23 +25,45 @@ def does(lane, cars, choices=WHEEL):
     return one
 
 
-def test_the_rule_passes_where_it_can_and_brakes_where_it_cannot():
-    slow = (1, 25.0, 20.0)
-    assert does(1, []) == does(1, [(1, 31.0, 20.0)]) == "faster"
-    assert does(1, [], ("left", "hold", "right", "slower")) == "hold"  # it drives as fast as it can
-    assert does(1, [slow]) == "left"
-    assert does(0, [(0, 25.0, 20.0)]) == "right"  # there is no lane on the left
-    assert does(1, [slow, (0, 29.0, 20.0)]) == "right"
-    assert does(1, [slow, (0, -11.0, 25.0)]) == "right"
-    assert does(1, [slow, (0, -13.0, 25.0), (2, 20.0, 20.0)]) == "left"
-    assert does(1, [slow, (0, 5.0, 25.0), (2, -5.0, 25.0)]) == "slower"
-    assert does(1, [slow, (0, 5.0, 25.0), (2, -5.0, 25.0)], ("left", "hold", "right", "faster")) == "hold"
+def test_the_rule_goes_where_most_room_is():
+    slow = (1, 25.0, 25.0)  # near
+    assert does(1, [slow, (0, 50.0, 25.0)]) == "right"  # far on the left, clear on the right
+    assert does(1, [slow, (2, 50.0, 25.0)]) == "left"
+    assert does(1, [slow]) == "right"  # as much on both sides
+    assert does(0, [(0, 25.0, 25.0)]) == "right"  # a wall on the left
+    assert does(2, [(2, 25.0, 25.0)]) == "left"
+    assert does(1, [slow, (0, 39.0, 25.0), (2, 39.0, 25.0)]) == "hold"  # no more room than here
+    assert does(1, [slow, (0, 70.0, 10.0)]) == "right"  # 70 - 2 x 15 = 40 m: far, and not distant
+    assert does(1, [slow, (0, 70.0, 10.0), (2, 60.0, 25.0)]) == "right"
+
+
+def test_the_rule_changes_to_no_lane_where_a_car_is_beside_now_or_in_two_seconds():
+    slow = (1, 25.0, 25.0)
+    assert does(1, [slow, (2, -5.9, 25.0)]) == "left"
+    assert does(1, [slow, (2, -6.0, 25.0)]) == "right"
+    assert does(1, [slow, (2, -15.0, 30.0)]) == "left"  # 15 - 2 x 5 = 5 m
+    assert does(1, [slow, (2, -5.9, 20.0)]) == "left"  # it falls behind, and is still there
+    assert does(1, [slow, (2, -3.0, 25.0), (0, 3.0, 25.0)]) == "hold"
+
+
+def test_the_rule_drives_fast_where_there_is_room_and_brakes_where_there_is_none():
+    assert does(1, []) == "faster"
+    assert does(1, [], ("left", "hold", "right", "slower")) == "hold"  # as fast as it can
+    walls = [(0, 3.0, 25.0), (2, 3.0, 25.0)]
+    assert does(1, [*walls, (1, 40.0, 25.0)]) == "faster"
+    assert does(1, [*walls, (1, 39.9, 25.0)]) == "hold"
+    assert does(1, [*walls, (1, 50.0, 19.9)]) == "hold"  # 50 - 2 x 5.1 = 39.8 m
+    assert does(1, [*walls, (1, 12.0, 25.0)]) == "hold"
+    assert does(1, [*walls, (1, 11.9, 25.0)]) == "slower"
+    assert does(1, [*walls, (1, 11.9, 40.0)]) == "slower"  # 41.9 m in two seconds, and 11.9 m now
+    assert does(1, [*walls, (1, 30.0, 15.9)]) == "slower"  # 30 - 2 x 9.1 = 11.8 m
+    assert does(1, [*walls, (1, 11.9, 25.0)], ("left", "hold", "right", "faster")) == "hold"  # as slow as it can
 
 
 def test_the_vocabulary_has_every_word_once_and_the_context_every_scene():
     assert len(set(WORDS)) == len(WORDS)
     for lane in range(3):
-        for metres in (5.0, 15.0, 25.0, 40.0, 80.0):
+        for metres in (5.0, 10.0, 15.0, 25.0, 40.0, 70.0, 80.0):
             for speed in (0.0, 40.0):
                 words = str(scene_of(lane, speed, 30.0, [(lane, metres, 20.0)])).split()
                 assert set(words) <= set(WORDS)
