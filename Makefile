@@ -7,8 +7,10 @@ SYSTEM_TORCH := $(shell $(PYTHON) -c "import torch; print(torch.__version__)" 2>
 # An installed torch is used as it is; otherwise the constraints file names the one to download.
 VENV_FLAGS := $(if $(SYSTEM_TORCH),--system-site-packages,)
 CONSTRAINTS := $(VENV)/constraints.txt
-# Test processes side by side; each computes in one thread (tests/conftest.py).
+# Test processes side by side; each computes in one thread (tests/conftest.py). Each takes its part file by file, so that
+# what a file's tests share is made once, and whoever is done first takes over from the others.
 WORKERS ?= 2
+SIDE_BY_SIDE := -n $(WORKERS) --dist worksteal
 CODE := src tests benchmarks tools docs/methods/examples
 FAST := not slow and not model and not crash and not learning and not matrix and not gpu and not task and not browser
 
@@ -19,12 +21,12 @@ demo: $(VENV)/demo.done ## the main job: a real language model gets better at wr
 	$(BIN)/strop train story
 
 test: $(VENV)/dev.done ## the fast tests
-	$(BIN)/python -m pytest -n $(WORKERS) -m "$(FAST)"
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "$(FAST)"
 
 test-ci: $(VENV)/dev.done ## what CI runs beside the fast tests: learning over two seeds, killed runs that go on, stand-ins for an accelerator
-	$(BIN)/python -m pytest -n $(WORKERS) -m "(crash or learning or matrix) and not slow and not model"
-	STROP_TEST_DEVICE=cpu-plain $(BIN)/python -m pytest -n $(WORKERS) tests/gpu/test_gpu_memory.py -m "gpu and not model"
-	STROP_TEST_DEVICE=pretend $(BIN)/python -m pytest -n $(WORKERS) tests/gpu -m "gpu and not model"
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "(crash or learning or matrix) and not slow and not model"
+	STROP_TEST_DEVICE=cpu-plain $(BIN)/python -m pytest tests/gpu/test_gpu_memory.py -m "gpu and not model"
+	STROP_TEST_DEVICE=pretend $(BIN)/python -m pytest $(SIDE_BY_SIDE) tests/gpu -m "gpu and not model"
 
 test-slow: $(VENV)/dev.done ## all that a CPU can run: learning over five seeds, crashes at every rename, the real model where it is local
 	$(BIN)/python -m pytest
@@ -42,7 +44,7 @@ test-web: $(VENV)/web.done ## the served pages in a real Chromium, looked at by 
 test-lowest: ## the fast tests on the lowest versions that pyproject.toml allows, in an environment of its own
 	$(PYTHON) -m venv $(VENV)-lowest
 	$(VENV)-lowest/bin/python -m pip install --quiet --constraint constraints/lowest.txt --editable '.[dev,demo]'
-	$(VENV)-lowest/bin/python -m pytest -n $(WORKERS) -m "$(FAST)"
+	$(VENV)-lowest/bin/python -m pytest $(SIDE_BY_SIDE) -m "$(FAST)"
 
 mutants: $(VENV)/dev.done ## plant small bugs in every formula and see that a test or strop verify notices: up to half an hour
 	$(BIN)/python tools/mutants.py --workers $(WORKERS)

@@ -1,6 +1,9 @@
 """Shared by every test: one thread, so that float sums do not depend on the machine; helpers importable by folder."""
 
+import gc
+import os
 import sys
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +12,29 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parent))
 torch.set_num_threads(1)
+
+
+def has_room_in_memory(place: Path) -> bool:
+    """Whether it is a folder of a gigabyte or more in which programs may be started too."""
+    if not os.access(place, os.W_OK):
+        return False
+    there = os.statvfs(place)
+    return not there.f_flag & os.ST_NOEXEC and there.f_bavail * there.f_frsize >= 2**30
+
+
+if has_room_in_memory(Path("/dev/shm")):  # where it costs nothing to wait for the disk, as a run does 40 times
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", "/dev/shm")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """The million objects of the collected tests all stay: no search for garbage goes through them, now or later."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.fixture(autouse=True)

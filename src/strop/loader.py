@@ -12,7 +12,9 @@ import difflib
 import functools
 import importlib
 import importlib.util
+import os
 import pkgutil
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from importlib.metadata import EntryPoint, entry_points
@@ -72,10 +74,22 @@ def modules(room: str) -> list[Module]:
 
 
 def plug_ins() -> list[EntryPoint]:
-    """The entry points of third parties, room by room in order of their names."""
+    """The entry points of third parties, room by room in order of their names.
+
+    They are searched for again when a package came or went: when a folder of `sys.path` has changed."""
+    return list(_plug_ins(tuple((place, _changed(place)) for place in sys.path)))
+
+
+@functools.lru_cache(maxsize=1)
+def _plug_ins(places: tuple[tuple[str, int | None], ...]) -> tuple[EntryPoint, ...]:
     found = entry_points()
     rooms = sorted(group for group in found.groups if group.startswith(OWN))
-    return [entry for room in rooms for entry in sorted(found.select(group=room), key=lambda entry: entry.name)]
+    return tuple(entry for room in rooms for entry in sorted(found.select(group=room), key=lambda entry: entry.name))
+
+
+def _changed(place: str) -> int | None:
+    """When something was last added to a folder, or taken from it, in nanoseconds; None where there is no folder."""
+    return os.stat(place or ".").st_mtime_ns if os.path.isdir(place or ".") else None
 
 
 def load(room: str, name: str) -> Any:
@@ -151,11 +165,11 @@ def _rooms_of(place: str) -> Iterator[tuple[str, Module]]:
         yield from ((entry.group.removeprefix(OWN), _module_of(entry)) for entry in named)
 
 
-def _own_modules(room: str) -> Iterator[Module]:
+@functools.cache
+def _own_modules(room: str) -> tuple[Module, ...]:
     folder = Path(__file__).parent / room
-    for info in pkgutil.iter_modules([str(folder)]):
-        if not info.name.startswith("_"):
-            yield _read(info.name, f"{OWN}{room}.{info.name}", folder / f"{info.name}.py")
+    files = [info.name for info in pkgutil.iter_modules([str(folder)]) if not info.name.startswith("_")]
+    return tuple(_read(name, f"{OWN}{room}.{name}", folder / f"{name}.py") for name in files)
 
 
 def _module_of(entry: EntryPoint) -> Module:

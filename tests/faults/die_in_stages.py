@@ -17,8 +17,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-import die_often
 import torch
+from death import plan_death
 
 import strop
 from strop.types import Episode, Task
@@ -71,7 +71,7 @@ def run_child(path: Path, die_at: int | None = None, after: bool = False) -> int
     pid = os.fork()
     if pid == 0:
         if die_at is not None:
-            die_often._plan_death(die_at, after)
+            plan_death(die_at, after)
         try:
             train(path)
         except BaseException:

@@ -1,7 +1,7 @@
 """Small runs of every algorithm and policy, trained in child processes that are killed at random moments.
 
-As a script: `python kinds.py KIND DIR KILLS SEED` trains KIND in DIR, kills it KILLS times with SIGKILL, lets it
-finish, and prints how often the child really died.
+As a script: `python kinds.py KIND DIR KILLS SEED` trains KIND in DIR/whole, which nobody kills, and in DIR/killed,
+kills that KILLS times with SIGKILL, lets it finish, and prints how often the child really died.
 """
 
 from __future__ import annotations
@@ -135,4 +135,6 @@ def die_and_finish(kind: str, run: Path, kills: int, seed: int) -> int:
 if __name__ == "__main__":
     importlib.import_module("strop.run")  # torch is loaded once, before the children are made
 
-    print(die_and_finish(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])))
+    asked, folder, number, dice = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
+    die_and_finish(asked, folder / "whole", 0, dice)
+    print(die_and_finish(asked, folder / "killed", number, dice))

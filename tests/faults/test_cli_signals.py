@@ -51,26 +51,38 @@ SIGNALS = [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
 STROP = [sys.executable, "-c", "import sys; from strop.cli.main import main; sys.exit(main())"]
 
 
-def start(tmp_path):
-    (tmp_path / "mine.py").write_text(RECIPE)
-    process = subprocess.Popen(
-        [*STROP, "train", "mine.py", "--run", "r"],
-        cwd=tmp_path,
-        stderr=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    deadline = time.monotonic() + 60
-    while not (tmp_path / "r/checkpoints/000010").is_dir():
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    return process
+@pytest.fixture
+def train(tmp_path):
+    """Starts the training of a recipe; what still runs at the end of a test that failed is killed."""
+    started = []
+
+    def start(recipe, seen):
+        """The process, once it has made the file or folder `seen`."""
+        (tmp_path / "mine.py").write_text(recipe)
+        process = subprocess.Popen(
+            [*STROP, "train", "mine.py", "--run", "r"],
+            cwd=tmp_path,
+            stderr=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        started.append(process)
+        deadline = time.monotonic() + 60
+        while not (tmp_path / seen).exists():
+            assert process.poll() is None, process.communicate()
+            assert time.monotonic() < deadline, f"after 60 s there is no {seen}"
+            time.sleep(0.02)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
 
 
 @pytest.mark.parametrize(("number", "code"), SIGNALS)
-def test_a_signal_saves_says_how_to_go_on_and_ends_with_its_code(tmp_path, number, code):
-    process = start(tmp_path)
+def test_a_signal_saves_says_how_to_go_on_and_ends_with_its_code(train, tmp_path, number, code):
+    process = train(RECIPE, "r/checkpoints/000010")
     process.send_signal(number)
     out, err = process.communicate(timeout=60)
     assert process.returncode == code, err
@@ -84,8 +96,8 @@ def test_a_signal_saves_says_how_to_go_on_and_ends_with_its_code(tmp_path, numbe
 
 
 @pytest.mark.parametrize(("number", "code"), SIGNALS)
-def test_the_second_signal_stops_at_once(tmp_path, number, code):
-    process = start(tmp_path)
+def test_the_second_signal_stops_at_once(train, number, code):
+    process = train(RECIPE, "r/checkpoints/000010")
     process.send_signal(signal.SIGSTOP)  # so that both arrive before a step can end
     process.send_signal(number)
     process.send_signal(signal.SIGCONT)
@@ -97,20 +109,8 @@ def test_the_second_signal_stops_at_once(tmp_path, number, code):
     assert "Traceback" not in err
 
 
-def test_a_judgement_ends_before_sigterm_does_and_what_was_judged_is_kept(tmp_path):
-    (tmp_path / "mine.py").write_text(SLOW)
-    process = subprocess.Popen(
-        [*STROP, "train", "mine.py", "--run", "r"],
-        cwd=tmp_path,
-        stderr=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    deadline = time.monotonic() + 60
-    while not (tmp_path / "judging").is_file():
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+def test_a_judgement_ends_before_sigterm_does_and_what_was_judged_is_kept(train):
+    process = train(SLOW, "judging")
     process.send_signal(signal.SIGTERM)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 143, err
@@ -119,15 +119,8 @@ def test_a_judgement_ends_before_sigterm_does_and_what_was_judged_is_kept(tmp_pa
     assert "step 1/" not in err
 
 
-def test_sigterm_before_the_first_step_leaves_nothing(tmp_path):
-    (tmp_path / "mine.py").write_text("import time\nopen('loading', 'w').close()\ntime.sleep(60)\n")
-    process = subprocess.Popen(
-        [*STROP, "train", "mine.py", "--run", "r"], cwd=tmp_path, stderr=subprocess.PIPE, text=True
-    )
-    deadline = time.monotonic() + 60
-    while not (tmp_path / "loading").is_file():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+def test_sigterm_before_the_first_step_leaves_nothing(train, tmp_path):
+    process = train("import time\nopen('loading', 'w').close()\ntime.sleep(60)\n", "loading")
     process.send_signal(signal.SIGTERM)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 143, err

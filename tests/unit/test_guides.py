@@ -1,5 +1,6 @@
 """The code of a guide runs as it is printed, from top to bottom, in both languages."""
 
+import ast
 import re
 from pathlib import Path
 
@@ -15,11 +16,17 @@ from strop.data.prepared import check_source
 from strop.data.written import demonstrations
 
 DOCS = Path(__file__).parents[2] / "docs"
+LANGUAGES = ["", pytest.param(".zh-CN", marks=pytest.mark.slow)]
+"""That both print the same code is seen of every page."""
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 def code(guide: str) -> str:
     return "\n".join(BLOCK.findall((DOCS / guide).read_text(encoding="utf-8")))
+
+
+def is_docstring(statement: ast.stmt) -> bool:
+    return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
 
 
 @pytest.mark.parametrize(
@@ -47,15 +54,20 @@ def code(guide: str) -> str:
     ],
 )
 def test_both_languages_print_the_same_code(guide):
-    def bare(file: str) -> list[str]:
-        lines = [re.sub(r'\s*""".*?"""', "", line).partition("  #")[0].rstrip() for line in code(file).splitlines()]
-        return [line for line in lines if line]
+    """But for what Python does not run: so it is enough that one of them runs."""
+
+    def bare(file: str) -> str:
+        tree = ast.parse(code(file))
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+                node.body = [one for one in node.body if not is_docstring(one)]
+        return ast.unparse(tree)
 
     assert bare(f"{guide}.md") == bare(f"{guide}.zh-CN.md")
 
 
 @pytest.mark.matrix
-@pytest.mark.parametrize("language", ["", ".zh-CN"])
+@pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize(
     ("guide", "asserts"),
     [
@@ -78,7 +90,7 @@ def test_its_code_runs(guide, asserts, language, tmp_path, monkeypatch):
 
 
 @pytest.mark.matrix
-@pytest.mark.parametrize("language", ["", ".zh-CN"])
+@pytest.mark.parametrize("language", LANGUAGES)
 def test_games_run_at_a_small_size(language, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     text = code(f"tasks/games{language}.md")
@@ -87,7 +99,7 @@ def test_games_run_at_a_small_size(language, tmp_path, monkeypatch):
 
 
 @pytest.mark.matrix
-@pytest.mark.parametrize("language", ["", ".zh-CN"])
+@pytest.mark.parametrize("language", LANGUAGES)
 def test_advertising_runs_at_a_small_size(language, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     text = code(f"tasks/advertise{language}.md")
@@ -97,7 +109,7 @@ def test_advertising_runs_at_a_small_size(language, tmp_path, monkeypatch):
 
 
 @pytest.mark.matrix
-@pytest.mark.parametrize("language", ["", ".zh-CN"])
+@pytest.mark.parametrize("language", LANGUAGES)
 def test_textarena_runs_as_it_is_printed(language, tmp_path, monkeypatch):
     pytest.importorskip("textarena")
     monkeypatch.chdir(tmp_path)
@@ -153,7 +165,7 @@ SMALLER_TRANSLATION = {
 
 
 @pytest.mark.matrix
-@pytest.mark.parametrize("language", ["", ".zh-CN"])
+@pytest.mark.parametrize("language", LANGUAGES)
 def test_translate_runs_at_a_small_size(language, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("STROP_HOME", str(tmp_path / "home"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import platform
@@ -52,7 +53,9 @@ def _pairs(key: str, then: Any, now: Any) -> list[tuple[str, Any, Any]]:
     return [(f"{key}.{name}", then.get(name), now.get(name)) for name in sorted({*then, *now})]
 
 
+@functools.cache
 def _version(package: str) -> str | None:
+    """The installed version, as it was first: what this process has loaded stays that."""
     try:
         return version(package)
     except PackageNotFoundError:

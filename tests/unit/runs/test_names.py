@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+import small_descriptions
 import small_pairs
 import small_ratings
 import strop
@@ -108,11 +109,29 @@ def test_every_part_of_a_config_is_read_back_from_public_names(part):
     assert encode(again) == encode(part)
 
 
+def questions(path: Path) -> Path:
+    lines = ["question\tanswer", *(f"Who is number {i}?\t{['Ann', 'Bob', 'Cid', 'Dan'][i % 4]}{i}" for i in range(40))]
+    path.write_text("\n".join(lines), encoding="utf-8")
+    return path
+
+
+def reviews(path: Path) -> Path:
+    judged = ((f"number {i} is {'good' if i % 2 else 'bad'}", "positive" if i % 2 else "negative") for i in range(40))
+    path.write_text("\n".join(["text,label", *map(",".join, judged)]), encoding="utf-8")
+    return path
+
+
 @pytest.mark.parametrize("module", loader.modules("recipes"), ids=lambda module: module.name)
 def test_every_recipe_is_written_in_names_that_are_found_again(module, tmp_path, monkeypatch):
     monkeypatch.setenv("STROP_HOME", str(tmp_path / "home"))
     monkeypatch.setattr("strop.recipes.drive.NUM_TAUGHT", 1)  # what the rule drives takes the simulator half a minute
+    monkeypatch.setattr("strop.recipes.answer.own_answers", lambda model, tasks: tasks)  # which the model gives
+    for number in ("NUM_TRAIN", "NUM_LOGGED"):
+        monkeypatch.setattr(f"strop.recipes.support.{number}", 12)
     written = {
+        "answer": lambda: questions(tmp_path / "questions.tsv"),
+        "sentiment": lambda: reviews(tmp_path / "reviews.csv"),
+        "summarise": lambda: small_descriptions.write(tmp_path / "toy.jsonl"),
         "translate": lambda: small_pairs.write(tmp_path / "toy.tsv"),
         "recommend": lambda: small_ratings.write(tmp_path / "toy.csv"),
     }
