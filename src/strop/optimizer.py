@@ -176,9 +176,9 @@ class Optimizer:
         return rate * min((self.num_steps + 1) / self.warmup_steps, 1.0) if self.warmup_steps else rate
 
     def state_dict(self) -> State:
-        """Moments and counters, with string keys; no moments before the first step, where all of them are 0."""
-        moments = self.inner.state_dict()["state"] if self.num_steps else {}
-        return {"num_steps": self.num_steps, "state": {str(i): dict(s) for i, s in moments.items()}}
+        """Moments and counters, with string keys; no moments of parameters that never moved, where all of them are 0."""
+        moments = self.inner.state_dict()["state"]
+        return {"num_steps": self.num_steps, "state": {str(i): dict(s) for i, s in moments.items() if s.get("step") != 0}}
 
     def load_state_dict(self, state: State) -> None:
         """Restore moments; the rates stay those of the config, so that a fork can change them."""

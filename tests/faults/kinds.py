@@ -21,6 +21,7 @@ from strop.types import Episode, Task
 
 WORDS = ("red", "blue", "green", "black")
 STEPS = 40
+SECONDS = 120
 
 
 def first_word(task: Task, episode: Episode) -> float:
@@ -111,10 +112,25 @@ def train(kind: str, run: Path) -> None:
     strop.train(config(kind, run.parent), run, resume=is_run(run), progress=Progress.silent())
 
 
+def saved(run: Path) -> int:
+    """The step of the newest checkpoint; -1 before the first."""
+    latest = run / "checkpoints" / "LATEST"
+    return int(latest.read_text()) if latest.is_file() else -1
+
+
+def wait_for_another_checkpoint(run: Path, before: int, child: int) -> None:
+    """Or until the child has ended: what is killed leaves a state to go on from, however slow the machine is."""
+    deadline = time.monotonic() + SECONDS
+    while saved(run) <= before and os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+        assert time.monotonic() < deadline, f"after {SECONDS} s there is no checkpoint after step {before}"
+        time.sleep(0.002)
+
+
 def die_and_finish(kind: str, run: Path, kills: int, seed: int) -> int:
     """How many children were really killed before one finished."""
     dice, died = random.Random(seed), 0
     for attempt in range(kills + 1):
+        before = saved(run)
         child = os.fork()  # nothing has computed yet in this process, so there is no thread to lose
         if child == 0:
             try:
@@ -124,7 +140,8 @@ def die_and_finish(kind: str, run: Path, kills: int, seed: int) -> int:
                 os._exit(1)
             os._exit(0)
         if attempt < kills:
-            time.sleep(dice.uniform(0.05, 0.15) * 1.4**attempt)  # early first: a small run is soon over
+            wait_for_another_checkpoint(run, before, child)
+            time.sleep(dice.uniform(0.0, 0.02))
             os.kill(child, signal.SIGKILL)
         _, status = os.waitpid(child, 0)
         died += os.WIFSIGNALED(status)

@@ -47,7 +47,7 @@ def killed(kind: str, folder: Path, kills: int) -> int:
         [sys.executable, str(KINDS), kind, str(folder), str(kills), "0"],
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=600,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -113,6 +113,17 @@ def test_a_schedule_that_starts_at_zero_is_refused() -> None:
         AdamW(lr=Linear(start=0.0, end=1.0, steps=2))
 
 
+def test_a_parameter_that_never_had_a_gradient_saves_nothing_before_or_after_a_run_that_goes_on() -> None:
+    used, unused = policy = [torch.nn.Parameter(torch.ones(2)), torch.nn.Parameter(torch.ones(2))]
+    optimizer = AdamW(lr=0.1).build(policy, WeightsLock())
+    optimizer.load_state_dict(optimizer.state_dict())  # as a run does that was killed before its first step
+    optimizer.step(batch_of(episode(turn((1,), (2,)), reward=1.0)), [Term((used**3).sum(), {})])
+    assert set(optimizer.state_dict()["state"]) == {"0"}
+    whole = AdamW(lr=0.1).build([used, unused], WeightsLock())
+    whole.step(batch_of(episode(turn((1,), (2,)), reward=1.0)), [Term((used**3).sum(), {})])
+    assert set(whole.state_dict()["state"]) == {"0"}
+
+
 def test_moments_are_there_from_the_start_and_are_not_saved_before_they_say_something() -> None:
     (own,) = policy = [torch.nn.Parameter(torch.tensor([1.0, 2.0]))]
     optimizer = AdamW(lr=0.1, max_grad_norm=None).build(policy, WeightsLock())
