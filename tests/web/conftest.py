@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import served
+from strop.assistant.home import Assistant
 from strop.serving.actor import Actor
 from strop.web.served import Served
 
@@ -85,11 +86,14 @@ def site(chromium: Browser, tmp_path: Path) -> Iterator[Callable[..., Site]]:
             actor: Actor | None = None,
             keeps: bool = True,
             candidate: Actor | None = None,
+            folder: Path | None = None,
             size: tuple[int, int] = DESKTOP,
             language: str = "en",
             scheme: Any = "light",
         ) -> Site:
-            what = opened.enter_context(served.served(actor, tmp_path / "assistant" if keeps else None))
+            kept = folder or (tmp_path / "assistant" if keeps else None)
+            assistant = None if folder is None else Assistant(folder)
+            what = opened.enter_context(served.served(actor, kept, assistant=assistant))
             if candidate is not None:
                 beside = opened.enter_context(served.served(candidate))
                 what = replace(what, number=0, candidate=replace(beside, name="tiny-v1", number=1, store=what.store))

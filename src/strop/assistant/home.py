@@ -55,7 +55,8 @@ class Assistant:
 
     def memory(self) -> MemoryStore:
         """What people asked it to remember, to be closed. Raises ValueError for an encoder that there is not."""
-        return MemoryStore(self.path / MEMORY, embedding(self.settings.embedding))
+        encoder = self.settings.embedding
+        return MemoryStore(self.path / MEMORY, embedding(encoder), encoder)
 
     def questions(self) -> list[Prompt]:
         """The fixed questions."""
@@ -71,9 +72,14 @@ class Assistant:
         self.versions.verify(number)
         return replace(load(self.versions.model(number)), sampling=self.settings.sampling)
 
+    @property
+    def rounds(self) -> Path:
+        """The folder of its trainings."""
+        return self.path / ROUNDS
+
     def round(self, number: int) -> Path:
         """The folder of the training of a version."""
-        return self.path / ROUNDS / f"{number:03d}"
+        return self.rounds / f"{number:03d}"
 
     @contextmanager
     def lock(self) -> Iterator[None]:

@@ -21,7 +21,7 @@ from strop.assistant.exported import export_run
 from strop.assistant.feedback import FeedbackStore
 from strop.assistant.gate import TIE, Scores, Verdict, decide
 from strop.assistant.home import Assistant, diff_text
-from strop.assistant.judge import by_model
+from strop.assistant.judge import JUDGE, by_model
 from strop.assistant.lessons import Lesson, Lessons, lessons_of
 from strop.assistant.queue import Plan, read_plan, replayed, waiting, write_plan
 from strop.assistant.records import Feedback
@@ -199,7 +199,7 @@ class _Round:
         versions = self.assistant.versions
         new, old = self.assistant.actor(number), self.assistant.actor(versions.serving)
         pairs = fitting(pairs, old.codec, old.policy.context)
-        folder = self.assistant.round(number).with_name(f"{number:03d}-judge")
+        folder = self.assistant.round(number).with_name(f"{number:03d}{JUDGE}")
         base = versions.model(versions.serving)
         return by_model(pairs, base, new, old, self.assistant.questions(), folder, self.settings)
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from strop.assistant.compared import by_people
+from strop.assistant.feedback import FeedbackStore
 from strop.assistant.gate import Verdict
 from strop.assistant.home import Assistant
 from strop.assistant.lessons import lessons_of
+from strop.assistant.pairs import REASONS, Duel, Reason, reason_of
 from strop.assistant.queue import waiting
 from strop.assistant.raters import Agreement, agreement, position_bias
 from strop.intervals import Interval
@@ -39,6 +42,7 @@ class Overview:
     counts      answers, and feedback of each kind
     lessons     new ones by what they are for, and how many learning takes
     compared    comparisons so far of the version that waits with the one that serves; None if none waits
+    queue       pairs of answers that are to be compared, by why
     bias        the share of comparisons in which the first was chosen
     agreements  Krippendorff's alpha of thumbs and of comparisons
     """
@@ -51,6 +55,7 @@ class Overview:
     fewest_lessons: int
     compared: int | None
     comparisons: int
+    queue: Mapping[Reason, int]
     bias: Interval
     agreements: Mapping[str, Agreement]
 
@@ -76,9 +81,16 @@ def overview_of(assistant: Assistant) -> Overview:
             fewest_lessons=settings.fewest_lessons,
             compared=compared,
             comparisons=settings.comparisons,
+            queue=queue_of(store, None if candidate is None else (candidate, versions.serving)),
             bias=position_bias(feedback),
             agreements={kind: agreement(feedback, kind) for kind in ("thumb", "comparison")},
         )
+
+
+def queue_of(store: FeedbackStore, duel: Duel) -> dict[Reason, int]:
+    """How many pairs of answers are to be compared, by why."""
+    found = Counter(reason_of(pair, duel) for pair in store.pairs.all())
+    return {reason: found[reason] for reason in REASONS}
 
 
 def _line(assistant: Assistant, number: int) -> Line:

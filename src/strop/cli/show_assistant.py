@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+from strop.assistant.beside import Beside
 from strop.assistant.overview import Line, Overview
 from strop.assistant.raters import Agreement
 from strop.cli.output import console, pairs, print_rich, table
@@ -24,6 +25,15 @@ def page(found: Overview) -> None:
     print_rich(pairs(_facts(found)))
 
 
+def diff(old: int, new: int, found: Sequence[Beside]) -> None:
+    """Print what two versions answer; answers that are the same are counted."""
+    changed = [one for one in found if one.is_changed]
+    console().print(f"{len(changed)} of {plural(len(found), 'answer')} changed", style="bold")
+    if changed:
+        rows = [(one.asked, one.old, one.new) for one in changed]
+        print_rich(table(["question", f"version {old}", f"version {new}"], rows))
+
+
 def _row(line: Line) -> list[str]:
     parent = "" if line.parent is None else str(line.parent)
     changed = f"{line.changed} of {line.questions}" if parent else ""
@@ -40,9 +50,17 @@ def _facts(found: Overview) -> list[tuple[str, str]]:
     ]
     if found.compared is not None:
         rows.append(("waits", f"{found.compared} comparisons of the {found.comparisons} that the gate takes"))
+    rows.append(("to compare", _queued(found)))
     rows.append(("position bias", f"the first of two is chosen {found.bias}"))
     rows += [(f"agreement, {kind}s", _alpha(one)) for kind, one in found.agreements.items()]
     return rows
+
+
+def _queued(found: Overview) -> str:
+    """The pairs of answers that wait for people."""
+    said = {"versions": "of two versions", "doubtful": "doubtful", "other": "other"}
+    parts = [f"{number} {said[reason]}" for reason, number in found.queue.items() if number]
+    return f"{plural(sum(found.queue.values()), 'pair')} of answers" + (f": {', '.join(parts)}" if parts else "")
 
 
 def _counted(numbers: Mapping[str, int]) -> str:

@@ -22,12 +22,23 @@ async def keep_answers(
     """Keep whole answers, if there is a store. Raises Refused if they cannot be kept."""
     if served.store is None:
         return
+    answers = as_kept(given, served.number, messages, conversation, rater)
+    try:
+        await run_in_threadpool(served.store.write, answers, [])
+    except OSError as error:
+        raise Refused(f"the answer could not be kept: {error}", status=507, code="not_kept") from error
+
+
+def as_kept(
+    given: Sequence[Given], version: int | None, messages: Sequence[Message], conversation: str, rater: str
+) -> list[Answered]:
+    """Whole answers as the store keeps them."""
     now = time.time()
-    answers = [
+    return [
         Answered(
             inference=one.inference,
             conversation=conversation,
-            version=served.number,
+            version=version,
             messages=messages,
             text=one.text,
             tokens=[piece.token for piece in one.pieces],
@@ -38,10 +49,6 @@ async def keep_answers(
         )
         for one in given
     ]
-    try:
-        await run_in_threadpool(served.store.write, answers, [])
-    except OSError as error:
-        raise Refused(f"the answer could not be kept: {error}", status=507, code="not_kept") from error
 
 
 async def keep_feedback(store: FeedbackStore, body: FeedbackRequest) -> Feedback:

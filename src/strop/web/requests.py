@@ -206,3 +206,16 @@ class FactRequest(_Body):
     """POST /memory/facts and PUT /memory/facts/ID: what is to be remembered."""
 
     text: Text
+
+
+class NextPairRequest(_Body):
+    """POST /pairs/next: who is to compare two answers."""
+
+    rater: Name = "anonymous"
+
+
+class SkipRequest(_Body):
+    """POST /pairs/skip: a pair that this person does not want to compare."""
+
+    pair: Annotated[int, Field(ge=1, lt=2**63)]
+    rater: Name = "anonymous"

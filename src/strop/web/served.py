@@ -6,6 +6,7 @@ import importlib.metadata
 from dataclasses import dataclass, field
 
 from strop.assistant.feedback import FeedbackStore
+from strop.assistant.home import Assistant
 from strop.assistant.memory import MemoryStore
 from strop.serving.actor import Actor
 from strop.serving.engine import Engine
@@ -22,6 +23,7 @@ class Served:
     store      where answers and feedback are kept; None keeps nothing, and no feedback is taken
     candidate  a version that waits for people to compare it with this one
     memory     what people asked to be remembered; None remembers nothing
+    assistant  the folder of the assistant, for the page that shows it
     """
 
     name: str
@@ -31,6 +33,7 @@ class Served:
     limits: Limits = field(default_factory=Limits)
     candidate: Served | None = None
     memory: MemoryStore | None = None
+    assistant: Assistant | None = None
 
     @property
     def models(self) -> list[Served]:

@@ -16,6 +16,7 @@ from strop.serving.actor import Actor, find, load
 from strop.serving.engine import Engine
 from strop.web.app import app
 from strop.web.guard import Limits, is_loopback
+from strop.web.preparing import preparing
 from strop.web.served import Served
 
 
@@ -88,7 +89,9 @@ def serving(name: str | None, folder: Path | None) -> Iterator[Served]:
             beside = engine(assistant.actor(waits))
             candidate = Served(f"{called}-v{waits}", beside, number=waits, store=store, limits=limits, memory=memory)
         serves = engine(assistant.actor(number))
-        yield Served(called, serves, number=number, store=store, limits=limits, candidate=candidate, memory=memory)
+        served = Served(called, serves, number, store, limits, candidate, memory, assistant)
+        opened.enter_context(preparing(assistant, store, lambda: served.models))
+        yield served
 
 
 def _assistant(name: str | None, folder: Path) -> Assistant:

@@ -210,5 +210,5 @@ def test_a_file_that_is_no_memory_is_refused(tmp_path):
 
 def test_a_file_of_a_newer_strop_is_refused(store):
     store._connection.execute("PRAGMA user_version = 9")
-    with pytest.raises(ValueError, match="has schema 9, and this strop knows 1"):
+    with pytest.raises(ValueError, match="has schema 9, and this strop knows 2"):
         MemoryStore(store.path)

@@ -30,22 +30,41 @@ export async function ask(model, messages, { conversation, n = 1, signal, seen }
   throw new Told(told("unreachable")); // the stream ended before its last event
 }
 
-/** Keep what a person says of an answer. */
-export function say(kind, value, inference) {
-  const target = inference === undefined ? {} : { inference_id: inference };
+/** Keep what a person says: of `target`, {inference_id} or {conversation_id}, or of two answers that the value names. */
+export function say(kind, value, target = {}) {
   return post("/feedback", { kind, value, rater: rater(), ...target });
+}
+
+/** The two answers that this person is to compare next: {number, messages, answers}; null if none wait. */
+export async function nextPair() {
+  return (await (await post("/pairs/next", { rater: rater() })).json()).pair;
+}
+
+/** Be shown this pair no more. */
+export function skipPair(number) {
+  return post("/pairs/skip", { pair: number, rater: rater() });
 }
 
 const SESSION = "strop.session";
 
+/** The key under which this browser's person is remembered; null before the first fact. */
+export function key() {
+  return localStorage.getItem(SESSION);
+}
+
+/** Be the person of this key from now on. */
+export function useKey(other) {
+  localStorage.setItem(SESSION, other);
+}
+
 /** What is remembered of this browser's person, oldest first: [{id, text, when}]. */
 export async function facts() {
-  return localStorage.getItem(SESSION) ? (await get("/memory/facts")).facts : [];
+  return key() ? (await get("/memory/facts")).facts : [];
 }
 
 /** Remember a text. The first one gives this browser a key, drawn by chance: whoever has it is this person. */
 export function addFact(text) {
-  if (!localStorage.getItem(SESSION)) localStorage.setItem(SESSION, `${crypto.randomUUID()}-${crypto.randomUUID()}`);
+  if (!key()) useKey(`${crypto.randomUUID()}-${crypto.randomUUID()}`);
   return post("/memory/facts", { text });
 }
 
@@ -67,7 +86,7 @@ function post(path, body, signal) {
 }
 
 function request(method, path, body, signal) {
-  const session = localStorage.getItem(SESSION);
+  const session = key();
   const headers = { "Content-Type": "application/json", ...(session ? { "X-Strop-Session": session } : {}) };
   return sent(fetch(path, { method, headers, body: body && JSON.stringify(body), signal }));
 }
