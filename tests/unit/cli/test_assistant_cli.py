@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from feedback_people import answer, compared
+from learnt import learnt
 from strop.assistant import Manifest, Settings, Versions, decide, first_manifest
 from strop.assistant.feedback import FeedbackStore
 from strop.assistant.settings import write_settings
@@ -29,6 +30,7 @@ def mine(tmp_path):
     versions.promote(1)
     with FeedbackStore(path / "feedback.sqlite") as store:
         store.write([answer("one"), answer("two", "hi")], [compared("one", "two", "A")])
+        store.pairs.add("one", "two", seldom=0.5)
     return path
 
 
@@ -43,12 +45,30 @@ def test_the_page(strop, mine):
     assert "1 pair: 1 of the 20 that learning takes" in said.out
     assert "the first of two is chosen 1.000 [0.050, 1.000]" in said.out
     assert "(no two people judged the same)" in said.out
+    assert "1 pair of answers: 1 other" in said.out
 
 
 def test_json(strop, mine):
     found = json.loads(strop("assistant", "mine", "--json").out)
     assert (found["serving"], [one["status"] for one in found["versions"]]) == (1, ["served", "serves", "refused"])
     assert found["versions"][1]["verdict"]["promote"] is True
+    assert found["queue"] == {"versions": 0, "doubtful": 0, "other": 1}
+
+
+def test_two_versions_side_by_side(strop, tmp_path):
+    learnt(tmp_path / "ours")
+    said = strop("assistant", "ours", "diff", "3", "0")
+    assert said.code == 0
+    assert said.out.startswith("2 of 3 answers changed")
+    assert "Because of the air." in said.out
+    assert "Name a colour." not in said.out
+    found = json.loads(strop("assistant", "ours", "diff", "2", "--json").out)
+    assert (found["old"], found["new"]) == (1, 2)
+    assert [one["old"] == one["new"] for one in found["answers"]] == [False, False, True]
+    assert found["answers"][2] == {"question": "Name a colour.", "old": "Red.", "new": "Red."}
+    assert "version 0 has no parent" in strop("assistant", "ours", "diff", "0").err
+    for wrong in ((), ("1", "2", "3")):
+        assert strop("assistant", "ours", "diff", *wrong).code == 2
 
 
 def test_rollback(strop, mine):
