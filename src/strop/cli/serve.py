@@ -52,10 +52,10 @@ def run(args: argparse.Namespace) -> int:
     from strop.web.server import address_of, listening, server, serving
 
     say(f"loading {args.name or args.assistant}")
-    with listening(args.host, args.port) as listener, serving(args.name, args.assistant) as served:
+    with listening(args.host, args.port) as listener, serving(args.name, args.assistant, say) as served:
         address = address_of(listener)
         print(address, flush=True)
-        say(f"serving {served.version}: {address} is the chat page, {address}/v1 the API; Ctrl-C ends")
+        say(f"serving {served.serves.label}: {address} is the chat page, {address}/v1 the API; Ctrl-C ends")
         try:
             server(served).run(sockets=[listener])
         except KeyboardInterrupt as error:

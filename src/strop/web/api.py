@@ -14,10 +14,11 @@ from strop.types import Tokens
 from strop.web.answering import Given, all_of, begin, cancel, pieces
 from strop.web.errors import Refused, error_body
 from strop.web.forms import ChatForm, CompletionForm, Envelope, Json, usage
+from strop.web.guard import Limits
 from strop.web.keeping import keep_answers, keep_feedback
 from strop.web.memory import recalled
 from strop.web.requests import ChatRequest, CompletionRequest, FeedbackRequest
-from strop.web.served import Served, strop_version
+from strop.web.served import Served, Version, strop_version
 
 
 def api(served: Served) -> APIRouter:
@@ -26,36 +27,38 @@ def api(served: Served) -> APIRouter:
 
     @router.get("/v1/models")
     async def models() -> Json:
-        return {"object": "list", "data": [_model(one) for one in served.models]}
+        serves, *waits = served.versions
+        return {"object": "list", "data": [_model(served.name, serves), *(_model(one.exact, one) for one in waits)]}
 
     @router.get("/v1/models/{name:path}")
     async def model(name: str) -> Json:
-        return _model(served.named(name))
+        return _model(name, served.named(name))
 
     @router.post("/v1/chat/completions")
     async def chat(body: ChatRequest, request: Request) -> Response:
-        one = served.named(body.model)
-        given = begin(one, [_read(one, body, await recalled(one, body, request))], body)
         conversation = secrets.token_hex(12) if body.metadata is None else body.metadata.conversation
+        facts = await recalled(served, body, request)
+        with served.asked(body.model) as one:
+            given = begin(one, [_read(one, body, facts)], body)
         form = ChatForm(one.actor.codec.stop, body.logprobs)
-        envelope = Envelope.of(form, given, one.name, one.version, conversation)
+        envelope = Envelope.of(form, given, body.model, one.label, conversation)
 
         async def keep() -> None:
-            await keep_answers(one, given, body.spoken, conversation, body.user)
+            await keep_answers(served.store, one.number, given, body.spoken, conversation, body.user)
 
-        return await _answer(one, given, envelope, body, request, keep)
+        return await _answer(served.limits, given, envelope, body, request, keep)
 
     @router.post("/v1/completions")
     async def complete(body: CompletionRequest, request: Request) -> Response:
-        one = served.named(body.model)
-        given = begin(one, _continued(one, body), body)
+        with served.asked(body.model) as one:
+            given = begin(one, _continued(one, body), body)
         form = CompletionForm(one.actor.codec.stop, body.logprobs is not None)
-        envelope = Envelope.of(form, given, one.name, one.version, None)
+        envelope = Envelope.of(form, given, body.model, one.label, None)
 
         async def keep() -> None:
             """Nothing: feedback is on answers to messages."""
 
-        return await _answer(one, given, envelope, body, request, keep)
+        return await _answer(served.limits, given, envelope, body, request, keep)
 
     @router.post("/feedback")
     async def feedback(body: FeedbackRequest) -> Json:
@@ -67,14 +70,17 @@ def api(served: Served) -> APIRouter:
 
     @router.get("/health")
     async def health() -> JSONResponse:
-        state = served.engine.health
+        serves, *waits = served.versions
+        state = serves.engine.health
         body = {
             "status": "failing" if state.error else "ok" if state.is_open else "stopping",
             "error": state.error,
             "running": state.running,
             "waiting": state.waiting,
             "model": served.name,
-            "version": served.version,
+            "version": serves.label,
+            "waits": waits[0].label if waits else None,
+            "refused": served.refused,
             "software": f"strop {strop_version()}",
         }
         return JSONResponse(body, 200 if body["status"] == "ok" else 503)
@@ -82,23 +88,30 @@ def api(served: Served) -> APIRouter:
     return router
 
 
-def _model(served: Served) -> Json:
-    return {"id": served.name, "object": "model", "created": 0, "owned_by": "strop", "version": served.version}
+def _model(name: str, one: Version) -> Json:
+    return {
+        "id": name,
+        "object": "model",
+        "created": 0,
+        "owned_by": "strop",
+        "version": one.label,
+        "exact_id": one.exact,
+    }
 
 
-def _read(served: Served, body: ChatRequest, facts: Sequence[Fact]) -> Tokens:
+def _read(version: Version, body: ChatRequest, facts: Sequence[Fact]) -> Tokens:
     """The tokens of a chat's messages, and of facts before them. Raises Refused for what the policy cannot read."""
     try:
-        return served.actor.codec.start(with_facts(body.spoken, facts) if facts else body.prompt)
+        return version.actor.codec.start(with_facts(body.spoken, facts) if facts else body.prompt)
     except ValueError as error:
         about = "with what you asked to be remembered: " if facts else ""
         raise Refused(f"{about}{error}", code="invalid_value", param="messages") from error
 
 
-def _continued(served: Served, body: CompletionRequest) -> list[Tokens]:
+def _continued(version: Version, body: CompletionRequest) -> list[Tokens]:
     """The tokens of the texts that completions continue."""
     try:
-        read = [served.actor.codec.encode(text) for text in body.texts]
+        read = [version.actor.codec.encode(text) for text in body.texts]
     except ValueError as error:
         raise Refused(str(error), code="invalid_value", param="prompt") from error
     if () in read:
@@ -107,7 +120,7 @@ def _continued(served: Served, body: CompletionRequest) -> list[Tokens]:
 
 
 async def _answer(
-    served: Served,
+    limits: Limits,
     given: Sequence[Given],
     envelope: Envelope,
     body: ChatRequest | CompletionRequest,
@@ -116,10 +129,10 @@ async def _answer(
 ) -> Response:
     """The answers, streamed or whole. `keep` is called once they are whole, before the client is told so."""
     headers = {
-        "X-Strop-Version": _header(served.version),
+        "X-Strop-Version": _header(envelope.version),
         "X-Strop-Inference-Id": ", ".join(one.inference for one in given),
     }
-    seconds = served.limits.answer_seconds
+    seconds = limits.answer_seconds
     if body.stream:
         events = _events(given, envelope, body.wants_usage, seconds, keep)
         return StreamingResponse(events, media_type="text/event-stream", headers=headers)

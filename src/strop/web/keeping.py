@@ -13,21 +13,25 @@ from strop.types import Message
 from strop.web.answering import Given
 from strop.web.errors import Refused
 from strop.web.requests import ComparisonValue, FeedbackRequest
-from strop.web.served import Served
 
 
 async def keep_answers(
-    served: Served, given: Sequence[Given], messages: Sequence[Message], conversation: str, rater: str
+    store: FeedbackStore | None,
+    version: int | None,
+    given: Sequence[Given],
+    messages: Sequence[Message],
+    conversation: str,
+    rater: str,
 ) -> None:
-    """Keep whole answers, if there is a store. Raises Refused if they cannot be kept."""
-    if served.store is None:
+    """Keep whole answers of a version, if there is a store. Raises Refused if they cannot be kept."""
+    if store is None:
         return
     now = time.time()
     answers = [
         Answered(
             inference=one.inference,
             conversation=conversation,
-            version=served.number,
+            version=version,
             messages=messages,
             text=one.text,
             tokens=[piece.token for piece in one.pieces],
@@ -39,7 +43,7 @@ async def keep_answers(
         for one in given
     ]
     try:
-        await run_in_threadpool(served.store.write, answers, [])
+        await run_in_threadpool(store.write, answers, [])
     except OSError as error:
         raise Refused(f"the answer could not be kept: {error}", status=507, code="not_kept") from error
 

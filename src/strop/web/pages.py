@@ -34,7 +34,11 @@ def pages(served: Served) -> APIRouter:
             return _remembered(here, wanted)
         words = chosen(request.cookies.get(COOKIE), request.headers.get("accept-language", ""))
         html = templates.get_template(template).render(
-            words=words, here=here, version=served.version, has_feedback=served.store is not None, most_chars=MOST_CHARS
+            words=words,
+            here=here,
+            version=served.serves.label,
+            has_feedback=served.store is not None,
+            most_chars=MOST_CHARS,
         )
         return HTMLResponse(html, headers={"Vary": "Accept-Language, Cookie", "Content-Language": words.code})
 

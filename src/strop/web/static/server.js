@@ -12,9 +12,9 @@ export function rater() {
   return name;
 }
 
-/** The names of the models: first the one that serves, then a version that waits to be compared with it. */
+/** The models: first the one that serves, then a version that waits to be compared with it: [{id, exact_id}]. */
 export async function models(signal) {
-  return (await get("/v1/models", signal)).data.map((model) => model.id);
+  return (await get("/v1/models", signal)).data;
 }
 
 /** Ask for `n` answers; `seen(choice)` is called for each piece: {index, inference_id, delta: {content}, finish_reason}. */
