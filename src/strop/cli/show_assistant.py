@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+from strop.assistant.canary import Canary, Standing
 from strop.assistant.overview import Line, Overview
 from strop.assistant.raters import Agreement
 from strop.cli.output import console, pairs, print_rich, table
@@ -40,9 +41,19 @@ def _facts(found: Overview) -> list[tuple[str, str]]:
     ]
     if found.compared is not None:
         rows.append(("waits", f"{found.compared} comparisons of the {found.comparisons} that the gate takes"))
+    if found.canary is not None:
+        rows.append(("canary", _canary(found.canary, found.standing)))
     rows.append(("position bias", f"the first of two is chosen {found.bias}"))
     rows += [(f"agreement, {kind}s", _alpha(one)) for kind, one in found.agreements.items()]
     return rows
+
+
+def _canary(canary: Canary, standing: Standing | None) -> str:
+    """What the version that waits answers, and how it is liked beside the one that serves."""
+    if canary.ended:
+        return f"version {canary.version} answers no more conversations: {canary.ended}"
+    share = f"{canary.share:g} of the conversations" if canary.share else "no conversations now"
+    return f"version {canary.version} answers {share}: {standing} of version {canary.beside}"
 
 
 def _counted(numbers: Mapping[str, int]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import asdict
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
@@ -38,7 +39,7 @@ def api(served: Served) -> APIRouter:
     async def chat(body: ChatRequest, request: Request) -> Response:
         conversation = secrets.token_hex(12) if body.metadata is None else body.metadata.conversation
         facts = await recalled(served, body, request)
-        with served.asked(body.model) as one:
+        with served.asked(body.model, conversation) as one:
             given = begin(one, [_read(one, body, facts)], body)
         form = ChatForm(one.actor.codec.stop, body.logprobs)
         envelope = Envelope.of(form, given, body.model, one.label, conversation)
@@ -80,6 +81,7 @@ def api(served: Served) -> APIRouter:
             "model": served.name,
             "version": serves.label,
             "waits": waits[0].label if waits else None,
+            "canary": None if served.canary is None else asdict(served.canary),
             "refused": served.refused,
             "software": f"strop {strop_version()}",
         }

@@ -7,8 +7,11 @@ one is let go once it has answered all that it was asked.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
+from dataclasses import replace
 
+from strop.assistant.canary import Canary, begun, standing, write_canary
 from strop.assistant.feedback import FeedbackStore
 from strop.assistant.home import Assistant
 from strop.assistant.memory import MemoryStore
@@ -28,6 +31,8 @@ class Follower:
 
     A version that cannot be loaded, as one whose files are damaged, is refused in a sentence, also in `/health`, and
     what served goes on. Raises DamagedVersion where that is so at the start.
+
+    share  of the conversations that a version which waits answers, until it is shown to be worse
     """
 
     def __init__(
@@ -37,8 +42,10 @@ class Follower:
         memory: MemoryStore,
         limits: Limits,
         tell: Callable[[str], None],
+        share: float = 0.0,
     ) -> None:
-        self.assistant, self._limits, self._tell = assistant, limits, tell
+        self.assistant, self._store, self._limits, self._tell, self._share = assistant, store, limits, tell, share
+        self._seen = -1
         self._stamp, self._leaving = assistant.versions.stamp, list[Engine]()
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._follow, name=f"follower of {assistant.path}", daemon=True)
@@ -62,6 +69,7 @@ class Follower:
         """Serve what the folder says, if that has changed; let go of versions that have answered their last request."""
         self._leaving = [engine for engine in self._leaving if not engine.has_ended]
         self._guarded(self._change)
+        self._guarded(self._watch_canary)
 
     # ------------------------------------------------------------ inside
 
@@ -99,14 +107,39 @@ class Follower:
             self._serve([serves])
         elif [one.number for one in self.served.versions[1:]] != [waits]:
             self._serve([serves])  # before the next one is loaded, so that there are never three
-            self._serve([serves, self._version(waits)])
-            self._tell(f"version {waits} waits for people to compare it with version {serves.number}")
+            beside = self._version(waits)
+            self._serve([serves, beside], self._canary(waits, serves.number))
+            self._tell(f"version {waits} waits for people to compare it with version {serves.number}{self._told()}")
 
-    def _serve(self, versions: list[Version]) -> None:
+    def _canary(self, version: int, beside: int | None) -> Canary | None:
+        assert beside is not None
+        self._seen = -1
+        return begun(self.assistant.path, version, beside, self._share, time.time())
+
+    def _told(self) -> str:
+        canary = self.served.canary
+        if canary is None or not self._share:
+            return ""
+        return f"; it is no canary: {canary.ended}" if canary.ended else f", and answers {canary.share:g} of all"
+
+    def _watch_canary(self) -> None:
+        """Let the version that serves answer all again, where the canary is shown to be worse."""
+        canary, seen = self.served.canary, self._store.last()
+        if canary is None or canary.ended or not canary.share or seen == self._seen:
+            return
+        self._seen = seen
+        found = standing(self._store, canary)
+        if found.is_worse:
+            ended = replace(canary, ended=f"it is worse than version {canary.beside}: {found}")
+            self.served.change(self.served.versions, ended)
+            self._tell(f"version {canary.version} answers no more conversations: {ended.ended}")
+            write_canary(self.assistant.path, ended)
+
+    def _serve(self, versions: list[Version], canary: Canary | None = None) -> None:
         """Change to these, and let the others end."""
         kept = [one.engine for one in versions]
         gone = [one.engine for one in self.served.versions if one.engine not in kept]
-        self.served.change(versions)
+        self.served.change(versions, canary)
         for engine in gone:
             engine.retire()
         self._leaving += gone

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from strop.assistant.canary import Canary
 from strop.assistant.feedback import FeedbackStore
 from strop.assistant.memory import MemoryStore
 from strop.serving.actor import Actor
@@ -50,6 +51,8 @@ class Served:
     name       what the API calls the version that serves
     store      where answers and feedback are kept; None keeps nothing, and no feedback is taken
     memory     what people asked to be remembered; None remembers nothing
+    canary     which conversations the version that waits answers; None: none of them
+    refused    why a version does not serve that should
 
     Versions may change at any time, in another thread. Whoever asks one does so within `asked`, so that no version is
     let go while a request is on its way to it.
@@ -65,6 +68,7 @@ class Served:
         memory: MemoryStore | None = None,
     ) -> None:
         self.name, self.store, self.memory, self.limits = name, store, memory, limits or Limits()
+        self.canary: Canary | None = None
         self.refused = ""
         self._alone = threading.Lock()
         self._versions = [Version(name, engine, number)]
@@ -85,13 +89,14 @@ class Served:
         return self.serves.engine
 
     @contextmanager
-    def asked(self, name: str) -> Iterator[Version]:
-        """The version of this name, which takes requests within the block. Raises Refused if there is none.
+    def asked(self, name: str, conversation: str = "") -> Iterator[Version]:
+        """The version that answers a conversation by this name, and takes requests within the block.
 
-        The block asks and does not wait: other requests do, meanwhile.
+        The block asks and does not wait: other requests do, meanwhile. Raises Refused if there is none.
         """
         with self._alone:
-            yield self.named(name)
+            is_canary = name == self.name and self.canary is not None and self.canary.takes(conversation)
+            yield self._versions[1] if is_canary else self.named(name)
 
     def named(self, name: str) -> Version:
         """The version of this name, of its own or that of the model. Raises Refused if there is none."""
@@ -108,10 +113,11 @@ class Served:
             param="model",
         )
 
-    def change(self, versions: list[Version]) -> None:
+    def change(self, versions: list[Version], canary: Canary | None = None) -> None:
         """Serve these from now on. What was asked before ends where it began."""
+        assert canary is None or canary.version == versions[1].number
         with self._alone:
-            self._versions = versions
+            self._versions, self.canary = versions, canary
 
 
 def strop_version() -> str:

@@ -64,10 +64,13 @@ def server(served: Served) -> uvicorn.Server:
 
 
 @contextlib.contextmanager
-def serving(name: str | None, folder: Path | None, tell: Callable[[str], None]) -> Iterator[Served]:
+def serving(
+    name: str | None, folder: Path | None, tell: Callable[[str], None], canary: float = 0.0
+) -> Iterator[Served]:
     """A run or a model; or the assistant of a folder, made from it if there is none. What was opened is closed.
 
-    An assistant's folder is followed: when another version serves or waits, so it does here. `tell` says so.
+    An assistant's folder is followed: when another version serves or waits, so it does here, and one that waits
+    answers the share `canary` of the conversations. `tell` says so.
     """
     limits = Limits()
     with contextlib.ExitStack() as opened:
@@ -79,7 +82,7 @@ def serving(name: str | None, folder: Path | None, tell: Callable[[str], None]) 
             return
         assistant = _assistant(name, folder)
         store, memory = opened.enter_context(assistant.feedback()), opened.enter_context(assistant.memory())
-        yield opened.enter_context(Follower(assistant, store, memory, limits, tell))
+        yield opened.enter_context(Follower(assistant, store, memory, limits, tell, canary))
 
 
 def _assistant(name: str | None, folder: Path) -> Assistant:

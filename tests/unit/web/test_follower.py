@@ -11,8 +11,10 @@ import pytest
 from fastapi.testclient import TestClient
 
 import served
+from strop.assistant.canary import Canary, write_canary
 from strop.assistant.gate import decide
 from strop.assistant.home import create
+from strop.assistant.overview import overview_of
 from strop.assistant.settings import Settings
 from strop.assistant.versions import MODEL, Manifest
 from strop.web.app import app
@@ -65,6 +67,7 @@ def add(assistant, number, parent=0, promote=True):
     with versions.adding(Manifest(number=number, parent=parent, model=MODEL, origin="a test", when=0.0)) as folder:
         (folder / MODEL).mkdir()
         (folder / MODEL / "weights").write_text(f"{number}")
+        (folder / "diff.jsonl").write_text("")
     if promote:
         versions.judged(number, decide([1.0] * 60))
         versions.promote(number)
@@ -168,16 +171,15 @@ def test_no_request_is_refused_while_versions_change(assistant, following):
     assert set(statuses) == {200}
 
 
-def test_a_request_on_its_way_to_a_version_keeps_it_from_being_let_go(assistant, following):
-    what, follower, _ = following
-    add(assistant, 1)
-    changing = threading.Thread(target=follower.look)
-    with what.asked("mine") as one:
+def test_a_request_on_its_way_to_a_version_keeps_it_from_being_let_go(following):
+    what, _, _ = following
+    changing = threading.Thread(target=what.change, args=(what.versions,))
+    with what.asked("mine"):
         changing.start()
-        changing.join(0.1)
-        assert (changing.is_alive(), one.engine.health.is_open) == (True, True)
+        changing.join(0.3)
+        assert changing.is_alive()
     changing.join(SECONDS)
-    assert not one.engine.health.is_open
+    assert not changing.is_alive()
 
 
 def test_the_old_model_is_freed(assistant, following):
@@ -302,3 +304,105 @@ def test_every_change_changes_the_stamp(assistant):
         seen.add(versions.stamp)
         act()
     assert len(seen | {versions.stamp}) == 5
+
+
+# ---------------------------------------------------------------- a canary
+
+
+@pytest.fixture
+def canary(assistant, monkeypatch):
+    """The same with a canary: version 1 waits, and answers half of the conversations."""
+    monkeypatch.setattr("strop.web.follower.LOOK_SECONDS", 3600.0)
+    add(assistant, 1, promote=False)
+    said = []
+    with assistant.feedback() as store, assistant.memory() as memory:
+        follower = Follower(assistant, store, memory, Limits(stop_seconds=1.0), said.append, share=0.5)
+        with follower as what:
+            yield what, follower, said
+
+
+def talk(web, conversation, name="mine"):
+    return web.post("/v1/chat/completions", json=CHAT | {"model": name, "metadata": {"conversation": conversation}})
+
+
+def thumb(web, answer, value):
+    said = {"kind": "thumb", "value": value, "inference_id": answer.json()["choices"][0]["inference_id"]}
+    assert web.post("/feedback", json=said).status_code == 200
+
+
+def test_a_conversation_stays_with_its_version_and_an_exact_name_is_that_version(canary):
+    what, _, said = canary
+    web = web_of(what)
+    versions = {name: {talk(web, name).json()["version"] for _ in range(2)} for name in "abcdefgh"}
+    assert {len(seen) for seen in versions.values()} == {1}
+    assert set.union(*versions.values()) == {"mine v0", "mine v1"}
+    assert all((seen == {"mine v1"}) == what.canary.takes(name) for name, seen in versions.items())
+    assert {talk(web, name, "mine-v0").json()["version"] for name in "abcdefgh"} == {"mine v0"}
+    assert said == ["version 1 waits for people to compare it with version 0, and answers 0.5 of all"]
+    kept = {(one.conversation, one.version) for one in what.store.answers()}
+    assert ("a", int(versions["a"].pop()[-1])) in kept
+
+
+def test_a_canary_that_people_like_less_answers_no_more(assistant, canary):
+    what, follower, said = canary
+    web = web_of(what)
+    dealt = {True: [], False: []}
+    for name in map(str, range(60)):
+        dealt[what.canary.takes(name)].append(name)
+    for one, other in zip(dealt[True][:8], dealt[False][:8], strict=True):
+        thumb(web, talk(web, one), False)
+        thumb(web, talk(web, other), True)
+    follower.look()
+    assert {talk(web, name).json()["version"] for name in dealt[True][:3]} == {"mine v0"}
+    assert talk(web, "x", "mine-v1").json()["version"] == "mine v1"  # people may still compare it
+    assert said[-1].startswith("version 1 answers no more conversations: it is worse than version 0: liked 0.0")
+    health = web.get("/health").json()
+    assert (health["version"], health["canary"]["ended"]) == ("mine v0", what.canary.ended)
+    overview = overview_of(assistant)
+    assert (overview.canary, overview.standing.is_worse, overview.serving) == (what.canary, True, 0)
+    number = len(said)
+    follower.look()
+    assert len(said) == number
+
+
+def test_a_canary_that_people_like_as_well_goes_on(assistant, canary):
+    what, follower, said = canary
+    web = web_of(what)
+    for name in map(str, range(12)):
+        thumb(web, talk(web, name), True)
+    follower.look()
+    assert (len(said), what.canary.ended) == (1, "")
+    assert overview_of(assistant).standing.new.mean == 1.0
+
+
+def test_a_canary_that_is_promoted_answers_all_and_one_that_is_refused_none(assistant, canary):
+    what, follower, _ = canary
+    assistant.versions.judged(1, decide([1.0] * 60))
+    assistant.versions.promote(1)
+    follower.look()
+    assert (what.canary, overview_of(assistant).canary) == (None, None)
+    assert {talk(web_of(what), name).json()["version"] for name in "abcd"} == {"mine v1"}
+    add(assistant, 2, parent=1, promote=False)
+    follower.look()
+    assert (what.canary.version, what.canary.beside) == (2, 1)
+    assistant.versions.judged(2, decide([0.0] * 60))
+    follower.look()
+    assert {talk(web_of(what), name).json()["version"] for name in "abcd"} == {"mine v1"}
+
+
+def test_a_canary_that_ended_stays_so_when_the_server_begins_again(assistant, following):
+    what, follower, said = following
+    write_canary(assistant.path, Canary(version=1, beside=0, share=0.9, since=0.0, ended="it is worse"))
+    follower._share = 0.9
+    add(assistant, 1, promote=False)
+    follower.look()
+    assert {talk(web_of(what), name).json()["version"] for name in "abcdef"} == {"mine v0"}
+    assert said[-1].endswith("; it is no canary: it is worse")
+
+
+def test_without_a_share_a_version_that_waits_answers_nobody(assistant, following):
+    what, follower, _ = following
+    add(assistant, 1, promote=False)
+    follower.look()
+    assert (what.canary, (assistant.path / "canary.json").exists()) == (None, False)
+    assert {talk(web_of(what), name).json()["version"] for name in "abcdef"} == {"mine v0"}
