@@ -44,8 +44,8 @@ def api(served: Served) -> APIRouter:
         form = ChatForm(one.actor.codec.stop, body.logprobs)
         envelope = Envelope.of(form, given, body.model, one.label, conversation)
 
-        async def keep() -> None:
-            await keep_answers(served.store, one.number, given, body.spoken, conversation, body.user)
+        async def keep() -> str:
+            return await keep_answers(served.store, one.number, given, body.spoken, conversation, body.user)
 
         return await _answer(served.limits, given, envelope, body, request, keep)
 
@@ -56,8 +56,9 @@ def api(served: Served) -> APIRouter:
         form = CompletionForm(one.actor.codec.stop, body.logprobs is not None)
         envelope = Envelope.of(form, given, body.model, one.label, None)
 
-        async def keep() -> None:
+        async def keep() -> str:
             """Nothing: feedback is on answers to messages."""
+            return ""
 
         return await _answer(served.limits, given, envelope, body, request, keep)
 
@@ -127,9 +128,10 @@ async def _answer(
     envelope: Envelope,
     body: ChatRequest | CompletionRequest,
     request: Request,
-    keep: Callable[[], Awaitable[None]],
+    keep: Callable[[], Awaitable[str]],
 ) -> Response:
-    """The answers, streamed or whole. `keep` is called once they are whole, before the client is told so."""
+    """The answers, streamed or whole. `keep` is called once they are whole, before the client is told so; what it
+    returns says why they are not kept."""
     headers = {
         "X-Strop-Version": _header(envelope.version),
         "X-Strop-Inference-Id": ", ".join(one.inference for one in given),
@@ -139,8 +141,8 @@ async def _answer(
         events = _events(given, envelope, body.wants_usage, seconds, keep)
         return StreamingResponse(events, media_type="text/event-stream", headers=headers)
     await all_of(given, seconds, request)
-    await keep()
-    return JSONResponse(envelope.whole(given), headers=headers)
+    lost = await keep()
+    return JSONResponse(envelope.whole(given) | _not_kept(lost), headers=headers)
 
 
 async def _events(
@@ -148,7 +150,7 @@ async def _events(
     envelope: Envelope,
     wants_usage: bool,
     seconds: float,
-    keep: Callable[[], Awaitable[None]],
+    keep: Callable[[], Awaitable[str]],
 ) -> AsyncIterator[str]:
     """The server-sent events of a stream. What goes wrong after the first one is told as an event."""
     form = envelope.form
@@ -158,9 +160,9 @@ async def _events(
                 yield _event(envelope.chunk([choice]))
         async for one, piece in pieces(given, seconds):
             yield _event(envelope.chunk([form.piece(one, piece)]))
-        await keep()
+        lost = await keep()
         for one in given:
-            yield _event(envelope.chunk([form.closing(one)]))
+            yield _event(envelope.chunk([form.closing(one)]) | _not_kept(lost))
         if wants_usage:
             yield _event(envelope.chunk([], usage(given)))
         yield "data: [DONE]\n\n"
@@ -168,6 +170,11 @@ async def _events(
         yield _event(error_body(str(error), error.status, error.code))
     finally:
         cancel(given)
+
+
+def _not_kept(why: str) -> Json:
+    """A field that whole answers lack."""
+    return {"not_kept": why} if why else {}
 
 
 def _event(record: Json) -> str:

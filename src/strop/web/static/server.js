@@ -26,6 +26,7 @@ export async function ask(model, messages, { conversation, n = 1, signal, seen }
     const chunk = JSON.parse(event);
     if (chunk.error) throw new Told(told("broken").replace("{reason}", chunk.error.message));
     for (const choice of chunk.choices) seen(choice);
+    if (chunk.not_kept) notice(new Told(told("not-kept").replace("{reason}", chunk.not_kept)));
   }
   throw new Told(told("unreachable")); // the stream ended before its last event
 }
