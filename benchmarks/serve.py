@@ -41,6 +41,9 @@ OURS, CONTINUOUS, PEER = "strop", "continuous", "transformers"
 AT_ONCE = (1, 4, 16, 50)
 START_SECONDS, ANSWER_SECONDS, STOP_SECONDS = 300.0, 1200.0, 60.0
 STROP = [sys.executable, "-c", "import sys; from strop.cli.main import main; sys.exit(main())"]
+BOUNDED = ["--cb-num-blocks", "512", "--cb-max-batch-tokens", "1024"]
+"""Its cache for continuous batching would else take the greater part of the machine's memory; this holds more tokens
+than 50 streams have."""
 TRANSFORMERS = [sys.executable, "-c", "from transformers.cli.transformers import main; main()"]
 
 
@@ -69,7 +72,7 @@ def command(server: str, model: str, port: int) -> list[str]:
     """What starts a server."""
     if server == OURS:
         return [*STROP, "serve", model, "--port", str(port)]
-    more = ["--continuous-batching"] if server == CONTINUOUS else []
+    more = ["--continuous-batching", *BOUNDED] if server == CONTINUOUS else []
     return [*TRANSFORMERS, "serve", model, "--device", "cpu", "--dtype", "float32", "--port", str(port), *more]
 
 
@@ -92,6 +95,8 @@ def started(server: str, model: str, threads: int) -> Iterator[str]:
         try:
             wait(f"http://127.0.0.1:{port}", server, process, said)
             yield f"http://127.0.0.1:{port}"
+            if process.poll() is not None:
+                print(f"{server} ended by itself:\n{''.join(said)[-4000:]}", file=sys.stderr)
         finally:
             process.terminate()
             try:
@@ -157,7 +162,7 @@ def at_once(address: str, model: str, prompts: Sequence[Sequence[Message]], toke
 
 def measured(args: argparse.Namespace, prompts: Sequence[Sequence[Message]]) -> dict[str, list[dict[str, Any]]]:
     """What each server did in each repeat, by the number of requests at once."""
-    model, servers = str(resolve(args.model)), args.only
+    model, servers = str(resolve(args.model)), [OURS, *args.peers]
     found: dict[str, list[dict[str, Any]]] = {server: [] for server in servers}
     for repeat in range(args.repeats):
         for server in servers:
@@ -240,7 +245,7 @@ def main() -> None:
     parser.add_argument("--at-once", nargs="+", type=int, default=AT_ONCE, help="requests (default: 1 4 16 50)")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
-    parser.add_argument("--only", nargs="+", choices=(OURS, CONTINUOUS, PEER), default=[OURS, CONTINUOUS, PEER])
+    parser.add_argument("--peers", nargs="*", choices=(CONTINUOUS, PEER), default=[CONTINUOUS, PEER])
     parser.add_argument(
         "--out", type=Path, default=RESULTS, help="folder of the result; the pages change with this one"
     )

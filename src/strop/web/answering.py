@@ -56,7 +56,7 @@ def begin(version: Version, prompts: Sequence[Tokens], body: ChatRequest | Compl
 def _ask(version: Version, prompt: Tokens, seed: int, body: ChatRequest | CompletionRequest) -> Ask:
     sampling = _sampling(version, prompt, body)
     choices = Choosing(version.actor.codec, sampling).of(Task("served", ""))
-    return Ask(prompt=prompt, sampling=sampling, seed=seed, stop=body.stops, choices=choices)
+    return Ask(prompt=prompt, sampling=sampling, seed=seed, stop=body.stops, choices=choices, top=body.top)
 
 
 def _refusal(error: Exception) -> Exception:

@@ -41,7 +41,7 @@ def api(served: Served) -> APIRouter:
         facts = await recalled(served, body, request)
         with served.asked(body.model, conversation) as one:
             given = begin(one, [_read(one, body, facts)], body)
-        form = ChatForm(one.actor.codec.stop, body.logprobs)
+        form = ChatForm(one.actor.codec.stop, body.logprobs, one.actor.codec.decode)
         envelope = Envelope.of(form, given, body.model, one.label, conversation)
 
         async def keep() -> str:

@@ -23,7 +23,7 @@ from strop.web.guard import Limits
 
 CHAT = {"model": "mine", "messages": [{"role": "user", "content": "hello"}]}
 WORDS = {0: ["hello", "old"], 1: ["hello", "new"], 2: ["hello", "newest"]}
-SECONDS = 20.0
+SECONDS = 60.0
 
 
 class Gated:
