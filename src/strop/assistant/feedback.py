@@ -156,6 +156,17 @@ class FeedbackStore:
         rows = self._all(f"SELECT * FROM feedback WHERE {where} ORDER BY number", *_given(kind), *_given(version))
         return list(map(_feedback, rows))
 
+    def scores(self, since: float) -> list[Feedback]:
+        """Thumbs and ratings since a time, in seconds since 1970, in order."""
+        query = "SELECT * FROM feedback WHERE kind IN ('thumb', 'rating') AND time >= ? ORDER BY number"
+        return list(map(_feedback, self._all(query, since)))
+
+    def last(self) -> int:
+        """The number of the last piece of feedback; 0 if there is none. It grows with each."""
+        row = self._one("SELECT coalesce(max(number), 0) n FROM feedback")
+        assert row is not None
+        return int(row["n"])
+
     def counts(self) -> dict[str, int]:
         """How much there is of each kind of feedback, and of answers."""
         kinds = Counter(

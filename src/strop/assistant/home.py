@@ -83,8 +83,18 @@ class Assistant:
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Only one process learns, promotes or rolls back. Raises ValueError naming the process that does."""
+        """Only one process at a time promotes or rolls back. Raises ValueError naming the process that does."""
         with RunDirectory(self.path).lock():
+            yield
+
+    @contextmanager
+    def learner(self) -> Iterator[None]:
+        """Only one process learns, and others may roll back meanwhile. Raises ValueError naming the process that
+        learns, or if the folder is no assistant."""
+        read_settings(self.path)
+        rounds = self.path / ROUNDS
+        rounds.mkdir(exist_ok=True)
+        with RunDirectory(rounds).lock():
             yield
 
 

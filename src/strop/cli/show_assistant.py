@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from strop.assistant.beside import Beside
+from strop.assistant.canary import Canary, Standing
 from strop.assistant.overview import Line, Overview
 from strop.assistant.raters import Agreement
 from strop.cli.output import console, pairs, print_rich, table
@@ -51,6 +52,8 @@ def _facts(found: Overview) -> list[tuple[str, str]]:
     if found.compared is not None:
         rows.append(("waits", f"{found.compared} comparisons of the {found.comparisons} that the gate takes"))
     rows.append(("to compare", _queued(found)))
+    if found.canary is not None:
+        rows.append(("canary", _canary(found.canary, found.standing)))
     rows.append(("position bias", f"the first of two is chosen {found.bias}"))
     rows += [(f"agreement, {kind}s", _alpha(one)) for kind, one in found.agreements.items()]
     return rows
@@ -61,6 +64,14 @@ def _queued(found: Overview) -> str:
     said = {"versions": "of two versions", "doubtful": "doubtful", "other": "other"}
     parts = [f"{number} {said[reason]}" for reason, number in found.queue.items() if number]
     return f"{plural(sum(found.queue.values()), 'pair')} of answers" + (f": {', '.join(parts)}" if parts else "")
+
+
+def _canary(canary: Canary, standing: Standing | None) -> str:
+    """What the version that waits answers, and how it is liked beside the one that serves."""
+    if canary.ended:
+        return f"version {canary.version} answers no more conversations: {canary.ended}"
+    share = f"{canary.share:g} of the conversations" if canary.share else "no conversations now"
+    return f"version {canary.version} answers {share}: {standing} of version {canary.beside}"
 
 
 def _counted(numbers: Mapping[str, int]) -> str:

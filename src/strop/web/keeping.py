@@ -13,20 +13,28 @@ from strop.types import Message
 from strop.web.answering import Given
 from strop.web.errors import Refused
 from strop.web.requests import ComparisonValue, FeedbackRequest
-from strop.web.served import Served
 
 
 async def keep_answers(
-    served: Served, given: Sequence[Given], messages: Sequence[Message], conversation: str, rater: str
-) -> None:
-    """Keep whole answers, if there is a store. Raises Refused if they cannot be kept."""
-    if served.store is None:
-        return
-    answers = as_kept(given, served.number, messages, conversation, rater)
+    store: FeedbackStore | None,
+    version: int | None,
+    given: Sequence[Given],
+    messages: Sequence[Message],
+    conversation: str,
+    rater: str,
+) -> str:
+    """Keep whole answers of a version, if there is a store. Why they are not kept where they cannot be; else empty.
+
+    People have their answers all the same: what is lost is that anybody can say what they think of them.
+    """
+    if store is None:
+        return ""
+    answers = as_kept(given, version, messages, conversation, rater)
     try:
-        await run_in_threadpool(served.store.write, answers, [])
+        await run_in_threadpool(store.write, answers, [])
     except OSError as error:
-        raise Refused(f"the answer could not be kept: {error}", status=507, code="not_kept") from error
+        return f"the answer could not be kept: {error}"
+    return ""
 
 
 def as_kept(

@@ -154,6 +154,7 @@ class Words:
     unreachable: str
     busy: str
     broken: str
+    not_kept: str
     full: str
 
 
@@ -300,6 +301,7 @@ ENGLISH = Words(
     unreachable="The server cannot be reached.",
     busy="Many are asking at the moment. Try again in {seconds} s.",
     broken="The answer broke off: {reason}",
+    not_kept="This answer is not kept, so nothing can be said of it: {reason}",
     full="This browser has no room left for conversations: delete some.",
 )
 
@@ -441,6 +443,7 @@ CHINESE = Words(
     unreachable="无法连接服务器。",
     busy="现在提问的人很多，请在 {seconds} 秒后重试。",
     broken="回答中断：{reason}",
+    not_kept="这个回答没有保存，因此不能评价：{reason}",
     full="此浏览器已没有空间保存对话：请删除一些。",
 )
 

@@ -40,7 +40,7 @@ def pages(served: Served) -> APIRouter:
         html = templates.get_template(template).render(
             words=words,
             here=here,
-            version=served.version,
+            version=served.serves.label,
             has_feedback=served.store is not None,
             has_assistant=served.assistant is not None,
             most_chars=MOST_CHARS,

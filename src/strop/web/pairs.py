@@ -31,7 +31,7 @@ def pairs(served: Served) -> APIRouter:
     async def following(body: NextPairRequest) -> Json:
         """Also holds it for this person, which is why it is no GET."""
         kept = store()
-        found = await run_in_threadpool(kept.pairs.next, body.rater, duel_of(served.models))
+        found = await run_in_threadpool(kept.pairs.next, body.rater, duel_of(served.versions))
         return {"pair": None if found is None else await run_in_threadpool(_json, kept, found)}
 
     @router.post("/skip")

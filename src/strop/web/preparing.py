@@ -24,7 +24,7 @@ from strop.web.answering import Given, begin, cancel
 from strop.web.errors import Refused
 from strop.web.keeping import as_kept
 from strop.web.requests import ChatRequest
-from strop.web.served import Served
+from strop.web.served import Version
 
 LOOK_SECONDS = 3.0
 """Between two looks whether anybody asks."""
@@ -38,7 +38,7 @@ WHOSE = ""
 Preferring = Callable[[Prompt, str, str], float | None]
 
 
-def duel_of(versions: Sequence[Served]) -> Duel:
+def duel_of(versions: Sequence[Version]) -> Duel:
     """The version that waits and the one that serves, of those that answer."""
     match [one.number for one in versions]:
         case [int() as serves, int() as waits]:
@@ -57,7 +57,7 @@ class Preparer:
     left       questions that a version could not read or answer: they are not tried again
     """
 
-    versions: Callable[[], Sequence[Served]]
+    versions: Callable[[], Sequence[Version]]
     store: FeedbackStore
     fixed: Sequence[Messages]
     most: int
@@ -80,11 +80,11 @@ class Preparer:
         reasons = (reason_of(pair, duel) for pair in self.store.pairs.all() if not pair.choices)
         return sum(reason == "versions" if duel else reason is not None for reason in reasons)
 
-    def _is_busy(self, versions: Sequence[Served], own: int) -> bool:
+    def _is_busy(self, versions: Sequence[Version], own: int) -> bool:
         """Whether more is being answered than its own."""
         return sum(one.engine.health.running + one.engine.health.waiting for one in versions) > own
 
-    def _prepared(self, versions: Sequence[Served], question: Asked) -> bool:
+    def _prepared(self, versions: Sequence[Version], question: Asked) -> bool:
         try:
             begun = self._begun(versions, question.messages)
         except Refused as error:
@@ -106,9 +106,9 @@ class Preparer:
         self._keep(begun, question)
         return True
 
-    def _begun(self, versions: Sequence[Served], messages: Messages) -> list[tuple[Served, Given]]:
+    def _begun(self, versions: Sequence[Version], messages: Messages) -> list[tuple[Version, Given]]:
         """Two answers that have begun, with the version of each."""
-        begun = list[tuple[Served, Given]]()
+        begun = list[tuple[Version, Given]]()
         try:
             for one in versions:
                 asked = {"model": one.name, "messages": list(messages), "n": 2 // len(versions)}
@@ -119,7 +119,7 @@ class Preparer:
             raise
         return begun
 
-    def _whole(self, versions: Sequence[Served], given: Sequence[Given]) -> bool:
+    def _whole(self, versions: Sequence[Version], given: Sequence[Given]) -> bool:
         """Read the answers to their end; False if somebody else came, or the server ends."""
         for one in given:
             for piece in one.answer:
@@ -128,7 +128,7 @@ class Preparer:
                     return False
         return True
 
-    def _keep(self, begun: Sequence[tuple[Served, Given]], question: Asked) -> None:
+    def _keep(self, begun: Sequence[tuple[Version, Given]], question: Asked) -> None:
         """Answers first, then the pair: a crash in between leaves two answers that nobody is shown."""
         conversation = f"pair-{secrets.token_hex(12)}"
         kept = [
@@ -152,7 +152,7 @@ class Preparer:
 
 
 @contextmanager
-def preparing(assistant: Assistant, store: FeedbackStore, versions: Callable[[], Sequence[Served]]) -> Iterator[None]:
+def preparing(assistant: Assistant, store: FeedbackStore, versions: Callable[[], Sequence[Version]]) -> Iterator[None]:
     """Within the block a thread prepares pairs, as many as the settings say."""
     most = assistant.settings.pairs
     if not most:

@@ -30,14 +30,14 @@ def store(tmp_path):
 @pytest.fixture
 def one():
     with served.served(served.actor(has_end=False), number=0) as what:
-        yield what
+        yield what.serves
 
 
 @pytest.fixture
 def two(one):
     """A version that waits, beside the one that serves."""
     with served.served(served.actor(["hello", "good", "day", "bad"], has_end=False)) as waits:
-        yield [one, replace(waits, name="tiny-v1", number=1)]
+        yield [one, replace(waits.serves, number=1)]
 
 
 def asks(store, *texts):
@@ -87,9 +87,11 @@ def test_pairs_of_one_version_do_not_keep_two_from_being_compared(store, one, tw
 def test_nothing_is_prepared_while_people_are_answered(store, tmp_path):
     with served.served(served.slow(served.actor(has_end=False, max_tokens=200))) as busy:
         asks(store, "hello")
-        theirs = busy.engine.ask(Ask(prompt=busy.actor.codec.start("good"), sampling=busy.actor.sampling, seed=0))
+        theirs = busy.engine.ask(
+            Ask(prompt=busy.serves.actor.codec.start("good"), sampling=busy.serves.actor.sampling, seed=0)
+        )
         next(iter(theirs))
-        assert Preparer(lambda: [busy], store, FIXED, 5).one() is False
+        assert Preparer(lambda: busy.versions, store, FIXED, 5).one() is False
         theirs.cancel()
 
 
@@ -98,10 +100,12 @@ def test_what_is_under_way_gives_way_to_people(store):
     with served.served(slow, number=0) as what:
         asks(store, "hello")
         done = []
-        thread = threading.Thread(target=lambda: done.append(Preparer(lambda: [what], store, FIXED, 5).one()))
+        thread = threading.Thread(target=lambda: done.append(Preparer(lambda: what.versions, store, FIXED, 5).one()))
         thread.start()
         until(lambda: what.engine.health.running == 2)
-        theirs = what.engine.ask(Ask(prompt=what.actor.codec.start("good"), sampling=what.actor.sampling, seed=0))
+        theirs = what.engine.ask(
+            Ask(prompt=what.serves.actor.codec.start("good"), sampling=what.serves.actor.sampling, seed=0)
+        )
         thread.join(timeout=20.0)
         assert done == [False]
         until(lambda: what.engine.health.running == 1)  # theirs goes on
@@ -113,7 +117,7 @@ def test_what_is_under_way_gives_way_to_people(store):
 def test_the_end_of_the_server_ends_it_too(store):
     with served.served(served.slow(served.actor(has_end=False, max_tokens=100_000)), number=0) as what:
         asks(store, "hello")
-        preparer = Preparer(lambda: [what], store, FIXED, 5)
+        preparer = Preparer(lambda: what.versions, store, FIXED, 5)
         thread = threading.Thread(target=preparer.one)
         thread.start()
         until(lambda: what.engine.health.running == 2)
@@ -125,7 +129,7 @@ def test_the_end_of_the_server_ends_it_too(store):
 def test_what_a_version_cannot_read_is_passed_over(store):
     with served.served(served.actor(has_end=False, context=4), number=0) as what:
         asks(store, "hello", "unheard", "good good good good good")
-        preparer = Preparer(lambda: [what], store, FIXED, 5)
+        preparer = Preparer(lambda: what.versions, store, FIXED, 5)
         assert sum(preparer.one() for _ in range(4)) == 1
         assert len(preparer.left) == 2
         [pair] = store.pairs.all()
@@ -156,7 +160,7 @@ def test_a_server_prepares_as_many_as_its_settings_say(tmp_path, monkeypatch, pa
     monkeypatch.setattr("strop.assistant.home.load", lambda model: served.actor(has_end=False))
     monkeypatch.setattr(preparing, "LOOK_SECONDS", 0.01)
     create(tmp_path / "mine", "tiny", settings=Settings(max_tokens=4, pairs=pairs), questions=["hello"] * 50, skills={})
-    with serving(None, tmp_path / "mine") as what:
+    with serving(None, tmp_path / "mine", print) as what:
         asks(what.store, "hello", "good", "day", "bad", "you")
         if pairs:
             until(lambda: len(what.store.pairs.all()) == pairs)

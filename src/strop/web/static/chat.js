@@ -95,7 +95,7 @@ async function answer(index) {
   };
   try {
     const [model] = await models(control.signal);
-    await ask(model, asked, { conversation: mine.id, signal: control.signal, seen });
+    await ask(model.id, asked, { conversation: mine.id, signal: control.signal, seen });
   } catch (error) {
     message.state = "stopped";
     if (!control.signal.aborted) notice(error);

@@ -92,14 +92,14 @@ async function both(question) {
   }
 }
 
-/** Two answers: one of each version, or two of the only one. */
+/** Two answers: one of each version, whichever of them serves, or two of the only one. */
 async function twice(messages, signal, seen) {
   const conversation = crypto.randomUUID();
   const [serving, waiting] = await models(signal);
-  if (!waiting) return ask(serving, messages, { conversation, n: 2, signal, seen });
+  if (!waiting) return ask(serving.id, messages, { conversation, n: 2, signal, seen });
   await Promise.all(
     [serving, waiting].map((model, index) =>
-      ask(model, messages, { conversation, signal, seen: (choice) => seen({ ...choice, index }) }),
+      ask(model.exact_id, messages, { conversation, signal, seen: (choice) => seen({ ...choice, index }) }),
     ),
   );
 }

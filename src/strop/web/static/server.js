@@ -12,9 +12,9 @@ export function rater() {
   return name;
 }
 
-/** The names of the models: first the one that serves, then a version that waits to be compared with it. */
+/** The models: first the one that serves, then a version that waits to be compared with it: [{id, exact_id}]. */
 export async function models(signal) {
-  return (await get("/v1/models", signal)).data.map((model) => model.id);
+  return (await get("/v1/models", signal)).data;
 }
 
 /** Ask for `n` answers; `seen(choice)` is called for each piece: {index, inference_id, delta: {content}, finish_reason}. */
@@ -26,6 +26,7 @@ export async function ask(model, messages, { conversation, n = 1, signal, seen }
     const chunk = JSON.parse(event);
     if (chunk.error) throw new Told(told("broken").replace("{reason}", chunk.error.message));
     for (const choice of chunk.choices) seen(choice);
+    if (chunk.not_kept) notice(new Told(told("not-kept").replace("{reason}", chunk.not_kept)));
   }
   throw new Told(told("unreachable")); // the stream ended before its last event
 }
