@@ -14,7 +14,7 @@ SIDE_BY_SIDE := -n $(WORKERS) --dist worksteal
 CODE := src tests benchmarks tools docs/methods/examples
 FAST := not slow and not model and not crash and not learning and not matrix and not gpu and not task and not browser
 
-.PHONY: demo test test-ci test-slow test-tasks test-gpu test-web test-lowest mutants check check-static hooks format docs bench bench-peers bench-control bench-gpu bench-frontier bench-scratch bench-translate bench-tasks bench-rewards clean
+.PHONY: demo test test-ci test-slow test-tasks test-gpu test-web test-lowest mutants check check-static hooks format docs bench bench-peers bench-control bench-gpu bench-frontier bench-scratch bench-translate bench-tasks bench-rewards bench-serve clean
 
 demo: $(VENV)/demo.done ## the main job: a real language model gets better at writing tiny stories
 	$(BIN)/strop models get smollm2
@@ -91,6 +91,9 @@ bench-tasks: $(VENV)/dev.done ## every task, three seeds, ten minutes each, besi
 
 bench-rewards: $(VENV)/dev.done ## what each reward can be cheated by, and its speed: the table of docs/rewards.md; minutes
 	$(BIN)/python benchmarks/rewards.py
+
+bench-serve: $(VENV)/dev.done ## strop serve beside transformers serve, alone on the machine: the table of docs/serving.md; half an hour
+	$(BIN)/python benchmarks/serve.py --threads $(WORKERS)
 
 bench-frontier: $(VENV)/dev.done ## reward against KL for five methods, and the best that any policy could do; can be stopped
 	$(BIN)/python benchmarks/frontier.py --workers $(WORKERS)

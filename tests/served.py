@@ -12,6 +12,7 @@ from typing import Any
 
 import strop
 from strop.assistant.feedback import FILE, FeedbackStore
+from strop.assistant.home import Assistant
 from strop.assistant.memory import FILE as MEMORY
 from strop.assistant.memory import MemoryStore
 from strop.serving.actor import Actor
@@ -58,13 +59,14 @@ def served(
     batch: int = 64,
     limits: Limits | None = None,
     number: int | None = None,
+    assistant: Assistant | None = None,
 ) -> Iterator[Served]:
     """What a server serves; with a folder, answers, feedback and what is to be remembered are kept there."""
     store = None if folder is None else FeedbackStore(folder / FILE)
     memory = None if folder is None else MemoryStore(folder / MEMORY)
     engine = Engine(one or actor(), waiting, batch)
     try:
-        yield Served("tiny", engine, number, store, limits or Limits(), memory=memory)
+        yield Served("tiny", engine, number, store, limits or Limits(), memory=memory, assistant=assistant)
     finally:
         engine.close(timeout=5.0)
         for opened in (store, memory):

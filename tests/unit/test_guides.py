@@ -79,7 +79,7 @@ def test_both_languages_print_the_same_code(guide):
         ("rewards", 1),
         ("tasks/support", 1),
         ("llm-judge", 3),
-        ("assistant", 4),
+        ("assistant", 7),
     ],
 )
 def test_its_code_runs(guide, asserts, language, tmp_path, monkeypatch):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import served
+from strop.assistant.home import Assistant
 from strop.serving.actor import Actor
-from strop.web.served import Served
+from strop.web.served import Served, Version
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -85,14 +86,17 @@ def site(chromium: Browser, tmp_path: Path) -> Iterator[Callable[..., Site]]:
             actor: Actor | None = None,
             keeps: bool = True,
             candidate: Actor | None = None,
+            folder: Path | None = None,
             size: tuple[int, int] = DESKTOP,
             language: str = "en",
             scheme: Any = "light",
         ) -> Site:
-            what = opened.enter_context(served.served(actor, tmp_path / "assistant" if keeps else None))
+            kept = folder or (tmp_path / "assistant" if keeps else None)
+            assistant = None if folder is None else Assistant(folder)
+            what = opened.enter_context(served.served(actor, kept, assistant=assistant))
             if candidate is not None:
                 beside = opened.enter_context(served.served(candidate))
-                what = replace(what, number=0, candidate=replace(beside, name="tiny-v1", number=1, store=what.store))
+                what.change([Version("tiny", what.engine, 0), Version("tiny", beside.engine, 1)])
             url = opened.enter_context(served.listened(what))
             view = {"width": size[0], "height": size[1]}
             context = chromium.new_context(

@@ -117,11 +117,42 @@ def test_feedback_is_kept_and_shown_again(site):
     assert one.page.locator(".good").get_attribute("aria-pressed") == "true"
 
 
+def test_a_conversation_is_rated_by_stars_with_the_keyboard(site):
+    one = site()
+    assert one.page.locator("#rating").is_hidden()
+    one.ask("hello")
+    one.page.locator("#rating input").first.focus()
+    one.page.keyboard.press("Space")
+    one.page.locator("#rated", has_text="Saved").wait_for()
+    one.page.get_by_label("4 of 5 stars").check(force=True)
+    one.page.wait_for_function("JSON.parse(localStorage['strop.conversations'])[0].stars === 4")
+    found = one.what.store.feedback()
+    [kept] = one.what.store.answers()
+    assert [(said.kind, said.value) for said in found] == [("rating", 0.0), ("rating", 0.75)]
+    assert {(said.conversation, said.inference, said.rater) for said in found} == {
+        (kept.conversation, None, kept.rater)
+    }
+    one.page.reload()
+    assert one.page.get_by_label("4 of 5 stars").is_checked()
+    one.page.click("#new")
+    assert one.page.locator("#rating").is_hidden()
+
+
+def test_a_conversation_of_which_nothing_is_kept_cannot_be_rated(site):
+    one = site(actor=endless())
+    one.page.fill("#text", "hello")
+    one.page.keyboard.press("Enter")
+    one.page.locator('[data-state="writing"] .text:not(:empty)').wait_for()
+    one.page.keyboard.press("Escape")
+    one.page.locator('#messages article:last-child[data-state="stopped"]').wait_for()
+    assert one.page.locator("#rating").is_hidden()
+
+
 def test_without_an_assistant_nothing_asks_for_feedback(site):
     one = site(keeps=False)
     one.ask("hello")
     assert one.page.locator(".retry").is_visible()
-    assert one.page.locator(".feedback, nav").count() == 0
+    assert one.page.locator(".feedback, nav, #rating").count() == 0
 
 
 def test_what_the_model_and_people_write_is_text(site):

@@ -3,6 +3,7 @@
 import pytest
 
 import served
+from learnt import learnt
 from web.conftest import DESKTOP, PHONE
 
 EVERY = [
@@ -64,4 +65,17 @@ def test_a_memory(site, size, language, scheme):
         one.page.click("#add .main")
         one.page.locator("#facts .text", has_text=text).wait_for()
     one.page.locator("#facts .edit").nth(1).click()
+    one.page.click("#your-key summary")
+    check(one.page)
+
+
+@pytest.mark.parametrize(("size", "language", "scheme"), EVERY)
+def test_an_assistant_and_a_pair_that_waits(site, tmp_path, size, language, scheme):
+    one = site("/assistant", folder=learnt(tmp_path / "mine"), size=size, language=language, scheme=scheme)
+    check(one.page)
+    one.page.goto(one.url + "/assistant?version=3&beside=0")
+    one.page.click("#beside summary")
+    check(one.page)
+    one.page.goto(one.url + "/compare")
+    one.page.locator("#judge:visible").wait_for()
     check(one.page)

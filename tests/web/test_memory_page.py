@@ -77,3 +77,45 @@ def test_what_is_wrong_is_told(site):
     one.page.locator("#notice", has_text="100 facts are kept, and that is the most").wait_for()
     assert one.page.input_value("#fact") == "one too many"
     one.said.clear()  # the browser's own word of the status 400
+
+
+def test_the_key_opens_the_memory_in_another_browser(site):
+    one = site("/memory")
+    one.page.click("#your-key summary")
+    assert one.page.locator("#no-key").is_visible()
+    remember(one.page, "my dog is Rex")
+    key = one.page.input_value("#own-key")
+    assert key == one.page.evaluate("localStorage['strop.session']")
+    one.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    one.page.click("#copy")
+    one.page.locator("#key-said", has_text="Copied.").wait_for()
+    assert one.page.evaluate("navigator.clipboard.readText()") == key
+    other = one.page.context.browser.new_context().new_page()
+    other.goto(one.url + "/memory")
+    other.click("#your-key summary")
+    other.fill("#other-key", "too short")
+    other.click("#use-key button")
+    assert other.evaluate("document.querySelector('#other-key').validity.patternMismatch")
+    assert other.evaluate("localStorage['strop.session']") is None
+    other.fill("#other-key", key)
+    other.keyboard.press("Enter")
+    other.locator("#key-said", has_text="This browser uses that key now.").wait_for()
+    assert shown(other) == ["my dog is Rex"]
+    other.locator("#facts .delete").click()
+    other.locator("#said", has_text="Deleted.").wait_for()
+    other.context.close()
+    one.page.reload()
+    one.page.locator("#none:visible").wait_for()
+
+
+def test_a_key_is_not_replaced_without_being_asked(site):
+    one = site("/memory")
+    remember(one.page, "mine")
+    key = one.page.evaluate("localStorage['strop.session']")
+    one.page.click("#your-key summary")
+    for act, expected in (("dismiss", key), ("accept", "x" * 40)):
+        one.page.once("dialog", lambda dialog, act=act: getattr(dialog, act)())
+        one.page.fill("#other-key", "x" * 40)
+        one.page.click("#use-key button")
+        one.page.wait_for_function("(key) => localStorage['strop.session'] === key", arg=expected)
+    one.page.locator("#none:visible").wait_for()

@@ -21,9 +21,10 @@ from typing import Any
 import numpy as np
 
 from strop.assistant.database import connected, transaction
+from strop.assistant.pair_store import PairStore, key_of
 from strop.assistant.records import Answered, Comparison, Feedback, Kind, Value
 from strop.assistant.tables import MIGRATIONS
-from strop.types import shown, storable
+from strop.types import Message, shown, storable
 
 FILE, WHAT = "feedback.sqlite", "the feedback"
 
@@ -36,6 +37,7 @@ class FeedbackStore:
         self.path = Path(path)
         self._connection = connected(WHAT, self.path, MIGRATIONS)
         self._alone = threading.RLock()
+        self.pairs = PairStore(self.path, self._connection, self._alone)
 
     def close(self) -> None:
         """Close the file; the last one to close folds the WAL into it."""
@@ -135,6 +137,13 @@ class FeedbackStore:
         where = "" if version is None else " WHERE version = ?"
         return list(map(_answer, self._all(f"SELECT * FROM answers{where} ORDER BY number", *_given(version))))
 
+    def asked(self, most: int) -> list[list[Message]]:
+        """What people asked last, newest first: the messages of the answers that versions gave to them."""
+        rows = self._all(
+            "SELECT messages FROM answers WHERE version IS NOT NULL AND rater != '' ORDER BY number DESC LIMIT ?", most
+        )
+        return [json.loads(row["messages"]) for row in rows]
+
     def feedback(self, kind: Kind | None = None, version: int | None = None) -> list[Feedback]:
         """What was said in order: of one kind, or of answers of one version."""
         wanted = ["1"] if kind is None else ["kind = ?"]
@@ -146,6 +155,17 @@ class FeedbackStore:
         where = " AND ".join(wanted)
         rows = self._all(f"SELECT * FROM feedback WHERE {where} ORDER BY number", *_given(kind), *_given(version))
         return list(map(_feedback, rows))
+
+    def scores(self, since: float) -> list[Feedback]:
+        """Thumbs and ratings since a time, in seconds since 1970, in order."""
+        query = "SELECT * FROM feedback WHERE kind IN ('thumb', 'rating') AND time >= ? ORDER BY number"
+        return list(map(_feedback, self._all(query, since)))
+
+    def last(self) -> int:
+        """The number of the last piece of feedback; 0 if there is none. It grows with each."""
+        row = self._one("SELECT coalesce(max(number), 0) n FROM feedback")
+        assert row is not None
+        return int(row["n"])
 
     def counts(self) -> dict[str, int]:
         """How much there is of each kind of feedback, and of answers."""
@@ -175,7 +195,7 @@ def _answer_row(answer: Answered) -> tuple[object, ...]:
         answer.inference,
         answer.conversation,
         answer.version,
-        storable(json.dumps(list(answer.messages), ensure_ascii=False)),
+        key_of(answer.messages),
         storable(answer.text),
         np.asarray(answer.tokens, "<i8").tobytes(),
         np.asarray(answer.logprobs, "<f8").tobytes(),

@@ -55,7 +55,8 @@ class Assistant:
 
     def memory(self) -> MemoryStore:
         """What people asked it to remember, to be closed. Raises ValueError for an encoder that there is not."""
-        return MemoryStore(self.path / MEMORY, embedding(self.settings.embedding))
+        encoder = self.settings.embedding
+        return MemoryStore(self.path / MEMORY, embedding(encoder), encoder)
 
     def questions(self) -> list[Prompt]:
         """The fixed questions."""
@@ -71,14 +72,29 @@ class Assistant:
         self.versions.verify(number)
         return replace(load(self.versions.model(number)), sampling=self.settings.sampling)
 
+    @property
+    def rounds(self) -> Path:
+        """The folder of its trainings."""
+        return self.path / ROUNDS
+
     def round(self, number: int) -> Path:
         """The folder of the training of a version."""
-        return self.path / ROUNDS / f"{number:03d}"
+        return self.rounds / f"{number:03d}"
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Only one process learns, promotes or rolls back. Raises ValueError naming the process that does."""
+        """Only one process at a time promotes or rolls back. Raises ValueError naming the process that does."""
         with RunDirectory(self.path).lock():
+            yield
+
+    @contextmanager
+    def learner(self) -> Iterator[None]:
+        """Only one process learns, and others may roll back meanwhile. Raises ValueError naming the process that
+        learns, or if the folder is no assistant."""
+        read_settings(self.path)
+        rounds = self.path / ROUNDS
+        rounds.mkdir(exist_ok=True)
+        with RunDirectory(rounds).lock():
             yield
 
 

@@ -24,10 +24,12 @@ from strop.intervals import Interval, proportion
 from strop.memory import Dataset
 from strop.optimizer import AdamW
 from strop.run import Run, train
-from strop.runs.directory import is_run
+from strop.runs.directory import RunDirectory, is_run
 from strop.serving.actor import Actor
 from strop.types import Prompt, Task
 
+JUDGE = "-judge"
+"""How the folder of a reward model's run ends, beside the round's."""
 HELD_OUT = 0.4
 """The share of the judge's prompts with which it is judged."""
 MOST_PROMPTS = 500
@@ -40,7 +42,8 @@ def by_model(
 
     Both versions answer the prompts, and the prompts of the pairs, once each.
     """
-    run, agreement = _trained([lesson.task for lesson in lessons], base, folder, s)
+    run = _trained([lesson.task for lesson in lessons], base, folder, s)
+    agreement = agreement_of(run)
     who = f"a reward model that orders {agreement} of the pairs that it has not seen as people did"
     if not agreement.low > TIE:
         return Judged([], who, f"{who}: this does not show that it is better than tossing a coin")
@@ -53,8 +56,34 @@ def by_model(
     return Judged(outcomes, who)
 
 
-def _trained(pairs: Sequence[Task], base: str, folder: Path, s: Settings) -> tuple[Run, Interval]:
-    """The run of the reward model, and the share of held-out pairs that it orders right."""
+def last_judge(rounds: Path) -> Run | None:
+    """The newest reward model that is trained and shown to agree with people; None if there is none."""
+    for folder in sorted(rounds.glob(f"*{JUDGE}"), reverse=True):
+        if is_run(folder):
+            run = Run(RunDirectory(folder))
+            steps = run.directory.checkpoints.newest_first()[:1]
+            if steps == [run.config.steps] and agreement_of(run).low > TIE:
+                return run
+    return None
+
+
+def preferred(run: Run, prompt: Prompt, a: str, b: str) -> float | None:
+    """The probability that people find a better, by Bradley and Terry; None if one of them is empty."""
+    if not a.strip() or not b.strip():
+        return None
+    of_a, of_b = run.score(prompt, [a, b])
+    return 1.0 / (1.0 + math.exp(of_b - of_a))
+
+
+def agreement_of(run: Run) -> Interval:
+    """The share of held-out pairs that a reward model orders right."""
+    shares = [row["held_out/accuracy"] for row in run.metrics() if "held_out/accuracy" in row]
+    number = len(run.config.held_out)
+    return Interval(shares[-1], *proportion(round(shares[-1] * number), number))
+
+
+def _trained(pairs: Sequence[Task], base: str, folder: Path, s: Settings) -> Run:
+    """The run of the reward model."""
     seen, held_out = train_test_split(list(pairs), HELD_OUT, s.seed)
     config = TrainConfig(
         policy=replace(policy_from(base, s), value_head=True),  # type: ignore[type-var]
@@ -67,10 +96,7 @@ def _trained(pairs: Sequence[Task], base: str, folder: Path, s: Settings) -> tup
         threads=s.threads,
         seed=s.seed,
     )
-    run = train(config, folder, resume=is_run(folder), progress=False)
-    share = [row["held_out/accuracy"] for row in run.metrics() if "held_out/accuracy" in row][-1]
-    right = round(share * len(held_out))
-    return run, Interval(share, *proportion(right, len(held_out)))
+    return train(config, folder, resume=is_run(folder), progress=False)
 
 
 def _outcome(new: float, old: float) -> float:

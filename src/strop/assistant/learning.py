@@ -21,7 +21,7 @@ from strop.assistant.exported import export_run
 from strop.assistant.feedback import FeedbackStore
 from strop.assistant.gate import TIE, Scores, Verdict, decide
 from strop.assistant.home import Assistant, diff_text
-from strop.assistant.judge import by_model
+from strop.assistant.judge import JUDGE, by_model
 from strop.assistant.lessons import Lesson, Lessons, lessons_of
 from strop.assistant.queue import Plan, read_plan, replayed, waiting, write_plan
 from strop.assistant.records import Feedback
@@ -53,28 +53,45 @@ class Learnt:
     verdict: Verdict
 
 
+class NothingToLearn(ValueError):
+    """There are too few new lessons."""
+
+
 def learn(
     path: Path | str, judge: JudgedBy = "auto", *, progress: bool = True, tell: Callable[[str], None] | None = None
 ) -> Learnt:
     """Learn from what people said since the version that serves, and let the gate decide.
 
     A version that waits for people is judged again first; while it is undecided, and there is not enough to learn a
-    newer one, it goes on waiting. What a crash cut off is completed. Raises ValueError where there is nothing to do, in
-    words that say what is missing.
+    newer one, it goes on waiting. What a crash cut off is completed. Raises NothingToLearn where there is nothing to
+    do, in words that say what is missing, and ValueError where another process learns already.
     """
+    check_judge(judge)
+    assistant = Assistant(Path(path))
+    with assistant.learner(), assistant.feedback() as store:
+        return one_round(assistant, store, judge, progress, tell or (lambda text: None))
+
+
+def check_judge(judge: str) -> None:
+    """Raise ValueError for a judge that there is not."""
     if judge not in JUDGES:
         raise ValueError(f"judge={judge!r}: it is one of {', '.join(JUDGES)}.")
-    assistant, tell = Assistant(Path(path)), tell or (lambda text: None)
-    settings = assistant.settings
-    with assistant.lock(), assistant.feedback() as store:
-        if (number := assistant.versions.finish()) is not None:
-            tell(f"version {number} was promoted, and a crash came before it served")
-            return _result(assistant, number)
-        round = _Round(assistant, settings, store, judge, tell, progress)
-        candidate = assistant.versions.open_candidate()
-        if candidate is not None and (found := round.judged_again(candidate)) is not None:
-            return found
-        return round.judged(round.trained())
+
+
+def one_round(
+    assistant: Assistant, store: FeedbackStore, judge: JudgedBy, progress: bool, tell: Callable[[str], None]
+) -> Learnt:
+    """What `learn` does, for the only learner of an assistant (`Assistant.learner`)."""
+    with assistant.lock():
+        number = assistant.versions.finish()
+    if number is not None:
+        tell(f"version {number} was promoted, and a crash came before it served")
+        return _result(assistant, number)
+    round = _Round(assistant, assistant.settings, store, judge, tell, progress)
+    candidate = assistant.versions.open_candidate()
+    if candidate is not None and (found := round.judged_again(candidate)) is not None:
+        return found
+    return round.judged(round.trained())
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +143,7 @@ class _Round:
             shutil.rmtree(self.assistant.round(number), ignore_errors=True)
         versions, new = self.assistant.versions, lessons_of(self.store, self._to_learn_from())
         if (there := sum(map(len, _kinds(new)))) < self.settings.fewest_lessons:
-            raise ValueError(
+            raise NothingToLearn(
                 f"{self.assistant.path} has {plural(there, 'new lesson')}, and learning takes "
                 f"{self.settings.fewest_lessons}: thumbs, comparisons with a better answer, and corrected answers."
             )
@@ -199,7 +216,7 @@ class _Round:
         versions = self.assistant.versions
         new, old = self.assistant.actor(number), self.assistant.actor(versions.serving)
         pairs = fitting(pairs, old.codec, old.policy.context)
-        folder = self.assistant.round(number).with_name(f"{number:03d}-judge")
+        folder = self.assistant.round(number).with_name(f"{number:03d}{JUDGE}")
         base = versions.model(versions.serving)
         return by_model(pairs, base, new, old, self.assistant.questions(), folder, self.settings)
 
@@ -232,10 +249,17 @@ class _Round:
     # ------------------------------------------------------------ promote
 
     def _closed(self, number: int, verdict: Verdict) -> Learnt:
-        """Write the verdict, and let the version serve if it says so."""
-        self.assistant.versions.judged(number, verdict)
-        if verdict.promote:
-            self.assistant.versions.promote(number)
+        """Write the verdict, and let the version serve if it says so. Raises ValueError after a rollback meanwhile."""
+        versions = self.assistant.versions
+        with self.assistant.lock():
+            if (parent := versions.manifest(number).parent) != versions.serving:
+                raise ValueError(
+                    f"version {number} was compared with version {parent}, and version {versions.serving} serves now: "
+                    "it stays as it is. The next round begins at the version that serves."
+                )
+            versions.judged(number, verdict)
+            if verdict.promote:
+                versions.promote(number)
         return _result(self.assistant, number)
 
     def _waits(self, number: int, verdict: Verdict) -> Learnt:

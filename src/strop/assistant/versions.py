@@ -104,6 +104,12 @@ class Versions:
         newest = self.manifest(self.numbers()[-1])
         return newest.number if newest.verdict is None and newest.parent == self.serving else None
 
+    @property
+    def stamp(self) -> tuple[int, ...]:
+        """Changes whenever another version serves or waits; cheap enough to be asked every second."""
+        files = (self.path / SERVING, self.folder(self.numbers()[-1]) / MANIFEST)
+        return tuple(part for file in files for part in (file.stat().st_ino, file.stat().st_mtime_ns))
+
     @contextmanager
     def adding(self, manifest: Manifest) -> Iterator[Path]:
         """A folder to fill, which becomes the version of this manifest at the end of the block; its files are counted.

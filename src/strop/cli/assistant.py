@@ -1,20 +1,26 @@
 """show an assistant that learns: its versions, what each learnt from, what waits; or go back to a version
 
-Reads only the assistant's files, and loads no model. A rollback is to a version that has served before; it is one small
-file that is replaced, and the others stay.
+Reads only the assistant's files, and loads no model. "diff 3" shows what version 3 and its parent answer to the fixed
+questions, changed answers first; "diff 3 1" those of versions 3 and 1. A rollback is to a version that has served
+before; it is one small file that is replaced, and the others stay.
 """
 
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
 from strop.cli.errors import DONE, Usage
 from strop.cli.output import print_json, say
+
+if TYPE_CHECKING:
+    from strop.assistant.home import Assistant
 
 EXAMPLES = """\
 examples:
   strop assistant mine
   strop assistant mine --json
+  strop assistant mine diff 3
   strop assistant mine rollback 3
 """
 
@@ -22,8 +28,15 @@ examples:
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of this command."""
     parser.add_argument("folder", metavar="DIR", help="the assistant's folder")
-    parser.add_argument("action", nargs="?", choices=("rollback",), help="let an earlier version serve again")
-    parser.add_argument("version", nargs="?", type=int, metavar="VERSION", help="the version to go back to")
+    parser.add_argument(
+        "action",
+        nargs="?",
+        choices=("diff", "rollback"),
+        help="show two versions' answers side by side, or let an earlier version serve again",
+    )
+    parser.add_argument(
+        "versions", nargs="*", type=int, metavar="VERSION", help="the version to look at or to go back to"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -36,16 +49,40 @@ def run(args: argparse.Namespace) -> int:
     from strop.cli import show_assistant
 
     assistant = Assistant(Path(args.folder))
-    if args.action == "rollback":
-        if args.version is None:
-            raise Usage("rollback to which version?", hint=f"strop assistant {args.folder} shows them")
-        before = overview_of(assistant).serving
-        with assistant.lock():
-            assistant.versions.rollback(args.version)
-        say(f"version {args.version} serves; before it version {before} did")
     found = overview_of(assistant)
+    if args.action == "diff":
+        return _diff(assistant, args)
+    if args.action == "rollback":
+        if len(args.versions) != 1:
+            raise Usage("rollback to which version?", hint=f"strop assistant {args.folder} shows them")
+        [number] = args.versions
+        with assistant.lock():
+            assistant.versions.rollback(number)
+        say(f"version {number} serves; before it version {found.serving} did")
+        found = overview_of(assistant)
     if args.json:
         print_json(found)
     else:
         show_assistant.page(found)
+    return DONE
+
+
+def _diff(assistant: Assistant, args: argparse.Namespace) -> int:
+    """Print what a version answers, beside its parent or another one."""
+    from strop.assistant.beside import side_by_side
+    from strop.cli import show_assistant
+
+    if len(args.versions) not in (1, 2):
+        raise Usage("the answers of which version?", hint=f"strop assistant {args.folder} diff VERSION [VERSION]")
+    new, *others = args.versions
+    parent = assistant.versions.manifest(new).parent
+    if not others and parent is None:
+        raise ValueError(f"version {new} has no parent: name the version to lay beside it.")
+    old = others[0] if others else parent
+    assert old is not None
+    found = side_by_side(assistant.versions, old, new)
+    if args.json:
+        print_json({"old": old, "new": new, "answers": found})
+    else:
+        show_assistant.diff(old, new, found)
     return DONE

@@ -1,10 +1,11 @@
 """answer over HTTP: a chat page, and an API that OpenAI's client speaks
 
 Only this machine may ask: the server listens at 127.0.0.1, ::1 or localhost. With --assistant DIR answers and what
-people say of them are kept in that folder, and the page asks for it; without it nothing is kept. A folder that does not
-exist yet becomes an assistant whose version 0 is RUN|MODEL. Later its version that serves answers, and one that waits
-for people stands beside it on the page that compares. Ctrl-C lets answers that are being written finish, for at most 10
-seconds; a second one ends at once. It needs pip install "strop[serve]".
+people say of them are kept in that folder, and the page asks for it; without it nothing is kept. A folder that does
+not exist yet becomes an assistant whose version 0 is RUN|MODEL. Later its version that serves answers, and one that
+waits for people stands beside it on the page that compares; where another version serves or waits, the server changes
+to it without a restart, and what was asked before is answered to the end. Ctrl-C lets answers that are being written
+finish, for at most 10 seconds; a second one ends at once. It needs pip install "strop[serve]".
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ examples:
   strop serve smollm2 --port 8080
   strop serve smollm2 --assistant mine
   strop serve --assistant mine
+  strop serve --assistant mine --canary 0.1
   curl http://127.0.0.1:8000/v1/models
 """
 
@@ -38,6 +40,13 @@ def add(parser: argparse.ArgumentParser) -> None:
         help="keep answers and feedback in this folder, to learn from (strop learn DIR)",
     )
     parser.add_argument(
+        "--canary",
+        metavar="SHARE",
+        type=float,
+        help="let a version that waits for people answer this share of the conversations, such as 0.1, until it is "
+        "shown to be liked less",
+    )
+    parser.add_argument(
         "--host", default="127.0.0.1", help="an address of this machine's loopback (default: 127.0.0.1)"
     )
     parser.add_argument("--port", type=int, default=8000, help="0 takes a free one (default: 8000)")
@@ -47,15 +56,22 @@ def run(args: argparse.Namespace) -> int:
     """Serve until Ctrl-C or SIGTERM. The address goes to stdout."""
     if args.name is None and args.assistant is None:
         raise Usage("serve what?", hint="strop serve RUN|MODEL, or strop serve --assistant DIR")
+    if args.canary is not None and args.assistant is None:
+        raise Usage("--canary is of an assistant's versions.", hint="strop serve --assistant DIR --canary SHARE")
+    if args.canary is not None and not 0.0 < args.canary < 1.0:
+        raise Usage(f"--canary {args.canary:g}: it is a share between 0 and 1, such as 0.1.")
     if missing := [name for name in ("fastapi", "uvicorn", "jinja2") if find_spec(name) is None]:
         raise ModuleNotFoundError(f'strop serve needs the package {missing[0]}: pip install "strop[serve]"')
     from strop.web.server import address_of, listening, server, serving
 
     say(f"loading {args.name or args.assistant}")
-    with listening(args.host, args.port) as listener, serving(args.name, args.assistant) as served:
+    with (
+        listening(args.host, args.port) as listener,
+        serving(args.name, args.assistant, say, args.canary or 0.0) as served,
+    ):
         address = address_of(listener)
         print(address, flush=True)
-        say(f"serving {served.version}: {address} is the chat page, {address}/v1 the API; Ctrl-C ends")
+        say(f"serving {served.serves.label}: {address} is the chat page, {address}/v1 the API; Ctrl-C ends")
         try:
             server(served).run(sockets=[listener])
         except KeyboardInterrupt as error:

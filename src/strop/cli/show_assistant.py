@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+from strop.assistant.beside import Beside
+from strop.assistant.canary import Canary, Standing
 from strop.assistant.overview import Line, Overview
 from strop.assistant.raters import Agreement
 from strop.cli.output import console, pairs, print_rich, table
@@ -24,6 +26,15 @@ def page(found: Overview) -> None:
     print_rich(pairs(_facts(found)))
 
 
+def diff(old: int, new: int, found: Sequence[Beside]) -> None:
+    """Print what two versions answer; answers that are the same are counted."""
+    changed = [one for one in found if one.is_changed]
+    console().print(f"{len(changed)} of {plural(len(found), 'answer')} changed", style="bold")
+    if changed:
+        rows = [(one.asked, one.old, one.new) for one in changed]
+        print_rich(table(["question", f"version {old}", f"version {new}"], rows))
+
+
 def _row(line: Line) -> list[str]:
     parent = "" if line.parent is None else str(line.parent)
     changed = f"{line.changed} of {line.questions}" if parent else ""
@@ -40,9 +51,27 @@ def _facts(found: Overview) -> list[tuple[str, str]]:
     ]
     if found.compared is not None:
         rows.append(("waits", f"{found.compared} comparisons of the {found.comparisons} that the gate takes"))
+    rows.append(("to compare", _queued(found)))
+    if found.canary is not None:
+        rows.append(("canary", _canary(found.canary, found.standing)))
     rows.append(("position bias", f"the first of two is chosen {found.bias}"))
     rows += [(f"agreement, {kind}s", _alpha(one)) for kind, one in found.agreements.items()]
     return rows
+
+
+def _queued(found: Overview) -> str:
+    """The pairs of answers that wait for people."""
+    said = {"versions": "of two versions", "doubtful": "doubtful", "other": "other"}
+    parts = [f"{number} {said[reason]}" for reason, number in found.queue.items() if number]
+    return f"{plural(sum(found.queue.values()), 'pair')} of answers" + (f": {', '.join(parts)}" if parts else "")
+
+
+def _canary(canary: Canary, standing: Standing | None) -> str:
+    """What the version that waits answers, and how it is liked beside the one that serves."""
+    if canary.ended:
+        return f"version {canary.version} answers no more conversations: {canary.ended}"
+    share = f"{canary.share:g} of the conversations" if canary.share else "no conversations now"
+    return f"version {canary.version} answers {share}: {standing} of version {canary.beside}"
 
 
 def _counted(numbers: Mapping[str, int]) -> str:

@@ -20,6 +20,7 @@ class Ask:
     seed      of this answer's own dice: the same seed gives the same text, alone or in a batch
     stop      texts that end the answer, which has what stands before the first of them
     choices   the tokens of which the answer is one, where `sampling` names texts
+    top       how many of the likeliest tokens each piece names
     """
 
     prompt: Tokens
@@ -27,10 +28,13 @@ class Ask:
     seed: int
     stop: tuple[str, ...] = ()
     choices: Choices | None = None
+    top: int = 0
 
     def __post_init__(self) -> None:
         if not self.prompt:
             raise ValueError("prompt=(): it has at least 1 token; Codec.start makes them of a text.")
+        if self.top < 0:
+            raise ValueError(f"top={self.top}: it is 0 or above.")
         if self.seed < 0:
             raise ValueError(f"seed={self.seed}: it is 0 or above.")
         if "" in self.stop:
@@ -44,11 +48,15 @@ class Ask:
 @dataclass(frozen=True, slots=True)
 class Piece:
     """One token of an answer, its log-prob in nats under the distribution that it was drawn from, and the text that is
-    certain since: empty while a character is incomplete, or while what stands there may begin a stop string."""
+    certain since: empty while a character is incomplete, or while what stands there may begin a stop string.
+
+    top  the likeliest tokens that could have been drawn in its place, with their log-probs, the likeliest first
+    """
 
     token: int
     logprob: float
     text: str
+    top: tuple[tuple[int, float], ...] = ()
 
 
 class Busy(RuntimeError):

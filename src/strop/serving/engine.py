@@ -88,6 +88,17 @@ class Engine:
         with self._changed:
             return Health(len(self._running.rows), len(self._queue), self._is_open, self._error)
 
+    def retire(self) -> None:
+        """Accept no more; who runs or waits is answered, and then the thread ends. Returns at once."""
+        with self._changed:
+            self._is_open = False
+            self._changed.notify_all()
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether all is answered after `retire` or `close`: nothing happens any more."""
+        return not self._thread.is_alive()
+
     def close(self, timeout: float = 30.0) -> None:
         """Accept no more, cancel those that wait, and let those that run end; cancel them too after so many seconds.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from strop.functional.distributions import probs_of
 from strop.functional.restriction import only
 from strop.policies.computing import compact_order
 from strop.samplers.local import allowed_after, drawn, fetched, is_over, prefilled
@@ -38,12 +40,12 @@ class Row:
         """Whether it has not ended."""
         return self.answer.finish is None
 
-    def take(self, token: int, logprob: float) -> None:
+    def take(self, token: int, logprob: float, top: tuple[tuple[int, float], ...]) -> None:
         """The next token, which may be the last."""
         self.tokens.append(token)
         finish = self._finish()
         text = self.text.add(token, is_last=finish is not None)
-        self.answer.add(Piece(token, logprob, text))
+        self.answer.add(Piece(token, logprob, text, top))
         if self.text.has_stopped:
             finish = "stop"
         if finish is not None:
@@ -80,10 +82,14 @@ class Running:
         self._keep()
         if not self.rows:
             return
-        tokens_B, logprobs_B = self._drawn()
-        for row, token, logprob in zip(self.rows, *fetched(tokens_B, logprobs_B), strict=True):
+        logits_BV = only(self.logits_BV, [allowed_after(row.tokens, row.ask.choices) for row in self.rows])
+        tokens_B, logprobs_B = self._drawn(logits_BV)
+        tops = [
+            likeliest(logits_V, row.sampling, row.ask.top) for row, logits_V in zip(self.rows, logits_BV, strict=True)
+        ]
+        for row, token, logprob, top in zip(self.rows, *fetched(tokens_B, logprobs_B), tops, strict=True):
             try:
-                row.take(token, logprob)
+                row.take(token, logprob, top)
             except Exception as error:  # its tokens may have no text; the others have
                 row.fail(error)
         order = self._keep()
@@ -114,9 +120,8 @@ class Running:
             self.state = self.policy.keep(self.state, order) if order else None
         return order
 
-    def _drawn(self) -> tuple[Tensor, Tensor]:
+    def _drawn(self, logits_BV: Tensor) -> tuple[Tensor, Tensor]:
         """The next token of each row, and its log-prob. Rows that draw from the same distribution do so together."""
-        logits_BV = only(self.logits_BV, [allowed_after(row.tokens, row.ask.choices) for row in self.rows])
         alike: dict[Sampling, list[int]] = {}
         for i, row in enumerate(self.rows):
             alike.setdefault(row.sampling, []).append(i)
@@ -124,6 +129,17 @@ class Running:
         index_B = torch.tensor([i for rows in alike.values() for i in rows]).argsort()
         tokens_B, logprobs_B = (torch.cat(part)[index_B.to(part[0].device)] for part in zip(*parts, strict=True))
         return tokens_B, logprobs_B
+
+
+def likeliest(logits_V: Tensor, sampling: Sampling, number: int) -> tuple[tuple[int, float], ...]:
+    """So many of the likeliest tokens with their log-probs in nats, the likeliest first; those that cannot be drawn are
+    left out."""
+    if not number:
+        return ()
+    probs_V = probs_of(logits_V.unsqueeze(0), sampling)[0]
+    probs_K, tokens_K = probs_V.topk(min(number, len(probs_V)))
+    pairs = zip(tokens_K.tolist(), probs_K.double().log().tolist(), strict=True)
+    return tuple((token, logprob) for token, logprob in pairs if logprob > -math.inf)
 
 
 def told(error: Exception) -> str:

@@ -16,7 +16,7 @@ from strop.serving.ask import Ask, Busy, Closed, Piece
 from strop.types import Sampling, Task, Tokens
 from strop.web.errors import Refused
 from strop.web.requests import ChatRequest, CompletionRequest
-from strop.web.served import Served
+from strop.web.served import Version
 
 T = TypeVar("T")
 SEEDS = 2**64
@@ -38,25 +38,25 @@ class Given:
         return "".join(piece.text for piece in self.pieces)
 
 
-def begin(served: Served, prompts: Sequence[Tokens], body: ChatRequest | CompletionRequest) -> list[Given]:
+def begin(version: Version, prompts: Sequence[Tokens], body: ChatRequest | CompletionRequest) -> list[Given]:
     """Ask the engine for `n` answers to each prompt. Where one cannot begin, none does."""
     seed = secrets.randbits(63) if body.seed is None else body.seed % SEEDS
     name = secrets.token_hex(12)
-    asks = [_ask(served, prompt, (seed + copy) % SEEDS, body) for prompt in prompts for copy in range(body.n)]
+    asks = [_ask(version, prompt, (seed + copy) % SEEDS, body) for prompt in prompts for copy in range(body.n)]
     begun: list[Given] = []
     try:
         for index, ask in enumerate(asks):
-            begun.append(Given(f"{name}-{index}", index, ask, served.engine.ask(ask)))
+            begun.append(Given(f"{name}-{index}", index, ask, version.engine.ask(ask)))
     except Exception as error:
         cancel(begun)
         raise _refusal(error) from error
     return begun
 
 
-def _ask(served: Served, prompt: Tokens, seed: int, body: ChatRequest | CompletionRequest) -> Ask:
-    sampling = _sampling(served, prompt, body)
-    choices = Choosing(served.actor.codec, sampling).of(Task("served", ""))
-    return Ask(prompt=prompt, sampling=sampling, seed=seed, stop=body.stops, choices=choices)
+def _ask(version: Version, prompt: Tokens, seed: int, body: ChatRequest | CompletionRequest) -> Ask:
+    sampling = _sampling(version, prompt, body)
+    choices = Choosing(version.actor.codec, sampling).of(Task("served", ""))
+    return Ask(prompt=prompt, sampling=sampling, seed=seed, stop=body.stops, choices=choices, top=body.top)
 
 
 def _refusal(error: Exception) -> Exception:
@@ -70,11 +70,11 @@ def _refusal(error: Exception) -> Exception:
     return error
 
 
-def _sampling(served: Served, prompt: Tokens, body: ChatRequest | CompletionRequest) -> Sampling:
+def _sampling(version: Version, prompt: Tokens, body: ChatRequest | CompletionRequest) -> Sampling:
     """The actor's sampling with what the request changes. A limit that nobody asked for yields to the context."""
     given = {"temperature": body.temperature, "top_p": body.top_p, "max_tokens": body.limit}
-    sampling = replace(served.actor.sampling, **{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
-    context = served.actor.policy.context
+    sampling = replace(version.actor.sampling, **{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
+    context = version.actor.policy.context
     if context is None or len(prompt) + sampling.max_tokens <= context:
         return sampling
     if len(prompt) >= context:

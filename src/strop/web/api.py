@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import asdict
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
@@ -14,10 +15,11 @@ from strop.types import Tokens
 from strop.web.answering import Given, all_of, begin, cancel, pieces
 from strop.web.errors import Refused, error_body
 from strop.web.forms import ChatForm, CompletionForm, Envelope, Json, usage
+from strop.web.guard import Limits
 from strop.web.keeping import keep_answers, keep_feedback
 from strop.web.memory import recalled
 from strop.web.requests import ChatRequest, CompletionRequest, FeedbackRequest
-from strop.web.served import Served, strop_version
+from strop.web.served import Served, Version, strop_version
 
 
 def api(served: Served) -> APIRouter:
@@ -26,36 +28,39 @@ def api(served: Served) -> APIRouter:
 
     @router.get("/v1/models")
     async def models() -> Json:
-        return {"object": "list", "data": [_model(one) for one in served.models]}
+        serves, *waits = served.versions
+        return {"object": "list", "data": [_model(served.name, serves), *(_model(one.exact, one) for one in waits)]}
 
     @router.get("/v1/models/{name:path}")
     async def model(name: str) -> Json:
-        return _model(served.named(name))
+        return _model(name, served.named(name))
 
     @router.post("/v1/chat/completions")
     async def chat(body: ChatRequest, request: Request) -> Response:
-        one = served.named(body.model)
-        given = begin(one, [_read(one, body, await recalled(one, body, request))], body)
         conversation = secrets.token_hex(12) if body.metadata is None else body.metadata.conversation
-        form = ChatForm(one.actor.codec.stop, body.logprobs)
-        envelope = Envelope.of(form, given, one.name, one.version, conversation)
+        facts = await recalled(served, body, request)
+        with served.asked(body.model, conversation) as one:
+            given = begin(one, [_read(one, body, facts)], body)
+        form = ChatForm(one.actor.codec.stop, body.logprobs, one.actor.codec.decode)
+        envelope = Envelope.of(form, given, body.model, one.label, conversation)
 
-        async def keep() -> None:
-            await keep_answers(one, given, body.spoken, conversation, body.user)
+        async def keep() -> str:
+            return await keep_answers(served.store, one.number, given, body.spoken, conversation, body.user)
 
-        return await _answer(one, given, envelope, body, request, keep)
+        return await _answer(served.limits, given, envelope, body, request, keep)
 
     @router.post("/v1/completions")
     async def complete(body: CompletionRequest, request: Request) -> Response:
-        one = served.named(body.model)
-        given = begin(one, _continued(one, body), body)
+        with served.asked(body.model) as one:
+            given = begin(one, _continued(one, body), body)
         form = CompletionForm(one.actor.codec.stop, body.logprobs is not None)
-        envelope = Envelope.of(form, given, one.name, one.version, None)
+        envelope = Envelope.of(form, given, body.model, one.label, None)
 
-        async def keep() -> None:
+        async def keep() -> str:
             """Nothing: feedback is on answers to messages."""
+            return ""
 
-        return await _answer(one, given, envelope, body, request, keep)
+        return await _answer(served.limits, given, envelope, body, request, keep)
 
     @router.post("/feedback")
     async def feedback(body: FeedbackRequest) -> Json:
@@ -67,14 +72,18 @@ def api(served: Served) -> APIRouter:
 
     @router.get("/health")
     async def health() -> JSONResponse:
-        state = served.engine.health
+        serves, *waits = served.versions
+        state = serves.engine.health
         body = {
             "status": "failing" if state.error else "ok" if state.is_open else "stopping",
             "error": state.error,
             "running": state.running,
             "waiting": state.waiting,
             "model": served.name,
-            "version": served.version,
+            "version": serves.label,
+            "waits": waits[0].label if waits else None,
+            "canary": None if served.canary is None else asdict(served.canary),
+            "refused": served.refused,
             "software": f"strop {strop_version()}",
         }
         return JSONResponse(body, 200 if body["status"] == "ok" else 503)
@@ -82,23 +91,30 @@ def api(served: Served) -> APIRouter:
     return router
 
 
-def _model(served: Served) -> Json:
-    return {"id": served.name, "object": "model", "created": 0, "owned_by": "strop", "version": served.version}
+def _model(name: str, one: Version) -> Json:
+    return {
+        "id": name,
+        "object": "model",
+        "created": 0,
+        "owned_by": "strop",
+        "version": one.label,
+        "exact_id": one.exact,
+    }
 
 
-def _read(served: Served, body: ChatRequest, facts: Sequence[Fact]) -> Tokens:
+def _read(version: Version, body: ChatRequest, facts: Sequence[Fact]) -> Tokens:
     """The tokens of a chat's messages, and of facts before them. Raises Refused for what the policy cannot read."""
     try:
-        return served.actor.codec.start(with_facts(body.spoken, facts) if facts else body.prompt)
+        return version.actor.codec.start(with_facts(body.spoken, facts) if facts else body.prompt)
     except ValueError as error:
         about = "with what you asked to be remembered: " if facts else ""
         raise Refused(f"{about}{error}", code="invalid_value", param="messages") from error
 
 
-def _continued(served: Served, body: CompletionRequest) -> list[Tokens]:
+def _continued(version: Version, body: CompletionRequest) -> list[Tokens]:
     """The tokens of the texts that completions continue."""
     try:
-        read = [served.actor.codec.encode(text) for text in body.texts]
+        read = [version.actor.codec.encode(text) for text in body.texts]
     except ValueError as error:
         raise Refused(str(error), code="invalid_value", param="prompt") from error
     if () in read:
@@ -107,25 +123,26 @@ def _continued(served: Served, body: CompletionRequest) -> list[Tokens]:
 
 
 async def _answer(
-    served: Served,
+    limits: Limits,
     given: Sequence[Given],
     envelope: Envelope,
     body: ChatRequest | CompletionRequest,
     request: Request,
-    keep: Callable[[], Awaitable[None]],
+    keep: Callable[[], Awaitable[str]],
 ) -> Response:
-    """The answers, streamed or whole. `keep` is called once they are whole, before the client is told so."""
+    """The answers, streamed or whole. `keep` is called once they are whole, before the client is told so; what it
+    returns says why they are not kept."""
     headers = {
-        "X-Strop-Version": _header(served.version),
+        "X-Strop-Version": _header(envelope.version),
         "X-Strop-Inference-Id": ", ".join(one.inference for one in given),
     }
-    seconds = served.limits.answer_seconds
+    seconds = limits.answer_seconds
     if body.stream:
         events = _events(given, envelope, body.wants_usage, seconds, keep)
         return StreamingResponse(events, media_type="text/event-stream", headers=headers)
     await all_of(given, seconds, request)
-    await keep()
-    return JSONResponse(envelope.whole(given), headers=headers)
+    lost = await keep()
+    return JSONResponse(envelope.whole(given) | _not_kept(lost), headers=headers)
 
 
 async def _events(
@@ -133,7 +150,7 @@ async def _events(
     envelope: Envelope,
     wants_usage: bool,
     seconds: float,
-    keep: Callable[[], Awaitable[None]],
+    keep: Callable[[], Awaitable[str]],
 ) -> AsyncIterator[str]:
     """The server-sent events of a stream. What goes wrong after the first one is told as an event."""
     form = envelope.form
@@ -143,9 +160,9 @@ async def _events(
                 yield _event(envelope.chunk([choice]))
         async for one, piece in pieces(given, seconds):
             yield _event(envelope.chunk([form.piece(one, piece)]))
-        await keep()
+        lost = await keep()
         for one in given:
-            yield _event(envelope.chunk([form.closing(one)]))
+            yield _event(envelope.chunk([form.closing(one)]) | _not_kept(lost))
         if wants_usage:
             yield _event(envelope.chunk([], usage(given)))
         yield "data: [DONE]\n\n"
@@ -153,6 +170,11 @@ async def _events(
         yield _event(error_body(str(error), error.status, error.code))
     finally:
         cancel(given)
+
+
+def _not_kept(why: str) -> Json:
+    """A field that whole answers lack."""
+    return {"not_kept": why} if why else {}
 
 
 def _event(record: Json) -> str:

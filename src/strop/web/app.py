@@ -11,6 +11,7 @@ from strop.web.errors import add_error_handlers
 from strop.web.guard import Guard
 from strop.web.memory import memory
 from strop.web.pages import HERE, pages
+from strop.web.pairs import pairs
 from strop.web.served import Served, strop_version
 
 
@@ -20,6 +21,7 @@ def app(served: Served) -> ASGIApp:
     add_error_handlers(inner)
     inner.include_router(api(served))
     inner.include_router(memory(served))
+    inner.include_router(pairs(served))
     inner.include_router(pages(served))
     inner.mount("/static", StaticFiles(directory=HERE / "static"))
     return Guard(inner, served.limits)

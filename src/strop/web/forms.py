@@ -7,11 +7,12 @@ Beside OpenAI's fields each choice has `inference_id`, by which feedback is give
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, TypeAlias
 
 from strop.serving.ask import Piece
+from strop.types import Tokens
 from strop.web.answering import Given
 
 Json: TypeAlias = "dict[str, Any]"
@@ -39,10 +40,14 @@ class Form(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ChatForm:
-    """Choices of /v1/chat/completions. The log-probs are of all tokens but those of `stop`, which have no text."""
+    """Choices of /v1/chat/completions. The log-probs are of all tokens but those of `stop`, which have no text.
+
+    `decode` gives the texts of the likeliest tokens, each read alone; that of a stop token is empty.
+    """
 
     stop: frozenset[int]
     has_logprobs: bool
+    decode: Callable[[Tokens], str]
     prefix: ClassVar[str] = "chatcmpl"
     whole_object: ClassVar[str] = "chat.completion"
     chunk_object: ClassVar[str] = "chat.completion.chunk"
@@ -73,13 +78,17 @@ class ChatForm:
                     "token": piece.text,
                     "logprob": piece.logprob,
                     "bytes": list(piece.text.encode()),
-                    "top_logprobs": [],
+                    "top_logprobs": [self._likely(token, logprob) for token, logprob in piece.top],
                 }
                 for piece in pieces
                 if piece.token not in self.stop
             ],
             "refusal": None,
         }
+
+    def _likely(self, token: int, logprob: float) -> Json:
+        text = "" if token in self.stop else self.decode((token,))
+        return {"token": text, "logprob": logprob, "bytes": list(text.encode())}
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,21 +13,40 @@ from strop.types import Message
 from strop.web.answering import Given
 from strop.web.errors import Refused
 from strop.web.requests import ComparisonValue, FeedbackRequest
-from strop.web.served import Served
 
 
 async def keep_answers(
-    served: Served, given: Sequence[Given], messages: Sequence[Message], conversation: str, rater: str
-) -> None:
-    """Keep whole answers, if there is a store. Raises Refused if they cannot be kept."""
-    if served.store is None:
-        return
+    store: FeedbackStore | None,
+    version: int | None,
+    given: Sequence[Given],
+    messages: Sequence[Message],
+    conversation: str,
+    rater: str,
+) -> str:
+    """Keep whole answers of a version, if there is a store. Why they are not kept where they cannot be; else empty.
+
+    People have their answers all the same: what is lost is that anybody can say what they think of them.
+    """
+    if store is None:
+        return ""
+    answers = as_kept(given, version, messages, conversation, rater)
+    try:
+        await run_in_threadpool(store.write, answers, [])
+    except OSError as error:
+        return f"the answer could not be kept: {error}"
+    return ""
+
+
+def as_kept(
+    given: Sequence[Given], version: int | None, messages: Sequence[Message], conversation: str, rater: str
+) -> list[Answered]:
+    """Whole answers as the store keeps them."""
     now = time.time()
-    answers = [
+    return [
         Answered(
             inference=one.inference,
             conversation=conversation,
-            version=served.number,
+            version=version,
             messages=messages,
             text=one.text,
             tokens=[piece.token for piece in one.pieces],
@@ -38,10 +57,6 @@ async def keep_answers(
         )
         for one in given
     ]
-    try:
-        await run_in_threadpool(served.store.write, answers, [])
-    except OSError as error:
-        raise Refused(f"the answer could not be kept: {error}", status=507, code="not_kept") from error
 
 
 async def keep_feedback(store: FeedbackStore, body: FeedbackRequest) -> Feedback:

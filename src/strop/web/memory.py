@@ -65,7 +65,7 @@ async def recalled(served: Served, body: ChatRequest, request: Request) -> list[
     user = user_of(request)
     if served.memory is None or user is None:
         return []
-    return await run_in_threadpool(served.memory.recall, user, body.spoken[-1]["content"])
+    return await _done(served.memory.recall, user, body.spoken[-1]["content"])
 
 
 def user_of(request: Request) -> str | None:

@@ -1,4 +1,4 @@
-"""The pages that people use: the chat, the comparison of two answers, and what is remembered of them."""
+"""The pages that people use: the chat, the comparison of two answers, what is remembered of them, and the assistant."""
 
 from __future__ import annotations
 
@@ -7,8 +7,12 @@ from pathlib import Path
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from starlette.concurrency import run_in_threadpool
 
+from strop.assistant.beside import side_by_side
+from strop.assistant.home import Assistant
 from strop.assistant.memory import MOST_CHARS
+from strop.assistant.overview import overview_of
 from strop.web.errors import Refused
 from strop.web.languages import COOKIE, LANGUAGES, chosen
 from strop.web.served import Served
@@ -28,13 +32,19 @@ def pages(served: Served) -> APIRouter:
         lstrip_blocks=True,
     )
 
-    def page(request: Request, template: str) -> Response:
+    def page(request: Request, template: str, **facts: object) -> Response:
         here, wanted = request.url.path, request.query_params.get("language")
         if wanted is not None:
             return _remembered(here, wanted)
         words = chosen(request.cookies.get(COOKIE), request.headers.get("accept-language", ""))
         html = templates.get_template(template).render(
-            words=words, here=here, version=served.version, has_feedback=served.store is not None, most_chars=MOST_CHARS
+            words=words,
+            here=here,
+            version=served.serves.label,
+            has_feedback=served.store is not None,
+            has_assistant=served.assistant is not None,
+            most_chars=MOST_CHARS,
+            **facts,
         )
         return HTMLResponse(html, headers={"Vary": "Accept-Language, Cookie", "Content-Language": words.code})
 
@@ -54,7 +64,30 @@ def pages(served: Served) -> APIRouter:
             raise Refused("an assistant remembers: start the server with --assistant DIR.", status=404)
         return page(request, "memory.html")
 
+    @router.get("/assistant")
+    async def assistant(request: Request, version: int | None = None, beside: int | None = None) -> Response:
+        if served.assistant is None:
+            raise Refused("an assistant learns: start the server with --assistant DIR.", status=404)
+        try:
+            found = await run_in_threadpool(_found, served.assistant, version, beside)
+        except ValueError as error:
+            raise Refused(str(error), status=404) from error
+        return page(request, "assistant.html", **found)
+
     return router
+
+
+def _found(assistant: Assistant, version: int | None, beside: int | None) -> dict[str, object]:
+    """What the page of the assistant shows: all that is known of it, and two versions side by side if asked."""
+    found: dict[str, object] = {"found": overview_of(assistant), "beside": None}
+    if version is None:
+        return found
+    old = assistant.versions.manifest(version).parent if beside is None else beside
+    if old is None:
+        raise ValueError(f"version {version} has no parent: name the version to lay beside it, ?beside=NUMBER.")
+    rows = side_by_side(assistant.versions, old, version)
+    changed = [one for one in rows if one.is_changed]
+    return found | {"beside": {"old": old, "new": version, "changed": changed, "same": rows[len(changed) :]}}
 
 
 def _remembered(here: str, language: str) -> Response:

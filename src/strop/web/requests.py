@@ -13,6 +13,8 @@ from strop.web.errors import Refused
 MOST_ANSWERS = 16
 """The most answers of one request."""
 MOST_TOKENS = 1_000_000
+MOST_TOP = 20
+"""The most of the likeliest tokens that are named for each."""
 
 Text = Annotated[str, StringConstraints(max_length=500_000)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
@@ -121,7 +123,6 @@ class ChatRequest(_Asked):
         "frequency_penalty": (0, 0.0),
         "presence_penalty": (0, 0.0),
         "logit_bias": ({},),
-        "top_logprobs": (0,),
         "response_format": ({"type": "text"},),
         "tools": ([],),
         "tool_choice": ("none",),
@@ -132,15 +133,23 @@ class ChatRequest(_Asked):
     messages: Annotated[list[ChatMessage], Field(min_length=1, max_length=1_000)]
     max_completion_tokens: Count | None = None
     logprobs: bool = False
+    top_logprobs: Annotated[int, Field(ge=0, le=MOST_TOP)] = 0
     metadata: Metadata | None = None
 
     @model_validator(mode="after")
     def _one_limit_and_the_turn_of_the_assistant(self) -> Self:
         if self.max_tokens is not None and self.max_completion_tokens is not None:
             raise Refused("max_tokens and max_completion_tokens are one limit: give one of them.", param="max_tokens")
+        if self.top_logprobs and not self.logprobs:
+            raise Refused("top_logprobs needs logprobs=true.", param="top_logprobs")
         if self.messages[-1].role == "assistant":
             raise Refused("the last message is the assistant's: there is nothing to answer.", param="messages")
         return self
+
+    @property
+    def top(self) -> int:
+        """How many of the likeliest tokens are named."""
+        return self.top_logprobs
 
     @property
     def limit(self) -> int | None:
@@ -171,6 +180,11 @@ class CompletionRequest(_Asked):
     }
     prompt: Text | Annotated[list[Text], Field(min_length=1, max_length=MOST_ANSWERS)]
     logprobs: Annotated[int, Field(ge=0, le=0)] | None = None
+
+    @property
+    def top(self) -> int:
+        """None of the likeliest tokens."""
+        return 0
 
     @property
     def texts(self) -> list[str]:
@@ -206,3 +220,16 @@ class FactRequest(_Body):
     """POST /memory/facts and PUT /memory/facts/ID: what is to be remembered."""
 
     text: Text
+
+
+class NextPairRequest(_Body):
+    """POST /pairs/next: who is to compare two answers."""
+
+    rater: Name = "anonymous"
+
+
+class SkipRequest(_Body):
+    """POST /pairs/skip: a pair that this person does not want to compare."""
+
+    pair: Annotated[int, Field(ge=1, lt=2**63)]
+    rater: Name = "anonymous"

@@ -5,17 +5,19 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import uvicorn
 
 from strop.assistant.home import Assistant, create
 from strop.assistant.settings import FILE as SETTINGS
-from strop.serving.actor import Actor, find, load
+from strop.serving.actor import find, load
 from strop.serving.engine import Engine
 from strop.web.app import app
+from strop.web.follower import Follower
 from strop.web.guard import Limits, is_loopback
+from strop.web.preparing import preparing
 from strop.web.served import Served
 
 
@@ -63,32 +65,27 @@ def server(served: Served) -> uvicorn.Server:
 
 
 @contextlib.contextmanager
-def serving(name: str | None, folder: Path | None) -> Iterator[Served]:
+def serving(
+    name: str | None, folder: Path | None, tell: Callable[[str], None], canary: float = 0.0
+) -> Iterator[Served]:
     """A run or a model; or the assistant of a folder, made from it if there is none. What was opened is closed.
 
-    A version of the assistant that waits for people's comparisons is served beside the one that serves.
+    An assistant's folder is followed: when another version serves or waits, so it does here, and one that waits
+    answers the share `canary` of the conversations. `tell` says so.
     """
     limits = Limits()
     with contextlib.ExitStack() as opened:
-
-        def engine(actor: Actor) -> Engine:
-            found = Engine(actor)
-            opened.callback(found.close, limits.stop_seconds)
-            return found
-
         if folder is None:
             assert name is not None
-            yield Served(name, engine(load(find(name))), limits=limits)
+            engine = Engine(load(find(name)))
+            opened.callback(engine.close, limits.stop_seconds)
+            yield Served(name, engine, limits=limits)
             return
         assistant = _assistant(name, folder)
         store, memory = opened.enter_context(assistant.feedback()), opened.enter_context(assistant.memory())
-        number, waits = assistant.versions.serving, assistant.versions.open_candidate()
-        called, candidate = folder.resolve().name, None
-        if waits is not None:
-            beside = engine(assistant.actor(waits))
-            candidate = Served(f"{called}-v{waits}", beside, number=waits, store=store, limits=limits, memory=memory)
-        serves = engine(assistant.actor(number))
-        yield Served(called, serves, number=number, store=store, limits=limits, candidate=candidate, memory=memory)
+        served = opened.enter_context(Follower(assistant, store, memory, limits, tell, canary))
+        opened.enter_context(preparing(assistant, store, lambda: served.versions))
+        yield served
 
 
 def _assistant(name: str | None, folder: Path) -> Assistant:

@@ -1,12 +1,14 @@
 """One round on a tiny model: what is learnt from, who judges, what is promoted, and what a crash leaves."""
 
 import dataclasses
+import math
 
 import pytest
 
 import strop
 from feedback_people import answer, compared, said
 from strop.assistant import Settings, create, judges, learn, overview_of
+from strop.assistant.judge import last_judge, preferred
 from strop.runs.progress import Progress
 from strop.types import Task
 
@@ -113,6 +115,13 @@ def test_a_reward_model_of_other_people_judges_where_people_did_not(made):
     assert "Judged by a reward model that orders 1.000 [0." in done.verdict.why
     assert len(made.versions.manifest(1).feedback) == 40
     assert done.verdict.comparisons == 50
+    judge = last_judge(made.rounds)
+    assert preferred(judge, PROMPTS[0], "good", "bad") > 0.75
+    both = [preferred(judge, PROMPTS[0], *pair) for pair in (("good", "bad"), ("bad", "good"))]
+    assert sum(both) == pytest.approx(1.0, abs=1e-6)
+    good, bad = judge.score(PROMPTS[0], ["good", "bad"])
+    assert both[0] == pytest.approx(math.exp(good) / (math.exp(good) + math.exp(bad)))
+    assert preferred(judge, PROMPTS[0], "good", " ") is None
 
 
 def test_a_reward_model_that_agrees_with_nobody_decides_nothing(made):
@@ -126,6 +135,7 @@ def test_a_reward_model_that_agrees_with_nobody_decides_nothing(made):
     done = learn(made.path, progress=False)
     assert (done.status, done.serving) == ("refused", 0)
     assert "this does not show that it is better than tossing a coin" in done.verdict.why
+    assert last_judge(made.rounds) is None
 
 
 def test_every_kind_of_lesson_is_a_stage_and_earlier_rounds_come_again(made):

@@ -3,11 +3,16 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
 from feedback_people import answer, compared
+from learnt import learnt
 from strop.assistant import Manifest, Settings, Versions, decide, first_manifest
+from strop.assistant.canary import Canary, write_canary
+from strop.assistant.continual import GaveUp
 from strop.assistant.feedback import FeedbackStore
 from strop.assistant.settings import write_settings
 
@@ -29,6 +34,7 @@ def mine(tmp_path):
     versions.promote(1)
     with FeedbackStore(path / "feedback.sqlite") as store:
         store.write([answer("one"), answer("two", "hi")], [compared("one", "two", "A")])
+        store.pairs.add("one", "two", seldom=0.5)
     return path
 
 
@@ -43,12 +49,45 @@ def test_the_page(strop, mine):
     assert "1 pair: 1 of the 20 that learning takes" in said.out
     assert "the first of two is chosen 1.000 [0.050, 1.000]" in said.out
     assert "(no two people judged the same)" in said.out
+    assert "1 pair of answers: 1 other" in said.out
 
 
 def test_json(strop, mine):
     found = json.loads(strop("assistant", "mine", "--json").out)
     assert (found["serving"], [one["status"] for one in found["versions"]]) == (1, ["served", "serves", "refused"])
     assert found["versions"][1]["verdict"]["promote"] is True
+    assert found["queue"] == {"versions": 0, "doubtful": 0, "other": 1}
+
+
+def test_two_versions_side_by_side(strop, tmp_path):
+    learnt(tmp_path / "ours")
+    said = strop("assistant", "ours", "diff", "3", "0")
+    assert said.code == 0
+    assert said.out.startswith("2 of 3 answers changed")
+    assert "Because of the air." in said.out
+    assert "Name a colour." not in said.out
+    found = json.loads(strop("assistant", "ours", "diff", "2", "--json").out)
+    assert (found["old"], found["new"]) == (1, 2)
+    assert [one["old"] == one["new"] for one in found["answers"]] == [False, False, True]
+    assert found["answers"][2] == {"question": "Name a colour.", "old": "Red.", "new": "Red."}
+    assert "version 0 has no parent" in strop("assistant", "ours", "diff", "0").err
+    for wrong in ((), ("1", "2", "3")):
+        assert strop("assistant", "ours", "diff", *wrong).code == 2
+
+
+def test_a_canary_is_shown_beside_the_version_that_serves(strop, mine):
+    versions = Versions(mine)
+    with versions.adding(Manifest(number=3, parent=1, model="model", origin="rounds/3@9", when=1.0)) as folder:
+        (folder / "diff.jsonl").write_text("")
+    canary = Canary(version=3, beside=1, share=0.1, since=0.0)
+    write_canary(mine, canary)
+    row = next(line for line in strop("assistant", "mine").out.splitlines() if line.startswith("canary"))
+    assert "version 3 answers 0.1 of the conversations: liked 0.5" in row
+    assert json.loads(strop("assistant", "mine", "--json").out)["canary"]["share"] == 0.1
+    write_canary(mine, replace(canary, ended="it is worse"))
+    assert "version 3 answers no more conversations: it is worse" in strop("assistant", "mine").out
+    versions.rollback(0)
+    assert "canary" not in strop("assistant", "mine").out
 
 
 def test_rollback(strop, mine):
@@ -71,6 +110,38 @@ def test_what_cannot_be_learnt_is_said(strop, mine, tmp_path):
         assert none.code == 1
         assert "is no assistant" in none.err
         assert not (tmp_path / "none").exists()
+
+
+def test_a_learner_that_goes_on_is_stopped_and_gives_up(strop, mine, monkeypatch):
+    def ended(error):
+        def wait(seconds):
+            raise error
+
+        return SimpleNamespace(Event=lambda: SimpleNamespace(wait=wait))
+
+    monkeypatch.setattr("strop.assistant.continual.threading", ended(KeyboardInterrupt()))
+    stopped = strop("learn", "mine", "--continual", "--after", 5)
+    assert stopped.code == 130
+    assert stopped.err.startswith(
+        "waits for 5 new pieces of feedback: 1 so far\nstopped; what a round has begun is kept"
+    )
+    assert "hint: to go on: strop learn mine --continual --after 5" in stopped.err
+    assert "waits for 20 new pieces" in strop("learn", "mine", "--continual").err
+    by_clock = strop("learn", "mine", "--continual", "--every", "6h")
+    assert "has 1 new lesson, and learning takes 20" in by_clock.err
+    assert "waits 21600 s for the next round" in by_clock.err
+    monkeypatch.setattr("strop.assistant.continual.threading", ended(GaveUp("3 rounds failed in a row")))
+    gave_up = strop("learn", "mine", "--continual")
+    assert (gave_up.code, gave_up.out) == (1, "")
+    assert "error: 3 rounds failed in a row\n\nhint: when that is mended: strop learn mine --continual" in gave_up.err
+
+
+def test_when_a_round_begins_is_checked(strop, mine):
+    assert (strop("learn", "mine", "--every", "6h").code, strop("learn", "mine", "--after", "9").code) == (2, 2)
+    wrong = strop("learn", "mine", "--continual", "--every", "6 hours")
+    assert (wrong.code, "it is a time such as 90s, 30m, 6h or 1d" in wrong.err) == (2, True)
+    assert strop("learn", "mine", "--continual", "--every", "6h", "--after", "9").code == 2
+    assert "it is at least 1" in strop("learn", "mine", "--continual", "--after", "0").err
 
 
 def test_reading_an_assistant_loads_no_torch(mine, tmp_path):

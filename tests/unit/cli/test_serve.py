@@ -14,6 +14,9 @@ def test_it_says_what_is_missing(strop, monkeypatch):
     assert (outside.code, "only this machine may ask" in outside.err) == (1, True)
     assert "there is no run and no model 'nowhere'" in strop("serve", "nowhere", "--port", 0).err
     assert "there is no assistant in mine yet" in strop("serve", "--assistant", "mine", "--port", 0).err
+    alone = strop("serve", "runs/r", "--canary", 0.1)
+    assert (alone.code, "--canary is of an assistant's versions" in alone.err) == (2, True)
+    assert "a share between 0 and 1" in strop("serve", "--assistant", "mine", "--canary", 1).err
     monkeypatch.setattr("strop.cli.serve.find_spec", lambda name: None)
     bare = strop("serve", "runs/r")
     assert "needs the package fastapi" in bare.err

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
@@ -11,7 +13,7 @@ import pytest
 from strop.codec import WordCodec
 from strop.policies.scratch import Scratch
 from strop.policies.table import Table
-from strop.samplers.local import LocalSampler
+from strop.samplers.local import LocalSampler, prefilled
 from strop.serving.actor import Actor
 from strop.serving.answer import Answer
 from strop.serving.ask import Ask
@@ -52,6 +54,30 @@ def arriving(actor: Actor, asks: Sequence[Ask], at_once: int) -> list[Answer]:
     assert not running.rows
     assert all(answer.finish for answer in answers)
     return answers
+
+
+@pytest.mark.parametrize(
+    ("sampling", "number"),
+    [(Sampling(temperature=0.5), 3), (Sampling(top_k=2), 2), (Sampling(temperature=0.0), 1), (Sampling(), 0)],
+)
+def test_the_likeliest_tokens_are_those_of_the_distribution_that_is_drawn_from(sampling: Sampling, number: int) -> None:
+    """By hand from the logits: of three that are asked for those that can be drawn, beside a row that asks for none."""
+    actor, prompt = ACTORS["llama"], (1, 2, 3)
+    asks = [
+        Ask(prompt=prompt, sampling=replace(sampling, max_tokens=1), seed=1, top=top) for top in (min(number, 1) * 3, 0)
+    ]
+    answers = arriving(actor, asks, at_once=2)
+    logits = prefilled(actor.policy, [prompt])[0][0].tolist()
+    order = sorted(range(len(logits)), key=lambda token: -logits[token])[:number]
+    heat = sampling.temperature or 1.0
+    among = order if sampling.top_k or not sampling.temperature else range(len(logits))
+    total = math.log(sum(math.exp(logits[token] / heat) for token in among))
+    [[piece], [other]] = map(list, answers)
+    assert [token for token, _ in piece.top] == order
+    assert [logprob for _, logprob in piece.top] == pytest.approx(
+        [logits[one] / heat - total for one in order], abs=1e-5
+    )
+    assert (other.top, other.token) == ((), piece.token)
 
 
 @pytest.mark.parametrize("at_once", [1, 5])

@@ -22,14 +22,14 @@ def folder(tmp_path, monkeypatch):
 
 
 def test_the_version_that_serves_answers_and_its_number_is_kept(folder):
-    with serving("tiny", folder) as what:
+    with serving("tiny", folder, print) as what:
         web = TestClient(app(what), base_url="http://localhost")
         answer = web.post("/v1/chat/completions", json=CHAT | {"model": "mine"}).json()
         assert (answer["version"], web.get("/health").json()["version"]) == ("mine v0", "mine v0")
         assert answer["usage"]["completion_tokens"] <= 4
         [kept] = what.store.answers(version=0)
         assert kept.rater == "ann"
-    with serving(None, folder) as again:
+    with serving(None, folder, print) as again:
         assert len(again.store.answers()) == 1
 
 
@@ -37,7 +37,7 @@ def test_a_version_that_waits_is_compared_with_it(folder):
     versions = Assistant(folder).versions
     with versions.adding(Manifest(number=1, parent=0, model="tiny", origin="a round", when=0.0)):
         pass
-    with serving(None, folder) as what:
+    with serving(None, folder, print) as what:
         web = TestClient(app(what), base_url="http://localhost")
         assert [model["id"] for model in web.get("/v1/models").json()["data"]] == ["mine", "mine-v1"]
         ids = [
@@ -54,5 +54,5 @@ def test_a_version_that_waits_is_compared_with_it(folder):
 
 
 def test_a_folder_of_another_model_is_refused(folder):
-    with pytest.raises(ValueError, match="was made from tiny, not from other"), serving("other", folder):
+    with pytest.raises(ValueError, match="was made from tiny, not from other"), serving("other", folder, print):
         pass

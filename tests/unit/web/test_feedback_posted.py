@@ -105,18 +105,27 @@ def test_completions_and_answers_that_broke_off_are_not_kept(web, what):
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_a_full_disk_is_told(what, monkeypatch, stream):
+def test_on_a_full_disk_the_answer_is_given_and_its_loss_is_said(what, stream):
     def full(answers, feedback):
         raise WriteFailed(28, "No space left on device")
 
     store = type("Full", (), {"write": staticmethod(full)})()
     broken = type(what)(what.name, what.engine, store=store)
+    kept = TestClient(app(what), base_url="http://localhost").post("/v1/chat/completions", json=CHAT).json()
+    text = kept["choices"][0]["message"]["content"]
     answer = TestClient(app(broken), base_url="http://localhost").post(
         "/v1/chat/completions", json=CHAT | {"stream": stream}
     )
-    assert "could not be kept" in answer.text
-    assert "[DONE]" not in answer.text
-    assert stream or answer.status_code == 507
+    assert answer.status_code == 200
+    said = "the answer could not be kept: [Errno 28] No space left on device"
+    if not stream:
+        whole = answer.json()
+        assert (whole["not_kept"], whole["choices"][0]["message"]["content"]) == (said, text)
+        return
+    *chunks, last, done = [line.removeprefix("data: ") for line in answer.text.split("\n\n") if line]
+    assert (json.loads(last)["not_kept"], done) == (said, "[DONE]")
+    assert "".join(json.loads(chunk)["choices"][0]["delta"].get("content", "") for chunk in chunks) == text
+    assert "not_kept" not in kept
 
 
 def test_without_an_assistant_there_is_no_feedback():

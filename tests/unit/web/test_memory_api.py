@@ -80,7 +80,7 @@ def test_another_session_sees_changes_and_deletes_nothing_of_it(web):
 @pytest.mark.parametrize("stream", [False, True])
 def test_only_the_chats_of_the_session_are_told(web, what, stream):
     """Also not those of another session that says it is the same `user`."""
-    codec, asked = what.actor.codec, CHAT["messages"]
+    codec, asked = what.serves.actor.codec, CHAT["messages"]
     web.post("/memory/facts", json={"text": "my dog is Rex"}, headers=ANN)
     for headers in (ANN, BOB, {}):
         answer = web.post("/v1/chat/completions", json=CHAT | {"stream": stream}, headers=headers)
@@ -93,7 +93,7 @@ def test_the_nearest_of_many_facts_are_told_first(web, what):
     for text in ("my dog is Rex", *(f"number {i}" for i in range(9))):
         web.post("/memory/facts", json={"text": text}, headers=ANN)
     web.post("/v1/chat/completions", json=CHAT, headers=ANN)
-    [[told, _]] = what.actor.codec.read
+    [[told, _]] = what.serves.actor.codec.read
     assert told["content"].splitlines()[1:] == ['- "my dog is Rex"', *(f'- "number {i}"' for i in (8, 7, 6, 5))]
 
 
@@ -174,7 +174,7 @@ def test_an_assistants_memory_is_there_again(tmp_path, monkeypatch):
     monkeypatch.setattr("strop.assistant.home.load", lambda model: served.actor())
     create(tmp_path / "mine", "tiny", settings=Settings(max_tokens=4), questions=["hello"] * 50, skills={})
     for expected in ([], ["one"]):
-        with serving(None, tmp_path / "mine") as what:
+        with serving(None, tmp_path / "mine", print) as what:
             web = TestClient(app(what), base_url="http://localhost")
             assert texts(web, ANN) == expected
             web.post("/memory/facts", json={"text": "one"}, headers=ANN)

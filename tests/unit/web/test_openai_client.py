@@ -66,6 +66,22 @@ def test_logprobs_are_natural_and_their_bytes_make_the_text(client):
     assert [token.logprob for token in greedy.choices[0].logprobs.content] == [0.0] * 6
 
 
+def test_the_likeliest_tokens_are_named_with_their_texts(client):
+    """The table has not learnt anything: each of its 9 tokens, of which one ends, is as likely."""
+    asked = {"model": "tiny", "messages": ASKED, "seed": 3, "logprobs": True}
+    [token, *_] = client.chat.completions.create(**asked, top_logprobs=20).choices[0].logprobs.content
+    assert [one.logprob for one in token.top_logprobs] == pytest.approx([-math.log(9)] * 9)
+    assert {one.token for one in token.top_logprobs} == {*served.WORDS, ""}
+    assert all(bytes(one.bytes).decode() == one.token for one in token.top_logprobs)
+    [token, *_] = (
+        client.chat.completions.create(**asked | {"temperature": 0}, top_logprobs=2).choices[0].logprobs.content
+    )
+    assert [(one.token, one.logprob) for one in token.top_logprobs] == [(token.token, 0.0)]
+    chunks = client.chat.completions.create(**asked, top_logprobs=2, stream=True)
+    tops = [len(one.top_logprobs) for chunk in chunks for one in getattr(chunk.choices[0].logprobs, "content", ())]
+    assert tops == [2] * 6
+
+
 def test_an_end_token_counts_and_has_no_text(client):
     for seed in range(40):
         answer = client.chat.completions.create(model="tiny", messages=ASKED, seed=seed, logprobs=True)

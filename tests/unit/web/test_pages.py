@@ -10,6 +10,7 @@ import served
 from strop.web.app import app
 from strop.web.languages import CHINESE, ENGLISH, chosen
 from strop.web.pages import HERE
+from strop.web.served import Version
 
 
 @pytest.fixture(scope="module")
@@ -101,8 +102,8 @@ def test_without_an_assistant_nothing_asks_for_feedback():
 
 def test_a_name_is_text():
     with served.served() as what:
-        odd = dataclasses.replace(what, name="<script>alert(1)</script>")
-        html = TestClient(app(odd), base_url="http://localhost").get("/").text
+        what.change([Version("<script>alert(1)</script>", what.engine)])
+        html = TestClient(app(what), base_url="http://localhost").get("/").text
         assert "<script>alert" not in html
         assert "&lt;script&gt;alert(1)" in html
 

@@ -31,8 +31,8 @@ def refused(web, path, body):
     [
         ("top_k", 4, "the field 'top_k' is not served"),
         ("logit_bias", {"5": 1}, "is not served: leave it out or give {}"),
-        ("top_logprobs", 2, "top_logprobs=2 is not served: leave it out or give 0"),
-        ("top_logprobs", False, "top_logprobs=False is not served"),
+        ("top_logprobs", 2, "top_logprobs needs logprobs=true"),
+        ("top_logprobs", 21, "less than or equal to 20"),
         ("response_format", {"type": "json_object"}, "is not served"),
         ("tools", [{"type": "function"}], "is not served"),
         ("temperature", 2.5, "less than or equal to 2"),

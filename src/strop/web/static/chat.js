@@ -18,6 +18,7 @@ function fresh() {
 function show() {
   at("hello").hidden = conversation.messages.length > 0;
   messages.replaceChildren(...conversation.messages.map(shown));
+  if (at("rating")) offerRating();
   list();
   toEnd();
 }
@@ -94,7 +95,7 @@ async function answer(index) {
   };
   try {
     const [model] = await models(control.signal);
-    await ask(model, asked, { conversation: mine.id, signal: control.signal, seen });
+    await ask(model.id, asked, { conversation: mine.id, signal: control.signal, seen });
   } catch (error) {
     message.state = "stopped";
     if (!control.signal.aborted) notice(error);
@@ -190,12 +191,36 @@ async function keepFeedback(article, message, kind, value, done) {
   const mine = conversation;
   try {
     notice(null);
-    await say(kind, value, message.inference);
+    await say(kind, value, { inference_id: message.inference });
   } catch (error) {
     return notice(error);
   }
   done();
   article.querySelector(".said").textContent = at("thanks").content.textContent;
+  remember(mine);
+}
+
+/** Stars for the whole conversation, once the server has kept an answer of it: 1 to 5, which it takes as 0 to 1. */
+function offerRating() {
+  const isKept = (message) => message.role === "assistant" && ["stop", "length"].includes(message.state);
+  at("rating").hidden = !conversation.messages.some(isKept);
+  at("rated").textContent = "";
+  for (const star of at("rating").querySelectorAll("input")) {
+    star.checked = Number(star.value) === conversation.stars;
+    star.onchange = () => rate(Number(star.value));
+  }
+}
+
+async function rate(stars) {
+  const mine = conversation;
+  try {
+    notice(null);
+    await say("rating", (stars - 1) / 4, { conversation_id: mine.id });
+  } catch (error) {
+    return notice(error);
+  }
+  mine.stars = stars;
+  at("rated").textContent = at("thanks").content.textContent;
   remember(mine);
 }
 

@@ -1,5 +1,6 @@
-// Two answers to one question, blind and in random order, and which is better.
-import { ask, models, notice, say } from "./server.js";
+// Two answers to one question, blind and in random order, and which is better: the pair that the assistant needs most,
+// or two new answers to a question of one's own.
+import { ask, models, nextPair, notice, say, skipPair } from "./server.js";
 
 const at = (id) => document.getElementById(id);
 const places = ["A", "B"].map((name) => at(`answer-${name}`));
@@ -7,6 +8,61 @@ const KEYS = { a: "A", b: "B", s: "same", x: "both bad" };
 
 let running = null; // the AbortController of the answers that are being written
 let shown = null; // the inferences of the two answers, as they stand on the page
+let queued = null; // the number of the pair, if it comes from the queue
+
+// ---------------------------------------------------------------- the pair that is needed most
+
+/** Show it, or the form where none waits; with `isFocused` it gets the focus. */
+async function following(isFocused) {
+  try {
+    notice(null);
+    const pair = await nextPair();
+    if (pair) showPair(pair);
+    else showForm(true);
+    if (isFocused) at(pair ? "answers" : "question").focus();
+  } catch (error) {
+    showForm(false);
+    notice(error);
+  }
+}
+
+function showPair(pair) {
+  at("conversation").replaceChildren(...pair.messages.map(spoken));
+  at("asked").classList.toggle("alone", pair.messages.length === 1);
+  at("asked").hidden = at("other").hidden = at("answers").hidden = at("judge").hidden = false;
+  at("ask").hidden = at("recorded").hidden = true;
+  pair.answers.forEach((answer, index) => {
+    places[index].querySelector(".text").textContent = answer.text;
+    places[index].dataset.state = "stop";
+  });
+  shown = pair.answers.map((answer) => answer.inference_id);
+  queued = pair.number;
+}
+
+function spoken(message) {
+  const article = at(`${message.role}-template`).content.firstElementChild.cloneNode(true);
+  article.querySelector(".text").textContent = message.content;
+  return article;
+}
+
+async function skip() {
+  try {
+    await skipPair(queued);
+  } catch (error) {
+    return notice(error);
+  }
+  following(true);
+}
+
+// ---------------------------------------------------------------- a question of one's own
+
+function showForm(isAllDone) {
+  shown = queued = null;
+  at("asked").hidden = at("answers").hidden = at("recorded").hidden = true;
+  at("ask").hidden = false;
+  at("none").hidden = !isAllDone;
+  at("question").value = "";
+}
 
 async function both(question) {
   notice(null);
@@ -36,14 +92,14 @@ async function both(question) {
   }
 }
 
-/** Two answers: one of each version, or two of the only one. */
+/** Two answers: one of each version, whichever of them serves, or two of the only one. */
 async function twice(messages, signal, seen) {
   const conversation = crypto.randomUUID();
   const [serving, waiting] = await models(signal);
-  if (!waiting) return ask(serving, messages, { conversation, n: 2, signal, seen });
+  if (!waiting) return ask(serving.id, messages, { conversation, n: 2, signal, seen });
   await Promise.all(
     [serving, waiting].map((model, index) =>
-      ask(model, messages, { conversation, signal, seen: (choice) => seen({ ...choice, index }) }),
+      ask(model.exact_id, messages, { conversation, signal, seen: (choice) => seen({ ...choice, index }) }),
     ),
   );
 }
@@ -54,7 +110,7 @@ function prepare() {
     place.querySelector(".text").textContent = "";
     place.dataset.state = "writing";
   }
-  at("judge").hidden = at("recorded").hidden = true;
+  at("judge").hidden = at("recorded").hidden = at("other").hidden = at("none").hidden = true;
   at("answers").hidden = false;
   busy(true);
 }
@@ -63,6 +119,8 @@ function busy(isBusy) {
   at("both").disabled = isBusy;
   at("stop").hidden = !isBusy;
 }
+
+// ---------------------------------------------------------------- judging
 
 async function judge(choice) {
   if (!shown) return;
@@ -90,9 +148,12 @@ at("answers").addEventListener("keydown", (event) => {
   const choice = KEYS[event.key.toLowerCase()];
   if (choice && !event.ctrlKey && !event.metaKey && !event.altKey) judge(choice);
 });
-for (const button of at("judge").querySelectorAll("button")) button.onclick = () => judge(button.dataset.choice);
-at("next").onclick = () => {
-  at("answers").hidden = at("recorded").hidden = true;
-  at("question").value = "";
+for (const button of at("judge").querySelectorAll("[data-choice]")) button.onclick = () => judge(button.dataset.choice);
+at("next").onclick = () => following(true);
+at("skip").onclick = skip;
+at("own").onclick = () => {
+  showForm(false);
   at("question").focus();
 };
+
+following(false);

@@ -1,4 +1,4 @@
-// The conversations of this browser, the newest first: {id, messages: [{role, content, state, inference, thumb}]}.
+// The conversations of this browser, the newest first: {id, stars, messages: [{role, content, state, inference, thumb}]}.
 
 const KEY = "strop.conversations";
 

@@ -1,5 +1,5 @@
 // What the assistant remembers of the person at this browser: a list to add to, change and delete from.
-import { addFact, deleteFact, editFact, facts, notice } from "./server.js";
+import { addFact, deleteFact, editFact, facts, key, notice, useKey } from "./server.js";
 
 const at = (id) => document.getElementById(id);
 const told = (id) => at(id).content.textContent;
@@ -24,6 +24,9 @@ async function show() {
   at("facts").replaceChildren(...found.map(shown));
   at("none").hidden = found.length > 0;
   at("delete-all").hidden = found.length === 0;
+  at("own-key").value = key() ?? "";
+  at("has-key").hidden = !key();
+  at("no-key").hidden = Boolean(key());
 }
 
 function shown(fact) {
@@ -58,6 +61,21 @@ at("add").onsubmit = async (event) => {
 };
 at("delete-all").onclick = async () => {
   if (confirm(told("delete-all-sure"))) await done(() => deleteFact(), told("deleted"));
+};
+at("own-key").onfocus = () => at("own-key").select();
+at("copy").onclick = async () => {
+  await navigator.clipboard.writeText(key());
+  at("key-said").textContent = told("copied");
+};
+at("use-key").onsubmit = async (event) => {
+  event.preventDefault();
+  const other = at("other-key").value;
+  if (key() && key() !== other && !confirm(told("replace-sure"))) return;
+  useKey(other);
+  at("key-said").textContent = "";
+  if (!(await done(async () => {}, ""))) return;
+  at("other-key").value = "";
+  at("key-said").textContent = told("used");
 };
 
 show().catch(notice);

@@ -12,9 +12,9 @@ export function rater() {
   return name;
 }
 
-/** The names of the models: first the one that serves, then a version that waits to be compared with it. */
+/** The models: first the one that serves, then a version that waits to be compared with it: [{id, exact_id}]. */
 export async function models(signal) {
-  return (await get("/v1/models", signal)).data.map((model) => model.id);
+  return (await get("/v1/models", signal)).data;
 }
 
 /** Ask for `n` answers; `seen(choice)` is called for each piece: {index, inference_id, delta: {content}, finish_reason}. */
@@ -26,26 +26,46 @@ export async function ask(model, messages, { conversation, n = 1, signal, seen }
     const chunk = JSON.parse(event);
     if (chunk.error) throw new Told(told("broken").replace("{reason}", chunk.error.message));
     for (const choice of chunk.choices) seen(choice);
+    if (chunk.not_kept) notice(new Told(told("not-kept").replace("{reason}", chunk.not_kept)));
   }
   throw new Told(told("unreachable")); // the stream ended before its last event
 }
 
-/** Keep what a person says of an answer. */
-export function say(kind, value, inference) {
-  const target = inference === undefined ? {} : { inference_id: inference };
+/** Keep what a person says: of `target`, {inference_id} or {conversation_id}, or of two answers that the value names. */
+export function say(kind, value, target = {}) {
   return post("/feedback", { kind, value, rater: rater(), ...target });
+}
+
+/** The two answers that this person is to compare next: {number, messages, answers}; null if none wait. */
+export async function nextPair() {
+  return (await (await post("/pairs/next", { rater: rater() })).json()).pair;
+}
+
+/** Be shown this pair no more. */
+export function skipPair(number) {
+  return post("/pairs/skip", { pair: number, rater: rater() });
 }
 
 const SESSION = "strop.session";
 
+/** The key under which this browser's person is remembered; null before the first fact. */
+export function key() {
+  return localStorage.getItem(SESSION);
+}
+
+/** Be the person of this key from now on. */
+export function useKey(other) {
+  localStorage.setItem(SESSION, other);
+}
+
 /** What is remembered of this browser's person, oldest first: [{id, text, when}]. */
 export async function facts() {
-  return localStorage.getItem(SESSION) ? (await get("/memory/facts")).facts : [];
+  return key() ? (await get("/memory/facts")).facts : [];
 }
 
 /** Remember a text. The first one gives this browser a key, drawn by chance: whoever has it is this person. */
 export function addFact(text) {
-  if (!localStorage.getItem(SESSION)) localStorage.setItem(SESSION, `${crypto.randomUUID()}-${crypto.randomUUID()}`);
+  if (!key()) useKey(`${crypto.randomUUID()}-${crypto.randomUUID()}`);
   return post("/memory/facts", { text });
 }
 
@@ -67,7 +87,7 @@ function post(path, body, signal) {
 }
 
 function request(method, path, body, signal) {
-  const session = localStorage.getItem(SESSION);
+  const session = key();
   const headers = { "Content-Type": "application/json", ...(session ? { "X-Strop-Session": session } : {}) };
   return sent(fetch(path, { method, headers, body: body && JSON.stringify(body), signal }));
 }
