@@ -62,12 +62,12 @@ def count(examples: Sequence[Labelled], show: bool = False) -> dict[str, dict[st
         hidden = {i for one in found for i in range(one.start, one.end)}
         for one in example.true:
             is_masked = all(i in hidden for i in range(one.start, one.end))
-            totals[one.kind] += Counter(values=1, masked=is_masked)
+            totals[one.kind].update(values=1, masked=is_masked)
             if show and not is_masked:
                 print(f"MISSED {one.kind} {example.text[one.start : one.end]!r} in {example.text!r}: {found}")
         for one in found:
             is_right = any(_is_mostly_in(one, other) for other in example.true)
-            totals[one.kind] += Counter(spans=1, right=is_right)
+            totals[one.kind].update(spans=1, right=is_right)
             if show and not is_right:
                 print(f"WRONG {one.kind} {example.text[one.start : one.end]!r} in {example.text!r}")
     return {kind: dict(total) for kind, total in totals.items()}

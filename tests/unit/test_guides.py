@@ -44,6 +44,7 @@ def code(guide: str) -> str:
         "llm-judge",
         "serving",
         "assistant",
+        "privacy",
     ],
 )
 def test_both_languages_print_the_same_code(guide):
@@ -68,6 +69,7 @@ def test_both_languages_print_the_same_code(guide):
         ("tasks/support", 1),
         ("llm-judge", 3),
         ("assistant", 4),
+        ("privacy", 4),
     ],
 )
 def test_its_code_runs(guide, asserts, language, tmp_path, monkeypatch):

@@ -22,7 +22,8 @@ POSTCODE = r"[A-Z]{1,2}\d[A-Z0-9]? ?\d[A-Z]{2}"
 ZIP = r"(?:[A-Z]{2}|[A-Z][a-z]{3,12}(?: [A-Z][a-z]{3,12})?),? \d{5}(?:-\d{4})?"
 STREET = (
     rf"\d{{1,5}}[A-Za-z]?(?:[-/]\d{{1,4}})?,? (?:[NSEW]\.? |(?:North|South|East|West) )?"
-    rf"(?:(?:[A-Z][A-Za-z'’.-]{{1,20}}|\d{{1,3}}(?:st|nd|rd|th)) ){{1,4}}?{SUFFIX}\b\.?(?: [NSEW]{{1,2}}\b)?"
+    rf"(?:(?:[A-Z][A-Za-z'’.-]{{1,20}}|\d{{1,3}}(?:st|nd|rd|th)) ){{1,4}}?"
+    rf"{SUFFIX}\b(?:(?<=St|Rd|Dr|Ct|Pl|Sq|Ln)\.|(?<=Ave|Hwy)\.|(?<=Blvd|Pkwy)\.)?(?: [NSEW]{{1,2}}\b)?"
 )
 TOWN = rf"(?:,? ?(?:\n ?)?{PLACE}){{0,2}}?,? ?(?:\n ?)?(?:{POSTCODE}|{ZIP})"
 ENGLISH = re.compile(

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 
-from strop.privacy.english_words import PINYIN_SURNAMES, PROPER
+from strop.privacy.english_words import PINYIN_SURNAMES, PREFIXES, PROPER
 from strop.privacy.found import Found
 
 WORD = re.compile(
@@ -61,7 +61,7 @@ def english_names(text: str) -> Iterator[Found]:
     for row in _rows(text):
         start = 0
         while start < len(row):
-            length = _length(text, row[start:], is_first=all(word.group() in PROPER for word in row[:start]))
+            length = _length(text, row[start:], is_first={word.group() for word in row[:start]} <= PROPER - PREFIXES)
             if length:
                 yield Found("name", row[start].start(), row[start + length - 1].end())
             start += max(length, 1)
@@ -105,7 +105,7 @@ def _length(text: str, row: Sequence[re.Match[str]], is_first: bool) -> int:
         and all(max(_given(word), _surname(word)) > UNCOMMON for word in words)
     ):
         return whole
-    needed = LONE + (1.0 if _starts_sentence(before) else 0.0) - 2.0 * (is_led + does)
+    needed = LONE + (1.2 if _starts_sentence(before) else 0.0) - 2.0 * (is_led + does)
     return int(is_first and whole == 1 == len(row) and _given(words[0]) > needed)
 
 

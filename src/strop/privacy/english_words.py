@@ -19,6 +19,13 @@ Account Customer Patient Guest Recipient Attn
 """
 PROPER = frozenset(PROPER_TEXT.split())
 """Words with a capital that begin or end no name of a person here, though some are also names."""
+PREFIX_TEXT = """
+San Los New North South East West Saint St Mount Fort Port El La Las De Lake River Galaxy Model Google Amazon Apple
+Microsoft Samsung Tesla Ford Honda Toyota Sony Intel
+"""
+PREFIXES = frozenset(PREFIX_TEXT.split())
+"""Of these, words that begin the name of a place or a product."""
+
 PINYIN_TEXT = """
 wang li zhang liu chen yang huang zhao wu zhou xu sun ma zhu hu guo he gao lin luo zheng liang xie song tang
 feng deng cao peng zeng xiao tian dong yuan pan yu jiang cai du ye cheng su wei lu lyu ding ren shen yao cui

@@ -41,7 +41,8 @@ class Masker:
 
     The first person's name becomes `<NAME 1>`, the next one's `<NAME 2>`; a part of a name counts as the same person.
     Other kinds are counted alike: `<PHONE 1>`, `<EMAIL 1>`. Numbers that stand in the texts already are not given to
-    others. Masking what is masked changes nothing. Not for several threads at once.
+    others. Masking what is masked changes nothing, unless `ROUNDS` searches do not find everything. Not for several
+    threads at once.
     """
 
     def __init__(self, finders: Sequence[Finder] = FINDERS) -> None:

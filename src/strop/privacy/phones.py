@@ -24,7 +24,7 @@ SHAPES = (
     (re.compile(r"\+\d{1,3}(?:[ .()\n-]{0,2}\d){6,12}" + EXTENSION), "ZZ"),
     (re.compile(r"(?:1[ .-])?(?:\(\d{3}\)[ -]?|\d{3}[ .\n-])\d{3}[ .\n-]\d{4}" + EXTENSION), "US"),
     (re.compile(r"(?:\(0\d{2,4}\) ?|0\d{2,4}[ -])\d{3,4}[ -]?\d{3,4}(?:[ -]\d{3,4})?" + EXTENSION), "GB"),
-    (re.compile(r"\(?0\d{2,3}(?:\) ?|[ \n-])\d{3,4}[ -]?\d{4}" + EXTENSION), "CN"),
+    (re.compile(r"(?:\(0\d{2,3}\) ?|0\d{2,3}[ \n-])\d{3,4}[ -]?\d{4}" + EXTENSION), "CN"),
 )
 """How numbers are written, and in which region (ZZ: behind a +) phonenumbers is asked whether one is given out."""
 BARE = re.compile(r"\d{10,12}")
