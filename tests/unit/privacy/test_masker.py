@@ -40,6 +40,12 @@ def test_what_was_found_once_is_masked_wherever_it_stands_but_not_inside_a_word(
     assert Masker().masked(text).text == "Miss <NAME 1> came. <NAME 1>'s roses; TamsinX; <NAME 2>说<NAME 2>来。"
 
 
+def test_a_text_is_searched_again_once_what_was_found_is_hidden():
+    # A letter before "(212)" is no place for a number; once the address before it is hidden, no letter is there.
+    text = "12 Baker Street, London NW1 6XE(212) 555-0187"
+    assert Masker().masked(text).text == "<ADDRESS 1><PHONE 1>"
+
+
 def test_found_says_what_stood_where_in_the_text_as_it_was_given():
     text = "电话：1\u200b３８１２３４５６７８，a@b.org"
     masked = Masker().masked(text)
