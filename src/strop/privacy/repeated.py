@@ -1,0 +1,33 @@
+"""What was found once is personal data wherever it stands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from strop.privacy.found import Found, Kind
+
+
+def repeated(text: str, found: Sequence[Found]) -> Iterator[Found]:
+    """Where else in the text the same stands, but not inside a longer word or number; the parts of a name too."""
+    known = dict[str, Kind]()
+    for one in found:
+        said = text[one.start : one.end]
+        known[said] = one.kind
+        if one.kind == "name" and said.isascii():
+            known |= {part: one.kind for part in said.split(" ") if len(part) > 2 and part.isalpha()}
+    lengths = sorted({len(said) for said in known}, reverse=True)
+    for start in range(len(text)):
+        if _is_inside(text, start):
+            continue
+        for length in lengths:
+            said = text[start : start + length]
+            kind = known.get(said) if len(said) == length else None
+            if kind is not None and not _is_inside(text, start + length):
+                yield Found(kind, start, start + length)
+                break
+
+
+def _is_inside(text: str, position: int) -> bool:
+    """Whether letters or digits of one word stand on both sides. Chinese is written without gaps: there nothing is."""
+    before, after = text[max(0, position - 1) : position], text[position : position + 1]
+    return before.isascii() and after.isascii() and before.isalnum() and after.isalnum()
