@@ -47,6 +47,8 @@ ON_TOPIC, POLITE = 0.5, 0.3
 """The shares of the first version's answers that speak of what was asked, and that are polite."""
 WRONG, CORRECTED = 0.1, 0.25
 """The shares of thumbs and comparisons that are wrong, and of answers that an honest reader writes better."""
+LOOKS = 100
+"""More than any round has, so that each has dice of its own."""
 USELESS = {"noise": 0.5, "lies": 1.0}
 """The share of thumbs and comparisons that are wrong where there is nothing to learn, or only what is wrong."""
 NUM_USELESS, USELESS_SEED = 20, 100
@@ -59,14 +61,16 @@ class Sizes:
 
     rounds       before the poisoned one
     people       who are served in a round; each asks about three topics
-    comparing    people who compare a new version with the one that serves
+    comparing    people who compare a new version with the one that serves, before each look at the gate
+    looks        at the most, until it has decided
     judged       people by whom a version is compared with the first
     first_steps  of the first version's training
     """
 
     rounds: int = 4
     people: int = 60
-    comparing: int = 300
+    comparing: int = 200
+    looks: int = 4
     judged: int = 300
     first_steps: int = 400
 
@@ -214,13 +218,18 @@ def win_rate(assistant: Assistant, version: int, people: Sequence[Reader], seed:
 
 
 def one_round(assistant: Assistant, number: int, seed: int, sizes: Sizes, wrong: float = WRONG) -> Learnt:
-    """Serve, collect, learn, compare, and the gate's decision. Whoever compares is honest, but for a slip in ten."""
+    """Serve, collect, learn, and compare until the gate has decided; who compares is honest, but for a slip in ten."""
     key = 100 * seed + number
     served = [replace(one, id=f"{one.id} of {key}", hand=Hand(wrong=wrong)) for one in readers(sizes.people, key)]
     serve(assistant, alone(served), key)
-    waits = learn(assistant.path, "people", progress=False)
-    compare(assistant, waits.version, alone(readers(sizes.comparing, 10_000 + key, wrong=WRONG)), key)
-    return learn(assistant.path, "people", progress=False)
+    found = learn(assistant.path, "people", progress=False)
+    others = alone(readers(sizes.looks * sizes.comparing, 10_000 + key, wrong=WRONG))
+    for look in range(sizes.looks):
+        compare(assistant, found.version, others[look :: sizes.looks], LOOKS * key + look)
+        found = learn(assistant.path, "people", progress=False)
+        if found.status != "waiting":
+            break
+    return found
 
 
 def first_assistant(folder: Path, seed: int, sizes: Sizes) -> Assistant:

@@ -16,7 +16,7 @@ import assistant_page as page
 
 @pytest.mark.matrix
 def test_a_small_proof(tmp_path):
-    sizes = bench.Sizes(rounds=1, people=30, comparing=24, judged=40, first_steps=120)
+    sizes = bench.Sizes(rounds=1, people=30, comparing=24, looks=1, judged=40, first_steps=120)
     first, poisoned = bench.proof(tmp_path, 3, sizes)["rounds"]
     assert (first["poisoned"], poisoned["poisoned"]) == (False, True)
     assert first["comparisons"] == poisoned["comparisons"] == 72
