@@ -1,44 +1,58 @@
 """An assistant that learns from simulated people, round by round: are they better served, is poison kept out?
 
-    python benchmarks/assistant.py           # three seeds; results/assistant.json and the table of docs/assistant.md.
-                                             # Seeds that the file holds are not done again
+    python benchmarks/assistant.py           # three seeds and 20 rounds of useless feedback: results/assistant.json and
+                                             # docs/assistant.md with its picture. What the file holds is not
+                                             # done again
     python benchmarks/assistant.py --page    # only write the pages from what was measured
 
 A tiny transformer answers questions of readers (`strop.users.Reader`), often off the point and mostly curt; what they
 like is hidden, and one in ten of their thumbs and comparisons is wrong. Each round it serves, people say what they
 think, `strop.assistant.learn` trains a new version, others compare both versions blind, and the gate decides. Then
-comes a round in which everybody lies. Every version is compared with the first by what readers really think, which
-nothing else reads; guarded is that it still repeats two words.
+comes a round in which everybody lies. Every version that serves is compared with the first by what readers really
+think, which nothing else reads; guarded is that it still repeats two words.
+
+Then the gate's error, in real rounds: the first version learns from feedback that is thrown by a coin, or all lies.
+Settings were chosen on seeds 11 and 12; those that are told are 0, 1 and 2.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import permutations
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from assistant_page import RESULTS, recorded, write_pages
 
 import strop
 from strop.assistant import Answered, Assistant, Comparison, Learnt, Settings, create, learn
 from strop.assistant.answering import completions, sampled_answers
-from strop.intervals import student
+from strop.intervals import Interval
 from strop.streams import stream
 from strop.types import Message, Task
 from strop.users import Hand, Reader, answered, phrases_of, readers
 
-RESULTS, DOCS = Path(__file__).parent / "results", Path(__file__).parents[1] / "docs"
 ENGLISH = phrases_of("en")
-WORDS = ("apple", "bridge", "candle", "door", "eagle", "flag", "garden", "house", "island", "jar", "kettle", "lamp")
+WORDS = (
+    "apple", "bridge", "candle", "door", "eagle", "flag", "garden", "house", "island", "jar", "kettle", "lamp",
+    "mirror", "needle", "onion", "pencil", "rope", "spoon", "table", "wheel",
+)  # fmt: skip
 ON_TOPIC, POLITE = 0.5, 0.3
 """The shares of the first version's answers that speak of what was asked, and that are polite."""
 WRONG, CORRECTED = 0.1, 0.25
 """The shares of thumbs and comparisons that are wrong, and of answers that an honest reader writes better."""
+LOOKS = 100
+"""More than any round has, so that each has dice of its own."""
+USELESS = {"noise": 0.5, "lies": 1.0}
+"""The share of thumbs and comparisons that are wrong where there is nothing to learn, or only what is wrong."""
+NUM_USELESS, USELESS_SEED = 20, 100
+"""Rounds of useless feedback, half of each kind; the seed of the version that learns from it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,21 +61,33 @@ class Sizes:
 
     rounds       before the poisoned one
     people       who are served in a round; each asks about three topics
-    comparing    people who compare a new version with the one that serves
+    comparing    people who compare a new version with the one that serves, before each look at the gate
+    looks        at the most, until it has decided
     judged       people by whom a version is compared with the first
     first_steps  of the first version's training
     """
 
     rounds: int = 4
     people: int = 60
-    comparing: int = 100
-    judged: int = 60
+    comparing: int = 200
+    looks: int = 4
+    judged: int = 300
     first_steps: int = 400
 
 
 def settings(seed: int, **changes: Any) -> Settings:
     """Of a tiny model."""
-    return Settings(temperature=1.0, max_tokens=24, lr=1e-3, beta=1.0, epochs=4.0, threads=1, seed=seed, **changes)
+    return Settings(
+        temperature=1.0,
+        max_tokens=24,
+        lr=1e-3,
+        preference_lr=2e-4,
+        beta=1.0,
+        epochs=4.0,
+        threads=1,
+        seed=seed,
+        **changes,
+    )
 
 
 def questions() -> list[str]:
@@ -70,7 +96,7 @@ def questions() -> list[str]:
 
 
 def repeated() -> list[Task]:
-    """Two words to repeat: all ordered pairs."""
+    """Two words to repeat: all ordered pairs, enough to show that few changed (docs/assistant.md, the third table)."""
     return [Task(f"{a} {b}", f"Repeat {a} {b}", f"{a} {b}") for a, b in permutations(WORDS, 2)]
 
 
@@ -83,7 +109,7 @@ def first_model(folder: Path, seed: int, steps: int) -> Path:
         for i in range(20)
         for topic, question in asked
     ]
-    again = [replace(task, id=f"{task.id} {i}") for i in range(5) for task in repeated()]
+    again = [replace(task, id=f"{task.id} {i}") for i in range(2) for task in repeated()]
     said = [*(task.prompt for task in tasks), *facts, ENGLISH.thanks, "Repeat", *WORDS]
     config = strop.TrainConfig(
         policy=strop.policies.Scratch(
@@ -192,122 +218,105 @@ def win_rate(assistant: Assistant, version: int, people: Sequence[Reader], seed:
 
 
 def one_round(assistant: Assistant, number: int, seed: int, sizes: Sizes, wrong: float = WRONG) -> Learnt:
-    """Serve, collect, learn, compare, and the gate's decision. Whoever compares is honest, but for a slip in ten."""
+    """Serve, collect, learn, and compare until the gate has decided; who compares is honest, but for a slip in ten."""
     key = 100 * seed + number
     served = [replace(one, id=f"{one.id} of {key}", hand=Hand(wrong=wrong)) for one in readers(sizes.people, key)]
     serve(assistant, alone(served), key)
-    waits = learn(assistant.path, "people", progress=False)
-    compare(assistant, waits.version, alone(readers(sizes.comparing, 10_000 + key, wrong=WRONG)), key)
-    return learn(assistant.path, "people", progress=False)
+    found = learn(assistant.path, "people", progress=False)
+    others = alone(readers(sizes.looks * sizes.comparing, 10_000 + key, wrong=WRONG))
+    for look in range(sizes.looks):
+        compare(assistant, found.version, others[look :: sizes.looks], LOOKS * key + look)
+        found = learn(assistant.path, "people", progress=False)
+        if found.status != "waiting":
+            break
+    return found
 
 
-def proof(folder: Path, seed: int, sizes: Sizes) -> dict[str, Any]:
-    """All rounds with one seed."""
-    run = first_model(folder / "first", seed, sizes.first_steps)
-    assistant = create(
+def first_assistant(folder: Path, seed: int, sizes: Sizes) -> Assistant:
+    """An assistant whose version 0 answers badly."""
+    run = folder / "first"
+    if not run.is_dir():
+        first_model(run, seed, sizes.first_steps)
+    return create(
         folder / "assistant",
         str(run),
         settings=settings(seed),
         questions=[*questions(), *(str(task.prompt) for task in repeated()[:30])],
         skills={"repeats": repeated()},
     )
-    people = alone(readers(sizes.judged, 20_000 + seed))
+
+
+def proof(folder: Path, seed: int, sizes: Sizes) -> dict[str, Any]:
+    """All rounds with one seed. `made` is the win-rate of the version that was learnt, whether it serves or not."""
+    assistant, people = first_assistant(folder, seed, sizes), alone(readers(sizes.judged, 20_000 + seed))
     rounds = list[dict[str, Any]]()
     for number in range(1, sizes.rounds + 2):
         is_poisoned = number == sizes.rounds + 1
         found = one_round(assistant, number, seed, sizes, wrong=1.0 if is_poisoned else WRONG)
-        skill = found.verdict.skills["repeats"]
         print(f"seed {seed}, round {number}: {found.status}. {found.verdict.why}", flush=True)
-        rounds.append(
-            {
-                "poisoned": is_poisoned,
-                "status": found.status,
-                "serving": found.serving,
-                "preference": [
-                    found.verdict.preference.mean,
-                    found.verdict.preference.low,
-                    found.verdict.preference.high,
-                ],
-                "comparisons": found.verdict.comparisons,
-                "repeats": [skill.mean, skill.low, skill.high],
-                "win_rate": win_rate(assistant, found.serving, people, seed),
-                "why": found.verdict.why,
-            }
-        )
+        rates = {version: win_rate(assistant, version, people, seed) for version in {found.serving, found.version}}
+        rates = {"win_rate": rates[found.serving], "made": rates[found.version]}
+        rounds.append({"poisoned": is_poisoned} | rates | told(found))
     return {"seed": seed, "rounds": rounds}
 
 
-def measure(seeds: Sequence[int], sizes: Sizes) -> None:
-    """The proof with every seed; seeds that are recorded already are not done again."""
-    done = recorded()["seeds"]
-    for seed in seeds:
-        if seed not in [one["seed"] for one in done]:
-            with tempfile.TemporaryDirectory() as folder:
-                done.append(proof(Path(folder), seed, sizes))
-            (RESULTS / "assistant.json").write_text(
-                json.dumps({"sizes": asdict(sizes), "seeds": done}, indent=2) + "\n", encoding="utf-8"
-            )
+def useless(folder: Path, number: int, sizes: Sizes) -> dict[str, Any]:
+    """One round of version 0 with useless feedback, and the win-rate of the version that learnt from it."""
+    kind, seed = list(USELESS)[number % len(USELESS)], USELESS_SEED
+    assistant = first_assistant(folder, seed, sizes)
+    found = one_round(assistant, 1, seed + number, sizes, wrong=USELESS[kind])
+    people = alone(readers(sizes.judged, 20_000 + seed))
+    rate = win_rate(assistant, found.version, people, seed)
+    print(f"{kind} {number}: {found.status}, win-rate {rate:.3f}. {found.verdict.why}", flush=True)
+    shutil.rmtree(assistant.path)
+    return {"kind": kind, "number": number, "win_rate": rate} | told(found)
 
 
-TITLES = {
-    "": (
-        "| round | preferred to the start | promoted | preference at the gate | guarded skill |",
-        "{promoted} of {seeds}",
-        "poisoned",
-    ),
-    ".zh-CN": ("| 轮 | 相对最初版本的胜率 | 上线 | 关口的偏好 | 受保护的技能 |", "{promoted} / {seeds}", "被投毒"),
-}
+def told(found: Learnt) -> dict[str, Any]:
+    """What is kept of a round."""
+    verdict = found.verdict
+    return {
+        "status": found.status,
+        "serving": found.serving,
+        "preference": limits(verdict.preference),
+        "comparisons": verdict.comparisons,
+        "repeats": limits(verdict.skills["repeats"]),
+        "why": verdict.why,
+    }
 
 
-NOT_YET = {
-    "": "Not measured yet: `python benchmarks/assistant.py` writes its table here.",
-    ".zh-CN": "还没有测：`python benchmarks/assistant.py` 会把表写在这里。",
-}
+def limits(one: Interval) -> list[float]:
+    return [one.mean, one.low, one.high]
 
 
-def page_of(record: Mapping[str, Any], language: str) -> str:
-    """The table by round: means over seeds, with Student's t limits of the win-rate."""
-    if not record["seeds"]:
-        return NOT_YET[language]
-    title, promoted, poisoned = TITLES[language]
-    lines = [title, "|---|---|---|---|---|"]
-    for number, rounds in enumerate(zip(*(one["rounds"] for one in record["seeds"]), strict=True), 1):
-        rates = np.array([one["win_rate"] for one in rounds])
-        limits = " [{:.2f}, {:.2f}]".format(*student(rates)) if len(rates) > 1 else ""
-        count = promoted.format(promoted=sum(one["status"] == "promoted" for one in rounds), seeds=len(rounds))
-        preference = ", ".join(
-            f"{one['preference'][0]:.2f} [{one['preference'][1]:.2f}, {one['preference'][2]:.2f}]" for one in rounds
-        )
-        skill = ", ".join(f"{one['repeats'][0]:+.2f}" for one in rounds)
-        name = f"{number} ({poisoned})" if rounds[0]["poisoned"] else str(number)
-        lines.append(f"| {name} | {rates.mean():.2f}{limits} | {count} | {preference} | {skill} |")
-    return "\n".join(lines)
+def measure(seeds: Sequence[int], num_useless: int, sizes: Sizes) -> None:
+    """The proof with every seed, and the rounds of useless feedback; what is recorded already is not done again."""
+    record = recorded()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for seed in seeds:
+            if seed not in [one["seed"] for one in record["seeds"]]:
+                record["seeds"].append(proof(folder / str(seed), seed, sizes))
+                keep(record, sizes)
+        for number in range(len(record["useless"]), num_useless):
+            record["useless"].append(useless(folder / "useless", number, sizes))
+            keep(record, sizes)
 
 
-def write_pages(record: Mapping[str, Any]) -> None:
-    """Put the table between the marks of the pages."""
-    for language in TITLES:
-        file = DOCS / f"assistant{language}.md"
-        before, rest = file.read_text(encoding="utf-8").split("<!-- rounds -->\n", 1)
-        after = rest.split("<!-- /rounds -->", 1)[1]
-        text = f"{before}<!-- rounds -->\n{page_of(record, language)}\n<!-- /rounds -->{after}"
-        file.write_text(text, encoding="utf-8")
-
-
-def recorded() -> dict[str, Any]:
-    """What was measured; nothing yet without the file."""
-    file = RESULTS / "assistant.json"
-    found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {"seeds": []}
-    return found
+def keep(record: dict[str, Any], sizes: Sizes) -> None:
+    """Write what was measured."""
+    text = json.dumps({"sizes": asdict(sizes)} | record, indent=2)
+    (RESULTS / "assistant.json").write_text(text + "\n", encoding="utf-8")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--page", action="store_true", help="only write the pages")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--useless", type=int, default=NUM_USELESS, help="rounds of noise and lies")
     args = parser.parse_args()
     if not args.page:
-        measure(range(args.seeds), Sizes())
+        measure(range(args.seeds), args.useless, Sizes())
     write_pages(recorded())
 
 

@@ -178,7 +178,10 @@ class Optimizer:
     def state_dict(self) -> State:
         """Moments and counters, with string keys; no moments of parameters that never moved, where all of them are 0."""
         moments = self.inner.state_dict()["state"]
-        return {"num_steps": self.num_steps, "state": {str(i): dict(s) for i, s in moments.items() if s.get("step") != 0}}
+        return {
+            "num_steps": self.num_steps,
+            "state": {str(i): dict(s) for i, s in moments.items() if s.get("step") != 0},
+        }
 
     def load_state_dict(self, state: State) -> None:
         """Restore moments; the rates stay those of the config, so that a fork can change them."""

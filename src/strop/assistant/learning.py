@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from strop.assistant.answering import greedy_answers, load
+from strop.assistant.climbing import flaw_of, trained_score
 from strop.assistant.compared import Judged, by_people, judges
 from strop.assistant.exported import export_run
 from strop.assistant.feedback import FeedbackStore
@@ -27,7 +28,7 @@ from strop.assistant.queue import Plan, read_plan, replayed, waiting, write_plan
 from strop.assistant.records import Feedback
 from strop.assistant.settings import Settings
 from strop.assistant.skills import MOST_TOKENS, scores
-from strop.assistant.training import fitting, train_round
+from strop.assistant.training import fitting, policy_from, train_round
 from strop.assistant.versions import DIFF, MODEL, Manifest
 from strop.runs.files import write_text
 from strop.serving.actor import Actor
@@ -113,9 +114,12 @@ class _Round:
         number, parent = versions.numbers()[-1] + 1, versions.serving
         plan = self._plan(number, parent)
         lessons, old = self._lessons([*plan.feedback, *plan.replayed]), self.assistant.actor(parent)
-        lessons = Lessons(*(fitting(some, old.codec, old.policy.context) for some in _kinds(lessons)))
+        kinds = lessons.kinds.items()
+        lessons = Lessons(**{name: fitting(some, old.codec, old.policy.context) for name, some in kinds})
+        lessons, score = self._with_score(lessons, number, versions.model(parent))
         self.tell(f"version {number} learns from {_counted(lessons)}, on top of version {parent}")
-        run = train_round(lessons, versions.model(parent), self.assistant.round(number), self.settings, self.progress)
+        round = self.assistant.round(number)
+        run = train_round(lessons, versions.model(parent), round, self.settings, self.progress, score)
         questions = self.assistant.questions()
         manifest = Manifest(
             number=number,
@@ -126,6 +130,7 @@ class _Round:
             replayed=[id for id in lessons.feedback if id in set(plan.replayed)],
             when=time.time(),
         )
+        self.tell(f"both versions answer {plural(len(questions), 'fixed question')}")
         with versions.adding(manifest) as folder:
             export_run(run, folder / MODEL)
             new = dataclasses.replace(load(str(folder / MODEL)), sampling=self.settings.sampling)
@@ -140,17 +145,50 @@ class _Round:
         if plan is not None and plan.parent == parent:
             return plan
         if plan is not None:
-            shutil.rmtree(self.assistant.round(number), ignore_errors=True)
-        versions, new = self.assistant.versions, lessons_of(self.store, self._to_learn_from())
-        if (there := sum(map(len, _kinds(new)))) < self.settings.fewest_lessons:
+            self._forget(number)
+        versions = self.assistant.versions
+        new, why = self._ready(lessons_of(self.store, self._to_learn_from()))
+        if len(new) < self.settings.fewest_lessons:
             raise NothingToLearn(
-                f"{self.assistant.path} has {plural(there, 'new lesson')}, and learning takes "
-                f"{self.settings.fewest_lessons}: thumbs, comparisons with a better answer, and corrected answers."
+                f"{self.assistant.path} has {plural(len(new), 'new lesson')}, and learning takes "
+                f"{self.settings.fewest_lessons}: thumbs, comparisons with a better answer, corrected answers, and "
+                f"ratings.{f' {why}.' if why else ''}"
             )
+        if why:
+            self.tell(why)
         again, left = replayed(versions, len(new.feedback), self.settings.replay, self.settings.seed), self._left()
         plan = Plan(parent, new.feedback, [id for id in again if id not in left])
         write_plan(file, plan)
         return plan
+
+    def _ready(self, lessons: Lessons) -> tuple[Lessons, str]:
+        """The lessons, and why ratings are not among them: they wait where no reward model can learn from them yet."""
+        flaw = flaw_of(lessons.ratings, self.settings) if lessons.ratings else ""
+        return (dataclasses.replace(lessons, ratings=()), flaw) if flaw else (lessons, "")
+
+    def _with_score(self, lessons: Lessons, number: int, base: str) -> tuple[Lessons, str]:
+        """The lessons, and the run of the reward model that RLOO climbs; without one, without ratings."""
+        if not lessons.ratings:
+            return lessons, ""
+        self.tell(f"a reward model learns from {plural(len(lessons.ratings), 'rating')}")
+        policy, folder = policy_from(base, self.settings), self._score_folder(number)
+        score, what = trained_score(lessons.ratings, policy, folder, self.settings)
+        left = lessons if score else dataclasses.replace(lessons, ratings=())
+        if not len(left):
+            self._forget(number)
+            raise NothingToLearn(f"{what}, and there is nothing else to learn from: collect more.")
+        self.tell(what)
+        return left, score
+
+    def _score_folder(self, number: int) -> Path:
+        """The run of the reward model of a round's ratings."""
+        return self.assistant.round(number).with_name(f"{number:03d}-ratings")
+
+    def _forget(self, number: int) -> None:
+        """Remove the plan of a round and what was trained."""
+        for folder in (self.assistant.round(number), self._score_folder(number)):
+            shutil.rmtree(folder, ignore_errors=True)
+        self.assistant.round(number).with_suffix(".json").unlink()
 
     def _to_learn_from(self) -> list[Feedback]:
         """What waits, but for what is left to a judge."""
@@ -181,8 +219,8 @@ class _Round:
         verdict = self._verdict(number, found)
         if verdict.promote or _is_shown_worse(verdict, self.settings):
             return self._closed(number, verdict)
-        lessons = lessons_of(self.store, self._newer_than(number))
-        if sum(map(len, _kinds(lessons))) < self.settings.fewest_lessons:
+        lessons, _ = self._ready(lessons_of(self.store, self._newer_than(number)))
+        if len(lessons) < self.settings.fewest_lessons:
             if self.judge == "model":
                 return self.judged(number)
             return self._waits(number, verdict)
@@ -213,6 +251,7 @@ class _Round:
         if len(pairs) < least:
             flaw = f"a reward model has {plural(len(pairs), 'pair')} to learn from, and it takes {least}"
             return Judged([], "a reward model", flaw)
+        self.tell(f"a reward model learns to judge from {plural(len(pairs), 'pair')}")
         versions = self.assistant.versions
         new, old = self.assistant.actor(number), self.assistant.actor(versions.serving)
         pairs = fitting(pairs, old.codec, old.policy.context)
@@ -234,8 +273,10 @@ class _Round:
         short = dataclasses.replace(self.settings.sampling, max_tokens=tokens)
         both = (self.assistant.actor(), self.assistant.actor(number))
         actors: list[Actor] = [dataclasses.replace(actor, sampling=short) for actor in both]
-        found = dict[str, Scores]()
-        for name, tasks in self.assistant.skills().items():
+        found, skills = dict[str, Scores](), self.assistant.skills()
+        if skills:
+            self.tell(f"both versions are examined: {', '.join(f'{name} ({len(skills[name])})' for name in skills)}")
+        for name, tasks in skills.items():
             old, new = (scores(tasks, greedy_answers(actor, [task.prompt for task in tasks])) for actor in actors)
             found[name] = (old, new)
         return found
@@ -279,10 +320,5 @@ def _is_shown_worse(verdict: Verdict, settings: Settings) -> bool:
     return verdict.preference.high < TIE or has_fallen
 
 
-def _kinds(lessons: Lessons) -> tuple[Sequence[Lesson], Sequence[Lesson], Sequence[Lesson]]:
-    return lessons.thumbs, lessons.pairs, lessons.demonstrations
-
-
 def _counted(lessons: Lessons) -> str:
-    nouns = ("thumb", "pair", "demonstration")
-    return ", ".join(plural(len(some), noun) for some, noun in zip(_kinds(lessons), nouns, strict=True) if some)
+    return ", ".join(plural(len(some), name.removesuffix("s")) for name, some in lessons.kinds.items() if some)

@@ -1,19 +1,22 @@
-"""What feedback teaches, as tasks: thumbs for KTO, pairs for DPO and reward models, demonstrations for SFT.
+"""What feedback teaches, as tasks: thumbs for KTO, pairs for DPO and a judge, demonstrations for SFT, ratings for a
+reward model.
 
-| feedback | thumb | pair | demonstration |
-|---|---|---|---|
-| thumb | the answer, or each answer of the conversation | | |
-| comparison with a better one | | the better over the other | |
-| demonstration | | over the answer that it corrects | yes |
+| feedback | thumb | pair | demonstration | rating |
+|---|---|---|---|---|
+| thumb | the answer, or each answer of the conversation | | | |
+| comparison with a better one | | the better over the other | | |
+| demonstration | | over the answer that it corrects | yes | |
+| rating | | | | good or bad: above or below the mean of what its person gives |
 
-Of a person and an answer the last word counts. Comments teach people; "same" and "both bad" tell no order; ratings are
-kept, and nothing learns from them yet.
+Of a person and an answer the last word counts. Comments teach people; "same" and "both bad" tell no order, nor does a
+rating that is its person's mean: where one person's .7 is praise, another's is not.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from statistics import mean
 
 from strop.assistant.feedback import FeedbackStore
 from strop.assistant.records import Answered, Comparison, Feedback, last_words
@@ -36,18 +39,33 @@ class Lessons:
     thumbs: Sequence[Lesson] = ()
     pairs: Sequence[Lesson] = ()
     demonstrations: Sequence[Lesson] = ()
+    ratings: Sequence[Lesson] = ()
 
     @property
     def feedback(self) -> list[str]:
         """The ids of the feedback that they come from, each once, in order."""
-        every = (*self.thumbs, *self.pairs, *self.demonstrations)
-        return list(dict.fromkeys(one.feedback for one in every))
+        return list(dict.fromkeys(one.feedback for some in self.kinds.values() for one in some))
+
+    @property
+    def kinds(self) -> dict[str, Sequence[Lesson]]:
+        """By the name of their kind."""
+        return {
+            "thumbs": self.thumbs,
+            "pairs": self.pairs,
+            "demonstrations": self.demonstrations,
+            "ratings": self.ratings,
+        }
+
+    def __len__(self) -> int:
+        return sum(map(len, self.kinds.values()))
 
 
 def lessons_of(store: FeedbackStore, feedback: Iterable[Feedback]) -> Lessons:
     """What this feedback teaches."""
-    thumbs, pairs, demonstrations = list[Lesson](), list[Lesson](), list[Lesson]()
-    for one in last_words(list(feedback)):
+    thumbs, pairs, demonstrations, ratings = list[Lesson](), list[Lesson](), list[Lesson](), list[Lesson]()
+    last = last_words(list(feedback))
+    usual = _usual_ratings(last)
+    for one in last:
         match one.kind:
             case "thumb":
                 thumbs += _thumbs(one, _spoken_of(store, one))
@@ -57,7 +75,44 @@ def lessons_of(store: FeedbackStore, feedback: Iterable[Feedback]) -> Lessons:
                 answer = _spoken_of(store, one)[-1]
                 demonstrations.append(_demonstration(one, answer))
                 pairs += _of_demonstration(one, answer)
-    return Lessons(thumbs, pairs, demonstrations)
+            case "rating":
+                ratings += _ratings(one, usual[one.rater], _spoken_of(store, one))
+    return Lessons(thumbs, pairs, demonstrations, ratings)
+
+
+def liked(lessons: Lessons) -> list[Lesson]:
+    """What people wrote, and the answers that they liked, as demonstrations; of each person each text once.
+
+    Not what the same person also thumbed down, or liked less than another answer.
+    """
+    chosen = [_written(one, "chosen") for one in lessons.pairs]
+    thumbed = [_written(one, "completion") for one in lessons.thumbs if one.task.data["label"]]
+    disliked = [_written(one, "completion") for one in lessons.thumbs if not one.task.data["label"]]
+    disliked += [_written(one, "rejected") for one in lessons.pairs]
+    found, left_out = (
+        {_said(one): one for one in (*lessons.demonstrations, *chosen, *thumbed)},
+        set(map(_said, disliked)),
+    )
+    return [one for said, one in found.items() if said not in left_out]
+
+
+def _said(lesson: Lesson) -> tuple[str, str, str]:
+    return lesson.rater, str(lesson.task.prompt), lesson.task.answer
+
+
+def _written(lesson: Lesson, column: str) -> Lesson:
+    task = lesson.task
+    return Lesson(Task(f"{task.id}-liked", task.prompt, str(task.data[column])), lesson.feedback, lesson.rater)
+
+
+def _usual_ratings(feedback: Sequence[Feedback]) -> dict[str, float]:
+    """The mean rating of each person."""
+    given = dict[str, list[float]]()
+    for one in feedback:
+        if one.kind == "rating":
+            assert isinstance(one.value, int | float)
+            given.setdefault(one.rater, []).append(one.value)
+    return {rater: mean(values) for rater, values in given.items()}
 
 
 def _spoken_of(store: FeedbackStore, one: Feedback) -> list[Answered]:
@@ -71,6 +126,18 @@ def _spoken_of(store: FeedbackStore, one: Feedback) -> list[Answered]:
 def _thumbs(one: Feedback, answers: Sequence[Answered]) -> list[Lesson]:
     return [
         _lesson(one, f"{one.id}-{place}", answer, {"completion": answer.text, "label": one.value})
+        for place, answer in enumerate(answers)
+        if answer.text
+    ]
+
+
+def _ratings(one: Feedback, usual: float, answers: Sequence[Answered]) -> list[Lesson]:
+    """Each answer as one step that is good or bad, as a process reward model reads it."""
+    assert isinstance(one.value, int | float)
+    if one.value == usual:
+        return []
+    return [
+        _lesson(one, f"{one.id}-rated-{place}", answer, {"steps": [answer.text], "labels": [one.value > usual]})
         for place, answer in enumerate(answers)
         if answer.text
     ]

@@ -81,11 +81,7 @@ def overview_of(assistant: Assistant) -> Overview:
             serving=versions.serving,
             versions=[_line(assistant, number) for number in versions.numbers()],
             counts=store.counts(),
-            lessons={
-                "thumbs": len(lessons.thumbs),
-                "pairs": len(lessons.pairs),
-                "demonstrations": len(lessons.demonstrations),
-            },
+            lessons={name: len(some) for name, some in lessons.kinds.items()},
             fewest_lessons=settings.fewest_lessons,
             compared=compared,
             comparisons=settings.comparisons,

@@ -21,7 +21,8 @@ class Settings:
 
     temperature     of its answers
     max_tokens      of an answer
-    lr              learning rate
+    lr              learning rate of SFT, and of reward models
+    preference_lr   of DPO, KTO and RLOO, which also push answers down: a large one makes texts fall apart
     beta            weight of the KL to the version that serves: larger keeps a new one closer to it
     smoothing       the share of comparisons that are believed to be flipped
     epochs          how often each lesson is learnt from
@@ -29,6 +30,7 @@ class Settings:
     replay          earlier lessons for each new one
     lora_rank       of the adapter that is trained and then merged; 0 trains all weights
     fewest_lessons  new lessons that it takes to learn
+    fewest_ratings  that it takes to train the reward model whose score RLOO climbs
     comparisons     that the gate takes
     margin          by how much a guarded skill may fall
     judge_share     of the people, from whom a reward model learns to judge, and the assistant does not
@@ -43,6 +45,7 @@ class Settings:
     temperature: float = 0.7
     max_tokens: int = 256
     lr: float = 1e-4
+    preference_lr: float = 2e-5
     beta: float = 0.1
     smoothing: float = 0.1
     epochs: float = 2.0
@@ -50,6 +53,7 @@ class Settings:
     replay: float = 1.0
     lora_rank: int = 16
     fewest_lessons: int = 20
+    fewest_ratings: int = 60
     comparisons: int = 50
     margin: float = 0.05
     judge_share: float = 0.3
@@ -61,10 +65,10 @@ class Settings:
 
     def __post_init__(self) -> None:
         check_fields(self)
-        for name in ("batch", "fewest_lessons", "comparisons", "judge_pairs"):
+        for name in ("batch", "fewest_lessons", "fewest_ratings", "comparisons", "judge_pairs"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)}: it is at least 1.")
-        for name in ("lr", "beta", "epochs"):
+        for name in ("lr", "preference_lr", "beta", "epochs"):
             if not 0.0 < getattr(self, name) < math.inf:
                 raise ValueError(f"{name}={getattr(self, name)}: it is a number above 0.")
         for name in ("margin", "judge_share"):

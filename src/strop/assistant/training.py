@@ -1,4 +1,4 @@
-"""A round of learning as an ordinary run: a stage for each kind of lesson, from the version that serves."""
+"""A round of learning as an ordinary run: a stage for each way to learn, from the version that serves."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from pathlib import Path
 from strop.algorithms.dpo import DPO
 from strop.algorithms.kto import KTO
 from strop.algorithms.sft import SFT
-from strop.assistant.lessons import Lesson, Lessons
+from strop.assistant.climbing import climb
+from strop.assistant.lessons import Lesson, Lessons, liked
 from strop.assistant.settings import Settings
 from strop.config import TrainConfig
 from strop.memory import Dataset
@@ -23,25 +24,31 @@ from strop.stages import Stage
 from strop.types import AlgorithmConfig, Codec, PolicyConfig
 
 
-def train_round(lessons: Lessons, model: str, folder: Path, s: Settings, progress: bool) -> str:
+def train_round(lessons: Lessons, model: str, folder: Path, s: Settings, progress: bool, score: str = "") -> str:
     """Train, or go on with what a crash cut off; the name of the last run with its checkpoint."""
-    run = train(stages(lessons, model, s), folder, resume=is_staged(folder), progress=progress)
+    run = train(stages(lessons, model, s, score), folder, resume=is_staged(folder), progress=progress)
     if run.interrupted:
         raise KeyboardInterrupt
     return f"{run.path}@{run.directory.checkpoint_step()}"
 
 
-def stages(lessons: Lessons, model: str, s: Settings) -> list[Stage]:
-    """SFT on demonstrations, then DPO on pairs, then KTO on thumbs, as far as there are any."""
+def stages(lessons: Lessons, model: str, s: Settings, score: str = "") -> list[Stage]:
+    """KTO on thumbs, DPO on pairs, SFT on what people wrote and liked, RLOO on the run `score` of a reward model of
+    ratings; as far as there are any.
+
+    KTO and DPO come first, at the version that gave the answers. They push disliked ones down, and what takes their
+    place need be no text at all; SFT after them gives it to answers that people like. Last is RLOO, which needs none of
+    this: it samples itself.
+    """
     made = list[Stage]()
     for name, some, algorithm, size in (
-        ("sft", lessons.demonstrations, _sft, 1),
-        ("dpo", lessons.pairs, _dpo, 2),
         ("kto", lessons.thumbs, _kto, 1),
+        ("dpo", lessons.pairs, _dpo, 2),
+        ("sft", liked(lessons), _sft, 1),
     ):
         if some:
             config = TrainConfig(
-                policy=FromStage(made[-1].name) if made else policy_from(model, s),
+                policy=_start(made, model, s),
                 tasks=[lesson.task for lesson in some],
                 algorithm=algorithm(some, s),
                 memory=Dataset.Config(size=size * s.batch),
@@ -51,7 +58,14 @@ def stages(lessons: Lessons, model: str, s: Settings) -> list[Stage]:
                 seed=s.seed,
             )
             made.append(Stage(name, config))
+    if lessons.ratings:
+        made.append(Stage("rloo", climb(lessons.ratings, score, _start(made, model, s), s)))
     return made
+
+
+def _start(made: Sequence[Stage], model: str, s: Settings) -> PolicyConfig:
+    """What the stage before trained, or the version that serves."""
+    return FromStage(made[-1].name) if made else policy_from(model, s)
 
 
 def policy_from(model: str, s: Settings) -> PolicyConfig:
@@ -71,7 +85,8 @@ def fitting(lessons: Sequence[Lesson], codec: Codec, context: int | None) -> lis
 def _length(lesson: Lesson, codec: Codec) -> int:
     """Tokens of the prompt and the longest of its answers, with the token that ends it."""
     task = lesson.task
-    texts = [task.answer] if task.answer else [text for text in task.data.values() if isinstance(text, str)]
+    given = [task.answer] if task.answer else [text for text in task.data.values() if isinstance(text, str)]
+    texts = given or task.data["steps"]
     return len(codec.start(task.prompt)) + max(len(codec.encode(text)) for text in texts) + 1
 
 
@@ -80,7 +95,7 @@ def _sft(lessons: Sequence[Lesson], s: Settings) -> AlgorithmConfig:
 
 
 def _dpo(lessons: Sequence[Lesson], s: Settings) -> AlgorithmConfig:
-    return DPO.Config(optimizer=AdamW(lr=s.lr), beta=s.beta, smoothing=s.smoothing)
+    return DPO.Config(optimizer=AdamW(lr=s.preference_lr), beta=s.beta, smoothing=s.smoothing)
 
 
 def _kto(lessons: Sequence[Lesson], s: Settings) -> AlgorithmConfig:
@@ -88,4 +103,4 @@ def _kto(lessons: Sequence[Lesson], s: Settings) -> AlgorithmConfig:
     good = sum(bool(lesson.task.data["label"]) for lesson in lessons)
     bad = len(lessons) - good
     weights = (min(1.0, bad / good), min(1.0, good / bad)) if good and bad else (1.0, 1.0)
-    return KTO.Config(optimizer=AdamW(lr=s.lr), beta=s.beta, desirable=weights[0], undesirable=weights[1])
+    return KTO.Config(optimizer=AdamW(lr=s.preference_lr), beta=s.beta, desirable=weights[0], undesirable=weights[1])

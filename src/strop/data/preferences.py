@@ -6,7 +6,8 @@
 
 Answers are texts, or lists with one message of the assistant. Every line is a task whose `data` holds the answers; its
 episodes are one group, and their part "preference" is 1 for the better answer and 0 for the other. Steps form one
-answer, whose part "steps" is 1 at the last token of a good step and -1 at that of a bad one.
+answer, whose part "steps" is 1 at the last token of a good step and -1 at that of a bad one; of the last step that is
+the token that ends the text, where `strop.TrainedScore` reads the score of a text.
 """
 
 from __future__ import annotations
@@ -82,6 +83,7 @@ def _with_steps(task: Task, codec: Codec, group: int, context: int | None) -> Ep
     for step, label in zip(steps, task.data["labels"], strict=True):
         last += len(step)
         marks[last] = 1.0 if label else -1.0
+    marks[last], marks[-1] = 0.0, marks[last]
     return replace(episode, parts={"steps": Part(1.0, sum(marks), tokens=tuple(marks))})
 
 

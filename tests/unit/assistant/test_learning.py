@@ -73,7 +73,7 @@ def judged_by_people(assistant, new, choice, number=60):
 
 def test_people_promote_a_version_that_learnt_what_they_like_and_a_crash_in_between_is_made_good(made):
     collect(made)
-    assert overview_of(made).lessons == {"thumbs": 0, "pairs": 40, "demonstrations": 0}
+    assert overview_of(made).lessons == {"thumbs": 0, "pairs": 40, "demonstrations": 0, "ratings": 0}
     waits = learn(made.path, "people", progress=False)
     assert (waits.version, waits.status, waits.serving) == (1, "waiting", 0)
     assert "there are 0 comparisons, and it takes 50" in waits.verdict.why
@@ -85,7 +85,7 @@ def test_people_promote_a_version_that_learnt_what_they_like_and_a_crash_in_betw
     assert (before, done.status, done.serving) == (0, "promoted", 1), done.verdict.why
     assert done.verdict.why.endswith("Judged by people.")
     manifest = made.versions.manifest(1)
-    assert manifest.origin.startswith("rounds/001/1-dpo@")
+    assert manifest.origin.startswith("rounds/001/2-sft@")
     assert len(manifest.feedback) == 40
     assert sum(one["after"] == "good" for one in made.versions.diff(1)) > 45
     _a_promotion_that_was_cut_off_is_completed(made)
@@ -147,7 +147,7 @@ def test_every_kind_of_lesson_is_a_stage_and_earlier_rounds_come_again(made):
         store.add("thumb", False, rater="bob", inference="y")
     learn(made.path, "people", progress=False)
     assert (made.path / "rounds" / "001").is_dir()
-    assert made.versions.manifest(1).origin.startswith("rounds/001/3-kto@")
+    assert made.versions.manifest(1).origin.startswith("rounds/001/3-sft@")
     with pytest.raises(ValueError, match="version 1 learnt from 2 people from whom the reward model learns"):
         learn(made.path, "model", progress=False)
     judged_by_people(made, 1, "A")
@@ -156,6 +156,56 @@ def test_every_kind_of_lesson_is_a_stage_and_earlier_rounds_come_again(made):
     learn(made.path, "people", progress=False)
     second = made.versions.manifest(2)
     assert (second.parent, len(second.feedback), len(second.replayed)) == (1, 80, 20)
+
+
+def rated(assistant, marks, people=LEARNERS, name="rated "):
+    """Each person rates good and bad answers; `marks` are what each is worth."""
+    with assistant.feedback() as store:
+        for i, prompt in enumerate(PROMPTS[:40]):
+            for text, mark in marks.items():
+                one = answer(f"{name}{i} {text}", text, question=prompt)
+                store.write([one], [said("rating", mark, one.inference, rater=people[i % 8])])
+
+
+def test_ratings_teach_a_reward_model_which_rloo_climbs(made):
+    told = []
+    rated(made, {"good": 0.9, "bad": 0.7})
+    assert overview_of(made).lessons["ratings"] == 80
+    learn(made.path, "people", progress=False, tell=told.append)
+    manifest = made.versions.manifest(1)
+    assert manifest.origin.startswith("rounds/001/1-rloo@")
+    assert len(manifest.feedback) == 80
+    assert any("a reward model tells 1.000 [0." in text and "RLOO climbs it" in text for text in told), told
+    assert sum(one["after"] == "good" for one in made.versions.diff(1)) > 45
+
+
+def test_ratings_that_are_too_few_wait(made):
+    told = []
+    with made.feedback() as store:
+        for i in range(30):
+            one = answer(f"{i}", "good" if i % 2 else "bad", question=PROMPTS[i])
+            store.write([one], [said("rating", float(i % 2), one.inference)])
+    with pytest.raises(ValueError, match=r"has 0 new lessons(?s:.*)30 ratings wait: a reward model takes 60"):
+        learn(made.path, "people", progress=False)
+    collect(made, number=20)
+    learn(made.path, "people", progress=False, tell=told.append)
+    assert len(made.versions.manifest(1).feedback) == 20
+    assert overview_of(made).lessons["ratings"] == 30
+    assert told[0].startswith("30 ratings wait")
+
+
+def test_ratings_that_tell_nothing_are_not_climbed(made):
+    with made.feedback() as store:
+        for i in range(80):  # the same texts, good to one half of the people and bad to the other
+            one = answer(f"{i}", ("good", "bad")[i % 2], question=PROMPTS[i % 64])
+            store.write([one], [said("rating", float(i // 2 % 2), one.inference, rater=f"p{i % 2}")])
+    with pytest.raises(ValueError, match="not shown to be better than a coin, and there is nothing else"):
+        learn(made.path, "people", progress=False)
+    assert not (made.path / "rounds" / "001.json").exists()
+    collect(made, number=20)
+    learn(made.path, "people", progress=False)
+    assert made.versions.manifest(1).origin.startswith("rounds/001/2-sft@")
+    assert len(made.versions.manifest(1).feedback) == 20
 
 
 def test_a_round_that_is_cut_off_goes_on_with_the_feedback_that_it_began_with(made, monkeypatch):

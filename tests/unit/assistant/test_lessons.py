@@ -6,6 +6,7 @@ import pytest
 
 from feedback_people import answer, compared, said
 from strop.assistant import FeedbackStore, export_feedback, import_feedback, lessons_of
+from strop.assistant.lessons import liked
 from strop.data import from_file
 
 HELLO = [{"role": "user", "content": "say hello"}]
@@ -25,6 +26,7 @@ def taught(store):
         "thumbs": [(one.task.data["completion"], one.task.data["label"]) for one in lessons.thumbs],
         "pairs": [(one.task.data["chosen"], one.task.data["rejected"]) for one in lessons.pairs],
         "demonstrations": [one.task.answer for one in lessons.demonstrations],
+        "ratings": [(one.task.data["steps"][0], one.task.data["labels"][0]) for one in lessons.ratings],
     }
 
 
@@ -46,12 +48,57 @@ def test_what_each_kind_teaches(store):
         "thumbs": [("go away", False)],
         "pairs": [("hello there", "go away"), ("hello", "go away")],
         "demonstrations": ["hello there", "hello!"],
+        "ratings": [],  # a single one is its person's mean
     }
 
 
 def test_a_thumb_for_a_conversation_is_for_each_of_its_answers(store):
     store.write([], [said("thumb", True, None, conversation="talk of one")])
     assert taught(store)["thumbs"] == [("hello", True), ("bye", True)]
+
+
+def test_a_rating_is_good_or_bad_beside_what_its_person_gives(store):
+    store.write(
+        [],
+        [
+            said("rating", 0.9, "one"),
+            said("rating", 0.7, "two"),  # below ann's mean of .8
+            said("rating", 0.3, "one", rater="bob"),
+            said("rating", 0.1, "two", rater="bob"),
+            said("rating", 0.2, "later", rater="bob"),  # bob's mean
+            said("rating", 1, None, conversation="talk of one", rater="cem"),
+            said("rating", 0, "two", rater="cem"),
+            said("rating", 0, "none", rater="cem"),  # an answer without text
+        ],
+    )
+    assert taught(store)["ratings"] == [
+        ("hello", True),
+        ("go away", False),
+        ("hello", True),
+        ("go away", False),
+        ("hello", True),
+        ("bye", True),
+        ("go away", False),
+    ]
+
+
+def test_what_people_liked_is_what_they_wrote_chose_and_thumbed_up_once_for_each_of_them(store):
+    store.write(
+        [],
+        [
+            said("thumb", True, "one"),
+            said("thumb", False, "later"),
+            compared("one", "two", "A"),  # ann again, of the same text
+            compared("one", "two", "A", rater="bob"),
+            said("demonstration", "hello there", "two"),  # also the chosen one of a pair
+            compared("two", "one", "A", rater="cem"),
+            said("thumb", False, "two", rater="cem"),  # the better one, and bad
+            said("thumb", True, "one", rater="dan"),
+            said("demonstration", "hi", "one", rater="dan"),  # good, and not the best
+        ],
+    )
+    found = {(one.rater, one.task.answer) for one in liked(lessons_of(store, store.feedback()))}
+    assert found == {("ann", "hello there"), ("ann", "hello"), ("bob", "hello"), ("dan", "hi")}
 
 
 def test_the_last_word_of_a_person_counts(store):

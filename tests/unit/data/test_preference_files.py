@@ -52,13 +52,13 @@ def test_a_labelled_answer_is_a_group_of_its_own(tmp_path):
     assert [(e.group, e.reward, e.text) for e in episodes] == [(0, 1.0, "a"), (1, 0.0, "c")]
 
 
-def test_steps_carry_their_labels_on_their_last_tokens(tmp_path):
+def test_steps_carry_their_labels_on_their_last_tokens_and_the_last_one_on_the_end(tmp_path):
     path = file_of(tmp_path, {"prompt": "say", "steps": ["a b", " c"], "labels": [True, False]})
     (one,) = preferences(from_file(path, check=check), CODEC)
     assert one.turns[0].completion.tokens == (*CODEC.encode("a b c"), END)
     assert one.text == "a b c"
-    assert one.parts["steps"].tokens == (0.0, 1.0, -1.0, 0.0)
-    assert scored_rewards(one) == [0.0, 1.0, -1.0, 0.0]
+    assert one.parts["steps"].tokens == (0.0, 1.0, 0.0, -1.0)
+    assert scored_rewards(one) == [0.0, 1.0, 0.0, -1.0]
 
 
 @pytest.mark.parametrize(
