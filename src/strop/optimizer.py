@@ -176,7 +176,7 @@ class Optimizer:
         return rate * min((self.num_steps + 1) / self.warmup_steps, 1.0) if self.warmup_steps else rate
 
     def state_dict(self) -> State:
-        """Moments and counters, with string keys; no moments of parameters that never moved, where all of them are 0."""
+        """Moments and counters, with string keys; of parameters that never moved none, since all of them are 0."""
         moments = self.inner.state_dict()["state"]
         return {
             "num_steps": self.num_steps,
