@@ -8,8 +8,8 @@
 A tiny transformer answers questions of readers (`strop.users.Reader`), often off the point and mostly curt; what they
 like is hidden, and one in ten of their thumbs and comparisons is wrong. Each round it serves, people say what they
 think, `strop.assistant.learn` trains a new version, others compare both versions blind, and the gate decides. Then
-comes a round in which everybody lies. Every version that serves is compared with the first by what readers really
-think, which nothing else reads; guarded is that it still repeats two words.
+comes a round in which everybody lies, on top of the last promotion. Every version that serves is compared with the
+first by what readers really think, which nothing else reads; guarded is that it still repeats two words.
 
 Then the gate's error, in real rounds: the first version learns from feedback that is thrown by a coin, or all lies.
 Settings were chosen on seeds 11 and 12; those that are told are 0, 1 and 2.
@@ -247,16 +247,25 @@ def first_assistant(folder: Path, seed: int, sizes: Sizes) -> Assistant:
 
 
 def proof(folder: Path, seed: int, sizes: Sizes) -> dict[str, Any]:
-    """All rounds with one seed. `made` is the win-rate of the version that was learnt, whether it serves or not."""
+    """All rounds with one seed. `made` is the win-rate of the version that was learnt, whether it serves or not.
+
+    The poisoned round begins as the assistant was when it last promoted a version, so that it learns from lies alone
+    and what is replayed: what honest people said in a round that stayed undecided would be learnt with them.
+    """
     assistant, people = first_assistant(folder, seed, sizes), alone(readers(sizes.judged, 20_000 + seed))
-    rounds = list[dict[str, Any]]()
+    rounds, promoted = list[dict[str, Any]](), folder / "promoted"
+    shutil.copytree(assistant.path, promoted)
     for number in range(1, sizes.rounds + 2):
-        is_poisoned = number == sizes.rounds + 1
+        if is_poisoned := number == sizes.rounds + 1:
+            assistant = Assistant(promoted)
         found = one_round(assistant, number, seed, sizes, wrong=1.0 if is_poisoned else WRONG)
         print(f"seed {seed}, round {number}: {found.status}. {found.verdict.why}", flush=True)
         rates = {version: win_rate(assistant, version, people, seed) for version in {found.serving, found.version}}
         rates = {"win_rate": rates[found.serving], "made": rates[found.version]}
         rounds.append({"poisoned": is_poisoned} | rates | told(found))
+        if found.status == "promoted" and not is_poisoned:
+            shutil.rmtree(promoted)
+            shutil.copytree(assistant.path, promoted)
     return {"seed": seed, "rounds": rounds}
 
 
