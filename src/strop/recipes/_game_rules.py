@@ -81,7 +81,6 @@ GAMES: dict[str, Rules] = {
         words=[*numbers(0, 7), *(f"{heap}{taken}" for heap in "abc" for taken in range(1, 8))],
         context=4,
         opponents="perfect",
-        teacher="perfect",
     ),
     "tictactoe": Rules(
         environment=environments.TicTacToe,

@@ -173,11 +173,10 @@ def test_each_game_learns_in_its_own_way():
     assert match("taxi").algorithm.discount < match("nim").algorithm.discount == 1.0
 
 
-def test_taxi_and_nim_imitate_a_player_first_unless_they_are_told_not_to():
+def test_taxi_imitates_a_rule_first_unless_it_is_told_not_to():
     assert [stage.name for stage in recipe("taxi")] == ["imitate", "play"]
-    assert [stage.name for stage in recipe("nim")] == ["imitate", "play"]
     assert recipe("taxi", teacher="none").environment is recipe("taxi")[1].config.environment
-    assert recipe("nim", teacher="none").environment.opponents == match("nim").environment.opponents
+    assert recipe("nim").environment.opponents == match("nim").environment.opponents
 
 
 def test_a_league_has_no_teacher():
