@@ -8,7 +8,7 @@
 A tiny transformer answers questions of readers (`strop.users.Reader`), often off the point and mostly curt; what they
 like is hidden, and one in ten of their thumbs and comparisons is wrong. Each round it serves, people say what they
 think, `strop.assistant.learn` trains a new version, others compare both versions blind, and the gate decides. Then
-comes a round in which everybody lies, on top of the last promotion. Every version that serves is compared with the
+comes a round in which everybody lies, on top of the last version. Every version that serves is compared with the
 first by what readers really think, which nothing else reads; guarded is that it still repeats two words.
 
 Then the gate's error, in real rounds: the first version learns from feedback that is thrown by a coin, or all lies.
@@ -34,6 +34,7 @@ import strop
 from strop.assistant import Answered, Assistant, Comparison, Learnt, Settings, create, learn
 from strop.assistant.answering import completions, sampled_answers
 from strop.intervals import Interval
+from strop.serving.actor import Actor
 from strop.streams import stream
 from strop.types import Message, Task
 from strop.users import Hand, Reader, answered, phrases_of, readers
@@ -204,12 +205,12 @@ def _compare(
     store.add("comparison", value, rater=person.id)
 
 
-def win_rate(assistant: Assistant, version: int, people: Sequence[Reader], seed: int) -> float:
-    """How much better readers are really served than by version 0: the share of questions, a tie as half."""
+def win_rate(new: Actor, first: Actor, people: Sequence[Reader], seed: int) -> float:
+    """How much better readers are really served than by the first version: the share of questions, a tie as half."""
     rng = stream(seed, "assistant/win rate")
     talks = [[Message(role="user", content=person.write([], rng))] for person in people]
     prompts = [talk[0]["content"] for talk in talks]
-    texts = [sampled_answers(assistant.actor(one), prompts, seed, f"win rate {one}") for one in (version, 0)]
+    texts = [sampled_answers(actor, prompts, seed, f"win rate {actor is first}") for actor in (new, first)]
     worths = [
         [person.worth(answered(talk, text)) for person, talk, text in zip(people, talks, some, strict=True)]
         for some in texts
@@ -237,9 +238,14 @@ def first_assistant(folder: Path, seed: int, sizes: Sizes) -> Assistant:
     run = folder / "first"
     if not run.is_dir():
         first_model(run, seed, sizes.first_steps)
+    return assistant_of(folder / "assistant", str(run), seed)
+
+
+def assistant_of(folder: Path, model: str, seed: int) -> Assistant:
+    """An assistant whose version 0 is this model."""
     return create(
-        folder / "assistant",
-        str(run),
+        folder,
+        model,
         settings=settings(seed),
         questions=[*questions(), *(str(task.prompt) for task in repeated()[:30])],
         skills={"repeats": repeated()},
@@ -249,23 +255,19 @@ def first_assistant(folder: Path, seed: int, sizes: Sizes) -> Assistant:
 def proof(folder: Path, seed: int, sizes: Sizes) -> dict[str, Any]:
     """All rounds with one seed. `made` is the win-rate of the version that was learnt, whether it serves or not.
 
-    The poisoned round begins as the assistant was when it last promoted a version, so that it learns from lies alone
-    and what is replayed: what honest people said in a round that stayed undecided would be learnt with them.
+    The poisoned round is that of a new assistant which begins with the version that serves, so that it learns from lies
+    alone: the honest comparisons that wait to be learnt are many, and lies beside them make no worse version.
     """
     assistant, people = first_assistant(folder, seed, sizes), alone(readers(sizes.judged, 20_000 + seed))
-    rounds, promoted = list[dict[str, Any]](), folder / "promoted"
-    shutil.copytree(assistant.path, promoted)
+    rounds, first = list[dict[str, Any]](), assistant.actor(0)
     for number in range(1, sizes.rounds + 2):
         if is_poisoned := number == sizes.rounds + 1:
-            assistant = Assistant(promoted)
+            assistant = assistant_of(folder / "poisoned", assistant.versions.model(assistant.versions.serving), seed)
         found = one_round(assistant, number, seed, sizes, wrong=1.0 if is_poisoned else WRONG)
         print(f"seed {seed}, round {number}: {found.status}. {found.verdict.why}", flush=True)
-        rates = {version: win_rate(assistant, version, people, seed) for version in {found.serving, found.version}}
-        rates = {"win_rate": rates[found.serving], "made": rates[found.version]}
+        versions = {"win_rate": found.serving, "made": found.version}
+        rates = {name: win_rate(assistant.actor(one), first, people, seed) for name, one in versions.items()}
         rounds.append({"poisoned": is_poisoned} | rates | told(found))
-        if found.status == "promoted" and not is_poisoned:
-            shutil.rmtree(promoted)
-            shutil.copytree(assistant.path, promoted)
     return {"seed": seed, "rounds": rounds}
 
 
@@ -275,7 +277,7 @@ def useless(folder: Path, number: int, sizes: Sizes) -> dict[str, Any]:
     assistant = first_assistant(folder, seed, sizes)
     found = one_round(assistant, 1, seed + number, sizes, wrong=USELESS[kind])
     people = alone(readers(sizes.judged, 20_000 + seed))
-    rate = win_rate(assistant, found.version, people, seed)
+    rate = win_rate(assistant.actor(found.version), assistant.actor(0), people, seed)
     print(f"{kind} {number}: {found.status}, win-rate {rate:.3f}. {found.verdict.why}", flush=True)
     shutil.rmtree(assistant.path)
     return {"kind": kind, "number": number, "win_rate": rate} | told(found)

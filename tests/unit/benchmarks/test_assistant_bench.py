@@ -16,14 +16,14 @@ import assistant_page as page
 
 @pytest.mark.matrix
 def test_a_small_proof(tmp_path):
-    sizes = bench.Sizes(rounds=1, people=30, comparing=24, looks=1, judged=40, first_steps=120)
+    sizes = bench.Sizes(rounds=1, people=30, comparing=24, looks=1, judged=100, first_steps=120)
     first, poisoned = bench.proof(tmp_path, 3, sizes)["rounds"]
     assert (first["poisoned"], poisoned["poisoned"]) == (False, True)
     assert first["comparisons"] == poisoned["comparisons"] == 72
-    assert first["made"] > 0.55
+    assert first["made"] > 0.52
     assert poisoned["made"] < first["made"]
     assert poisoned["status"] != "promoted"
-    assert poisoned["serving"] == first["serving"]
+    assert (poisoned["serving"], poisoned["win_rate"]) == (0, first["win_rate"])
     assert first["serving"] == (first["status"] == "promoted")
 
 
@@ -40,7 +40,7 @@ def test_people_are_served_better_round_by_round_and_poison_is_kept_out(record):
     for one in record["seeds"]:
         *honest, poisoned = one["rounds"]
         assert poisoned["status"] != "promoted"
-        assert poisoned["serving"] == honest[-1]["serving"]
+        assert poisoned["win_rate"] == honest[-1]["win_rate"]
     assert all(gain > 0.0 for gain in page.gains(record["seeds"]))
 
 
