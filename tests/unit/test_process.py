@@ -160,6 +160,7 @@ def test_one_thread_at_a_time_parses_a_file(monkeypatch) -> None:
 
     monkeypatch.setattr(ast, "parse", watched)
     loader._read.cache_clear()
+    loader._own_modules.cache_clear()
     loader.modules("environments")
     parsed = len(held)
     spec.encode(SingleTurn)  # the source of a class is found by parsing, that of a function is not

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from strop.assistant.feedback import FeedbackStore
 from strop.assistant.home import Assistant
-from strop.assistant.learning import JudgedBy, Learnt, NothingToLearn, check_judge, one_round
+from strop.assistant.judge import JudgedBy, check_judge
+from strop.assistant.learning import Learnt, NothingToLearn, one_round
 from strop.assistant.queue import waiting
 from strop.serving.running import told
 from strop.words import plural

@@ -41,6 +41,10 @@ class Verdict:
     preference: Interval
     skills: Mapping[str, Interval] = field(default_factory=dict)
 
+    def shows_worse(self, margin: float = MARGIN) -> bool:
+        """Whether it is shown that people like it less, or that a skill fell by more than the margin."""
+        return self.preference.high < TIE or any(change.high < -margin for change in self.skills.values())
+
 
 def decide(
     outcomes: Sequence[float],

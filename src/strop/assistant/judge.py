@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 from strop.algorithms.reward_model import RewardModel
 from strop.assistant.answering import sampled_answers
@@ -28,11 +29,19 @@ from strop.runs.directory import RunDirectory, is_run
 from strop.serving.actor import Actor
 from strop.types import Prompt, Task
 
+JudgedBy: TypeAlias = Literal["auto", "people", "model"]
+JUDGES = ("auto", "people", "model")
 JUDGE = "-judge"
 """How the folder of a reward model's run ends, beside the round's."""
 HELD_OUT = 0.4
 """The share of the judge's prompts with which it is judged."""
 MOST_PROMPTS = 500
+
+
+def check_judge(judge: str) -> None:
+    """Raise ValueError for a judge that there is not."""
+    if judge not in JUDGES:
+        raise ValueError(f"judge={judge!r}: it is one of {', '.join(JUDGES)}.")
 
 
 def by_model(

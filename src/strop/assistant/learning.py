@@ -7,35 +7,30 @@ judge="auto"    people where they compared often enough, else the model if it ha
 
 from __future__ import annotations
 
-import dataclasses
 import shutil
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Literal
 
 from strop.assistant.answering import greedy_answers, load
 from strop.assistant.climbing import flaw_of, trained_score
 from strop.assistant.compared import Judged, by_people, judges
 from strop.assistant.exported import export_run
 from strop.assistant.feedback import FeedbackStore
-from strop.assistant.gate import TIE, Scores, Verdict, decide
+from strop.assistant.gate import Scores, Verdict, decide
 from strop.assistant.home import Assistant, diff_text
-from strop.assistant.judge import JUDGE, by_model
+from strop.assistant.judge import JUDGE, JudgedBy, by_model, check_judge
 from strop.assistant.lessons import Lesson, Lessons, lessons_of
 from strop.assistant.queue import Plan, read_plan, replayed, waiting, write_plan
 from strop.assistant.records import Feedback
 from strop.assistant.settings import Settings
-from strop.assistant.skills import MOST_TOKENS, scores
+from strop.assistant.skills import MOST_TOKENS, examined
 from strop.assistant.training import fitting, policy_from, train_round
 from strop.assistant.versions import DIFF, MODEL, Manifest
 from strop.runs.files import write_text
-from strop.serving.actor import Actor
 from strop.words import plural
-
-JudgedBy: TypeAlias = Literal["auto", "people", "model"]
-JUDGES = ("auto", "people", "model")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +66,6 @@ def learn(
     assistant = Assistant(Path(path))
     with assistant.learner(), assistant.feedback() as store:
         return one_round(assistant, store, judge, progress, tell or (lambda text: None))
-
-
-def check_judge(judge: str) -> None:
-    """Raise ValueError for a judge that there is not."""
-    if judge not in JUDGES:
-        raise ValueError(f"judge={judge!r}: it is one of {', '.join(JUDGES)}.")
 
 
 def one_round(
@@ -117,10 +106,9 @@ class _Round:
         kinds = lessons.kinds.items()
         lessons = Lessons(**{name: fitting(some, old.codec, old.policy.context) for name, some in kinds})
         lessons, score = self._with_score(lessons, number, versions.model(parent))
-        self.tell(f"version {number} learns from {_counted(lessons)}, on top of version {parent}")
+        self.tell(f"version {number} learns from {lessons}, on top of version {parent}")
         round = self.assistant.round(number)
         run = train_round(lessons, versions.model(parent), round, self.settings, self.progress, score)
-        questions = self.assistant.questions()
         manifest = Manifest(
             number=number,
             parent=parent,
@@ -130,10 +118,11 @@ class _Round:
             replayed=[id for id in lessons.feedback if id in set(plan.replayed)],
             when=time.time(),
         )
+        questions = self.assistant.questions()
         self.tell(f"both versions answer {plural(len(questions), 'fixed question')}")
         with versions.adding(manifest) as folder:
             export_run(run, folder / MODEL)
-            new = dataclasses.replace(load(str(folder / MODEL)), sampling=self.settings.sampling)
+            new = replace(load(str(folder / MODEL)), sampling=self.settings.sampling)
             answers = [greedy_answers(actor, questions) for actor in (old, new)]
             write_text(folder / DIFF, diff_text(questions, *answers))
         return number
@@ -164,7 +153,7 @@ class _Round:
     def _ready(self, lessons: Lessons) -> tuple[Lessons, str]:
         """The lessons, and why ratings are not among them: they wait where no reward model can learn from them yet."""
         flaw = flaw_of(lessons.ratings, self.settings) if lessons.ratings else ""
-        return (dataclasses.replace(lessons, ratings=()), flaw) if flaw else (lessons, "")
+        return (replace(lessons, ratings=()), flaw) if flaw else (lessons, "")
 
     def _with_score(self, lessons: Lessons, number: int, base: str) -> tuple[Lessons, str]:
         """The lessons, and the run of the reward model that RLOO climbs; without one, without ratings."""
@@ -173,7 +162,7 @@ class _Round:
         self.tell(f"a reward model learns from {plural(len(lessons.ratings), 'rating')}")
         policy, folder = policy_from(base, self.settings), self._score_folder(number)
         score, what = trained_score(lessons.ratings, policy, folder, self.settings)
-        left = lessons if score else dataclasses.replace(lessons, ratings=())
+        left = lessons if score else replace(lessons, ratings=())
         if not len(left):
             self._forget(number)
             raise NothingToLearn(f"{what}, and there is nothing else to learn from: collect more.")
@@ -217,7 +206,7 @@ class _Round:
         """The result for a version that waits; None if it is closed undecided, since a newer one can be learnt."""
         found = by_people(self.store, number, self.assistant.versions.serving)
         verdict = self._verdict(number, found)
-        if verdict.promote or _is_shown_worse(verdict, self.settings):
+        if verdict.promote or verdict.shows_worse(self.settings.margin):
             return self._closed(number, verdict)
         lessons, _ = self._ready(lessons_of(self.store, self._newer_than(number)))
         if len(lessons) < self.settings.fewest_lessons:
@@ -264,22 +253,19 @@ class _Round:
         skills = self._skills(number)
         verdict = decide(found.outcomes, skills, fewest=self.settings.comparisons, margin=self.settings.margin)
         if found.flaw:
-            return dataclasses.replace(verdict, promote=False, why=f"Not promoted: {found.flaw}.")
-        return dataclasses.replace(verdict, why=f"{verdict.why} Judged by {found.who}.")
+            return replace(verdict, promote=False, why=f"Not promoted: {found.flaw}.")
+        return replace(verdict, why=f"{verdict.why} Judged by {found.who}.")
 
     def _skills(self, number: int) -> dict[str, Scores]:
-        """What both versions can, greedily, in the first tokens of an answer."""
-        tokens = min(MOST_TOKENS, self.settings.max_tokens)
-        short = dataclasses.replace(self.settings.sampling, max_tokens=tokens)
+        """What both versions can, in the first tokens of an answer."""
+        skills = self.assistant.skills()
+        if not skills:
+            return {}
+        self.tell(f"both versions are examined: {', '.join(f'{name} ({len(skills[name])})' for name in skills)}")
+        short = replace(self.settings.sampling, max_tokens=min(MOST_TOKENS, self.settings.max_tokens))
         both = (self.assistant.actor(), self.assistant.actor(number))
-        actors: list[Actor] = [dataclasses.replace(actor, sampling=short) for actor in both]
-        found, skills = dict[str, Scores](), self.assistant.skills()
-        if skills:
-            self.tell(f"both versions are examined: {', '.join(f'{name} ({len(skills[name])})' for name in skills)}")
-        for name, tasks in skills.items():
-            old, new = (scores(tasks, greedy_answers(actor, [task.prompt for task in tasks])) for actor in actors)
-            found[name] = (old, new)
-        return found
+        old, new = (replace(actor, sampling=short) for actor in both)
+        return {name: (examined(old, tasks), examined(new, tasks)) for name, tasks in skills.items()}
 
     def _newer_than(self, number: int) -> list[Feedback]:
         """What neither the version that serves nor the one that waits has learnt from, nor compares the two."""
@@ -312,13 +298,3 @@ def _result(assistant: Assistant, number: int) -> Learnt:
     verdict = assistant.versions.manifest(number).verdict
     assert verdict is not None
     return Learnt(number, "promoted" if verdict.promote else "refused", assistant.versions.serving, verdict)
-
-
-def _is_shown_worse(verdict: Verdict, settings: Settings) -> bool:
-    """Whether more comparisons would not help."""
-    has_fallen = any(change.high < -settings.margin for change in verdict.skills.values())
-    return verdict.preference.high < TIE or has_fallen
-
-
-def _counted(lessons: Lessons) -> str:
-    return ", ".join(plural(len(some), name.removesuffix("s")) for name, some in lessons.kinds.items() if some)

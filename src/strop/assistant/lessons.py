@@ -21,6 +21,7 @@ from statistics import mean
 from strop.assistant.feedback import FeedbackStore
 from strop.assistant.records import Answered, Comparison, Feedback, last_words
 from strop.types import Task
+from strop.words import plural
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,9 @@ class Lessons:
 
     def __len__(self) -> int:
         return sum(map(len, self.kinds.values()))
+
+    def __str__(self) -> str:
+        return ", ".join(plural(len(some), name.removesuffix("s")) for name, some in self.kinds.items() if some)
 
 
 def lessons_of(store: FeedbackStore, feedback: Iterable[Feedback]) -> Lessons:

@@ -8,9 +8,11 @@ from collections.abc import Mapping, Sequence
 from itertools import product
 from pathlib import Path
 
+from strop.assistant.answering import greedy_answers
 from strop.data.tasks import from_file
 from strop.data.words import nouns
 from strop.runs.files import write_text
+from strop.serving.actor import Actor
 from strop.streams import stream
 from strop.types import Message, Task
 
@@ -41,6 +43,11 @@ def holds(text: str, answer: str) -> float:
 def scores(tasks: Sequence[Task], texts: Sequence[str]) -> list[float]:
     """The score of each text."""
     return [holds(text, task.answer) for task, text in zip(tasks, texts, strict=True)]
+
+
+def examined(actor: Actor, tasks: Sequence[Task]) -> list[float]:
+    """The scores of a version's greedy answers."""
+    return scores(tasks, greedy_answers(actor, [task.prompt for task in tasks]))
 
 
 def write_skills(folder: Path, skills: Mapping[str, Sequence[Task]]) -> None:

@@ -7,8 +7,10 @@ import pytest
 from fastapi.testclient import TestClient
 
 import served
+from strop.web._chinese import CHINESE
+from strop.web._english import ENGLISH
 from strop.web.app import app
-from strop.web.languages import CHINESE, ENGLISH, chosen
+from strop.web.languages import chosen
 from strop.web.pages import HERE
 from strop.web.served import Version
 
