@@ -69,7 +69,7 @@ def config(kind: str, home: Path) -> strop.TrainConfig:
         "replay": lambda: algorithms.QLearning.Config(rate=0.5),
         "double_q": lambda: algorithms.DoubleQ.Config(rate=0.5, rate_decay=0.6),
         "expected_sarsa": lambda: algorithms.ExpectedSARSA.Config(rate=0.5),
-        "dqn": lambda: algorithms.DQN.Config(optimizer=adam, target_every=7, n_step=2),
+        "dqn": lambda: algorithms.DQN.Config(optimizer=adam, target_every=7),
         "ilql": lambda: algorithms.ILQL.Config(optimizer=adam),
         "path_consistency": lambda: algorithms.PathConsistency.Config(optimizer=adam),
     }[algorithm_name]()
