@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 from strop.algorithms.reward_model import RewardModel
 from strop.assistant.answering import sampled_answers
@@ -30,7 +30,7 @@ from strop.serving.actor import Actor
 from strop.types import Prompt, Task
 
 JudgedBy: TypeAlias = Literal["auto", "people", "model"]
-JUDGES = ("auto", "people", "model")
+JUDGES: tuple[JudgedBy, ...] = get_args(JudgedBy)
 JUDGE = "-judge"
 """How the folder of a reward model's run ends, beside the round's."""
 HELD_OUT = 0.4

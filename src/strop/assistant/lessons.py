@@ -93,10 +93,8 @@ def liked(lessons: Lessons) -> list[Lesson]:
     thumbed = [_written(one, "completion") for one in lessons.thumbs if one.task.data["label"]]
     disliked = [_written(one, "completion") for one in lessons.thumbs if not one.task.data["label"]]
     disliked += [_written(one, "rejected") for one in lessons.pairs]
-    found, left_out = (
-        {_said(one): one for one in (*lessons.demonstrations, *chosen, *thumbed)},
-        set(map(_said, disliked)),
-    )
+    found = {_said(one): one for one in (*lessons.demonstrations, *chosen, *thumbed)}
+    left_out = set(map(_said, disliked))
     return [one for said, one in found.items() if said not in left_out]
 
 

@@ -1,9 +1,9 @@
 """let an assistant learn from what people said of its answers
 
-Thumbs, comparisons and corrected answers since the version that serves are trained on, with some of earlier rounds. The
-new version serves only if people are shown to prefer it and no guarded skill may have fallen; else the old one stays,
-and the reason is printed. People who compared both decide, or a reward model that learnt from other people; where
-there is neither, the new version waits for comparisons, and the same command judges it again.
+Thumbs, comparisons, ratings and corrected answers since the version that serves are trained on, with some of earlier
+rounds. The new version serves only if people are shown to prefer it and no guarded skill may have fallen; else the old
+one stays, and the reason is printed. People who compared both decide, or a reward model that learnt from other people;
+where there is neither, the new version waits for comparisons, and the same command judges it again.
 
 With --continual it goes on until Ctrl-C: a round after so much new feedback, or every so many hours. Why a round begins
 and what it comes to is printed; three that fail in a row end it. One process learns at a time; people may be served and

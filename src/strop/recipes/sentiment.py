@@ -56,7 +56,7 @@ def recipe(
     judged  the split that it is judged on; choose settings on development
     """
     found = sentiment(chosen(data), words)
-    model = fitting(model, data)
+    model = model_for(model, data)
     question = None if model == SCRATCH else found.question
     tasks = tasks_of(found.texts.train[:train], "train", question)
     texts = found.texts.held_out if judged == "held_out" else found.texts.development
@@ -79,7 +79,7 @@ def recipe(
     )
 
 
-def fitting(model: str, data: str) -> str:
+def model_for(model: str, data: str) -> str:
     """The model that `auto` means on these texts; any other stays as it is."""
     return model if model != AUTO else SCRATCH if data == "zh" else "smollm2"
 

@@ -18,7 +18,6 @@ from strop.assistant.feedback import FeedbackStore
 from strop.assistant.home import Assistant
 from strop.assistant.pair_store import key_of
 from strop.assistant.pairs import Duel, reason_of
-from strop.data.progress import to_stderr
 from strop.types import Prompt, messages_of, prompt_of
 from strop.web.answering import Given, begin, cancel
 from strop.web.errors import Refused
@@ -53,6 +52,7 @@ class Preparer:
     versions   that answer now: the one that serves, and one that may wait to be compared with it
     fixed      questions for two versions where people have asked no others
     most       pairs that wait for the first person
+    tell       is told why none are prepared for a while
     preferred  the probability, by a reward model, that people find the first of two answers better; None without one
     left       questions that a version could not read or answer: they are not tried again
     """
@@ -61,6 +61,7 @@ class Preparer:
     store: FeedbackStore
     fixed: Sequence[Messages]
     most: int
+    tell: Callable[[str], None]
     preferred: Preferring | None = None
     left: set[str] = field(default_factory=set)
     ending: threading.Event = field(default_factory=threading.Event)
@@ -147,19 +148,24 @@ class Preparer:
             try:
                 self.one()
             except OSError as error:  # a full disk, or an engine that hangs
-                to_stderr(f"no answers to compare are prepared for {AFTER_FAILURE_SECONDS:g} s: {error}")
+                self.tell(f"no answers to compare are prepared for {AFTER_FAILURE_SECONDS:g} s: {error}")
                 self.ending.wait(AFTER_FAILURE_SECONDS)
 
 
 @contextmanager
-def preparing(assistant: Assistant, store: FeedbackStore, versions: Callable[[], Sequence[Version]]) -> Iterator[None]:
+def preparing(
+    assistant: Assistant,
+    store: FeedbackStore,
+    versions: Callable[[], Sequence[Version]],
+    tell: Callable[[str], None],
+) -> Iterator[None]:
     """Within the block a thread prepares pairs, as many as the settings say."""
     most = assistant.settings.pairs
     if not most:
         yield
         return
     fixed = [messages_of(question) for question in assistant.questions()]
-    preparer = Preparer(versions, store, fixed, most, _reader(assistant))
+    preparer = Preparer(versions, store, fixed, most, tell, _reader(assistant))
     thread = threading.Thread(target=preparer.go_on, name="strop pairs", daemon=True)
     thread.start()
     try:

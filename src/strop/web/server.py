@@ -84,7 +84,7 @@ def serving(
         assistant = _assistant(name, folder)
         store, memory = opened.enter_context(assistant.feedback()), opened.enter_context(assistant.memory())
         served = opened.enter_context(Follower(assistant, store, memory, limits, tell, canary))
-        opened.enter_context(preparing(assistant, store, lambda: served.versions))
+        opened.enter_context(preparing(assistant, store, lambda: served.versions, tell))
         yield served
 
 

@@ -13,7 +13,7 @@ import tiny_hf
 from strop.cli.main import main
 from strop.data.labelled import Text
 from strop.data.sentiment import Found, Question, sentiment, tasks_of
-from strop.recipes.sentiment import UNSURE, baselines_of, fitting, marked, recipe, right_where_unsure
+from strop.recipes.sentiment import UNSURE, baselines_of, marked, model_for, recipe, right_where_unsure
 from strop.types import Unscored
 
 GOOD, BAD = ("joy", "warm", "fresh", "bright"), ("dull", "cold", "stale", "bleak")
@@ -117,5 +117,5 @@ def test_an_encoder_from_scratch_reads_texts_that_no_model_knows(method, tmp_pat
 
 
 def test_only_chinese_reviews_go_to_the_encoder_by_themselves():
-    assert [fitting("auto", data) for data in ("zh", "pang-lee", "mine.csv")] == ["scratch", "smollm2", "smollm2"]
-    assert [fitting(model, "zh") for model in ("scratch", "folder")] == ["scratch", "folder"]
+    assert [model_for("auto", data) for data in ("zh", "pang-lee", "mine.csv")] == ["scratch", "smollm2", "smollm2"]
+    assert [model_for(model, "zh") for model in ("scratch", "folder")] == ["scratch", "folder"]

@@ -46,7 +46,7 @@ def asks(store, *texts):
 
 def test_two_answers_to_what_people_asked_become_a_pair(store, one):
     asks(store, "hello")
-    preparer = Preparer(lambda: [one], store, FIXED, 5)
+    preparer = Preparer(lambda: [one], store, FIXED, 5, print)
     assert preparer.one() is True
     [pair] = store.pairs.all()
     a, b = store.answer(pair.a), store.answer(pair.b)
@@ -60,7 +60,7 @@ def test_two_answers_to_what_people_asked_become_a_pair(store, one):
 def test_a_version_that_waits_and_the_one_that_serves_answer_once_each(store, two):
     assert duel_of(two) == (1, 0)
     asks(store, "bad day", "hello")
-    preparer = Preparer(lambda: two, store, FIXED, 5, preferred=lambda prompt, a, b: 0.3)
+    preparer = Preparer(lambda: two, store, FIXED, 5, print, preferred=lambda prompt, a, b: 0.3)
     assert [preparer.one() for _ in range(4)] == [True, True, True, False]
     pairs = store.pairs.all()
     assert [[store.answer(one).version for one in (pair.a, pair.b)] for pair in pairs] == [[0, 1]] * 3
@@ -71,7 +71,7 @@ def test_a_version_that_waits_and_the_one_that_serves_answer_once_each(store, tw
 
 def test_no_more_are_prepared_than_may_wait(store, one):
     asks(store, "hello", "good", "day")
-    preparer = Preparer(lambda: [one], store, FIXED, 2)
+    preparer = Preparer(lambda: [one], store, FIXED, 2, print)
     assert [preparer.one() for _ in range(3)] == [True, True, False]
     [first, _] = store.pairs.all()
     store.write([], [compared(first.a, first.b, "A")])
@@ -80,8 +80,8 @@ def test_no_more_are_prepared_than_may_wait(store, one):
 
 def test_pairs_of_one_version_do_not_keep_two_from_being_compared(store, one, two):
     asks(store, "hello", "good")
-    assert Preparer(lambda: [one], store, FIXED, 1).one() is True
-    assert Preparer(lambda: two, store, FIXED, 1).one() is True
+    assert Preparer(lambda: [one], store, FIXED, 1, print).one() is True
+    assert Preparer(lambda: two, store, FIXED, 1, print).one() is True
 
 
 def test_nothing_is_prepared_while_people_are_answered(store, tmp_path):
@@ -91,7 +91,7 @@ def test_nothing_is_prepared_while_people_are_answered(store, tmp_path):
             Ask(prompt=busy.serves.actor.codec.start("good"), sampling=busy.serves.actor.sampling, seed=0)
         )
         next(iter(theirs))
-        assert Preparer(lambda: busy.versions, store, FIXED, 5).one() is False
+        assert Preparer(lambda: busy.versions, store, FIXED, 5, print).one() is False
         theirs.cancel()
 
 
@@ -100,7 +100,9 @@ def test_what_is_under_way_gives_way_to_people(store):
     with served.served(slow, number=0) as what:
         asks(store, "hello")
         done = []
-        thread = threading.Thread(target=lambda: done.append(Preparer(lambda: what.versions, store, FIXED, 5).one()))
+        thread = threading.Thread(
+            target=lambda: done.append(Preparer(lambda: what.versions, store, FIXED, 5, print).one())
+        )
         thread.start()
         until(lambda: what.engine.health.running == 2)
         theirs = what.engine.ask(
@@ -117,7 +119,7 @@ def test_what_is_under_way_gives_way_to_people(store):
 def test_the_end_of_the_server_ends_it_too(store):
     with served.served(served.slow(served.actor(has_end=False, max_tokens=100_000)), number=0) as what:
         asks(store, "hello")
-        preparer = Preparer(lambda: what.versions, store, FIXED, 5)
+        preparer = Preparer(lambda: what.versions, store, FIXED, 5, print)
         thread = threading.Thread(target=preparer.one)
         thread.start()
         until(lambda: what.engine.health.running == 2)
@@ -129,17 +131,18 @@ def test_the_end_of_the_server_ends_it_too(store):
 def test_what_a_version_cannot_read_is_passed_over(store):
     with served.served(served.actor(has_end=False, context=4), number=0) as what:
         asks(store, "hello", "unheard", "good good good good good")
-        preparer = Preparer(lambda: what.versions, store, FIXED, 5)
+        preparer = Preparer(lambda: what.versions, store, FIXED, 5, print)
         assert sum(preparer.one() for _ in range(4)) == 1
         assert len(preparer.left) == 2
         [pair] = store.pairs.all()
         assert store.answer(pair.a).messages[0]["content"] == "hello"
 
 
-def test_a_full_disk_is_told_and_it_goes_on(store, one, monkeypatch, capsys):
+def test_a_full_disk_is_told_and_it_goes_on(store, one, monkeypatch):
     monkeypatch.setattr(preparing, "LOOK_SECONDS", 0.0)
     monkeypatch.setattr(preparing, "AFTER_FAILURE_SECONDS", 0.01)
-    preparer = Preparer(lambda: [one], store, FIXED, 5)
+    told = list[str]()
+    preparer = Preparer(lambda: [one], store, FIXED, 5, told.append)
     failures = iter([WriteFailed(28, "No space left on device")])
 
     def prepare(self):
@@ -150,9 +153,7 @@ def test_a_full_disk_is_told_and_it_goes_on(store, one, monkeypatch, capsys):
 
     monkeypatch.setattr(Preparer, "one", prepare)
     preparer.go_on()
-    assert (
-        "no answers to compare are prepared for 0.01 s: [Errno 28] No space left on device" in capsys.readouterr().err
-    )
+    assert told == ["no answers to compare are prepared for 0.01 s: [Errno 28] No space left on device"]
 
 
 @pytest.mark.parametrize("pairs", [0, 3])
