@@ -6,6 +6,9 @@
 Versions that should not be promoted: no better, worse, or better with a skill that fell by the margin or more; each
 gate is looked at once, at the end, and after every 10 items, where the first time that it opens counts. Versions that
 should: how many gates are open after so many comparisons, looked at after every 10.
+
+Canaries: conversations come one by one, a share of them goes to the canary, each has one thumb; how many canaries are
+shown to be worse after so many conversations, looked at after every 50.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from strop.assistant.canary import interval_of
 from strop.assistant.gate import LOSS, MARGIN, TIE, WIN, decide
 from strop.intervals import proportion
 from strop.streams import stream
@@ -45,6 +49,10 @@ UNCHANGED: Mapping[str, Odds] = {
     "1 in 50": (0.01, 0.98, 0.01),
     "1 in 10": (0.05, 0.9, 0.05),
 }
+LIKED, SHARE, CANARY_EVERY = 0.7, 0.1, 50
+"""The share of thumbs that are up of the version that serves; the canary's share of the conversations."""
+CANARY_SEEN = (200, 500, 1000, 2000, 4000)
+LESS: Mapping[str, float] = {"liked as much": 0.0, "liked less by 10 points": 0.1, "by 20": 0.2, "by 40": 0.4}
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +106,43 @@ def opened(odds: Odds, gates: int, items: int, is_open: Callable[..., bool]) -> 
     return found
 
 
+@cache
+def limits(ups: int, number: int) -> tuple[float, float]:
+    """Of the share of thumbs that are up."""
+    found = interval_of([1.0] * ups + [0.0] * (number - ups))
+    return found.low, found.high
+
+
+def is_worse(new: Sequence[int], old: Sequence[int]) -> bool:
+    """Whether a canary is taken back with so many thumbs up, of so many. Limits lie around the share itself, so they
+    are asked only where that is lower."""
+    return new[0] * old[1] < old[0] * new[1] and limits(*new)[1] < limits(*old)[0]
+
+
+def taken_back(name: str, less: float, canaries: int, most: int) -> list[int | None]:
+    """After how many conversations each canary is taken back; None for one that is not."""
+    found = list[int | None]()
+    for canary in range(canaries):
+        rng = stream(0, f"canary/{name}", canary)
+        is_new = rng.random(most) < SHARE
+        is_up = rng.random(most) < np.where(is_new, LIKED - less, LIKED)
+        columns = [is_new & is_up, is_new, ~is_new & is_up, ~is_new]
+        looks = np.stack(columns, axis=1).cumsum(axis=0)[CANARY_EVERY - 1 :: CANARY_EVERY].tolist()
+        after = (CANARY_EVERY * (i + 1) for i, look in enumerate(looks) if is_worse(look[:2], look[2:]))
+        found.append(next(after, None))
+    return found
+
+
+def measured_canaries(canaries: int, few: int, most: int = CANARY_SEEN[-1]) -> dict[str, Any]:
+    """The share of canaries that are taken back by then: of those that are as good, with its upper limit at the end."""
+    seen = [number for number in CANARY_SEEN if number <= most]
+    found = {name: taken_back(name, less, few if less else canaries, most) for name, less in LESS.items()}
+    same = found["liked as much"]
+    wrong = sum(one is not None for one in same)
+    rows = {name: _shares(ones, seen) for name, ones in found.items()}
+    return {"canaries": canaries, "few": few, "wrong_high": proportion(wrong, len(same))[1], "rows": rows}
+
+
 def measured(gates: int, few: int, items: int = ITEMS, most: int = MOST) -> dict[str, Any]:
     """All numbers, of so many gates for errors and for power."""
     seen = [number for number in SEEN if number <= most]
@@ -117,6 +162,7 @@ def _shares(found: Sequence[int | None], seen: Sequence[int]) -> dict[str, float
     return {str(number): sum(one is not None and one <= number for one in found) / len(found) for number in seen}
 
 
+CANARY_WORDS = {"": "| canary | {seen} |", ".zh-CN": "| 金丝雀 | {seen} |"}
 WORDS = {
     "": ("| version | looked at once | after every {every} |", "| better by, in points |", "| items that changed |"),
     ".zh-CN": ("| 版本 | 只看一次 | 每 {every} 次看一次 |", "| 好多少（百分点） |", "| 变化的题 |"),
@@ -127,6 +173,10 @@ CHINESE = {
     "worse by 5 points": "差 5 个百分点",
     "preferred, a skill fell by .05": "更受喜爱，但一项技能下降 .05",
     "preferred, a skill fell by .10": "更受喜爱，但一项技能下降 .10",
+    "liked as much": "同样受喜爱",
+    "liked less by 10 points": "受喜爱的比例少 10 个百分点",
+    "by 20": "少 20",
+    "by 40": "少 40",
     "none": "无",
     "1 in 50": "五十分之一",
     "1 in 10": "十分之一",
@@ -150,6 +200,19 @@ def page_of(record: Mapping[str, Any], language: str) -> str:
     return "\n".join(lines)
 
 
+def canaries_of(record: Mapping[str, Any], language: str) -> str:
+    """The table of canaries."""
+    rows = record["rows"]
+    seen = list(next(iter(rows.values())))
+    lines = [CANARY_WORDS[language].format(seen=" | ".join(seen)), "|---" * (len(seen) + 1) + "|"]
+    for name, row in rows.items():
+        cells = [f"{share:.1%}" if name == "liked as much" else f"{share:.0%}" for share in row.values()]
+        if name == "liked as much":
+            cells[-1] += f" (≤ {record['wrong_high']:.1%})"
+        lines.append(f"| {_said(name, language)} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 def _said(name: str, language: str) -> str:
     return CHINESE.get(name, name) if language else name
 
@@ -158,11 +221,14 @@ def write_pages(record: Mapping[str, Any]) -> None:
     """Put the tables between the marks of the pages."""
     for language in WORDS:
         file = DOCS / f"assistant{language}.md"
-        text = file.read_text(encoding="utf-8")
-        before, rest = text.split("<!-- gate -->\n", 1)
-        after = rest.split("<!-- /gate -->", 1)[1]
-        table = page_of(record, language)
-        file.write_text(f"{before}<!-- gate -->\n{table}\n<!-- /gate -->{after}", encoding="utf-8")
+        text = _between(file.read_text(encoding="utf-8"), "gate", page_of(record, language))
+        file.write_text(_between(text, "canary", canaries_of(record["canaries"], language)), encoding="utf-8")
+
+
+def _between(text: str, mark: str, table: str) -> str:
+    before, rest = text.split(f"<!-- {mark} -->\n", 1)
+    after = rest.split(f"<!-- /{mark} -->", 1)[1]
+    return f"{before}<!-- {mark} -->\n{table}\n<!-- /{mark} -->{after}"
 
 
 def main() -> None:
@@ -173,9 +239,9 @@ def main() -> None:
     args = parser.parse_args()
     file = RESULTS / "gate.json"
     if not args.page:
-        record = measured(args.gates, args.few)
+        record = measured(args.gates, args.few) | {"canaries": measured_canaries(args.gates, args.few)}
         file.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-        print(page_of(record, ""))
+        print(page_of(record, ""), canaries_of(record["canaries"], ""), sep="\n\n")
     write_pages(json.loads(file.read_text(encoding="utf-8")))
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from feedback_people import answer, compared, said
 from strop.assistant import Manifest, Settings, Versions, decide, first_manifest
+from strop.assistant.canary import Canary, write_canary
 from strop.assistant.feedback import FeedbackStore
 from strop.assistant.home import QUESTIONS
 from strop.assistant.settings import write_settings
@@ -38,6 +39,7 @@ def learnt(path: Path) -> Path:
             versions.judged(number, decide(outcomes, {"sums": skill}))
         if number == 1:
             versions.promote(1)
+    write_canary(path, Canary(version=3, beside=1, share=0.1, since=0.0))
     with FeedbackStore(path / "feedback.sqlite") as store:
         fill(store)
     return path

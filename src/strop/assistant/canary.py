@@ -92,7 +92,7 @@ def standing(store: FeedbackStore, canary: Canary) -> Standing:
     for one in store.scores(canary.since):
         found.add(one)
     new, old = list(found.new.values()), list(found.old.values())
-    return Standing(_interval(new), len(new), _interval(old), len(old))
+    return Standing(interval_of(new), len(new), interval_of(old), len(old))
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +142,7 @@ def write_canary(folder: Path, canary: Canary) -> None:
         replace_text(folder / FILE, json.dumps(asdict(canary)) + "\n")
 
 
-def _interval(values: list[float]) -> Interval:
+def interval_of(values: list[float]) -> Interval:
+    """The mean of such scores, with limits that hold at every moment at once."""
     mean = sum(values) / len(values) if values else 0.5
     return Interval(mean, *anytime_limits(values, ALPHA))

@@ -7,8 +7,8 @@ a gate may be looked at after every comparison, and the first time that it opens
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TypeAlias
+from dataclasses import dataclass, field, replace
+from typing import Literal, TypeAlias
 
 from strop.functional.betting import anytime_change, anytime_limits
 from strop.intervals import Interval
@@ -28,6 +28,15 @@ Scores: TypeAlias = tuple[Sequence[float], Sequence[float]]
 
 
 @dataclass(frozen=True, slots=True)
+class Reason:
+    """Why a gate stays shut: too few comparisons, people prefer the version that serves, they are not shown to prefer
+    the new one, or this skill may have fallen by more than the margin."""
+
+    kind: Literal["few", "worse", "unclear", "skill"]
+    skill: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """Whether to promote, and why.
 
@@ -44,6 +53,10 @@ class Verdict:
     def shows_worse(self, margin: float = MARGIN) -> bool:
         """Whether it is shown that people like it less, or that a skill fell by more than the margin."""
         return self.preference.high < TIE or any(change.high < -margin for change in self.skills.values())
+
+    def reasons(self, fewest: int = FEWEST, margin: float = MARGIN) -> list[Reason]:
+        """Why these numbers do not open a gate that takes so many comparisons and lets skills fall by so much."""
+        return [*_against(self.preference, self.comparisons, fewest), *_fallen(self.skills, margin)]
 
 
 def decide(
@@ -69,8 +82,11 @@ def decide(
     mean = sum(outcomes) / len(outcomes) if outcomes else TIE
     preference = Interval(mean, *anytime_limits(outcomes, alpha))
     changes = {name: _change(before, after, alpha) for name, (before, after) in (skills or {}).items()}
-    reasons = [*_against(preference, len(outcomes), fewest), *_fallen(changes, skills or {}, margin)]
-    return Verdict(not reasons, _words(reasons, preference, len(outcomes), changes), len(outcomes), preference, changes)
+    found = Verdict(False, "", len(outcomes), preference, changes)
+    reasons = found.reasons(fewest, margin)
+    items = {name: len(before) for name, (before, _) in (skills or {}).items()}
+    why = _refusal([_in_words(one, found, items, fewest, margin) for one in reasons]) if reasons else _praise(found)
+    return replace(found, promote=not reasons, why=why)
 
 
 def _change(before: Sequence[float], after: Sequence[float], alpha: float) -> Interval:
@@ -79,30 +95,44 @@ def _change(before: Sequence[float], after: Sequence[float], alpha: float) -> In
     return Interval(mean, low, high)
 
 
-def _against(preference: Interval, n: int, fewest: int) -> list[str]:
+def _against(preference: Interval, n: int, fewest: int) -> list[Reason]:
     """Why the comparisons do not open the gate."""
     if n < fewest:
-        return [f"there are {plural(n, 'comparison')}, and it takes {fewest}"]
+        return [Reason("few")]
     if preference.low > TIE:
         return []
-    counted = f"it is preferred in {preference} of {n} comparisons, a tie as half"
-    if preference.high < TIE:
-        return [f"{counted}: people prefer the version that serves"]
-    return [f"{counted}: the lower limit is not above .5"]
+    return [Reason("worse" if preference.high < TIE else "unclear")]
 
 
-def _fallen(changes: Mapping[str, Interval], skills: Mapping[str, Scores], margin: float) -> list[str]:
+def _fallen(changes: Mapping[str, Interval], margin: float) -> list[Reason]:
     """The skills that may have fallen by more than the margin."""
-    return [
-        f"the skill {name} changed by {change:+} on {plural(len(skills[name][0]), 'item')}: it may have fallen by more "
-        f"than {decimals(margin, 2)}"
-        for name, change in changes.items()
-        if not change.low > -margin
-    ]
+    return [Reason("skill", name) for name, change in changes.items() if not change.low > -margin]
 
 
-def _words(reasons: Sequence[str], preference: Interval, n: int, changes: Mapping[str, Interval]) -> str:
-    if reasons:
-        return f"Not promoted: {'; '.join(reasons)}."
-    guarded = ", ".join(f"{name} {change:+}" for name, change in changes.items()) or "none is guarded"
-    return f"Promoted: preferred in {preference} of {n} comparisons, a tie as half; skills: {guarded}."
+def _in_words(reason: Reason, found: Verdict, items: Mapping[str, int], fewest: int, margin: float) -> str:
+    counted = f"it is preferred in {found.preference} of {found.comparisons} comparisons, a tie as half"
+    match reason.kind:
+        case "few":
+            return f"there are {plural(found.comparisons, 'comparison')}, and it takes {fewest}"
+        case "worse":
+            return f"{counted}: people prefer the version that serves"
+        case "unclear":
+            return f"{counted}: the lower limit is not above .5"
+        case "skill":
+            name = reason.skill
+            return (
+                f"the skill {name} changed by {found.skills[name]:+} on {plural(items[name], 'item')}: it may have "
+                f"fallen by more than {decimals(margin, 2)}"
+            )
+
+
+def _refusal(reasons: Sequence[str]) -> str:
+    return f"Not promoted: {'; '.join(reasons)}."
+
+
+def _praise(found: Verdict) -> str:
+    guarded = ", ".join(f"{name} {change:+}" for name, change in found.skills.items()) or "none is guarded"
+    return (
+        f"Promoted: preferred in {found.preference} of {found.comparisons} comparisons, a tie as half; "
+        f"skills: {guarded}."
+    )

@@ -17,6 +17,7 @@ from typing import Literal
 from strop.assistant.answering import greedy_answers, load
 from strop.assistant.climbing import flaw_of, trained_score
 from strop.assistant.compared import Judged, by_people, judges
+from strop.assistant.examination import skill_scores
 from strop.assistant.exported import export_run
 from strop.assistant.feedback import FeedbackStore
 from strop.assistant.gate import Scores, Verdict, decide
@@ -26,7 +27,6 @@ from strop.assistant.lessons import Lesson, Lessons, lessons_of
 from strop.assistant.queue import Plan, read_plan, replayed, waiting, write_plan
 from strop.assistant.records import Feedback
 from strop.assistant.settings import Settings
-from strop.assistant.skills import MOST_TOKENS, examined
 from strop.assistant.training import fitting, policy_from, train_round
 from strop.assistant.versions import DIFF, MODEL, Manifest
 from strop.runs.files import write_text
@@ -257,15 +257,13 @@ class _Round:
         return replace(verdict, why=f"{verdict.why} Judged by {found.who}.")
 
     def _skills(self, number: int) -> dict[str, Scores]:
-        """What both versions can, in the first tokens of an answer."""
+        """What both versions can, in the first tokens of an answer; what is known of a version is not asked again."""
         skills = self.assistant.skills()
         if not skills:
             return {}
         self.tell(f"both versions are examined: {', '.join(f'{name} ({len(skills[name])})' for name in skills)}")
-        short = replace(self.settings.sampling, max_tokens=min(MOST_TOKENS, self.settings.max_tokens))
-        both = (self.assistant.actor(), self.assistant.actor(number))
-        old, new = (replace(actor, sampling=short) for actor in both)
-        return {name: (examined(old, tasks), examined(new, tasks)) for name, tasks in skills.items()}
+        old, new = (skill_scores(self.assistant, one, skills) for one in (self.assistant.versions.serving, number))
+        return {name: (old[name], new[name]) for name in skills}
 
     def _newer_than(self, number: int) -> list[Feedback]:
         """What neither the version that serves nor the one that waits has learnt from, nor compares the two."""

@@ -10,6 +10,7 @@ from typing import Literal
 from strop.assistant.canary import Canary, Standing, read_canary, standing
 from strop.assistant.compared import by_people
 from strop.assistant.feedback import FeedbackStore
+from strop.assistant.gate import Reason as Against
 from strop.assistant.gate import Verdict
 from strop.assistant.home import Assistant
 from strop.assistant.lessons import lessons_of
@@ -23,7 +24,10 @@ Status = Literal["serves", "served", "refused", "waiting", "promoted"]
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One version. `changed` of `questions` fixed ones it answers otherwise than its parent."""
+    """One version. `changed` of `questions` fixed ones it answers otherwise than its parent.
+
+    reasons  why the numbers of a verdict that refused do not open the gate; none where the judge was refused
+    """
 
     version: int
     status: Status
@@ -34,6 +38,7 @@ class Line:
     changed: int
     questions: int
     verdict: Verdict | None
+    reasons: Sequence[Against]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +47,7 @@ class Overview:
 
     counts      answers, and feedback of each kind
     lessons     new ones by what they are for, and how many learning takes
+    margin      by how much a guarded skill may fall
     compared    comparisons so far of the version that waits with the one that serves; None if none waits
     queue       pairs of answers that are to be compared, by why
     canary      the share of conversations that the version which waits answers, if it does or did
@@ -58,6 +64,7 @@ class Overview:
     fewest_lessons: int
     compared: int | None
     comparisons: int
+    margin: float
     queue: Mapping[Reason, int]
     canary: Canary | None
     standing: Standing | None
@@ -85,6 +92,7 @@ def overview_of(assistant: Assistant) -> Overview:
             fewest_lessons=settings.fewest_lessons,
             compared=compared,
             comparisons=settings.comparisons,
+            margin=settings.margin,
             queue=queue_of(store, None if candidate is None else (candidate, versions.serving)),
             canary=canary,
             standing=None if canary is None else standing(store, canary),
@@ -100,8 +108,9 @@ def queue_of(store: FeedbackStore, duel: Duel) -> dict[Reason, int]:
 
 
 def _line(assistant: Assistant, number: int) -> Line:
-    versions, manifest = assistant.versions, assistant.versions.manifest(number)
-    diff = versions.diff(number)
+    versions, manifest, settings = assistant.versions, assistant.versions.manifest(number), assistant.settings
+    diff, verdict = versions.diff(number), manifest.verdict
+    is_refused = verdict is not None and not verdict.promote
     return Line(
         version=number,
         status=_status(assistant, number),
@@ -111,7 +120,8 @@ def _line(assistant: Assistant, number: int) -> Line:
         replayed=len(manifest.replayed),
         changed=sum(one["before"] != one["after"] for one in diff) if manifest.parent is not None else 0,
         questions=len(diff),
-        verdict=manifest.verdict,
+        verdict=verdict,
+        reasons=verdict.reasons(settings.comparisons, settings.margin) if verdict and is_refused else (),
     )
 
 

@@ -119,6 +119,20 @@ class Words:
     version_preferred: str
     version_skills: str
     version_verdict: str
+    verdict_promoted: str
+    verdict_refused: str
+    verdict_and: str
+    verdict_few: str
+    verdict_worse: str
+    verdict_unclear: str
+    verdict_skill: str
+    verdict_other: str
+    verdict_full: str
+    canary_name: str
+    canary_share: str
+    canary_none: str
+    canary_ended: str
+    canary_liked: str
     version_beside: str
     beside_title: str
     beside_changed: str

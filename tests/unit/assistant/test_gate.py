@@ -3,6 +3,7 @@
 import pytest
 
 from strop.assistant import decide
+from strop.assistant.gate import Reason
 
 SAME = ([1.0] * 150, [1.0] * 150)
 
@@ -48,6 +49,20 @@ def test_a_skill_that_may_have_fallen_keeps_it_shut():
     assert not fallen.promote
     assert fallen.skills["sums"].mean == pytest.approx(-0.1)
     assert fallen.skills["sums"].high < -0.05
+
+
+def test_the_reasons_of_a_verdict_follow_from_its_numbers():
+    """So a page can say them in its own language, of a verdict that was written down."""
+    fell = ([1.0] * 400, [1.0] * 360 + [0.0] * 40)
+    assert decide(outcomes(45, 0, 15), {"sums": SAME}).reasons() == []
+    assert decide(outcomes(15, 0, 45), {"sums": SAME, "words": fell}).reasons() == [
+        Reason("worse"),
+        Reason("skill", "words"),
+    ]
+    few = decide(outcomes(40, 0, 0), fewest=30)
+    assert (few.reasons(30), few.reasons()) == ([], [Reason("few")])
+    assert decide(outcomes(33, 0, 27)).reasons() == [Reason("unclear")]
+    assert decide(outcomes(60, 0, 0), {"words": fell}, margin=0.5).reasons(margin=0.5) == []
 
 
 def test_a_skill_that_fell_by_less_than_the_margin_does_not():

@@ -36,6 +36,22 @@ def test_what_is_better_by_twenty_points_is_mostly_promoted_within_a_hundred_com
     assert shares == sorted(shares)
 
 
+def test_a_small_run_of_canaries():
+    found = bench.measured_canaries(canaries=3, few=3, most=500)
+    assert set(found["rows"]) == set(bench.LESS)
+    assert found["rows"]["by 40"]["200"] <= found["rows"]["by 40"]["500"]
+
+
+def test_good_canaries_are_taken_back_below_five_per_cent(record):
+    found = record["canaries"]
+    assert found["canaries"] >= 2000
+    same, *worse = (row[str(bench.CANARY_SEEN[-1])] for row in found["rows"].values())
+    assert same <= found["wrong_high"] < 0.05
+    assert worse == sorted(worse)
+
+
 @pytest.mark.parametrize("language", ["", ".zh-CN"])
 def test_the_pages_are_those_of_the_record(record, language):
-    assert bench.page_of(record, language) in (bench.DOCS / f"assistant{language}.md").read_text(encoding="utf-8")
+    page = (bench.DOCS / f"assistant{language}.md").read_text(encoding="utf-8")
+    assert bench.page_of(record, language) in page
+    assert bench.canaries_of(record["canaries"], language) in page

@@ -33,6 +33,9 @@ def test_it_shows_versions_and_what_people_say(web):
         "1 of 3 answers to the fixed questions",
         "Not promoted: it is preferred in 0.500 [0.460, 0.540] of 60 comparisons",
         "sums +0.000 [-0.025, +0.025]",
+        "Verdict Not promoted: people are not shown to prefer it: the lower limit is not above .5.",
+        "Verdict Promoted: people are shown to prefer it",
+        "Canary Version 3 answers 10 % of the conversations. Liked 0.500 [0.000, 1.000] in 0, against",
         "answers: 6 · thumbs: 4 · comparisons: 2",
         "6 of the 20 that learning takes",
         "0 of the 50 that the gate takes",
@@ -46,7 +49,13 @@ def test_it_shows_versions_and_what_people_say(web):
 
 def test_it_speaks_chinese(web):
     page = text_of(web.get("/assistant", headers={"Accept-Language": "zh"}))
-    for part in ("现在由版本 1 回答。", "版本 3 等待评判", "2 对：两个版本之间 1 对，有疑问的 1 对，其他 0 对"):
+    for part in (
+        "现在由版本 1 回答。",
+        "版本 3 等待评判",
+        "2 对：两个版本之间 1 对，有疑问的 1 对，其他 0 对",
+        "裁决 未通过：尚未证明人们更喜欢它：下限不高于 .5。",
+        "金丝雀 版本 3 回答 10% 的对话。",
+    ):
         assert part in page, part
 
 
