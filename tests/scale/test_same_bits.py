@@ -25,7 +25,7 @@ def test_two_replicas_give_the_bits_of_one_process(cluster, tmp_path):
 
 def dies_once(task, episode):
     """A reward that takes its process with it, the first time that it sees this task in step 1."""
-    if task.id == "blue" and episode.seed[1] == 1 and not Path(task.data["mark"]).exists():
+    if episode.seed[1] == 1 and not Path(task.data["mark"]).exists():
         Path(task.data["mark"]).touch()
         print("these are my last words", file=__import__("sys").stderr, flush=True)
         os.kill(os.getpid(), signal.SIGKILL)

@@ -14,6 +14,7 @@ from importlib.util import find_spec
 from strop.scale.engines import Ray
 from strop.types import Stopped
 
+
 def require_ray() -> None:
     """Raise ModuleNotFoundError, with what to install, where ray is missing."""
     if find_spec("ray") is None:
