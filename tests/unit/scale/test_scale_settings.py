@@ -6,6 +6,7 @@ import pytest
 
 import fleet
 import strop
+from strop.cli import engine_flags
 from strop.cli.errors import Usage
 from strop.cli.main import main
 from strop.reports.plan import make_plan
@@ -30,7 +31,7 @@ def test_a_field_out_of_range_says_what_is_allowed(fields, why):
 
 
 def test_embedded_refuses_another_batch():
-    with pytest.raises(ValueError, match="engine.batch='all': allowed are step, group"):
+    with pytest.raises(ValueError, match=r"engine.batch='all': allowed are step, group"):
         strop.scale.Embedded(batch="all")
 
 
@@ -48,7 +49,7 @@ def test_where_ray_is_missing_one_sentence_says_what_to_install(tmp_path, monkey
 
 
 def test_the_flags_are_fields(capsys):
-    words = "train two_words --dry-run --engine ray --ray auto --rollout-replicas 3 --staleness 1 algorithm=reinforce"
+    words = "train copy_word --dry-run --engine ray --ray auto --rollout-replicas 3 --staleness 1"
     assert main(words.split()) == 0
     shown = " ".join(capsys.readouterr().out.split())
     assert "3 replicas on Ray at auto; episodes at most 1 step old, and corrected for their age" in shown
@@ -59,13 +60,11 @@ def test_a_flag_of_ray_without_the_engine_is_refused(capsys):
     assert "--staleness is for --engine ray." in capsys.readouterr().err
 
 
-def test_stages_that_play_get_the_engine():
-    from strop.cli import training
-
-    config = training.job(["support"], "nowhere", False, ["engine=ray", "engine.replicas=3"]).config
-    kinds = [(stage.config.is_offline, type(stage.config.engine).__name__) for stage in config]
-    assert {(True, "Embedded"), (False, "Ray")} >= set(kinds)
-    assert (False, "Ray") in kinds
+def test_stages_that_play_get_the_engine_and_others_do_not():
+    sft = fleet.config(algorithm=strop.algorithms.SFT.Config(), rewards=())
+    stages = [strop.Stage("first", sft), strop.Stage("rl", fleet.config())]
+    assert engine_flags.of_stages(stages, ["engine=ray"]) == ["rl.engine=ray"]
+    assert engine_flags.of_stages(fleet.config(), ["engine=ray"]) == ["engine=ray"]
 
 
 def test_the_plan_names_the_engine_only_where_it_is_another():
