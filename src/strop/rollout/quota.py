@@ -33,9 +33,7 @@ class Quota:
         """
         episodes, played, accepted = list[Episode](), 0, 0
         while played < self.most:
-            chosen = (
-                drawn if drawn and not played else tasks.next(min(self.prompts_per_step - accepted, self.most - played))
-            )
+            chosen, drawn = drawn or tasks.next(min(self.prompts_per_step - accepted, self.most - played)), ()
             groups = play(chosen, step, played)
             tasks.observe(new := [episode for group in groups for episode in group])
             episodes += new

@@ -10,6 +10,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -62,17 +63,21 @@ class Pool:
         self.settings, self._ray, self._give_up = settings, ray, give_up
         self._threads = config.threads or 1
         self._gpus = 1 if config.device.startswith("cuda") else 0
-        self._started_cluster = connect(settings, settings.replicas * self._threads)
-        self._config = _sent(ray, config)
-        self._actor_class = ray.remote(Replica)
-        self.losses, self.news = Losses(settings.most_losses), list[str]()
+        self.losses, self.news, self.members = Losses(settings.most_losses), list[str](), list[_Member]()
         self._waiting: deque[Unit] = deque()
         self._done: dict[Key, Played] = {}
+        self._raised: dict[Key, Exception] = {}
         self._known: dict[Key, int] = {}
         self._manifest: Manifest | None = None
         self._weights: list[Any] = []
+        with ExitStack() as opened:
+            if connect(settings, settings.replicas * self._threads):
+                opened.callback(disconnect)
+            self._config = _sent(ray, config)
+            self._actor_class = ray.remote(Replica)
+            self.members += [self._member() for _ in range(settings.replicas)]
+            self._opened = opened.pop_all()
         self._alone_since = time.monotonic()
-        self.members = [self._member() for _ in range(settings.replicas)]
 
     # ------------------------------------------------------------ what the engine calls
 
@@ -91,10 +96,12 @@ class Pool:
         """What became of them. Raises Stopped if nobody is there to play within `start_seconds`, or if
         too many replicas were lost; and what a user's code raised in a replica."""
         wanted = [unit.key for unit in units]
-        while any(key not in self._done for key in wanted):
+        while any(key not in self._done and key not in self._raised for key in wanted):
             self.hand_out(1)
             self._look()
         for key in wanted:
+            if key in self._raised:
+                raise self._raised[key]
             del self._known[key]
         return {key: self._done.pop(key) for key in wanted}
 
@@ -109,7 +116,10 @@ class Pool:
 
     def finished(self) -> Mapping[Key, Played]:
         """Units that were played, and not asked for yet."""
-        self._look(seconds=0.0)
+        num_before = -1
+        while len(self._done) > num_before:
+            num_before = len(self._done)
+            self._look(seconds=0.0)
         return dict(self._done)
 
     def adopt(self, done: Mapping[Key, Played]) -> None:
@@ -132,8 +142,7 @@ class Pool:
         for member in self.members:
             self._ray.kill(member.actor)
         self.members = []
-        if self._started_cluster:
-            disconnect()
+        self._opened.close()
 
     # ------------------------------------------------------------ replicas
 
@@ -157,19 +166,23 @@ class Pool:
         for member in self.members:
             if member.calls and member.calls[0].since is None:
                 member.calls[0].since = now
-        ready, _ = self._ray.wait(list(awaited), num_returns=1, timeout=seconds)
+        ready, _ = self._ray.wait(list(awaited), num_returns=1, timeout=seconds) if awaited else ([], [])
         for answer in ready:
             self._take(awaited[answer], answer)
-        self._check_deadlines()
+        if not ready:  # what is there already is not late, however long nobody looked
+            self._check_deadlines()
 
     def _take(self, member: _Member, answer: Any) -> None:
         """A replica's start, a unit's episodes, or the news that the replica is dead."""
         try:
             got = self._ray.get(answer)
         except self._ray.exceptions.RayTaskError as error:
-            if not isinstance(error.cause, WeightsRefused):
+            if answer == member.starting:
                 raise error.cause from None
-            self._replace(member, str(error.cause))
+            if isinstance(error.cause, WeightsRefused):
+                self._replace(member, str(error.cause))
+            else:  # raised when its step comes, as it would be in this process
+                self._raised[member.calls.popleft().unit.key] = error.cause
         except self._ray.exceptions.RayError as error:
             self._replace(member, told(error))
         else:

@@ -119,7 +119,9 @@ class RayEngine:
 
     def _sent_config(self) -> TrainConfig:
         """What a replica builds itself from: the tasks come with the units, and held-out ones are judged here."""
-        return replace(self.config, engine=Embedded(batch="group"), tasks=(), held_out=(), gold=(), baselines=())
+        nothing: dict[str, tuple[()]] = {"tasks": (), "held_out": (), "gold": (), "baselines": ()}
+        device = "cuda:0" if self.config.device.startswith("cuda") else self.config.device  # Ray shows it one GPU
+        return replace(self.config, engine=Embedded(batch="group"), device=device, **nothing)
 
     def _given_up(self, unit: Unit, version: int, reason: str) -> Played:
         return given_up(unit, self.config.group_size, self.quota.most, self.config.seed, version, reason)
