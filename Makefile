@@ -12,9 +12,9 @@ CONSTRAINTS := $(VENV)/constraints.txt
 WORKERS ?= 2
 SIDE_BY_SIDE := -n $(WORKERS) --dist worksteal
 CODE := src tests benchmarks tools docs/methods/examples
-FAST := not slow and not model and not crash and not learning and not matrix and not gpu and not task and not browser
+FAST := not slow and not model and not crash and not learning and not matrix and not gpu and not task and not browser and not scale
 
-.PHONY: demo test test-ci test-slow test-tasks test-gpu test-web test-lowest mutants check check-static hooks format docs bench bench-peers bench-control bench-gpu bench-frontier bench-scratch bench-translate bench-tasks bench-rewards bench-serve bench-assistant clean
+.PHONY: demo test test-ci test-slow test-tasks test-gpu test-web test-scale test-lowest mutants check check-static hooks format docs bench bench-peers bench-control bench-gpu bench-frontier bench-scratch bench-translate bench-tasks bench-rewards bench-serve bench-assistant clean
 
 demo: $(VENV)/demo.done ## the main job: a real language model gets better at writing tiny stories
 	$(BIN)/strop models get smollm2
@@ -23,8 +23,9 @@ demo: $(VENV)/demo.done ## the main job: a real language model gets better at wr
 test: $(VENV)/dev.done ## the fast tests
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "$(FAST)"
 
-test-ci: $(VENV)/dev.done ## what CI runs beside the fast tests: learning over two seeds, killed runs that go on, stand-ins for an accelerator
+test-ci: $(VENV)/dev.done ## what CI runs beside the fast tests: learning over two seeds, killed runs that go on, stand-ins for an accelerator, a run on Ray
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "(crash or learning or matrix) and not slow and not model"
+	$(BIN)/python -m pytest tests/scale -m "scale and not slow"
 	STROP_TEST_DEVICE=cpu-plain $(BIN)/python -m pytest tests/gpu/test_gpu_memory.py -m "gpu and not model"
 	STROP_TEST_DEVICE=pretend $(BIN)/python -m pytest $(SIDE_BY_SIDE) tests/gpu -m "gpu and not model"
 
@@ -40,6 +41,9 @@ test-gpu: $(VENV)/dev.done ## on an accelerator: it computes, resumes and learns
 
 test-web: $(VENV)/web.done ## the served pages in a real Chromium, looked at by axe too: needs chromium (Debian: apt-get install chromium)
 	$(BIN)/python -m pytest tests/web -m browser
+
+test-scale: $(VENV)/dev.done ## runs on Ray on this machine: the same bits, whatever dies; some 10 minutes
+	$(BIN)/python -m pytest tests/scale -m scale
 
 test-lowest: ## the fast tests on the lowest versions that pyproject.toml allows, in an environment of its own
 	$(PYTHON) -m venv $(VENV)-lowest

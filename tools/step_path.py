@@ -15,7 +15,8 @@ from pathlib import Path
 SOURCE = Path(__file__).parents[1] / "src" / "strop"
 MAIN = {
     "loop.py": ["loop"],
-    "rollout/engine.py": ["EmbeddedEngine.rollout", "EmbeddedEngine._play"],
+    "rollout/engine.py": ["EmbeddedEngine.rollout", "EmbeddedEngine.play", "EmbeddedEngine._together"],
+    "rollout/quota.py": ["Quota.fill"],
     "rollout/play.py": ["play", "_act"],
     "batch.py": ["collate", "_rows_of", "_slots"],
     "algorithms/grpo.py": ["GRPO.Config.build"],
@@ -35,7 +36,8 @@ Before there was a learner they were 300 lines: loop, EmbeddedEngine.rollout and
 _tensors, GRPO.__init__ and update, Scorer.learn, _by_signal, _terms and score, score, Optimizer.step.
 """
 BELOW = {
-    "rollout/engine.py": ["EmbeddedEngine._accepts"],
+    "rollout/engine.py": ["EmbeddedEngine._with_greedy"],
+    "rollout/quota.py": ["Quota._accepts"],
     "rollout/play.py": [
         "_start",
         "_sample",

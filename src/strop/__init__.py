@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         recipes,
         rewards,
         samplers,
+        scale,
         schedules,
         users,
     )
@@ -97,6 +98,7 @@ __all__ = [
     "recipes",
     "rewards",
     "samplers",
+    "scale",
     "schedules",
     "train",
     "users",

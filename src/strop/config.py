@@ -11,11 +11,9 @@ from strop import devices, judging, offline
 from strop.algorithms.grpo import GRPO
 from strop.baselines._naming import BaselineSet, named_baselines
 from strop.contradictions import name_of, refuse_contradictions
-from strop.data import played as playing
 from strop.data import preferences as preferring
 from strop.data.corpus import Corpus
 from strop.data.source import source_of
-from strop.data.tasks import from_file, is_saved, train_test_split
 from strop.environments.single_turn import SingleTurn
 from strop.kinds import check_kinds, check_numbers
 from strop.memory import Fresh
@@ -25,9 +23,9 @@ from strop.rollout.engine import EmbeddedEngine, OfflineEngine
 from strop.rollout.play import GOLD, Scene
 from strop.runs.dtypes import default_dtype
 from strop.runs.global_state import set_up_torch
-from strop.runs.played import tasks_from_run
 from strop.runs.trained import chosen_policy
 from strop.samplers.local import LocalSampler
+from strop.scale import Embedded, Ray
 from strop.threads import threads_of
 from strop.types import (
     Algorithm,
@@ -48,7 +46,6 @@ from strop.types import (
     TaskSourceConfig,
 )
 
-HELD_OUT_SHARE = 0.1
 JUDGEMENTS = ("sampled", "greedy", "choices")
 
 
@@ -73,6 +70,7 @@ class TrainConfig:
     judgement         how held-out tasks are answered: "sampled" as in training, "greedy" by the likeliest tokens, or
                       "choices" by the likeliest of `sampling.choices`, which also tells whether it was the answer, and
                       how far the probabilities can be believed
+    engine            where episodes are played: `strop.scale.Embedded` in this process, `strop.scale.Ray` on replicas
     memory            its Config; none takes the algorithm's default
     group_size        episodes per task in a step
     prompts_per_step  tasks per step
@@ -104,6 +102,7 @@ class TrainConfig:
     sampling: Sampling = field(default_factory=Sampling)
     sampler: SamplerConfig = field(default_factory=LocalSampler.Config)
     judgement: Literal["sampled", "greedy", "choices"] = "sampled"
+    engine: Embedded | Ray = field(default_factory=Embedded)
     memory: MemoryConfig | None = None
     group_size: int = 8
     prompts_per_step: int = 4
@@ -139,7 +138,7 @@ class TrainConfig:
 
         Raises ValueError for a config that cannot run: no task, no reward, no such device, a contradiction.
         """
-        tasks, held_out = self._resolve_tasks()
+        tasks, held_out = offline.given_tasks(self)
         policy = chosen_policy(self.policy)
         device = devices.device_of(self.device, policy)
         resolved = replace(
@@ -157,14 +156,19 @@ class TrainConfig:
         )
         if resolved.memory is None:
             resolved = replace(resolved, memory=offline.default_memory(resolved))
-        if not self.sampler.shares_weights and resolved.is_on_policy:
+        if not self.acts_with_newest and resolved.is_on_policy:
             resolved = replace(resolved, algorithm=resolved._corrected())
         refuse_contradictions(resolved)
         return resolved
 
     def _corrected(self) -> AlgorithmConfig:
-        """The algorithm's config with a correction for samples of another engine."""
+        """The algorithm's config with a correction for samples of another engine, or of older policies."""
         algorithm = self.algorithm.corrected()
+        if algorithm is None and self.staleness:
+            raise ValueError(
+                f"engine.staleness={self.staleness}: {name_of(self.algorithm)} learns only from its newest policy, and "
+                "has no correction for episodes of older ones. Set engine.staleness=0, or take GRPO or PPO."
+            )
         if algorithm is None:
             raise ValueError(
                 f"sampler={name_of(self.sampler)} is another engine than the policy's own, so its log-probs differ "
@@ -172,6 +176,16 @@ class TrainConfig:
                 "such as GRPO, or leave sampler out."
             )
         return algorithm
+
+    @property
+    def staleness(self) -> int:
+        """Most versions that an episode may be behind the policy that learns from it."""
+        return self.engine.staleness if isinstance(self.engine, Ray) else 0
+
+    @property
+    def acts_with_newest(self) -> bool:
+        """Whether what samples are the learner's own weights, as they are now: then its log-probs are the learner's."""
+        return self.sampler.shares_weights and not self.staleness
 
     @property
     def reads(self) -> str:
@@ -187,20 +201,6 @@ class TrainConfig:
     def corpus(self) -> Corpus | None:
         """The corpus that it learns from, if it does."""
         return self.data if isinstance(self.data, Corpus) else None
-
-    def _resolve_tasks(self) -> tuple[Sequence[Task] | TaskSourceConfig, list[Task]]:
-        if self.data is None or isinstance(self.data, Corpus):
-            return self.tasks, list(self.held_out)
-        if Path(self.data).is_dir() and not is_saved(self.data):
-            return tasks_from_run(Path(self.data)), list(self.held_out)
-        if not Path(self.data).exists():
-            raise ValueError(f"data={str(self.data)!r}: there is no such file or run (looked from {Path.cwd()}).")
-        reads_pairs = self.algorithm.reads == "preferences"
-        tasks = from_file(self.data, check=preferring.check if reads_pairs else playing.check)
-        is_scorable = self.can_judge or (reads_pairs and all(map(preferring.is_pair, tasks)))
-        if self.held_out or len(tasks) < 2 or not is_scorable or any(map(playing.is_played, tasks)):
-            return tasks, list(self.held_out)
-        return train_test_split(tasks, max(HELD_OUT_SHARE, 1 / len(tasks)), self.seed)
 
     @property
     def extras(self) -> Extras:
@@ -225,10 +225,12 @@ class TrainConfig:
         if self.is_offline:
             engine = OfflineEngine()
             offline.fill(self, memory, policy, codec)
+        elif isinstance(self.engine, Ray):
+            from strop.scale.ray_engine import RayEngine
+
+            engine = RayEngine(self)
         else:
-            sampler = self.sampler.build(policy, codec)
-            scene = self.scene(policy, codec, gold=False)
-            engine = EmbeddedEngine(scene, sampler, self.sampling, self.group_size, self.prompts_per_step, self.extras)
+            engine = self.player(policy, codec)
         return Parts(
             policy=policy,
             engine=engine,
@@ -237,6 +239,13 @@ class TrainConfig:
             algorithm=self.algorithm.build(policy, self.sampling, self.micro_tokens, self.seed),
             codec=codec,
         )
+
+    def player(self, policy: Policy, codec: Codec) -> EmbeddedEngine:
+        """What plays this run's tasks in this process."""
+        assert isinstance(self.engine, Embedded)
+        sampler, scene = self.sampler.build(policy, codec), self.scene(policy, codec, gold=False)
+        quota = self.group_size, self.prompts_per_step, self.extras
+        return EmbeddedEngine(scene, sampler, self.sampling, *quota, self.engine.batch)
 
     def scene(self, policy: Policy, codec: Codec, gold: bool) -> Scene:
         """What playing this run's tasks needs; `gold` adds the gold scores as rewards of weight 0."""

@@ -17,6 +17,7 @@ from strop.runs import provenance, spec
 from strop.runs.budget import Budget
 from strop.runs.directory import PROVENANCE, RunDirectory
 from strop.runs.files import Gone
+from strop.scale import Ray
 from strop.words import plural
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def opened_home(
         threads=config.threads or 1,
         data=tasks,
         accelerator=hardware_of(config.device),
+        packages=("ray",) if isinstance(config.engine, Ray) else (),
     )
     if resume:
         assert directory is not None, "strop.train refuses a resume without a directory"

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from strop.algorithms.sft import SFT
 from strop.choices import Choosing
 from strop.corpora import READS, chunks_of
 from strop.data import played as playing
+from strop.data import preferences as preferring
+from strop.data.corpus import Corpus
 from strop.data.preferences import preferences
+from strop.data.tasks import from_file, is_saved, train_test_split
 from strop.data.written import demonstrations
 from strop.memory import Chunks, Dataset
-from strop.types import Codec, Memory, MemoryConfig, Policy, Prompt, Tokens
+from strop.runs.played import tasks_from_run
+from strop.types import Codec, Memory, MemoryConfig, Policy, Prompt, Task, TaskSourceConfig, Tokens
 
 if TYPE_CHECKING:
     from strop.config import TrainConfig
 
 WRITTEN = {"demonstrations": demonstrations, "preferences": preferences, playing.EPISODES: playing.played}
 """The kinds of tasks that need no sampling, and the function that turns each into episodes."""
+HELD_OUT_SHARE = 0.1
 KINDS = (*WRITTEN, READS)
 
 
@@ -34,6 +41,26 @@ def default_memory(config: TrainConfig) -> MemoryConfig:
     kind = {playing.EPISODES: Dataset.Config, READS: Chunks.Config}.get(config.reads, config.algorithm.memory)
     made: MemoryConfig = kind()
     return made
+
+
+def given_tasks(config: TrainConfig) -> tuple[Sequence[Task] | TaskSourceConfig, list[Task]]:
+    """The tasks and the held-out tasks of a config, read from its data where that is a file or a run.
+
+    Raises ValueError for data that is not there, or that is not what the algorithm learns from.
+    """
+    if config.data is None or isinstance(config.data, Corpus):
+        return config.tasks, list(config.held_out)
+    place = Path(config.data)
+    if place.is_dir() and not is_saved(config.data):
+        return tasks_from_run(place), list(config.held_out)
+    if not place.exists():
+        raise ValueError(f"data={str(config.data)!r}: there is no such file or run (looked from {Path.cwd()}).")
+    reads_pairs = config.algorithm.reads == "preferences"
+    tasks = from_file(config.data, check=preferring.check if reads_pairs else playing.check)
+    is_scorable = config.can_judge or (reads_pairs and all(map(preferring.is_pair, tasks)))
+    if config.held_out or len(tasks) < 2 or not is_scorable or any(map(playing.is_played, tasks)):
+        return tasks, list(config.held_out)
+    return train_test_split(tasks, max(HELD_OUT_SHARE, 1 / len(tasks)), config.seed)
 
 
 def fill(config: TrainConfig, memory: Memory, policy: Policy, codec: Codec) -> None:

@@ -51,6 +51,7 @@ ROOMS = (
     "recipes",
     "rewards",
     "samplers",
+    "scale",
     "schedules",
     "users",
 )

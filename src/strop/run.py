@@ -31,6 +31,8 @@ from strop.runs.guards import GapTolerance
 from strop.runs.progress import Progress
 from strop.runs.recorder import RunRecorder
 from strop.runs.standing import run_line, run_table
+from strop.scale import Ray
+from strop.scale.cluster import require_ray
 from strop.stages import Stage, check_arguments
 from strop.staging import train_in_order
 from strop.threads import threads_of
@@ -211,6 +213,8 @@ def train(
     source = threads_of(config.threads).source
     with prepared(config, Path(directory or default_directory()), resume, progress.note) as config:
         config = config.resolve()
+        if isinstance(config.engine, Ray):
+            require_ray()
         config.set_up_torch()
         spec_of_run, files = spec.to_files(config)
         files |= {f"{spec.RECIPE}.py": recipe} if recipe else {}
@@ -264,6 +268,8 @@ def train(
 def _gap_tolerance(config: TrainConfig) -> GapTolerance:
     """The tolerance for the policy's own sampler, or for another engine. `config` is resolved."""
     assert config.dtype is not None
+    if config.staleness:
+        return GapTolerance(max=None)  # an older policy differs by what was learnt since, and is corrected for
     if config.sampler.shares_weights:
         return GapTolerance.of(config.dtype)
     return GapTolerance.of_engine(config.dtype, config.sampler.gap, always=config.is_on_policy)

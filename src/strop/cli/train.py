@@ -11,12 +11,15 @@ them first.
 
 A recipe may be a list of stages, which train one after the other in DIR/1-NAME, DIR/2-NAME and so on. Their fields
 begin with their names, rl.steps=20, and --resume goes on with the first that is not finished.
+
+Episodes are played in this process, or with --engine ray by replicas that Ray places on this machine or a cluster.
 """
 
 from __future__ import annotations
 
 import argparse
 
+from strop.cli import engine_flags
 from strop.cli.errors import DONE, exit_code
 
 EXAMPLES = """\
@@ -27,6 +30,7 @@ examples:
   strop train two_words algorithm=sarsa --fields
   strop train story steps=10000 minutes=10
   strop train --resume --run runs/first steps=200
+  strop train story --engine ray --rollout-replicas 4 --staleness 1
 """
 
 
@@ -46,13 +50,14 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--fields", action="store_true", help="list every field that can be set: its value, type, default and meaning"
     )
     parser.add_argument("--json", action="store_true", help="print the plan, the fields or the result as JSON")
+    engine_flags.add(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Train, and say whether it got better."""
     from strop.cli import show_fields, show_plan, show_result, train_control, train_stages, training
 
-    job = training.job(args.words, args.run, args.resume)
+    job = training.job(args.words, args.run, args.resume, engine_flags.overrides(args))
     from strop.control import ControlConfig
 
     if isinstance(job.config, list):

@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from strop.cli import recipes
+from strop.cli import engine_flags, recipes
 from strop.cli.errors import Interrupted, Problem, Usage, signal_of
 from strop.cli.output import say
 from strop.runs.budget import Budget
@@ -57,9 +57,14 @@ class Job:
         return shlex.join(["strop", "train", *recipe, "--resume", "--run", str(self.directory), *given, *changes])
 
 
-def job(words: Sequence[str], directory: str | None, resume: bool) -> Job:
-    """The job of a command line. Raises Usage where that is unclear."""
+def job(words: Sequence[str], directory: str | None, resume: bool, engine: Sequence[str] = ()) -> Job:
+    """The job of a command line; `engine` is set in every stage that plays. Raises Usage where that is unclear."""
     typed, overrides = recipes.split(words)
+    if engine and not resume and len(typed) == 1:
+        added = engine_flags.of_stages(recipes.find(typed[0], overrides).config, engine)
+        words, overrides = [*words, *added], [*overrides, *added]
+    elif engine:
+        overrides = [*overrides, *engine]
     if len(typed) > 1:
         raise Usage(f"one recipe, not {len(typed)}: {', '.join(typed)}.", hint="fields are set as path.to.field=value")
     if resume:

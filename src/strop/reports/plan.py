@@ -12,6 +12,7 @@ from strop.baselines._naming import named_baselines
 from strop.reports.settings import changed_settings, every_setting
 from strop.runs.names import short
 from strop.runs.spec import encode
+from strop.scale import Embedded
 from strop.types import Parts, Policy, Schedule, Task, Tokens
 from strop.words import plural
 
@@ -42,6 +43,7 @@ class Plan:
     policy: str
     algorithm: str
     environment: str
+    engine: str
     memory: str
     rewards: str
     baselines: str
@@ -61,6 +63,7 @@ class Plan:
             ("algorithm", self.algorithm),
             ("environment", self.environment),
             ("a step", self.work),
+            ("engine", self.engine),
             ("memory", self.memory),
             ("sampling", self.distribution),
             ("rewards", self.rewards),
@@ -91,6 +94,7 @@ def make_plan(
         policy=f"{title(encode(config.policy))}: {_parameters(parts.policy)}",
         algorithm=title(encode(config.algorithm)),
         environment=title(encode(config.environment)),
+        engine=_engine(config),
         memory="" if memory == "Fresh" else memory,
         rewards=_rewards(config),
         baselines=", ".join(named_baselines(config.baselines)),
@@ -145,6 +149,18 @@ def _work(config: TrainConfig) -> str:
     )
 
 
+def _engine(config: TrainConfig) -> str:
+    """Where episodes are played, if that is not this process, with all of a step in one batch."""
+    engine = config.engine
+    if isinstance(engine, Embedded):
+        return "plays one group after the other" if engine.batch == "group" else ""
+    where = "on this machine" if engine.address is None else f"at {engine.address}"
+    stale = "each step by its newest weights"
+    if engine.staleness:
+        stale = f"episodes at most {plural(engine.staleness, 'step')} old, and corrected for their age"
+    return f"{plural(engine.replicas, 'replica')} on Ray {where}; {stale}"
+
+
 def _distribution(config: TrainConfig) -> str:
     first, last = config.sampling.at(0), config.sampling.at(max(config.steps - 1, 0))
     words = [f"temperature {_from_to(first.temperature, last.temperature)}"]
@@ -155,8 +171,8 @@ def _distribution(config: TrainConfig) -> str:
     if not _samples(config):
         return f"{', '.join(words)}, where held-out tasks are played" if config.held_out else ""
     sampler = title(encode(config.sampler))
-    engine = "" if config.sampler.shares_weights else f"; drawn by {sampler}, and corrected for its gap"
-    return f"{', '.join(words)}, for sampling and log-probs alike{engine}"
+    other = "" if config.sampler.shares_weights else f"; drawn by {sampler}, and corrected for its gap"
+    return f"{', '.join(words)}, for sampling and log-probs alike{other}"
 
 
 def _choices(choices: Sequence[str] | str) -> str:

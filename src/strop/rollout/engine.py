@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from strop.rollout.play import Scene, play
+from strop.rollout.quota import Quota
 from strop.types import (
+    Batching,
     Episode,
     Extras,
     Policy,
     Sampler,
     Sampling,
-    Source,
-    Stopped,
+    State,
     Task,
     TaskSource,
-    Unscored,
 )
 
 
 class EmbeddedEngine:
-    """The default RolloutEngine: it plays in this process, with any sampler."""
+    """The default RolloutEngine: it plays in this process, with any sampler. `batch` says what is decoded together: all
+    tasks of a step, or one task's group after the other, as a replica of another engine does."""
 
     def __init__(
         self,
@@ -31,58 +32,61 @@ class EmbeddedEngine:
         group_size: int,
         prompts_per_step: int,
         extras: Extras | None = None,
+        batch: Batching = "step",
     ) -> None:
         self.scene, self.sampler, self.sampling = scene, sampler, sampling
-        self.group_size, self.prompts_per_step, self.extras = group_size, prompts_per_step, extras or Extras()
+        self.group_size, self.quota, self.batch = group_size, Quota(prompts_per_step, extras or Extras()), batch
 
     def publish(self, policy: Policy) -> None:
         """Act with the newest weights: a sampler that shares them copies nothing."""
         self.sampler.publish(policy)
 
     def rollout(self, tasks: TaskSource, step: int) -> list[Episode]:
-        """`prompts_per_step` tasks, `group_size` episodes of each, scored; and what `extras` asks for.
+        """`prompts_per_step` tasks, `group_size` episodes of each, scored; and what `extras` asks for."""
+        return self.quota.fill(tasks, step, self.play)
 
-        The source is told the outcomes of the tasks that it gave before it is asked for more.
-        Raises Stopped if too few groups are accepted.
-        """
-        episodes, played, accepted = list[Episode](), 0, 0
-        while played < self._most_tasks:
-            chosen = tasks.next(min(self.prompts_per_step - accepted, self._most_tasks - played))
-            groups = self._play(chosen, step, played)
-            tasks.observe(new := [episode for group in groups for episode in group])
-            episodes += new
-            played, accepted = played + len(chosen), accepted + sum(map(self._accepts, groups))
-            if self.extras.accepts is None or accepted == self.prompts_per_step:
-                return episodes
-        raise self._too_few(step, played, accepted)
+    def play(self, tasks: Sequence[Task], step: int, played: int) -> list[list[Episode]]:
+        """Each task's group, in order of tasks."""
+        if self.batch == "step":
+            return self._together(tasks, step, played)
+        return [self._together([task], step, place)[0] for place, task in enumerate(tasks, played)]
 
-    @property
-    def _most_tasks(self) -> int:
-        return self.prompts_per_step * self.extras.oversampling
-
-    def _play(self, tasks: Sequence[Task], step: int, played: int) -> list[list[Episode]]:
-        """Each task's group. `played` tasks of this step came before: ids and random streams continue after theirs."""
-        size, sampling = self.group_size, self.sampling.at(step)
-        episodes = play(self.scene, tasks, size, self.sampler, sampling, "train", step, played, self._most_tasks)
+    def _together(self, tasks: Sequence[Task], step: int, played: int) -> list[list[Episode]]:
+        size, sampling, most = self.group_size, self.sampling.at(step), self.quota.most
+        episodes = play(self.scene, tasks, size, self.sampler, sampling, "train", step, played, most)
         groups = [episodes[i : i + size] for i in range(0, len(episodes), size)]
-        if self.extras.greedy:
-            greedy = replace(sampling, temperature=0.0, epsilon=0.0)
-            alone = play(self.scene, tasks, 1, self.sampler, greedy, "greedy", step, played, self._most_tasks)
-            groups = [[*group, one] for group, one in zip(groups, alone, strict=True)]
-        return groups
+        return self._with_greedy(groups, tasks, step, played) if self.quota.extras.greedy else groups
 
-    def _too_few(self, step: int, played: int, accepted: int) -> Stopped:
-        return Stopped(
-            f"step {step} played {played} tasks and found {accepted} of {self.prompts_per_step} groups that can teach: "
-            "in the others every answer has the same reward, because the task is solved or out of reach. If the tasks "
-            "are solved, training is done; else take other tasks, raise group_size or algorithm.oversampling, or use "
-            "GRPO, which learns from what there is."
-        )
+    def _with_greedy(
+        self, groups: list[list[Episode]], tasks: Sequence[Task], step: int, played: int
+    ) -> list[list[Episode]]:
+        """Each group with one greedily decoded episode of its task at its end."""
+        greedy = replace(self.sampling.at(step), temperature=0.0, epsilon=0.0)
+        alone = play(self.scene, tasks, 1, self.sampler, greedy, "greedy", step, played, self.quota.most)
+        return [[*group, one] for group, one in zip(groups, alone, strict=True)]
 
-    def _accepts(self, group: Sequence[Episode]) -> bool:
-        returns = [episode.reward for episode in group if episode.source is not Source.GREEDY]
-        scored = [reward for reward in returns if not isinstance(reward, Unscored)]
-        return self.extras.accepts is None or self.extras.accepts(scored)
+    def status(self) -> str:
+        """Nothing: what happens in this process needs no words."""
+        return ""
+
+    def news(self) -> list[str]:
+        """None."""
+        return []
+
+    def measures(self) -> Mapping[str, float]:
+        """None: a step's time is its rollout and its update."""
+        return {}
+
+    def state_dict(self) -> State:
+        """Nothing runs ahead here."""
+        return {}
+
+    def load_state_dict(self, state: State) -> None:
+        """Raises ValueError for what ran ahead of the learner, which only the engine that played it can go on with."""
+        refuse_ahead(state)
+
+    def close(self) -> None:
+        """Nothing is held."""
 
 
 class OfflineEngine:
@@ -94,3 +98,35 @@ class OfflineEngine:
     def rollout(self, tasks: TaskSource, step: int) -> list[Episode]:
         """An empty list: the episodes come from data."""
         return []
+
+    def status(self) -> str:
+        """Nothing."""
+        return ""
+
+    def news(self) -> list[str]:
+        """None."""
+        return []
+
+    def measures(self) -> Mapping[str, float]:
+        """None."""
+        return {}
+
+    def state_dict(self) -> State:
+        """Nothing."""
+        return {}
+
+    def load_state_dict(self, state: State) -> None:
+        """There is nothing to go on with."""
+        refuse_ahead(state)
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+def refuse_ahead(state: State) -> None:
+    """Raise ValueError for a checkpoint's engine whose tasks were drawn ahead: here they would be lost."""
+    if state.get("ahead"):
+        raise ValueError(
+            f"the checkpoint holds {len(state['ahead'])} steps that an engine with staleness played ahead of the "
+            "learner. Resume with that engine (engine=ray), also with engine.staleness=0."
+        )

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from strop.runs.budget import Budget
 from strop.runs.records import gist, kind
-from strop.types import Episode, decimals
+from strop.types import Episode, RolloutEngine, decimals
 from strop.types.display import beginning
 from strop.words import plural
 
@@ -53,6 +53,7 @@ class Progress:
         self._facts, self._doing = "", ""
         self._first = self._done = self._total = 0
         self._start = self._budget = Budget()
+        self._engine: RolloutEngine | None = None
         self._started = self._shown = self._since = self._end = -float("inf")
 
     @classmethod
@@ -69,8 +70,10 @@ class Progress:
             raise ValueError(f"progress={shown!r}: it is True, False for a silent run, or a Progress.")
         return shown
 
-    def start(self, done: int, total: int, budget: Budget | None = None) -> None:
-        """Start showing a run that has done `done` of `total` steps, and used up so much of its time."""
+    def start(self, done: int, total: int, budget: Budget | None = None, engine: RolloutEngine | None = None) -> None:
+        """Start showing a run that has done `done` of `total` steps, and used up so much of its time. The live line
+        says what the engine is doing."""
+        self._engine = engine
         self._first, self._done, self._total, self._started = done, done, total, time.monotonic()
         self._start = self._budget = budget or Budget()
         self._begin("" if self._is_last else "training")
@@ -133,6 +136,7 @@ class Progress:
             self._live.stop()
             self._live = None
         self._held_out, self._metrics, self._facts, self._total = {}, {}, "", 0  # the next stage has its own
+        self._engine = None
 
     def _begin(self, doing: str) -> None:
         """Set what the run is doing now; a live line counts the seconds, so that a long step does not look stuck."""
@@ -149,6 +153,8 @@ class Progress:
     def _draw(self) -> Text:
         """The progress bar, and the metrics on their own line, so that both fit 80 columns."""
         doing = f"{self._doing} ({time.monotonic() - self._since:.0f} s)" if self._doing else ""
+        if doing and self._engine is not None and (status := self._engine.status()):
+            doing = f"{doing} · {status}"
         if not self._total:
             return Text(doing)
         filled = int(_BAR * max(self._done / self._total, self._budget.share))

@@ -8,7 +8,7 @@ import os
 import platform
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -19,10 +19,19 @@ _PACKAGES = ("strop", "torch", "transformers", "tokenizers", "peft", "numpy", "g
 _DECISIVE = ("threads", "dtype", "seed", "data", "versions", "machine")
 
 
-def collect(*, seed: int, dtype: str, threads: int, data: Mapping[str, str], accelerator: str = "") -> dict[str, Any]:
+def collect(
+    *,
+    seed: int,
+    dtype: str,
+    threads: int,
+    data: Mapping[str, str],
+    accelerator: str = "",
+    packages: Sequence[str] = (),
+) -> dict[str, Any]:
     """The provenance as JSON-able facts; `data` maps the name of each data file to its text, which is hashed.
 
-    `accelerator` is the hardware of the run's device in words, if that is not the CPU.
+    `packages` are those that this run uses and most do not. `accelerator` is the hardware of the run's device in words,
+    if that is not the CPU.
     """
     accelerated = {"accelerator": accelerator} if accelerator else {}
     return {
@@ -30,7 +39,7 @@ def collect(*, seed: int, dtype: str, threads: int, data: Mapping[str, str], acc
         "seed": seed,
         "dtype": dtype,
         "threads": threads,
-        "versions": {"python": platform.python_version(), **{name: _version(name) for name in _PACKAGES}},
+        "versions": {"python": platform.python_version(), **{name: _version(name) for name in (*_PACKAGES, *packages)}},
         "git": _git_revision(Path.cwd()),
         "machine": {"system": platform.platform(), "processor": _processor(), "cores": os.cpu_count(), **accelerated},
         "data": {name: hashlib.sha256(text.encode()).hexdigest() for name, text in data.items()},

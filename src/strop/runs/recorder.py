@@ -1,8 +1,8 @@
 """The recorder: the loop's only way to disk, screen and held-out evaluation.
 
 Checkpoint k is the state after k steps. A resume starts from the newest intact checkpoint k; later rows (training steps
->= k, evaluations > k) are deleted in one transaction and made again, bit for bit. All metrics except `time/*` and
-`memory/*` are deterministic. What is kept on disk: `disk.DiskPolicy`.
+>= k, evaluations > k) are deleted in one transaction and made again, bit for bit. All metrics except `time/*`,
+`memory/*` and `engine/*` are deterministic. What is kept on disk: `disk.DiskPolicy`.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from strop.runs.interrupt import Interrupt
 from strop.runs.measures import add_opinions, cost_measures, step_measures
 from strop.runs.progress import Progress
 from strop.runs.records import Event, Level
-from strop.runs.resuming import load_into, newest_intact
-from strop.types import Batch, Draw, Episode, Metrics, NonFinite, Parts, Sampling, State, Stopped, Update, merge_metrics
+from strop.runs.resuming import load_into, newest_intact, state_of
+from strop.types import Batch, Draw, Episode, Metrics, NonFinite, Parts, Sampling, Stopped, Update, merge_metrics
 
 Evaluate: TypeAlias = "Callable[[Parts, int], tuple[Sequence[Episode], Mapping[str, float]]]"
 
@@ -76,6 +76,7 @@ class RunRecorder:
         self._budget, self._clock, self._announce, self._adopt = Budget(minutes), clock, announce, adopt
         self._progress, self._interrupt, self._watch = progress or Progress(), Interrupt(), Watch()
         self._measures: Callable[[], Mapping[str, float]] = dict
+        self._news: Callable[[], Sequence[str]] = list
         self._stop_tokens: frozenset[int] = frozenset()
         self._pending: list[Metrics] = []
         self._opinions: dict[tuple[str, str], np.ndarray] = {}
@@ -127,7 +128,8 @@ class RunRecorder:
     def steps(self, parts: Parts, n: int) -> Iterator[int]:
         """Load the newest checkpoint, evaluate, then yield the remaining steps; save and evaluate on schedule."""
         self._stop_tokens, self._num_actions = parts.codec.stop, parts.policy.vocabulary
-        self._measures = parts.tasks.measures
+        self._measures, self._news = (lambda: {**parts.tasks.measures(), **parts.engine.measures()}), parts.engine.news
+        self._resources.callback(parts.engine.close)
         warnings = [] if self._announce is None else self._announce(parts)
         with self._interrupt:
             self._done = self._first = self._begin(parts)
@@ -137,7 +139,7 @@ class RunRecorder:
                 self._adopt(parts)
             self._evaluate_if_due(parts, n)
             self._disk.apply(self.directory, self._store, self._done)  # after a kill perhaps no further step does it
-            self._progress.start(self._done, n, self._budget)
+            self._progress.start(self._done, n, self._budget, parts.engine)
             while self._done < n and not self.interrupted and not self._is_over(n):
                 step = self._done
                 self._step_started = self._clock()
@@ -172,6 +174,7 @@ class RunRecorder:
         entropy = metrics.get("policy/entropy") if self._watches_entropy else None
         seen = (step, episodes, self._stop_tokens, self._max_tokens, self._pays, entropy, self._num_actions)
         watch, events = self._watch.after(*seen)
+        events += [Event(step, "warning", text) for text in self._news()]
         self._store.write_step(step, episodes, metrics, self._opinions, events)
         self._watch, self._pending, self._opinions, self._learnt = watch, [], {}, 0
         self._done, self._budget = step + 1, self._budget.after(seconds)
@@ -260,16 +263,7 @@ class RunRecorder:
 
     def _save(self, parts: Parts, step: int) -> None:
         self._store.require_there()
-        state: State = {
-            "step": step,
-            "policy": parts.policy.state_dict(),
-            "algorithm": parts.algorithm.state_dict(),
-            "memory": parts.memory.state_dict(),
-            "held": parts.memory.held(),
-            "tasks": parts.tasks.state_dict(),
-            "random": randomness.capture(),
-            "watch": self._watch.state_dict(),
-        }
+        state = {"step": step, **state_of(parts), "random": randomness.capture(), "watch": self._watch.state_dict()}
         self.directory.checkpoints.save(step, state)
 
     def _evaluation_is_due(self, n: int) -> bool:

@@ -44,6 +44,18 @@ def newest_intact(
     raise ValueError(f"{directory.path} has no whole checkpoint to go on from. {' '.join(damaged)}".rstrip())
 
 
+def state_of(parts: Parts) -> State:
+    """The state of every part, for a checkpoint."""
+    return {
+        "policy": parts.policy.state_dict(),
+        "algorithm": parts.algorithm.state_dict(),
+        "memory": parts.memory.state_dict(),
+        "held": parts.memory.held(),
+        "tasks": parts.tasks.state_dict(),
+        "engine": parts.engine.state_dict(),
+    }
+
+
 def load_into(parts: Parts, directory: RunDirectory, store: Store, step: int, state: State) -> None:
     """Load the state of the checkpoint after `step` steps into every part."""
     held = state["held"]
@@ -59,6 +71,7 @@ def load_into(parts: Parts, directory: RunDirectory, store: Store, step: int, st
         parts.algorithm.load_state_dict(state["algorithm"])
         parts.memory.load_state_dict(state["memory"], episodes)
         parts.tasks.load_state_dict(state["tasks"])
+        parts.engine.load_state_dict(state.get("engine", {}))  # older checkpoints have none
     except (AttributeError, KeyError, RuntimeError, TypeError) as error:
         raise ValueError(
             f"Checkpoint {step} of {directory.path} does not fit this config ({error}): its policy, algorithm, "

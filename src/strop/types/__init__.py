@@ -29,6 +29,7 @@ from strop.types.placed import PLACE, Placed, is_place
 from strop.types.position import Player, Position
 from strop.types.protocols import (
     Algorithm,
+    Batching,
     Codec,
     Comparer,
     Decoder,
@@ -92,6 +93,7 @@ __all__ = [
     "AlgorithmConfig",
     "Baseline",
     "Batch",
+    "Batching",
     "Choices",
     "Codec",
     "Comparer",

@@ -117,6 +117,10 @@ class Sampler(Protocol):
     ) -> list[Completion]: ...
 
 
+Batching: TypeAlias = "Literal['step', 'group']"
+"""What is decoded together: all tasks of a step, or one task's group after the other."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extras:
     """What an algorithm requires of a step's episodes beyond `group_size` episodes per task: `extras` of its Config.
@@ -136,10 +140,27 @@ class Extras:
 
 
 class RolloutEngine(Protocol):
-    """Plays tasks with the newest published policy."""
+    """Plays tasks with the newest published policy.
+
+    An engine may play ahead of the learner: what it has drawn from the source and not yet returned is its state.
+    """
 
     def publish(self, policy: Policy) -> None: ...
     def rollout(self, tasks: TaskSource, step: int) -> list[Episode]: ...
+    def status(self) -> str:
+        """What it is doing, in a few words for the live line; empty if there is nothing to tell. Another thread asks
+        once a second, while it plays."""
+
+    def news(self) -> list[str]:
+        """What went wrong and was mended since it was last asked: each becomes a warning of the run."""
+
+    def measures(self) -> Mapping[str, float]:
+        """Metrics of the last step, named `engine/...` and not deterministic; empty if there is nothing to tell."""
+
+    def state_dict(self) -> State: ...
+    def load_state_dict(self, state: State) -> None: ...
+    def close(self) -> None:
+        """Free what it holds, at the end of a run, however that came."""
 
 
 class Decoder(Protocol):

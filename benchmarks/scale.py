@@ -1,0 +1,77 @@
+"""Time of a step on Ray beside the embedded engine, at equal work on this machine; where the difference goes.
+
+    python benchmarks/scale.py [--steps 6] [--width 256] [--threads 1]
+
+One replica plays what the process itself would play, one group after the other, so both do the same work and give the
+same bits. The ratio is of the medians of all steps but the first, which loads what the others have.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+from pathlib import Path
+
+import strop
+
+WORDS = [f"word{number}" for number in range(64)]
+PARTS = ("publish", "load", "play", "wait")
+
+
+def short(task: strop.Task, episode: strop.Episode) -> float:
+    """How often the answer is said."""
+    return episode.text.split().count(task.answer) / 16
+
+
+def config(engine: object, steps: int, width: int, threads: int) -> strop.TrainConfig:
+    """A transformer from scratch that writes 64 tokens."""
+    return strop.TrainConfig(
+        policy=strop.policies.Scratch(words=WORDS, num_layers=4, width=width, num_heads=4, context=128),
+        tasks=[strop.Task(word, word, word) for word in WORDS],
+        rewards=[short],
+        algorithm=strop.algorithms.GRPO.Config(optimizer=strop.optimizer.AdamW(lr=1e-4)),
+        sampling=strop.Sampling(max_tokens=64),
+        engine=engine,
+        group_size=8,
+        prompts_per_step=4,
+        steps=steps,
+        checkpoint_every=steps,
+        threads=threads,
+    )
+
+
+def measured(engine: object, arguments: argparse.Namespace) -> dict[str, float]:
+    """The median seconds of a step, and of its parts on Ray."""
+    with tempfile.TemporaryDirectory() as folder:
+        made = config(engine, arguments.steps, arguments.width, arguments.threads)
+        rows = [one for one in strop.train(made, Path(folder) / "run", progress=False).metrics() if one][1:]
+    names = {"step": "time/step_seconds", **{part: f"engine/{part}_seconds" for part in PARTS}}
+    return {
+        part: statistics.median(one[name] for one in rows)
+        for part, name in names.items()
+        if all(name in one for one in rows)
+    }
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name, usual in (("steps", 6), ("width", 256), ("threads", 1)):
+        parser.add_argument(f"--{name}", type=int, default=usual)
+    arguments = parser.parse_args()
+    engines = {
+        "embedded, a step as one batch": strop.scale.Embedded(),
+        "embedded, group by group": strop.scale.Embedded(batch="group"),
+        "Ray, one replica": strop.scale.Ray(replicas=1, start_seconds=600.0),
+    }
+    found = {name: measured(engine, arguments) for name, engine in engines.items()}
+    for name, parts in found.items():
+        print(f"{name:32}" + "  ".join(f"{part} {seconds:.3f} s" for part, seconds in parts.items()))
+    alone, ray = found["embedded, group by group"], found["Ray, one replica"]
+    overhead = ray["wait"] - ray["play"] - ray["load"]
+    print(f"ratio {ray['step'] / alone['step']:.2f}; dispatch and fetch {overhead:.3f} s a step")
+
+
+if __name__ == "__main__":
+    main()

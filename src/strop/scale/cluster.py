@@ -1,0 +1,72 @@
+"""Ray, started on this machine or joined: with a deadline, without telemetry, and without taking over signals."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+
+from strop.scale.engines import Ray
+from strop.types import Stopped
+
+
+def require_ray() -> None:
+    """Raise ModuleNotFoundError, with what to install, where ray is missing."""
+    if find_spec("ray") is None:
+        raise ModuleNotFoundError('engine=ray needs the package ray: pip install "strop[ray]"')
+
+
+def connect(settings: Ray, processors: int) -> bool:
+    """Start or join a cluster; whether it was started here, and so is to be stopped here.
+
+    A process that is connected already stays so. None of an address starts a new cluster with as many processors as all
+    replicas ask for, and never joins one that an earlier run has left. Raises Stopped where none is there within
+    `start_seconds`.
+    """
+    require_ray()
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # else Ray sends usage statistics
+    import ray
+
+    if ray.is_initialized():
+        return False
+    own = {"address": "local", "num_cpus": processors, "include_dashboard": False}
+    wanted = own if settings.address is None else {"address": settings.address}
+    deadline = time.monotonic() + settings.start_seconds
+    with _signals_kept():
+        while True:
+            try:
+                ray.init(**wanted, log_to_driver=False, logging_level="ERROR")
+                return True
+            except Exception as error:  # a busy machine may need more than Ray's own 30 s, which are a plain Exception
+                ray.shutdown()
+                if settings.address is not None or time.monotonic() > deadline:
+                    where = "started on this machine" if settings.address is None else f"found at {settings.address}"
+                    limit = f"{settings.start_seconds:g} s (engine.start_seconds)"
+                    raise Stopped(f"no Ray was {where} within {limit}: {error}") from error
+
+
+def disconnect() -> None:
+    """Leave the cluster; one that was started here ends."""
+    import ray
+
+    with _signals_kept():
+        ray.shutdown()
+
+
+@contextmanager
+def _signals_kept() -> Iterator[None]:
+    """ray sets handlers of SIGTERM, and a run has its own: it ends after the step in progress, and saves it."""
+    if threading.current_thread() is not threading.main_thread() or sys.platform == "win32":
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,61 @@
+"""Replicas that were lost: why, in words, and how many a run bears."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from strop.scale.replica import Born
+from strop.types import Stopped
+
+WINDOW = 600.0
+"""Seconds in which losses count together."""
+LAST_LINES = 5
+RAYS_OWN = (":job_id:", ":actor_name:", ":task_name:")
+"""Lines that Ray writes into a worker's log for itself."""
+
+
+@dataclass(slots=True)
+class Losses:
+    """The losses of a run. `most` may come within ten minutes."""
+
+    most: int
+    total: int = 0
+    _times: deque[float] = field(default_factory=deque)
+
+    def add(self, reason: str) -> None:
+        """Count one. Raises Stopped if these are too many."""
+        self.total += 1
+        now = time.monotonic()
+        self._times.append(now)
+        while now - self._times[0] > WINDOW:
+            self._times.popleft()
+        if len(self._times) > self.most:
+            raise Stopped(
+                f"{len(self._times)} replicas were lost within {WINDOW / 60:.0f} minutes, and "
+                f"engine.most_losses={self.most}. The last one: {reason}"
+            )
+
+
+def told(error: BaseException) -> str:
+    """Ray's reason for the death of an actor, without its advice and its ids."""
+    text = " ".join(str(error).split())
+    for mark in ("Worker exit detail: ", "The actor is dead because ", "Some common causes"):
+        before, found, after = text.partition(mark)
+        if found:
+            text = before if mark.startswith("Some") else after
+    return text.strip().rstrip(".") or type(error).__name__
+
+
+def last_words(born: Born | None) -> str:
+    """The last lines of a replica's log, or where it is."""
+    if born is None or not born.log:
+        return ""
+    if born.host != socket.gethostname() or not Path(born.log).is_file():
+        return f" Its log is {born.log} on {born.host}."
+    lines = Path(born.log).read_text(encoding="utf-8", errors="replace").splitlines()
+    own = [line for line in lines if line.strip() and not line.startswith(RAYS_OWN)][-LAST_LINES:]
+    return f" The end of {born.log}: {' | '.join(own)}" if own else f" Its log, {born.log}, is empty."

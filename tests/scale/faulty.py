@@ -1,0 +1,93 @@
+"""A run on Ray in a process of its own, with one fault. The faults of replicas happen in the reward, where they play.
+
+    python faulty.py DIR NAME [STALENESS]
+
+trains DIR/run, or goes on with it. A fault happens once: it leaves DIR/NAME behind.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # this file runs as a script
+
+import fleet
+import strop
+from strop.runs.checkpoint import Checkpoints
+from strop.runs.directory import is_run
+from strop.scale.pool import Pool
+from strop.scale.ray_engine import RayEngine
+
+STEPS = 6
+STEP = 2
+"""In which something happens."""
+
+
+def is_first(mark: Path) -> bool:
+    """Whether nobody has been here: of several processes, one."""
+    try:
+        os.close(os.open(mark, os.O_CREAT | os.O_EXCL))
+    except FileExistsError:
+        return False
+    return True
+
+
+def faulty(task: strop.Task, episode: strop.Episode) -> float:
+    """The reward; in step 2 something happens to the process that plays."""
+    fault, mark = task.data["fault"], Path(task.data["mark"])
+    if fault in ("stopped", "memory", "node", "head") and episode.seed[1] == STEP and is_first(mark):
+        if fault == "stopped":
+            os.kill(os.getpid(), signal.SIGSTOP)
+        elif fault == "memory":
+            hoard = bytearray(3 * 2**30)
+            hoard[::4096] = b"x" * len(hoard[::4096])
+            time.sleep(60)
+        else:
+            time.sleep(2)  # whoever watches for the mark takes the node, or the head, away meanwhile
+    return fleet.first_word(task, episode)
+
+
+def tasks(fault: str, mark: Path) -> list[strop.Task]:
+    return [strop.Task(word, word, word, {"fault": fault, "mark": str(mark)}) for word in fleet.WORDS]
+
+
+def config(home: Path, fault: str, engine, **changed) -> strop.TrainConfig:
+    usual = {"steps": STEPS, "checkpoint_every": 1, "rewards": {"r": faulty}}
+    return fleet.config(engine=engine, tasks=tasks(fault, home / fault), **usual, **changed)
+
+
+def die_at(point: str, mark: Path) -> None:
+    """From now on this process, the driver, kills itself in step 2: in a publish, while it waits for episodes, before a
+    checkpoint gets its name, or before LATEST names it."""
+    kind, name = {
+        "publish": (Pool, "publish"),
+        "waiting": (Pool, "_look"),
+        "drawing": (RayEngine, "_draw"),
+        "saving": (Checkpoints, "_remove"),
+        "latest": (Checkpoints, "mark_latest"),
+    }[point]
+    whole, calls = getattr(kind, name), []
+
+    def deadly(*arguments):
+        calls.append(name)
+        if len(calls) == 3 and is_first(mark):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return whole(*arguments)
+
+    setattr(kind, name, deadly)
+
+
+def main(home: Path, fault: str, staleness: int) -> None:
+    if fault in ("publish", "waiting", "drawing", "saving", "latest"):
+        die_at(fault, home / fault)
+    engine = fleet.ray_of(staleness=staleness, unit_seconds=20.0 if fault == "stopped" else 300.0)
+    run = home / "run"
+    strop.train(config(home, fault, engine), run, resume=is_run(run), progress=False)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]) if len(sys.argv) > 3 else 0)

@@ -1,0 +1,196 @@
+"""The engine on Ray, on a pretended one in this process: same bits whoever dies, bounds of age, each unit once."""
+
+import random
+
+import pytest
+
+import fleet
+import strop
+import tiny_hf
+from pretend_ray import DIES, FINE, HANGS, pretended
+from strop.rewards.group import GroupReward
+from strop.runs.directory import RunDirectory
+from strop.scale.ahead import from_state
+from strop.types import End, NonFinite, Stopped
+
+EMBEDDED = strop.scale.Embedded(batch="group")
+ADAM = strop.optimizer.AdamW(lr=1e-2)
+
+
+def often(seed: int, share: float = 0.15):
+    """A fate by dice: replicas die while they start and while they play."""
+    dice = random.Random(seed)
+    return lambda name, arguments: DIES if dice.random() < share else FINE
+
+
+def train(folder, engine, fate=lambda name, arguments: FINE, seed=0, resume=False, **changed) -> strop.Run:
+    with pretended(fate, seed) as ray:
+        try:
+            return strop.train(fleet.config(engine=engine, **changed), folder, progress=False, resume=resume)
+        finally:
+            assert all(actor.is_dead for actor in ray.actors), "the engine was not closed"
+
+
+def ranks(task, episodes):
+    return [float(place) for place, _ in enumerate(sorted(episodes, key=lambda one: one.text))]
+
+
+CURRICULUM = [[strop.Task(w, w, w) for w in fleet.WORDS[:2]], [strop.Task(w, w, w) for w in fleet.WORDS[2:]]]
+KINDS = {
+    "grpo": {},
+    "table": {
+        "policy": strop.policies.Table.Config(words=fleet.WORDS, has_end=True),
+        "algorithm": strop.algorithms.REINFORCE.Config(optimizer=ADAM),
+    },
+    "a greedy episode": {"algorithm": strop.algorithms.ReMax.Config(optimizer=ADAM)},
+    "refilled": {"algorithm": strop.algorithms.DAPO.Config(optimizer=ADAM, oversampling=4), "prompts_per_step": 1},
+    "curriculum": {"tasks": strop.data.Curriculum(levels=CURRICULUM, unlock=0.1, window=2)},
+    "choices": {"sampling": strop.Sampling(max_tokens=2, choices=("red", "blue green"))},
+    "rewards of groups": {"rewards": [GroupReward(ranks)]},
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_without_staleness_it_gives_the_embedded_bits_whoever_dies(kind, tmp_path):
+    train(tmp_path / "embedded", EMBEDDED, **KINDS[kind])
+    run = train(tmp_path / "ray", fleet.ray_of(most_losses=1000), often(1), **KINDS[kind])
+    assert sum(one.get("engine/lost", 0) for one in run.metrics()) > 0, "nobody died"
+    fleet.assert_equal_runs(tmp_path / "embedded", tmp_path / "ray")
+
+
+def test_lora_gives_the_embedded_bits(tmp_path):
+    model = tiny_hf.make(tmp_path / "tiny", template=False, words=fleet.WORDS)
+    policy = strop.policies.Transformer.Config(model=str(model), lora=strop.policies.LoRA(rank=2))
+    train(tmp_path / "embedded", EMBEDDED, policy=policy)
+    train(tmp_path / "ray", fleet.ray_of(), policy=policy)
+    fleet.assert_equal_runs(tmp_path / "embedded", tmp_path / "ray")
+
+
+def test_a_replica_that_hangs_is_replaced_after_its_time(tmp_path):
+    fates = iter([FINE] * 5 + [HANGS])
+    train(tmp_path / "embedded", EMBEDDED)
+    engine = fleet.ray_of(unit_seconds=0.2)
+    run = train(tmp_path / "ray", engine, lambda name, arguments: next(fates, FINE))
+    fleet.assert_equal_runs(tmp_path / "embedded", tmp_path / "ray")
+    assert told(run) == ["engine.unit_seconds"]
+
+
+def told(run, marks=("engine.unit_seconds", "worker process has died")) -> list[str]:
+    """Which of these the run's warnings name."""
+    with run.directory.reader() as store:
+        texts = [event.text for event in store.events() if event.text.startswith("lost a replica")]
+    return [mark for text in texts for mark in marks if mark in text]
+
+
+def test_a_unit_that_takes_every_replica_with_it_is_given_up_with_the_reason(tmp_path):
+    def fate(name, arguments):
+        return DIES if name == "play" and arguments[2].task.id == "red" else FINE
+
+    run = train(tmp_path / "ray", fleet.ray_of(most_losses=1000), fate)
+    failed = [one for one in run.episodes() if one.end is End.FAILED]
+    assert {one.task.id for one in failed} == {"red"}
+    assert len(failed) % 4 == 0
+    assert "3 replicas were lost while they played task red" in failed[0].error
+    assert "worker process has died" in failed[0].error
+    # ids, groups and seeds are those of the episodes that it stands for
+    whole = {one.id: one for one in train(tmp_path / "embedded", EMBEDDED).episodes()}
+    for one in failed:
+        assert (one.task, one.group, one.seed) == (whole[one.id].task, whole[one.id].group, whole[one.id].seed)
+
+
+def test_too_many_losses_stop_the_run_and_say_why(tmp_path):
+    with pytest.raises(Stopped, match=r"4 replicas were lost within 10 minutes.*most_losses=3.*worker process"):
+        train(tmp_path / "ray", fleet.ray_of(most_losses=3), lambda name, arguments: DIES)
+
+
+def test_a_replica_that_never_starts_is_not_waited_for(tmp_path):
+    with pytest.raises(Stopped, match=r"waited 0.2 s \(engine.start_seconds\) for a replica.*4 processors"):
+        train(tmp_path / "ray", fleet.ray_of(start_seconds=0.2), lambda name, arguments: HANGS)
+
+
+def test_a_reward_that_is_not_finite_stops_the_run_as_it_does_here(tmp_path):
+    with pytest.raises(NonFinite, match="reward 'bad'"):
+        train(tmp_path / "ray", fleet.ray_of(), rewards={"bad": lambda task, episode: float("nan")})
+
+
+def ages(run) -> list[tuple[int, int]]:
+    """How many steps each episode is behind the step that learns from it, and that step."""
+    return [(one.seed[1] - one.version, one.seed[1]) for one in run.episodes()]
+
+
+def order(run) -> list[tuple[str, str]]:
+    return [(one.id, one.task.id) for one in run.episodes()]
+
+
+@pytest.mark.parametrize("staleness", [1, pytest.param(4, marks=pytest.mark.slow)])
+def test_with_staleness_a_step_is_played_as_early_as_allowed(staleness, tmp_path):
+    train(tmp_path / "embedded", EMBEDDED, steps=6)
+    run = train(tmp_path / "ray", fleet.ray_of(staleness=staleness), steps=6)
+    assert order(run) == order(strop.Run(tmp_path / "embedded"))  # the same tasks, in the same order
+    assert [age for age, _ in ages(run)] == [min(step, staleness) for _, step in ages(run)]
+    assert [one["engine/staleness"] for one in run.metrics() if "engine/staleness" in one] == [
+        min(step, staleness) for step in range(6)
+    ]
+
+
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 8))])
+def test_with_staleness_and_losses_every_unit_is_learnt_once_and_none_too_old(seed, tmp_path):
+    train(tmp_path / "embedded", EMBEDDED, steps=6)
+    run = train(tmp_path / "ray", fleet.ray_of(staleness=2, most_losses=1000), often(seed), seed, steps=6)
+    assert order(run) == order(strop.Run(tmp_path / "embedded"))
+    assert all(0 <= age <= 2 for age, _ in ages(run))
+    assert any(age for age, _ in ages(run))
+
+
+BREAKS = {"now": False}
+
+
+def breaks(task, episode):
+    """A reward that stops the run when it sees step 4, if it is told to."""
+    return float("nan") if BREAKS["now"] and episode.seed[1] == 4 else fleet.first_word(task, episode)
+
+
+@pytest.mark.parametrize("then", [2, 0])
+def test_what_ran_ahead_is_in_the_checkpoint_and_learnt_after_a_resume(then, tmp_path):
+    changed = {"steps": 6, "checkpoint_every": 1, "rewards": {"r": breaks}}
+    train(tmp_path / "embedded", EMBEDDED, **changed)
+    home = tmp_path / "ray"
+    BREAKS["now"] = True
+    with pytest.raises(NonFinite):
+        train(home, fleet.ray_of(staleness=2), **changed)
+    BREAKS["now"] = False
+    checkpoints = RunDirectory.open(home).checkpoints
+    done = checkpoints.newest_first()[0]
+    ahead = checkpoints.load(done)["engine"]["ahead"]
+    assert [one["step"] for one in ahead] == [done, done + 1]
+    kept = [episode for one in ahead for played in from_state(one)[1].values() for episode in played.episodes]
+    run = train(home, fleet.ray_of(staleness=then), resume=True, **changed)
+    assert order(run) == order(strop.Run(tmp_path / "embedded"))
+    learnt = {one.id: one for one in run.episodes()}
+    if then:
+        assert kept, "nothing was played ahead"
+        assert all(learnt[one.id] == one for one in kept)
+    assert all(age <= then for age, step in ages(run) if step >= done)
+
+
+def test_the_embedded_engine_does_not_go_on_without_what_ran_ahead(tmp_path):
+    BREAKS["now"] = True
+    changed = {"steps": 6, "checkpoint_every": 1, "rewards": {"r": breaks}}
+    with pytest.raises(NonFinite):
+        train(tmp_path / "ray", fleet.ray_of(staleness=2), **changed)
+    BREAKS["now"] = False
+    with pytest.raises(ValueError, match="2 steps that an engine with staleness played ahead"):
+        train(tmp_path / "ray", EMBEDDED, resume=True, **changed)
+
+
+def test_an_algorithm_without_a_correction_refuses_staleness():
+    algorithm = strop.algorithms.SARSA.Config()
+    table = strop.policies.Table.Config(words=fleet.WORDS, has_end=True)
+    with pytest.raises(ValueError, match=r"engine.staleness=1: SARSA .* has no correction"):
+        fleet.config(policy=table, algorithm=algorithm, engine=fleet.ray_of(staleness=1)).resolve()
+
+
+def test_with_staleness_the_algorithm_truncates_the_ratio_to_what_acted():
+    resolved = fleet.config(engine=fleet.ray_of(staleness=1)).resolve()
+    assert resolved.algorithm.correction == strop.functional.Correction(level="token", kind="truncate", cap=2.0)
+    assert fleet.config(engine=fleet.ray_of()).resolve().algorithm.correction is None

@@ -1,0 +1,99 @@
+"""`engine` in configs, on the command line, in plans, and where ray is missing."""
+
+import sys
+
+import pytest
+
+import fleet
+import strop
+from strop.cli import engine_flags
+from strop.cli.errors import Usage
+from strop.cli.main import main
+from strop.reports.plan import make_plan
+from strop.scale.losses import Losses, last_words, told
+from strop.scale.replica import Born
+from strop.types import Stopped
+
+
+@pytest.mark.parametrize(
+    ("fields", "why"),
+    [
+        ({"staleness": 5}, "engine.staleness=5: it is 0 .* to 4"),
+        ({"staleness": -1}, "engine.staleness=-1"),
+        ({"replicas": 0}, "engine.replicas=0"),
+        ({"unit_seconds": 0.0}, "engine.unit_seconds=0.0: it is positive"),
+        ({"address": 3}, "Ray.address=3"),
+    ],
+)
+def test_a_field_out_of_range_says_what_is_allowed(fields, why):
+    with pytest.raises(ValueError, match=why):
+        strop.scale.Ray(**fields)
+
+
+def test_embedded_refuses_another_batch():
+    with pytest.raises(ValueError, match=r"engine.batch='all': allowed are step, group"):
+        strop.scale.Embedded(batch="all")
+
+
+def test_the_default_engine_imports_no_ray(tmp_path):
+    before = set(sys.modules)
+    strop.train(fleet.config(steps=1), tmp_path / "run", progress=False)
+    assert not {name for name in set(sys.modules) - before if name.partition(".")[0] == "ray"}
+
+
+def test_where_ray_is_missing_one_sentence_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setattr("strop.scale.cluster.find_spec", lambda name: None)
+    with pytest.raises(ModuleNotFoundError, match=r'engine=ray needs the package ray: pip install "strop\[ray\]"'):
+        strop.train(fleet.config(engine=fleet.ray_of()), tmp_path / "run", progress=False)
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_flags_are_fields(capsys):
+    words = "train copy_word --dry-run --engine ray --ray auto --rollout-replicas 3 --staleness 1"
+    assert main(words.split()) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "3 replicas on Ray at auto; episodes at most 1 step old, and corrected for their age" in shown
+
+
+def test_a_flag_of_ray_without_the_engine_is_refused(capsys):
+    assert main(["train", "two_words", "--staleness", "1"]) == Usage.code
+    assert "--staleness is for --engine ray." in capsys.readouterr().err
+
+
+def test_stages_that_play_get_the_engine_and_others_do_not():
+    sft = fleet.config(algorithm=strop.algorithms.SFT.Config(), rewards=())
+    stages = [strop.Stage("first", sft), strop.Stage("rl", fleet.config())]
+    assert engine_flags.of_stages(stages, ["engine=ray"]) == ["rl.engine=ray"]
+    assert engine_flags.of_stages(fleet.config(), ["engine=ray"]) == ["engine=ray"]
+
+
+def test_the_plan_names_the_engine_only_where_it_is_another():
+    for engine, words in (
+        (strop.scale.Embedded(), ""),
+        (strop.scale.Embedded(batch="group"), "plays one group after the other"),
+        (strop.scale.Ray(), "2 replicas on Ray on this machine; each step by its newest weights"),
+    ):
+        config = fleet.config(engine=engine).resolve()
+        assert make_plan(config, config.build()).engine == words
+
+
+def test_a_loss_is_told_without_rays_advice(tmp_path):
+    text = (
+        "The actor died.\n\tactor_id: fe1d\nThe actor is dead because its worker process has died. Worker exit type: "
+    )
+    text += "SYSTEM_ERROR Worker exit detail: Worker unexpectedly exits with a connection error code 2. End of file. "
+    text += "Some common causes include: (1) the process was killed"
+    assert told(RuntimeError(text)) == "Worker unexpectedly exits with a connection error code 2. End of file"
+    log = tmp_path / "worker.err"
+    log.write_text(":job_id:01\n:actor_name:Replica\nfirst\nMemoryError\n")
+    import socket
+
+    assert last_words(Born(socket.gethostname(), 1, str(log))).endswith("first | MemoryError")
+    assert last_words(Born("elsewhere", 1, "/logs/x.err")) == " Its log is /logs/x.err on elsewhere."
+
+
+def test_losses_beyond_the_budget_stop_the_run():
+    losses = Losses(most=1)
+    losses.add("one")
+    with pytest.raises(Stopped, match=r"2 replicas were lost within 10 minutes.*The last one: two"):
+        losses.add("two")
