@@ -1,8 +1,8 @@
-"""What is to be deleted from `feedback.sqlite`, and its deletion: all of it in one transaction, with a note of what else
-was made of it.
+"""What is to be deleted from `feedback.sqlite`, and its deletion: all of it in one transaction, with a note of it for
+whoever deletes what else was made of it.
 
-An answer goes with all that was said of it, and with the answers that were prepared to the same messages, since they hold
-these too.
+An answer goes with all that was said of it, and with the answers that were prepared to the same messages, since they
+hold these too.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from strop.assistant.database import emptied, transaction
+from strop.runs.files import sha256
 
 WHAT = "the feedback"
 
@@ -48,7 +49,7 @@ class Erasing:
     # ------------------------------------------------------------ choose
 
     def of_people(self, names: Sequence[str]) -> Doomed:
-        """All conversations in which these people were answered, and all that they said; their names as they are kept."""
+        """All conversations in which these people were answered, and all that they said; by their names as kept."""
         with self.alone:
             talks = self._column("SELECT DISTINCT conversation FROM answers WHERE rater = ?", names)
             answers = self._column("SELECT inference FROM answers WHERE conversation = ?", talks)
@@ -100,7 +101,7 @@ class Erasing:
     # ------------------------------------------------------------ delete
 
     def erase(self, doomed: Doomed, *, is_retiring: bool) -> None:
-        """Delete it. Until `done` it is noted which feedback is gone, and whether versions that learnt from it go too."""
+        """Delete it. Until `done` it is noted which feedback is gone, and whether what learnt from it goes too."""
         with self.alone, transaction(WHAT, self.path, self.connection) as connection:
             for inference in doomed.answers:
                 pairs = "SELECT number FROM pairs WHERE a = ? OR b = ?"
@@ -111,7 +112,8 @@ class Erasing:
             connection.executemany("DELETE FROM feedback WHERE id = ?", [(id,) for id in doomed.feedback])
             connection.executemany("DELETE FROM answers WHERE inference = ?", [(one,) for one in doomed.answers])
             connection.executemany(
-                "INSERT INTO erased VALUES (?, ?) ON CONFLICT (feedback) DO UPDATE SET is_retiring = max(is_retiring, ?)",
+                "INSERT INTO erased VALUES (?, ?) ON CONFLICT (feedback) DO UPDATE SET "
+                "is_retiring = max(is_retiring, ?)",
                 [(id, is_retiring, is_retiring) for id in doomed.feedback],
             )
         with self.alone:
@@ -133,30 +135,28 @@ class Erasing:
 
     # ------------------------------------------------------------ what stays
 
-    def others(self) -> set[str]:
-        """All texts that the store holds."""
+    def others(self, but: Doomed) -> set[str]:
+        """All texts that the store holds beside these."""
+        answers, feedback = set(but.answers), set(but.feedback)
         with self.alone:
-            rows = self.connection.execute("SELECT messages, text FROM answers").fetchall()
-            said = self.connection.execute("SELECT value FROM feedback").fetchall()
+            rows = self.connection.execute("SELECT inference, messages, text FROM answers").fetchall()
+            said = self.connection.execute("SELECT id, value FROM feedback").fetchall()
+        rows = [row for row in rows if row["inference"] not in answers]
         asked = {one["content"] for text in {row["messages"] for row in rows} for one in json.loads(text)}
-        values = {value for row in said if isinstance(value := json.loads(row["value"]), str)}
-        return asked | {row["text"] for row in rows} | values
+        values = [json.loads(row["value"]) for row in said if row["id"] not in feedback]
+        return asked | {row["text"] for row in rows} | {value for value in values if isinstance(value, str)}
 
-    def exports(self) -> list[Path]:
-        """Where its feedback was exported to."""
+    def exports(self) -> dict[Path, str]:
+        """Where its feedback was exported to, and the checksums of what was written."""
         with self.alone:
-            rows = self.connection.execute("SELECT path FROM exports ORDER BY path").fetchall()
-        return [Path(row["path"]) for row in rows]
+            rows = self.connection.execute("SELECT path, sha256 FROM exports ORDER BY path").fetchall()
+        return {Path(row["path"]): row["sha256"] for row in rows}
 
     def exported(self, path: Path) -> None:
-        """Note where feedback was exported to."""
+        """Note a file to which feedback was exported."""
         with self.alone, transaction(WHAT, self.path, self.connection) as connection:
-            connection.execute("INSERT OR IGNORE INTO exports VALUES (?)", (str(path.absolute()),))
-
-    def export_deleted(self, path: Path) -> None:
-        """An export is no more."""
-        with self.alone, transaction(WHAT, self.path, self.connection) as connection:
-            connection.execute("DELETE FROM exports WHERE path = ?", (str(path),))
+            row = (str(path.absolute()), sha256(path))
+            connection.execute("INSERT OR REPLACE INTO exports VALUES (?, ?)", row)
 
 
 def _each(values: Iterable[str]) -> tuple[str, ...]:

@@ -66,8 +66,7 @@ class Masking:
         """An answer without personal data. Where something was masked, tokens, log-probs and seed are left out: they
         spell the answer as it was, or belong to the question as it was."""
         messages = [
-            Message(role=one["role"], content=self.text(answer.conversation, one["content"]))
-            for one in answer.messages
+            Message(role=one["role"], content=self.text(answer.conversation, one["content"])) for one in answer.messages
         ]
         text = self.text(answer.conversation, answer.text)
         if text == answer.text and messages == list(answer.messages):

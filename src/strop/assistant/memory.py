@@ -1,8 +1,8 @@
 """`memory.sqlite`: what people asked an assistant to remember, each for themselves, and what of it a question needs.
 
 Nobody sees, finds, changes or deletes what another person keeps. Personal data is masked, and people are kept as keyed
-hashes. What is deleted or overwritten is gone from the file and its WAL too (secure_delete, and a checkpoint that empties
-the WAL).
+hashes. What is deleted or overwritten is gone from the file and its WAL too (secure_delete, and a checkpoint that
+empties the WAL).
 """
 
 from __future__ import annotations
@@ -143,6 +143,21 @@ class MemoryStore:
         with self._erasing() as connection:
             return connection.execute("DELETE FROM facts WHERE user = ?", (self._people.hashed(user),)).rowcount
 
+    def forget_all(self, names: Sequence[str]) -> None:
+        """Delete all facts of people by their names as they are kept."""
+        with self._erasing() as connection:
+            connection.executemany("DELETE FROM facts WHERE user = ?", [(name,) for name in names])
+
+    def forget_before(self, when: float) -> int:
+        """Delete the facts that were written or last changed before a time; how many there were."""
+        with self._erasing() as connection:
+            return connection.execute("DELETE FROM facts WHERE time < ?", (when,)).rowcount
+
+    def rebuild(self) -> None:
+        """Write the file anew, so that nothing of what was deleted is left in its gaps."""
+        with self._alone:
+            emptied(WHAT, self.path, self._connection, is_rebuilt=True)
+
     def _kept(self, user: str, text: str) -> str:
         """A text as it is kept."""
         return _short(self.masking.text(user, _checked(text)))
@@ -169,6 +184,12 @@ class MemoryStore:
                 "SELECT * FROM facts WHERE user = ? ORDER BY number", (self._people.hashed(user),)
             ).fetchall()
         return [Fact(row["id"], user, row["text"], row["time"]) for row in rows]
+
+    def texts_of(self, names: Sequence[str]) -> list[str]:
+        """What is remembered of people, by their names as they are kept."""
+        query = "SELECT text FROM facts WHERE user = ? ORDER BY number"
+        with self._alone, readable(self.path):
+            return [row["text"] for name in names for row in self._connection.execute(query, (name,))]
 
     def recall(self, user: str, text: str, most: int = 5) -> list[Fact]:
         """The facts of a person that are nearest to a text, nearest first; of equally near ones the newest first.

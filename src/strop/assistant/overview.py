@@ -16,9 +16,10 @@ from strop.assistant.lessons import lessons_of
 from strop.assistant.pairs import REASONS, Duel, Reason, reason_of
 from strop.assistant.queue import waiting
 from strop.assistant.raters import Agreement, agreement, position_bias
+from strop.assistant.versions import Retired
 from strop.intervals import Interval
 
-Status = Literal["serves", "served", "refused", "waiting", "promoted"]
+Status = Literal["serves", "served", "refused", "waiting", "promoted", "retired"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,7 @@ class Line:
     changed: int
     questions: int
     verdict: Verdict | None
+    retired: Retired | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,7 @@ class Overview:
     """An assistant at one glance.
 
     counts      answers, and feedback of each kind
+    not_kept    answers to people who did not agree to have them kept
     lessons     new ones by what they are for, and how many learning takes
     compared    comparisons so far of the version that waits with the one that serves; None if none waits
     queue       pairs of answers that are to be compared, by why
@@ -54,6 +57,7 @@ class Overview:
     serving: int
     versions: Sequence[Line]
     counts: Mapping[str, int]
+    not_kept: int
     lessons: Mapping[str, int]
     fewest_lessons: int
     compared: int | None
@@ -81,6 +85,7 @@ def overview_of(assistant: Assistant) -> Overview:
             serving=versions.serving,
             versions=[_line(assistant, number) for number in versions.numbers()],
             counts=store.counts(),
+            not_kept=store.not_kept(),
             lessons={name: len(some) for name, some in lessons.kinds.items()},
             fewest_lessons=settings.fewest_lessons,
             compared=compared,
@@ -101,7 +106,7 @@ def queue_of(store: FeedbackStore, duel: Duel) -> dict[Reason, int]:
 
 def _line(assistant: Assistant, number: int) -> Line:
     versions, manifest = assistant.versions, assistant.versions.manifest(number)
-    diff = versions.diff(number)
+    diff = versions.diff(number) if manifest.retired is None else []
     return Line(
         version=number,
         status=_status(assistant, number),
@@ -112,12 +117,15 @@ def _line(assistant: Assistant, number: int) -> Line:
         changed=sum(one["before"] != one["after"] for one in diff) if manifest.parent is not None else 0,
         questions=len(diff),
         verdict=manifest.verdict,
+        retired=manifest.retired,
     )
 
 
 def _status(assistant: Assistant, number: int) -> Status:
     versions = assistant.versions
     verdict = versions.manifest(number).verdict
+    if versions.manifest(number).retired is not None:
+        return "retired"
     if number == versions.serving:
         return "serves"
     if number in versions.history:

@@ -30,7 +30,7 @@ class People:
     folder: Path
 
     def hashed(self, name: str) -> str:
-        """What a store keeps of a name. What is a hash already stays as it is, and so does nobody's name, which is empty.
+        """What a store keeps of a name. What is a hash already stays as it is, and so does the empty name of nobody.
 
         The first time makes the key. Raises ValueError for a key that is damaged.
         """
