@@ -60,7 +60,7 @@ def test_a_comparison(site, size, language, scheme):
 def test_a_memory(site, size, language, scheme):
     one = site("/memory", size=size, language=language, scheme=scheme)
     check(one.page)
-    for text in ("My dog is called Rex.", "我对花生过敏。", "w" * 500):
+    for text in ("My dog is called Spot.", "我对花生过敏。", "w" * 500):
         one.page.fill("#fact", text)
         one.page.click("#add .main")
         one.page.locator("#facts .text", has_text=text).wait_for()

@@ -22,12 +22,12 @@ def shown(page):
 def test_a_fact_is_written_changed_and_deleted(site):
     page = site("/memory").page
     page.locator("#none:visible").wait_for()
-    remember(page, "<b>my dog is Rex</b>")
+    remember(page, "<b>my dog is Spot</b>")
     remember(page, "我对花生过敏")
     assert page.input_value("#fact") == ""
     page.reload()
     page.locator("#facts li").nth(1).wait_for()
-    assert shown(page) == ["<b>my dog is Rex</b>", "我对花生过敏"]
+    assert shown(page) == ["<b>my dog is Spot</b>", "我对花生过敏"]
     page.locator("#facts .edit").first.click()
     page.keyboard.press("Control+a")
     page.keyboard.type("my dog is Max")
@@ -51,7 +51,7 @@ def test_the_chats_of_this_browser_are_told_and_no_other_browser_sees_it(site):
 
     one = served.actor(words=[str(i) for i in range(256)])
     mine = site("/memory", Actor(one.policy, Reading(), one.sampling, "tiny"))
-    remember(mine.page, "my dog is Rex")
+    remember(mine.page, "my dog is Spot")
     other = mine.page.context.browser.new_context().new_page()
     other.goto(mine.url + "/memory", timeout=PATIENCE_MS)
     other.locator("#none:visible").wait_for()
@@ -62,7 +62,7 @@ def test_the_chats_of_this_browser_are_told_and_no_other_browser_sees_it(site):
         page.locator('[data-state="stop"], [data-state="length"]').first.wait_for()
     other.context.close()
     assert read[0] == "hello"
-    assert read[1][0]["content"].endswith(':\n- "my dog is Rex"')
+    assert read[1][0]["content"].endswith(':\n- "my dog is Spot"')
 
 
 def test_what_is_wrong_is_told(site):
@@ -83,7 +83,7 @@ def test_the_key_opens_the_memory_in_another_browser(site):
     one = site("/memory")
     one.page.click("#your-key summary")
     assert one.page.locator("#no-key").is_visible()
-    remember(one.page, "my dog is Rex")
+    remember(one.page, "my dog is Spot")
     key = one.page.input_value("#own-key")
     assert key == one.page.evaluate("localStorage['strop.session']")
     one.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
@@ -100,7 +100,7 @@ def test_the_key_opens_the_memory_in_another_browser(site):
     other.fill("#other-key", key)
     other.keyboard.press("Enter")
     other.locator("#key-said", has_text="This browser uses that key now.").wait_for()
-    assert shown(other) == ["my dog is Rex"]
+    assert shown(other) == ["my dog is Spot"]
     other.locator("#facts .delete").click()
     other.locator("#said", has_text="Deleted.").wait_for()
     other.context.close()

@@ -1,8 +1,8 @@
 """After feedback is deleted: what was made of it goes too.
 
 Runs that read it, exports of it, and, where a person is forgotten, the versions that learnt from it and all that go on
-from these. Which feedback that is, is noted in the store until all is done, so that what a crash cut off is completed by
-whoever comes next. Only the learner of an assistant may do this.
+from these. Which feedback that is, is noted in the store until all is done, so that whoever comes next completes what a
+crash cut off. Only the learner of an assistant may do this.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ def settle(assistant: Assistant, store: FeedbackStore) -> Settled:
     if not erased:
         return Settled()
     found = settled(assistant, store, set(erased), {id for id, is_retiring in erased.items() if is_retiring})
+    for name in found.runs:  # before the manifests, which say whose they are
+        _delete(assistant.rounds / name)
     if found.retired:
         with assistant.lock():
             assistant.versions.retire(found.retired, WHY, set(erased))
-    for name in found.runs:
-        _delete(assistant.rounds / name)
     for name in found.exports:
         _delete(Path(name))
     store.erasing.done(erased)

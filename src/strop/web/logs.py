@@ -1,4 +1,4 @@
-"""What the server logs: where a request failed, and never a text of a person, which the message of an error may quote."""
+"""What the server logs: where a request failed, without the message of the error, which may quote what people write."""
 
 from __future__ import annotations
 

@@ -14,8 +14,9 @@ from strop.types import Task
 
 WORDS = ("one", "two", "red", "blue", "good", "bad")
 PROMPTS = [f"{a} {b} {c}" for a in WORDS[:4] for b in WORDS[:4] for c in WORDS[:4]]
-LEARNERS = [name for name in map("p{}".format, range(40)) if not judges(name, 0.3)]
-JUDGES = [name for name in map("p{}".format, range(40)) if judges(name, 0.3)]
+LEARNERS = [name for name in map("person-{:032x}".format, range(40)) if not judges(name, 0.3)]
+JUDGES = [name for name in map("person-{:032x}".format, range(40)) if judges(name, 0.3)]
+"""As a store keeps names."""
 
 
 @pytest.fixture(scope="module")
