@@ -10,6 +10,7 @@ from web.conftest import PATIENCE_MS
 
 def remember(page, text):
     page.fill("#fact", text)
+    page.check("#agree")
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     page.locator("#facts .text", has_text=text).wait_for()
@@ -57,6 +58,7 @@ def test_the_chats_of_this_browser_are_told_and_no_other_browser_sees_it(site):
     other.locator("#none:visible").wait_for()
     for page in (other, mine.page):
         page.goto(mine.url)
+        page.click("#decline")
         page.fill("#text", "hello")
         page.keyboard.press("Enter")
         page.locator('[data-state="stop"], [data-state="length"]').first.wait_for()
@@ -72,6 +74,7 @@ def test_what_is_wrong_is_told(site):
     for i in range(99):
         one.what.memory.add(hashlib.sha256(key.encode()).hexdigest(), str(i))
     one.page.fill("#fact", "one too many")
+    one.page.keyboard.press("Tab")
     one.page.keyboard.press("Tab")
     one.page.keyboard.press("Enter")
     one.page.locator("#notice", has_text="100 facts are kept, and that is the most").wait_for()
@@ -119,3 +122,13 @@ def test_a_key_is_not_replaced_without_being_asked(site):
         one.page.click("#use-key button")
         one.page.wait_for_function("(key) => localStorage['strop.session'] === key", arg=expected)
     one.page.locator("#none:visible").wait_for()
+
+
+def test_nothing_is_remembered_without_consent_and_the_page_says_who_one_is(site):
+    one = site("/memory")
+    one.page.fill("#fact", "my dog is Spot")
+    one.page.click("#add .main")
+    assert one.page.evaluate("document.querySelector('#agree').validity.valueMissing")
+    assert one.page.locator("#facts li").count() == 0
+    one.page.click("#forget summary")
+    assert one.page.input_value("#own-name") == one.page.evaluate("localStorage['strop.rater']")

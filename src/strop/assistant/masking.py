@@ -64,7 +64,12 @@ class Masking:
 
     def answered(self, answer: Answered) -> Answered:
         """An answer without personal data. Where something was masked, tokens, log-probs and seed are left out: they
-        spell the answer as it was, or belong to the question as it was."""
+        spell the answer as it was, or belong to the question as it was. Raises ValueError for a conversation whose id
+        holds personal data."""
+        if self._make().masked(answer.conversation).found:
+            raise ValueError(
+                f"the id of conversation {answer.conversation!r} holds personal data: give a random one instead."
+            )
         messages = [
             Message(role=one["role"], content=self.text(answer.conversation, one["content"])) for one in answer.messages
         ]

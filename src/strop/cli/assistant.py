@@ -6,8 +6,8 @@ before; it is one small file that is replaced, and the others stay.
 
 "forget USER" deletes all that is kept of a person, by the name that a client gave (user, rater) or a session's key:
 answers, feedback, what is remembered, runs, exports, copies in the folder, and the versions that learnt from it. The
-last version that did not serves then, and strop learn learns without them. What cannot be deleted is named, and the exit
-code is 1. Stop strop learn before; strop serve may go on.
+last version that did not serves then, and strop learn learns without them. What cannot be deleted is named, and the
+exit code is 1. Stop strop learn before; strop serve may go on.
 """
 
 from __future__ import annotations

@@ -145,6 +145,8 @@ class Words:
     beside_same: str
     people_head: str
     people_kept: str
+    people_not_kept: str
+    people_not_kept_of: str
     people_lessons: str
     people_lessons_of: str
     people_waits: str
@@ -162,7 +164,6 @@ class Words:
     people_alpha_same: str
     none: str
     count_answers: str
-    count_not_kept: str
     count_thumb: str
     count_rating: str
     count_comment: str

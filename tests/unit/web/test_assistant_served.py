@@ -17,7 +17,7 @@ CHAT = {"messages": [{"role": "user", "content": "hello"}], "user": "ann", "stor
 def folder(tmp_path, monkeypatch):
     """An assistant over a table; its files are not what is tested here."""
     monkeypatch.setattr("strop.assistant.home.load", lambda model: served.actor())
-    create(tmp_path / "mine", "tiny", settings=Settings(max_tokens=4), questions=["hello"] * 50, skills={})
+    create(tmp_path / "mine", "tiny", settings=Settings(max_tokens=4, pairs=0), questions=["hello"] * 50, skills={})
     return tmp_path / "mine"
 
 

@@ -177,7 +177,7 @@ def test_without_an_assistant_nothing_is_remembered():
 
 def test_an_assistants_memory_is_there_again(tmp_path, monkeypatch):
     monkeypatch.setattr("strop.assistant.home.load", lambda model: served.actor())
-    create(tmp_path / "mine", "tiny", settings=Settings(max_tokens=4), questions=["hello"] * 50, skills={})
+    create(tmp_path / "mine", "tiny", settings=Settings(max_tokens=4, pairs=0), questions=["hello"] * 50, skills={})
     for expected in ([], ["one"]):
         with serving(None, tmp_path / "mine", print) as what:
             web = TestClient(app(what), base_url="http://localhost")
