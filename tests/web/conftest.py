@@ -60,8 +60,10 @@ class Site:
     page: Page
     said: list[str]
 
-    def ask(self, text: str) -> str:
-        """Send a message with the keyboard, and wait for the whole answer."""
+    def ask(self, text: str, agrees: bool = True) -> str:
+        """Send a message with the keyboard, and wait for the whole answer; agree first that it is kept, where asked."""
+        if self.page.locator("#consent-ask").is_visible():
+            self.page.click("#agree" if agrees else "#decline")
         number = self.page.locator("#messages article").count()
         self.page.click("#text")
         self.page.keyboard.type(text)

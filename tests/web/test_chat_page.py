@@ -13,6 +13,7 @@ def endless():
 
 def test_an_answer_is_streamed_and_kept(site):
     one = site(actor=served.slow(served.actor(has_end=False)))
+    one.page.click("#agree")
     one.page.fill("#text", "hello 床前")
     one.page.click("#send")
     writing = one.page.locator('article.assistant[data-state="writing"] .text:not(:empty)')
@@ -29,6 +30,7 @@ def test_an_answer_is_streamed_and_kept(site):
 
 def test_an_answer_can_be_stopped_by_button_and_by_key(site):
     one = site(actor=endless())
+    one.page.click("#agree")
     for stop in (lambda: one.page.click("#stop"), lambda: one.page.keyboard.press("Escape")):
         one.page.fill("#text", "hello")
         one.page.keyboard.press("Enter")
@@ -80,10 +82,11 @@ def test_conversations_stay_in_this_browser(site):
     one.page.wait_for_function("document.querySelector('article.user .text').textContent === 'hello day'")
     assert one.page.locator("article.assistant .text").text_content() == text
     one.page.click(".open-now .delete")
+    one.page.wait_for_function("document.querySelectorAll('#conversations li').length === 1")
     assert one.page.locator("#conversations .open").all_text_contents() == ["good day"]
     one.page.on("dialog", lambda dialog: dialog.accept())
     one.page.click("#delete-all")
-    assert one.page.locator("#conversations li").count() == 0
+    one.page.wait_for_function("document.querySelectorAll('#conversations li').length === 0")
     assert one.page.evaluate("localStorage.getItem('strop.conversations')") is None
 
 
@@ -231,3 +234,53 @@ def test_the_language_follows_the_browser_and_the_switch(site, language):
     one.page.locator(f'html[lang="{other}"]').wait_for()
     one.page.reload()
     assert one.page.locator("html").get_attribute("lang") == other
+
+
+def test_without_consent_nothing_is_kept_and_nothing_can_be_said(site):
+    one = site()
+    assert one.page.locator("#consent-ask h2").text_content() == "May this conversation be kept?"
+    one.page.fill("#text", "hello")
+    one.page.keyboard.press("Enter")
+    one.answer(1)  # also while nothing is decided
+    assert one.page.locator("#consent-ask").is_visible()
+    one.page.click("#decline")
+    one.ask("good day")
+    assert one.page.locator(".feedback:visible").count() == 0
+    assert one.page.locator("#rating").is_hidden()
+    assert (one.what.store.answers(), one.what.store.not_kept()) == ([], 2)
+    one.page.reload()
+    assert one.page.locator("#consent-refused").is_visible()  # it is not asked again
+    one.page.click("#agree-later")
+    one.ask("hello to you")
+    assert one.page.locator(".feedback:visible").count() == 1
+    [kept] = one.what.store.answers()
+    assert len(kept.messages) == 5
+
+
+def test_consent_is_taken_back_and_what_was_kept_is_deleted(site):
+    one = site()
+    one.ask("hello")
+    one.page.click(".good")
+    one.page.locator('.good[aria-pressed="true"]').wait_for()
+    one.page.click("#withdraw")
+    one.page.locator("#consent-refused:visible").wait_for()
+    assert one.page.locator("#consent-said").text_content() == "Deleted from the server."
+    assert one.what.store.counts() == {"answers": 0}
+    assert one.page.locator(".feedback:visible").count() == 0
+    one.page.click("#new")
+    assert one.page.locator("#consent-ask").is_visible()  # each conversation is asked about
+
+
+def test_deleting_a_conversation_deletes_what_the_server_keeps_of_it(site):
+    one = site()
+    one.ask("hello")
+    one.page.click("#new")
+    one.ask("good day")
+    one.page.click(".open-now .delete")
+    one.page.wait_for_function("document.querySelectorAll('#conversations li').length === 1")
+    [kept] = one.what.store.answers()
+    assert kept.messages[0]["content"] == "hello"
+    one.page.on("dialog", lambda dialog: dialog.accept())
+    one.page.click("#delete-all")
+    one.page.wait_for_function("document.querySelectorAll('#conversations li').length === 0")
+    assert one.what.store.answers() == []

@@ -9,6 +9,7 @@ from feedback_people import answer
 def ask(one, question="hello"):
     one.page.fill("#question", "")
     one.page.keyboard.type(question)
+    one.page.check("#agree")
     one.page.click("#both")
     one.page.locator("#judge:visible").wait_for()
     return [one.page.locator(f"#answer-{place} .text").text_content() for place in "AB"]
@@ -55,6 +56,7 @@ def test_the_order_is_random_and_the_page_does_not_tell_it(site):
 def test_two_answers_can_be_stopped(site):
     one = site("/compare", served.slow(served.actor(has_end=False, max_tokens=100_000)))
     one.page.fill("#question", "hello")
+    one.page.check("#agree")
     one.page.click("#both")
     one.page.locator("#answer-A .text:not(:empty)").wait_for()
     one.page.click("#stop")
@@ -157,3 +159,18 @@ def test_a_server_that_is_gone_is_told_and_the_form_is_there(site):
     one.page.get_by_text("The server cannot be reached.").wait_for()
     assert one.page.locator("#question").is_visible()
     one.said.clear()
+
+
+def test_a_question_of_ones_own_needs_consent_and_can_be_taken_back(site):
+    one = site("/compare", served.actor(has_end=False))
+    one.page.fill("#question", "hello")
+    one.page.click("#both")
+    assert one.page.evaluate("document.querySelector('#agree').validity.valueMissing")
+    assert one.what.store.answers() == []
+    ask(one)
+    one.page.keyboard.press("a")
+    one.page.click("#take-back")
+    one.page.get_by_text("Deleted from the server. Another one?").wait_for()
+    assert one.what.store.counts() == {"answers": 0}
+    one.page.click("#next")
+    one.page.locator("#question:focus").wait_for()

@@ -48,6 +48,7 @@ def test_a_comparison(site, size, language, scheme):
     one = site("/compare", served.actor(has_end=False, max_tokens=40), size=size, language=language, scheme=scheme)
     check(one.page)
     one.page.fill("#question", "hello")
+    one.page.check("#agree")
     one.page.click("#both")
     one.page.locator("#judge:visible").wait_for()
     check(one.page)
@@ -60,12 +61,14 @@ def test_a_comparison(site, size, language, scheme):
 def test_a_memory(site, size, language, scheme):
     one = site("/memory", size=size, language=language, scheme=scheme)
     check(one.page)
-    for text in ("My dog is called Rex.", "我对花生过敏。", "w" * 500):
+    for text in ("My dog is called Spot.", "我对花生过敏。", "w" * 500):
         one.page.fill("#fact", text)
+        one.page.check("#agree")
         one.page.click("#add .main")
         one.page.locator("#facts .text", has_text=text).wait_for()
     one.page.locator("#facts .edit").nth(1).click()
     one.page.click("#your-key summary")
+    one.page.click("#forget summary")
     check(one.page)
 
 

@@ -10,6 +10,7 @@ from web.conftest import PATIENCE_MS
 
 def remember(page, text):
     page.fill("#fact", text)
+    page.check("#agree")
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     page.locator("#facts .text", has_text=text).wait_for()
@@ -22,12 +23,12 @@ def shown(page):
 def test_a_fact_is_written_changed_and_deleted(site):
     page = site("/memory").page
     page.locator("#none:visible").wait_for()
-    remember(page, "<b>my dog is Rex</b>")
+    remember(page, "<b>my dog is Spot</b>")
     remember(page, "我对花生过敏")
     assert page.input_value("#fact") == ""
     page.reload()
     page.locator("#facts li").nth(1).wait_for()
-    assert shown(page) == ["<b>my dog is Rex</b>", "我对花生过敏"]
+    assert shown(page) == ["<b>my dog is Spot</b>", "我对花生过敏"]
     page.locator("#facts .edit").first.click()
     page.keyboard.press("Control+a")
     page.keyboard.type("my dog is Max")
@@ -51,18 +52,19 @@ def test_the_chats_of_this_browser_are_told_and_no_other_browser_sees_it(site):
 
     one = served.actor(words=[str(i) for i in range(256)])
     mine = site("/memory", Actor(one.policy, Reading(), one.sampling, "tiny"))
-    remember(mine.page, "my dog is Rex")
+    remember(mine.page, "my dog is Spot")
     other = mine.page.context.browser.new_context().new_page()
     other.goto(mine.url + "/memory", timeout=PATIENCE_MS)
     other.locator("#none:visible").wait_for()
     for page in (other, mine.page):
         page.goto(mine.url)
+        page.click("#decline")
         page.fill("#text", "hello")
         page.keyboard.press("Enter")
         page.locator('[data-state="stop"], [data-state="length"]').first.wait_for()
     other.context.close()
     assert read[0] == "hello"
-    assert read[1][0]["content"].endswith(':\n- "my dog is Rex"')
+    assert read[1][0]["content"].endswith(':\n- "my dog is Spot"')
 
 
 def test_what_is_wrong_is_told(site):
@@ -72,6 +74,7 @@ def test_what_is_wrong_is_told(site):
     for i in range(99):
         one.what.memory.add(hashlib.sha256(key.encode()).hexdigest(), str(i))
     one.page.fill("#fact", "one too many")
+    one.page.keyboard.press("Tab")
     one.page.keyboard.press("Tab")
     one.page.keyboard.press("Enter")
     one.page.locator("#notice", has_text="100 facts are kept, and that is the most").wait_for()
@@ -83,7 +86,7 @@ def test_the_key_opens_the_memory_in_another_browser(site):
     one = site("/memory")
     one.page.click("#your-key summary")
     assert one.page.locator("#no-key").is_visible()
-    remember(one.page, "my dog is Rex")
+    remember(one.page, "my dog is Spot")
     key = one.page.input_value("#own-key")
     assert key == one.page.evaluate("localStorage['strop.session']")
     one.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
@@ -100,7 +103,7 @@ def test_the_key_opens_the_memory_in_another_browser(site):
     other.fill("#other-key", key)
     other.keyboard.press("Enter")
     other.locator("#key-said", has_text="This browser uses that key now.").wait_for()
-    assert shown(other) == ["my dog is Rex"]
+    assert shown(other) == ["my dog is Spot"]
     other.locator("#facts .delete").click()
     other.locator("#said", has_text="Deleted.").wait_for()
     other.context.close()
@@ -119,3 +122,13 @@ def test_a_key_is_not_replaced_without_being_asked(site):
         one.page.click("#use-key button")
         one.page.wait_for_function("(key) => localStorage['strop.session'] === key", arg=expected)
     one.page.locator("#none:visible").wait_for()
+
+
+def test_nothing_is_remembered_without_consent_and_the_page_says_who_one_is(site):
+    one = site("/memory")
+    one.page.fill("#fact", "my dog is Spot")
+    one.page.click("#add .main")
+    assert one.page.evaluate("document.querySelector('#agree').validity.valueMissing")
+    assert one.page.locator("#facts li").count() == 0
+    one.page.click("#forget summary")
+    assert one.page.input_value("#own-name") == one.page.evaluate("localStorage['strop.rater']")

@@ -1,7 +1,8 @@
 """A SQLite file that several processes write: opened, brought to its newest schema, and written all or nothing.
 
-WAL with synchronous=FULL: what was written survives a kill or a power cut. `PRAGMA user_version` counts the migrations
-that a file has seen. A released migration is never edited; a change of the tables is one more at the end.
+WAL with synchronous=FULL: what was written survives a kill or a power cut. What is deleted is overwritten
+(secure_delete), and `emptied` does so in the WAL, which holds pages as they were. `PRAGMA user_version` counts the
+migrations that a file has seen. A released migration is never edited; a change of the tables is one more at the end.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ def connected(what: str, path: Path, migrations: Sequence[Migration]) -> sqlite3
         try:
             connection.row_factory = sqlite3.Row
             make_durable(connection)
+            connection.execute("PRAGMA secure_delete = ON")
             _migrate(connection, path, migrations)
         except BaseException:
             connection.close()
@@ -55,6 +57,25 @@ def transaction(what: str, path: Path, connection: sqlite3.Connection) -> Iterat
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
+
+
+def emptied(what: str, path: Path, connection: sqlite3.Connection, is_rebuilt: bool = False) -> None:
+    """Empty the WAL, so that nothing of what was deleted is left in it; `is_rebuilt`: write the file anew before, so
+    that nothing is left in gaps either. Raises WriteFailed if another process keeps on reading or writing."""
+    with writing(what, path):
+        try:
+            if is_rebuilt:
+                connection.execute("VACUUM")
+            is_busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                raise
+            is_busy = True
+        if is_busy:
+            raise WriteFailed(
+                f"The change is made, but another process has been reading {path} for {SECONDS:g} s, so the old text "
+                "is still in its WAL: stop that process, and delete or change anything, or run the command again."
+            )
 
 
 def _migrate(connection: sqlite3.Connection, path: Path, migrations: Sequence[Migration]) -> None:

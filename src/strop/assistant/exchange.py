@@ -28,7 +28,10 @@ FORMS: tuple[Form, ...] = get_args(Form)
 
 
 def export_feedback(store: FeedbackStore, path: Path | str, form: Form) -> int:
-    """Write what the store's feedback teaches, one line each; returns how many. The file is replaced as a whole."""
+    """Write what the store's feedback teaches, one line each; returns how many. The file is replaced as a whole.
+
+    Where it stands is noted: when somebody is forgotten, it is deleted.
+    """
     if form not in FORMS:
         raise ValueError(f"form={shown(form)}: it is one of {', '.join(FORMS)}.")
     lessons = lessons_of(store, store.feedback())
@@ -36,6 +39,7 @@ def export_feedback(store: FeedbackStore, path: Path | str, form: Form) -> int:
     lines = [json.dumps(_row(lesson.task), ensure_ascii=False) + "\n" for lesson in found]
     with writing("feedback", Path(path)):
         replace_text(Path(path), "".join(lines))
+    store.erasing.exported(Path(path))
     return len(lines)
 
 

@@ -1,5 +1,6 @@
 """`feedback.sqlite`: the answers of an assistant, and what people say of them.
 
+Personal data is masked in every text before it is written, and people are kept as keyed hashes of their names.
 WAL with synchronous=FULL: what was written survives a kill or a power cut. Any number of processes and threads may read
 and write; one writes at a time, and the others wait.
 """
@@ -13,31 +14,41 @@ import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import TypeVar
 
 from strop.assistant.database import connected, transaction
+from strop.assistant.erasing import Erasing
+from strop.assistant.feedback_rows import answer_row, answered, feedback_row, said
+from strop.assistant.masking import MakeMasker, Masking
 from strop.assistant.pair_store import PairStore, key_of
+from strop.assistant.people import People
 from strop.assistant.records import Answered, Comparison, Feedback, Kind, Value
 from strop.assistant.tables import MIGRATIONS
-from strop.types import Message, shown, storable
+from strop.privacy import Masker
+from strop.types import Message, shown
 
+Record = TypeVar("Record", Answered, Feedback)
 FILE, WHAT = "feedback.sqlite", "the feedback"
 
 
 class FeedbackStore:
     """One open `feedback.sqlite`. Close it, or use it in a `with`."""
 
-    def __init__(self, path: Path | str) -> None:
-        """Open the file, or make it. Raises ValueError for one that is no feedback of strop's."""
+    def __init__(self, path: Path | str, masker: MakeMasker = Masker) -> None:
+        """Open the file, or make it. Raises ValueError for one that is no feedback of strop's.
+
+        masker  makes what masks the texts of a conversation; where it cannot, the store can be read and not written
+        """
         self.path = Path(path)
         self._connection = connected(WHAT, self.path, MIGRATIONS)
         self._alone = threading.RLock()
-        self.pairs = PairStore(self.path, self._connection, self._alone)
+        self.people = People(self.path.parent)
+        self.masking = Masking(masker, self._texts)
+        self.pairs = PairStore(self.path, self._connection, self._alone, self.people)
+        self.erasing = Erasing(self.path, self._connection, self._alone)
 
     def close(self) -> None:
         """Close the file; the last one to close folds the WAL into it."""
@@ -65,10 +76,10 @@ class FeedbackStore:
         conversation: str | None = None,
         when: float | None = None,
     ) -> Feedback:
-        """Keep what a person says, now or at `when`.
+        """Keep what a person says, masked, now or at `when`; returned is what is kept.
 
         Raises ValueError for a value that the kind does not take, KeyError for an inference or conversation that is
-        not known.
+        not known, ModuleNotFoundError where nothing can be masked.
         """
         feedback = Feedback(
             id=uuid.uuid4().hex,
@@ -79,27 +90,76 @@ class FeedbackStore:
             rater=rater,
             when=time.time() if when is None else when,
         )
-        self.write([], [feedback])
+        [kept] = self.write([], [feedback])
+        return kept
+
+    def write(self, answers: Sequence[Answered], feedback: Sequence[Feedback]) -> list[Feedback]:
+        """Keep answers, and feedback that may speak of them, masked: all of it or nothing. Returns the feedback as it
+        is kept. Raises ModuleNotFoundError where nothing can be masked."""
+        self.masking.check()
+        of = {one.inference: one.conversation for one in answers}
+        answers = [self._unnamed(self.masking.answered(one)) for one in answers]
+        feedback = [self._unnamed(self.masking.said(one, self._conversation_of(one, of))) for one in feedback]
+        self._write(answers, feedback)
         return feedback
 
-    def write(self, answers: Sequence[Answered], feedback: Sequence[Feedback]) -> None:
-        """Keep answers, and feedback that may speak of them: all of it or nothing."""
+    def _write(self, answers: Sequence[Answered], feedback: Sequence[Feedback], are_asked: bool = False) -> bool:
+        """Whether they were written; `are_asked`: only to messages that are known."""
+        known = "SELECT 1 FROM answers WHERE messages = ?"
         with self._transaction() as connection:
+            if are_asked and not all(self._one(known, key_of(one.messages)) for one in answers):
+                return False
             for answer in answers:
                 if self._one("SELECT 1 FROM answers WHERE inference = ?", answer.inference):
                     raise ValueError(f"inference {answer.inference!r} is known already: an id names one answer.")
                 connection.execute(
                     "INSERT INTO answers (inference, conversation, version, messages, text, tokens, logprobs, seed, "
                     "time, rater) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                    _answer_row(answer),
+                    answer_row(answer),
                 )
             for one in feedback:
                 self._require_known(one)
                 connection.execute(
                     "INSERT INTO feedback (id, kind, inference, other, conversation, value, rater, time) "
                     "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                    _feedback_row(one),
+                    feedback_row(one),
                 )
+        return True
+
+    def _unnamed(self, record: Record) -> Record:
+        """The record of a person whose name is hashed."""
+        return dataclasses.replace(record, rater=self.people.hashed(record.rater))
+
+    def _conversation_of(self, one: Feedback, of: Mapping[str, str]) -> str:
+        """Where a comment or a demonstration belongs; comparisons have no texts."""
+        if one.inference is None:
+            return one.conversation or ""
+        return of[one.inference] if one.inference in of else self.answer(one.inference).conversation
+
+    def _texts(self, conversation: str) -> list[str]:
+        """All that is kept of a conversation."""
+        rows = self._all("SELECT messages, text FROM answers WHERE conversation = ? ORDER BY number", conversation)
+        said = self._all(
+            "SELECT value FROM feedback WHERE kind IN ('comment', 'demonstration') AND (conversation = ? OR inference "
+            "IN (SELECT inference FROM answers WHERE conversation = ?)) ORDER BY number",
+            *(conversation, conversation),
+        )
+        asked = [message["content"] for row in rows for message in json.loads(row["messages"])]
+        return [*dict.fromkeys(asked), *(row["text"] for row in rows), *(json.loads(row["value"]) for row in said)]
+
+    def prepared(self, answers: Sequence[Answered], is_fixed: bool) -> bool:
+        """Keep answers that nobody asked for. Not, and False, where they are to messages of people who withdrew them
+        meanwhile; fixed questions are nobody's."""
+        answers = [self.masking.answered(one) for one in answers]
+        return self._write(answers, [], are_asked=not is_fixed)
+
+    def unkept(self, version: int, answers: int) -> None:
+        """Count answers that are not kept."""
+        with self._transaction() as connection:
+            connection.execute(
+                "INSERT INTO unkept VALUES (?, ?) ON CONFLICT (version) DO UPDATE SET answers = answers + ?",
+                (version, answers, answers),
+            )
 
     def _require_known(self, feedback: Feedback) -> None:
         value = feedback.value
@@ -122,20 +182,24 @@ class FeedbackStore:
         """The answer of this inference. Raises KeyError if there is none."""
         row = self._one("SELECT * FROM answers WHERE inference = ?", inference)
         if row is None:
-            raise KeyError(f"there is no inference {shown(inference)}: every answer comes with the id of its own.")
-        return _answer(row)
+            raise KeyError(
+                f"there is no inference {shown(inference)}: only answers of conversations that may be kept are kept."
+            )
+        return answered(row)
 
     def conversation(self, conversation: str) -> list[Answered]:
         """The answers of this conversation in order. Raises KeyError if there is none."""
         rows = self._all("SELECT * FROM answers WHERE conversation = ? ORDER BY number", conversation)
         if not rows:
-            raise KeyError(f"there is no conversation {shown(conversation)}: none of its answers is kept.")
-        return list(map(_answer, rows))
+            raise KeyError(
+                f"there is no conversation {shown(conversation)}: only conversations that may be kept are kept."
+            )
+        return list(map(answered, rows))
 
     def answers(self, version: int | None = None) -> list[Answered]:
         """The answers of a version, or of all, in order."""
         where = "" if version is None else " WHERE version = ?"
-        return list(map(_answer, self._all(f"SELECT * FROM answers{where} ORDER BY number", *_given(version))))
+        return list(map(answered, self._all(f"SELECT * FROM answers{where} ORDER BY number", *_given(version))))
 
     def asked(self, most: int) -> list[list[Message]]:
         """What people asked last, newest first: the messages of the answers that versions gave to them."""
@@ -154,12 +218,12 @@ class FeedbackStore:
             )
         where = " AND ".join(wanted)
         rows = self._all(f"SELECT * FROM feedback WHERE {where} ORDER BY number", *_given(kind), *_given(version))
-        return list(map(_feedback, rows))
+        return list(map(said, rows))
 
     def scores(self, since: float) -> list[Feedback]:
         """Thumbs and ratings since a time, in seconds since 1970, in order."""
         query = "SELECT * FROM feedback WHERE kind IN ('thumb', 'rating') AND time >= ? ORDER BY number"
-        return list(map(_feedback, self._all(query, since)))
+        return list(map(said, self._all(query, since)))
 
     def last(self) -> int:
         """The number of the last piece of feedback; 0 if there is none. It grows with each."""
@@ -176,6 +240,12 @@ class FeedbackStore:
         assert row is not None
         return {"answers": int(row["n"]), **dict(sorted(kinds.items()))}
 
+    def not_kept(self) -> int:
+        """How many answers were given that nobody agreed to have kept."""
+        row = self._one("SELECT coalesce(sum(answers), 0) n FROM unkept")
+        assert row is not None
+        return int(row["n"])
+
     def _one(self, query: str, *values: object) -> sqlite3.Row | None:
         with self._alone:
             row: sqlite3.Row | None = self._connection.execute(query, values).fetchone()
@@ -188,55 +258,3 @@ class FeedbackStore:
 
 def _given(value: object) -> tuple[object, ...]:
     return () if value is None else (value,)
-
-
-def _answer_row(answer: Answered) -> tuple[object, ...]:
-    return (
-        answer.inference,
-        answer.conversation,
-        answer.version,
-        key_of(answer.messages),
-        storable(answer.text),
-        np.asarray(answer.tokens, "<i8").tobytes(),
-        np.asarray(answer.logprobs, "<f8").tobytes(),
-        None if answer.seed is None else str(answer.seed),
-        answer.when,
-        answer.rater,
-    )
-
-
-def _answer(row: sqlite3.Row) -> Answered:
-    return Answered(
-        inference=row["inference"],
-        conversation=row["conversation"],
-        version=row["version"],
-        messages=json.loads(row["messages"]),
-        text=row["text"],
-        tokens=np.frombuffer(row["tokens"], "<i8").tolist(),
-        logprobs=np.frombuffer(row["logprobs"], "<f8").tolist(),
-        seed=None if row["seed"] is None else int(row["seed"]),
-        when=row["time"],
-        rater=row["rater"],
-    )
-
-
-def _feedback_row(one: Feedback) -> tuple[object, ...]:
-    value: Any = one.value
-    first, other = one.inference, None
-    if isinstance(value, Comparison):
-        first, other, value = value.a, value.b, dataclasses.asdict(value)
-    text = storable(json.dumps(value, ensure_ascii=False))
-    return one.id, one.kind, first, other, one.conversation, text, one.rater, one.when
-
-
-def _feedback(row: sqlite3.Row) -> Feedback:
-    value, is_comparison = json.loads(row["value"]), row["kind"] == "comparison"
-    return Feedback(
-        id=row["id"],
-        kind=row["kind"],
-        inference=None if is_comparison else row["inference"],
-        conversation=row["conversation"],
-        value=Comparison(**value) if is_comparison else value,
-        rater=row["rater"],
-        when=row["time"],
-    )

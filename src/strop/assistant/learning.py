@@ -26,6 +26,7 @@ from strop.assistant.judge import JUDGE, JudgedBy, by_model, check_judge
 from strop.assistant.lessons import Lesson, Lessons, lessons_of
 from strop.assistant.queue import Plan, read_plan, replayed, waiting, write_plan
 from strop.assistant.records import Feedback
+from strop.assistant.retention import tidy
 from strop.assistant.settings import Settings
 from strop.assistant.training import fitting, policy_from, train_round
 from strop.assistant.versions import DIFF, MODEL, Manifest
@@ -37,10 +38,9 @@ from strop.words import plural
 class Learnt:
     """What a round came to.
 
-    version   the new version
-    status    promoted, refused, or waiting for people to compare
-    serving   the version that serves now
-    verdict   of the gate so far
+    version  the new version; its status: promoted, refused, or waiting for people to compare
+    serving  the version that serves now
+    verdict  of the gate so far
     """
 
     version: int
@@ -72,6 +72,7 @@ def one_round(
     assistant: Assistant, store: FeedbackStore, judge: JudgedBy, progress: bool, tell: Callable[[str], None]
 ) -> Learnt:
     """What `learn` does, for the only learner of an assistant (`Assistant.learner`)."""
+    tidy(assistant, store, tell)
     with assistant.lock():
         number = assistant.versions.finish()
     if number is not None:

@@ -1,7 +1,8 @@
 """`memory.sqlite`: what people asked an assistant to remember, each for themselves, and what of it a question needs.
 
-Nobody sees, finds, changes or deletes what another person keeps. What is deleted or overwritten is gone from the file
-and its WAL too (secure_delete, and a checkpoint that empties the WAL).
+Nobody sees, finds, changes or deletes what another person keeps. Personal data is masked, and people are kept as keyed
+hashes. What is deleted or overwritten is gone from the file and its WAL too (secure_delete, and a checkpoint that
+empties the WAL).
 """
 
 from __future__ import annotations
@@ -19,10 +20,12 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from strop.assistant.database import SECONDS, Migration, connected, transaction
+from strop.assistant.database import Migration, connected, emptied, transaction
+from strop.assistant.masking import MakeMasker, Masking
 from strop.assistant.nearness import Ngrams
+from strop.assistant.people import People
+from strop.privacy import Masker
 from strop.runs.database import readable
-from strop.runs.files import WriteFailed, writing
 from strop.types import Message, shown, storable
 
 Vectors: TypeAlias = "np.ndarray[Any, Any]"
@@ -72,7 +75,11 @@ class MemoryStore:
     """One open `memory.sqlite`. Close it, or use it in a `with`."""
 
     def __init__(
-        self, path: Path | str, embed: Callable[[Sequence[str]], Any] | None = None, encoder: str = ""
+        self,
+        path: Path | str,
+        embed: Callable[[Sequence[str]], Any] | None = None,
+        encoder: str = "",
+        masker: MakeMasker = Masker,
     ) -> None:
         """Open the file, or make it. Raises ValueError for one that is no memory of strop's.
 
@@ -80,11 +87,13 @@ class MemoryStore:
                  `strop.policies.Sentence()` compares meanings
         encoder  its name, where a text's vector depends on nothing but the text: then the vectors of facts are kept
                  beside them, and each fact is read once. Empty where it depends on the other texts, as that of `Ngrams`
+        masker   makes what masks the facts of a person
         """
         self.path = Path(path)
         self._embed, self._encoder = embed or Ngrams(), encoder
         self._connection = connected(WHAT, self.path, MIGRATIONS)
-        self._connection.execute("PRAGMA secure_delete = ON")
+        self._people = People(self.path.parent)
+        self.masking = Masking(masker, lambda user: [fact.text for fact in self.facts(user)])
         self._alone = threading.RLock()
 
     def close(self) -> None:
@@ -100,24 +109,25 @@ class MemoryStore:
     # ------------------------------------------------------------ write
 
     def add(self, user: str, text: str, when: float | None = None) -> Fact:
-        """Keep a fact, now or at `when`. Raises ValueError for one that is empty or too long, or one too many."""
-        fact = Fact(uuid.uuid4().hex, _checked_user(user), _checked(text), time.time() if when is None else when)
+        """Keep a fact, masked, now or at `when`. Raises ValueError for one that is empty or too long, or one too many,
+        and ModuleNotFoundError where nothing can be masked."""
+        fact = Fact(uuid.uuid4().hex, _checked_user(user), self._kept(user, text), _at(when))
         with self._transaction() as connection:
             if len(self.facts(user)) >= MOST_FACTS:
                 raise ValueError(f"{MOST_FACTS} facts are kept, and that is the most: delete one first.")
             connection.execute(
                 "INSERT INTO facts (id, user, text, time) VALUES (?, ?, ?, ?)",
-                (fact.id, fact.user, fact.text, fact.when),
+                (fact.id, self._people.hashed(user), fact.text, fact.when),
             )
         return fact
 
     def edit(self, user: str, id: str, text: str, when: float | None = None) -> Fact:
-        """Replace the text of a fact. Raises KeyError if this person has none of this id, ValueError as `add` does."""
-        fact = Fact(id, user, _checked(text), time.time() if when is None else when)
+        """Replace the text of a fact. Raises KeyError if this person has none of this id, else as `add` does."""
+        fact = Fact(id, user, self._kept(user, text), _at(when))
         with self._erasing() as connection:
             found = connection.execute(
                 "UPDATE facts SET text = ?, time = ?, vector = NULL, encoder = '' WHERE id = ? AND user = ?",
-                (fact.text, fact.when, id, user),
+                (fact.text, fact.when, id, self._people.hashed(user)),
             )
             _require_one(found, id)
         return fact
@@ -125,12 +135,32 @@ class MemoryStore:
     def delete(self, user: str, id: str) -> None:
         """Delete a fact. Raises KeyError if this person has none of this id."""
         with self._erasing() as connection:
-            _require_one(connection.execute("DELETE FROM facts WHERE id = ? AND user = ?", (id, user)), id)
+            whose = self._people.hashed(user)
+            _require_one(connection.execute("DELETE FROM facts WHERE id = ? AND user = ?", (id, whose)), id)
 
     def forget(self, user: str) -> int:
         """Delete all facts of a person; how many there were."""
         with self._erasing() as connection:
-            return connection.execute("DELETE FROM facts WHERE user = ?", (user,)).rowcount
+            return connection.execute("DELETE FROM facts WHERE user = ?", (self._people.hashed(user),)).rowcount
+
+    def forget_all(self, names: Sequence[str]) -> None:
+        """Delete all facts of people by their names as they are kept."""
+        with self._erasing() as connection:
+            connection.executemany("DELETE FROM facts WHERE user = ?", [(name,) for name in names])
+
+    def forget_before(self, when: float) -> int:
+        """Delete the facts that were written or last changed before a time; how many there were."""
+        with self._erasing() as connection:
+            return connection.execute("DELETE FROM facts WHERE time < ?", (when,)).rowcount
+
+    def rebuild(self) -> None:
+        """Write the file anew, so that nothing of what was deleted is left in its gaps."""
+        with self._alone:
+            emptied(WHAT, self.path, self._connection, is_rebuilt=True)
+
+    def _kept(self, user: str, text: str) -> str:
+        """A text as it is kept."""
+        return _short(self.masking.text(user, _checked(text)))
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -143,21 +173,23 @@ class MemoryStore:
         with self._alone:
             with self._transaction() as connection:
                 yield connection
-            with writing(WHAT, self.path):
-                is_busy, _, _ = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-            if is_busy:
-                raise WriteFailed(
-                    f"The change is made, but another process has been reading {self.path} for {SECONDS:g} s, so the "
-                    "old text is still in its WAL: stop that process, and delete or change any fact."
-                )
+            emptied(WHAT, self.path, self._connection)
 
     # ------------------------------------------------------------ read
 
     def facts(self, user: str) -> list[Fact]:
         """The facts of a person, oldest first."""
         with self._alone, readable(self.path):
-            rows = self._connection.execute("SELECT * FROM facts WHERE user = ? ORDER BY number", (user,)).fetchall()
-        return [Fact(row["id"], row["user"], row["text"], row["time"]) for row in rows]
+            rows = self._connection.execute(
+                "SELECT * FROM facts WHERE user = ? ORDER BY number", (self._people.hashed(user),)
+            ).fetchall()
+        return [Fact(row["id"], user, row["text"], row["time"]) for row in rows]
+
+    def texts_of(self, names: Sequence[str]) -> list[str]:
+        """What is remembered of people, by their names as they are kept."""
+        query = "SELECT text FROM facts WHERE user = ? ORDER BY number"
+        with self._alone, readable(self.path):
+            return [row["text"] for name in names for row in self._connection.execute(query, (name,))]
 
     def recall(self, user: str, text: str, most: int = 5) -> list[Fact]:
         """The facts of a person that are nearest to a text, nearest first; of equally near ones the newest first.
@@ -190,7 +222,8 @@ class MemoryStore:
             return {}
         with self._alone, readable(self.path):
             rows = self._connection.execute(
-                "SELECT id, vector FROM facts WHERE user = ? AND encoder = ?", (user, self._encoder)
+                "SELECT id, vector FROM facts WHERE user = ? AND encoder = ?",
+                (self._people.hashed(user), self._encoder),
             ).fetchall()
         return {row["id"]: np.frombuffer(row["vector"], "<f8") for row in rows}
 
@@ -232,9 +265,18 @@ def _checked(text: str) -> str:
     kept = storable(text).strip()
     if not kept:
         raise ValueError("the fact is empty: write what is to be remembered.")
+    return _short(kept)
+
+
+def _short(kept: str) -> str:
+    """Masked texts may be longer than what they were."""
     if len(kept) > MOST_CHARS:
         raise ValueError(f"the fact has {len(kept):,} characters, and {MOST_CHARS} are the most: say it in fewer.")
     return kept
+
+
+def _at(when: float | None) -> float:
+    return time.time() if when is None else when
 
 
 def _require_one(found: sqlite3.Cursor, id: str) -> None:

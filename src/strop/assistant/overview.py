@@ -17,9 +17,10 @@ from strop.assistant.lessons import lessons_of
 from strop.assistant.pairs import REASONS, Duel, Reason, reason_of
 from strop.assistant.queue import waiting
 from strop.assistant.raters import Agreement, agreement, position_bias
+from strop.assistant.versions import Retired
 from strop.intervals import Interval
 
-Status = Literal["serves", "served", "refused", "waiting", "promoted"]
+Status = Literal["serves", "served", "refused", "waiting", "promoted", "retired"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,7 @@ class Line:
     questions: int
     verdict: Verdict | None
     reasons: Sequence[Against]
+    retired: Retired | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,7 @@ class Overview:
     """An assistant at one glance.
 
     counts      answers, and feedback of each kind
+    not_kept    answers to people who did not agree to have them kept
     lessons     new ones by what they are for, and how many learning takes
     margin      by how much a guarded skill may fall
     compared    comparisons so far of the version that waits with the one that serves; None if none waits
@@ -60,6 +63,7 @@ class Overview:
     serving: int
     versions: Sequence[Line]
     counts: Mapping[str, int]
+    not_kept: int
     lessons: Mapping[str, int]
     fewest_lessons: int
     compared: int | None
@@ -88,6 +92,7 @@ def overview_of(assistant: Assistant) -> Overview:
             serving=versions.serving,
             versions=[_line(assistant, number) for number in versions.numbers()],
             counts=store.counts(),
+            not_kept=store.not_kept(),
             lessons={name: len(some) for name, some in lessons.kinds.items()},
             fewest_lessons=settings.fewest_lessons,
             compared=compared,
@@ -109,7 +114,7 @@ def queue_of(store: FeedbackStore, duel: Duel) -> dict[Reason, int]:
 
 def _line(assistant: Assistant, number: int) -> Line:
     versions, manifest, settings = assistant.versions, assistant.versions.manifest(number), assistant.settings
-    diff, verdict = versions.diff(number), manifest.verdict
+    diff, verdict = versions.diff(number) if manifest.retired is None else [], manifest.verdict
     is_refused = verdict is not None and not verdict.promote
     return Line(
         version=number,
@@ -122,12 +127,15 @@ def _line(assistant: Assistant, number: int) -> Line:
         questions=len(diff),
         verdict=verdict,
         reasons=verdict.reasons(settings.comparisons, settings.margin) if verdict and is_refused else (),
+        retired=manifest.retired,
     )
 
 
 def _status(assistant: Assistant, number: int) -> Status:
     versions = assistant.versions
     verdict = versions.manifest(number).verdict
+    if versions.manifest(number).retired is not None:
+        return "retired"
     if number == versions.serving:
         return "serves"
     if number in versions.history:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from strop.assistant.database import transaction
 from strop.assistant.pairs import Duel, Pair, in_order
+from strop.assistant.people import People
 from strop.assistant.records import Comparison
 from strop.types import Message, storable
 
@@ -31,6 +32,7 @@ class PairStore:
     path: Path
     connection: sqlite3.Connection
     alone: threading.RLock
+    people: People
 
     # ------------------------------------------------------------ write
 
@@ -50,7 +52,7 @@ class PairStore:
 
         The one that they hold already is given again.
         """
-        now = time.time() if when is None else when
+        now, rater = time.time() if when is None else when, self.people.hashed(rater)
         with self.alone, self._transaction() as connection:
             rows = connection.execute("SELECT * FROM shown WHERE until > ? OR rater = ?", (now, rater)).fetchall()
             left = [pair for pair in in_order(self.all(), duel) if _may_be_shown(pair, rater, rows)]
@@ -65,7 +67,7 @@ class PairStore:
         with self.alone, self._transaction() as connection:
             if connection.execute("SELECT 1 FROM pairs WHERE number = ?", (number,)).fetchone() is None:
                 raise KeyError(f"there is no pair {number}.")
-            self._show(connection, number, rater, until=0.0, is_passed=True)
+            self._show(connection, number, self.people.hashed(rater), until=0.0, is_passed=True)
 
     def _show(self, connection: sqlite3.Connection, number: int, rater: str, until: float, is_passed: bool) -> None:
         connection.execute("INSERT OR REPLACE INTO shown VALUES (?, ?, ?, ?)", (number, rater, until, is_passed))

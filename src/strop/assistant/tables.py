@@ -64,4 +64,13 @@ def m002_pairs(connection: sqlite3.Connection) -> None:
     )
 
 
-MIGRATIONS: tuple[Migration, ...] = (m001_initial, m002_pairs)
+def m003_privacy(connection: sqlite3.Connection) -> None:
+    """Answers that nobody agreed to have kept, counted and no more; where exports were written; and the ids of feedback
+    that is deleted, until what was made of it is deleted too: also versions that learnt from it, if `is_retiring`."""
+    connection.execute("CREATE TABLE unkept (version INTEGER PRIMARY KEY, answers INTEGER NOT NULL)")
+    connection.execute("CREATE TABLE exports (path TEXT PRIMARY KEY, sha256 TEXT NOT NULL)")
+    connection.execute("CREATE INDEX answers_by_rater ON answers (rater)")
+    connection.execute("CREATE TABLE erased (feedback TEXT PRIMARY KEY, is_retiring INTEGER NOT NULL)")
+
+
+MIGRATIONS: tuple[Migration, ...] = (m001_initial, m002_pairs, m003_privacy)

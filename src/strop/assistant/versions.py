@@ -1,5 +1,5 @@
-"""The versions of an assistant: folders that never change but for their verdict, and one small file that says which one
-serves.
+"""The versions of an assistant: folders that never change but for their verdict, or until they are retired, and one
+small file that says which one serves.
 
     versions/003/manifest.json   its parent, model, files with checksums, what it learnt from, and the verdict
     versions/003/model/          the model, if it is none that is known by name
@@ -17,6 +17,7 @@ import json
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +29,14 @@ from strop.runs.files import fsync, new_folder, replace_text, sha256, write_text
 
 VERSIONS, SERVING, MANIFEST, MODEL, DIFF = "versions", "serving.json", "manifest.json", "model", "diff.jsonl"
 FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Retired:
+    """That a version is no more, why, and since when, in seconds since 1970, UTC."""
+
+    why: str
+    when: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +52,7 @@ class Manifest:
     replayed  the ids of the feedback of its ancestors that it learnt from again
     when      seconds since 1970, UTC
     verdict   of the gate; None before it is judged, and for the first
+    retired   that its files are deleted, which is all that is left of it; None while they are there
     """
 
     number: int
@@ -54,6 +64,7 @@ class Manifest:
     replayed: Sequence[str] = ()
     when: float
     verdict: Verdict | None = None
+    retired: Retired | None = None
 
 
 class DamagedVersion(ValueError):
@@ -102,7 +113,8 @@ class Versions:
     def open_candidate(self) -> int | None:
         """The newest version, if it is a child of the one that serves and not judged yet."""
         newest = self.manifest(self.numbers()[-1])
-        return newest.number if newest.verdict is None and newest.parent == self.serving else None
+        is_open = newest.verdict is None and newest.retired is None
+        return newest.number if is_open and newest.parent == self.serving else None
 
     @property
     def stamp(self) -> tuple[int, ...]:
@@ -139,7 +151,7 @@ class Versions:
         self._serve(number, [*self.history, number])
 
     def rollback(self, number: int) -> None:
-        """Let a version serve again. Raises ValueError for one that never served, or is damaged."""
+        """Let a version serve again. Raises ValueError for one that never served, or is retired or damaged."""
         if number not in self.history:
             self.manifest(number)
             served = ", ".join(map(str, sorted(set(self.history))))
@@ -152,6 +164,8 @@ class Versions:
         for left in (self.path / VERSIONS).glob(".creating-*"):
             shutil.rmtree(left)
         newest = self.manifest(self.numbers()[-1])
+        if newest.retired is not None:
+            return None
         is_promoted = newest.verdict is not None and newest.verdict.promote
         if not is_promoted or newest.parent != self.serving or newest.number in self.history:
             return None
@@ -162,8 +176,36 @@ class Versions:
         """Let version 0 serve, in a new folder."""
         self._write(0, [0])
 
+    def retire(self, numbers: Sequence[int], why: str, without: AbstractSet[str]) -> None:
+        """Delete the files of versions but for a manifest that says so, and let an ancestor serve where one did.
+
+        The last one that stays serves before a file is deleted. What a crash cut off is completed by another call.
+        `without`: ids of feedback that the manifests name no more.
+        """
+        if self.serving in numbers:
+            stays = next(number for number in self.ancestors(self.serving) if number not in numbers)
+            self._serve(stays, [*self.history, stays])
+        for number in numbers:
+            self._bury(number, why, without)
+            for entry in self.folder(number).iterdir():
+                if entry.is_dir():
+                    shutil.rmtree(entry)
+                elif entry.name != MANIFEST:
+                    entry.unlink()
+
+    def _bury(self, number: int, why: str, without: AbstractSet[str]) -> None:
+        """Write the manifest of a version that is retired."""
+        old = self.manifest(number)
+        feedback, replayed = ([id for id in ids if id not in without] for ids in (old.feedback, old.replayed))
+        retired = old.retired or Retired(why, time.time())
+        changed = dataclasses.replace(old, files={}, feedback=feedback, replayed=replayed, retired=retired)
+        with writing(f"that version {number} is retired", self.folder(number)):
+            replace_text(self.folder(number) / MANIFEST, _text(changed))
+
     def verify(self, number: int) -> None:
-        """Raise DamagedVersion if a file of a version is missing or changed."""
+        """Raise DamagedVersion if a file of a version is missing or changed, or the version is retired."""
+        if (retired := self.manifest(number).retired) is not None:
+            raise DamagedVersion(f"version {number} is retired: {retired.why}. It cannot serve again.")
         for name, checksum in self.manifest(number).files.items():
             file = self.folder(number) / name
             if not file.is_file() or sha256(file) != checksum:
@@ -175,6 +217,10 @@ class Versions:
         """The name or the folder of a version's model, as `policy` takes it."""
         model = self.manifest(number).model
         return str(self.folder(number) / MODEL) if model == MODEL else model
+
+    def has_diff(self, number: int) -> bool:
+        """Whether its answers to the fixed questions are there."""
+        return (self.folder(number) / DIFF).is_file()
 
     def diff(self, number: int) -> list[dict[str, str]]:
         """The fixed questions, with the version's greedy answers and its parent's."""
@@ -207,8 +253,12 @@ def _manifest(file: Path) -> Manifest:
     fields = _read(file)
     if (found := fields.pop("format", 0)) != FORMAT:
         raise ValueError(f"{file} has format {found}, and this strop reads {FORMAT}: another version wrote it.")
-    verdict = fields.pop("verdict")
-    return Manifest(**fields, verdict=_verdict(verdict) if verdict else None)
+    verdict, retired = fields.pop("verdict"), fields.pop("retired", None)
+    return Manifest(
+        **fields,
+        verdict=_verdict(verdict) if verdict else None,
+        retired=Retired(**retired) if retired else None,
+    )
 
 
 def _verdict(fields: Mapping[str, Any]) -> Verdict:

@@ -1,8 +1,13 @@
-"""show an assistant that learns: its versions, what each learnt from, what waits; or go back to a version
+"""show an assistant that learns: its versions, what each learnt from, what waits; go back to a version; forget a person
 
 Reads only the assistant's files, and loads no model. "diff 3" shows what version 3 and its parent answer to the fixed
 questions, changed answers first; "diff 3 1" those of versions 3 and 1. A rollback is to a version that has served
 before; it is one small file that is replaced, and the others stay.
+
+"forget USER" deletes all that is kept of a person, by the name that a client gave (user, rater) or a session's key:
+answers, feedback, what is remembered, runs, exports, copies in the folder, and the versions that learnt from it. The
+last version that did not serves then, and strop learn learns without them. What cannot be deleted is named, and the
+exit code is 1. Stop strop learn before; strop serve may go on.
 """
 
 from __future__ import annotations
@@ -10,7 +15,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from strop.cli.errors import DONE, Usage
+from strop.cli.errors import DONE, Problem, Usage
 from strop.cli.output import print_json, say
 
 if TYPE_CHECKING:
@@ -22,6 +27,8 @@ examples:
   strop assistant mine --json
   strop assistant mine diff 3
   strop assistant mine rollback 3
+  strop assistant mine forget ann@example.com --dry-run
+  strop assistant mine forget browser-3f0c9a1e
 """
 
 
@@ -31,12 +38,13 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "action",
         nargs="?",
-        choices=("diff", "rollback"),
-        help="show two versions' answers side by side, or let an earlier version serve again",
+        choices=("diff", "rollback", "forget"),
+        help="show two versions' answers side by side, let an earlier version serve again, or forget a person",
     )
     parser.add_argument(
-        "versions", nargs="*", type=int, metavar="VERSION", help="the version to look at or to go back to"
+        "names", nargs="*", metavar="VERSION|USER", help="the version to look at or to go back to, or who is forgotten"
     )
+    parser.add_argument("--dry-run", action="store_true", help="forget: only say what would be deleted")
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -49,13 +57,17 @@ def run(args: argparse.Namespace) -> int:
     from strop.cli import show_assistant
 
     assistant = Assistant(Path(args.folder))
+    if args.dry_run and args.action != "forget":
+        raise Usage("--dry-run is of forget.", hint=f"strop assistant {args.folder} forget USER --dry-run")
+    if args.action == "forget":
+        return _forget(args)
     found = overview_of(assistant)
     if args.action == "diff":
         return _diff(assistant, args)
     if args.action == "rollback":
-        if len(args.versions) != 1:
+        if len(args.names) != 1:
             raise Usage("rollback to which version?", hint=f"strop assistant {args.folder} shows them")
-        [number] = args.versions
+        [number] = _numbers(args)
         with assistant.lock():
             assistant.versions.rollback(number)
         say(f"version {number} serves; before it version {found.serving} did")
@@ -67,14 +79,41 @@ def run(args: argparse.Namespace) -> int:
     return DONE
 
 
+def _numbers(args: argparse.Namespace) -> list[int]:
+    """The versions that are named."""
+    for name in args.names:
+        if not name.isdecimal():
+            raise Usage(f"{name!r} is no number of a version.", hint=f"strop assistant {args.folder} shows them")
+    return [int(name) for name in args.names]
+
+
+def _forget(args: argparse.Namespace) -> int:
+    """Forget people, and print what is deleted; a failure where something of them is left."""
+    from strop.assistant.forgetting import forget
+    from strop.cli import show_assistant
+
+    if not args.names:
+        raise Usage("forget whom?", hint=f"strop assistant {args.folder} forget USER")
+    found = forget(args.folder, args.names, dry_run=args.dry_run)
+    if args.json:
+        print_json(found)
+    else:
+        show_assistant.forgotten(found, is_done=not args.dry_run)
+    if found.left:
+        raise Problem(
+            f"something of them still stands in {', '.join(found.left)}.", hint="delete these by hand, and run it again"
+        )
+    return DONE
+
+
 def _diff(assistant: Assistant, args: argparse.Namespace) -> int:
     """Print what a version answers, beside its parent or another one."""
     from strop.assistant.beside import side_by_side
     from strop.cli import show_assistant
 
-    if len(args.versions) not in (1, 2):
+    if len(args.names) not in (1, 2):
         raise Usage("the answers of which version?", hint=f"strop assistant {args.folder} diff VERSION [VERSION]")
-    new, *others = args.versions
+    new, *others = _numbers(args)
     parent = assistant.versions.manifest(new).parent
     if not others and parent is None:
         raise ValueError(f"version {new} has no parent: name the version to lay beside it.")

@@ -1,7 +1,8 @@
 """answer over HTTP: a chat page, and an API that OpenAI's client speaks
 
 Only this machine may ask: the server listens at 127.0.0.1, ::1 or localhost. With --assistant DIR answers and what
-people say of them are kept in that folder, and the page asks for it; without it nothing is kept. A folder that does
+people say of them are kept in that folder, of conversations whose person agrees, with personal data masked, which needs
+pip install "strop[privacy]"; without it nothing is kept. A folder that does
 not exist yet becomes an assistant whose version 0 is RUN|MODEL. Later its version that serves answers, and one that
 waits for people stands beside it on the page that compares; where another version serves or waits, the server changes
 to it without a restart, and what was asked before is answered to the end. Ctrl-C lets answers that are being written
@@ -14,7 +15,7 @@ import argparse
 from importlib.util import find_spec
 from pathlib import Path
 
-from strop.cli.errors import DONE, Interrupted, Usage, signal_of
+from strop.cli.errors import DONE, Interrupted, Problem, Usage, signal_of
 from strop.cli.output import say
 
 EXAMPLES = """\
@@ -47,9 +48,25 @@ def add(parser: argparse.ArgumentParser) -> None:
         "shown to be liked less",
     )
     parser.add_argument(
+        "--keep-nothing",
+        action="store_true",
+        help="with --assistant: answer, and keep nothing, whoever agrees; nobody can say what they think",
+    )
+    parser.add_argument(
         "--host", default="127.0.0.1", help="an address of this machine's loopback (default: 127.0.0.1)"
     )
     parser.add_argument("--port", type=int, default=8000, help="0 takes a free one (default: 8000)")
+
+
+def _require_masking(folder: Path) -> None:
+    """Raise Problem where what people write cannot be masked, and so is not kept."""
+    from strop.privacy import Masker
+
+    try:
+        Masker()
+    except ModuleNotFoundError as error:
+        without = f"strop serve --assistant {folder} --keep-nothing"
+        raise Problem(f"{error}", hint=f"{without} answers, and keeps nothing") from error
 
 
 def run(args: argparse.Namespace) -> int:
@@ -60,6 +77,10 @@ def run(args: argparse.Namespace) -> int:
         raise Usage("--canary is of an assistant's versions.", hint="strop serve --assistant DIR --canary SHARE")
     if args.canary is not None and not 0.0 < args.canary < 1.0:
         raise Usage(f"--canary {args.canary:g}: it is a share between 0 and 1, such as 0.1.")
+    if args.keep_nothing and args.assistant is None:
+        raise Usage("--keep-nothing is of an assistant; without one nothing is kept.")
+    if args.assistant is not None and not args.keep_nothing:
+        _require_masking(args.assistant)
     if missing := [name for name in ("fastapi", "uvicorn", "jinja2") if find_spec(name) is None]:
         raise ModuleNotFoundError(f'strop serve needs the package {missing[0]}: pip install "strop[serve]"')
     from strop.web.server import address_of, listening, server, serving
@@ -67,7 +88,7 @@ def run(args: argparse.Namespace) -> int:
     say(f"loading {args.name or args.assistant}")
     with (
         listening(args.host, args.port) as listener,
-        serving(args.name, args.assistant, say, args.canary or 0.0) as served,
+        serving(args.name, args.assistant, say, args.canary or 0.0, not args.keep_nothing) as served,
     ):
         address = address_of(listener)
         print(address, flush=True)

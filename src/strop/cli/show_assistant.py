@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 
 from strop.assistant.beside import Beside
 from strop.assistant.canary import Canary, Standing
+from strop.assistant.forgetting import Forgotten
 from strop.assistant.overview import Line, Overview
 from strop.assistant.raters import Agreement
 from strop.cli.output import console, pairs, print_rich, table
@@ -22,8 +24,33 @@ def page(found: Overview) -> None:
     print_rich(table(columns, [_row(line) for line in found.versions], right=(0, 2, 3, 4)))
     if reasons := [line for line in found.versions if line.verdict is not None and not line.verdict.promote]:
         out.print(f"\nversion {reasons[-1].version}: {reasons[-1].verdict.why}")  # type: ignore[union-attr]
+    for line in found.versions:
+        if line.retired is not None:
+            out.print(f"\nversion {line.version} is retired since {day(line.retired.when)}: {line.retired.why}")
     out.print()
     print_rich(pairs(_facts(found)))
+
+
+def forgotten(found: Forgotten, is_done: bool) -> None:
+    """Print what is deleted of people, or would be."""
+    out = console()
+    out.print("deleted" if is_done else "would be deleted; nothing is changed", style="bold")
+    rows = [
+        ("answers", str(found.answers)),
+        ("feedback", str(found.feedback)),
+        ("remembered", plural(found.facts, "fact")),
+        ("versions", _listed(found.retired)),
+        ("serves", f"version {found.serving}"),
+        ("runs", _listed(found.runs)),
+        ("exports", _listed(found.exports)),
+        ("copies", _listed(found.copies)),
+    ]
+    print_rich(pairs(rows))
+
+
+def day(when: float) -> str:
+    """The day of a time in seconds since 1970, UTC."""
+    return datetime.fromtimestamp(when, UTC).date().isoformat()
 
 
 def diff(old: int, new: int, found: Sequence[Beside]) -> None:
@@ -33,6 +60,10 @@ def diff(old: int, new: int, found: Sequence[Beside]) -> None:
     if changed:
         rows = [(one.asked, one.old, one.new) for one in changed]
         print_rich(table(["question", f"version {old}", f"version {new}"], rows))
+
+
+def _listed(names: Sequence[object]) -> str:
+    return ", ".join(map(str, names)) or "none"
 
 
 def _row(line: Line) -> list[str]:
@@ -47,6 +78,7 @@ def _facts(found: Overview) -> list[tuple[str, str]]:
     kinds = _counted(found.lessons) or "none"
     rows = [
         ("kept", _counted(found.counts) or "nothing"),
+        ("not kept", f"{plural(found.not_kept, 'answer')} to people who did not agree to it"),
         ("new lessons", f"{kinds}: {new} of the {found.fewest_lessons} that learning takes"),
     ]
     if found.compared is not None:

@@ -32,6 +32,10 @@ CONFIG, PROVENANCE, PLAN, DATABASE, LOCK = "config.json", "provenance.json", "pl
 SWEEP, CACHE = "sweep.json", "cache"
 
 
+class Locked(ValueError):
+    """Another process is the writer."""
+
+
 @dataclass(frozen=True, slots=True)
 class RunDirectory:
     """One run on disk."""
@@ -129,7 +133,7 @@ class RunDirectory:
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Hold the writer's lock, or raise ValueError naming its holder. The system frees it when the process ends."""
+        """Hold the writer's lock, or raise Locked naming its holder. The system frees it when the process ends."""
         with writing("the lock", self.path):
             descriptor = os.open(self.path / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
         try:
@@ -137,7 +141,7 @@ class RunDirectory:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 holder = os.read(descriptor, 32).decode().strip() or "another process"
-                raise ValueError(
+                raise Locked(
                     f"{self.path} is being written by process {holder}. Wait until it is done, or stop it first."
                 ) from None
             with writing("the lock", self.path):

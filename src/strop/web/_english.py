@@ -18,8 +18,20 @@ ENGLISH = Words(
     delete_all="Delete all",
     delete_all_sure="Delete all conversations in this browser?",
     kept_here="Conversations are kept in this browser only.",
-    kept_there="The server keeps what you ask, its answers and what you say of them, to learn from; others who compare "
-    "answers may be shown them. This list stays in your browser.",
+    kept_there="The server keeps only conversations of which you allow it. This list stays in your browser.",
+    consent="May this conversation be kept?",
+    consent_more="If you agree, the server keeps your messages, the answers and what you say of them, so that the "
+    "assistant can learn from them, and others who compare answers may read them. Names, numbers and addresses are "
+    "masked as far as they are found. You can take it back at any time; then what is kept is deleted. If you do not "
+    "agree, nothing of it is kept, and you are answered all the same.",
+    agree="I agree",
+    decline="Do not keep it",
+    consent_given="The server keeps this conversation, to learn from it.",
+    withdraw="Take it back and delete",
+    consent_refused="The server does not keep this conversation.",
+    agree_later="Allow it from now on",
+    withdrawn="Deleted from the server.",
+    delete_all_there_sure="Delete all conversations in this browser, and what the server keeps of them?",
     hello="Ask something",
     hello_more="The model answers on this machine. It may be wrong.",
     messages="Messages",
@@ -68,6 +80,11 @@ ENGLISH = Words(
     system="Instructions",
     skip_pair="Skip",
     own="Ask a question of my own",
+    compare_consent="I agree that this question, both answers and my judgement are kept, to learn from, and that "
+    "others who compare may read them. Names, numbers and addresses are masked as far as they are found.",
+    compare_kept="Your judgements are kept, to learn from, under a name that this browser drew by chance.",
+    take_back="Take it back and delete",
+    taken_back="Deleted from the server. Another one?",
     nothing_waits="Nothing waits to be compared at the moment. Ask a question of your own:",
     memory="Memory",
     memory_title="What the assistant remembers of you",
@@ -75,6 +92,13 @@ ENGLISH = Words(
     memory_whose="Only who has your key can show, change or delete it. This browser keeps the key for you.",
     memory_new="Something to remember",
     memory_add="Remember",
+    memory_consent="I agree that this is kept on the server until I delete it. Names, numbers and addresses are masked "
+    "as far as they are found.",
+    forget_title="Have all of it forgotten",
+    forget_more="You can delete what is remembered here, and take conversations back where they are. To have all of it "
+    "deleted, and what the assistant learnt from it unlearnt, give this name, and your key if you have one, to whoever "
+    "runs the server.",
+    forget_name="Your name on this server, drawn by chance",
     memory_list="Remembered",
     memory_none="Nothing yet.",
     memory_text="What is to be remembered",
@@ -104,6 +128,8 @@ ENGLISH = Words(
     status_promoted="promoted",
     status_refused="refused",
     status_waiting="waits to be judged",
+    status_retired="retired",
+    version_retired="Retired on {day}: it learnt from a person who is forgotten. Its files are deleted.",
     version_number="Version {number}",
     version_first="The first version",
     version_parent="Goes on from",
@@ -133,6 +159,8 @@ ENGLISH = Words(
     beside_same="The same: {number}",
     people_head="What people say",
     people_kept="Kept",
+    people_not_kept="Not kept",
+    people_not_kept_of="answers: {number}, to people who did not agree to it",
     people_lessons="New lessons",
     people_lessons_of="{number} of the {fewest} that learning takes",
     people_waits="Comparisons with the version that waits",

@@ -1,4 +1,4 @@
-"""The OpenAI-compatible endpoints, and /feedback and /health."""
+"""The OpenAI-compatible endpoints, /feedback, /conversations and /health."""
 
 from __future__ import annotations
 
@@ -16,10 +16,12 @@ from strop.web.answering import Given, all_of, begin, cancel, pieces
 from strop.web.errors import Refused, error_body
 from strop.web.forms import ChatForm, CompletionForm, Envelope, Json, usage
 from strop.web.guard import Limits
-from strop.web.keeping import keep_answers, keep_feedback
+from strop.web.keeping import keep_answers, keep_feedback, withdraw
 from strop.web.memory import recalled
 from strop.web.requests import ChatRequest, CompletionRequest, FeedbackRequest
 from strop.web.served import Served, Version, strop_version
+
+NOTHING_KEPT = "nothing is kept here"
 
 
 def api(served: Served) -> APIRouter:
@@ -37,6 +39,8 @@ def api(served: Served) -> APIRouter:
 
     @router.post("/v1/chat/completions")
     async def chat(body: ChatRequest, request: Request) -> Response:
+        if body.store and served.store is None:
+            raise Refused(f"{NOTHING_KEPT}: leave store out, or start the server with --assistant DIR.", param="store")
         conversation = secrets.token_hex(12) if body.metadata is None else body.metadata.conversation
         facts = await recalled(served, body, request)
         with served.asked(body.model, conversation) as one:
@@ -45,7 +49,7 @@ def api(served: Served) -> APIRouter:
         envelope = Envelope.of(form, given, body.model, one.label, conversation)
 
         async def keep() -> str:
-            return await keep_answers(served.store, one.number, given, body.spoken, conversation, body.user)
+            return await keep_answers(served.store, one.number, given, body, conversation)
 
         return await _answer(served.limits, given, envelope, body, request, keep)
 
@@ -69,6 +73,12 @@ def api(served: Served) -> APIRouter:
                 "feedback is kept by an assistant: start the server with --assistant DIR.", status=404, code="no_store"
             )
         return {"id": (await keep_feedback(served.store, body)).id}
+
+    @router.delete("/conversations/{conversation}")
+    async def withdrawn(conversation: str) -> Json:
+        if served.store is None:
+            raise Refused(f"{NOTHING_KEPT}.", status=404, code="no_store")
+        return {"deleted": await withdraw(served.store, served.assistant, conversation)}
 
     @router.get("/health")
     async def health() -> JSONResponse:

@@ -32,14 +32,15 @@ class Follower:
     A version that cannot be loaded, as one whose files are damaged, is refused in a sentence, also in `/health`, and
     what served goes on. Raises DamagedVersion where that is so at the start.
 
-    share  of the conversations that a version which waits answers, until it is shown to be worse
+    memory  None keeps nothing, neither in it nor in the store, which is read
+    share   of the conversations that a version which waits answers, until it is shown to be worse
     """
 
     def __init__(
         self,
         assistant: Assistant,
         store: FeedbackStore,
-        memory: MemoryStore,
+        memory: MemoryStore | None,
         limits: Limits,
         tell: Callable[[str], None],
         share: float = 0.0,
@@ -50,7 +51,8 @@ class Follower:
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._follow, name=f"follower of {assistant.path}", daemon=True)
         name, number = assistant.path.resolve().name, assistant.versions.serving
-        self.served = Served(name, Engine(assistant.actor(number)), number, store, limits, memory, assistant)
+        kept = None if memory is None else store
+        self.served = Served(name, Engine(assistant.actor(number)), number, kept, limits, memory, assistant)
 
     def __enter__(self) -> Served:
         self._guarded(self._wait_beside)

@@ -1,4 +1,7 @@
-"""What the store is handed: answers, and what people say of them."""
+"""What the store is handed: answers, and what people say of them; and what it is to delete again.
+
+An answer is kept only if the person agreed, in the request itself (`store`). Else it is counted.
+"""
 
 from __future__ import annotations
 
@@ -7,34 +10,56 @@ from collections.abc import Sequence
 
 from starlette.concurrency import run_in_threadpool
 
+from strop.assistant.erasing import Doomed
 from strop.assistant.feedback import FeedbackStore
+from strop.assistant.home import Assistant
 from strop.assistant.records import Answered, Comparison, Feedback, Value
+from strop.assistant.retention import settle_if_alone
 from strop.types import Message
 from strop.web.answering import Given
 from strop.web.errors import Refused
-from strop.web.requests import ComparisonValue, FeedbackRequest
+from strop.web.requests import ChatRequest, ComparisonValue, FeedbackRequest
+
+NO_VERSION = -1
+"""Under which answers are counted that are of no version."""
 
 
 async def keep_answers(
-    store: FeedbackStore | None,
-    version: int | None,
-    given: Sequence[Given],
-    messages: Sequence[Message],
-    conversation: str,
-    rater: str,
+    store: FeedbackStore | None, version: int | None, given: Sequence[Given], body: ChatRequest, conversation: str
 ) -> str:
-    """Keep whole answers of a version, if there is a store. Why they are not kept where they cannot be; else empty.
+    """Keep whole answers of a version if the person agrees, else count them. Why they could not be kept; else empty.
 
     People have their answers all the same: what is lost is that anybody can say what they think of them.
     """
     if store is None:
         return ""
-    answers = as_kept(given, version, messages, conversation, rater)
     try:
-        await run_in_threadpool(store.write, answers, [])
-    except OSError as error:
+        if body.store:
+            answers = as_kept(given, version, body.spoken, conversation, body.user)
+            await run_in_threadpool(store.write, answers, [])
+        else:
+            await run_in_threadpool(store.unkept, NO_VERSION if version is None else version, len(given))
+    except (OSError, ValueError) as error:
         return f"the answer could not be kept: {error}"
     return ""
+
+
+async def withdraw(store: FeedbackStore, assistant: Assistant | None, conversation: str) -> dict[str, int]:
+    """Delete what is kept of a conversation; how much that was. Raises Refused where it could not be."""
+
+    def delete() -> Doomed:
+        doomed = store.erasing.of_conversation(conversation)
+        if doomed.answers:
+            store.erasing.erase(doomed, is_retiring=False)
+        if assistant is not None:
+            settle_if_alone(assistant, store)
+        return doomed
+
+    try:
+        doomed = await run_in_threadpool(delete)
+    except OSError as error:
+        raise Refused(f"it could not be deleted: {error}", status=507, code="not_deleted") from error
+    return {"answers": len(doomed.answers), "feedback": len(doomed.feedback)}
 
 
 def as_kept(

@@ -39,11 +39,13 @@ def memory(served: Served) -> APIRouter:
     @router.post("")
     async def add(body: FactRequest, request: Request) -> Json:
         store, user = _opened(served, request)
+        _require_consent(body)
         return _json(await _done(store.add, user, body.text))
 
     @router.put("/{id}")
     async def edit(id: str, body: FactRequest, request: Request) -> Json:
         store, user = _opened(served, request)
+        _require_consent(body)
         return _json(await _done(store.edit, user, id, body.text))
 
     @router.delete("/{id}")
@@ -89,6 +91,17 @@ def _opened(served: Served, request: Request) -> tuple[MemoryStore, str]:
     if user is None:
         raise Refused(f"whose memory? Send the key of a session as {HEADER}.", status=401, code="no_session")
     return served.memory, user
+
+
+def _require_consent(body: FactRequest) -> None:
+    """Raise Refused unless the person agrees."""
+    if not body.store:
+        raise Refused(
+            "what is to be remembered is kept until the person deletes it, if they agree: send store=true.",
+            status=403,
+            code="no_consent",
+            param="store",
+        )
 
 
 async def _done(act: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

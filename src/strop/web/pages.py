@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 from fastapi import APIRouter, Request
@@ -44,6 +45,7 @@ def pages(served: Served) -> APIRouter:
             has_feedback=served.store is not None,
             has_assistant=served.assistant is not None,
             most_chars=MOST_CHARS,
+            day=_day,
             **facts,
         )
         return HTMLResponse(html, headers={"Vary": "Accept-Language, Cookie", "Content-Language": words.code})
@@ -88,6 +90,11 @@ def _found(assistant: Assistant, version: int | None, beside: int | None) -> dic
     rows = side_by_side(assistant.versions, old, version)
     changed = [one for one in rows if one.is_changed]
     return found | {"beside": {"old": old, "new": version, "changed": changed, "same": rows[len(changed) :]}}
+
+
+def _day(when: float) -> str:
+    """The day of a time in seconds since 1970, UTC."""
+    return datetime.fromtimestamp(when, UTC).date().isoformat()
 
 
 def _remembered(here: str, language: str) -> Response:

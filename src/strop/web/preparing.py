@@ -130,14 +130,16 @@ class Preparer:
         return True
 
     def _keep(self, begun: Sequence[tuple[Version, Given]], question: Asked) -> None:
-        """Answers first, then the pair: a crash in between leaves two answers that nobody is shown."""
+        """Answers first, then the pair: a crash in between leaves two answers that nobody is shown. Neither where the
+        person withdrew the question meanwhile."""
         conversation = f"pair-{secrets.token_hex(12)}"
         kept = [
             answer
             for one, given in begun
             for answer in as_kept([given], one.number, question.messages, conversation, WHOSE)
         ]
-        self.store.write(kept, [])
+        if not self.store.prepared(kept, is_fixed=question.messages in self.fixed):
+            return
         a, b = kept
         preferred = self.preferred(a.prompt, a.text, b.text) if self.preferred is not None else None
         self.store.pairs.add(a.inference, b.inference, seldom=question.seldom, preferred=preferred)
@@ -182,4 +184,7 @@ def _reader(assistant: Assistant) -> Preferring | None:
     from strop.assistant.judge import last_judge, preferred
 
     judge = last_judge(assistant.rounds)
-    return None if judge is None else lambda prompt, a, b: preferred(judge, prompt, a, b)
+    if judge is None:
+        return None
+    learnt = judge  # it is deleted with what it learnt from
+    return lambda prompt, a, b: preferred(learnt, prompt, a, b) if learnt.path.is_dir() else None

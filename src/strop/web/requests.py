@@ -126,10 +126,11 @@ class ChatRequest(_Asked):
         "response_format": ({"type": "text"},),
         "tools": ([],),
         "tool_choice": ("none",),
-        "store": (False,),
         "modalities": (["text"],),
         "service_tier": ("auto", "default"),
     }
+    store: bool = False
+    """The person agrees that this conversation is kept and learnt from."""
     messages: Annotated[list[ChatMessage], Field(min_length=1, max_length=1_000)]
     max_completion_tokens: Count | None = None
     logprobs: bool = False
@@ -217,9 +218,13 @@ class FeedbackRequest(_Body):
 
 
 class FactRequest(_Body):
-    """POST /memory/facts and PUT /memory/facts/ID: what is to be remembered."""
+    """POST /memory/facts and PUT /memory/facts/ID: what is to be remembered.
+
+    store  the person agrees that it is kept until they delete it
+    """
 
     text: Text
+    store: bool = False
 
 
 class NextPairRequest(_Body):

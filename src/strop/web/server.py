@@ -11,12 +11,14 @@ from pathlib import Path
 import uvicorn
 
 from strop.assistant.home import Assistant, create
+from strop.assistant.retention import daily
 from strop.assistant.settings import FILE as SETTINGS
 from strop.serving.actor import find, load
 from strop.serving.engine import Engine
 from strop.web.app import app
 from strop.web.follower import Follower
 from strop.web.guard import Limits, is_loopback
+from strop.web.logs import log_no_texts
 from strop.web.preparing import preparing
 from strop.web.served import Served
 
@@ -49,6 +51,7 @@ def address_of(listener: socket.socket) -> str:
 def server(served: Served) -> uvicorn.Server:
     """A server for `run(sockets=[listening(...)])`. The first Ctrl-C or SIGTERM lets running answers finish within
     `limits.stop_seconds`, the second ends at once."""
+    log_no_texts()
     config = uvicorn.Config(
         app(served),
         log_level="warning",
@@ -66,12 +69,15 @@ def server(served: Served) -> uvicorn.Server:
 
 @contextlib.contextmanager
 def serving(
-    name: str | None, folder: Path | None, tell: Callable[[str], None], canary: float = 0.0
+    name: str | None, folder: Path | None, tell: Callable[[str], None], canary: float = 0.0, is_keeping: bool = True
 ) -> Iterator[Served]:
     """A run or a model; or the assistant of a folder, made from it if there is none. What was opened is closed.
 
     An assistant's folder is followed: when another version serves or waits, so it does here, and one that waits
     answers the share `canary` of the conversations. `tell` says so.
+
+    is_keeping  whether answers, feedback and facts of people who agree are kept. Raises ModuleNotFoundError where they
+                are to be kept, and the packages are missing that find personal data in them
     """
     limits = Limits()
     with contextlib.ExitStack() as opened:
@@ -82,9 +88,14 @@ def serving(
             yield Served(name, engine, limits=limits)
             return
         assistant = _assistant(name, folder)
-        store, memory = opened.enter_context(assistant.feedback()), opened.enter_context(assistant.memory())
+        store = opened.enter_context(assistant.feedback())
+        if is_keeping:
+            store.masking.check()
+        memory = opened.enter_context(assistant.memory()) if is_keeping else None
         served = opened.enter_context(Follower(assistant, store, memory, limits, tell, canary))
-        opened.enter_context(preparing(assistant, store, lambda: served.versions, tell))
+        opened.enter_context(daily(assistant, store, tell))
+        if is_keeping:
+            opened.enter_context(preparing(assistant, store, lambda: served.versions, tell))
         yield served
 
 

@@ -26,6 +26,16 @@ class Words:
     delete_all_sure: str
     kept_here: str
     kept_there: str
+    consent: str
+    consent_more: str
+    agree: str
+    decline: str
+    consent_given: str
+    withdraw: str
+    consent_refused: str
+    agree_later: str
+    withdrawn: str
+    delete_all_there_sure: str
     hello: str
     hello_more: str
     messages: str
@@ -76,6 +86,10 @@ class Words:
     skip_pair: str
     own: str
     nothing_waits: str
+    compare_consent: str
+    compare_kept: str
+    take_back: str
+    taken_back: str
     # memory
     memory: str
     memory_title: str
@@ -83,6 +97,10 @@ class Words:
     memory_whose: str
     memory_new: str
     memory_add: str
+    memory_consent: str
+    forget_title: str
+    forget_more: str
+    forget_name: str
     memory_list: str
     memory_none: str
     memory_text: str
@@ -110,6 +128,8 @@ class Words:
     status_promoted: str
     status_refused: str
     status_waiting: str
+    status_retired: str
+    version_retired: str
     version_number: str
     version_first: str
     version_parent: str
@@ -139,6 +159,8 @@ class Words:
     beside_same: str
     people_head: str
     people_kept: str
+    people_not_kept: str
+    people_not_kept_of: str
     people_lessons: str
     people_lessons_of: str
     people_waits: str

@@ -7,15 +7,17 @@ import pytest
 
 import strop
 from feedback_people import answer, compared, said
-from strop.assistant import Settings, create, judges, learn, overview_of
+from strop.assistant import Settings, create, forget, judges, learn, overview_of
 from strop.assistant.judge import last_judge, preferred
+from strop.assistant.people import FILE as KEY
 from strop.runs.progress import Progress
 from strop.types import Task
 
 WORDS = ("one", "two", "red", "blue", "good", "bad")
 PROMPTS = [f"{a} {b} {c}" for a in WORDS[:4] for b in WORDS[:4] for c in WORDS[:4]]
-LEARNERS = [name for name in map("p{}".format, range(40)) if not judges(name, 0.3)]
-JUDGES = [name for name in map("p{}".format, range(40)) if judges(name, 0.3)]
+LEARNERS = [name for name in map("person-{:032x}".format, range(40)) if not judges(name, 0.3)]
+JUDGES = [name for name in map("person-{:032x}".format, range(40)) if judges(name, 0.3)]
+"""As a store keeps names."""
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +51,9 @@ def made(first, tmp_path):
         threads=1,
     )
     skills = {"answers": [Task(prompt, prompt, "good") for prompt in PROMPTS]}
-    return create(tmp_path / "mine", str(first), settings=settings, questions=PROMPTS[:50], skills=skills)
+    made = create(tmp_path / "mine", str(first), settings=settings, questions=PROMPTS[:50], skills=skills)
+    (made.path / KEY).write_text("0" * 64)  # chance would say who is a judge
+    return made
 
 
 def collect(assistant, better="good", people=LEARNERS, name="", number=40):
@@ -144,7 +148,7 @@ def test_every_kind_of_lesson_is_a_stage_and_earlier_rounds_come_again(made):
         asked = [answer("x", "bad", question=PROMPTS[0]), answer("y", "bad", question=PROMPTS[1])]
         store.write(asked, [said("thumb", False, "x"), said("thumb", True, "y")])
         store.add("demonstration", "good", rater=JUDGES[0], inference="x")
-        store.add("thumb", False, rater="bob", inference="y")
+        store.add("thumb", False, rater=JUDGES[1], inference="y")
     learn(made.path, "people", progress=False)
     assert (made.path / "rounds" / "001").is_dir()
     assert made.versions.manifest(1).origin.startswith("rounds/001/3-sft@")
@@ -251,3 +255,18 @@ def test_an_assistant_needs_enough_questions_and_a_new_folder(first, tmp_path):
 def test_settings_are_checked(changes, why):
     with pytest.raises(ValueError, match=why):
         dataclasses.replace(Settings(), **changes)
+
+
+def test_without_a_person_who_is_forgotten_it_learns_again_from_the_others(made):
+    collect(made, people=LEARNERS[:2], number=60)
+    assert learn(made.path, "people", progress=False).status == "waiting"
+    with made.feedback() as store:
+        hers = {one.id for one in store.feedback() if one.rater == LEARNERS[0]}
+    found = forget(made.path, LEARNERS[:1])
+    assert (found.retired, found.serving, found.left, len(hers)) == ((1,), 0, (), 30)
+    assert not made.round(1).exists()
+    assert learn(made.path, "people", progress=False).version == 2
+    learnt = made.versions.manifest(2)
+    assert (learnt.parent, len(learnt.feedback), len(learnt.replayed)) == (0, 30, 0)
+    assert hers.isdisjoint([*learnt.feedback, *learnt.replayed])
+    assert sum(one["after"] == "good" for one in made.versions.diff(2)) > 45

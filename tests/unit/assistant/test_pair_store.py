@@ -44,7 +44,8 @@ def test_a_pair_comes_back_with_what_people_said(store):
     store.write([], [compared("one a", "one b", "A", rater="ann", id="again")])  # she changed her mind
     [found] = store.pairs.all()
     assert (found.number, found.a, found.b, found.versions, found.seldom) == (number, "one a", "one b", {0, 1}, 0.25)
-    assert found.choices == {"ann": "one a", "bob": "one b", "cid": "same"}
+    choices = {"ann": "one a", "bob": "one b", "cid": "same"}
+    assert found.choices == {store.people.hashed(name): choice for name, choice in choices.items()}
 
 
 def test_nobody_is_shown_a_pair_again_that_they_have_compared(store):

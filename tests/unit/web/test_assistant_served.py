@@ -10,14 +10,14 @@ from strop.assistant.versions import Manifest
 from strop.web.app import app
 from strop.web.server import serving
 
-CHAT = {"messages": [{"role": "user", "content": "hello"}], "user": "ann"}
+CHAT = {"messages": [{"role": "user", "content": "hello"}], "user": "ann", "store": True}
 
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     """An assistant over a table; its files are not what is tested here."""
     monkeypatch.setattr("strop.assistant.home.load", lambda model: served.actor())
-    create(tmp_path / "mine", "tiny", settings=Settings(max_tokens=4), questions=["hello"] * 50, skills={})
+    create(tmp_path / "mine", "tiny", settings=Settings(max_tokens=4, pairs=0), questions=["hello"] * 50, skills={})
     return tmp_path / "mine"
 
 
@@ -28,7 +28,7 @@ def test_the_version_that_serves_answers_and_its_number_is_kept(folder):
         assert (answer["version"], web.get("/health").json()["version"]) == ("mine v0", "mine v0")
         assert answer["usage"]["completion_tokens"] <= 4
         [kept] = what.store.answers(version=0)
-        assert kept.rater == "ann"
+        assert kept.rater == what.store.people.hashed("ann")
     with serving(None, folder, print) as again:
         assert len(again.store.answers()) == 1
 

@@ -11,7 +11,8 @@ from strop.runs.files import WriteFailed
 from strop.web.app import app
 
 MESSAGES = [{"role": "user", "content": "hello"}]
-CHAT = {"model": "tiny", "messages": MESSAGES, "seed": 3, "user": "ann", "metadata": {"conversation": "talk"}}
+CHAT = {"model": "tiny", "messages": MESSAGES, "seed": 3, "user": "ann", "store": True}
+CHAT |= {"metadata": {"conversation": "talk"}}
 
 
 @pytest.fixture
@@ -31,7 +32,8 @@ def test_an_answer_is_kept_as_it_was_sampled(web, what, stream):
     answer = web.post("/v1/chat/completions", json=CHAT | {"stream": stream})
     inference = answer.headers["X-Strop-Inference-Id"]
     [kept] = what.store.answers()
-    assert (kept.inference, kept.conversation, kept.rater, kept.seed) == (inference, "talk", "ann", 3)
+    assert (kept.inference, kept.conversation, kept.seed) == (inference, "talk", 3)
+    assert kept.rater == what.store.people.hashed("ann")
     assert (kept.text, kept.tokens) == ("to you day 床前 hello you", (3, 4, 2, 6, 0, 4))
     assert kept.logprobs == pytest.approx([-2.1972245773362196] * 6)
     assert list(kept.messages) == MESSAGES
@@ -62,7 +64,7 @@ def test_every_kind_of_feedback_is_kept(web, what):
         ("demonstration", "good day"),
     ]
     assert {one.inference for one in found[:4]} == {ids[0]}
-    assert (found[4].conversation, found[4].rater) == ("talk", "anonymous")
+    assert (found[4].conversation, found[4].rater) == ("talk", what.store.people.hashed("anonymous"))
     assert found[5].value == Comparison(a=ids[1], b=ids[0], choice="both bad", shown_first="A")
 
 

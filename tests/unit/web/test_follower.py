@@ -21,7 +21,7 @@ from strop.web.app import app
 from strop.web.follower import Follower
 from strop.web.guard import Limits
 
-CHAT = {"model": "mine", "messages": [{"role": "user", "content": "hello"}]}
+CHAT = {"model": "mine", "messages": [{"role": "user", "content": "hello"}], "store": True}
 WORDS = {0: ["hello", "old"], 1: ["hello", "new"], 2: ["hello", "newest"]}
 SECONDS = 60.0
 

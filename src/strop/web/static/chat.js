@@ -1,5 +1,5 @@
 // The chat page. What people and the model write is inserted as text, never as HTML.
-import { ask, models, notice, say, Told } from "./server.js";
+import { ask, models, notice, say, Told, withdraw } from "./server.js";
 import * as history from "./history.js";
 
 const at = (id) => document.getElementById(id);
@@ -19,6 +19,7 @@ function show() {
   at("hello").hidden = conversation.messages.length > 0;
   messages.replaceChildren(...conversation.messages.map(shown));
   if (at("rating")) offerRating();
+  if (at("consent")) showConsent();
   list();
   toEnd();
 }
@@ -41,6 +42,7 @@ function shown(message, index) {
 function paint(article, message) {
   article.querySelector(".text").textContent = message.content;
   article.dataset.state = message.state;
+  article.dataset.kept = message.kept === true;
   article.setAttribute("aria-busy", message.state === "writing");
 }
 
@@ -79,7 +81,8 @@ async function answer(index) {
   running?.abort();
   const [mine, control] = [conversation, new AbortController()];
   const asked = mine.messages.slice(0, index).map(({ role, content }) => ({ role, content }));
-  const message = { role: "assistant", content: "", state: "writing" };
+  const agrees = Boolean(at("consent")) && mine.consent === true;
+  const message = { role: "assistant", content: "", state: "writing", kept: agrees };
   mine.messages = [...mine.messages.slice(0, index), message];
   running = control;
   busy(true);
@@ -95,7 +98,7 @@ async function answer(index) {
   };
   try {
     const [model] = await models(control.signal);
-    await ask(model.id, asked, { conversation: mine.id, signal: control.signal, seen });
+    await ask(model.id, asked, { conversation: mine.id, agrees, signal: control.signal, seen });
   } catch (error) {
     message.state = "stopped";
     if (!control.signal.aborted) notice(error);
@@ -202,7 +205,7 @@ async function keepFeedback(article, message, kind, value, done) {
 
 /** Stars for the whole conversation, once the server has kept an answer of it: 1 to 5, which it takes as 0 to 1. */
 function offerRating() {
-  const isKept = (message) => message.role === "assistant" && ["stop", "length"].includes(message.state);
+  const isKept = (message) => message.kept && ["stop", "length"].includes(message.state);
   at("rating").hidden = !conversation.messages.some(isKept);
   at("rated").textContent = "";
   for (const star of at("rating").querySelectorAll("input")) {
@@ -224,6 +227,50 @@ async function rate(stars) {
   remember(mine);
 }
 
+// ---------------------------------------------------------------- consent
+
+function showConsent() {
+  at("consent-ask").hidden = conversation.consent !== undefined;
+  at("consent-given").hidden = conversation.consent !== true;
+  at("consent-refused").hidden = conversation.consent !== false;
+  at("consent-said").textContent = "";
+}
+
+/** Whether the server keeps this conversation from now on. */
+function decide(agrees) {
+  conversation.consent = agrees;
+  if (conversation.messages.length) remember(conversation);
+  showConsent();
+  text.focus();
+}
+
+/** Delete what the server keeps of a conversation; whether it did. */
+async function takenBack(one) {
+  if (!one.consent || !at("consent")) return true;
+  if (one.id === conversation.id) running?.abort();
+  try {
+    notice(null);
+    await withdraw(one.id);
+  } catch (error) {
+    notice(error);
+    return false;
+  }
+  return true;
+}
+
+async function takeBack() {
+  const mine = conversation;
+  if (!(await takenBack(mine))) return;
+  mine.consent = false;
+  mine.messages = mine.messages.map(({ kept, thumb, ...message }) => message);
+  delete mine.stars;
+  if (mine.messages.length) remember(mine);
+  if (mine !== conversation) return;
+  show();
+  at("consent-said").textContent = at("withdrawn").content.textContent;
+  text.focus();
+}
+
 // ---------------------------------------------------------------- conversations
 
 function open() {
@@ -237,8 +284,10 @@ function open() {
   text.focus();
 }
 
-function forget(id) {
+/** Delete a conversation here, and what the server keeps of it. */
+async function forget(id) {
   if (id === conversation.id) running?.abort();
+  if (!(await takenBack(history.find(id)))) return;
   history.remove(id);
   if (id === conversation.id) startOver();
   else list();
@@ -280,11 +329,20 @@ document.addEventListener("keydown", (event) => {
 });
 at("new").onclick = startOver;
 at("menu").onclick = () => menu(!at("history").classList.contains("open"));
-at("delete-all").onclick = () => {
+at("delete-all").onclick = async () => {
   if (!confirm(at("delete-all-sure").content.textContent)) return;
+  for (const one of history.all()) {
+    if (!(await takenBack(one))) return list();
+    history.remove(one.id);
+  }
   history.removeAll();
   startOver();
 };
+if (at("consent")) {
+  at("agree").onclick = at("agree-later").onclick = () => decide(true);
+  at("decline").onclick = () => decide(false);
+  at("withdraw").onclick = takeBack;
+}
 window.onhashchange = open;
 
 if (location.hash) open();

@@ -1,6 +1,6 @@
 // Two answers to one question, blind and in random order, and which is better: the pair that the assistant needs most,
 // or two new answers to a question of one's own.
-import { ask, models, nextPair, notice, say, skipPair } from "./server.js";
+import { ask, models, nextPair, notice, say, skipPair, withdraw } from "./server.js";
 
 const at = (id) => document.getElementById(id);
 const places = ["A", "B"].map((name) => at(`answer-${name}`));
@@ -9,6 +9,7 @@ const KEYS = { a: "A", b: "B", s: "same", x: "both bad" };
 let running = null; // the AbortController of the answers that are being written
 let shown = null; // the inferences of the two answers, as they stand on the page
 let queued = null; // the number of the pair, if it comes from the queue
+let own = null; // the conversation of a question of one's own
 
 // ---------------------------------------------------------------- the pair that is needed most
 
@@ -35,6 +36,7 @@ function showPair(pair) {
     places[index].querySelector(".text").textContent = answer.text;
     places[index].dataset.state = "stop";
   });
+  own = null;
   shown = pair.answers.map((answer) => answer.inference_id);
   queued = pair.number;
 }
@@ -94,12 +96,13 @@ async function both(question) {
 
 /** Two answers: one of each version, whichever of them serves, or two of the only one. */
 async function twice(messages, signal, seen) {
-  const conversation = crypto.randomUUID();
+  const conversation = (own = crypto.randomUUID());
+  const agrees = at("agree").checked;
   const [serving, waiting] = await models(signal);
-  if (!waiting) return ask(serving.id, messages, { conversation, n: 2, signal, seen });
+  if (!waiting) return ask(serving.id, messages, { conversation, agrees, n: 2, signal, seen });
   await Promise.all(
     [serving, waiting].map((model, index) =>
-      ask(model.exact_id, messages, { conversation, signal, seen: (choice) => seen({ ...choice, index }) }),
+      ask(model.exact_id, messages, { conversation, agrees, signal, seen: (choice) => seen({ ...choice, index }) }),
     ),
   );
 }
@@ -135,6 +138,21 @@ async function judge(choice) {
   }
   at("judge").hidden = true;
   at("recorded").hidden = false;
+  at("recorded-what").textContent = at("is-recorded").content.textContent;
+  at("take-back").hidden = own === null;
+  at("next").focus();
+}
+
+async function takeBack() {
+  try {
+    notice(null);
+    await withdraw(own);
+  } catch (error) {
+    return notice(error);
+  }
+  at("recorded-what").textContent = at("taken-back").content.textContent;
+  at("take-back").hidden = true;
+  at("answers").hidden = true;
   at("next").focus();
 }
 
@@ -150,6 +168,7 @@ at("answers").addEventListener("keydown", (event) => {
 });
 for (const button of at("judge").querySelectorAll("[data-choice]")) button.onclick = () => judge(button.dataset.choice);
 at("next").onclick = () => following(true);
+at("take-back").onclick = takeBack;
 at("skip").onclick = skip;
 at("own").onclick = () => {
   showForm(false);

@@ -1,4 +1,5 @@
-// The conversations of this browser, the newest first: {id, stars, messages: [{role, content, state, inference, thumb}]}.
+// The conversations of this browser, the newest first: {id, stars, consent,
+// messages: [{role, content, state, inference, kept, thumb}]}. `consent`: whether the person agrees that the server keeps it.
 
 const KEY = "strop.conversations";
 

@@ -1,5 +1,5 @@
 // What the assistant remembers of the person at this browser: a list to add to, change and delete from.
-import { addFact, deleteFact, editFact, facts, key, notice, useKey } from "./server.js";
+import { addFact, deleteFact, editFact, facts, key, notice, rater, useKey } from "./server.js";
 
 const at = (id) => document.getElementById(id);
 const told = (id) => at(id).content.textContent;
@@ -77,5 +77,8 @@ at("use-key").onsubmit = async (event) => {
   at("other-key").value = "";
   at("key-said").textContent = told("used");
 };
+
+at("own-name").value = rater();
+at("own-name").onfocus = () => at("own-name").select();
 
 show().catch(notice);

@@ -17,9 +17,9 @@ export async function models(signal) {
   return (await get("/v1/models", signal)).data;
 }
 
-/** Ask for `n` answers; `seen(choice)` is called for each piece: {index, inference_id, delta: {content}, finish_reason}. */
-export async function ask(model, messages, { conversation, n = 1, signal, seen }) {
-  const body = { model, messages, n, stream: true, user: rater(), metadata: { conversation } };
+/** Ask for `n` answers, which the server keeps if the person agrees; `seen(choice)` is called for each piece: {index, inference_id, delta: {content}, finish_reason}. */
+export async function ask(model, messages, { conversation, agrees, n = 1, signal, seen }) {
+  const body = { model, messages, n, stream: true, user: rater(), metadata: { conversation }, store: agrees };
   const answer = await post("/v1/chat/completions", body, signal);
   for await (const event of events(answer.body)) {
     if (event === "[DONE]") return;
@@ -34,6 +34,11 @@ export async function ask(model, messages, { conversation, n = 1, signal, seen }
 /** Keep what a person says: of `target`, {inference_id} or {conversation_id}, or of two answers that the value names. */
 export function say(kind, value, target = {}) {
   return post("/feedback", { kind, value, rater: rater(), ...target });
+}
+
+/** Delete what the server keeps of a conversation. */
+export function withdraw(conversation) {
+  return request("DELETE", `/conversations/${encodeURIComponent(conversation)}`);
 }
 
 /** The two answers that this person is to compare next: {number, messages, answers}; null if none wait. */
@@ -63,14 +68,14 @@ export async function facts() {
   return key() ? (await get("/memory/facts")).facts : [];
 }
 
-/** Remember a text. The first one gives this browser a key, drawn by chance: whoever has it is this person. */
+/** Remember a text, to which the person has agreed. The first one gives this browser a key, drawn by chance: whoever has it is this person. */
 export function addFact(text) {
   if (!key()) useKey(`${crypto.randomUUID()}-${crypto.randomUUID()}`);
-  return post("/memory/facts", { text });
+  return post("/memory/facts", { text, store: true });
 }
 
 export function editFact(id, text) {
-  return request("PUT", `/memory/facts/${id}`, { text });
+  return request("PUT", `/memory/facts/${id}`, { text, store: true });
 }
 
 /** Forget one fact, or all. */

@@ -1,0 +1,164 @@
+"""What is to be deleted from `feedback.sqlite`, and its deletion: all of it in one transaction, with a note of it for
+whoever deletes what else was made of it.
+
+An answer goes with all that was said of it, and with the answers that were prepared to the same messages, since they
+hold these too.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from strop.assistant.database import emptied, transaction
+from strop.runs.files import sha256
+
+WHAT = "the feedback"
+
+
+@dataclass(frozen=True, slots=True)
+class Doomed:
+    """What is to be deleted.
+
+    answers   inferences
+    feedback  ids
+    names     hashed, of people of whom nothing stays
+    texts     all that these answers and this feedback say
+    ids       under which they are known elsewhere
+    """
+
+    answers: tuple[str, ...] = ()
+    feedback: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+    texts: tuple[str, ...] = ()
+    ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Erasing:
+    """The deletions of an open feedback store, over its connection: `store.erasing`."""
+
+    path: Path
+    connection: sqlite3.Connection
+    alone: threading.RLock
+
+    # ------------------------------------------------------------ choose
+
+    def of_people(self, names: Sequence[str]) -> Doomed:
+        """All conversations in which these people were answered, and all that they said; by their names as kept."""
+        with self.alone:
+            talks = self._column("SELECT DISTINCT conversation FROM answers WHERE rater = ?", names)
+            answers = self._column("SELECT inference FROM answers WHERE conversation = ?", talks)
+            said = self._column("SELECT id FROM feedback WHERE rater = ?", names)
+            said += self._column("SELECT id FROM feedback WHERE conversation = ?", talks)
+            return self._doomed(answers, said, talks, names)
+
+    def of_conversation(self, conversation: str) -> Doomed:
+        """A conversation, and all that was said of it."""
+        with self.alone:
+            answers = self._column("SELECT inference FROM answers WHERE conversation = ?", [conversation])
+            said = self._column("SELECT id FROM feedback WHERE conversation = ?", [conversation])
+            return self._doomed(answers, said, [conversation], ())
+
+    def before(self, when: float) -> Doomed:
+        """All answers that were given, and all that was said, before a time in seconds since 1970."""
+        with self.alone:
+            answers = self._column("SELECT inference FROM answers WHERE time < ?", [when])
+            said = self._column("SELECT id FROM feedback WHERE time < ?", [when])
+            said += self._column(
+                "SELECT id FROM feedback WHERE conversation IS NOT NULL AND NOT EXISTS (SELECT 1 FROM answers WHERE "
+                "answers.conversation = feedback.conversation AND time >= ?)",
+                [when],
+            )
+            return self._doomed(answers, said, (), ())
+
+    def _doomed(
+        self, answers: Iterable[str], said: Iterable[str], talks: Sequence[str], names: Sequence[str]
+    ) -> Doomed:
+        asked = self._column("SELECT messages FROM answers WHERE inference = ?", answers)
+        prepared = self._column("SELECT inference FROM answers WHERE rater = '' AND messages = ?", asked)
+        inferences = _each([*answers, *prepared])
+        said = [*said, *self._column("SELECT id FROM feedback WHERE inference = ?", inferences)]
+        feedback = _each([*said, *self._column("SELECT id FROM feedback WHERE other = ?", inferences)])
+        messages = [one["content"] for text in _each(asked) for one in json.loads(text)]
+        values = [json.loads(text) for text in self._column("SELECT value FROM feedback WHERE id = ?", feedback)]
+        texts = _each([*messages, *self._column("SELECT text FROM answers WHERE inference = ?", inferences)])
+        return Doomed(
+            answers=inferences,
+            feedback=feedback,
+            names=tuple(names),
+            texts=(*texts, *(value for value in values if isinstance(value, str))),
+            ids=_each([*inferences, *feedback, *talks, *names]),
+        )
+
+    def _column(self, query: str, values: Iterable[object]) -> list[str]:
+        return [row[0] for value in values for row in self.connection.execute(query, (value,))]
+
+    # ------------------------------------------------------------ delete
+
+    def erase(self, doomed: Doomed, *, is_retiring: bool) -> None:
+        """Delete it. Until `done` it is noted which feedback is gone, and whether what learnt from it goes too."""
+        with self.alone, transaction(WHAT, self.path, self.connection) as connection:
+            for inference in doomed.answers:
+                pairs = "SELECT number FROM pairs WHERE a = ? OR b = ?"
+                connection.execute(f"DELETE FROM shown WHERE pair IN ({pairs})", (inference, inference))
+                connection.execute("DELETE FROM pairs WHERE a = ? OR b = ?", (inference, inference))
+            for name in doomed.names:
+                connection.execute("DELETE FROM shown WHERE rater = ?", (name,))
+            connection.executemany("DELETE FROM feedback WHERE id = ?", [(id,) for id in doomed.feedback])
+            connection.executemany("DELETE FROM answers WHERE inference = ?", [(one,) for one in doomed.answers])
+            connection.executemany(
+                "INSERT INTO erased VALUES (?, ?) ON CONFLICT (feedback) DO UPDATE SET "
+                "is_retiring = max(is_retiring, ?)",
+                [(id, is_retiring, is_retiring) for id in doomed.feedback],
+            )
+        with self.alone:
+            emptied(WHAT, self.path, self.connection)
+
+    def left(self) -> Mapping[str, bool]:
+        """The ids of deleted feedback of which something else may be left, and whether versions are to go that learnt
+        from it."""
+        with self.alone:
+            rows = self.connection.execute("SELECT feedback, is_retiring FROM erased").fetchall()
+        return {row["feedback"]: bool(row["is_retiring"]) for row in rows}
+
+    def done(self, ids: Iterable[str]) -> None:
+        """Nothing else is left of this feedback; the file is written anew, without gaps."""
+        with self.alone:
+            with transaction(WHAT, self.path, self.connection) as connection:
+                connection.executemany("DELETE FROM erased WHERE feedback = ?", [(id,) for id in ids])
+            emptied(WHAT, self.path, self.connection, is_rebuilt=True)
+
+    # ------------------------------------------------------------ what stays
+
+    def others(self, but: Doomed) -> set[str]:
+        """All texts that the store holds beside these."""
+        answers, feedback = set(but.answers), set(but.feedback)
+        with self.alone:
+            rows = self.connection.execute("SELECT inference, messages, text FROM answers").fetchall()
+            said = self.connection.execute("SELECT id, value FROM feedback").fetchall()
+        rows = [row for row in rows if row["inference"] not in answers]
+        asked = {one["content"] for text in {row["messages"] for row in rows} for one in json.loads(text)}
+        values = [json.loads(row["value"]) for row in said if row["id"] not in feedback]
+        return asked | {row["text"] for row in rows} | {value for value in values if isinstance(value, str)}
+
+    def exports(self) -> dict[Path, str]:
+        """Where its feedback was exported to, and the checksums of what was written."""
+        with self.alone:
+            rows = self.connection.execute("SELECT path, sha256 FROM exports ORDER BY path").fetchall()
+        return {Path(row["path"]): row["sha256"] for row in rows}
+
+    def exported(self, path: Path) -> None:
+        """Note a file to which feedback was exported."""
+        with self.alone, transaction(WHAT, self.path, self.connection) as connection:
+            row = (str(path.absolute()), sha256(path))
+            connection.execute("INSERT OR REPLACE INTO exports VALUES (?, ?)", row)
+
+
+def _each(values: Iterable[str]) -> tuple[str, ...]:
+    """Each once, in order."""
+    return tuple(dict.fromkeys(values))

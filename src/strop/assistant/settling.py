@@ -1,0 +1,118 @@
+"""After feedback is deleted: what was made of it goes too.
+
+Runs that read it, exports of it, and, where a person is forgotten, the versions that learnt from it and all that go on
+from these. Which feedback that is, is noted in the store until all is done, so that whoever comes next completes what a
+crash cut off. Only the learner of an assistant may do this.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from pathlib import Path
+
+from strop.assistant.copies import files_in, needles_of
+from strop.assistant.feedback import FeedbackStore
+from strop.assistant.home import Assistant
+from strop.assistant.queue import read_plan
+from strop.assistant.versions import Versions
+from strop.runs.files import sha256, writing
+
+WHY = "it learnt from a person who is forgotten"
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What went with deleted feedback.
+
+    retired  versions
+    runs     in the folder `rounds`, and plans of rounds
+    exports  files of `export_feedback`
+    """
+
+    retired: tuple[int, ...] = ()
+    runs: tuple[str, ...] = ()
+    exports: tuple[str, ...] = ()
+
+
+def settle(assistant: Assistant, store: FeedbackStore) -> Settled:
+    """Delete what is left of feedback that is deleted."""
+    erased = store.erasing.left()
+    if not erased:
+        return Settled()
+    found = settled(assistant, store, set(erased), {id for id, is_retiring in erased.items() if is_retiring})
+    for name in found.runs:  # before the manifests, which say whose they are
+        _delete(assistant.rounds / name)
+    if found.retired:
+        with assistant.lock():
+            assistant.versions.retire(found.retired, WHY, set(erased))
+    for name in found.exports:
+        _delete(Path(name))
+    store.erasing.done(erased)
+    return found
+
+
+def settled(
+    assistant: Assistant, store: FeedbackStore, erased: AbstractSet[str], retiring: AbstractSet[str]
+) -> Settled:
+    """What goes with this feedback; nothing is changed."""
+    if not erased:
+        return Settled()
+    return Settled(
+        retired=tuple(retired_with(assistant.versions, retiring)),
+        runs=tuple(_runs_of(assistant, erased)),
+        exports=tuple(str(path) for path, checksum in store.erasing.exports().items() if _is_still(path, checksum)),
+    )
+
+
+def retired_with(versions: Versions, ids: AbstractSet[str]) -> list[int]:
+    """The versions that learnt from some of this feedback, those that go on from them, and those that are retired
+    already; none where there is no feedback."""
+    found = list[int]()
+    for number in versions.numbers() if ids else ():
+        one = versions.manifest(number)
+        has_learnt = not ids.isdisjoint([*one.feedback, *one.replayed])
+        if has_learnt or one.retired is not None or one.parent in found:
+            found.append(number)
+    return found
+
+
+def _runs_of(assistant: Assistant, ids: AbstractSet[str]) -> list[str]:
+    """The names of the runs and plans that hold this feedback."""
+    if not assistant.rounds.is_dir():
+        return []
+    needles = needles_of((), ids, ())
+    entries = sorted(entry for entry in assistant.rounds.iterdir() if entry.name[:3].isdecimal())
+    rounds = {number for number in {int(entry.name[:3]) for entry in entries} if _has_learnt(assistant, number, ids)}
+    return [
+        entry.name
+        for entry in entries
+        if int(entry.name[:3]) in rounds
+        or any(needles.are_in(file) for file in (files_in(entry) if entry.is_dir() else [entry]))
+    ]
+
+
+def _has_learnt(assistant: Assistant, number: int, ids: AbstractSet[str]) -> bool:
+    """Whether a round learns, or its version has learnt, from some of this feedback."""
+    known = list[str]()
+    if (plan := read_plan(assistant.round(number).with_suffix(".json"))) is not None:
+        known += [*plan.feedback, *plan.replayed]
+    if number in assistant.versions.numbers():
+        one = assistant.versions.manifest(number)
+        known += [*one.feedback, *one.replayed]
+    return not ids.isdisjoint(known)
+
+
+def _is_still(path: Path, checksum: str) -> bool:
+    """Whether a file is as it was written."""
+    return path.is_file() and sha256(path) == checksum
+
+
+def _delete(path: Path) -> None:
+    """A folder or a file, if it is still there."""
+    with writing(path.name, path.parent):
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)

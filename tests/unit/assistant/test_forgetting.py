@@ -1,0 +1,238 @@
+"""Forget a person: every byte of the folder is searched for what they wrote, also copies that no list names."""
+
+import json
+import shutil
+import sqlite3
+
+import pytest
+
+from feedback_people import answer, compared, said
+from learnt import learnt
+from strop.assistant import (
+    FeedbackStore,
+    Manifest,
+    MemoryStore,
+    Versions,
+    export_feedback,
+    forget,
+    overview_of,
+)
+from strop.assistant.home import Assistant
+from strop.assistant.queue import Plan, write_plan
+from strop.assistant.versions import DamagedVersion
+
+ANN, BOB = "ann@example.com", "bob"
+HERS = ("my locker is ZEBRA-7731", '我的柜子是"斑马"七七三一号，记好', "write ZEBRA of the locker instead")
+HIS = "the weather is fine, says bob"
+OF_ANN_0, OF_ANN_1, OF_ANN_ON_HIS, OF_BOB_ON_HERS, OF_BOB_HIMSELF = (f"{n:032x}" for n in range(5))
+"""The ids of what they said."""
+PLANTED = (*HERS, "ZEBRA", "斑马", ANN, OF_ANN_0, OF_ANN_1)
+
+
+@pytest.fixture
+def mine(tmp_path):
+    """Versions 1 and 3 learnt from ann, 2 from bob; runs, an export, and copies hold what she wrote."""
+    path = learnt(tmp_path / "mine")
+    versions = Versions(path)
+    with FeedbackStore(path / "feedback.sqlite") as store:
+        asked = [
+            {"role": role, "content": text} for role, text in (("user", HERS[1]), ("assistant", "?"), ("user", HERS[0]))
+        ]
+        two = [answer(f"z{n}", f"so {HERS[1]}", messages=asked, conversation="z", rater=ANN) for n in "ab"]
+        his = [answer("bob", "It is.", question=HIS, conversation="of bob", rater=BOB)]
+        prepared = [answer(f"p{n}", n, messages=asked, conversation="pair", rater="") for n in "ab"]
+        store.write(
+            [*two, *his, *prepared],
+            [
+                compared("za", "zb", "A", rater=ANN, id=OF_ANN_0),
+                said("demonstration", HERS[2], "za", rater=ANN, id=OF_ANN_1),
+                said("thumb", True, "za", rater=BOB, id=OF_BOB_ON_HERS),
+                said("thumb", True, "bob", rater=BOB, id=OF_BOB_HIMSELF),
+                said("thumb", False, "bob", rater=ANN, id=OF_ANN_ON_HIS),
+            ],
+        )
+        store.pairs.add("za", "zb", seldom=0.5)
+        store.pairs.add("pa", "pb", seldom=0.5)
+        store.pairs.next(ANN, None)
+        for form in ("dpo", "sft"):
+            export_feedback(store, tmp_path / f"{form}.jsonl", form)
+    with MemoryStore(path / "memory.sqlite") as memory:
+        memory.add(ANN, HERS[0])
+        memory.add(BOB, HIS)
+    manifest = json.loads((versions.folder(1) / "manifest.json").read_text())
+    (versions.folder(1) / "manifest.json").write_text(json.dumps(manifest | {"feedback": [OF_ANN_1]}))
+    (versions.folder(1) / "model").mkdir()
+    (versions.folder(1) / "model" / "model.safetensors").write_bytes(b"weights of ann")
+    run(path, "001", HERS)
+    run(path, "002", [HIS])
+    run(path, "002-judge", [f"{OF_ANN_0}-pair"])
+    write_plan(path / "rounds" / "004.json", Plan(1, [OF_ANN_0], []))
+    copies(path)
+    return path
+
+
+def run(path, name, texts):
+    folder = path / "rounds" / name / "1-sft"
+    folder.mkdir(parents=True)
+    (folder / "tasks.jsonl").write_text("".join(json.dumps({"prompt": text}) + "\n" for text in texts))
+    with sqlite3.connect(folder / "run.sqlite") as connection:
+        connection.execute("CREATE TABLE episodes (text TEXT)")
+        connection.executemany("INSERT INTO episodes VALUES (?)", [(text,) for text in texts])
+    connection.close()
+
+
+def copies(path):
+    """Files that no list names."""
+    other = path / "backup" / "of may"
+    other.mkdir(parents=True)
+    for name in ("feedback.sqlite", "memory.sqlite"):
+        shutil.copy(path / name, other / f"old-{name}")
+    lines = [json.dumps({"prompt": text}) for text in (HERS[1], HIS)] + [f'{{"raw": "{HERS[0]}"}}']
+    (other / "notes.log").write_text("\n".join(lines) + "\n")
+
+
+def holding(folder, texts):
+    """The files under a folder in which one of the texts stands, as UTF-8, UTF-16, or with JSON's escapes."""
+    forms = {
+        form for text in texts for form in (text.encode(), text.encode("utf-16-le"), json.dumps(text)[1:-1].encode())
+    }
+    files = [file for file in folder.rglob("*") if file.is_file()]
+    return {file.relative_to(folder).as_posix() for file in files if any(form in file.read_bytes() for form in forms)}
+
+
+def test_not_a_byte_of_a_person_is_left_and_all_others_is(mine, tmp_path):
+    assert len(holding(mine, PLANTED)) >= 6, "the test would find nothing"
+    planned = forget(mine, [ANN], dry_run=True)
+    found = forget(mine, [ANN])
+    assert holding(tmp_path, PLANTED) == set()
+    assert (found.answers, found.feedback, found.facts, found.left) == (4, 4, 1, ())
+    assert (found.retired, found.serving) == ((1, 2, 3), 0)
+    assert found.runs == ("001", "002-judge", "004.json")
+    assert [name.rpartition("/")[2] for name in found.exports] == ["dpo.jsonl", "sft.jsonl"]
+    assert set(found.copies) == {
+        f"backup/of may/{name}" for name in ("old-feedback.sqlite", "old-memory.sqlite", "notes.log")
+    }
+    assert planned == found.__class__(**{name: getattr(found, name) for name in found.__slots__} | {"serving": 1})
+    assert holding(mine, [HIS]) >= {"feedback.sqlite", "memory.sqlite", "rounds/002/1-sft/tasks.jsonl"}
+    assert HIS in (mine / "backup" / "of may" / "notes.log").read_text()
+    with (
+        FeedbackStore(mine / "feedback.sqlite") as store,
+        FeedbackStore(mine / "backup/of may/old-feedback.sqlite") as old,
+    ):
+        assert store.answer("bob") == old.answer("bob")
+        ids = [one.id for one in store.feedback()]
+        assert OF_BOB_HIMSELF in ids
+        assert [one.id for one in old.feedback()] == ids
+        assert store.erasing.left() == {}
+
+
+def test_a_dry_run_changes_nothing(mine):
+    def state():
+        return {file: file.read_bytes() for file in mine.rglob("*") if file.is_file() and "sqlite-" not in file.name}
+
+    before = state()
+    forget(mine, [ANN], dry_run=True)
+    after = state()
+    after.pop(mine / "rounds" / "lock")
+    assert after == before
+
+
+def test_versions_that_learnt_from_them_are_tombstones(mine):
+    forget(mine, [ANN])
+    versions = Versions(mine)
+    one = versions.manifest(1)
+    assert (one.retired.why, one.feedback, one.files) == ("it learnt from a person who is forgotten", [], {})
+    assert one.retired.when > 1e9
+    assert [file.name for file in versions.folder(1).iterdir()] == ["manifest.json"]
+    assert versions.history == [0, 1, 0]
+    assert versions.open_candidate() is None
+    with pytest.raises(DamagedVersion, match="version 1 is retired: it learnt from a person who is forgotten"):
+        versions.rollback(1)
+    assert versions.finish() is None
+    assert [line.status for line in overview_of(Assistant(mine)).versions] == [
+        "serves",
+        "retired",
+        "retired",
+        "retired",
+    ]
+
+
+def test_a_version_that_learnt_from_others_stays(mine):
+    versions = Versions(mine)
+    versions.rollback(0)
+    with versions.adding(Manifest(number=4, parent=0, model="tiny", origin="x", feedback=[OF_BOB_HIMSELF], when=1.0)):
+        pass
+    assert forget(mine, [ANN]).retired == (1, 2, 3)
+    assert versions.open_candidate() == 4
+    assert versions.manifest(4).retired is None
+
+
+def test_copies_of_weights_that_learnt_from_them_go(mine):
+    versions = Versions(mine)
+    weights = b"weights that learnt from ann" * 100
+    with versions.adding(Manifest(number=4, parent=1, model="model", origin="x", feedback=[OF_ANN_0], when=1.0)) as new:
+        (new / "model").mkdir()
+        (new / "model" / "model.safetensors").write_bytes(weights)
+    (mine / "backup" / "mine.safetensors").write_bytes(weights)
+    (mine / "backup" / "others.safetensors").write_bytes(b"others")
+    assert "backup/mine.safetensors" in forget(mine, [ANN]).copies
+    assert [file.name for file in mine.rglob("*.safetensors")] == ["others.safetensors"]
+
+
+def test_what_cannot_be_taken_out_is_named(mine):
+    (mine / "picture.bin").write_bytes(b"\xff\xfe" + HERS[0].encode())
+    found = forget(mine, [ANN])
+    assert found.left == ("picture.bin",)
+    (mine / "picture.bin").unlink()
+
+
+def test_a_session_is_forgotten_by_its_key_and_nobody_unknown_is(mine):
+    key = "k" * 40
+    with MemoryStore(mine / "memory.sqlite") as memory:
+        memory.add("a9ddb2f7e4d1a3aeb5c0f4c1f8a2d1b9d2b3c4d5e6f708192a3b4c5d6e7f8091", "somebody else entirely")
+        from hashlib import sha256
+
+        memory.add(sha256(key.encode()).hexdigest(), "the spare key lies under the mat")
+    assert forget(mine, [key]).facts == 1
+    assert holding(mine, ["under the mat"]) == set()
+    nobody = forget(mine, ["nobody at all"])
+    assert (nobody.answers, nobody.feedback, nobody.facts, nobody.retired) == (0, 0, 0, ())
+    assert holding(mine, ["somebody else entirely"]) == {"memory.sqlite"}
+
+
+def test_a_text_that_others_wrote_too_is_no_trace(mine):
+    with FeedbackStore(mine / "feedback.sqlite") as store:
+        store.answered(answer("b2", "fine", question=HERS[0], conversation="of bob", rater=BOB))
+    assert forget(mine, [ANN]).left == ()
+    assert "feedback.sqlite" in holding(mine, [HERS[0]])
+
+
+def test_an_export_that_was_changed_since_is_not_deleted(mine, tmp_path):
+    (tmp_path / "sft.jsonl").write_text("another file by now")
+    assert len(forget(mine, [ANN]).exports) == 1
+    assert (tmp_path / "sft.jsonl").read_text() == "another file by now"
+
+
+@pytest.mark.parametrize("crash", ["erase", "settle", "retire", "done"])
+def test_what_a_crash_cut_off_is_completed_by_the_same_call(mine, tmp_path, monkeypatch, crash):
+    class Crash(Exception):
+        pass
+
+    def crashing(*args, **kwargs):
+        raise Crash
+
+    place = {
+        "erase": "strop.assistant.erasing.Erasing.erase",
+        "settle": "strop.assistant.forgetting.settle",
+        "retire": "strop.assistant.versions.shutil.rmtree",
+        "done": "strop.assistant.erasing.Erasing.done",
+    }[crash]
+    with monkeypatch.context() as patched:
+        patched.setattr(place, crashing)
+        with pytest.raises(Crash):
+            forget(mine, [ANN])
+    assert forget(mine, [ANN]).left == ()
+    assert holding(tmp_path, PLANTED) == set()
+    assert Versions(mine).serving == 0
+    assert not (Versions(mine).folder(1) / "model").exists()
+    assert sorted(entry.name for entry in (mine / "rounds").iterdir()) == ["002", "lock"]
