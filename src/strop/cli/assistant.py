@@ -2,12 +2,16 @@
 
 Reads only the assistant's files, and loads no model. "diff 3" shows what version 3 and its parent answer to the fixed
 questions, changed answers first; "diff 3 1" those of versions 3 and 1. A rollback is to a version that has served
-before; it is one small file that is replaced, and the others stay.
+before; it is one small file that is replaced, and the others stay. "key add ann" makes a key for ann and prints it, this
+once; a running server takes it at once, and "key remove ann" ends it. "quarantine" shows the feedback that nothing is
+learnt from, and why; "quarantine release" or "withhold" with ids or people's names decides by hand, and "quarantine
+reset" takes that back.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from strop.cli.errors import DONE, Usage
@@ -22,6 +26,10 @@ examples:
   strop assistant mine --json
   strop assistant mine diff 3
   strop assistant mine rollback 3
+  strop assistant mine key add ann
+  strop assistant mine key list
+  strop assistant mine quarantine
+  strop assistant mine quarantine release bob
 """
 
 
@@ -31,11 +39,16 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "action",
         nargs="?",
-        choices=("diff", "rollback"),
-        help="show two versions' answers side by side, or let an earlier version serve again",
+        choices=("diff", "rollback", "key", "quarantine"),
+        help="show two versions' answers side by side, let an earlier version serve again, make keys, or show what "
+        "nothing is learnt from",
     )
     parser.add_argument(
-        "versions", nargs="*", type=int, metavar="VERSION", help="the version to look at or to go back to"
+        "of",
+        nargs="*",
+        metavar="WHAT",
+        help="the versions to look at or to go back to; key: add, remove or list, and a name; quarantine: release, "
+        "withhold or reset, and ids or names",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
 
@@ -46,16 +59,20 @@ def run(args: argparse.Namespace) -> int:
 
     from strop.assistant.home import Assistant
     from strop.assistant.overview import overview_of
-    from strop.cli import show_assistant
+    from strop.cli import assistant_keys, assistant_quarantine, show_assistant
 
     assistant = Assistant(Path(args.folder))
+    if args.action == "key":
+        return assistant_keys.run(assistant, args.of, args.json)
+    if args.action == "quarantine":
+        return assistant_quarantine.run(assistant, args.of, args.json)
     found = overview_of(assistant)
     if args.action == "diff":
         return _diff(assistant, args)
     if args.action == "rollback":
-        if len(args.versions) != 1:
+        if len(versions := _versions(args.of)) != 1:
             raise Usage("rollback to which version?", hint=f"strop assistant {args.folder} shows them")
-        [number] = args.versions
+        [number] = versions
         with assistant.lock():
             assistant.versions.rollback(number)
         say(f"version {number} serves; before it version {found.serving} did")
@@ -67,14 +84,22 @@ def run(args: argparse.Namespace) -> int:
     return DONE
 
 
+def _versions(given: Sequence[str]) -> list[int]:
+    """The numbers of versions."""
+    for one in given:
+        if not one.isdecimal():
+            raise Usage(f"{one}: a version is a number.", hint="strop assistant DIR shows them")
+    return [int(one) for one in given]
+
+
 def _diff(assistant: Assistant, args: argparse.Namespace) -> int:
     """Print what a version answers, beside its parent or another one."""
     from strop.assistant.beside import side_by_side
     from strop.cli import show_assistant
 
-    if len(args.versions) not in (1, 2):
+    if len(versions := _versions(args.of)) not in (1, 2):
         raise Usage("the answers of which version?", hint=f"strop assistant {args.folder} diff VERSION [VERSION]")
-    new, *others = args.versions
+    new, *others = versions
     parent = assistant.versions.manifest(new).parent
     if not others and parent is None:
         raise ValueError(f"version {new} has no parent: name the version to lay beside it.")

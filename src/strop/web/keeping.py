@@ -59,14 +59,14 @@ def as_kept(
     ]
 
 
-async def keep_feedback(store: FeedbackStore, body: FeedbackRequest) -> Feedback:
-    """Keep one piece of feedback. Raises Refused for an unknown target, or a value that the kind does not take."""
+async def keep_feedback(store: FeedbackStore, body: FeedbackRequest, rater: str) -> Feedback:
+    """Keep one piece of feedback of this person. Raises Refused for an unknown target, or a value that the kind does not take."""
     try:
         return await run_in_threadpool(
             store.add,
             body.kind,
             _value(body),
-            rater=body.rater,
+            rater=rater,
             inference=body.inference_id,
             conversation=body.conversation_id,
         )

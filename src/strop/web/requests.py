@@ -222,6 +222,12 @@ class FactRequest(_Body):
     text: Text
 
 
+class SignInRequest(_Body):
+    """POST /session: the key of whoever signs in at the pages."""
+
+    key: Name
+
+
 class NextPairRequest(_Body):
     """POST /pairs/next: who is to compare two answers."""
 
