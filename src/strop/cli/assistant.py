@@ -2,10 +2,11 @@
 
 Reads only the assistant's files, and loads no model. "diff 3" shows what version 3 and its parent answer to the fixed
 questions, changed answers first; "diff 3 1" those of versions 3 and 1. A rollback is to a version that has served
-before; it is one small file that is replaced, and the others stay. "key add ann" makes a key for ann and prints it, this
-once; a running server takes it at once, and "key remove ann" ends it. "quarantine" shows the feedback that nothing is
-learnt from, and why; "quarantine release" or "withhold" with ids or people's names decides by hand, and "quarantine
-reset" takes that back.
+before; it is one small file that is replaced, and the others stay.
+
+"key add ann" makes a key for ann and prints it, this once; a running server takes it at once, and "key remove ann" ends
+it. "quarantine" shows the feedback that nothing is learnt from, and why; "quarantine release" or "withhold" with ids or
+people's names decides by hand, and "quarantine reset" takes that back.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         "nothing is learnt from",
     )
     parser.add_argument(
-        "of",
+        "names",
         nargs="*",
         metavar="WHAT",
         help="the versions to look at or to go back to; key: add, remove or list, and a name; quarantine: release, "
@@ -63,14 +64,14 @@ def run(args: argparse.Namespace) -> int:
 
     assistant = Assistant(Path(args.folder))
     if args.action == "key":
-        return assistant_keys.run(assistant, args.of, args.json)
+        return assistant_keys.run(assistant, args.names, args.json)
     if args.action == "quarantine":
-        return assistant_quarantine.run(assistant, args.of, args.json)
+        return assistant_quarantine.run(assistant, args.names, args.json)
     found = overview_of(assistant)
     if args.action == "diff":
         return _diff(assistant, args)
     if args.action == "rollback":
-        if len(versions := _versions(args.of)) != 1:
+        if len(versions := _versions(args.names)) != 1:
             raise Usage("rollback to which version?", hint=f"strop assistant {args.folder} shows them")
         [number] = versions
         with assistant.lock():
@@ -97,7 +98,7 @@ def _diff(assistant: Assistant, args: argparse.Namespace) -> int:
     from strop.assistant.beside import side_by_side
     from strop.cli import show_assistant
 
-    if len(versions := _versions(args.of)) not in (1, 2):
+    if len(versions := _versions(args.names)) not in (1, 2):
         raise Usage("the answers of which version?", hint=f"strop assistant {args.folder} diff VERSION [VERSION]")
     new, *others = versions
     parent = assistant.versions.manifest(new).parent

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import socket
+import struct
 from typing import Any
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -30,9 +32,9 @@ class Connection(H11Protocol):
         others = [one.client[0] for one in self.connections if one.client is not None and one is not self]
         is_one_too_many = self.client is not None and others.count(self.client[0]) >= MOST_EACH
         if len(others) >= MOST_CONNECTIONS or (is_one_too_many and not _is_loopback(self.client)):
-            transport.abort()
+            self._cut()
         else:
-            self._head = self.loop.call_later(HEAD_SECONDS, transport.abort)
+            self._head = self.loop.call_later(HEAD_SECONDS, self._cut)
 
     def data_received(self, data: bytes) -> None:
         """The patience ends with the headers, and begins again with whatever comes after the answer."""
@@ -40,12 +42,12 @@ class Connection(H11Protocol):
         if self.cycle is not None and not self.cycle.response_complete:
             self._head = _cancelled(self._head)
         elif self._head is None:
-            self._head = self.loop.call_later(HEAD_SECONDS, self.transport.abort)
+            self._head = self.loop.call_later(HEAD_SECONDS, self._cut)
 
     def pause_writing(self) -> None:
         """The client has much to read."""
         super().pause_writing()
-        self._read = self.loop.call_later(READ_SECONDS, self.transport.abort)
+        self._read = self.loop.call_later(READ_SECONDS, self._cut)
 
     def resume_writing(self) -> None:
         """The client has read most of it."""
@@ -56,6 +58,12 @@ class Connection(H11Protocol):
         """Nothing is waited for any more."""
         self._head, self._read = _cancelled(self._head), _cancelled(self._read)
         super().connection_lost(exc)
+
+    def _cut(self) -> None:
+        """End it at once, also for the system, which else keeps what nobody reads: megabytes for minutes."""
+        at_once = struct.pack("ii", 1, 0)
+        self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
+        self.transport.abort()
 
 
 def _cancelled(timer: asyncio.TimerHandle | None) -> None:

@@ -1,4 +1,4 @@
-"""Who may come in: everybody who reaches loopback, or else whoever has a key, by itself or by a session at the pages."""
+"""Who may come in: everybody who reaches loopback, or else who has a key, by itself or by a session at the pages."""
 
 from __future__ import annotations
 

@@ -60,7 +60,8 @@ def as_kept(
 
 
 async def keep_feedback(store: FeedbackStore, body: FeedbackRequest, rater: str) -> Feedback:
-    """Keep one piece of feedback of this person. Raises Refused for an unknown target, or a value that the kind does not take."""
+    """Keep one piece of feedback of this person. Raises Refused for an unknown target, or a value that the kind does
+    not take."""
     try:
         return await run_in_threadpool(
             store.add,

@@ -138,9 +138,7 @@ def test_the_cookie_is_for_this_server_alone_and_no_script(what, secrets):
     what.door.names = ["mine.example"]
     for scheme in ("http", "https"):
         web = client(what)
-        answered = web.post(
-            "/session", json={"key": secrets["ann"]}, headers={"Origin": f"{scheme}://mine.example"}
-        )
+        answered = web.post("/session", json={"key": secrets["ann"]}, headers={"Origin": f"{scheme}://mine.example"})
         parts = {part.strip().split("=")[0].lower() for part in answered.headers["set-cookie"].split(";")}
         assert {"httponly", "samesite", "path"} <= parts
         assert "samesite=strict" in answered.headers["set-cookie"].lower()
