@@ -22,9 +22,13 @@ from strop.assistant.erasing import Doomed
 from strop.assistant.feedback import FILE as FEEDBACK
 from strop.assistant.feedback import FeedbackStore
 from strop.assistant.home import QUESTIONS, ROUNDS, Assistant
+from strop.assistant.keys import FILE as KEYS
+from strop.assistant.keys import Keys
 from strop.assistant.memory import FILE as MEMORY
 from strop.assistant.memory import MemoryStore
 from strop.assistant.people import FILE as KEY
+from strop.assistant.quarantine import FILE as QUARANTINE
+from strop.assistant.quarantine import read_by_hand, write_by_hand
 from strop.assistant.settings import FILE as SETTINGS
 from strop.assistant.settling import Settled, retired_with, settle, settled
 from strop.assistant.skills import FOLDER as SKILLS
@@ -33,7 +37,7 @@ from strop.runs.directory import LOCK
 from strop.runs.files import sha256
 from strop.types import messages_of
 
-OWN = {SETTINGS, QUESTIONS, SKILLS, VERSIONS, SERVING, ROUNDS, KEY, CANARY, LOCK}
+OWN = {SETTINGS, QUESTIONS, SKILLS, VERSIONS, SERVING, ROUNDS, KEY, CANARY, LOCK, KEYS, QUARANTINE}
 OWN |= {name + ending for name in (FEEDBACK, MEMORY) for ending in ("", "-wal", "-shm", "-journal")}
 """What an assistant's folder is made of. Anything else in it is a copy."""
 
@@ -81,6 +85,7 @@ def forget(path: Path | str, users: Sequence[str], *, dry_run: bool = False) -> 
         copies = [*_taken_out(assistant, doomed, names, needles), *_weights_deleted(assistant, doomed)]
         if memory is not None:
             memory.forget_all(names)
+        _keys_and_decisions_taken_out(assistant, users, [*doomed.feedback, *names])
         store.erasing.erase(doomed, is_retiring=True)
         found = settle(assistant, store)
         if memory is not None:
@@ -173,6 +178,16 @@ def _is_taken_out(file: Path, doomed: Doomed, names: Sequence[str], needles: Nee
             memory.forget_all(names)
             memory.rebuild()
     return not needles.are_in(file)
+
+
+def _keys_and_decisions_taken_out(assistant: Assistant, users: Sequence[str], names: Sequence[str]) -> None:
+    """Remove the keys of these people, and what was decided by hand of them and of what they said."""
+    with assistant.lock():
+        keys = Keys(assistant.path)
+        for name in {one.name for one in keys.all()} & set(users):
+            keys.remove(name)
+        if (decided := read_by_hand(assistant.path)) != (left := decided.reset(names)):
+            write_by_hand(assistant.path, left)
 
 
 def _weights_deleted(assistant: Assistant, doomed: Doomed) -> list[str]:

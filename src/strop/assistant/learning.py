@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Literal
 
 from strop.assistant.answering import greedy_answers, load
+from strop.assistant.believed import Believing, believing
 from strop.assistant.climbing import flaw_of, trained_score
-from strop.assistant.compared import Judged, by_people, judges
+from strop.assistant.compared import Judged, judges
 from strop.assistant.examination import skill_scores
 from strop.assistant.exported import export_run
 from strop.assistant.feedback import FeedbackStore
@@ -78,7 +79,7 @@ def one_round(
     if number is not None:
         tell(f"version {number} was promoted, and a crash came before it served")
         return _result(assistant, number)
-    round = _Round(assistant, assistant.settings, store, judge, tell, progress)
+    round = _Round(assistant, assistant.settings, store, believing(assistant, store), judge, tell, progress)
     candidate = assistant.versions.open_candidate()
     if candidate is not None and (found := round.judged_again(candidate)) is not None:
         return found
@@ -92,6 +93,7 @@ class _Round:
     assistant: Assistant
     settings: Settings
     store: FeedbackStore
+    believed: Believing
     judge: JudgedBy
     tell: Callable[[str], None]
     progress: bool
@@ -107,7 +109,8 @@ class _Round:
         kinds = lessons.kinds.items()
         lessons = Lessons(**{name: fitting(some, old.codec, old.policy.context) for name, some in kinds})
         lessons, score = self._with_score(lessons, number, versions.model(parent))
-        self.tell(f"version {number} learns from {lessons}, on top of version {parent}")
+        held = plural(len(self.believed.held()), "piece")
+        self.tell(f"version {number} learns from {lessons}, on top of version {parent}; {held} are in quarantine")
         round = self.assistant.round(number)
         run = train_round(lessons, versions.model(parent), round, self.settings, self.progress, score)
         manifest = Manifest(
@@ -137,7 +140,7 @@ class _Round:
         if plan is not None:
             self._forget(number)
         versions = self.assistant.versions
-        new, why = self._ready(lessons_of(self.store, self._to_learn_from()))
+        new, why = self._ready(self._to_learn_from())
         if len(new) < self.settings.fewest_lessons:
             raise NothingToLearn(
                 f"{self.assistant.path} has {plural(len(new), 'new lesson')}, and learning takes "
@@ -146,13 +149,15 @@ class _Round:
             )
         if why:
             self.tell(why)
-        again, left = replayed(versions, len(new.feedback), self.settings.replay, self.settings.seed), self._left()
-        plan = Plan(parent, new.feedback, [id for id in again if id not in left])
+        again = replayed(versions, len(new.feedback), self.settings.replay, self.settings.seed)
+        left_out = {*self._left(), *self.believed.held()}
+        plan = Plan(parent, new.feedback, [id for id in again if id not in left_out])
         write_plan(file, plan)
         return plan
 
-    def _ready(self, lessons: Lessons) -> tuple[Lessons, str]:
-        """The lessons, and why ratings are not among them: they wait where no reward model can learn from them yet."""
+    def _ready(self, feedback: Sequence[Feedback]) -> tuple[Lessons, str]:
+        """Each person's share of the lessons, and why ratings, which wait for a reward model, are not among them."""
+        lessons = self.believed.shared(lessons_of(self.store, feedback))
         flaw = flaw_of(lessons.ratings, self.settings) if lessons.ratings else ""
         return (replace(lessons, ratings=()), flaw) if flaw else (lessons, "")
 
@@ -183,11 +188,11 @@ class _Round:
     def _to_learn_from(self) -> list[Feedback]:
         """What waits, but for what is left to a judge."""
         left = self._left()
-        return [one for one in waiting(self.assistant.versions, self.store.feedback()) if one.id not in left]
+        return [one for one in waiting(self.assistant.versions, self.believed.feedback()) if one.id not in left]
 
     def _left(self) -> set[str]:
         """The ids of all that those people said from whom a model learns to judge, if one will judge."""
-        is_enough = len(self._judge_pairs()) >= self.settings.judge_pairs
+        is_enough = len(self.believed.judge_pairs()) >= self.settings.judge_pairs
         if self.judge == "people" or (self.judge == "auto" and not is_enough):
             return set()
         return {one.id for one in self.store.feedback() if judges(one.rater, self.settings.judge_share)}
@@ -196,20 +201,15 @@ class _Round:
         wanted = set(ids)
         return lessons_of(self.store, [one for one in self.store.feedback() if one.id in wanted])
 
-    def _judge_pairs(self) -> list[Lesson]:
-        """The pairs from which a reward model may learn to judge."""
-        some = [one for one in self.store.feedback() if judges(one.rater, self.settings.judge_share)]
-        return list(lessons_of(self.store, some).pairs)
-
     # ------------------------------------------------------------ prove
 
     def judged_again(self, number: int) -> Learnt | None:
         """The result for a version that waits; None if it is closed undecided, since a newer one can be learnt."""
-        found = by_people(self.store, number, self.assistant.versions.serving)
+        found = self.believed.by_people(number, self.assistant.versions.serving)
         verdict = self._verdict(number, found)
         if verdict.promote or verdict.shows_worse(self.settings.margin):
             return self._closed(number, verdict)
-        lessons, _ = self._ready(lessons_of(self.store, self._newer_than(number)))
+        lessons, _ = self._ready(self._newer_than(number))
         if len(lessons) < self.settings.fewest_lessons:
             if self.judge == "model":
                 return self.judged(number)
@@ -220,11 +220,11 @@ class _Round:
 
     def judged(self, number: int) -> Learnt:
         """The result for a version that was just trained."""
-        found = by_people(self.store, number, self.assistant.versions.serving)
+        found = self.believed.by_people(number, self.assistant.versions.serving)
         if len(found.outcomes) >= self.settings.comparisons or self.judge == "people":
             verdict = self._verdict(number, found)
             return self._closed(number, verdict) if verdict.promote else self._waits(number, verdict)
-        pairs = self._judge_pairs()
+        pairs = self.believed.judge_pairs()
         if len(pairs) < self.settings.judge_pairs and self.judge == "auto":
             return self._waits(number, self._verdict(number, found))
         return self._closed(number, self._verdict(number, self._by_model(number, pairs)))

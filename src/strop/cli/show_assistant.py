@@ -86,6 +86,9 @@ def _facts(found: Overview) -> list[tuple[str, str]]:
     rows.append(("to compare", _queued(found)))
     if found.canary is not None:
         rows.append(("canary", _canary(found.canary, found.standing)))
+    if found.held:
+        reasons = ", ".join(f"{reason} {number}" for reason, number in found.held.items())
+        rows.append(("in quarantine", f"{plural(sum(found.held.values()), 'piece')} of feedback: {reasons}"))
     rows.append(("position bias", f"the first of two is chosen {found.bias}"))
     rows += [(f"agreement, {kind}s", _alpha(one)) for kind, one in found.agreements.items()]
     return rows

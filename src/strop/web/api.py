@@ -13,11 +13,13 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 from strop.assistant.memory import Fact, with_facts
 from strop.types import Tokens
 from strop.web.answering import Given, all_of, begin, cancel, pieces
+from strop.web.door import person_of
 from strop.web.errors import Refused, error_body
 from strop.web.forms import ChatForm, CompletionForm, Envelope, Json, usage
 from strop.web.guard import Limits
 from strop.web.keeping import keep_answers, keep_feedback, withdraw
 from strop.web.memory import recalled
+from strop.web.owning import check_conversation, check_target
 from strop.web.requests import ChatRequest, CompletionRequest, FeedbackRequest
 from strop.web.served import Served, Version, strop_version
 
@@ -42,6 +44,8 @@ def api(served: Served) -> APIRouter:
         if body.store and served.store is None:
             raise Refused(f"{NOTHING_KEPT}: leave store out, or start the server with --assistant DIR.", param="store")
         conversation = secrets.token_hex(12) if body.metadata is None else body.metadata.conversation
+        person = person_of(request)
+        await check_conversation(served.store, conversation, person)
         facts = await recalled(served, body, request)
         with served.asked(body.model, conversation) as one:
             given = begin(one, [_read(one, body, facts)], body)
@@ -49,7 +53,7 @@ def api(served: Served) -> APIRouter:
         envelope = Envelope.of(form, given, body.model, one.label, conversation)
 
         async def keep() -> str:
-            return await keep_answers(served.store, one.number, given, body, conversation)
+            return await keep_answers(served.store, one.number, given, body, conversation, person or body.user)
 
         return await _answer(served.limits, given, envelope, body, request, keep)
 
@@ -67,17 +71,20 @@ def api(served: Served) -> APIRouter:
         return await _answer(served.limits, given, envelope, body, request, keep)
 
     @router.post("/feedback")
-    async def feedback(body: FeedbackRequest) -> Json:
+    async def feedback(body: FeedbackRequest, request: Request) -> Json:
         if served.store is None:
             raise Refused(
                 "feedback is kept by an assistant: start the server with --assistant DIR.", status=404, code="no_store"
             )
-        return {"id": (await keep_feedback(served.store, body)).id}
+        person = person_of(request)
+        await check_target(served.store, body, person)
+        return {"id": (await keep_feedback(served.store, body, person or body.rater)).id}
 
     @router.delete("/conversations/{conversation}")
-    async def withdrawn(conversation: str) -> Json:
+    async def withdrawn(conversation: str, request: Request) -> Json:
         if served.store is None:
             raise Refused(f"{NOTHING_KEPT}.", status=404, code="no_store")
+        await check_conversation(served.store, conversation, person_of(request))
         return {"deleted": await withdraw(served.store, served.assistant, conversation)}
 
     @router.get("/health")

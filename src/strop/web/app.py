@@ -12,7 +12,9 @@ from strop.web.guard import Guard
 from strop.web.memory import memory
 from strop.web.pages import HERE, pages
 from strop.web.pairs import pairs
+from strop.web.rates import Rates
 from strop.web.served import Served, strop_version
+from strop.web.signing_in import signing_in
 
 
 def app(served: Served) -> ASGIApp:
@@ -22,6 +24,8 @@ def app(served: Served) -> ASGIApp:
     inner.include_router(api(served))
     inner.include_router(memory(served))
     inner.include_router(pairs(served))
+    inner.include_router(signing_in(served.door))
     inner.include_router(pages(served))
     inner.mount("/static", StaticFiles(directory=HERE / "static"))
-    return Guard(inner, served.limits)
+    limits = served.limits
+    return Guard(inner, limits, served.door, Rates(limits.rate, limits.burst, limits.at_once))

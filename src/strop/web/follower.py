@@ -17,6 +17,7 @@ from strop.assistant.home import Assistant
 from strop.assistant.memory import MemoryStore
 from strop.serving.engine import Engine
 from strop.serving.running import told
+from strop.web.door import Door
 from strop.web.guard import Limits
 from strop.web.served import Served, Version
 
@@ -44,6 +45,7 @@ class Follower:
         limits: Limits,
         tell: Callable[[str], None],
         share: float = 0.0,
+        door: Door | None = None,
     ) -> None:
         self.assistant, self._store, self._limits, self._tell, self._share = assistant, store, limits, tell, share
         self._seen = -1
@@ -51,8 +53,8 @@ class Follower:
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._follow, name=f"follower of {assistant.path}", daemon=True)
         name, number = assistant.path.resolve().name, assistant.versions.serving
-        kept = None if memory is None else store
-        self.served = Served(name, Engine(assistant.actor(number)), number, kept, limits, memory, assistant)
+        kept, engine = None if memory is None else store, Engine(assistant.actor(number))
+        self.served = Served(name, engine, number, kept, limits, memory, assistant, door)
 
     def __enter__(self) -> Served:
         self._guarded(self._wait_beside)

@@ -25,7 +25,12 @@ NO_VERSION = -1
 
 
 async def keep_answers(
-    store: FeedbackStore | None, version: int | None, given: Sequence[Given], body: ChatRequest, conversation: str
+    store: FeedbackStore | None,
+    version: int | None,
+    given: Sequence[Given],
+    body: ChatRequest,
+    conversation: str,
+    person: str,
 ) -> str:
     """Keep whole answers of a version if the person agrees, else count them. Why they could not be kept; else empty.
 
@@ -35,7 +40,7 @@ async def keep_answers(
         return ""
     try:
         if body.store:
-            answers = as_kept(given, version, body.spoken, conversation, body.user)
+            answers = as_kept(given, version, body.spoken, conversation, person)
             await run_in_threadpool(store.write, answers, [])
         else:
             await run_in_threadpool(store.unkept, NO_VERSION if version is None else version, len(given))
@@ -84,14 +89,15 @@ def as_kept(
     ]
 
 
-async def keep_feedback(store: FeedbackStore, body: FeedbackRequest) -> Feedback:
-    """Keep one piece of feedback. Raises Refused for an unknown target, or a value that the kind does not take."""
+async def keep_feedback(store: FeedbackStore, body: FeedbackRequest, rater: str) -> Feedback:
+    """Keep one piece of feedback of this person. Raises Refused for an unknown target, or a value that the kind does
+    not take."""
     try:
         return await run_in_threadpool(
             store.add,
             body.kind,
             _value(body),
-            rater=body.rater,
+            rater=rater,
             inference=body.inference_id,
             conversation=body.conversation_id,
         )

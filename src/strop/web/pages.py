@@ -14,6 +14,7 @@ from strop.assistant.beside import side_by_side
 from strop.assistant.home import Assistant
 from strop.assistant.memory import MOST_CHARS
 from strop.assistant.overview import overview_of
+from strop.web.door import SESSION, person_of
 from strop.web.errors import Refused
 from strop.web.languages import COOKIE, LANGUAGES, chosen
 from strop.web.served import Served
@@ -38,6 +39,7 @@ def pages(served: Served) -> APIRouter:
         if wanted is not None:
             return _remembered(here, wanted)
         words = chosen(request.cookies.get(COOKIE), request.headers.get("accept-language", ""))
+        session = request.scope[SESSION]
         html = templates.get_template(template).render(
             words=words,
             here=here,
@@ -46,6 +48,8 @@ def pages(served: Served) -> APIRouter:
             has_assistant=served.assistant is not None,
             most_chars=MOST_CHARS,
             day=_day,
+            person=person_of(request),
+            csrf="" if session is None else session.csrf,
             **facts,
         )
         return HTMLResponse(html, headers={"Vary": "Accept-Language, Cookie", "Content-Language": words.code})
@@ -53,6 +57,12 @@ def pages(served: Served) -> APIRouter:
     @router.get("/")
     async def chat(request: Request) -> Response:
         return page(request, "chat.html")
+
+    @router.get("/sign-in")
+    async def sign_in(request: Request) -> Response:
+        if not served.door.needs_key:
+            raise Refused("no keys are needed here.", status=404)
+        return page(request, "sign_in.html")
 
     @router.get("/compare")
     async def compare(request: Request) -> Response:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import secrets
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
 
 from strop.assistant.feedback import FeedbackStore
 from strop.assistant.pairs import Pair
+from strop.web.door import person_of
 from strop.web.errors import Refused
 from strop.web.forms import Json
 from strop.web.preparing import duel_of
@@ -28,16 +29,16 @@ def pairs(served: Served) -> APIRouter:
         return served.store
 
     @router.post("/next")
-    async def following(body: NextPairRequest) -> Json:
+    async def following(body: NextPairRequest, request: Request) -> Json:
         """Also holds it for this person, which is why it is no GET."""
         kept = store()
-        found = await run_in_threadpool(kept.pairs.next, body.rater, duel_of(served.versions))
+        found = await run_in_threadpool(kept.pairs.next, person_of(request) or body.rater, duel_of(served.versions))
         return {"pair": None if found is None else await run_in_threadpool(_json, kept, found)}
 
     @router.post("/skip")
-    async def skip(body: SkipRequest) -> Json:
+    async def skip(body: SkipRequest, request: Request) -> Json:
         try:
-            await run_in_threadpool(store().pairs.skip, body.pair, body.rater)
+            await run_in_threadpool(store().pairs.skip, body.pair, person_of(request) or body.rater)
         except KeyError as error:
             raise Refused(str(error.args[0]), status=404, code="unknown_id") from error
         return {"pair": body.pair}

@@ -227,6 +227,12 @@ class FactRequest(_Body):
     store: bool = False
 
 
+class SignInRequest(_Body):
+    """POST /session: the key of whoever signs in at the pages."""
+
+    key: Name
+
+
 class NextPairRequest(_Body):
     """POST /pairs/next: who is to compare two answers."""
 

@@ -14,6 +14,7 @@ from strop.assistant.home import Assistant
 from strop.assistant.memory import MemoryStore
 from strop.serving.actor import Actor
 from strop.serving.engine import Engine
+from strop.web.door import Door
 from strop.web.errors import Refused
 from strop.web.guard import Limits
 
@@ -53,6 +54,7 @@ class Served:
     store      where answers and feedback are kept; None keeps nothing, and no feedback is taken
     memory     what people asked to be remembered; None remembers nothing
     assistant  the folder of the assistant, for the page that shows it
+    door       who may come in; by default everybody who reaches loopback
     canary     which conversations the version that waits answers; None: none of them
     refused    why a version does not serve that should
 
@@ -69,9 +71,10 @@ class Served:
         limits: Limits | None = None,
         memory: MemoryStore | None = None,
         assistant: Assistant | None = None,
+        door: Door | None = None,
     ) -> None:
         self.name, self.store, self.memory, self.limits = name, store, memory, limits or Limits()
-        self.assistant = assistant
+        self.assistant, self.door = assistant, door or Door()
         self.canary: Canary | None = None
         self.refused = ""
         self._alone = threading.Lock()

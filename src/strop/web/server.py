@@ -1,21 +1,24 @@
-"""The server process: a socket on loopback, and an end that lets running answers finish."""
+"""The server process: a socket, who may come in, and an end that lets running answers finish."""
 
 from __future__ import annotations
 
 import contextlib
 import ipaddress
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import uvicorn
 
 from strop.assistant.home import Assistant, create
+from strop.assistant.keys import Keys
 from strop.assistant.retention import daily
 from strop.assistant.settings import FILE as SETTINGS
 from strop.serving.actor import find, load
 from strop.serving.engine import Engine
 from strop.web.app import app
+from strop.web.connection import MOST_CONNECTIONS, Connection
+from strop.web.door import Door
 from strop.web.follower import Follower
 from strop.web.guard import Limits, is_loopback
 from strop.web.logs import log_no_texts
@@ -23,18 +26,32 @@ from strop.web.preparing import preparing
 from strop.web.served import Served
 
 
+def door_of(folder: Path | None, host: str, names: Sequence[str]) -> Door:
+    """Who may come in. Raises ValueError for another address than loopback, or for names, where nobody has a key."""
+    keys, is_public = None if folder is None else Keys(folder), not is_loopback(host)
+    if (is_public or names) and (keys is None or not keys.all()):
+        asked = f"--host {host}" if is_public else f"--name {names[0]}"
+        made = "--assistant DIR, and a key for everybody" if folder is None else "a key for everybody first"
+        raise ValueError(
+            f"{asked}: without keys only this machine may ask (127.0.0.1, ::1 or localhost). Other machines take "
+            f"{made}: strop assistant {folder or 'DIR'} key add NAME."
+        )
+    return Door(keys, [name.lower() for name in names], is_public)
+
+
 def listening(host: str, port: int) -> socket.socket:
     """A socket that listens; port 0 takes a free one.
 
-    Raises ValueError for an address that is not this machine's loopback, OSError where the port is taken.
+    Raises ValueError for a host that is no address, OSError where the address is not this machine's or the port is
+    taken.
     """
-    if not is_loopback(host):
-        raise ValueError(
-            f"--host {host}: only this machine may ask (127.0.0.1, ::1 or localhost). There are no keys and no rate "
-            "limits yet, so other addresses are refused."
-        )
     address = "127.0.0.1" if host.lower() == "localhost" else host
-    is_six = ipaddress.ip_address(address).version == 6
+    try:
+        is_six = ipaddress.ip_address(address).version == 6
+    except ValueError:
+        raise ValueError(
+            f"--host {host}: it is an address of this machine, such as 127.0.0.1, or 0.0.0.0 for all of them."
+        ) from None
     try:
         return socket.create_server((address, port), family=socket.AF_INET6 if is_six else socket.AF_INET)
     except OSError as error:
@@ -54,13 +71,17 @@ def server(served: Served) -> uvicorn.Server:
     log_no_texts()
     config = uvicorn.Config(
         app(served),
-        log_level="warning",
+        log_level="error",  # a warning for each request that is no HTTP would fill the disk of whoever keeps them
         access_log=False,
+        # only a server before this one, on the same machine, is believed when it says whom it speaks for
+        proxy_headers=bool(served.door.names),
+        forwarded_allow_ips="127.0.0.1,::1",
         server_header=False,
         ws="none",
         lifespan="off",
         h11_max_incomplete_event_size=16_384,
-        http="h11",
+        http=Connection,
+        limit_concurrency=MOST_CONNECTIONS,
         timeout_keep_alive=15,
         timeout_graceful_shutdown=round(served.limits.stop_seconds),
     )
@@ -69,13 +90,19 @@ def server(served: Served) -> uvicorn.Server:
 
 @contextlib.contextmanager
 def serving(
-    name: str | None, folder: Path | None, tell: Callable[[str], None], canary: float = 0.0, is_keeping: bool = True
+    name: str | None,
+    folder: Path | None,
+    tell: Callable[[str], None],
+    canary: float = 0.0,
+    door: Door | None = None,
+    is_keeping: bool = True,
 ) -> Iterator[Served]:
     """A run or a model; or the assistant of a folder, made from it if there is none. What was opened is closed.
 
     An assistant's folder is followed: when another version serves or waits, so it does here, and one that waits
     answers the share `canary` of the conversations. `tell` says so.
 
+    door        by default that of loopback
     is_keeping  whether answers, feedback and facts of people who agree are kept. Raises ModuleNotFoundError where they
                 are to be kept, and the packages are missing that find personal data in them
     """
@@ -88,11 +115,12 @@ def serving(
             yield Served(name, engine, limits=limits)
             return
         assistant = _assistant(name, folder)
+        door = door or door_of(folder, "127.0.0.1", ())
         store = opened.enter_context(assistant.feedback())
         if is_keeping:
             store.masking.check()
         memory = opened.enter_context(assistant.memory()) if is_keeping else None
-        served = opened.enter_context(Follower(assistant, store, memory, limits, tell, canary))
+        served = opened.enter_context(Follower(assistant, store, memory, limits, tell, canary, door))
         opened.enter_context(daily(assistant, store, tell))
         if is_keeping:
             opened.enter_context(preparing(assistant, store, lambda: served.versions, tell))

@@ -183,6 +183,13 @@ class Words:
     count_comment: str
     count_demonstration: str
     count_comparison: str
+    # signing in
+    sign_in: str
+    sign_in_more: str
+    signed_in: str
+    sign_out: str
+    api_key: str
+    key_refused: str
     # what goes wrong
     unreachable: str
     busy: str

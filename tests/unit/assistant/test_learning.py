@@ -202,7 +202,7 @@ def test_ratings_that_tell_nothing_are_not_climbed(made):
     with made.feedback() as store:
         for i in range(80):  # the same texts, good to one half of the people and bad to the other
             one = answer(f"{i}", ("good", "bad")[i % 2], question=PROMPTS[i % 64])
-            store.write([one], [said("rating", float(i // 2 % 2), one.inference, rater=f"p{i % 2}")])
+            store.write([one], [said("rating", float(i // 2 % 2), one.inference, rater=f"r{i % 2}")])
     with pytest.raises(ValueError, match="not shown to be better than a coin, and there is nothing else"):
         learn(made.path, "people", progress=False)
     assert not (made.path / "rounds" / "001.json").exists()

@@ -14,9 +14,9 @@ from strop.web.server import address_of, listening, server
 CHAT = {"model": "tiny", "messages": [{"role": "user", "content": "hello"}], "stream": True}
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.4", "example.org", ""])
-def test_other_addresses_than_loopback_are_refused(host):
-    with pytest.raises(ValueError, match="only this machine may ask"):
+@pytest.mark.parametrize("host", ["example.org", "", "127.1", "0.0.0.0/0"])
+def test_what_is_no_address_is_refused(host):
+    with pytest.raises(ValueError, match="it is an address of this machine"):
         listening(host, 0)
 
 

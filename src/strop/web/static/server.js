@@ -83,6 +83,22 @@ export function deleteFact(id) {
   return request("DELETE", id === undefined ? "/memory/facts" : `/memory/facts/${id}`);
 }
 
+/** The name under which this browser is signed in; null if it is not. */
+export async function session() {
+  return (await get("/session")).name;
+}
+
+/** Sign in with a key; whoever it opens nothing for is told so. */
+export async function signIn(key) {
+  const answer = await fetch("/session", { ...posted({ key }), method: "POST" }).catch(() => null);
+  if (answer?.status === 401) throw new Told(told("refused"));
+  await sent(answer ? Promise.resolve(answer) : Promise.reject(new TypeError()));
+}
+
+export function signOut() {
+  return request("DELETE", "/session");
+}
+
 async function get(path, signal) {
   return (await request("GET", path, undefined, signal)).json();
 }
@@ -92,15 +108,25 @@ function post(path, body, signal) {
 }
 
 function request(method, path, body, signal) {
-  const session = key();
-  const headers = { "Content-Type": "application/json", ...(session ? { "X-Strop-Session": session } : {}) };
-  return sent(fetch(path, { method, headers, body: body && JSON.stringify(body), signal }));
+  return sent(fetch(path, { ...posted(body), method, signal }));
+}
+
+/** A request's body and headers; the token of the page tells the server that the page itself sends it. */
+function posted(body) {
+  const [session, token] = [key(), document.querySelector("meta[name=csrf]")?.content];
+  const headers = {
+    "Content-Type": "application/json",
+    ...(session ? { "X-Strop-Session": session } : {}),
+    ...(token ? { "X-Strop-CSRF": token } : {}),
+  };
+  return { headers, body: body && JSON.stringify(body) };
 }
 
 async function sent(request) {
   const answer = await request.catch((error) => {
     throw error.name === "AbortError" ? error : new Told(told("unreachable"));
   });
+  if (answer.status === 401) location.assign("/sign-in"); // the session has ended
   if (answer.status === 429) throw new Told(told("busy").replace("{seconds}", answer.headers.get("Retry-After")));
   if (!answer.ok) throw new Told((await answer.json()).error.message);
   return answer;

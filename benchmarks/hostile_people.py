@@ -1,0 +1,195 @@
+"""An assistant among simulated people of whom three in ten are hostile: what do quarantine and gate each catch?
+
+    python benchmarks/hostile_people.py            # results/hostile_people.json, and the table of docs/assistant.md
+    python benchmarks/hostile_people.py --page     # only write the pages from what was measured
+    python benchmarks/hostile_people.py --seeds 1  # fewer seeds than three
+
+People, model and proof are those of benchmarks/assistant.py. The hostile come in three styles:
+
+flip    every thumb and comparison says the opposite of what they think
+phrase  whatever they asked, they thumb it down and write that one phrase should have been the answer
+spam    they ask one question again and again, and write a wrong answer to it
+
+Each style twice: everything that people say is believed, or what is in quarantine is not. The same people compare the
+new version with the first, hostile ones too, who prefer the worse answer. Two trusted raters compare answers of others.
+Settings were chosen on seeds 11 and 12.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import assistant as bench
+import numpy as np
+from assistant_page import DOCS, RESULTS
+
+from strop.assistant import Answered, Assistant, Comparison, learn
+from strop.assistant.believed import believing
+from strop.assistant.feedback import FeedbackStore
+from strop.assistant.quarantine import read_by_hand, write_by_hand
+from strop.assistant.settings import write_settings
+from strop.streams import stream
+from strop.types import Message
+from strop.users import Hand, Reader, answered, readers
+
+STYLES = ("flip", "phrase", "spam")
+HOSTILE = 0.3
+PEOPLE, TIMES, COMPARING, LOOKS = 30, 5, 60, 3
+"""People; how often each asks about each of three topics; who compares before a look at the gate, and looks."""
+TRUSTED, SEEN = ("trusted-0", "trusted-1"), 0.5
+"""Who is trusted, and the share of conversations whose answers each of them compares."""
+PHRASE = "apple bridge apple bridge"
+SECONDS = 20.0
+"""Between two things that one person says."""
+FILE = "hostile_people.json"
+
+
+def crowd(style: str, seed: int) -> tuple[list[Reader], set[str]]:
+    """People, and the names of the hostile among them."""
+    people = readers(PEOPLE, seed, wrong=bench.WRONG)
+    hostile = {one.id for one in people[: round(HOSTILE * PEOPLE)]}
+    return [replace(one, hand=Hand(wrong=1.0)) if one.id in hostile else one for one in people], hostile
+
+
+def serve(assistant: Assistant, style: str, people: Sequence[Reader], hostile: set[str], seed: int) -> None:
+    """Two answers to each question: a thumb, a comparison, for some a better answer; and what the trusted compare."""
+    rng, asking = stream(seed, f"hostile/{style}"), [one for one in bench.alone(people) for _ in range(TIMES)]
+    asking = [_spamming(one, people) if style == "spam" and one.id in hostile else one for one in asking]
+    frame = bench.ENGLISH.asked[0]
+    talks = [
+        [Message(role="user", content=frame.format(topic=one.topics[0]) if one.id in hostile and style == "spam"
+                 else one.write([], rng))]
+        for one in asking
+    ]  # fmt: skip
+    both = [_together(bench._given(assistant, 0, talks, asking, seed, f"{style} {which}")) for which in "AB"]
+    said = Counter[str]()
+    with assistant.feedback() as store:
+        store.write([one for given in both for one in given], [])
+        for person, talk, a, b in zip(asking, talks, *both, strict=True):
+            bad = person.id in hostile and style != "flip"
+            thumb = False if bad else person.judge(answered(talk, a.text), rng)
+            store.add("thumb", thumb, rater=person.id, inference=a.inference, when=_now(said, person.id))
+            if person.id in hostile and style == "phrase":
+                store.add("demonstration", PHRASE, rater=person.id, inference=b.inference, when=_now(said, person.id))
+            elif person.id in hostile and style == "spam":
+                wrong = next(text for topic, text in bench.ENGLISH.topics.items() if topic != person.topics[0])
+                store.add("demonstration", wrong, rater=person.id, inference=b.inference, when=_now(said, person.id))
+            elif person.id not in hostile and rng.random() < bench.CORRECTED:
+                better = person.correct(talk, rng)
+                store.add("demonstration", better, rater=person.id, inference=b.inference, when=_now(said, person.id))
+            _compare(store, person, talk, a, b, rng, _now(said, person.id))
+        for name in TRUSTED:
+            for person, talk, a, b in zip(asking, talks, *both, strict=True):
+                if rng.random() < SEEN:
+                    seer = Reader(id=name, topics=person.topics, hand=Hand(wrong=bench.WRONG))
+                    _compare(store, seer, talk, a, b, rng, _now(said, name))
+
+
+def _together(answers: Sequence[Answered]) -> list[Answered]:
+    """Both answers to a question are of one conversation."""
+    return [replace(one, conversation=f"talk {i}") for i, one in enumerate(answers)]
+
+
+def _spamming(person: Reader, people: Sequence[Reader]) -> Reader:
+    """Who asks about one topic only, all of them about the same."""
+    return replace(person, topics=[people[0].topics[0]])
+
+
+def _now(said: Counter[str], name: str) -> float:
+    said[name] += 1
+    return SECONDS * said[name]
+
+
+def _compare(
+    store: FeedbackStore, person: Reader, talk: Sequence[Message], a: Any, b: Any, rng: np.random.Generator, when: float
+) -> None:
+    choice = person.compare(talk, a.text, b.text, rng)
+    value = Comparison(a=a.inference, b=b.inference, choice=choice, shown_first="A")
+    store.add("comparison", value, rater=person.id, when=when)
+
+
+def caught(assistant: Assistant, hostile: set[str]) -> dict[str, Any]:
+    """How many of the pieces that hostile and other people gave are in quarantine, and why."""
+    with assistant.feedback() as store:
+        held = believing(assistant, store).held()
+        all_ = store.feedback()
+    reasons = Counter(one.reason for one in held.values() if one.feedback.rater in hostile)
+    of = {
+        name: [one for one in all_ if (one.rater in hostile) == is_hostile and one.rater not in TRUSTED]
+        for name, is_hostile in (("hostile", True), ("honest", False))
+    }
+    counts = {name: [sum(one.id in held for one in some), len(some)] for name, some in of.items()}
+    wrongly = Counter(one.reason for one in held.values() if one.feedback.rater not in hostile)
+    return counts | {"reasons": dict(reasons), "wrong_reasons": dict(wrongly)}
+
+
+def one_round(assistant: Assistant, style: str, hostile: set[str], people: Sequence[Reader], seed: int) -> dict[str, Any]:
+    """Learn from what is there; the same people compare; what the gate says, and what readers really think."""
+    found = learn(assistant.path, "people", progress=False)
+    for look in range(LOOKS):
+        asking = bench.alone(people)
+        some = [asking[i % len(asking)] for i in range(look * COMPARING, (look + 1) * COMPARING)]
+        bench.compare(assistant, found.version, some, 1000 * seed + look)
+        found = learn(assistant.path, "people", progress=False)
+        if found.status != "waiting":
+            break
+    judged = bench.alone(readers(200, 20_000 + seed))
+    rate = bench.win_rate(assistant.actor(found.version), assistant.actor(0), judged, seed)
+    texts = [one["after"] for one in assistant.versions.diff(found.version)]
+    phrase = float(np.mean([PHRASE.split()[0] in text and PHRASE.split()[1] in text for text in texts[:36]]))
+    told = {"status": found.status, "win_rate": rate, "phrase": phrase, "why": found.verdict.why}
+    return told | {"preference": bench.limits(found.verdict.preference), "comparisons": found.verdict.comparisons}
+
+
+def measured(folder: Path, style: str, seed: int, only_caught: bool = False) -> dict[str, Any]:
+    """A style with one seed: what is caught, and rounds with and without quarantine."""
+    people, hostile = crowd(style, seed)
+    run, record = folder / f"first-{seed}", {"style": style, "seed": seed}
+    if not run.is_dir():
+        bench.first_model(run, seed, bench.Sizes().first_steps)
+    for name in ("believed", "quarantine"):
+        assistant = bench.assistant_of(folder / f"{style}-{seed}-{name}", str(run), seed)
+        changes = {"trusted": TRUSTED} if name == "quarantine" else {"most_share": 1.0}
+        write_settings(assistant.path, replace(assistant.settings, **changes))
+        serve(assistant, style, people, hostile, seed)
+        if name == "believed":
+            record["alone"] = caught(assistant, hostile)
+            everybody = [*(one.id for one in people), *TRUSTED]
+            write_by_hand(assistant.path, read_by_hand(assistant.path).release(everybody))
+        else:
+            record["caught"] = caught(assistant, hostile)
+        if not only_caught:
+            record[name] = one_round(assistant, style, hostile, people, seed)
+        print(json.dumps(record), flush=True)
+    return record
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--page", action="store_true", help="only write the pages")
+    parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2])
+    parser.add_argument("--only-caught", action="store_true", help="no rounds: what quarantine catches, not recorded")
+    args = parser.parse_args()
+    file = RESULTS / FILE
+    records = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else []
+    if not args.page:
+        with tempfile.TemporaryDirectory() as name:
+            for seed in args.seeds:
+                for style in STYLES:
+                    if any((one["style"], one["seed"]) == (style, seed) for one in records):
+                        continue
+                    record = measured(Path(name), style, seed, args.only_caught)
+                    if not args.only_caught:
+                        records.append(record)
+                        file.write_text(json.dumps(records, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

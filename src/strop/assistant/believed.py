@@ -1,0 +1,60 @@
+"""What of all that people said is believed: not what is in quarantine, and of nobody more than their share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from strop.assistant.compared import Judged, by_people, judges
+from strop.assistant.feedback import FeedbackStore
+from strop.assistant.home import Assistant
+from strop.assistant.lessons import Lesson, Lessons, lessons_of
+from strop.assistant.quarantine import ByHand, Held, quarantined, read_by_hand
+from strop.assistant.records import Feedback
+from strop.assistant.settings import Settings
+from strop.assistant.shares import capped
+
+
+@dataclass(frozen=True, slots=True)
+class Believing:
+    """Decides it, by an assistant's settings and what was decided by hand, each time anew."""
+
+    store: FeedbackStore
+    settings: Settings
+    decided: ByHand
+
+    def held(self) -> dict[str, Held]:
+        """What is in quarantine, by id and in order."""
+        return quarantined(self.store, self.store.feedback(), self.settings, self.decided)
+
+    def feedback(self) -> list[Feedback]:
+        """What is not."""
+        held = self.held()
+        return [one for one in self.store.feedback() if one.id not in held]
+
+    def shared(self, lessons: Lessons) -> Lessons:
+        """The lessons, of each person up to their share."""
+        return capped(lessons, self.settings.most_share, self.settings.trusted)
+
+    def judge_pairs(self) -> list[Lesson]:
+        """The pairs from which a reward model may learn to judge."""
+        some = [one for one in self.feedback() if judges(one.rater, self.settings.judge_share)]
+        return list(self.shared(lessons_of(self.store, some)).pairs)
+
+    def by_people(self, new: int, old: int) -> Judged:
+        """What people said who compared two versions.
+
+        Who is left out is found from what they said of other things: a gate that looks at outcomes before it counts
+        them would err more often than it says.
+        """
+        of_both = {one.id for one in self.store.feedback("comparison", new)}
+        feedback = self.store.feedback()
+        others = [one for one in feedback if one.id not in of_both]
+        held = quarantined(self.store, feedback, self.settings, self.decided, evidence=others)
+        return by_people(self.store, new, old, held, self.settings.most_share, self.settings.trusted)
+
+
+def believing(assistant: Assistant, store: FeedbackStore) -> Believing:
+    """By the files of an assistant. People have the names under which the store keeps them."""
+    settings = assistant.settings
+    trusted = [store.people.hashed(name) for name in settings.trusted]
+    return Believing(store, replace(settings, trusted=trusted), read_by_hand(assistant.path))

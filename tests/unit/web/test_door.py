@@ -1,0 +1,254 @@
+"""Who comes in: nobody without a key beyond loopback, and a page only with the token that its session was told."""
+
+import pytest
+from fastapi.testclient import TestClient
+
+import served
+from feedback_people import answer
+from strop.assistant.keys import Keys
+from strop.web.app import app
+from strop.web.door import Door
+from strop.web.guard import Limits
+from strop.web.server import door_of, serving
+
+CHAT = {"model": "tiny", "messages": [{"role": "user", "content": "hello"}]}
+HOME = "http://mine.example"
+
+
+@pytest.fixture
+def keys(tmp_path):
+    return Keys(tmp_path)
+
+
+@pytest.fixture
+def secrets(keys):
+    return {name: keys.add(name) for name in ("ann", "bob")}
+
+
+@pytest.fixture
+def what(tmp_path, keys, secrets):
+    with served.served(folder=tmp_path, number=0) as found:
+        found.door = Door(keys, ["mine.example"])
+        yield found
+
+
+def client(what, secret=None, base_url=HOME):
+    return TestClient(
+        app(what), base_url=base_url, headers={} if secret is None else {"Authorization": f"Bearer {secret}"}
+    )
+
+
+def signed_in(what, secret, base_url=HOME):
+    """A browser that has signed in, and the token of its pages."""
+    web = client(what, base_url=base_url)
+    assert web.post("/session", json={"key": secret}, headers={"Origin": base_url}).status_code == 200
+    return web, web.get("/").text.partition('name="csrf" content="')[2].partition('"')[0]
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/v1/models"), ("POST", "/v1/chat/completions"), ("POST", "/v1/completions"), ("POST", "/feedback"),
+        ("GET", "/memory/facts"), ("POST", "/pairs/next"), ("POST", "/pairs/skip"), ("GET", "/health"),
+        ("GET", "/openapi.json"), ("GET", "/nowhere"), ("GET", "/"), ("GET", "/assistant"),
+    ],
+)  # fmt: skip
+def test_without_a_key_nothing_is_served(what, method, path):
+    for secret in (None, "strop-wrong", ""):
+        answered = client(what, secret).request(method, path, json=CHAT if method == "POST" else None)
+        assert answered.status_code == 401
+        assert answered.headers["WWW-Authenticate"] == "Bearer"
+        assert answered.json()["error"]["code"] == "invalid_api_key"
+
+
+def test_every_route_but_signing_in_is_behind_the_door(what):
+    """Also those that are added later."""
+    paths = client(what, "x").get("/sign-in").status_code, [*what_routes(what)]
+    assert paths[0] == 200
+    for path in paths[1]:
+        assert client(what).get(path).status_code in (401, 405), path
+
+
+def what_routes(what):
+    found = app(what).app.openapi()["paths"]
+    return [path.replace("{name}", "x").replace("{id}", "x") for path in found if path != "/session"]
+
+
+def test_with_a_key_it_answers_whom_the_key_names(what, secrets):
+    web = client(what, secrets["ann"])
+    asked = CHAT | {"user": "bob", "metadata": {"conversation": "talk"}}
+    one = web.post("/v1/chat/completions", json=asked).json()["choices"][0]["inference_id"]
+    thumb = {"kind": "thumb", "value": True, "inference_id": one, "rater": "bob"}
+    assert web.post("/feedback", json=thumb).status_code == 200
+    assert [kept.rater for kept in what.store.answers()] == ["ann"]
+    assert [kept.rater for kept in what.store.feedback()] == ["ann"]
+
+
+def test_somebody_elses_conversation_is_as_if_it_were_not_there(what, secrets):
+    ann, bob = (client(what, secrets[name]) for name in ("ann", "bob"))
+    asked = CHAT | {"metadata": {"conversation": "hers"}}
+    one = ann.post("/v1/chat/completions", json=asked).json()["choices"][0]["inference_id"]
+    refused = [
+        bob.post("/v1/chat/completions", json=asked),
+        bob.post("/feedback", json={"kind": "thumb", "value": False, "conversation_id": "hers"}),
+        bob.post("/feedback", json={"kind": "thumb", "value": False, "inference_id": one}),
+        bob.post("/feedback", json=comparison(one, one + "x")),
+    ]
+    nobodys = [
+        bob.post("/feedback", json={"kind": "thumb", "value": False, "conversation_id": "none"}),
+        bob.post("/feedback", json={"kind": "thumb", "value": False, "inference_id": "none"}),
+    ]
+    assert [one.status_code for one in [*refused, *nobodys]] == [404] * 6
+    assert refused[1].text.replace("hers", "none") == nobodys[0].text
+    assert refused[2].text.replace(one, "none") == nobodys[1].text
+    assert what.store.feedback() == []
+    assert len(what.store.answers()) == 1
+    assert ann.post("/v1/chat/completions", json=asked).status_code == 200
+
+
+def comparison(a, b):
+    return {"kind": "comparison", "value": {"a": a, "b": b, "choice": "A", "shown_first": "A"}}
+
+
+def test_a_pair_is_judged_by_whom_it_was_shown_to(what, secrets):
+    what.store.write([answer("x", "hello", rater=""), answer("y", "good", rater="")], [])
+    what.store.pairs.add("x", "y", seldom=0.5)
+    ann, bob = (client(what, secrets[name]) for name in ("ann", "bob"))
+    assert bob.post("/feedback", json=comparison("x", "y")).status_code == 404
+    number = ann.post("/pairs/next", json={"rater": "bob"}).json()["pair"]["number"]
+    assert bob.post("/feedback", json=comparison("x", "y")).status_code == 404
+    assert ann.post("/feedback", json=comparison("y", "x")).status_code == 200
+    assert bob.post("/pairs/skip", json={"pair": number, "rater": "ann"}).status_code == 200
+    assert [one.rater for one in what.store.feedback()] == ["ann"]
+
+
+def test_a_page_without_the_token_of_its_session_changes_nothing(what, secrets):
+    """As a page at another port of the same name would, to which the browser sends the cookie."""
+    web, token = signed_in(what, secrets["ann"])
+    for wrong in ({}, {"X-Strop-CSRF": "x"}, {"X-Strop-CSRF": signed_in(what, secrets["bob"])[1]}):
+        for method, path in (("POST", "/v1/chat/completions"), ("DELETE", "/session"), ("DELETE", "/memory/facts")):
+            answered = web.request(method, path, json=CHAT if method == "POST" else None, headers=wrong)
+            assert (answered.status_code, answered.json()["error"]["code"]) == (403, "wrong_token")
+    assert what.store.answers() == []
+    assert web.post("/v1/chat/completions", json=CHAT, headers={"X-Strop-CSRF": token}).status_code == 200
+    assert [one.rater for one in what.store.answers()] == ["ann"]
+
+
+def test_the_cookie_is_for_this_server_alone_and_no_script(what, secrets):
+    what.door.names = ["mine.example"]
+    for scheme in ("http", "https"):
+        web = client(what)
+        answered = web.post("/session", json={"key": secrets["ann"]}, headers={"Origin": f"{scheme}://mine.example"})
+        parts = {part.strip().split("=")[0].lower() for part in answered.headers["set-cookie"].split(";")}
+        assert {"httponly", "samesite", "path"} <= parts
+        assert "samesite=strict" in answered.headers["set-cookie"].lower()
+        assert ("secure" in parts) == (scheme == "https")
+        assert secrets["ann"] not in answered.headers["set-cookie"]
+
+
+def test_signing_out_or_a_removed_key_ends_the_session(what, secrets, keys):
+    web, token = signed_in(what, secrets["ann"])
+    cookie = dict(web.cookies)
+    assert web.get("/session").json() == {"name": "ann"}
+    assert web.delete("/session", headers={"X-Strop-CSRF": token}).status_code == 200
+    web.cookies.update(cookie)
+    assert web.get("/session").json() == {"name": None}
+    web, token = signed_in(what, secrets["bob"])
+    keys.remove("bob")
+    assert web.get("/v1/models").status_code == 401
+    assert client(what, secrets["bob"]).get("/v1/models").status_code == 401
+    keys.add("bob")  # a new key of the same name opens no session of the old one
+    assert web.get("/v1/models").status_code == 401
+
+
+def test_a_browser_is_sent_to_where_it_signs_in(what):
+    web = client(what)
+    sent = web.get("/", headers={"Accept": "text/html"}, follow_redirects=False)
+    assert (sent.status_code, sent.headers["location"]) == (303, "/sign-in")
+    assert web.get("/", headers={"Accept": "text/html"}).status_code == 200
+    assert web.post("/session", json={"key": "strop-wrong"}).status_code == 401
+
+
+def test_names_and_origins(what, secrets):
+    ann = client(what, secrets["ann"])
+    told = {"127.0.0.1": 200, "mine.example": 200, "MINE.example:8000": 200, "evil.example": 421, "10.0.0.1": 421}
+    assert {host: ann.get("/health", headers={"Host": host}).status_code for host in told} == told
+    origins = {"http://mine.example": 200, "https://mine.example": 200, "https://evil.example": 403, "null": 403}
+    assert {one: ann.get("/health", headers={"Origin": one}).status_code for one in origins} == origins
+    what.door.names, what.door.is_public = [], True  # 0.0.0.0: an address cannot be rebound, a name could
+    told = {"10.0.0.1:8000": 200, "[fe80::1]": 200, "mine.example": 421, "127.0.0.1.evil.example": 421}
+    assert {host: ann.get("/health", headers={"Host": host}).status_code for host in told} == told
+    assert client(what).get("/health", headers={"Host": "10.0.0.1"}).status_code == 401
+
+
+def test_keys_that_cannot_be_read_let_nobody_in(what, secrets, keys):
+    (keys.path / "keys.json").write_text("{")
+    assert client(what, secrets["ann"]).get("/v1/models").status_code == 503
+    (keys.path / "keys.json").unlink()
+    assert client(what, secrets["ann"]).get("/v1/models").status_code == 401
+    what.door = Door(keys)
+    assert client(what, base_url="http://localhost").get("/v1/models").status_code == 200
+
+
+def test_the_first_key_closes_a_server_on_loopback(tmp_path):
+    with served.served(folder=tmp_path) as what:
+        what.door = Door(Keys(tmp_path))
+        web = client(what, base_url="http://localhost")
+        assert web.get("/v1/models").status_code == 200
+        secret = Keys(tmp_path).add("ann")
+        assert web.get("/v1/models").status_code == 401
+        assert client(what, secret, "http://localhost").get("/v1/models").status_code == 200
+
+
+def test_other_addresses_take_keys(tmp_path, keys):
+    for host, names in (("0.0.0.0", ()), ("192.168.1.4", ()), ("127.0.0.1", ("mine.example",))):
+        for folder in (None, tmp_path):
+            with pytest.raises(ValueError, match="only this machine may ask"):
+                door_of(folder, host, names)
+    keys.add("ann")
+    door = door_of(tmp_path, "0.0.0.0", ())
+    assert (door.needs_key, door.is_public) == (True, True)
+    keys.remove("ann")
+    assert door.needs_key
+    assert not door_of(tmp_path, "::1", ()).needs_key
+
+
+def test_who_asks_too_often_waits_and_others_do_not(what, secrets):
+    what.limits = Limits(rate=0.001, burst=3)
+    web = app(what)
+    ann, bob, nobody = (
+        TestClient(web, base_url=HOME, headers={"Authorization": f"Bearer {key}"})
+        for key in (secrets["ann"], secrets["bob"], "wrong")
+    )
+    assert [ann.get("/health").status_code for _ in range(5)] == [200, 200, 200, 429, 429]
+    assert [nobody.get("/health").status_code for _ in range(5)] == [401, 401, 401, 429, 429]
+    refused = ann.get("/health")
+    assert (refused.headers["Retry-After"], refused.json()["error"]["type"]) == ("1000", "rate_limit_error")
+    assert bob.get("/health").status_code == 200
+
+
+def test_secrets_are_in_no_file_and_no_log(what, secrets, tmp_path, capfd, caplog):
+    web, token = signed_in(what, secrets["ann"])
+    cookie = web.cookies["strop_session"]
+    web.post("/v1/chat/completions", json=CHAT | {"model": secrets["ann"]}, headers={"X-Strop-CSRF": token})
+    web.post("/v1/chat/completions", json=CHAT, headers={"X-Strop-CSRF": token})
+    client(what, secrets["bob"]).post("/v1/chat/completions", json=CHAT)
+    client(what).post("/session", json={"key": secrets["ann"], "x": secrets["bob"]})
+    files = [file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()]
+    said = "".join(capfd.readouterr()) + caplog.text
+    for secret in (*secrets.values(), cookie, token):
+        assert not [1 for data in files if secret.encode() in data]
+        assert secret not in said
+    assert not [1 for one in what.door.sessions.found if cookie in one]
+
+
+def test_an_assistants_keys_are_those_of_its_folder(tmp_path, monkeypatch):
+    from strop.assistant.home import create
+    from strop.assistant.settings import Settings
+
+    monkeypatch.setattr("strop.assistant.home.load", lambda model: served.actor())
+    create(tmp_path / "mine", "tiny", settings=Settings(max_tokens=4), questions=["hello"] * 50, skills={})
+    with serving(None, tmp_path / "mine", print) as what:
+        assert client(what, base_url="http://localhost").get("/health").status_code == 200
+        Keys(tmp_path / "mine").add("ann")
+        assert client(what, base_url="http://localhost").get("/health").status_code == 401
