@@ -6,6 +6,7 @@ import pytest
 
 from feedback_people import answer, said
 from strop.assistant import Manifest, Settings, Versions, continual, decide, first_manifest, learning
+from strop.assistant.believed import believing
 from strop.assistant.continual import GaveUp, When, learn_continually
 from strop.assistant.feedback import FeedbackStore
 from strop.assistant.home import Assistant
@@ -163,7 +164,7 @@ def test_a_rollback_while_a_round_learns_is_not_undone(mine):
     versions.promote(1)
     versions.rollback(0)
     with mine.feedback() as store:
-        round = learning._Round(mine, mine.settings, store, "people", print, False)
+        round = learning._Round(mine, mine.settings, store, believing(mine, store), "people", print, False)
         with pytest.raises(ValueError, match="version 2 was compared with version 1, and version 0 serves now"):
             round._closed(2, good)
     assert (versions.serving, versions.manifest(2).verdict) == (0, None)

@@ -11,7 +11,7 @@ from strop.web.door import Door
 from strop.web.guard import Limits
 from strop.web.server import door_of, serving
 
-CHAT = {"model": "tiny", "messages": [{"role": "user", "content": "hello"}]}
+CHAT = {"model": "tiny", "messages": [{"role": "user", "content": "hello"}], "store": True}
 HOME = "http://mine.example"
 
 
@@ -80,8 +80,8 @@ def test_with_a_key_it_answers_whom_the_key_names(what, secrets):
     one = web.post("/v1/chat/completions", json=asked).json()["choices"][0]["inference_id"]
     thumb = {"kind": "thumb", "value": True, "inference_id": one, "rater": "bob"}
     assert web.post("/feedback", json=thumb).status_code == 200
-    assert [kept.rater for kept in what.store.answers()] == ["ann"]
-    assert [kept.rater for kept in what.store.feedback()] == ["ann"]
+    assert [kept.rater for kept in what.store.answers()] == [kept_as(what, "ann")]
+    assert [kept.rater for kept in what.store.feedback()] == [kept_as(what, "ann")]
 
 
 def test_somebody_elses_conversation_is_as_if_it_were_not_there(what, secrets):
@@ -106,6 +106,11 @@ def test_somebody_elses_conversation_is_as_if_it_were_not_there(what, secrets):
     assert ann.post("/v1/chat/completions", json=asked).status_code == 200
 
 
+def kept_as(what, name):
+    """What the store keeps of a name."""
+    return what.store.people.hashed(name)
+
+
 def comparison(a, b):
     return {"kind": "comparison", "value": {"a": a, "b": b, "choice": "A", "shown_first": "A"}}
 
@@ -119,7 +124,7 @@ def test_a_pair_is_judged_by_whom_it_was_shown_to(what, secrets):
     assert bob.post("/feedback", json=comparison("x", "y")).status_code == 404
     assert ann.post("/feedback", json=comparison("y", "x")).status_code == 200
     assert bob.post("/pairs/skip", json={"pair": number, "rater": "ann"}).status_code == 200
-    assert [one.rater for one in what.store.feedback()] == ["ann"]
+    assert [one.rater for one in what.store.feedback()] == [kept_as(what, "ann")]
 
 
 def test_a_page_without_the_token_of_its_session_changes_nothing(what, secrets):
@@ -131,7 +136,7 @@ def test_a_page_without_the_token_of_its_session_changes_nothing(what, secrets):
             assert (answered.status_code, answered.json()["error"]["code"]) == (403, "wrong_token")
     assert what.store.answers() == []
     assert web.post("/v1/chat/completions", json=CHAT, headers={"X-Strop-CSRF": token}).status_code == 200
-    assert [one.rater for one in what.store.answers()] == ["ann"]
+    assert [one.rater for one in what.store.answers()] == [kept_as(what, "ann")]
 
 
 def test_the_cookie_is_for_this_server_alone_and_no_script(what, secrets):
