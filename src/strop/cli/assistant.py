@@ -46,8 +46,8 @@ def add(parser: argparse.ArgumentParser) -> None:
         "action",
         nargs="?",
         choices=("diff", "rollback", "key", "quarantine", "forget"),
-        help="show two versions' answers side by side, let an earlier version serve again, make keys, show what nothing "
-        "is learnt from, or forget a person",
+        help="show two versions' answers side by side, let an earlier version serve again, make keys, show what "
+        "nothing is learnt from, or forget a person",
     )
     parser.add_argument(
         "names",
