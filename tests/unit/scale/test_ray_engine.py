@@ -1,5 +1,6 @@
 """The engine on Ray, on a pretended one in this process: same bits whoever dies, bounds of age, each unit once."""
 
+import pickle
 import random
 
 import pytest
@@ -111,6 +112,13 @@ def test_a_replica_that_never_starts_is_not_waited_for(tmp_path):
 def test_a_reward_that_is_not_finite_stops_the_run_as_it_does_here(tmp_path):
     with pytest.raises(NonFinite, match="reward 'bad'"):
         train(tmp_path / "ray", fleet.ray_of(), rewards={"bad": lambda task, episode: float("nan")})
+
+
+def test_what_is_not_finite_survives_the_way_from_another_process():
+    error = pickle.loads(pickle.dumps(NonFinite("the loss", [1, 2], "Do less.")))
+    assert (str(error), error.what, error.batch, error.advice) == (
+        "the loss is not finite. Do less.", "the loss", [1, 2], "Do less.",
+    )  # fmt: skip
 
 
 def ages(run) -> list[tuple[int, int]]:
