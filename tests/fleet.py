@@ -16,6 +16,10 @@ NOT_EQUAL = ("time/", "memory/", "engine/")
 """What two runs of one config need not have in common."""
 
 
+LEFT_BEHIND = "ignore::pytest.PytestUnraisableExceptionWarning"
+"""Where Ray takes too long to start it is begun again: the garbage collector finds the processes of the first start."""
+
+
 def first_word(task: strop.Task, episode: strop.Episode) -> float:
     """1 for the answer as the first word."""
     return float(episode.text.split()[:1] == [task.answer])
