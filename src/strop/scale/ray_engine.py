@@ -92,9 +92,10 @@ class RayEngine:
         while step + len(self._ahead) <= last:
             self._ahead.append(Ahead(step + len(self._ahead), tuple(tasks.next(self.quota.prompts_per_step))))
         assert self._pool is not None
-        for ahead in self._ahead:
-            if ahead.step <= last:
-                self._pool.submit(ahead.units())
+        allowed = [ahead for ahead in self._ahead if ahead.step <= last]
+        assert len(allowed) <= self.settings.staleness + 1, "too many steps are under way"
+        for ahead in allowed:
+            self._pool.submit(ahead.units())
 
     def _share(self) -> int:
         """How many units of the steps to come each replica has, if all are there."""
@@ -110,6 +111,7 @@ class RayEngine:
             pool.submit(old)
             found |= pool.result(old)
             self._stale += len(old)
+        assert all(one.version >= step - self.settings.staleness for one in found.values()), "an episode is too old"
         self._add_seconds(list(found.values()))
         return [list(found[unit.key].episodes) for unit in units]
 

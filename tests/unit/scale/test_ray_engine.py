@@ -2,6 +2,7 @@
 
 import pickle
 import random
+import re
 from pathlib import Path
 
 import pytest
@@ -124,6 +125,17 @@ def test_a_replica_that_never_starts_is_not_waited_for(tmp_path):
 def test_a_reward_that_is_not_finite_stops_the_run_as_it_does_here(tmp_path):
     with pytest.raises(NonFinite, match="reward 'bad'"):
         train(tmp_path / "ray", fleet.ray_of(), rewards={"bad": lambda task, episode: float("nan")})
+
+
+def test_the_status_has_replicas_units_staleness_and_version():
+    with pretended():
+        parts = fleet.config(engine=fleet.ray_of(staleness=1)).resolve().build()
+        assert parts.engine.status() == ""
+        parts.engine.publish(parts.policy)
+        parts.engine.rollout(parts.tasks, 0)
+        assert re.fullmatch(r"2 of 2 replicas, \d under way, 1 step ahead, version 0", parts.engine.status())
+        parts.engine.close()
+        assert parts.engine.status() == ""
 
 
 def test_what_is_not_finite_survives_the_way_from_another_process():
