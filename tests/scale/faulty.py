@@ -84,6 +84,9 @@ def die_at(point: str, mark: Path) -> None:
 
 def three_nodes(mark: Path) -> str:
     """The address of a head and two nodes with room for a replica each. One leaves in step 2, and another comes."""
+    from strop.scale.cluster import SETTINGS
+
+    os.environ.update(SETTINGS)
     from ray.cluster_utils import Cluster
 
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
