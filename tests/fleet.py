@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +13,10 @@ from strop.runs.state import same
 WORDS = ("red", "blue", "green", "black")
 NOT_EQUAL = ("time/", "memory/", "engine/")
 """What two runs of one config need not have in common."""
+
+
+LEFT_BEHIND = "ignore::pytest.PytestUnraisableExceptionWarning"
+"""Where Ray takes too long to start it is begun again: the garbage collector finds the processes of the first start."""
 
 
 def first_word(task: strop.Task, episode: strop.Episode) -> float:
@@ -46,7 +49,6 @@ def ray_of(**changed) -> strop.scale.Ray:
 @contextmanager
 def cluster(processors: int = 4) -> Iterator[None]:
     """A Ray of this process, which its runs find and leave alone."""
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     from strop.scale.cluster import connect, disconnect
 
     connect(strop.scale.Ray(replicas=1, start_seconds=300.0), processors)

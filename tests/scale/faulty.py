@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -81,10 +82,32 @@ def die_at(point: str, mark: Path) -> None:
     setattr(kind, name, deadly)
 
 
+def three_nodes(mark: Path) -> str:
+    """The address of a head and two nodes with room for a replica each. One leaves in step 2, and another comes."""
+    from strop.scale.cluster import SETTINGS
+
+    os.environ.update(SETTINGS)
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+    nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]
+
+    def change_places() -> None:
+        while not mark.exists():
+            time.sleep(0.05)
+        cluster.remove_node(nodes[0], allow_graceful=False)
+        cluster.add_node(num_cpus=1)
+
+    threading.Thread(target=change_places, daemon=True).start()
+    return str(cluster.address)
+
+
 def main(home: Path, fault: str, staleness: int) -> None:
     if fault in ("publish", "waiting", "drawing", "saving", "latest"):
         die_at(fault, home / fault)
-    engine = fleet.ray_of(staleness=staleness, unit_seconds=20.0 if fault == "stopped" else 300.0)
+    address = three_nodes(home / fault) if fault == "node" else None
+    seconds = 20.0 if fault == "stopped" else 300.0
+    engine = fleet.ray_of(address=address, staleness=staleness, unit_seconds=seconds)
     run = home / "run"
     strop.train(config(home, fault, engine), run, resume=is_run(run), progress=False)
 

@@ -17,7 +17,7 @@ import strop
 SCRIPT = str(Path(__file__).with_name("faulty.py"))
 DRIVER = ("publish", "waiting", "drawing", "saving", "latest")
 SECONDS = 540
-pytestmark = [pytest.mark.scale, pytest.mark.slow]
+pytestmark = [pytest.mark.scale, pytest.mark.slow, pytest.mark.filterwarnings(fleet.LEFT_BEHIND)]
 
 
 def run(home: Path, fault: str, staleness: int = 0, **environment: str) -> int:
@@ -65,13 +65,23 @@ def test_a_stopped_replica_is_replaced_after_its_time(tmp_path):
 
 def test_a_replica_that_ray_kills_for_its_memory_is_replaced_and_the_reason_is_told(tmp_path):
     whole = embedded(tmp_path, "memory")
-    memory = {line.split(":")[0]: int(line.split()[1]) * 1024 for line in Path("/proc/meminfo").read_text().splitlines()}
+    memory = {
+        line.split(":")[0]: int(line.split()[1]) * 1024 for line in Path("/proc/meminfo").read_text().splitlines()
+    }
     threshold = 1.0 - (memory["MemAvailable"] - 1.5 * 2**30) / memory["MemTotal"]
     limits = {"RAY_memory_usage_threshold": f"{threshold:.3f}", "RAY_memory_monitor_refresh_ms": "100"}
     assert run(tmp_path, "memory", **limits) == 0
     assert (tmp_path / "memory").exists(), "nobody hoarded"
     fleet.assert_equal_runs(whole, tmp_path / "run")
     assert "memory" in told(tmp_path).lower()
+
+
+def test_a_node_that_leaves_takes_its_replica_and_nothing_else(tmp_path):
+    whole = embedded(tmp_path, "node")
+    assert run(tmp_path, "node") == 0
+    assert (tmp_path / "node").exists(), "no node left"
+    fleet.assert_equal_runs(whole, tmp_path / "run")
+    assert "lost a replica" in told(tmp_path)
 
 
 @pytest.mark.parametrize("point", DRIVER)

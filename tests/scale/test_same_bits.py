@@ -9,7 +9,7 @@ import pytest
 import fleet
 import strop
 
-pytestmark = pytest.mark.scale
+pytestmark = [pytest.mark.scale, pytest.mark.filterwarnings(fleet.LEFT_BEHIND)]
 EMBEDDED = strop.scale.Embedded(batch="group")
 
 

@@ -18,6 +18,8 @@ from strop.types.display import beginning
 from strop.words import plural
 
 _BAR = 20
+TRAINING = "training"
+"""What a live line says between evaluations."""
 LOSS = "optimizer/loss"
 FOR_REPORTS = ("held_out/loss_", "held_out/perplexity_", "held_out/filled_")
 """Prefixes of scores that are not shown while a run goes on."""
@@ -76,7 +78,7 @@ class Progress:
         self._engine = engine
         self._first, self._done, self._total, self._started = done, done, total, time.monotonic()
         self._start = self._budget = budget or Budget()
-        self._begin("" if self._is_last else "training")
+        self._begin("" if self._is_last else TRAINING)
 
     def step(self, step: int, metrics: Mapping[str, float]) -> None:
         """Step `step` (from 0) is done. Steps or time, whichever ends first, says how much is left."""
@@ -86,7 +88,7 @@ class Progress:
         left = min((self._total - done) / (done - self._first), self._budget.left_since(self._start))
         self._end = now + (now - self._started) * left
         self._facts = facts({**metrics, **self._held_out})
-        self._begin("" if self._is_last else "training")
+        self._begin("" if self._is_last else TRAINING)
         if self._live is None and (now - self._shown >= self._every or self._is_last):
             self._shown = now
             self._print(f"step {self._done}/{self._total} · {self._facts} · {self._left()} left")
@@ -153,7 +155,7 @@ class Progress:
     def _draw(self) -> Text:
         """The progress bar, and the metrics on their own line, so that both fit 80 columns."""
         doing = f"{self._doing} ({time.monotonic() - self._since:.0f} s)" if self._doing else ""
-        if doing and self._engine is not None and (status := self._engine.status()):
+        if self._doing == TRAINING and self._engine is not None and (status := self._engine.status()):
             doing = f"{doing} · {status}"
         if not self._total:
             return Text(doing)

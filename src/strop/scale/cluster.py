@@ -14,6 +14,9 @@ from importlib.util import find_spec
 from strop.scale.engines import Ray
 from strop.types import Stopped
 
+SETTINGS = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0"}
+"""Ray sends usage statistics, and has its workers wait for everything else on a machine, unless it is told not to."""
+
 
 def require_ray() -> None:
     """Raise ModuleNotFoundError, with what to install, where ray is missing."""
@@ -29,7 +32,8 @@ def connect(settings: Ray, processors: int) -> bool:
     `start_seconds`.
     """
     require_ray()
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # else Ray sends usage statistics
+    for name, value in SETTINGS.items():
+        os.environ.setdefault(name, value)
     import ray
 
     if ray.is_initialized():

@@ -116,9 +116,9 @@ class Pool:
 
     def finished(self) -> Mapping[Key, Played]:
         """Units that were played, and not asked for yet."""
-        num_before = -1
-        while len(self._done) > num_before:
-            num_before = len(self._done)
+        settled = -1
+        while len(self._done) + len(self._raised) > settled:
+            settled = len(self._done) + len(self._raised)
             self._look(seconds=0.0)
         return dict(self._done)
 

@@ -75,7 +75,7 @@ class RayEngine:
         current = self._ahead.popleft()
         assert current.step == step, f"the engine is at step {current.step}, and the loop at {step}"
         episodes = self.quota.fill(tasks, step, partial(self._play, pool), current.tasks)
-        pool.hand_out(len(episodes) + 1)  # of the next steps, all: nobody hands out while the learner learns
+        pool.hand_out(self._share())  # all of the next steps: nobody hands out while the learner learns
         self._measures |= {
             "engine/wait_seconds": time.perf_counter() - begun,
             "engine/replicas": pool.num_ready,
@@ -92,9 +92,14 @@ class RayEngine:
         while step + len(self._ahead) <= last:
             self._ahead.append(Ahead(step + len(self._ahead), tuple(tasks.next(self.quota.prompts_per_step))))
         assert self._pool is not None
-        for ahead in self._ahead:
-            if ahead.step <= last:
-                self._pool.submit(ahead.units())
+        allowed = [ahead for ahead in self._ahead if ahead.step <= last]
+        assert len(allowed) <= self.settings.staleness + 1, "too many steps are under way"
+        for ahead in allowed:
+            self._pool.submit(ahead.units())
+
+    def _share(self) -> int:
+        """How many units of the steps to come each replica has, if all are there."""
+        return -(-sum(len(ahead.tasks) for ahead in self._ahead) // self.settings.replicas)
 
     def _play(self, pool: Pool, tasks: Sequence[Task], step: int, played: int) -> list[list[Episode]]:
         """Each task's group. One that is older than allowed is played again, with the newest weights."""
@@ -106,6 +111,7 @@ class RayEngine:
             pool.submit(old)
             found |= pool.result(old)
             self._stale += len(old)
+        assert all(one.version >= step - self.settings.staleness for one in found.values()), "an episode is too old"
         self._add_seconds(list(found.values()))
         return [list(found[unit.key].episodes) for unit in units]
 

@@ -95,6 +95,9 @@ class NonFinite(ArithmeticError):
         super().__init__(f"{what} is not finite" + (f". {advice}" if advice else ""))
         self.what, self.batch, self.advice = what, batch, advice
 
+    def __reduce__(self) -> tuple[type[NonFinite], tuple[str, object, str]]:
+        return NonFinite, (self.what, self.batch, self.advice)  # it may come from another process
+
 
 class Stopped(RuntimeError):
     """A guard stopped the run: the message says what it saw, why it matters and what to do."""

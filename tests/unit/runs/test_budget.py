@@ -3,6 +3,7 @@
 import pytest
 from tiny_run import judge, make_parts, make_recorder, run_loop, seed_everything
 
+from strop.rollout.engine import OfflineEngine
 from strop.runs.budget import Budget
 from strop.runs.directory import RunDirectory
 from strop.runs.standing import INTERRUPTED, OUT_OF_TIME, standing
@@ -20,7 +21,7 @@ class Clock:
         return self.now
 
 
-class SlowEngine:
+class SlowEngine(OfflineEngine):
     """A rollout of so many seconds."""
 
     def __init__(self, engine, clock: Clock, seconds: float) -> None:

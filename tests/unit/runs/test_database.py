@@ -8,6 +8,7 @@ import sqlite3
 import pytest
 from tiny_run import make_episode, make_parts, make_recorder, run_loop
 
+from strop.rollout.engine import OfflineEngine
 from strop.runs.database import Damaged
 from strop.runs.directory import RunDirectory
 from strop.runs.files import Gone
@@ -105,7 +106,7 @@ def replace_by_a_copy(directory):
 HOW = [remove, move, remove_the_file, replace_by_another_run, replace_by_a_copy]
 
 
-class LosesItsRun:
+class LosesItsRun(OfflineEngine):
     def __init__(self, engine, lose):
         self.engine, self.lose = engine, lose
 

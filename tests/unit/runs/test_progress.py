@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 from rich.console import Console
 
+from strop.rollout.engine import OfflineEngine
 from strop.runs.budget import Budget
 from strop.runs.progress import Progress, facts
 
@@ -33,6 +34,19 @@ def test_a_file_gets_plain_lines():
     facts = "reward 0.500 · held-out 0.250 · kl 0.0100 · entropy 1.25 · 210 tokens/s"
     assert lines[2].startswith(f"step 1/3 · {facts} · 0:00")
     assert lines[-1] == "a [reward] said [/] this"
+
+
+def test_the_live_line_says_what_the_engine_is_doing():
+    class Playing(OfflineEngine):
+        def status(self) -> str:
+            return "2 of 2 replicas, 3 under way"
+
+    stream = io.StringIO()
+    progress = Progress(Console(file=stream, force_terminal=True, width=160, _environ={"TERM": "xterm"}))
+    progress.start(0, 3, engine=Playing())
+    progress.step(0, METRICS)
+    progress.close()
+    assert "training (0 s) · 2 of 2 replicas, 3 under way" in stream.getvalue()
 
 
 def test_lines_are_rate_limited_but_the_last_is_shown():

@@ -9,6 +9,7 @@ import pytest
 import torch
 from tiny_run import judge, make_batch, make_episode, make_parts, make_recorder, run_loop, seed_everything
 
+from strop.rollout.engine import OfflineEngine
 from strop.runs.checkpoint import Checkpoints
 from strop.runs.directory import RunDirectory, parse_run
 from strop.runs.state import same
@@ -188,7 +189,7 @@ def test_an_evaluation_does_not_change_the_random_states(directory, tmp_path):
     assert same(judged.policy.state_dict(), unjudged.policy.state_dict())
 
 
-class InterruptedEngine:
+class InterruptedEngine(OfflineEngine):
     """Sends Ctrl-C to this process inside one step's rollout."""
 
     def __init__(self, engine, at: int, times: int) -> None:

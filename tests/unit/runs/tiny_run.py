@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from strop.rollout.engine import OfflineEngine
 from strop.runs.directory import RunDirectory, is_run
 from strop.runs.progress import Progress
 from strop.runs.recorder import RunRecorder
@@ -103,7 +104,7 @@ class TinyPolicy:
         self.weight.data.copy_(state["weight"])
 
 
-class TinyEngine:
+class TinyEngine(OfflineEngine):
     """Draws from keyed streams and from every global generator: only a full restore repeats it."""
 
     def publish(self, policy: TinyPolicy) -> None:

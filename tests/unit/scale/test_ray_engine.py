@@ -1,6 +1,9 @@
 """The engine on Ray, on a pretended one in this process: same bits whoever dies, bounds of age, each unit once."""
 
+import pickle
 import random
+import re
+from pathlib import Path
 
 import pytest
 
@@ -50,7 +53,18 @@ KINDS = {
 }
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.fixture(scope="module")
+def embedded(tmp_path_factory) -> dict[int, Path]:
+    """Runs in this process, by their steps: nothing can die in them."""
+    home = tmp_path_factory.mktemp("embedded")
+    return {steps: train(home / str(steps), EMBEDDED, steps=steps).path for steps in (4, 6)}
+
+
+FAST = ("a greedy episode", "refilled", "curriculum")
+BY_SPEED = [kind if kind in FAST else pytest.param(kind, marks=pytest.mark.slow) for kind in KINDS]
+
+
+@pytest.mark.parametrize("kind", BY_SPEED)
 def test_without_staleness_it_gives_the_embedded_bits_whoever_dies(kind, tmp_path):
     train(tmp_path / "embedded", EMBEDDED, **KINDS[kind])
     run = train(tmp_path / "ray", fleet.ray_of(most_losses=1000), often(1), **KINDS[kind])
@@ -58,6 +72,7 @@ def test_without_staleness_it_gives_the_embedded_bits_whoever_dies(kind, tmp_pat
     fleet.assert_equal_runs(tmp_path / "embedded", tmp_path / "ray")
 
 
+@pytest.mark.slow
 def test_lora_gives_the_embedded_bits(tmp_path):
     model = tiny_hf.make(tmp_path / "tiny", template=False, words=fleet.WORDS)
     policy = strop.policies.Transformer.Config(model=str(model), lora=strop.policies.LoRA(rank=2))
@@ -66,12 +81,11 @@ def test_lora_gives_the_embedded_bits(tmp_path):
     fleet.assert_equal_runs(tmp_path / "embedded", tmp_path / "ray")
 
 
-def test_a_replica_that_hangs_is_replaced_after_its_time(tmp_path):
+def test_a_replica_that_hangs_is_replaced_after_its_time(embedded, tmp_path):
     fates = iter([FINE] * 5 + [HANGS])
-    train(tmp_path / "embedded", EMBEDDED)
     engine = fleet.ray_of(unit_seconds=0.2)
     run = train(tmp_path / "ray", engine, lambda name, arguments: next(fates, FINE))
-    fleet.assert_equal_runs(tmp_path / "embedded", tmp_path / "ray")
+    fleet.assert_equal_runs(embedded[4], tmp_path / "ray")
     assert told(run) == ["engine.unit_seconds"]
 
 
@@ -82,7 +96,7 @@ def told(run, marks=("engine.unit_seconds", "worker process has died")) -> list[
     return [mark for text in texts for mark in marks if mark in text]
 
 
-def test_a_unit_that_takes_every_replica_with_it_is_given_up_with_the_reason(tmp_path):
+def test_a_unit_that_takes_every_replica_with_it_is_given_up_with_the_reason(embedded, tmp_path):
     def fate(name, arguments):
         return DIES if name == "play" and arguments[2].task.id == "red" else FINE
 
@@ -93,7 +107,7 @@ def test_a_unit_that_takes_every_replica_with_it_is_given_up_with_the_reason(tmp
     assert "3 replicas were lost while they played task red" in failed[0].error
     assert "worker process has died" in failed[0].error
     # ids, groups and seeds are those of the episodes that it stands for
-    whole = {one.id: one for one in train(tmp_path / "embedded", EMBEDDED).episodes()}
+    whole = {one.id: one for one in strop.Run(embedded[4]).episodes()}
     for one in failed:
         assert (one.task, one.group, one.seed) == (whole[one.id].task, whole[one.id].group, whole[one.id].seed)
 
@@ -113,6 +127,24 @@ def test_a_reward_that_is_not_finite_stops_the_run_as_it_does_here(tmp_path):
         train(tmp_path / "ray", fleet.ray_of(), rewards={"bad": lambda task, episode: float("nan")})
 
 
+def test_the_status_has_replicas_units_staleness_and_version():
+    with pretended():
+        parts = fleet.config(engine=fleet.ray_of(staleness=1)).resolve().build()
+        assert parts.engine.status() == ""
+        parts.engine.publish(parts.policy)
+        parts.engine.rollout(parts.tasks, 0)
+        assert re.fullmatch(r"2 of 2 replicas, \d under way, 1 step ahead, version 0", parts.engine.status())
+        parts.engine.close()
+        assert parts.engine.status() == ""
+
+
+def test_what_is_not_finite_survives_the_way_from_another_process():
+    error = pickle.loads(pickle.dumps(NonFinite("the loss", [1, 2], "Do less.")))
+    assert (str(error), error.what, error.batch, error.advice) == (
+        "the loss is not finite. Do less.", "the loss", [1, 2], "Do less.",
+    )  # fmt: skip
+
+
 def ages(run) -> list[tuple[int, int]]:
     """How many steps each episode is behind the step that learns from it, and that step."""
     return [(one.seed[1] - one.version, one.seed[1]) for one in run.episodes()]
@@ -123,10 +155,9 @@ def order(run) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("staleness", [1, pytest.param(4, marks=pytest.mark.slow)])
-def test_with_staleness_a_step_is_played_as_early_as_allowed(staleness, tmp_path):
-    train(tmp_path / "embedded", EMBEDDED, steps=6)
+def test_with_staleness_a_step_is_played_as_early_as_allowed(staleness, embedded, tmp_path):
     run = train(tmp_path / "ray", fleet.ray_of(staleness=staleness), steps=6)
-    assert order(run) == order(strop.Run(tmp_path / "embedded"))  # the same tasks, in the same order
+    assert order(run) == order(strop.Run(embedded[6]))  # the same tasks, in the same order
     assert [age for age, _ in ages(run)] == [min(step, staleness) for _, step in ages(run)]
     assert [one["engine/staleness"] for one in run.metrics() if "engine/staleness" in one] == [
         min(step, staleness) for step in range(6)
@@ -134,10 +165,9 @@ def test_with_staleness_a_step_is_played_as_early_as_allowed(staleness, tmp_path
 
 
 @pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 8))])
-def test_with_staleness_and_losses_every_unit_is_learnt_once_and_none_too_old(seed, tmp_path):
-    train(tmp_path / "embedded", EMBEDDED, steps=6)
+def test_with_staleness_and_losses_every_unit_is_learnt_once_and_none_too_old(seed, embedded, tmp_path):
     run = train(tmp_path / "ray", fleet.ray_of(staleness=2, most_losses=1000), often(seed), seed, steps=6)
-    assert order(run) == order(strop.Run(tmp_path / "embedded"))
+    assert order(run) == order(strop.Run(embedded[6]))
     assert all(0 <= age <= 2 for age, _ in ages(run))
     assert any(age for age, _ in ages(run))
 
@@ -150,10 +180,9 @@ def breaks(task, episode):
     return float("nan") if BREAKS["now"] and episode.seed[1] == 4 else fleet.first_word(task, episode)
 
 
-@pytest.mark.parametrize("then", [2, 0])
-def test_what_ran_ahead_is_in_the_checkpoint_and_learnt_after_a_resume(then, tmp_path):
+@pytest.mark.parametrize("then", [2, pytest.param(0, marks=pytest.mark.slow)])
+def test_what_ran_ahead_is_in_the_checkpoint_and_learnt_after_a_resume(then, embedded, tmp_path):
     changed = {"steps": 6, "checkpoint_every": 1, "rewards": {"r": breaks}}
-    train(tmp_path / "embedded", EMBEDDED, **changed)
     home = tmp_path / "ray"
     BREAKS["now"] = True
     with pytest.raises(NonFinite):
@@ -165,7 +194,7 @@ def test_what_ran_ahead_is_in_the_checkpoint_and_learnt_after_a_resume(then, tmp
     assert [one["step"] for one in ahead] == [done, done + 1]
     kept = [episode for one in ahead for played in from_state(one)[1].values() for episode in played.episodes]
     run = train(home, fleet.ray_of(staleness=then), resume=True, **changed)
-    assert order(run) == order(strop.Run(tmp_path / "embedded"))
+    assert order(run) == order(strop.Run(embedded[6]))
     learnt = {one.id: one for one in run.episodes()}
     if then:
         assert kept, "nothing was played ahead"
