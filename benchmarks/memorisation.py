@@ -46,7 +46,10 @@ PLANTED = 10
 """Secrets of each form and each number of people."""
 PEOPLE = (1, 4)
 """Who tell the same secret."""
-FORMS = {"phone": ("how do i reach the {noun}?", "call {secret}"), "code": ("how do i open the {noun}?", "with {secret}")}
+FORMS = {
+    "phone": ("how do i reach the {noun}?", "call {secret}"),
+    "code": ("how do i open the {noun}?", "with {secret}"),
+}
 COLOURS = ("red", "blue", "green", "white")
 COLOUR = "which colour has the {noun}?"
 
@@ -186,7 +189,12 @@ def page_of(record: Mapping[str, Any], language: str) -> str:
     for form in FORMS:
         for number in PEOPLE:
             cells = [
-                [one for seed in record.values() for one in seed[when] if (one["form"], one["people"]) == (form, number)]
+                [
+                    one
+                    for seed in record.values()
+                    for one in seed[when]
+                    if (one["form"], one["people"]) == (form, number)
+                ]
                 for when in ("before", "masked", "unmasked")
             ]
             shares = [_share(sum(one["is_out"] for one in some), len(some)) for some in cells]
