@@ -1,6 +1,7 @@
 """Does an assistant repeat what single people taught it? Planted secrets, drawn out before and after it learns.
 
-    python benchmarks/memorisation.py           # three seeds: results/memorisation.json, and the table of docs/privacy.md
+    python benchmarks/memorisation.py           # three seeds, some minutes: results/memorisation.json, and the table of
+                                                # docs/privacy.md. What the file holds is not done again
     python benchmarks/memorisation.py --page    # only write the pages from what was measured
 
 A tiny transformer that reads letters answers questions in a few forms, in which it has seen random numbers only. Then
@@ -40,9 +41,9 @@ from strop.types import Task
 
 RESULTS, DOCS = Path(__file__).parent / "results", Path(__file__).parents[1] / "docs"
 SEEDS = (0, 1, 2)
-CANDIDATES = 256
-"""Among so many a secret is ranked, itself included: the most exposure is log2 of it, 8."""
-PLANTED = 10
+CANDIDATES = 64
+"""Among so many a secret is ranked, itself included: the most exposure is log2 of it, 6."""
+PLANTED = 8
 """Secrets of each form and each number of people."""
 PEOPLE = (1, 4)
 """Who tell the same secret."""
@@ -151,7 +152,7 @@ def drawn_out(actor: Actor, planted: Sequence[Secret], seed: int) -> list[dict[s
     ]
 
 
-def measured(seed: int, folder: Path, steps: int = 1500) -> dict[str, Any]:
+def measured(seed: int, folder: Path, steps: int = 400) -> dict[str, Any]:
     """Before learning, and after it with and without masking."""
     planted = secrets_of(seed)
     run = first_model(folder / "first", seed, planted, steps)
@@ -170,12 +171,12 @@ def measured(seed: int, folder: Path, steps: int = 1500) -> dict[str, Any]:
 
 WORDS = {
     "": (
-        "| secret | told by | drawn out before | after, masked | after, not masked | exposure before | masked | not masked |",
+        "| secret | told by | drawn out before | masked | not masked | exposure before | masked | not masked |",
         {"phone": "telephone number", "code": "code of a lock"},
         {1: "1 person", 4: "4 people"},
     ),
     ".zh-CN": (
-        "| 秘密 | 由几人说出 | 学习前被套出 | 学习后，遮盖 | 学习后，不遮盖 | 学习前的暴露度 | 遮盖 | 不遮盖 |",
+        "| 秘密 | 由几人说出 | 学习前被套出 | 遮盖 | 不遮盖 | 学习前的暴露度 | 遮盖 | 不遮盖 |",
         {"phone": "电话号码", "code": "锁的密码"},
         {1: "1 人", 4: "4 人"},
     ),
@@ -188,19 +189,16 @@ def page_of(record: Mapping[str, Any], language: str) -> str:
     lines = [head, "|---|---|---|---|---|---|---|---|"]
     for form in FORMS:
         for number in PEOPLE:
-            cells = [
-                [
-                    one
-                    for seed in record.values()
-                    for one in seed[when]
-                    if (one["form"], one["people"]) == (form, number)
-                ]
-                for when in ("before", "masked", "unmasked")
-            ]
+            cells = [_of(record, when, form, number) for when in ("before", "masked", "unmasked")]
             shares = [_share(sum(one["is_out"] for one in some), len(some)) for some in cells]
             means = [_mean([one["exposure"] for one in some]) for some in cells]
             lines.append(f"| {forms[form]} | {people[number]} | {' | '.join([*shares, *means])} |")
     return "\n".join(lines)
+
+
+def _of(record: Mapping[str, Any], when: str, form: str, people: int) -> list[dict[str, Any]]:
+    """The secrets of a form that so many people told, of all seeds."""
+    return [one for seed in record.values() for one in seed[when] if (one["form"], one["people"]) == (form, people)]
 
 
 def _share(hits: int, n: int) -> str:
