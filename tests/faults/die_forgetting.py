@@ -1,6 +1,6 @@
 """Forgets a person in child processes that die, as by a kill, around every change of a file and of the database.
 
-`python die_forgetting.py DIR`: DIR holds an assistant of which `ann` is to be forgotten. For each CALL, in a copy of it,
+`python die_forgetting.py DIR`: DIR holds an assistant of which `ann` is to be forgotten. For each CALL, in a copy,
 a child ends itself before its CALL-th change; then the next process forgets the same person. Prints for each CALL the
 files in which "ZEBRA" still stands, and what serves: `7 none 0`, or `whole` at the end of the line if the child lived.
 """

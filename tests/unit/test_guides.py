@@ -83,7 +83,7 @@ def test_both_languages_print_the_same_code(guide):
         ("tasks/support", 1),
         ("llm-judge", 3),
         ("assistant", 7),
-        ("privacy", 4),
+        ("privacy", 6),
     ],
 )
 def test_its_code_runs(guide, asserts, language, tmp_path, monkeypatch):

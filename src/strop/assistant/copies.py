@@ -17,7 +17,8 @@ from pathlib import Path
 
 from strop.runs.files import replace_text, writing
 
-FEWEST_BYTES = 12
+FEWEST_BYTES, FEWEST_OF_ID = 12, 6
+"""Of a line, and of an id or a name."""
 _CUT = re.compile(r"<[A-Z]+ [1-9][0-9]*>|[\r\n]+")
 """A placeholder, or the end of a line."""
 SQLITE = b"SQLite format 3\0"
@@ -51,8 +52,12 @@ def needles_of(texts: Iterable[str], ids: Iterable[str], others: Iterable[str]) 
     """What to search for: these texts but for lines that others wrote too, and these ids."""
     common = {line for text in others for line in lines_of(text)}
     wanted = [line for text in texts for line in lines_of(text) if line not in common]
-    long = [one for one in (*wanted, *ids) if len(one.encode("utf-8", "surrogatepass")) >= FEWEST_BYTES]
+    long = [line for line in wanted if _bytes(line) >= FEWEST_BYTES] + [id for id in ids if _bytes(id) >= FEWEST_OF_ID]
     return Needles(tuple(dict.fromkeys(form for one in long for form in _forms(one))))
+
+
+def _bytes(text: str) -> int:
+    return len(text.encode("utf-8", "surrogatepass"))
 
 
 def lines_of(text: str) -> list[str]:

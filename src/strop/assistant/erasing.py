@@ -127,10 +127,15 @@ class Erasing:
         return {row["feedback"]: bool(row["is_retiring"]) for row in rows}
 
     def done(self, ids: Iterable[str]) -> None:
-        """Nothing else is left of this feedback; the file is written anew, without gaps."""
+        """Nothing else is left of this feedback."""
         with self.alone:
             with transaction(WHAT, self.path, self.connection) as connection:
                 connection.executemany("DELETE FROM erased WHERE feedback = ?", [(id,) for id in ids])
+            emptied(WHAT, self.path, self.connection)
+
+    def rebuild(self) -> None:
+        """Write the file anew, so that nothing of what was deleted is left in its gaps."""
+        with self.alone:
             emptied(WHAT, self.path, self.connection, is_rebuilt=True)
 
     # ------------------------------------------------------------ what stays

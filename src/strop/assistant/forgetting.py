@@ -79,7 +79,7 @@ def forget(path: Path | str, users: Sequence[str], *, dry_run: bool = False) -> 
         names = _names(store, users)
         doomed = store.erasing.of_people(names)
         facts = [] if memory is None else memory.texts_of(names)
-        needles = _needles(assistant, store, doomed, [*facts, *users])
+        needles = _needles(assistant, store, doomed, facts, users)
         if dry_run:
             return _planned(assistant, store, doomed, facts, needles)
         copies = [*_taken_out(assistant, doomed, names, needles), *_weights_deleted(assistant, doomed)]
@@ -88,6 +88,7 @@ def forget(path: Path | str, users: Sequence[str], *, dry_run: bool = False) -> 
         _keys_and_decisions_taken_out(assistant, users, [*doomed.feedback, *names])
         store.erasing.erase(doomed, is_retiring=True)
         found = settle(assistant, store)
+        store.erasing.rebuild()
         if memory is not None:
             memory.rebuild()
         return _forgotten(assistant, doomed, facts, found, copies, _holding(assistant, needles))
@@ -131,13 +132,16 @@ def _names(store: FeedbackStore, users: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(name for user in (*users, *keys) if user for name in (store.people.hashed(user), user)))
 
 
-def _needles(assistant: Assistant, store: FeedbackStore, doomed: Doomed, known: Sequence[str]) -> Needles:
+def _needles(
+    assistant: Assistant, store: FeedbackStore, doomed: Doomed, facts: Sequence[str], users: Sequence[str]
+) -> Needles:
     """What would tell of these people: not what others wrote too, nor what is asked of or answered by every version."""
     versions = assistant.versions
     diffs = [one for number in versions.numbers() if versions.has_diff(number) for one in versions.diff(number)]
     answered = [text for one in diffs for text in (one["before"], one["after"])]
     fixed = [message["content"] for question in assistant.questions() for message in messages_of(question)]
-    return needles_of([*doomed.texts, *known], doomed.ids, [*store.erasing.others(doomed), *answered, *fixed])
+    others = [*store.erasing.others(doomed), *answered, *fixed]
+    return needles_of([*doomed.texts, *facts], [*doomed.ids, *users], others)
 
 
 # ---------------------------------------------------------------- the folder
@@ -173,6 +177,7 @@ def _is_taken_out(file: Path, doomed: Doomed, names: Sequence[str], needles: Nee
         with FeedbackStore(file) as store:
             store.erasing.erase(doomed, is_retiring=False)
             store.erasing.done(doomed.feedback)
+            store.erasing.rebuild()
     if "facts" in tables:
         with MemoryStore(file) as memory:
             memory.forget_all(names)
