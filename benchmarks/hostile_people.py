@@ -21,14 +21,14 @@ import argparse
 import json
 import tempfile
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import assistant as bench
 import numpy as np
-from assistant_page import DOCS, RESULTS
+from assistant_page import RESULTS
 
 from strop.assistant import Answered, Assistant, Comparison, learn
 from strop.assistant.believed import believing
@@ -130,7 +130,9 @@ def caught(assistant: Assistant, hostile: set[str]) -> dict[str, Any]:
     return counts | {"reasons": dict(reasons), "wrong_reasons": dict(wrongly)}
 
 
-def one_round(assistant: Assistant, style: str, hostile: set[str], people: Sequence[Reader], seed: int) -> dict[str, Any]:
+def one_round(
+    assistant: Assistant, style: str, hostile: set[str], people: Sequence[Reader], seed: int
+) -> dict[str, Any]:
     """Learn from what is there; the same people compare; what the gate says, and what readers really think."""
     found = learn(assistant.path, "people", progress=False)
     for look in range(LOOKS):
