@@ -1,4 +1,4 @@
-"""Requests that no page of ours sends: at random from the API's own description, paths, headers, and orders in texts."""
+"""Requests that no page of ours sends: at random from the API's own description, paths, headers, orders in texts."""
 
 import json
 import socket
