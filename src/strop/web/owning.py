@@ -24,7 +24,7 @@ async def check_conversation(store: FeedbackStore | None, conversation: str, per
         answers = await run_in_threadpool(store.conversation, conversation)
     except KeyError:
         return
-    if any(one.rater != person for one in answers):
+    if not _are_of(answers, person):
         raise _unknown("conversation", conversation)
 
 
@@ -52,8 +52,12 @@ def _check(what: str, id: str, found: Callable[[str], list[Answered]], person: s
         answers = found(id)
     except KeyError:
         raise _unknown(what, id) from None
-    if any(one.rater != person for one in answers):
+    if not _are_of(answers, person):
         raise _unknown(what, id)
+
+
+def _are_of(answers: list[Answered], person: str) -> bool:
+    return all(one.rater == person for one in answers)
 
 
 def _unknown(what: str, id: str) -> Refused:
