@@ -187,6 +187,12 @@ def measured(folder: Path, style: str, seed: int, only_caught: bool = False) -> 
     return record
 
 
+def recorded() -> list[dict[str, Any]]:
+    """What was measured."""
+    file = RESULTS / FILE
+    return list(json.loads(file.read_text(encoding="utf-8"))) if file.is_file() else []
+
+
 def page_of(records: Sequence[Mapping[str, Any]], language: str) -> str:
     """A line for each style: sums and means over its seeds."""
     words = WORDS[language]
@@ -228,8 +234,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2])
     parser.add_argument("--only-caught", action="store_true", help="no rounds: what quarantine catches, not recorded")
     args = parser.parse_args()
-    file = RESULTS / FILE
-    records = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else []
+    file, records = RESULTS / FILE, recorded()
     if not args.page:
         with tempfile.TemporaryDirectory() as name:
             for seed in args.seeds:

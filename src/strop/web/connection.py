@@ -58,11 +58,22 @@ class Connection(H11Protocol):
         super().resume_writing()
         self._was_read()
 
+    def on_response_complete(self) -> None:
+        """What the client has not read when the connection may end is waited for no longer than anything else."""
+        super().on_response_complete()
+        if self.transport.get_write_buffer_size() and self._read is None:
+            self._read = self.loop.call_later(READ_SECONDS, self._cut_if_unread)
+
     def connection_lost(self, exc: Exception | None) -> None:
         """Nothing is waited for any more."""
         self._head_came()
         self._was_read()
         super().connection_lost(exc)
+
+    def _cut_if_unread(self) -> None:
+        self._read = None
+        if self.transport.get_write_buffer_size():
+            self._cut()
 
     def _cut(self) -> None:
         """End it at once, also for the system, which else keeps what nobody reads: megabytes for minutes."""
