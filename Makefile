@@ -14,7 +14,7 @@ SIDE_BY_SIDE := -n $(WORKERS) --dist worksteal
 CODE := src tests benchmarks tools docs/methods/examples
 FAST := not slow and not model and not crash and not learning and not matrix and not gpu and not task and not browser and not scale
 
-.PHONY: demo test test-ci test-slow test-tasks test-gpu test-web test-scale test-lowest mutants check check-static hooks format docs bench bench-peers bench-control bench-gpu bench-frontier bench-scratch bench-translate bench-tasks bench-rewards bench-serve bench-assistant clean
+.PHONY: demo test test-ci test-slow test-tasks test-gpu test-web test-scale test-lowest mutants check check-static hooks format docs bench bench-peers bench-control bench-gpu bench-frontier bench-scratch bench-translate bench-tasks bench-rewards bench-serve bench-assistant bench-hostile clean
 
 demo: $(VENV)/demo.done ## the main job: a real language model gets better at writing tiny stories
 	$(BIN)/strop models get smollm2
@@ -101,6 +101,10 @@ bench-serve: $(VENV)/dev.done ## strop serve beside transformers serve, alone on
 
 bench-assistant: $(VENV)/dev.done ## an assistant learns from simulated people, round by round, three seeds, and from useless feedback; under an hour, can be stopped
 	$(BIN)/python benchmarks/assistant.py
+
+bench-hostile: $(VENV)/dev.done ## an assistant among hostile people, and its server under 200 hostile requests a second; about an hour, can be stopped
+	$(BIN)/python benchmarks/hostile_people.py
+	$(BIN)/python benchmarks/hostile.py
 
 bench-frontier: $(VENV)/dev.done ## reward against KL for five methods, and the best that any policy could do; can be stopped
 	$(BIN)/python benchmarks/frontier.py --workers $(WORKERS)

@@ -2,7 +2,7 @@
 
     python benchmarks/hostile_people.py            # results/hostile_people.json, and the table of docs/assistant.md
     python benchmarks/hostile_people.py --page     # only write the pages from what was measured
-    python benchmarks/hostile_people.py --seeds 1  # fewer seeds than three
+    python benchmarks/hostile_people.py --seeds 0  # of this seed alone
 
 People, model and proof are those of benchmarks/assistant.py. The hostile come in three styles:
 
@@ -40,6 +40,7 @@ from strop.types import Message
 from strop.users import Hand, Reader, answered, readers
 
 STYLES = ("flip", "phrase", "spam")
+ARMS = ("believed", "quarantine")
 HOSTILE = 0.3
 PEOPLE, TIMES, COMPARING, LOOKS = 30, 5, 60, 3
 """People; how often each asks about each of three topics; who compares before a look at the gate, and looks."""
@@ -49,6 +50,20 @@ PHRASE = "apple bridge apple bridge"
 SECONDS = 20.0
 """Between two things that one person says."""
 FILE = "hostile_people.json"
+WORDS = {
+    "": {
+        "head": "| style (seeds) | caught of the hostile | of the honest | why | preferred to the start, all believed "
+        "| with quarantine | the gate, all believed | with quarantine |",
+        "gate": "{promoted} of {rounds} promoted",
+        "not yet": "Not measured yet: `python benchmarks/hostile_people.py` writes its table here.",
+    },
+    ".zh-CN": {
+        "head": "| 方式（种子数） | 拦下的敌意反馈 | 误拦的诚实反馈 | 原因 | 相对最初版本的胜率，全部相信 | 有隔离 | "
+        "关口，全部相信 | 有隔离 |",
+        "gate": "{rounds} 轮中 {promoted} 轮上线",
+        "not yet": "还没有测：`python benchmarks/hostile_people.py` 会把表写在这里。",
+    },
+}
 
 
 def crowd(style: str, seed: int) -> tuple[list[Reader], set[str]]:
@@ -61,28 +76,18 @@ def crowd(style: str, seed: int) -> tuple[list[Reader], set[str]]:
 def serve(assistant: Assistant, style: str, people: Sequence[Reader], hostile: set[str], seed: int) -> None:
     """Two answers to each question: a thumb, a comparison, for some a better answer; and what the trusted compare."""
     rng, asking = stream(seed, f"hostile/{style}"), [one for one in bench.alone(people) for _ in range(TIMES)]
-    asking = [_spamming(one, people) if style == "spam" and one.id in hostile else one for one in asking]
-    frame = bench.ENGLISH.asked[0]
-    talks = [
-        [Message(role="user", content=frame.format(topic=one.topics[0]) if one.id in hostile and style == "spam"
-                 else one.write([], rng))]
-        for one in asking
-    ]  # fmt: skip
+    if style == "spam":
+        asking = [replace(one, topics=people[0].topics[:1]) if one.id in hostile else one for one in asking]
+    talks = [[_question(one, style == "spam" and one.id in hostile, rng)] for one in asking]
     both = [_together(bench._given(assistant, 0, talks, asking, seed, f"{style} {which}")) for which in "AB"]
     said = Counter[str]()
     with assistant.feedback() as store:
         store.write([one for given in both for one in given], [])
         for person, talk, a, b in zip(asking, talks, *both, strict=True):
-            bad = person.id in hostile and style != "flip"
-            thumb = False if bad else person.judge(answered(talk, a.text), rng)
+            is_spoilt = person.id in hostile and style != "flip"
+            thumb = False if is_spoilt else person.judge(answered(talk, a.text), rng)
             store.add("thumb", thumb, rater=person.id, inference=a.inference, when=_now(said, person.id))
-            if person.id in hostile and style == "phrase":
-                store.add("demonstration", PHRASE, rater=person.id, inference=b.inference, when=_now(said, person.id))
-            elif person.id in hostile and style == "spam":
-                wrong = next(text for topic, text in bench.ENGLISH.topics.items() if topic != person.topics[0])
-                store.add("demonstration", wrong, rater=person.id, inference=b.inference, when=_now(said, person.id))
-            elif person.id not in hostile and rng.random() < bench.CORRECTED:
-                better = person.correct(talk, rng)
+            if better := _better(person, talk, style, person.id in hostile, rng):
                 store.add("demonstration", better, rater=person.id, inference=b.inference, when=_now(said, person.id))
             _compare(store, person, talk, a, b, rng, _now(said, person.id))
         for name in TRUSTED:
@@ -92,14 +97,23 @@ def serve(assistant: Assistant, style: str, people: Sequence[Reader], hostile: s
                     _compare(store, seer, talk, a, b, rng, _now(said, name))
 
 
+def _question(person: Reader, is_spam: bool, rng: np.random.Generator) -> Message:
+    """Spam is in the same words each time."""
+    text = bench.ENGLISH.asked[0].format(topic=person.topics[0]) if is_spam else person.write([], rng)
+    return Message(role="user", content=text)
+
+
+def _better(person: Reader, talk: Sequence[Message], style: str, is_hostile: bool, rng: np.random.Generator) -> str:
+    """What a person says that should have been answered; empty if nothing."""
+    if is_hostile:
+        wrong = next(text for topic, text in bench.ENGLISH.topics.items() if topic != person.topics[0])
+        return {"flip": "", "phrase": PHRASE, "spam": wrong}[style]
+    return person.correct(talk, rng) if rng.random() < bench.CORRECTED else ""
+
+
 def _together(answers: Sequence[Answered]) -> list[Answered]:
     """Both answers to a question are of one conversation."""
     return [replace(one, conversation=f"talk {i}") for i, one in enumerate(answers)]
-
-
-def _spamming(person: Reader, people: Sequence[Reader]) -> Reader:
-    """Who asks about one topic only, all of them about the same."""
-    return replace(person, topics=[people[0].topics[0]])
 
 
 def _now(said: Counter[str], name: str) -> float:
@@ -130,7 +144,9 @@ def caught(assistant: Assistant, hostile: set[str]) -> dict[str, Any]:
     return counts | {"reasons": dict(reasons), "wrong_reasons": dict(wrongly)}
 
 
-def one_round(assistant: Assistant, style: str, hostile: set[str], people: Sequence[Reader], seed: int) -> dict[str, Any]:
+def one_round(
+    assistant: Assistant, style: str, hostile: set[str], people: Sequence[Reader], seed: int
+) -> dict[str, Any]:
     """Learn from what is there; the same people compare; what the gate says, and what readers really think."""
     found = learn(assistant.path, "people", progress=False)
     for look in range(LOOKS):
@@ -154,7 +170,7 @@ def measured(folder: Path, style: str, seed: int, only_caught: bool = False) -> 
     run, record = folder / f"first-{seed}", {"style": style, "seed": seed}
     if not run.is_dir():
         bench.first_model(run, seed, bench.Sizes().first_steps)
-    for name in ("believed", "quarantine"):
+    for name in ARMS:
         assistant = bench.assistant_of(folder / f"{style}-{seed}-{name}", str(run), seed)
         changes = {"trusted": TRUSTED} if name == "quarantine" else {"most_share": 1.0}
         write_settings(assistant.path, replace(assistant.settings, **changes))
@@ -171,14 +187,54 @@ def measured(folder: Path, style: str, seed: int, only_caught: bool = False) -> 
     return record
 
 
+def recorded() -> list[dict[str, Any]]:
+    """What was measured."""
+    file = RESULTS / FILE
+    return list(json.loads(file.read_text(encoding="utf-8"))) if file.is_file() else []
+
+
+def page_of(records: Sequence[Mapping[str, Any]], language: str) -> str:
+    """A line for each style: sums and means over its seeds."""
+    words = WORDS[language]
+    lines = [words["head"], "|---|---|---|---|---|---|---|---|"]
+    for style in STYLES:
+        some = [one for one in records if one["style"] == style]
+        if not some:
+            continue
+        cells = [f"{style} ({len(some)})"]
+        cells += [_share([one["caught"][name] for one in some]) for name in ("hostile", "honest")]
+        reasons = sum((Counter(one["caught"]["reasons"]) for one in some), Counter[str]())
+        cells.append(", ".join(f"{reason} {number}" for reason, number in reasons.items()))
+        cells += [f"{np.mean([one[name]['win_rate'] for one in some]):.2f}" for name in ARMS]
+        for name in ARMS:
+            promoted = sum(one[name]["status"] == "promoted" for one in some)
+            cells.append(words["gate"].format(promoted=promoted, rounds=len(some)))
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) if records else words["not yet"]
+
+
+def _share(counts: Sequence[Sequence[int]]) -> str:
+    held, all_ = (sum(numbers) for numbers in zip(*counts, strict=True))
+    return f"{held / all_:.0%} ({held} / {all_})"
+
+
+def write_pages(records: Sequence[Mapping[str, Any]]) -> None:
+    """Put the table between the marks of the pages."""
+    for language in WORDS:
+        file = DOCS / f"assistant{language}.md"
+        before, rest = file.read_text(encoding="utf-8").split("<!-- hostile -->\n", 1)
+        after = rest.split("<!-- /hostile -->", 1)[1]
+        text = f"{before}<!-- hostile -->\n{page_of(records, language)}\n<!-- /hostile -->{after}"
+        file.write_text(text, encoding="utf-8")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--page", action="store_true", help="only write the pages")
     parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2])
     parser.add_argument("--only-caught", action="store_true", help="no rounds: what quarantine catches, not recorded")
     args = parser.parse_args()
-    file = RESULTS / FILE
-    records = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else []
+    file, records = RESULTS / FILE, recorded()
     if not args.page:
         with tempfile.TemporaryDirectory() as name:
             for seed in args.seeds:
@@ -189,6 +245,7 @@ def main() -> None:
                     if not args.only_caught:
                         records.append(record)
                         file.write_text(json.dumps(records, indent=2) + "\n", encoding="utf-8")
+    write_pages(records)
 
 
 if __name__ == "__main__":

@@ -61,9 +61,7 @@ class Keys:
         Raises ValueError for a name that has a key already, or is none. Its caller holds the assistant's lock.
         """
         if not _NAME.fullmatch(name):
-            raise ValueError(
-                f"name={shown(name)}: it is up to 64 letters, digits, - . and _, first a letter."
-            )
+            raise ValueError(f"name={shown(name)}: it is up to 64 letters, digits, - . and _, first a letter.")
         keys = self.all()
         if name in [one.name for one in keys]:
             raise ValueError(f"{name} has a key: remove it first, and the old one opens nothing any more.")

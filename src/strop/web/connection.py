@@ -29,7 +29,11 @@ class Connection(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Refuse it, or wait for a request."""
         super().connection_made(transport)
-        others = [one.client[0] for one in self.connections if one.client is not None and one is not self]
+        others = [
+            one.client[0]
+            for one in self.connections
+            if isinstance(one, Connection) and one.client is not None and one is not self
+        ]
         is_one_too_many = self.client is not None and others.count(self.client[0]) >= MOST_EACH
         if len(others) >= MOST_CONNECTIONS or (is_one_too_many and not _is_loopback(self.client)):
             self._cut()
@@ -40,7 +44,7 @@ class Connection(H11Protocol):
         """The patience ends with the headers, and begins again with whatever comes after the answer."""
         super().data_received(data)
         if self.cycle is not None and not self.cycle.response_complete:
-            self._head = _cancelled(self._head)
+            self._head_came()
         elif self._head is None:
             self._head = self.loop.call_later(HEAD_SECONDS, self._cut)
 
@@ -52,12 +56,24 @@ class Connection(H11Protocol):
     def resume_writing(self) -> None:
         """The client has read most of it."""
         super().resume_writing()
-        self._read = _cancelled(self._read)
+        self._was_read()
+
+    def on_response_complete(self) -> None:
+        """What the client has not read when the connection may end is waited for no longer than anything else."""
+        super().on_response_complete()
+        if self.transport.get_write_buffer_size() and self._read is None:
+            self._read = self.loop.call_later(READ_SECONDS, self._cut_if_unread)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Nothing is waited for any more."""
-        self._head, self._read = _cancelled(self._head), _cancelled(self._read)
+        self._head_came()
+        self._was_read()
         super().connection_lost(exc)
+
+    def _cut_if_unread(self) -> None:
+        self._read = None
+        if self.transport.get_write_buffer_size():
+            self._cut()
 
     def _cut(self) -> None:
         """End it at once, also for the system, which else keeps what nobody reads: megabytes for minutes."""
@@ -65,10 +81,15 @@ class Connection(H11Protocol):
         self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
         self.transport.abort()
 
+    def _head_came(self) -> None:
+        if self._head is not None:
+            self._head.cancel()
+            self._head = None
 
-def _cancelled(timer: asyncio.TimerHandle | None) -> None:
-    if timer is not None:
-        timer.cancel()
+    def _was_read(self) -> None:
+        if self._read is not None:
+            self._read.cancel()
+            self._read = None
 
 
 def _is_loopback(client: Any) -> bool:

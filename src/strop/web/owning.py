@@ -24,7 +24,7 @@ async def check_conversation(store: FeedbackStore | None, conversation: str, per
         answers = await run_in_threadpool(store.conversation, conversation)
     except KeyError:
         return
-    if any(one.rater != store.people.hashed(person) for one in answers):
+    if not _are_of(answers, store.people.hashed(person)):
         raise _unknown("conversation", conversation)
 
 
@@ -48,13 +48,18 @@ def _check_target(store: FeedbackStore, body: FeedbackRequest, person: str) -> N
         _check("conversation", conversation, store.conversation, kept_as)
 
 
-def _check(what: str, id: str, found: Callable[[str], list[Answered]], person: str) -> None:
+def _check(what: str, id: str, found: Callable[[str], list[Answered]], kept_as: str) -> None:
     try:
         answers = found(id)
     except KeyError:
         raise _unknown(what, id) from None
-    if any(one.rater != person for one in answers):
+    if not _are_of(answers, kept_as):
         raise _unknown(what, id)
+
+
+def _are_of(answers: list[Answered], kept_as: str) -> bool:
+    """Whether they are of a person, by what the store keeps of the name."""
+    return all(one.rater == kept_as for one in answers)
 
 
 def _unknown(what: str, id: str) -> Refused:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
+import re
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -27,7 +28,11 @@ from strop.web.served import Served
 
 
 def door_of(folder: Path | None, host: str, names: Sequence[str]) -> Door:
-    """Who may come in. Raises ValueError for another address than loopback, or for names, where nobody has a key."""
+    """Who may come in. Raises ValueError for another address than loopback, or for names, where nobody has a key; and
+    for what is no name."""
+    for name in names:
+        if not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?", name):
+            raise ValueError(f"--name {name}: it is a host's name alone, such as assistant.example.org.")
     keys, is_public = None if folder is None else Keys(folder), not is_loopback(host)
     if (is_public or names) and (keys is None or not keys.all()):
         asked = f"--host {host}" if is_public else f"--name {names[0]}"

@@ -168,6 +168,14 @@ class Words:
     people_queue: str
     people_queue_of: str
     people_go: str
+    people_held: str
+    people_held_more: str
+    held_withheld: str
+    held_disagrees: str
+    held_outlier: str
+    held_repeats: str
+    held_question: str
+    held_hurried: str
     people_bias: str
     people_bias_of: str
     people_bias_none: str

@@ -211,6 +211,9 @@ def test_other_addresses_take_keys(tmp_path, keys):
             with pytest.raises(ValueError, match="only this machine may ask"):
                 door_of(folder, host, names)
     keys.add("ann")
+    for wrong in ("https://mine.example", "mine.example:80", "", "-x", "a b"):
+        with pytest.raises(ValueError, match="a host's name alone"):
+            door_of(tmp_path, "127.0.0.1", [wrong])
     door = door_of(tmp_path, "0.0.0.0", ())
     assert (door.needs_key, door.is_public) == (True, True)
     keys.remove("ann")
