@@ -37,6 +37,14 @@ def is_first(mark: Path) -> bool:
     return True
 
 
+def missing_to(share: float) -> int:
+    """The bytes that are left until this share of the machine's memory is in use; where it is already, none."""
+    memory = {
+        line.split(":")[0]: int(line.split()[1]) * 1024 for line in Path("/proc/meminfo").read_text().splitlines()
+    }
+    return max(int(share * memory["MemTotal"]) - (memory["MemTotal"] - memory["MemAvailable"]), 0)
+
+
 def faulty(task: strop.Task, episode: strop.Episode) -> float:
     """The reward; in step 2 something happens to the process that plays."""
     fault, mark = task.data["fault"], Path(task.data["mark"])
@@ -44,7 +52,7 @@ def faulty(task: strop.Task, episode: strop.Episode) -> float:
         if fault == "stopped":
             os.kill(os.getpid(), signal.SIGSTOP)
         elif fault == "memory":
-            hoard = bytearray(3 * 2**30)
+            hoard = bytearray(missing_to(float(os.environ["RAY_memory_usage_threshold"])) + 2**30)
             hoard[::4096] = b"x" * len(hoard[::4096])
             time.sleep(60)
         else:
