@@ -10,18 +10,18 @@ from pretend_ray import pretended
 from strop.intervals import mean_interval
 from strop.recipes import copy_word
 
-STEPS = 40
+STEPS = 30
 SEEDS = range(5)
 
 
 def config(staleness: int, seed: int) -> strop.TrainConfig:
-    """copy_word by PPO, on replicas."""
+    """copy_word by PPO, on replicas, with a smaller policy."""
     recipe = copy_word.recipe()
     assert isinstance(recipe.policy, strop.policies.Scratch)
     return replace(
         recipe,
-        policy=replace(recipe.policy, value_head=True),
-        algorithm=strop.algorithms.PPO.Config(optimizer=strop.optimizer.AdamW(lr=3e-3)),
+        policy=replace(recipe.policy, num_layers=1, width=32, value_head=True),
+        algorithm=strop.algorithms.PPO.Config(optimizer=strop.optimizer.AdamW(lr=1e-2)),
         engine=strop.scale.Ray(staleness=staleness),
         held_out=(),
         steps=STEPS,
@@ -45,6 +45,6 @@ def test_one_step_behind_ppo_learns_as_fast_per_episode(tmp_path):
     scores = np.array(pairs)
     lost = mean_interval(scores[:, 0] - scores[:, 1], "seed", scores)
     print(f"newest {[round(a, 3) for a, _ in pairs]}, one behind {[round(b, 3) for _, b in pairs]}, lost {lost}")
-    # One step of 40 is a delay of .025 in a curve that rises from 1/8 to 1; more than three times that is worse learning.
-    assert lost.mean < 0.08
+    # One step of 30 is a delay of .03 in a curve that rises from 1/8 to 1: three times that would be worse learning.
+    assert lost.mean < 0.09
     assert min(b for _, b in pairs) > 0.5

@@ -24,6 +24,8 @@ from strop.scale.pool import Pool
 from strop.scale.ray_engine import RayEngine
 
 STEPS = 6
+LIMIT = "RAY_memory_usage_threshold"
+"""The variable with the share of a machine's memory at which Ray kills a worker."""
 STEP = 2
 """In which something happens."""
 
@@ -37,6 +39,18 @@ def is_first(mark: Path) -> bool:
     return True
 
 
+def memory() -> dict[str, int]:
+    """What the system says of its memory, in bytes."""
+    lines = Path("/proc/meminfo").read_text().splitlines()
+    return {line.split(":")[0]: int(line.split()[1]) * 1024 for line in lines}
+
+
+def missing_to(share: float) -> int:
+    """The bytes that are left until this share of the machine's memory is in use."""
+    now = memory()
+    return max(int(share * now["MemTotal"]) - (now["MemTotal"] - now["MemAvailable"]), 0)
+
+
 def faulty(task: strop.Task, episode: strop.Episode) -> float:
     """The reward; in step 2 something happens to the process that plays."""
     fault, mark = task.data["fault"], Path(task.data["mark"])
@@ -44,7 +58,7 @@ def faulty(task: strop.Task, episode: strop.Episode) -> float:
         if fault == "stopped":
             os.kill(os.getpid(), signal.SIGSTOP)
         elif fault == "memory":
-            hoard = bytearray(3 * 2**30)
+            hoard = bytearray(missing_to(float(os.environ[LIMIT])) + 2**30)
             hoard[::4096] = b"x" * len(hoard[::4096])
             time.sleep(60)
         else:

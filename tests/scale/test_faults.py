@@ -65,11 +65,9 @@ def test_a_stopped_replica_is_replaced_after_its_time(tmp_path):
 
 def test_a_replica_that_ray_kills_for_its_memory_is_replaced_and_the_reason_is_told(tmp_path):
     whole = embedded(tmp_path, "memory")
-    memory = {
-        line.split(":")[0]: int(line.split()[1]) * 1024 for line in Path("/proc/meminfo").read_text().splitlines()
-    }
-    threshold = 1.0 - (memory["MemAvailable"] - 1.5 * 2**30) / memory["MemTotal"]
-    limits = {"RAY_memory_usage_threshold": f"{threshold:.3f}", "RAY_memory_monitor_refresh_ms": "100"}
+    now = faulty.memory()
+    threshold = 1.0 - (now["MemAvailable"] - 2 * 2**30) / now["MemTotal"]
+    limits = {faulty.LIMIT: f"{threshold:.3f}", "RAY_memory_monitor_refresh_ms": "100"}
     assert run(tmp_path, "memory", **limits) == 0
     assert (tmp_path / "memory").exists(), "nobody hoarded"
     fleet.assert_equal_runs(whole, tmp_path / "run")
