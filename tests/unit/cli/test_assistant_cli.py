@@ -22,6 +22,7 @@ def mine(tmp_path):
     path = tmp_path / "mine"
     path.mkdir()
     write_settings(path, Settings())
+    (path / "questions.jsonl").write_text('{"prompt": "q"}\n')
     versions, line = Versions(path), '{"question": "q", "before": "x", "after": "y"}\n'
     with versions.adding(first_manifest("smollm2", "smollm2")) as folder:
         (folder / "diff.jsonl").write_text(line)
