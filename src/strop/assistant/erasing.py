@@ -11,6 +11,7 @@ import json
 import sqlite3
 import threading
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,14 @@ from strop.assistant.database import emptied, transaction
 from strop.runs.files import sha256
 
 WHAT = "the feedback"
+_WITHDRAWN = (
+    "INSERT OR IGNORE INTO withdrawn SELECT id, rater FROM feedback WHERE id = :id UNION "
+    "SELECT feedback.id, answers.rater FROM feedback JOIN answers ON answers.inference = feedback.inference OR "
+    "answers.inference = feedback.other OR answers.conversation = feedback.conversation WHERE id = :id AND "
+    "answers.rater != ''"
+)
+"""Notes who gave feedback that goes, and to whom the answers were given that it speaks of."""
+_FORGOTTEN = "DELETE FROM withdrawn WHERE feedback = :id"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +64,7 @@ class Erasing:
             answers = self._column("SELECT inference FROM answers WHERE conversation = ?", talks)
             said = self._column("SELECT id FROM feedback WHERE rater = ?", names)
             said += self._column("SELECT id FROM feedback WHERE conversation = ?", talks)
+            said += self._column("SELECT feedback FROM withdrawn WHERE name = ?", names)
             return self._doomed(answers, said, talks, names)
 
     def of_conversation(self, conversation: str) -> Doomed:
@@ -103,6 +113,8 @@ class Erasing:
     def erase(self, doomed: Doomed, *, is_retiring: bool) -> None:
         """Delete it. Until `done` it is noted which feedback is gone, and whether what learnt from it goes too."""
         with self.alone, transaction(WHAT, self.path, self.connection) as connection:
+            for id in doomed.feedback:
+                connection.execute(_FORGOTTEN if is_retiring else _WITHDRAWN, {"id": id})
             for inference in doomed.answers:
                 pairs = "SELECT number FROM pairs WHERE a = ? OR b = ?"
                 connection.execute(f"DELETE FROM shown WHERE pair IN ({pairs})", (inference, inference))
@@ -137,6 +149,12 @@ class Erasing:
         """Write the file anew, so that nothing of what was deleted is left in its gaps."""
         with self.alone:
             emptied(WHAT, self.path, self.connection, is_rebuilt=True)
+
+    def unlearnt(self, learnt: AbstractSet[str]) -> None:
+        """Of withdrawn feedback from which no version has learnt, nothing is noted any more."""
+        with self.alone, transaction(WHAT, self.path, self.connection) as connection:
+            ids = {row["feedback"] for row in connection.execute("SELECT feedback FROM withdrawn")}
+            connection.executemany("DELETE FROM withdrawn WHERE feedback = ?", [(id,) for id in ids - learnt])
 
     # ------------------------------------------------------------ what stays
 

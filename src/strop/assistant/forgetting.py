@@ -175,7 +175,7 @@ def _is_taken_out(file: Path, doomed: Doomed, names: Sequence[str], needles: Nee
     tables = tables_of(file)
     if {"answers", "feedback"} <= tables:
         with FeedbackStore(file) as store:
-            store.erasing.erase(doomed, is_retiring=False)
+            store.erasing.erase(doomed, is_retiring=True)  # a copy notes nothing
             store.erasing.done(doomed.feedback)
             store.erasing.rebuild()
     if "facts" in tables:

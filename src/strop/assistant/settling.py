@@ -49,6 +49,7 @@ def settle(assistant: Assistant, store: FeedbackStore) -> Settled:
             assistant.versions.retire(found.retired, WHY, set(erased))
     for name in found.exports:
         _delete(Path(name))
+    store.erasing.unlearnt(_learnt(assistant.versions))
     store.erasing.done(erased)
     return found
 
@@ -76,6 +77,12 @@ def retired_with(versions: Versions, ids: AbstractSet[str]) -> list[int]:
         if has_learnt or one.retired is not None or one.parent in found:
             found.append(number)
     return found
+
+
+def _learnt(versions: Versions) -> set[str]:
+    """The feedback from which the versions that are there have learnt."""
+    found = [one for one in map(versions.manifest, versions.numbers()) if one.retired is None]
+    return {id for one in found for id in (*one.feedback, *one.replayed)}
 
 
 def _runs_of(assistant: Assistant, ids: AbstractSet[str]) -> list[str]:

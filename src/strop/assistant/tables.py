@@ -65,11 +65,15 @@ def m002_pairs(connection: sqlite3.Connection) -> None:
 
 
 def m003_privacy(connection: sqlite3.Connection) -> None:
-    """Answers that nobody agreed to have kept, counted and no more; where exports were written; and the ids of feedback
-    that is deleted, until what was made of it is deleted too: also versions that learnt from it, if `is_retiring`."""
+    """Answers that nobody agreed to have kept, counted and no more; where exports were written; the ids of deleted
+    feedback, until what was made of it is deleted too: also versions that learnt from it, if `is_retiring`; and whose
+    withdrawn feedback versions have learnt from, so that these can be retired when the person is forgotten."""
     connection.execute("CREATE TABLE unkept (version INTEGER PRIMARY KEY, answers INTEGER NOT NULL)")
     connection.execute("CREATE TABLE exports (path TEXT PRIMARY KEY, sha256 TEXT NOT NULL)")
     connection.execute("CREATE INDEX answers_by_rater ON answers (rater)")
+    connection.execute(
+        "CREATE TABLE withdrawn (feedback TEXT NOT NULL, name TEXT NOT NULL, PRIMARY KEY (feedback, name))"
+    )
     connection.execute("CREATE TABLE erased (feedback TEXT PRIMARY KEY, is_retiring INTEGER NOT NULL)")
 
 

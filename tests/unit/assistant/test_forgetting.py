@@ -19,6 +19,7 @@ from strop.assistant import (
 )
 from strop.assistant.home import Assistant
 from strop.assistant.queue import Plan, write_plan
+from strop.assistant.settling import settle
 from strop.assistant.versions import DamagedVersion
 
 ANN, BOB = "ann@example.com", "bob"
@@ -165,6 +166,17 @@ def test_a_version_that_learnt_from_others_stays(mine):
     assert forget(mine, [ANN]).retired == (1, 2, 3)
     assert versions.open_candidate() == 4
     assert versions.manifest(4).retired is None
+
+
+def test_what_was_taken_back_before_still_tells_which_versions_learnt_from_them(mine):
+    with FeedbackStore(mine / "feedback.sqlite") as store:
+        store.erasing.erase(store.erasing.of_conversation("z"), is_retiring=False)
+        settle(Assistant(mine), store)
+    assert Versions(mine).serving == 1  # until the person is forgotten
+    found = forget(mine, [ANN])
+    assert (found.retired, found.serving) == ((1, 2, 3), 0)
+    with FeedbackStore(mine / "feedback.sqlite") as store:
+        assert store.erasing.of_people([store.people.hashed(ANN)]).feedback == ()
 
 
 def test_copies_of_weights_that_learnt_from_them_go(mine):

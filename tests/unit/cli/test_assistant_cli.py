@@ -22,6 +22,7 @@ def mine(tmp_path):
     path = tmp_path / "mine"
     path.mkdir()
     write_settings(path, Settings())
+    (path / "questions.jsonl").write_text('{"prompt": "q"}\n')
     versions, line = Versions(path), '{"question": "q", "before": "x", "after": "y"}\n'
     with versions.adding(first_manifest("smollm2", "smollm2")) as folder:
         (folder / "diff.jsonl").write_text(line)
@@ -99,6 +100,42 @@ def test_rollback(strop, mine):
     assert refused.code == 1
     assert "version 2 never served: a rollback is to one that did: 0, 1" in refused.err
     assert strop("assistant", "mine", "rollback").code == 2
+
+
+def test_a_person_is_forgotten(strop, mine):
+    planned = strop("assistant", "mine", "forget", "ann", "--dry-run")
+    assert planned.code == 0
+    assert planned.out.startswith("would be deleted; nothing is changed\n")
+    found = json.loads(strop("assistant", "mine", "forget", "ann", "--json").out)
+    assert (found["answers"], found["feedback"], found["left"], found["serving"]) == (2, 1, [], 1)
+    assert "2 answers" not in strop("assistant", "mine").out
+    again = strop("assistant", "mine", "forget", "ann")
+    assert (again.code, again.out.splitlines()[0]) == (0, "deleted")
+
+
+def test_what_is_left_of_a_person_is_a_failure_that_names_it(strop, mine):
+    with FeedbackStore(mine / "feedback.sqlite") as store:
+        store.answered(answer("z", "so", question="where is the ZEBRA of mine?", rater="zoe"))
+    (mine / "picture.bin").write_bytes(b"\xff where is the ZEBRA of mine?")
+    said = strop("assistant", "mine", "forget", "zoe")
+    assert said.code == 1
+    assert "something of them still stands in picture.bin" in said.err
+    assert "delete these by hand" in said.err
+
+
+def test_a_retired_version_is_shown(strop, mine):
+    Versions(mine).retire([1, 2], "it learnt from a person who is forgotten", set())
+    said = strop("assistant", "mine")
+    assert said.out.startswith("mine: version 0 serves")
+    assert "is retired since 20" in said.out
+    refused = strop("assistant", "mine", "rollback", "1")
+    assert (refused.code, "version 1 is retired: it learnt from a person" in refused.err) == (1, True)
+
+
+def test_forget_is_asked_whom_and_dry_run_is_its_own(strop, mine):
+    assert strop("assistant", "mine", "forget").code == 2
+    assert strop("assistant", "mine", "rollback", "0", "--dry-run").code == 2
+    assert strop("assistant", "mine", "rollback", "one").code == 2
 
 
 def test_what_cannot_be_learnt_is_said(strop, mine, tmp_path):

@@ -17,6 +17,12 @@ def test_it_says_what_is_missing(strop, monkeypatch):
     alone = strop("serve", "runs/r", "--canary", 0.1)
     assert (alone.code, "--canary is of an assistant's versions" in alone.err) == (2, True)
     assert "a share between 0 and 1" in strop("serve", "--assistant", "mine", "--canary", 1).err
+    assert "--keep-nothing is of an assistant" in strop("serve", "runs/r", "--keep-nothing").err
+    with monkeypatch.context() as patched:
+        patched.setattr("strop.privacy.masker.find_spec", lambda name: None)
+        bare = strop("serve", "runs/r", "--assistant", "mine")
+        assert (bare.code, "no text is let through" in bare.err) == (1, True)
+        assert "hint: strop serve --assistant mine --keep-nothing answers, and keeps nothing" in bare.err
     monkeypatch.setattr("strop.cli.serve.find_spec", lambda name: None)
     bare = strop("serve", "runs/r")
     assert "needs the package fastapi" in bare.err

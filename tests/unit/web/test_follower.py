@@ -114,6 +114,19 @@ def test_another_version_serves_without_a_restart_and_so_does_the_way_back(assis
     assert [kept.version for kept in what.store.answers()] == [0, 0, 1, 0]
 
 
+def test_a_version_that_learnt_from_a_forgotten_person_answers_no_more(assistant, following):
+    what, follower, said = following
+    add(assistant, 1)
+    follower.look()
+    assert version_of(what) == "mine v1"
+    assistant.versions.retire([1], "it learnt from a person who is forgotten", set())
+    follower.look()
+    assert version_of(what) == "mine v0"
+    assert [one.number for one in what.versions] == [0]
+    assert what.refused == ""
+    assert said[-1].startswith("version 0 serves")
+
+
 def test_what_was_asked_before_ends_on_the_old_version_running_or_waiting(assistant, following, gate):
     """The old engine has one row: of three answers one runs and two wait when the versions change."""
     what, follower, _ = following
