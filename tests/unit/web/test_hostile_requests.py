@@ -123,6 +123,14 @@ def test_no_text_becomes_a_header(web, what, ends):
         assert "set-cookie" not in answered.headers
 
 
+def test_nor_does_the_name_of_what_is_served(what):
+    name = "床\r\nSet-Cookie: a=1"
+    web = TestClient(app(type(what)(name, what.engine)), base_url="http://127.0.0.1")
+    answered = web.post("/v1/chat/completions", json=CHAT | {"model": name})
+    assert answered.headers["X-Strop-Version"] == r"\u5e8a\r\nSet-Cookie: a=1"
+    assert "set-cookie" not in answered.headers
+
+
 def test_deep_and_wide_json_is_refused(web):
     for body in ("[" * 100_000, '{"a":' * 50_000, '{"model": "tiny", "messages": ' + "[" * 5_000 + "]" * 5_000 + "}"):
         told = web.post("/v1/chat/completions", content=body, headers={"Content-Type": "application/json"})
