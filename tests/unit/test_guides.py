@@ -82,7 +82,7 @@ def test_both_languages_print_the_same_code(guide):
         ("rewards", 1),
         ("tasks/support", 1),
         ("llm-judge", 3),
-        ("assistant", 7),
+        ("assistant", 8),
         ("privacy", 6),
     ],
 )

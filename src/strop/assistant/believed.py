@@ -24,7 +24,7 @@ class Believing:
 
     def held(self) -> dict[str, Held]:
         """What is in quarantine, by id and in order."""
-        return quarantined(self.store, self.store.feedback(), self.settings, self.decided)
+        return quarantined(self.store, self.store.feedback(), self._known_settings, self.decided)
 
     def feedback(self) -> list[Feedback]:
         """What is not."""
@@ -33,7 +33,7 @@ class Believing:
 
     def shared(self, lessons: Lessons) -> Lessons:
         """The lessons, of each person up to their share."""
-        return capped(lessons, self.settings.most_share, self.settings.trusted)
+        return capped(lessons, self.settings.most_share, self._known_settings.trusted)
 
     def judge_pairs(self) -> list[Lesson]:
         """The pairs from which a reward model may learn to judge."""
@@ -49,12 +49,16 @@ class Believing:
         of_both = {one.id for one in self.store.feedback("comparison", new)}
         feedback = self.store.feedback()
         others = [one for one in feedback if one.id not in of_both]
-        held = quarantined(self.store, feedback, self.settings, self.decided, evidence=others)
-        return by_people(self.store, new, old, held, self.settings.most_share, self.settings.trusted)
+        settings = self._known_settings
+        held = quarantined(self.store, feedback, settings, self.decided, evidence=others)
+        return by_people(self.store, new, old, held, settings.most_share, settings.trusted)
+
+    @property
+    def _known_settings(self) -> Settings:
+        """The settings, with people as the store names them."""
+        return replace(self.settings, trusted=[self.store.people.hashed(name) for name in self.settings.trusted])
 
 
 def believing(assistant: Assistant, store: FeedbackStore) -> Believing:
-    """By the files of an assistant. People have the names under which the store keeps them."""
-    settings = assistant.settings
-    trusted = [store.people.hashed(name) for name in settings.trusted]
-    return Believing(store, replace(settings, trusted=trusted), read_by_hand(assistant.path))
+    """By the files of an assistant."""
+    return Believing(store, assistant.settings, read_by_hand(assistant.path))

@@ -96,13 +96,13 @@ def test_what_was_imported_or_is_trusted_is_not_suspected(store):
 
 
 def test_by_hand_goes_before_everything_and_an_id_before_a_name(store):
-    ids = thumbs(store, "mallory", 5, lambda i: True)
+    ids, mallory = thumbs(store, "mallory", 5, lambda i: True), store.people.hashed("mallory")
     assert list(held(store, most_a_minute=2)) == ids[2:]
-    assert held(store, ByHand().release(["mallory"]), most_a_minute=2) == {}
+    assert held(store, ByHand().release([mallory]), most_a_minute=2) == {}
     assert held(store, ByHand().release(ids[2:3]), most_a_minute=2) == dict.fromkeys(ids[3:], "hurried")
-    both = ByHand().withhold(["mallory"]).release(ids[:1])
+    both = ByHand().withhold([mallory]).release(ids[:1])
     assert held(store, both, trusted=["mallory"]) == dict.fromkeys(ids[1:], "withheld")
-    assert held(store, both.reset(["mallory"]).withhold(ids[:1])) == {ids[0]: "withheld"}
+    assert held(store, both.reset([mallory]).withhold(ids[:1])) == {ids[0]: "withheld"}
 
 
 def test_what_was_decided_is_kept_beside_and_a_broken_file_is_told(tmp_path):
@@ -142,4 +142,5 @@ def test_the_words_for_it_name_the_person_and_the_numbers(store):
     thumbs(store, "ann", 8, lambda i: True)
     thumbs(store, "mallory", 8, lambda i: False)
     [one, *_] = Believing(store, Settings(trusted=["ann"]), ByHand()).held().values()
-    assert one.why == "mallory agrees with the trusted raters in 0 of 8 judgements that both made", shown(one.why)
+    mallory = store.people.hashed("mallory")
+    assert one.why == f"{mallory} agrees with the trusted raters in 0 of 8 judgements that both made", shown(one.why)

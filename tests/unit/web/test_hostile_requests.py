@@ -14,7 +14,7 @@ from strop.assistant.memory import Fact, with_facts
 from strop.web.app import app
 from strop.web.guard import Limits
 
-CHAT = {"model": "tiny", "messages": [{"role": "user", "content": "hello"}]}
+CHAT = {"model": "tiny", "messages": [{"role": "user", "content": "hello"}], "store": True}
 
 
 @pytest.fixture(scope="module")
@@ -121,6 +121,14 @@ def test_no_text_becomes_a_header(web, what, ends):
     for answered in found:
         assert "evil" not in str({**answered.headers}).replace("location", "")
         assert "set-cookie" not in answered.headers
+
+
+def test_nor_does_the_name_of_what_is_served(what):
+    name = "床\r\nSet-Cookie: a=1"
+    web = TestClient(app(type(what)(name, what.engine)), base_url="http://127.0.0.1")
+    answered = web.post("/v1/chat/completions", json=CHAT | {"model": name})
+    assert answered.headers["X-Strop-Version"] == r"\u5e8a\r\nSet-Cookie: a=1"
+    assert "set-cookie" not in answered.headers
 
 
 def test_deep_and_wide_json_is_refused(web):
