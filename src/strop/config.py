@@ -10,7 +10,7 @@ from typing import Literal
 from strop import devices, judging, offline
 from strop.algorithms.grpo import GRPO
 from strop.baselines._naming import BaselineSet, named_baselines
-from strop.contradictions import name_of, refuse_contradictions
+from strop.contradictions import corrected, refuse_contradictions
 from strop.data import preferences as preferring
 from strop.data.corpus import Corpus
 from strop.data.source import source_of
@@ -157,25 +157,9 @@ class TrainConfig:
         if resolved.memory is None:
             resolved = replace(resolved, memory=offline.default_memory(resolved))
         if not self.acts_with_newest and resolved.is_on_policy:
-            resolved = replace(resolved, algorithm=resolved._corrected())
+            resolved = replace(resolved, algorithm=corrected(resolved))
         refuse_contradictions(resolved)
         return resolved
-
-    def _corrected(self) -> AlgorithmConfig:
-        """The algorithm's config with a correction for samples of another engine, or of older policies."""
-        algorithm = self.algorithm.corrected()
-        if algorithm is None and self.staleness:
-            raise ValueError(
-                f"engine.staleness={self.staleness}: {name_of(self.algorithm)} learns only from its newest policy, and "
-                "has no correction for episodes of older ones. Set engine.staleness=0, or take GRPO or PPO."
-            )
-        if algorithm is None:
-            raise ValueError(
-                f"sampler={name_of(self.sampler)} is another engine than the policy's own, so its log-probs differ "
-                f"a little, and {name_of(self.algorithm)} has no correction for that. Take an algorithm that has one, "
-                "such as GRPO, or leave sampler out."
-            )
-        return algorithm
 
     @property
     def staleness(self) -> int:

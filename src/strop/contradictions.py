@@ -16,7 +16,7 @@ from strop.policies.recurrent import Recurrent
 from strop.policies.steered import Steered
 from strop.rewards._calling import refuse_uncallable
 from strop.rewards._naming import named_rewards
-from strop.types import Task
+from strop.types import AlgorithmConfig, Task
 
 if TYPE_CHECKING:
     from strop.config import TrainConfig
@@ -37,6 +37,26 @@ def refuse_contradictions(config: TrainConfig) -> None:
 def name_of(config: object) -> str:
     """`GRPO` of a GRPO.Config."""
     return type(config).__qualname__.split(".")[0]
+
+
+def corrected(config: TrainConfig) -> AlgorithmConfig:
+    """The algorithm's config with a correction for samples of another engine, or of older policies.
+
+    Raises ValueError where it has none.
+    """
+    algorithm = config.algorithm.corrected()
+    if algorithm is None and config.staleness:
+        raise ValueError(
+            f"engine.staleness={config.staleness}: {name_of(config.algorithm)} learns only from its newest policy, and "
+            "has no correction for episodes of older ones. Set engine.staleness=0, or take GRPO or PPO."
+        )
+    if algorithm is None:
+        raise ValueError(
+            f"sampler={name_of(config.sampler)} is another engine than the policy's own, so its log-probs differ "
+            f"a little, and {name_of(config.algorithm)} has no correction for that. Take an algorithm that has one, "
+            "such as GRPO, or leave sampler out."
+        )
+    return algorithm
 
 
 def _refuse_a_reader_that_should_act(config: TrainConfig) -> None:

@@ -21,7 +21,7 @@ def config(staleness: int, seed: int) -> strop.TrainConfig:
     return replace(
         recipe,
         policy=replace(recipe.policy, num_layers=1, width=32, value_head=True),
-        algorithm=strop.algorithms.PPO.Config(optimizer=strop.optimizer.AdamW(lr=1e-2)),
+        algorithm=strop.algorithms.PPO.Config(optimizer=strop.optimizer.AdamW(lr=3e-3)),
         engine=strop.scale.Ray(staleness=staleness),
         held_out=(),
         steps=STEPS,

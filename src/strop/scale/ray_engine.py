@@ -125,9 +125,9 @@ class RayEngine:
 
     def _sent_config(self) -> TrainConfig:
         """What a replica builds itself from: the tasks come with the units, and held-out ones are judged here."""
-        nothing: dict[str, tuple[()]] = {"tasks": (), "held_out": (), "gold": (), "baselines": ()}
         device = "cuda:0" if self.config.device.startswith("cuda") else self.config.device  # Ray shows it one GPU
-        return replace(self.config, engine=Embedded(batch="group"), device=device, **nothing)
+        engine = Embedded(batch="group")
+        return replace(self.config, engine=engine, device=device, tasks=(), held_out=(), gold=(), baselines=())
 
     def _given_up(self, unit: Unit, version: int, reason: str) -> Played:
         return given_up(unit, self.config.group_size, self.quota.most, self.config.seed, version, reason)
