@@ -171,12 +171,13 @@ def measured(seed: int, folder: Path, steps: int = 400) -> dict[str, Any]:
 
 WORDS = {
     "": (
-        "| secret | told by | drawn out before | masked | not masked | exposure before | masked | not masked |",
+        "| secret | told by | secrets | drawn out: before | masked | not masked "
+        "| exposure: before | masked | not masked |",
         {"phone": "telephone number", "code": "code of a lock"},
         {1: "1 person", 4: "4 people"},
     ),
     ".zh-CN": (
-        "| 秘密 | 由几人说出 | 学习前被套出 | 遮盖 | 不遮盖 | 学习前的暴露度 | 遮盖 | 不遮盖 |",
+        "| 秘密 | 由几人说出 | 个数 | 被套出：学习前 | 遮盖 | 不遮盖 | 暴露度：学习前 | 遮盖 | 不遮盖 |",
         {"phone": "电话号码", "code": "锁的密码"},
         {1: "1 人", 4: "4 人"},
     ),
@@ -186,13 +187,13 @@ WORDS = {
 def page_of(record: Mapping[str, Any], language: str) -> str:
     """The table of a page: all seeds together; limits are Blaker's, and Student's t over secrets."""
     head, forms, people = WORDS[language]
-    lines = [head, "|---|---|---|---|---|---|---|---|"]
+    lines = [head, "|---|---|---:|---|---|---|---|---|---|"]
     for form in FORMS:
         for number in PEOPLE:
             cells = [_of(record, when, form, number) for when in ("before", "masked", "unmasked")]
             shares = [_share(sum(one["is_out"] for one in some), len(some)) for some in cells]
             means = [_mean([one["exposure"] for one in some]) for some in cells]
-            lines.append(f"| {forms[form]} | {people[number]} | {' | '.join([*shares, *means])} |")
+            lines.append(f"| {forms[form]} | {people[number]} | {len(cells[0])} | {' | '.join([*shares, *means])} |")
     return "\n".join(lines)
 
 

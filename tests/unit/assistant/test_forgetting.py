@@ -158,14 +158,17 @@ def test_versions_that_learnt_from_them_are_tombstones(mine):
     ]
 
 
-def test_a_version_that_learnt_from_others_stays(mine):
+def test_a_version_that_learnt_from_others_stays_and_one_that_learnt_again_from_them_goes(mine):
     versions = Versions(mine)
     versions.rollback(0)
-    with versions.adding(Manifest(number=4, parent=0, model="tiny", origin="x", feedback=[OF_BOB_HIMSELF], when=1.0)):
-        pass
-    assert forget(mine, [ANN]).retired == (1, 2, 3)
-    assert versions.open_candidate() == 4
-    assert versions.manifest(4).retired is None
+    for number, replayed in ((4, [OF_ANN_0]), (5, [])):
+        fields = {"model": "tiny", "origin": "x", "feedback": [OF_BOB_HIMSELF], "replayed": replayed, "when": 1.0}
+        with versions.adding(Manifest(number=number, parent=0, **fields)):
+            pass
+    assert forget(mine, [ANN]).retired == (1, 2, 3, 4)
+    assert versions.manifest(4).replayed == []
+    assert versions.open_candidate() == 5
+    assert versions.manifest(5).retired is None
 
 
 def test_what_was_taken_back_before_still_tells_which_versions_learnt_from_them(mine):
