@@ -37,12 +37,11 @@ async def check_target(store: FeedbackStore, body: FeedbackRequest, person: str 
 
 def _check_target(store: FeedbackStore, body: FeedbackRequest, person: str) -> None:
     value, conversation = body.value, body.conversation_id
-    is_pair = isinstance(value, ComparisonValue)
-    if is_pair and store.pairs.was_shown(value.a, value.b, person):
+    pair = (value.a, value.b) if isinstance(value, ComparisonValue) else ()
+    if pair and store.pairs.was_shown(*pair, person):
         return
-    inferences = [value.a, value.b] if is_pair else [body.inference_id]
     kept_as = store.people.hashed(person)
-    for inference in filter(None, inferences):
+    for inference in pair or filter(None, [body.inference_id]):
         _check("inference", inference, lambda id: [store.answer(id)], kept_as)
     if conversation is not None:
         _check("conversation", conversation, store.conversation, kept_as)
