@@ -133,17 +133,26 @@ async def stream(port: int, key: str, end: float, found: dict[str, Any]) -> None
         f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     while time.perf_counter() < end:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        with contextlib.closing(writer):
-            writer.write(head.encode() + body)
-            before, is_whole = time.perf_counter(), False
-            async for line in reader:
-                if line.startswith(b"data: {"):
-                    found["tokens"] += 1
-                    now = time.perf_counter()
-                    found["gap"], before = max(found["gap"], now - before), now
-                is_whole |= line.startswith(b"data: [DONE]")
-            found["answers" if is_whole else "dropped"] += 1
+        is_whole = False
+        with contextlib.suppress(OSError):  # cut off: it counts as dropped
+            is_whole = await _answer(port, head.encode() + body, found)
+        found["answers" if is_whole else "dropped"] += 1
+
+
+async def _answer(port: int, sent: bytes, found: dict[str, Any]) -> bool:
+    """Whether one answer came whole; its tokens are counted."""
+    is_whole = False
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    with contextlib.closing(writer):
+        writer.write(sent)
+        before = time.perf_counter()
+        async for line in reader:
+            if line.startswith(b"data: {"):
+                found["tokens"] += 1
+                now = time.perf_counter()
+                found["gap"], before = max(found["gap"], now - before), now
+            is_whole |= line.startswith(b"data: [DONE]")
+    return is_whole
 
 
 async def round_of(port: int, keys: dict[str, str], seconds: float, pid: int, is_attacked: bool) -> dict[str, Any]:

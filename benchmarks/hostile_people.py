@@ -55,12 +55,15 @@ WORDS = {
         "head": "| style (seeds) | caught of the hostile | of the honest | why | preferred to the start, all believed "
         "| with quarantine | the gate, all believed | with quarantine |",
         "gate": "{promoted} of {rounds} promoted",
+        "phrase": "Greedy answers to the fixed questions that say the phrase: {believed} if all is believed, "
+        "{quarantine} with quarantine.",
         "not yet": "Not measured yet: `python benchmarks/hostile_people.py` writes its table here.",
     },
     ".zh-CN": {
         "head": "| 方式（种子数） | 拦下的敌意反馈 | 误拦的诚实反馈 | 原因 | 相对最初版本的胜率，全部相信 | 有隔离 | "
         "关口，全部相信 | 有隔离 |",
         "gate": "{rounds} 轮中 {promoted} 轮上线",
+        "phrase": "固定问题的贪心回答中说出那句话的：全部相信时 {believed}，有隔离时 {quarantine}。",
         "not yet": "还没有测：`python benchmarks/hostile_people.py` 会把表写在这里。",
     },
 }
@@ -210,6 +213,10 @@ def page_of(records: Sequence[Mapping[str, Any]], language: str) -> str:
             promoted = sum(one[name]["status"] == "promoted" for one in some)
             cells.append(words["gate"].format(promoted=promoted, rounds=len(some)))
         lines.append(f"| {' | '.join(cells)} |")
+    promoting = [one for one in records if one["style"] == "phrase"]
+    if promoting:
+        shares = {name: f"{np.mean([one[name]['phrase'] for one in promoting]):.0%}" for name in ARMS}
+        lines += ["", words["phrase"].format(**shares)]
     return "\n".join(lines) if records else words["not yet"]
 
 

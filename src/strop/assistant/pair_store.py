@@ -78,11 +78,11 @@ class PairStore:
     # ------------------------------------------------------------ read
 
     def was_shown(self, a: str, b: str, rater: str) -> bool:
-        """Whether this person was given these two answers to compare, in whichever order."""
+        """Whether this person was given these two answers to compare, in whichever order, and has not passed."""
         with self.alone:
             found = self.connection.execute(
-                "SELECT 1 FROM pairs JOIN shown ON pair = number WHERE rater = ? AND ((a = ? AND b = ?) OR "
-                "(b = ? AND a = ?))",
+                "SELECT 1 FROM pairs JOIN shown ON pair = number WHERE rater = ? AND NOT is_passed AND "
+                "((a = ? AND b = ?) OR (b = ? AND a = ?))",
                 (self.people.hashed(rater), a, b, a, b),
             ).fetchone()
         return found is not None

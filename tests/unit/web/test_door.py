@@ -124,6 +124,7 @@ def test_a_pair_is_judged_by_whom_it_was_shown_to(what, secrets):
     assert bob.post("/feedback", json=comparison("x", "y")).status_code == 404
     assert ann.post("/feedback", json=comparison("y", "x")).status_code == 200
     assert bob.post("/pairs/skip", json={"pair": number, "rater": "ann"}).status_code == 200
+    assert bob.post("/feedback", json=comparison("x", "y")).status_code == 404  # a pair that he never saw
     assert [one.rater for one in what.store.feedback()] == [kept_as(what, "ann")]
 
 
