@@ -21,14 +21,14 @@ import argparse
 import json
 import tempfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import assistant as bench
 import numpy as np
-from assistant_page import RESULTS
+from assistant_page import DOCS, RESULTS
 
 from strop.assistant import Answered, Assistant, Comparison, learn
 from strop.assistant.believed import believing
