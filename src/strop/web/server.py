@@ -90,7 +90,7 @@ def serving(
         assistant = _assistant(name, folder)
         store = opened.enter_context(assistant.feedback())
         if is_keeping:
-            store.masking.check()
+            store.masking.load()
         memory = opened.enter_context(assistant.memory()) if is_keeping else None
         served = opened.enter_context(Follower(assistant, store, memory, limits, tell, canary))
         opened.enter_context(daily(assistant, store, tell))
