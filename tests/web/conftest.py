@@ -14,6 +14,7 @@ import pytest
 
 import served
 from strop.assistant.home import Assistant
+from strop.privacy import Masker
 from strop.serving.actor import Actor
 from strop.web.served import Served, Version
 
@@ -45,6 +46,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 def chromium() -> Iterator[Browser]:
     from playwright.sync_api import sync_playwright
 
+    Masker().masked("Ann Lee, 王小明")  # loads lists of words, for which no page waits then
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield browser

@@ -123,7 +123,7 @@ def serving(
         door = door or door_of(folder, "127.0.0.1", ())
         store = opened.enter_context(assistant.feedback())
         if is_keeping:
-            store.masking.check()
+            store.masking.load()
         memory = opened.enter_context(assistant.memory()) if is_keeping else None
         served = opened.enter_context(Follower(assistant, store, memory, limits, tell, canary, door))
         opened.enter_context(daily(assistant, store, tell))
