@@ -38,7 +38,7 @@ class Quota:
             tasks.observe(new := [episode for group in groups for episode in group])
             episodes += new
             played, accepted = played + len(chosen), accepted + sum(map(self._accepts, groups))
-            if self.extras.accepts is None or accepted == self.prompts_per_step:
+            if self.extras.accepts is None or accepted >= self.prompts_per_step:
                 return episodes
         raise self._too_few(step, played, accepted)
 

@@ -16,6 +16,11 @@ from strop.types import Stopped
 
 SETTINGS = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0"}
 """Ray sends usage statistics, and has its workers wait for everything else on a machine, unless it is told not to."""
+START_AGAIN = 1.0
+"""Seconds between two tries to start Ray."""
+_alone = threading.Lock()
+_runs = 0
+"""Of this process, on the cluster that was started here: the last one ends it."""
 
 
 def require_ray() -> None:
@@ -25,19 +30,42 @@ def require_ray() -> None:
 
 
 def connect(settings: Ray, processors: int) -> bool:
-    """Start or join a cluster; whether it was started here, and so is to be stopped here.
+    """Start or join a cluster; whether `disconnect` is to be called at the end.
 
-    A process that is connected already stays so. None of an address starts a new cluster with as many processors as all
-    replicas ask for, and never joins one that an earlier run has left. Raises Stopped where none is there within
-    `start_seconds`.
+    A process that is connected already stays so, and other runs of this process may share what one of them has started.
+    None of an address starts a new cluster with as many processors as all replicas ask for, and never joins one that an
+    earlier run has left. Raises Stopped where none is there within `start_seconds`, or at the address.
     """
+    global _runs
     require_ray()
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
     import ray
 
-    if ray.is_initialized():
-        return False
+    with _alone:
+        if not ray.is_initialized():
+            _init(settings, processors)
+        elif not _runs:
+            return False
+        _runs += 1
+        return True
+
+
+def disconnect() -> None:
+    """Leave the cluster; one that was started here ends with the last run on it."""
+    global _runs
+    import ray
+
+    with _alone:
+        _runs -= 1
+        if not _runs:
+            with _signals_kept():
+                ray.shutdown()
+
+
+def _init(settings: Ray, processors: int) -> None:
+    import ray
+
     own = {"address": "local", "num_cpus": processors, "include_dashboard": False}
     wanted = own if settings.address is None else {"address": settings.address}
     deadline = time.monotonic() + settings.start_seconds
@@ -45,21 +73,15 @@ def connect(settings: Ray, processors: int) -> bool:
         while True:
             try:
                 ray.init(**wanted, log_to_driver=False, logging_level="ERROR")
-                return True
+                return
             except Exception as error:  # a busy machine may need more than Ray's own 30 s, which are a plain Exception
                 ray.shutdown()
-                if settings.address is not None or time.monotonic() > deadline:
-                    where = "started on this machine" if settings.address is None else f"found at {settings.address}"
+                if settings.address is not None:
+                    raise Stopped(f"no Ray was found at {settings.address}: {error}") from error
+                if time.monotonic() > deadline:
                     limit = f"{settings.start_seconds:g} s (engine.start_seconds)"
-                    raise Stopped(f"no Ray was {where} within {limit}: {error}") from error
-
-
-def disconnect() -> None:
-    """Leave the cluster; one that was started here ends."""
-    import ray
-
-    with _signals_kept():
-        ray.shutdown()
+                    raise Stopped(f"no Ray was started on this machine within {limit}: {error}") from error
+                time.sleep(START_AGAIN)
 
 
 @contextmanager

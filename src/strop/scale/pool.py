@@ -139,10 +139,10 @@ class Pool:
 
     def close(self) -> None:
         """End the replicas, and the cluster if it was started for them."""
-        for member in self.members:
-            self._ray.kill(member.actor)
+        with self._opened:
+            for member in self.members:
+                self._ray.kill(member.actor)
         self.members = []
-        self._opened.close()
 
     # ------------------------------------------------------------ replicas
 
@@ -213,12 +213,15 @@ class Pool:
         where = f"{member.born.host}, process {member.born.pid}" if member.born else "while it started"
         text = f"lost a replica ({where}): {reason}.{last_words(member.born)}"
         self._ray.kill(member.actor)
+        if member.born is not None:  # until now somebody was there, however long ago it was last looked
+            self._alone_since = time.monotonic()
         self.members[self.members.index(member)] = self._member()
         self.news.append(text)
         self.losses.add(text)
         if member.calls:
-            self._try_again(member.calls.popleft(), reason)
-        self._waiting.extendleft(call.unit for call in reversed(member.calls))
+            first, *rest = member.calls
+            self._waiting.extendleft(call.unit for call in reversed(rest))
+            self._try_again(first, reason)
 
     def _try_again(self, call: _Call, reason: str) -> None:
         """Put the unit that was played when its replica was lost first in the queue, or give it up."""

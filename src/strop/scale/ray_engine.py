@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 from strop.rollout.quota import Quota
 from strop.scale.ahead import Ahead, from_state, to_state
 from strop.scale.engines import Embedded, Ray
-from strop.scale.unit import Key, Played, Unit, given_up
+from strop.scale.unit import Key, Played, Unit, given_up, with_greedy
 from strop.scale.weights import Manifest, Packed, packed
 from strop.types import Episode, Policy, State, Task, TaskSource
 from strop.words import plural
@@ -130,15 +130,17 @@ class RayEngine:
         return replace(self.config, engine=engine, device=device, tasks=(), held_out=(), gold=(), baselines=())
 
     def _given_up(self, unit: Unit, version: int, reason: str) -> Played:
-        return given_up(unit, self.config.group_size, self.quota.most, self.config.seed, version, reason)
+        found = given_up(unit, self.config.group_size, self.quota.most, self.config.seed, version, reason)
+        return with_greedy(found, unit) if self.quota.extras.greedy else found
 
     def status(self) -> str:
         """Replicas, groups under way, and the version of the weights."""
-        if self._pool is None:
+        pool = self._pool  # asked by the thread that draws the live line, while another one may close it
+        if pool is None:
             return ""
-        ready, playing = self._pool.num_ready, self._pool.num_playing
+        ready, playing = pool.num_ready, pool.num_playing
         ahead = f", {plural(len(self._ahead), 'step')} ahead" if self._ahead else ""
-        lost = f", {self._pool.losses.total} lost" if self._pool.losses.total else ""
+        lost = f", {pool.losses.total} lost" if pool.losses.total else ""
         return (
             f"{ready} of {self.settings.replicas} replicas{lost}, {playing} under way{ahead}, version {self._version}"
         )
@@ -162,10 +164,13 @@ class RayEngine:
         return {"ahead": [to_state(ahead, finished) for ahead in self._ahead]}
 
     def load_state_dict(self, state: State) -> None:
-        """Go on with what was under way: units without episodes are played again."""
+        """Go on with what was under way: units without episodes are played again, and those of another group size."""
         loaded = [from_state(one) for one in state.get("ahead", [])]
+        size = self.config.group_size + self.quota.extras.greedy
         self._ahead = deque(ahead for ahead, _ in loaded)
-        self._kept = {key: played for _, done in loaded for key, played in done.items()}
+        self._kept = {
+            key: played for _, done in loaded for key, played in done.items() if len(played.episodes) == size
+        }
 
     def close(self) -> None:
         """End the replicas; a cluster that was started for them ends too."""

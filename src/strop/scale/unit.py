@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-from strop.types import End, Episode, Task
+from strop.types import End, Episode, Source, Task
 
 Key: TypeAlias = "tuple[int, int]"
 """(step, place): what tells the units of a run apart."""
@@ -55,3 +55,16 @@ def given_up(unit: Unit, group_size: int, most: int, seed: int, version: int, re
         ),
         version,
     )
+
+
+def with_greedy(found: Played, unit: Unit) -> Played:
+    """The same with the greedy episode that stands at the end of a group where an algorithm asks for it: FAILED too."""
+    first, *_ = found.episodes
+    seed, step, _ = first.seed
+    greedy = replace(
+        first,
+        id=f"greedy-{unit.step:06d}-{unit.place:04d}",
+        seed=(seed, step, unit.place),
+        source=Source.GREEDY,
+    )
+    return replace(found, episodes=(*found.episodes, greedy))

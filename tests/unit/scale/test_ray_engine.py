@@ -14,7 +14,10 @@ from pretend_ray import DIES, FINE, HANGS, pretended
 from strop.rewards.group import GroupReward
 from strop.runs.directory import RunDirectory
 from strop.scale.ahead import from_state
-from strop.types import End, NonFinite, Stopped
+from strop.scale.pool import Pool
+from strop.scale.unit import Unit
+from strop.scale.weights import Manifest
+from strop.types import End, NonFinite, Source, Stopped
 
 EMBEDDED = strop.scale.Embedded(batch="group")
 ADAM = strop.optimizer.AdamW(lr=1e-2)
@@ -110,6 +113,43 @@ def test_a_unit_that_takes_every_replica_with_it_is_given_up_with_the_reason(emb
     whole = {one.id: one for one in strop.Run(embedded[4]).episodes()}
     for one in failed:
         assert (one.task, one.group, one.seed) == (whole[one.id].task, whole[one.id].group, whole[one.id].seed)
+
+
+def test_a_unit_of_an_algorithm_with_a_greedy_episode_is_given_up_with_one(tmp_path):
+    def fate(name, arguments):
+        return DIES if name == "play" and arguments[2].task.id == "red" else FINE
+
+    engine, greedy = fleet.ray_of(most_losses=1000), KINDS["a greedy episode"]
+    whole = {one.id: one for one in train(tmp_path / "embedded", EMBEDDED, **greedy).episodes()}
+    failed = [one for one in train(tmp_path / "ray", engine, fate, **greedy).episodes() if one.end is End.FAILED]
+    assert {one.source for one in failed} == {Source.POLICY, Source.GREEDY}
+    for one in failed:
+        assert (one.group, one.seed, one.source) == (whole[one.id].group, whole[one.id].seed, whole[one.id].source)
+
+
+def test_who_dies_long_after_it_was_last_looked_was_there_until_then():
+    """A replica that plays is there, though nobody looks while the learner learns."""
+    with pretended() as ray:
+        pool = Pool(fleet.ray_of(replicas=1, start_seconds=5.0), fleet.config().resolve(), give_up=None)
+        pool._look()
+        pool._alone_since -= 60.0
+        ray.actors[0].die()
+        pool._replace(pool.members[0], "it died")
+        pool._check_deadlines()
+        pool.close()
+
+
+def test_the_unit_that_was_played_when_its_replica_died_comes_first():
+    with pretended():
+        pool = Pool(fleet.ray_of(replicas=1), fleet.config().resolve(), give_up=None)
+        pool._look()
+        pool.publish(Manifest(1, 0, ""), None)
+        units = [Unit(0, place, strop.Task(str(place), "")) for place in range(4)]
+        pool.submit(units)
+        pool.hand_out(3)
+        pool._replace(pool.members[0], "it died")
+        assert [unit.place for unit in pool._waiting] == [0, 1, 2, 3]
+        pool.close()
 
 
 def test_too_many_losses_stop_the_run_and_say_why(tmp_path):
