@@ -87,11 +87,11 @@ def die_at(point: str, mark: Path) -> None:
     }[point]
     whole, calls = getattr(kind, name), []
 
-    def deadly(*arguments):
+    def deadly(*arguments, **named):
         calls.append(name)
         if len(calls) == 3 and is_first(mark):
             os.kill(os.getpid(), signal.SIGKILL)
-        return whole(*arguments)
+        return whole(*arguments, **named)
 
     setattr(kind, name, deadly)
 

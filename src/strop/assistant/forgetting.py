@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from strop.assistant.canary import FILE as CANARY
@@ -30,6 +30,7 @@ from strop.assistant.people import FILE as KEY
 from strop.assistant.quarantine import FILE as QUARANTINE
 from strop.assistant.quarantine import read_by_hand, write_by_hand
 from strop.assistant.settings import FILE as SETTINGS
+from strop.assistant.settings import write_settings
 from strop.assistant.settling import Settled, retired_with, settle, settled
 from strop.assistant.skills import FOLDER as SKILLS
 from strop.assistant.versions import SERVING, VERSIONS
@@ -85,7 +86,7 @@ def forget(path: Path | str, users: Sequence[str], *, dry_run: bool = False) -> 
         copies = [*_taken_out(assistant, doomed, names, needles), *_weights_deleted(assistant, doomed)]
         if memory is not None:
             memory.forget_all(names)
-        _keys_and_decisions_taken_out(assistant, users, [*doomed.feedback, *names])
+        _names_taken_out(assistant, users, [*doomed.feedback, *names])
         store.erasing.erase(doomed, is_retiring=True)
         found = settle(assistant, store)
         store.erasing.rebuild()
@@ -185,14 +186,18 @@ def _is_taken_out(file: Path, doomed: Doomed, names: Sequence[str], needles: Nee
     return not needles.are_in(file)
 
 
-def _keys_and_decisions_taken_out(assistant: Assistant, users: Sequence[str], names: Sequence[str]) -> None:
-    """Remove the keys of these people, and what was decided by hand of them and of what they said."""
+def _names_taken_out(assistant: Assistant, users: Sequence[str], names: Sequence[str]) -> None:
+    """Remove the keys of these people, that they are trusted, and what was decided by hand of them and their words."""
     with assistant.lock():
         keys = Keys(assistant.path)
         for name in {one.name for one in keys.all()} & set(users):
             keys.remove(name)
         if (decided := read_by_hand(assistant.path)) != (left := decided.reset(names)):
             write_by_hand(assistant.path, left)
+        settings = assistant.settings
+        trusted = [name for name in settings.trusted if name not in {*users, *names}]
+        if trusted != list(settings.trusted):
+            write_settings(assistant.path, replace(settings, trusted=trusted))
 
 
 def _weights_deleted(assistant: Assistant, doomed: Doomed) -> list[str]:

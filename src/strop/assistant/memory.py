@@ -8,6 +8,7 @@ empties the WAL).
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 import threading
 import time
@@ -28,6 +29,7 @@ from strop.privacy import Masker
 from strop.runs.database import readable
 from strop.types import Message, shown, storable
 
+_OF_A_KEY = re.compile(r"[0-9a-f]{64}")
 Vectors: TypeAlias = "np.ndarray[Any, Any]"
 
 FILE, WHAT = "memory.sqlite", "the memory"
@@ -117,7 +119,7 @@ class MemoryStore:
                 raise ValueError(f"{MOST_FACTS} facts are kept, and that is the most: delete one first.")
             connection.execute(
                 "INSERT INTO facts (id, user, text, time) VALUES (?, ?, ?, ?)",
-                (fact.id, self._people.hashed(user), fact.text, fact.when),
+                (fact.id, self._whose(user), fact.text, fact.when),
             )
         return fact
 
@@ -127,7 +129,7 @@ class MemoryStore:
         with self._erasing() as connection:
             found = connection.execute(
                 "UPDATE facts SET text = ?, time = ?, vector = NULL, encoder = '' WHERE id = ? AND user = ?",
-                (fact.text, fact.when, id, self._people.hashed(user)),
+                (fact.text, fact.when, id, self._whose(user)),
             )
             _require_one(found, id)
         return fact
@@ -135,13 +137,13 @@ class MemoryStore:
     def delete(self, user: str, id: str) -> None:
         """Delete a fact. Raises KeyError if this person has none of this id."""
         with self._erasing() as connection:
-            whose = self._people.hashed(user)
+            whose = self._whose(user)
             _require_one(connection.execute("DELETE FROM facts WHERE id = ? AND user = ?", (id, whose)), id)
 
     def forget(self, user: str) -> int:
         """Delete all facts of a person; how many there were."""
         with self._erasing() as connection:
-            return connection.execute("DELETE FROM facts WHERE user = ?", (self._people.hashed(user),)).rowcount
+            return connection.execute("DELETE FROM facts WHERE user = ?", (self._whose(user),)).rowcount
 
     def forget_all(self, names: Sequence[str]) -> None:
         """Delete all facts of people by their names as they are kept."""
@@ -157,6 +159,10 @@ class MemoryStore:
         """Write the file anew, so that nothing of what was deleted is left in its gaps."""
         with self._alone:
             emptied(WHAT, self.path, self._connection, is_rebuilt=True)
+
+    def _whose(self, user: str) -> str:
+        """What is kept of a name; the SHA-256 of a session's key stays, since that was drawn by chance."""
+        return user if _OF_A_KEY.fullmatch(user) else self._people.hashed(user)
 
     def _kept(self, user: str, text: str) -> str:
         """A text as it is kept."""
@@ -181,7 +187,7 @@ class MemoryStore:
         """The facts of a person, oldest first."""
         with self._alone, readable(self.path):
             rows = self._connection.execute(
-                "SELECT * FROM facts WHERE user = ? ORDER BY number", (self._people.hashed(user),)
+                "SELECT * FROM facts WHERE user = ? ORDER BY number", (self._whose(user),)
             ).fetchall()
         return [Fact(row["id"], user, row["text"], row["time"]) for row in rows]
 
@@ -223,7 +229,7 @@ class MemoryStore:
         with self._alone, readable(self.path):
             rows = self._connection.execute(
                 "SELECT id, vector FROM facts WHERE user = ? AND encoder = ?",
-                (self._people.hashed(user), self._encoder),
+                (self._whose(user), self._encoder),
             ).fetchall()
         return {row["id"]: np.frombuffer(row["vector"], "<f8") for row in rows}
 

@@ -19,8 +19,7 @@ from strop.runs.files import fsync, writing
 
 FILE = "people.key"
 BEGINS = "person-"
-_HASHED = re.compile(rf"{BEGINS}[0-9a-f]{{32}}|[0-9a-f]{{64}}")
-"""Also the SHA-256 of a session's key, which was drawn by chance."""
+_HASHED = re.compile(rf"{BEGINS}[0-9a-f]{{32}}")
 _KEY = re.compile(r"[0-9a-f]{64}")
 
 

@@ -60,9 +60,10 @@ def settled(
     """What goes with this feedback; nothing is changed."""
     if not erased:
         return Settled()
+    retired = retired_with(assistant.versions, retiring)
     return Settled(
-        retired=tuple(retired_with(assistant.versions, retiring)),
-        runs=tuple(_runs_of(assistant, erased)),
+        retired=tuple(retired),
+        runs=tuple(_runs_of(assistant, erased, set(retired))),
         exports=tuple(str(path) for path, checksum in store.erasing.exports().items() if _is_still(path, checksum)),
     )
 
@@ -85,13 +86,15 @@ def _learnt(versions: Versions) -> set[str]:
     return {id for one in found for id in (*one.feedback, *one.replayed)}
 
 
-def _runs_of(assistant: Assistant, ids: AbstractSet[str]) -> list[str]:
-    """The names of the runs and plans that hold this feedback."""
+def _runs_of(assistant: Assistant, ids: AbstractSet[str], retired: AbstractSet[int]) -> list[str]:
+    """The names of the runs and plans that hold this feedback, and of all that was made of or on retired versions."""
     if not assistant.rounds.is_dir():
         return []
     needles = needles_of((), ids, ())
     entries = sorted(entry for entry in assistant.rounds.iterdir() if entry.name[:3].isdecimal())
-    rounds = {number for number in {int(entry.name[:3]) for entry in entries} if _has_learnt(assistant, number, ids)}
+    rounds = {
+        number for number in {int(entry.name[:3]) for entry in entries} if _has_learnt(assistant, number, ids, retired)
+    }
     return [
         entry.name
         for entry in entries
@@ -100,10 +103,14 @@ def _runs_of(assistant: Assistant, ids: AbstractSet[str]) -> list[str]:
     ]
 
 
-def _has_learnt(assistant: Assistant, number: int, ids: AbstractSet[str]) -> bool:
-    """Whether a round learns, or its version has learnt, from some of this feedback."""
+def _has_learnt(assistant: Assistant, number: int, ids: AbstractSet[str], retired: AbstractSet[int]) -> bool:
+    """Whether a round learns, or its version has learnt, from some of this feedback, itself or by who came before."""
+    if number in retired:
+        return True
     known = list[str]()
     if (plan := read_plan(assistant.round(number).with_suffix(".json"))) is not None:
+        if plan.parent in retired:
+            return True
         known += [*plan.feedback, *plan.replayed]
     if number in assistant.versions.numbers():
         one = assistant.versions.manifest(number)

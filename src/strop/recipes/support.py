@@ -32,7 +32,7 @@ METHODS = ("rl", "sft", "thumbs")
 NUM_TRAIN, NUM_LOGGED, NUM_JUDGED = 2000, 1000, 200
 WRONG = 0.1
 """The share of wrong thumbs of people who judge at the end."""
-MAX_TOKENS = 40
+MAX_TOKENS = 48
 """More than a move has, in either language."""
 SFT_SHARE = 0.3
 """Of the minutes, where thumbs follow."""

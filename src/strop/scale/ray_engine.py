@@ -168,9 +168,7 @@ class RayEngine:
         loaded = [from_state(one) for one in state.get("ahead", [])]
         size = self.config.group_size + self.quota.extras.greedy
         self._ahead = deque(ahead for ahead, _ in loaded)
-        self._kept = {
-            key: played for _, done in loaded for key, played in done.items() if len(played.episodes) == size
-        }
+        self._kept = {key: played for _, done in loaded for key, played in done.items() if len(played.episodes) == size}
 
     def close(self) -> None:
         """End the replicas; a cluster that was started for them ends too."""

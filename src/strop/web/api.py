@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -44,7 +45,7 @@ def api(served: Served) -> APIRouter:
         if body.store and served.store is None:
             raise Refused(f"{NOTHING_KEPT}: leave store out, or start the server with --assistant DIR.", param="store")
         conversation = secrets.token_hex(12) if body.metadata is None else body.metadata.conversation
-        person = person_of(request)
+        withdrawn, person = served.withdrawals.of(conversation), person_of(request)
         await check_conversation(served.store, conversation, person)
         facts = await recalled(served, body, request)
         with served.asked(body.model, conversation) as one:
@@ -53,7 +54,8 @@ def api(served: Served) -> APIRouter:
         envelope = Envelope.of(form, given, body.model, one.label, conversation)
 
         async def keep() -> str:
-            return await keep_answers(served.store, one.number, given, body, conversation, person or body.user)
+            still = served.withdrawals.unless(conversation, withdrawn)
+            return await keep_answers(served.store, one.number, given, body, conversation, person or body.user, still)
 
         return await _answer(served.limits, given, envelope, body, request, keep)
 
@@ -80,12 +82,16 @@ def api(served: Served) -> APIRouter:
         await check_target(served.store, body, person)
         return {"id": (await keep_feedback(served.store, body, person or body.rater)).id}
 
-    @router.delete("/conversations/{conversation}")
-    async def withdrawn(conversation: str, request: Request) -> Json:
-        if served.store is None:
-            raise Refused(f"{NOTHING_KEPT}.", status=404, code="no_store")
-        await check_conversation(served.store, conversation, person_of(request))
-        return {"deleted": await withdraw(served.store, served.assistant, conversation)}
+    @router.delete("/conversations/{conversation:path}")
+    async def take_back(conversation: str, request: Request) -> Json:
+        with contextlib.ExitStack() as opened:
+            store = served.store
+            if store is None and served.assistant is not None:  # it keeps nothing, and may stand before what is kept
+                store = opened.enter_context(served.assistant.feedback())
+            if store is None:
+                raise Refused(f"{NOTHING_KEPT}.", status=404, code="no_store")
+            await check_conversation(store, conversation, person_of(request))
+            return {"deleted": await withdraw(store, served.assistant, conversation, served.withdrawals)}
 
     @router.get("/health")
     async def health() -> JSONResponse:

@@ -19,6 +19,7 @@ from strop.types import Message
 from strop.web.answering import Given
 from strop.web.errors import Refused
 from strop.web.requests import ChatRequest, ComparisonValue, FeedbackRequest
+from strop.web.withdrawals import Still, Withdrawals
 
 NO_VERSION = -1
 """Under which answers are counted that are of no version."""
@@ -31,31 +32,40 @@ async def keep_answers(
     body: ChatRequest,
     conversation: str,
     person: str,
+    still: Still,
 ) -> str:
-    """Keep whole answers of a version if the person agrees, else count them. Why they could not be kept; else empty.
+    """Keep whole answers of a version if the person agrees, and has not taken it back meanwhile; else count them.
 
-    People have their answers all the same: what is lost is that anybody can say what they think of them.
+    Why they could not be kept; else empty. People have their answers all the same: what is lost is that anybody can say
+    what they think of them.
     """
     if store is None:
         return ""
+
+    def keep() -> None:
+        with still() as may_be_kept:
+            if body.store and may_be_kept:
+                store.write(as_kept(given, version, body.spoken, conversation, person), [])
+            else:
+                store.unkept(NO_VERSION if version is None else version, len(given))
+
     try:
-        if body.store:
-            answers = as_kept(given, version, body.spoken, conversation, person)
-            await run_in_threadpool(store.write, answers, [])
-        else:
-            await run_in_threadpool(store.unkept, NO_VERSION if version is None else version, len(given))
+        await run_in_threadpool(keep)
     except (OSError, ValueError) as error:
         return f"the answer could not be kept: {error}"
     return ""
 
 
-async def withdraw(store: FeedbackStore, assistant: Assistant | None, conversation: str) -> dict[str, int]:
+async def withdraw(
+    store: FeedbackStore, assistant: Assistant | None, conversation: str, withdrawals: Withdrawals
+) -> dict[str, int]:
     """Delete what is kept of a conversation; how much that was. Raises Refused where it could not be."""
 
     def delete() -> Doomed:
-        doomed = store.erasing.of_conversation(conversation)
-        if doomed.answers:
-            store.erasing.erase(doomed, is_retiring=False)
+        with withdrawals.taking_back(conversation):
+            doomed = store.erasing.of_conversation(conversation)
+            if doomed.answers:
+                store.erasing.erase(doomed, is_retiring=False)
         if assistant is not None:
             settle_if_alone(assistant, store)
         return doomed

@@ -138,8 +138,11 @@ class Preparer:
             for one, given in begun
             for answer in as_kept([given], one.number, question.messages, conversation, WHOSE)
         ]
-        if not self.store.prepared(kept, is_fixed=question.messages in self.fixed):
+        is_fixed = question.messages in self.fixed
+        if not self.store.prepared(kept, is_fixed=is_fixed):
             return
+        if is_fixed and self.store.answer(kept[0].inference).messages != list(question.messages):
+            self.left.add(key_of(question.messages))  # it is kept masked, and would not be known again
         a, b = kept
         preferred = self.preferred(a.prompt, a.text, b.text) if self.preferred is not None else None
         self.store.pairs.add(a.inference, b.inference, seldom=question.seldom, preferred=preferred)
@@ -150,8 +153,13 @@ class Preparer:
             try:
                 self.one()
             except OSError as error:  # a full disk, or an engine that hangs
-                self.tell(f"no answers to compare are prepared for {AFTER_FAILURE_SECONDS:g} s: {error}")
-                self.ending.wait(AFTER_FAILURE_SECONDS)
+                self._rest(str(error))
+            except (ValueError, KeyError) as error:  # whose message may hold what somebody wrote
+                self._rest(type(error).__name__)
+
+    def _rest(self, why: str) -> None:
+        self.tell(f"no answers to compare are prepared for {AFTER_FAILURE_SECONDS:g} s: {why}")
+        self.ending.wait(AFTER_FAILURE_SECONDS)
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from strop.serving.engine import Engine
 from strop.web.door import Door
 from strop.web.errors import Refused
 from strop.web.guard import Limits
+from strop.web.withdrawals import Withdrawals
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,7 @@ class Served:
         self.assistant, self.door = assistant, door or Door()
         self.canary: Canary | None = None
         self.refused = ""
+        self.withdrawals = Withdrawals()
         self._alone = threading.Lock()
         self._versions = [Version(name, engine, number)]
 

@@ -1,5 +1,6 @@
 """Forget a person: every byte of the folder is searched for what they wrote, also copies that no list names."""
 
+import dataclasses
 import json
 import shutil
 import sqlite3
@@ -18,7 +19,10 @@ from strop.assistant import (
     overview_of,
 )
 from strop.assistant.home import Assistant
+from strop.assistant.keys import Keys
+from strop.assistant.quarantine import ByHand, read_by_hand, write_by_hand
 from strop.assistant.queue import Plan, write_plan
+from strop.assistant.settings import read_settings, write_settings
 from strop.assistant.settling import settle
 from strop.assistant.versions import DamagedVersion
 
@@ -108,13 +112,13 @@ def test_not_a_byte_of_a_person_is_left_and_all_others_is(mine, tmp_path):
     assert holding(tmp_path, PLANTED) == set()
     assert (found.answers, found.feedback, found.facts, found.left) == (4, 4, 1, ())
     assert (found.retired, found.serving) == ((1, 2, 3), 0)
-    assert found.runs == ("001", "002-judge", "004.json")
+    assert found.runs == ("001", "002", "002-judge", "004.json")
     assert [name.rpartition("/")[2] for name in found.exports] == ["dpo.jsonl", "sft.jsonl"]
     assert set(found.copies) == {
         f"backup/of may/{name}" for name in ("old-feedback.sqlite", "old-memory.sqlite", "notes.log")
     }
     assert planned == found.__class__(**{name: getattr(found, name) for name in found.__slots__} | {"serving": 1})
-    assert holding(mine, [HIS]) >= {"feedback.sqlite", "memory.sqlite", "rounds/002/1-sft/tasks.jsonl"}
+    assert holding(mine, [HIS]) >= {"feedback.sqlite", "memory.sqlite"}
     assert HIS in (mine / "backup" / "of may" / "notes.log").read_text()
     with (
         FeedbackStore(mine / "feedback.sqlite") as store,
@@ -125,6 +129,18 @@ def test_not_a_byte_of_a_person_is_left_and_all_others_is(mine, tmp_path):
         assert OF_BOB_HIMSELF in ids
         assert [one.id for one in old.feedback()] == ids
         assert store.erasing.left() == {}
+
+
+def test_a_persons_key_goes_and_what_was_decided_of_them(mine):
+    with FeedbackStore(mine / "feedback.sqlite") as store:
+        ann, bob = store.people.hashed("ann"), store.people.hashed("bob")
+    Keys(mine).add("ann")
+    write_settings(mine, dataclasses.replace(read_settings(mine), trusted=["ann", "bob"]))
+    write_by_hand(mine, ByHand().withhold([ann]).release([bob]))
+    forget(mine, ["ann"])
+    assert Keys(mine).all() == []
+    assert list(read_settings(mine).trusted) == ["bob"]
+    assert read_by_hand(mine) == ByHand([bob], [])
 
 
 def test_a_dry_run_changes_nothing(mine):
@@ -250,4 +266,4 @@ def test_what_a_crash_cut_off_is_completed_by_the_same_call(mine, tmp_path, monk
     assert holding(tmp_path, PLANTED) == set()
     assert Versions(mine).serving == 0
     assert not (Versions(mine).folder(1) / "model").exists()
-    assert sorted(entry.name for entry in (mine / "rounds").iterdir()) == ["002", "lock"]
+    assert sorted(entry.name for entry in (mine / "rounds").iterdir()) == ["lock"]

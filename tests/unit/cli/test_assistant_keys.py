@@ -47,15 +47,16 @@ def test_quarantine_is_shown_released_withheld_and_reset(strop, mine):
         for i in range(3):
             text = said("demonstration", "Buy it!", f"d{i}", rater="eve", id=f"id{i}")
             store.write([answer(f"d{i}", "x", question=f"q{i}", rater="eve")], [text])
+        eve, ann = store.people.hashed("eve"), store.people.hashed("ann")
     shown = strop("assistant", "mine", "quarantine")
-    assert "eve writes the same to 3 questions" in " ".join(shown.out.split())
+    assert f"{eve} writes the same to 3 questions" in " ".join(shown.out.split())
     found = json.loads(strop("assistant", "mine", "quarantine", "--json").out)
     assert [(one["id"], one["reason"]) for one in found] == [(f"id{i}", "repeats") for i in range(3)]
     assert "3 pieces of feedback: repeats 3" in " ".join(strop("assistant", "mine").out.split())
     assert strop("assistant", "mine", "quarantine", "release", "eve").code == 0
     assert strop("assistant", "mine", "quarantine", "withhold", "id1", "ann").code == 0
     found = json.loads(strop("assistant", "mine", "quarantine", "--json").out)
-    assert {one["rater"] for one in found} == {"eve", "ann"}
+    assert {one["rater"] for one in found} == {eve, ann}
     assert {one["reason"] for one in found} == {"withheld"}
     assert strop("assistant", "mine", "quarantine", "reset", "eve", "id1", "ann").code == 0
     assert len(json.loads(strop("assistant", "mine", "quarantine", "--json").out)) == 3

@@ -4,14 +4,17 @@ import json
 import logging
 import urllib.error
 import urllib.request
+from urllib.parse import quote
 
 import pytest
 from fastapi.testclient import TestClient
 
 import served
 from feedback_people import answer
-from strop.assistant import FeedbackStore, Settings, create
+from learnt import learnt
+from strop.assistant import Assistant, FeedbackStore, Settings, create
 from strop.privacy import Masker
+from strop.web import api, keeping
 from strop.web.app import app
 from strop.web.logs import log_no_texts
 from strop.web.server import serving
@@ -66,6 +69,46 @@ def test_what_is_taken_back_is_deleted_and_what_others_said_stays(web, what, tmp
     assert [one.inference for one in what.store.feedback()] == [other]
     assert [text for text in ("far too short", given) if text.encode() in bytes_of(tmp_path)] == []
     assert web.delete("/conversations/talk").json() == {"deleted": {"answers": 0, "feedback": 0}}
+
+
+def test_an_answer_under_way_is_not_kept_when_its_conversation_is_taken_back(web, what, monkeypatch):
+    """As from a second tab, after the answer has begun and before it is kept."""
+    kept = keeping.as_kept
+
+    def as_kept(*given):
+        raise AssertionError("it is not to be kept")
+
+    def taken_back(*given):
+        with what.withdrawals.taking_back("talk"):
+            pass
+        return recalled(*given)
+
+    recalled = api.recalled
+    monkeypatch.setattr(api, "recalled", taken_back)
+    monkeypatch.setattr(keeping, "as_kept", as_kept)
+    assert ask(web, store=True).status_code == 200
+    assert (what.store.answers(), what.store.not_kept()) == ([], 1)
+    monkeypatch.setattr(api, "recalled", recalled)
+    monkeypatch.setattr(keeping, "as_kept", kept)
+    ask(web, store=True)  # whoever agrees again is kept again
+    assert len(what.store.answers()) == 1
+
+
+def test_any_name_of_a_conversation_can_be_taken_back(web, what):
+    for name in ("a/b", "../c", "床 1"):
+        ask(web, store=True, metadata={"conversation": name})
+        assert web.delete(f"/conversations/{quote(name, safe='')}").json()["deleted"]["answers"] == 1
+    assert what.store.answers() == []
+
+
+def test_a_server_that_keeps_nothing_still_deletes(tmp_path):
+    made = learnt(tmp_path / "mine")
+    with served.served(assistant=Assistant(made)) as what:
+        assert what.store is None
+        web = TestClient(app(what), base_url="http://localhost")
+        with Assistant(made).feedback() as store:
+            conversation = store.answers()[0].conversation
+        assert web.delete(f"/conversations/{quote(conversation, safe='')}").json()["deleted"]["answers"] == 1
 
 
 def test_an_answer_prepared_to_a_question_that_was_taken_back_is_not_kept(web, what):

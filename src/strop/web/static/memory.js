@@ -78,7 +78,7 @@ at("use-key").onsubmit = async (event) => {
   at("key-said").textContent = told("used");
 };
 
-at("own-name").value = rater();
+at("own-name").value ||= rater(); // where there are keys, people are who their key says
 at("own-name").onfocus = () => at("own-name").select();
 
 show().catch(notice);
