@@ -152,8 +152,10 @@ def _split(tasks: Sequence[Task], dropped: Counter[str]) -> Summaries:
 
 def _unlike(tasks: Sequence[Task], others: Sequence[Task], dropped: Counter[str]) -> list[Task]:
     """The tasks that are no twins of another, and have none of their summaries."""
-    twins = {twin.task.id for twin in leaks(tasks, others, NEAR)}
     taken = {task.answer.casefold() for task in others}
-    kept = [task for task in tasks if task.id not in twins and task.answer.casefold() not in taken]
+    kept = [task for task in tasks if task.answer.casefold() not in taken]
+    # a run weighs by how many texts hold it, so those that stay may be more alike once others have left
+    while twins := {twin.task.id for twin in leaks(kept, others, NEAR)}:
+        kept = [task for task in kept if task.id not in twins]
     dropped["near twins of a held-out one"] += len(tasks) - len(kept)
     return kept

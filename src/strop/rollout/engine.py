@@ -20,7 +20,34 @@ from strop.types import (
 )
 
 
-class EmbeddedEngine:
+class InProcess:
+    """What engines have in common that hold nothing outside of this process, and play nothing ahead."""
+
+    def status(self) -> str:
+        """Nothing: what happens in this process needs no words."""
+        return ""
+
+    def news(self) -> list[str]:
+        """None."""
+        return []
+
+    def measures(self) -> Mapping[str, float]:
+        """None: a step's time is its rollout and its update."""
+        return {}
+
+    def state_dict(self) -> State:
+        """Nothing runs ahead here."""
+        return {}
+
+    def load_state_dict(self, state: State) -> None:
+        """Raises ValueError for what ran ahead of the learner, which only the engine that played it can go on with."""
+        refuse_ahead(state)
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+class EmbeddedEngine(InProcess):
     """The default RolloutEngine: it plays in this process, with any sampler. `batch` says what is decoded together: all
     tasks of a step, or one task's group after the other, as a replica of another engine does."""
 
@@ -65,31 +92,8 @@ class EmbeddedEngine:
         alone = play(self.scene, tasks, 1, self.sampler, greedy, "greedy", step, played, self.quota.most)
         return [[*group, one] for group, one in zip(groups, alone, strict=True)]
 
-    def status(self) -> str:
-        """Nothing: what happens in this process needs no words."""
-        return ""
 
-    def news(self) -> list[str]:
-        """None."""
-        return []
-
-    def measures(self) -> Mapping[str, float]:
-        """None: a step's time is its rollout and its update."""
-        return {}
-
-    def state_dict(self) -> State:
-        """Nothing runs ahead here."""
-        return {}
-
-    def load_state_dict(self, state: State) -> None:
-        """Raises ValueError for what ran ahead of the learner, which only the engine that played it can go on with."""
-        refuse_ahead(state)
-
-    def close(self) -> None:
-        """Nothing is held."""
-
-
-class OfflineEngine:
+class OfflineEngine(InProcess):
     """Plays nothing: for algorithms that learn from data."""
 
     def publish(self, policy: Policy) -> None:
@@ -98,29 +102,6 @@ class OfflineEngine:
     def rollout(self, tasks: TaskSource, step: int) -> list[Episode]:
         """An empty list: the episodes come from data."""
         return []
-
-    def status(self) -> str:
-        """Nothing."""
-        return ""
-
-    def news(self) -> list[str]:
-        """None."""
-        return []
-
-    def measures(self) -> Mapping[str, float]:
-        """None."""
-        return {}
-
-    def state_dict(self) -> State:
-        """Nothing."""
-        return {}
-
-    def load_state_dict(self, state: State) -> None:
-        """There is nothing to go on with."""
-        refuse_ahead(state)
-
-    def close(self) -> None:
-        """Nothing is held."""
 
 
 def refuse_ahead(state: State) -> None:
