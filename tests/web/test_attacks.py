@@ -57,6 +57,7 @@ def test_a_script_in_the_memory_is_text(site):
     one = site("/memory")
     for text in SCRIPTS:
         one.page.fill("#fact", text)
+        one.page.check("#agree")
         one.page.click("#add .main")
         one.page.locator("#facts .text", has_text=text).wait_for()
     nothing_ran(one.page)
@@ -101,10 +102,11 @@ def test_signing_in_asking_and_signing_out(site):
         one.page.locator("#notice:visible", has_text="opens nothing").wait_for()
         one.said.clear()  # Chromium notes the refusal
         sign_in(one.page, one.url, secrets["ann"])
+        one.page.locator("#consent-ask:visible").wait_for()
         one.ask("hello")
         one.page.click(".good")
         one.page.locator(".said", has_text="Saved").wait_for()
-        assert [said.rater for said in one.what.store.feedback()] == ["ann"]
+        assert [said.rater for said in one.what.store.feedback()] == [one.what.store.people.hashed("ann")]
         stored = one.page.evaluate("JSON.stringify([localStorage, sessionStorage, document.cookie])")
         assert secrets["ann"] not in stored
         assert "strop_session" not in stored
@@ -119,6 +121,7 @@ def test_somebody_elses_conversation_is_not_theirs_to_go_on_with(site):
     one = site()
     with guarded(one) as secrets:
         sign_in(one.page, one.url, secrets["ann"])
+        one.page.locator("#consent-ask:visible").wait_for()
         one.ask("hello")
         [hers] = one.what.store.answers()
         one.page.goto(one.url + "/sign-in")
