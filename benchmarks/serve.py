@@ -30,7 +30,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from side_by_side import RESULTS, machine, packages, short, spread
+from side_by_side import RESULTS, machine, packages, spread
 
 from strop.hub.models import resolve
 from strop.recipes.story import story_tasks
@@ -41,7 +41,7 @@ OURS, CONTINUOUS, PEER = "strop", "continuous", "transformers"
 AT_ONCE = (1, 4, 16, 50)
 START_SECONDS, ANSWER_SECONDS, STOP_SECONDS = 300.0, 1200.0, 60.0
 STROP = [sys.executable, "-c", "import sys; from strop.cli.main import main; sys.exit(main())"]
-BOUNDED = ["--cb-num-blocks", "512", "--cb-max-batch-tokens", "1024"]
+BOUNDED = ["--cb-num-blocks", "256", "--cb-max-batch-tokens", "512"]
 """Its cache for continuous batching would else take the greater part of the machine's memory; this holds more tokens
 than 50 streams have."""
 TRANSFORMERS = [sys.executable, "-c", "from transformers.cli.transformers import main; main()"]
@@ -180,24 +180,25 @@ HEADS = {
         "`transformers serve`",
         "with `--continuous-batching`",
         "{peer}: tokens/s, times | first text, times sooner",
-        "Medians of {repeats} [smallest, largest]; {about}. {date}, {machine}, {threads} threads, {packages}: "
-        "`{command}`",
+        "{repeats}; {about}. {date}, {machine}, {threads} threads, {packages}: `{command}`",
         "Not measured yet: `python benchmarks/serve.py` writes its table here.",
+        ("Measured once", "Medians of {number} [smallest, largest]"),
     ),
     ".zh-CN": (
         "| 同时 | 每秒词元 | 第一段文字，秒 | 最晚的第一段文字，秒 | 中断 | ",
         "`transformers serve`",
         "加 `--continuous-batching`",
         "{peer}：每秒词元，倍数 | 第一段文字，早多少倍",
-        "{repeats} 次的中位数 [最小, 最大]；{about}。{date}，{machine}，{threads} 个线程，{packages}：`{command}`",
+        "{repeats}；{about}。{date}，{machine}，{threads} 个线程，{packages}：`{command}`",
         "还没有测：`python benchmarks/serve.py` 会把表写在这里。",
+        ("测了一次", "{number} 次的中位数 [最小, 最大]"),
     ),
 }
 
 
 def page_of(record: Mapping[str, Any], language: str) -> str:
     """The table: a row for so many requests at once."""
-    head, plain, continuous, ratio, source, _ = HEADS[language]
+    head, plain, continuous, ratio, source, _, (once, medians) = HEADS[language]
     peers = {name: said for name, said in ((PEER, plain), (CONTINUOUS, continuous)) if name in record["servers"]}
     first = head + " | ".join(ratio.format(peer=said) for said in peers.values()) + " |"
     lines = [first, "|---" * (first.count("|") - 1) + "|"]
@@ -210,7 +211,8 @@ def page_of(record: Mapping[str, Any], language: str) -> str:
         lines.append(f"| {' | '.join(cells)} |")
     told = {name: record[name] for name in ("about", "date", "machine", "threads", "command")}
     used = ", ".join(f"{name} {version}" for name, version in record["packages"].items())
-    return "\n".join([*lines, "", source.format(repeats=len(ours), packages=used, **told)])
+    repeats = once if len(ours) == 1 else medians.format(number=len(ours))
+    return "\n".join([*lines, "", source.format(repeats=repeats, packages=used, **told)])
 
 
 def _spread(runs: Sequence[Mapping[str, Any]], number: str, name: str) -> str:
@@ -224,7 +226,7 @@ def _times(ours: Sequence[Any], theirs: Sequence[Any], number: str, name: str) -
         return f"– ({dropped})"
     pairs = [(one[number][name], other[number][name]) for one, other in zip(ours, theirs, strict=True)]
     found = [b / a for a, b in pairs] if name == "first" else [a / b for a, b in pairs]
-    return spread(found) if len(found) > 1 else short(found[0])
+    return spread(found)
 
 
 def write_pages(record: Mapping[str, Any], docs: Path = DOCS) -> None:

@@ -143,7 +143,9 @@ def rate(run: Measured) -> float:
 
 
 def spread(values: Sequence[float]) -> str:
-    """The median and, in brackets, the smallest and the largest."""
+    """The median and, in brackets, the smallest and the largest; of a single value the value."""
+    if len(values) == 1:
+        return short(values[0])
     return f"{short(statistics.median(values))} [{short(min(values))}, {short(max(values))}]"
 
 

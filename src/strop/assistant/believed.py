@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass, replace
 
+from strop.assistant.canary import Canary, Standing, standing
 from strop.assistant.compared import Judged, by_people, judges
 from strop.assistant.feedback import FeedbackStore
 from strop.assistant.home import Assistant
@@ -24,12 +26,14 @@ class Believing:
 
     def held(self) -> dict[str, Held]:
         """What is in quarantine, by id and in order."""
-        return quarantined(self.store, self.store.feedback(), self._known_settings, self.decided)
+        with self.store.reading():
+            return quarantined(self.store, self.store.feedback(), self._known_settings, self.decided)
 
     def feedback(self) -> list[Feedback]:
         """What is not."""
-        held = self.held()
-        return [one for one in self.store.feedback() if one.id not in held]
+        with self.store.reading():
+            held = self.held()
+            return [one for one in self.store.feedback() if one.id not in held]
 
     def shared(self, lessons: Lessons) -> Lessons:
         """The lessons, of each person up to their share."""
@@ -37,8 +41,9 @@ class Believing:
 
     def judge_pairs(self) -> list[Lesson]:
         """The pairs from which a reward model may learn to judge."""
-        some = [one for one in self.feedback() if judges(one.rater, self.settings.judge_share)]
-        return list(self.shared(lessons_of(self.store, some)).pairs)
+        with self.store.reading():
+            some = [one for one in self.feedback() if judges(one.rater, self.settings.judge_share)]
+            return list(self.shared(lessons_of(self.store, some)).pairs)
 
     def by_people(self, new: int, old: int) -> Judged:
         """What people said who compared two versions.
@@ -46,12 +51,23 @@ class Believing:
         Who is left out is found from what they said of other things: a gate that looks at outcomes before it counts
         them would err more often than it says.
         """
-        of_both = {one.id for one in self.store.feedback("comparison", new)}
-        feedback = self.store.feedback()
-        others = [one for one in feedback if one.id not in of_both]
         settings = self._known_settings
-        held = quarantined(self.store, feedback, settings, self.decided, evidence=others)
-        return by_people(self.store, new, old, held, settings.most_share, settings.trusted)
+        with self.store.reading():
+            held = self._held_by_others({one.id for one in self.store.feedback("comparison", new)})
+            return by_people(self.store, new, old, held, settings.most_share, settings.trusted)
+
+    def standing(self, canary: Canary) -> Standing:
+        """How a canary and the version beside it are liked, by those who are believed for what they said of other
+        answers."""
+        with self.store.reading():
+            held = self._held_by_others({one.id for one in self.store.scores(canary.since)})
+            return standing(self.store, canary, held)
+
+    def _held_by_others(self, counted: Container[str]) -> dict[str, Held]:
+        """What is in quarantine, where only what is not counted tells who disagrees."""
+        feedback = self.store.feedback()
+        others = [one for one in feedback if one.id not in counted]
+        return quarantined(self.store, feedback, self._known_settings, self.decided, evidence=others)
 
     @property
     def _known_settings(self) -> Settings:

@@ -1,6 +1,7 @@
 """A canary: a version that waits answers a share of the conversations, and gives it back where people like it less.
 
-Of each conversation the first thumb or rating counts, of an answer that was given since the canary began. The means of
+Of each conversation the first thumb or rating counts that is not in quarantine, of an answer that was given since the
+canary began. The means of
 both versions have limits that hold at every moment at once (`strop.functional.betting`); where all that may be true of
 the canary is below all that may be true of the other one, it is worse. So of a version that is as good, this is said
 with probability ALPHA at most, however often one looks.
@@ -10,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -86,11 +87,12 @@ def begun(folder: Path, version: int, beside: int, share: float, now: float) -> 
     return canary
 
 
-def standing(store: FeedbackStore, canary: Canary) -> Standing:
-    """How both versions are liked so far."""
+def standing(store: FeedbackStore, canary: Canary, held: Container[str] = ()) -> Standing:
+    """How both versions are liked so far; `held`: the ids of what does not count."""
     found = _Scores(store, canary)
     for one in store.scores(canary.since):
-        found.add(one)
+        if one.id not in held:
+            found.add(one)
     new, old = list(found.new.values()), list(found.old.values())
     return Standing(interval_of(new), len(new), interval_of(old), len(old))
 

@@ -34,7 +34,8 @@ def export_feedback(store: FeedbackStore, path: Path | str, form: Form) -> int:
     """
     if form not in FORMS:
         raise ValueError(f"form={shown(form)}: it is one of {', '.join(FORMS)}.")
-    lessons = lessons_of(store, store.feedback())
+    with store.reading():
+        lessons = lessons_of(store, store.feedback())
     found = {"kto": lessons.thumbs, "dpo": lessons.pairs, "sft": lessons.demonstrations}[form]
     lines = [json.dumps(_row(lesson.task), ensure_ascii=False) + "\n" for lesson in found]
     with writing("feedback", Path(path)):

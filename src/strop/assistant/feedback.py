@@ -178,6 +178,22 @@ class FeedbackStore:
 
     # ------------------------------------------------------------ read
 
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """All that is read inside is of one moment: what somebody withdraws meanwhile is still there, whole.
+
+        Others may write; threads that share this store wait. A reading inside of another is part of it.
+        """
+        with self._alone:
+            if self._connection.in_transaction:
+                yield
+                return
+            self._connection.execute("BEGIN")
+            try:
+                yield
+            finally:
+                self._connection.execute("COMMIT")
+
     def answer(self, inference: str) -> Answered:
         """The answer of this inference. Raises KeyError if there is none."""
         row = self._one("SELECT * FROM answers WHERE inference = ?", inference)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -105,7 +105,7 @@ class _Round:
         versions = self.assistant.versions
         number, parent = versions.numbers()[-1] + 1, versions.serving
         plan = self._plan(number, parent)
-        lessons, old = self._lessons([*plan.feedback, *plan.replayed]), self.assistant.actor(parent)
+        lessons, old = self._lessons({*plan.feedback, *plan.replayed}), self.assistant.actor(parent)
         kinds = lessons.kinds.items()
         lessons = Lessons(**{name: fitting(some, old.codec, old.policy.context) for name, some in kinds})
         lessons, score = self._with_score(lessons, number, versions.model(parent))
@@ -140,7 +140,7 @@ class _Round:
         if plan is not None:
             self._forget(number)
         versions = self.assistant.versions
-        new, why = self._ready(self._to_learn_from())
+        new, why = self._ready(self._to_learn_from)
         if len(new) < self.settings.fewest_lessons:
             raise NothingToLearn(
                 f"{self.assistant.path} has {plural(len(new), 'new lesson')}, and learning takes "
@@ -155,9 +155,10 @@ class _Round:
         write_plan(file, plan)
         return plan
 
-    def _ready(self, feedback: Sequence[Feedback]) -> tuple[Lessons, str]:
+    def _ready(self, feedback: Callable[[], Sequence[Feedback]]) -> tuple[Lessons, str]:
         """Each person's share of the lessons, and why ratings, which wait for a reward model, are not among them."""
-        lessons = self.believed.shared(lessons_of(self.store, feedback))
+        with self.store.reading():
+            lessons = self.believed.shared(lessons_of(self.store, feedback()))
         flaw = flaw_of(lessons.ratings, self.settings) if lessons.ratings else ""
         return (replace(lessons, ratings=()), flaw) if flaw else (lessons, "")
 
@@ -197,9 +198,9 @@ class _Round:
             return set()
         return {one.id for one in self.store.feedback() if judges(one.rater, self.settings.judge_share)}
 
-    def _lessons(self, ids: Sequence[str]) -> Lessons:
-        wanted = set(ids)
-        return lessons_of(self.store, [one for one in self.store.feedback() if one.id in wanted])
+    def _lessons(self, ids: Container[str]) -> Lessons:
+        with self.store.reading():
+            return lessons_of(self.store, [one for one in self.store.feedback() if one.id in ids])
 
     # ------------------------------------------------------------ prove
 
@@ -209,7 +210,7 @@ class _Round:
         verdict = self._verdict(number, found)
         if verdict.promote or verdict.shows_worse(self.settings.margin):
             return self._closed(number, verdict)
-        lessons, _ = self._ready(self._newer_than(number))
+        lessons, _ = self._ready(lambda: self._newer_than(number))
         if len(lessons) < self.settings.fewest_lessons:
             if self.judge == "model":
                 return self.judged(number)

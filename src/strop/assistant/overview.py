@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from strop.assistant.believed import believing
-from strop.assistant.canary import Canary, Standing, read_canary, standing
+from strop.assistant.canary import Canary, Standing, read_canary
 from strop.assistant.feedback import FeedbackStore
 from strop.assistant.gate import Reason as Against
 from strop.assistant.gate import Verdict
@@ -81,7 +81,7 @@ class Overview:
 def overview_of(assistant: Assistant) -> Overview:
     """Read from its files; no model is loaded. Raises ValueError if the folder is no assistant."""
     settings, versions = assistant.settings, assistant.versions
-    with assistant.feedback() as store:
+    with assistant.feedback() as store, store.reading():
         feedback, believed = store.feedback(), believing(assistant, store)
         held = believed.held()
         waits = [one for one in waiting(versions, feedback) if one.id not in held]
@@ -104,7 +104,7 @@ def overview_of(assistant: Assistant) -> Overview:
             margin=settings.margin,
             queue=queue_of(store, None if candidate is None else (candidate, versions.serving)),
             canary=canary,
-            standing=None if canary is None else standing(store, canary),
+            standing=None if canary is None else believed.standing(canary),
             held=dict(Counter(one.reason for one in held.values())),
             bias=position_bias(feedback),
             agreements={kind: agreement(feedback, kind) for kind in ("thumb", "comparison")},

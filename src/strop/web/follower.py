@@ -11,7 +11,8 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from strop.assistant.canary import Canary, begun, standing, write_canary
+from strop.assistant.believed import believing
+from strop.assistant.canary import Canary, begun, write_canary
 from strop.assistant.feedback import FeedbackStore
 from strop.assistant.home import Assistant
 from strop.assistant.memory import MemoryStore
@@ -127,12 +128,15 @@ class Follower:
         return f"; it is no canary: {canary.ended}" if canary.ended else f", and answers {canary.share:g} of all"
 
     def _watch_canary(self) -> None:
-        """Let the version that serves answer all again, where the canary is shown to be worse."""
+        """Let the version that serves answer all again, where the canary is shown to be worse.
+
+        Who is believed depends on all that was said, so one looks again when there is a hundredth more of it.
+        """
         canary, seen = self.served.canary, self._store.last()
-        if canary is None or canary.ended or not canary.share or seen == self._seen:
+        if canary is None or canary.ended or not canary.share or seen <= self._seen * 1.01:
             return
         self._seen = seen
-        found = standing(self._store, canary)
+        found = believing(self.assistant, self._store).standing(canary)
         if found.is_worse:
             ended = replace(canary, ended=f"it is worse than version {canary.beside}: {found}")
             self.served.change(self.served.versions, ended)

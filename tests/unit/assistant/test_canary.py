@@ -3,8 +3,11 @@
 import pytest
 
 from feedback_people import answer, said
+from strop.assistant import Settings
+from strop.assistant.believed import Believing
 from strop.assistant.canary import Canary, begun, read_canary, standing, write_canary
 from strop.assistant.feedback import FeedbackStore
+from strop.assistant.quarantine import ByHand
 
 CANARY = Canary(version=1, beside=0, share=0.25, since=1.0)
 TALKS = [f"talk {i}" for i in range(2000)]
@@ -105,3 +108,19 @@ def test_a_broken_file_is_said(tmp_path):
     (tmp_path / "canary.json").write_text("{")
     with pytest.raises(ValueError, match=r"canary\.json cannot be read.*Delete it"):
         read_canary(tmp_path)
+
+
+def test_what_is_in_quarantine_does_not_count_and_a_canary_s_own_scores_put_nobody_there(store):
+    score(store, NEW[0], True, 1)
+    score(store, NEW[1], False, 1)
+    score(store, OLD[0], True, 0)
+    [of_new] = [one.id for one in store.feedback() if one.inference == f"{NEW[1]} "]
+    withheld = Believing(store, Settings(), ByHand(withheld=[of_new])).standing(CANARY)
+    assert (withheld.new.mean, withheld.new_conversations) == (1.0, 1)
+    for name, up in (("bob", True), ("cem", True), ("mallory", False)):  # the canary's answers are the same for all
+        for i, talk in enumerate(NEW[10:18]):
+            one = answer(f"{name} {talk}", conversation=talk, version=1, question=f"q {i}", rater=name)
+            store.write([one], [said("thumb", up, one.inference, rater=name)])
+    believed = Believing(store, Settings(), ByHand())
+    assert {one.feedback.rater for one in believed.held().values()} == {store.people.hashed("mallory")}
+    assert believed.standing(CANARY) == standing(store, CANARY)

@@ -1,6 +1,8 @@
 """What feedback teaches, and its way out to TRL's formats and back."""
 
 import json
+import sqlite3
+from contextlib import closing
 
 import pytest
 
@@ -159,3 +161,28 @@ def test_one_broken_line_keeps_everything_out(store, tmp_path):
     with pytest.raises(ValueError, match=r"2 of 3 rows are broken(?s:.*)row 2(?s:.*)row 3"):
         import_feedback(store, tmp_path / "in.jsonl", "bob")
     assert store.counts() == {"answers": 4}
+
+
+def test_what_is_withdrawn_while_it_is_read_is_read_whole(tmp_path):
+    path = tmp_path / "feedback.sqlite"
+    with FeedbackStore(path) as store, closing(sqlite3.connect(path)) as other:
+        store.write([answer("a")], [said("thumb", True, "a")])
+        with store.reading():
+            feedback = store.feedback()
+            with other:
+                other.execute("DELETE FROM feedback")
+                other.execute("DELETE FROM answers")
+            with store.reading():  # part of the one around it
+                assert len(lessons_of(store, feedback).thumbs) == 1
+            assert len(store.feedback()) == 1
+        assert store.feedback() == []
+        with pytest.raises(KeyError, match="no inference"):
+            lessons_of(store, feedback)
+
+
+def test_a_reading_that_fails_lets_others_write(tmp_path):
+    with FeedbackStore(tmp_path / "feedback.sqlite") as store:
+        with pytest.raises(ZeroDivisionError), store.reading():
+            1 / 0  # noqa: B018
+        store.answered(answer("a"))
+        assert store.counts()["answers"] == 1

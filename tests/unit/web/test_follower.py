@@ -338,8 +338,9 @@ def talk(web, conversation, name="mine"):
     return web.post("/v1/chat/completions", json=CHAT | {"model": name, "metadata": {"conversation": conversation}})
 
 
-def thumb(web, answer, value):
-    said = {"kind": "thumb", "value": value, "inference_id": answer.json()["choices"][0]["inference_id"]}
+def thumb(web, answer, value, rater="ann"):
+    inference = answer.json()["choices"][0]["inference_id"]
+    said = {"kind": "thumb", "value": value, "inference_id": inference, "rater": rater}
     assert web.post("/feedback", json=said).status_code == 200
 
 
@@ -356,6 +357,16 @@ def test_a_conversation_stays_with_its_version_and_an_exact_name_is_that_version
     assert ("a", int(versions["a"].pop()[-1])) in kept
 
 
+def test_who_says_the_same_of_one_question_in_many_conversations_ends_no_canary(canary):
+    what, follower, said = canary
+    web = web_of(what)
+    for name in map(str, range(60)):
+        thumb(web, talk(web, name), not what.canary.takes(name))
+    follower.look()
+    assert not what.canary.ended
+    assert said == ["version 1 waits for people to compare it with version 0, and answers 0.5 of all"]
+
+
 def test_a_canary_that_people_like_less_answers_no_more(assistant, canary):
     what, follower, said = canary
     web = web_of(what)
@@ -363,8 +374,8 @@ def test_a_canary_that_people_like_less_answers_no_more(assistant, canary):
     for name in map(str, range(60)):
         dealt[what.canary.takes(name)].append(name)
     for one, other in zip(dealt[True][:8], dealt[False][:8], strict=True):
-        thumb(web, talk(web, one), False)
-        thumb(web, talk(web, other), True)
+        thumb(web, talk(web, one), False, rater=one)
+        thumb(web, talk(web, other), True, rater=other)
     follower.look()
     assert {talk(web, name).json()["version"] for name in dealt[True][:3]} == {"mine v0"}
     assert talk(web, "x", "mine-v1").json()["version"] == "mine v1"  # people may still compare it
