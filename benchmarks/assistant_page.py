@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from marks import put
 
 from strop.intervals import proportion, student
 
@@ -131,10 +132,6 @@ def draw(seeds: Sequence[Mapping[str, Any]], path: Path) -> None:
 def write_pages(record: Mapping[str, Any]) -> None:
     """Put the tables between the marks of the pages, and draw the picture."""
     for language in WORDS:
-        file = DOCS / f"assistant{language}.md"
-        before, rest = file.read_text(encoding="utf-8").split("<!-- rounds -->\n", 1)
-        after = rest.split("<!-- /rounds -->", 1)[1]
-        text = f"{before}<!-- rounds -->\n{page_of(record, language)}\n<!-- /rounds -->{after}"
-        file.write_text(text, encoding="utf-8")
+        put(DOCS / f"assistant{language}.md", "rounds", page_of(record, language))
     if record["seeds"]:
         draw(record["seeds"], DOCS / PICTURE)

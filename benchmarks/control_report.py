@@ -10,12 +10,12 @@ from statistics import median
 from typing import Any
 
 import scores
+from marks import put
 
 from strop.runs import provenance
 
 DOCS = Path(__file__).parents[1] / "docs"
 OURS, THEIRS = "strop", "stable-baselines3"
-BEGIN, END = "<!-- control -->", "<!-- /control -->"
 COMMAND = "make bench-control"
 
 
@@ -111,10 +111,7 @@ def write(rows: Sequence[Row], home: Path, results: Sequence[Mapping[str, Any]],
     }
     (home / "control.json").write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n")
     for name, words in PAGES.items():
-        page = (docs / name).read_text()
-        before, after = page.split(BEGIN)[0], page.split(END)[1]
-        body = f"{BEGIN}\n{table(rows, words)}\n\n{_facts(rows, results, origin, words)}\n{END}"
-        (docs / name).write_text(before + body + after)
+        put(docs / name, "control", f"{table(rows, words)}\n\n{_facts(rows, results, origin, words)}")
 
 
 def _facts(rows: Sequence[Row], results: Sequence[Mapping[str, Any]], origin: Mapping[str, Any], words: Words) -> str:

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from marks import put
 
 from strop.assistant.canary import interval_of
 from strop.assistant.gate import LOSS, MARGIN, TIE, WIN, decide
@@ -220,15 +221,9 @@ def _said(name: str, language: str) -> str:
 def write_pages(record: Mapping[str, Any]) -> None:
     """Put the tables between the marks of the pages."""
     for language in WORDS:
-        file = DOCS / f"assistant{language}.md"
-        text = _between(file.read_text(encoding="utf-8"), "gate", page_of(record, language))
-        file.write_text(_between(text, "canary", canaries_of(record["canaries"], language)), encoding="utf-8")
-
-
-def _between(text: str, mark: str, table: str) -> str:
-    before, rest = text.split(f"<!-- {mark} -->\n", 1)
-    after = rest.split(f"<!-- /{mark} -->", 1)[1]
-    return f"{before}<!-- {mark} -->\n{table}\n<!-- /{mark} -->{after}"
+        page = DOCS / f"assistant{language}.md"
+        put(page, "gate", page_of(record, language))
+        put(page, "canary", canaries_of(record["canaries"], language))
 
 
 def main() -> None:

@@ -26,6 +26,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from marks import put
+
 import strop
 from strop.assistant import Settings, create
 from strop.assistant.keys import Keys
@@ -218,11 +220,7 @@ def page_of(record: dict[str, Any], language: str) -> str:
 def write_pages(record: dict[str, Any]) -> None:
     """Put the table between the marks of the pages."""
     for language in TEXTS:
-        file = DOCS / f"serving{language}.md"
-        before, rest = file.read_text(encoding="utf-8").split("<!-- hostile -->\n", 1)
-        after = rest.split("<!-- /hostile -->", 1)[1]
-        text = f"{before}<!-- hostile -->\n{page_of(record, language)}\n<!-- /hostile -->{after}"
-        file.write_text(text, encoding="utf-8")
+        put(DOCS / f"serving{language}.md", "hostile", page_of(record, language))
 
 
 def recorded() -> dict[str, Any]:

@@ -29,6 +29,7 @@ from typing import Any
 import assistant as bench
 import numpy as np
 from assistant_page import DOCS, RESULTS
+from marks import put
 
 from strop.assistant import Answered, Assistant, Comparison, learn
 from strop.assistant.believed import believing
@@ -228,11 +229,7 @@ def _share(counts: Sequence[Sequence[int]]) -> str:
 def write_pages(records: Sequence[Mapping[str, Any]]) -> None:
     """Put the table between the marks of the pages."""
     for language in WORDS:
-        file = DOCS / f"assistant{language}.md"
-        before, rest = file.read_text(encoding="utf-8").split("<!-- hostile -->\n", 1)
-        after = rest.split("<!-- /hostile -->", 1)[1]
-        text = f"{before}<!-- hostile -->\n{page_of(records, language)}\n<!-- /hostile -->{after}"
-        file.write_text(text, encoding="utf-8")
+        put(DOCS / f"assistant{language}.md", "hostile", page_of(records, language))
 
 
 def main() -> None:

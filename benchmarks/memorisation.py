@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from marks import put
 
 import strop
 from strop.assistant import Answered, Assistant, FeedbackStore, Settings, create, learn
@@ -215,11 +216,7 @@ def _mean(values: Sequence[float]) -> str:
 def write_pages(record: Mapping[str, Any]) -> None:
     """Put the table between the marks of the pages."""
     for language in WORDS:
-        file = DOCS / f"privacy{language}.md"
-        before, rest = file.read_text(encoding="utf-8").split("<!-- memorised -->\n", 1)
-        after = rest.split("<!-- /memorised -->", 1)[1]
-        table = page_of(record, language)
-        file.write_text(f"{before}<!-- memorised -->\n{table}\n<!-- /memorised -->{after}", encoding="utf-8")
+        put(DOCS / f"privacy{language}.md", "memorised", page_of(record, language))
 
 
 def main() -> None:

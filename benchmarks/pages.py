@@ -15,11 +15,11 @@ from pathlib import Path
 from statistics import fmean, median
 from typing import Any
 
+from marks import put
 from scores import interval, iqm, verdict
 from side_by_side import RESULTS, short, spread
 
 DOCS = Path(__file__).parents[1] / "docs"
-BEGIN, END = "<!-- speed -->", "<!-- /speed -->"
 PICTURE = "growth.png"
 SHARE = "share_of_matrix_rate"
 """The note of training.py: every token of every row counted, so a prompt that is read once for its group adds to it."""
@@ -209,9 +209,7 @@ def write(folder: Path = RESULTS, docs: Path = DOCS) -> None:
     """Between the marks of each page, and the picture beside it."""
     found = records(folder)
     for name, words in PAGES.items():
-        page = (docs / name).read_text(encoding="utf-8")
-        before, after = page.split(BEGIN)[0], page.split(END)[1]
-        (docs / name).write_text(f"{before}{BEGIN}\n{section(found, words)}\n{END}{after}", encoding="utf-8")
+        put(docs / name, "speed", section(found, words))
     picture = folder / PICTURE
     if picture.exists():
         shutil.copy(picture, docs / PICTURE)

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from marks import put
 from privacy_texts import HELD_OUT, WRITTEN_ON, Texts
 from privacy_values import Values
 
@@ -124,12 +125,7 @@ def _share(hits: int, n: int) -> str:
 def write_pages(record: Mapping[str, Any]) -> None:
     """Put the table between the marks of the pages."""
     for language in WORDS:
-        file = DOCS / f"privacy{language}.md"
-        before, rest = file.read_text(encoding="utf-8").split("<!-- found -->\n", 1)
-        after = rest.split("<!-- /found -->", 1)[1]
-        file.write_text(
-            f"{before}<!-- found -->\n{page_of(record, language)}\n<!-- /found -->{after}", encoding="utf-8"
-        )
+        put(DOCS / f"privacy{language}.md", "found", page_of(record, language))
 
 
 def main() -> None:

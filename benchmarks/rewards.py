@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from marks import put
 from reward_cases import Case, cases
 from side_by_side import RESULTS, machine
 
@@ -29,7 +30,6 @@ from strop.types import Task
 SEEN = 0.005
 """A margin that shows in two decimals."""
 DOCS = Path(__file__).parents[1] / "docs"
-BEGIN, END = "<!-- attack -->", "<!-- /attack -->"
 HEADS = {
     "en": (
         "| reward | answers a second | above an honest answer | as high |",
@@ -112,10 +112,7 @@ def _rounded(per_second: float) -> str:
 def write(record: Mapping[str, Any], docs: Path = DOCS) -> None:
     """The table into the pages, between their marks."""
     for name, chinese in (("rewards.md", False), ("rewards.zh-CN.md", True)):
-        page = docs / name
-        before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
-        _, _, after = rest.partition(END)
-        page.write_text(f"{before}{BEGIN}\n{page_of(record, chinese)}\n{END}{after}", encoding="utf-8")
+        put(docs / name, "attack", page_of(record, chinese))
 
 
 def main(words: Sequence[str] | None = None) -> None:

@@ -27,13 +27,13 @@ from typing import Any
 
 import numpy as np
 from budget import in_a_process, steps_within, trained
+from marks import put
 from rich.console import Console
 from side_by_side import RESULTS, machine, packages
 
 from strop.intervals import mean_interval
 
 DOCS = Path(__file__).parents[1] / "docs"
-BEGIN, END = "<!-- scratch -->", "<!-- /scratch -->"
 MODELS = ("ngram", "rnn", "lstm", "gru", "convolutional", "transformer")
 RATES = {"ngram": 0.05}
 """The learning rate of a reward, where it is not `RATE`: the n-gram model's parameters are single logits."""
@@ -224,10 +224,7 @@ def beside(record: Mapping[str, Any], words: str) -> str:
 def write(record: Mapping[str, Any]) -> None:
     """The table into the pages, between their marks."""
     for name, chinese in (("from-scratch.md", False), ("from-scratch.zh-CN.md", True)):
-        page = DOCS / name
-        before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
-        _, _, after = rest.partition(END)
-        page.write_text(f"{before}{BEGIN}\n{table(record, chinese)}\n{END}{after}", encoding="utf-8")
+        put(DOCS / name, "scratch", table(record, chinese))
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from marks import put
 from side_by_side import RESULTS, machine, packages, spread
 
 from strop.hub.models import resolve
@@ -232,11 +233,7 @@ def _times(ours: Sequence[Any], theirs: Sequence[Any], number: str, name: str) -
 def write_pages(record: Mapping[str, Any], docs: Path = DOCS) -> None:
     """Put the table between the marks of the pages."""
     for language in HEADS:
-        file = docs / f"serving{language}.md"
-        before, rest = file.read_text(encoding="utf-8").split("<!-- serve -->\n", 1)
-        after = rest.split("<!-- /serve -->", 1)[1]
-        table = page_of(record, language)
-        file.write_text(f"{before}<!-- serve -->\n{table}\n<!-- /serve -->{after}", encoding="utf-8")
+        put(docs / f"serving{language}.md", "serve", page_of(record, language))
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from marks import put
 from reasons import in_chinese
 from task_arms import APART, recipe_of
 
@@ -182,12 +183,9 @@ def write(record: Mapping[str, Any]) -> None:
     from strop.reports.curves import draw
     from strop.runs.directory import RunDirectory
 
-    begin, end = (f"<!-- {sign}{record['task']} -->" for sign in ("", "/"))
     for chinese in (False, True):
         page = DOCS / f"{recipe_of(record['task'])}{'.zh-CN' if chinese else ''}.md"
-        text = page.read_text(encoding="utf-8")
-        before, rest = text.split(begin)
-        page.write_text(f"{before}{begin}\n{page_of(record, chinese)}\n{end}{rest.split(end)[1]}", encoding="utf-8")
+        put(page, record["task"], page_of(record, chinese))
     runs = [Path(one["run"]) for one in next(iter(arms_of(record).values()))]
     if all(run.is_dir() for run in runs):
         draw([RunDirectory.open(run) for run in runs], DOCS / f"{record['task']}.png")

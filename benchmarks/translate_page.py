@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from marks import put
 from reasons import in_chinese
 
 from strop.intervals import Interval, mean_interval
 
 DOCS = Path(__file__).parents[1] / "docs" / "tasks"
-BEGIN, END = "<!-- translate -->", "<!-- /translate -->"
 SHAPES = ("marian", "llama")
 ARMS = ("sft", "sft, then rl")
 SCORES = ("bleu", "chrf", "script", "length", "sampled chrf")
@@ -133,7 +133,4 @@ def shown(record: Mapping[str, Any], chinese: bool) -> str:
 def write(record: Mapping[str, Any], docs: Path = DOCS) -> None:
     """The table into the pages, between their marks."""
     for name, chinese in (("translate.md", False), ("translate.zh-CN.md", True)):
-        page = docs / name
-        before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
-        _, _, after = rest.partition(END)
-        page.write_text(f"{before}{BEGIN}\n{page_of(record, chinese)}\n{END}{after}", encoding="utf-8")
+        put(docs / name, "translate", page_of(record, chinese))

@@ -89,14 +89,14 @@ def test_the_first_translations_stand_below_and_a_bar_does_not_break_the_table()
 
 def test_both_pages_get_the_table_between_their_marks(tmp_path):
     for name in ("translate.md", "translate.zh-CN.md"):
-        (tmp_path / name).write_text(f"before\n{page.BEGIN}\nold\n{page.END}\nafter\n", encoding="utf-8")
+        (tmp_path / name).write_text("before\n<!-- translate -->\nold\n<!-- /translate -->\nafter\n", encoding="utf-8")
     page.write(record(), tmp_path)
     english, chinese = (
         (tmp_path / name).read_text(encoding="utf-8") for name in ("translate.md", "translate.zh-CN.md")
     )
     for text in (english, chinese):
-        assert text.startswith(f"before\n{page.BEGIN}\n| ")
-        assert text.endswith(f"{page.END}\nafter\n")
+        assert text.startswith("before\n<!-- translate -->\n| ")
+        assert text.endswith("<!-- /translate -->\nafter\n")
         assert "old" not in text
         assert text.count("21.00 [18.52, 23.48]") == 1
     assert "逐词翻译" in chinese
@@ -105,7 +105,7 @@ def test_both_pages_get_the_table_between_their_marks(tmp_path):
 @pytest.mark.parametrize("name", ["translate.md", "translate.zh-CN.md"])
 def test_the_real_pages_have_the_marks_once(name):
     text = (page.DOCS / name).read_text(encoding="utf-8")
-    assert (text.count(page.BEGIN), text.count(page.END)) == (1, 1)
+    assert (text.count("<!-- translate -->"), text.count("<!-- /translate -->")) == (1, 1)
 
 
 @pytest.fixture

@@ -1,7 +1,9 @@
 """A running server changes to another version: no request is dropped, and the old model is let go."""
 
+import faulthandler
 import gc
 import json
+import sys
 import threading
 import time
 import weakref
@@ -95,8 +97,10 @@ def version_of(what, name="mine"):
 def until(holds, what):
     deadline = time.monotonic() + SECONDS
     while not holds():
-        assert time.monotonic() < deadline, f"waited {SECONDS:g} s until {what}"
-        time.sleep(0.005)
+        if time.monotonic() > deadline:
+            faulthandler.dump_traceback(sys.__stderr__, all_threads=True)  # what each thread waits for
+            pytest.fail(f"waited {SECONDS:g} s until {what}")
+        time.sleep(0.01)
 
 
 def test_another_version_serves_without_a_restart_and_so_does_the_way_back(assistant, following):
