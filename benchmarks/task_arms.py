@@ -32,7 +32,7 @@ TASKS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
         "secretary": {"game": "secretary"},
     },
     "control": {kind: {"policy": kind} for kind in ("scratch", "table", "vector")},
-    "recommend": {"MaxRL": {}, "SFT": {"method": "sft"}, "MaxRL, letters": {"say": "letter"}},
+    "recommend": {"SFT": {}, "MaxRL": {"method": "rl"}},
     "drive": {
         "rule, then rewards": {},
         "rewards": {"teacher": "none"},

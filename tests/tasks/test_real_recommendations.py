@@ -32,7 +32,7 @@ def test_popularity_tells_nothing_and_genres_and_people_do():
 
 @pytest.mark.parametrize(("method", "say"), [("rl", "title"), ("sft", "letter")])
 def test_the_real_model_takes_a_step_and_is_judged(method, say, tmp_path):
-    config = recipe(method=method, say=say, judged="development")
+    config = recipe(model="smollm2", method=method, say=say, judged="development")
     short = replace(
         config, held_out=config.held_out[:20], steps=2, prompts_per_step=8, group_size=4, minutes=None, threads=1
     )

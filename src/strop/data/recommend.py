@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -60,12 +60,16 @@ class Question:
 
 
 @lru_cache(2)
-def recommended(data: str = NAME, seed: int = 0, letters: bool = False, tell: Tell = to_stderr) -> Recommended:
+def recommended(
+    data: str = NAME, seed: int = 0, letters: bool = False, draws: int = 0, tell: Tell = to_stderr
+) -> Recommended:
     """Read ratings, and ask which film comes next.
 
     data     movielens, or a file with the columns user, film, genres, stars and time
     seed     deals people and films anew
     letters  whether an answer is a letter, in place of a film's title
+    draws    of the other three films for every six liked ones in a row, to train on; 0 trains on a few questions a
+             person, which share no film
     tell     is given lines on what was read; by default they go to stderr
 
     Raises ValueError for data that cannot be read or downloaded, or that is too little to ask about.
@@ -76,7 +80,11 @@ def recommended(data: str = NAME, seed: int = 0, letters: bool = False, tell: Te
     known = Popular(likes)
     found: dict[str, list[Task]] = {split: [] for split in MOST}
     for user, split in split_of.items():
-        asked = list(_questions(user, *people[user], known, seed))[-MOST[split] :]
+        liked, rated = people[user][0], known.places(people[user][1])
+        if split == "train" and draws:
+            asked = list(_drawn(user, liked, rated, known, stream(seed, f"draws {user}"), draws))
+        else:
+            asked = list(_questions(user, liked, rated, known, seed))[-MOST[split] :]
         found[split] += [_task(f"{split}-{user}-{i}", one, letters) for i, one in enumerate(asked)]
     if not all(found.values()):
         raise ValueError(
@@ -103,18 +111,24 @@ class Popular:
         self.films = [film for _, _, film in sorted(often, key=lambda one: one[:2])]
         self.rank = {film: place for place, film in enumerate(self.films)}
 
-    def beside(self, right: Film, never: set[Film], rng: np.random.Generator) -> tuple[Film, ...] | None:
-        """Three other films of which none to three are more popular, each number with the same chance; None if there
-        are too few."""
+    def beside(self, right: Film, never: set[int], rng: np.random.Generator) -> tuple[Film, ...] | None:
+        """Three other films, at no place of `never`, of which none to three are more popular, each number with the same
+        chance; None if there are too few."""
         if right not in self.rank:
             return None
         place, num_above = self.rank[right], int(rng.integers(NUM_OPTIONS))
-        below = [one for one in self.films[max(0, place - NEAR) : place] if one not in never]
-        above = [one for one in self.films[place + 1 : place + 1 + NEAR] if one not in never]
+        below = [one for one in range(max(0, place - NEAR), place) if one not in never]
+        above = [one for one in range(place + 1, min(place + 1 + NEAR, len(self.films))) if one not in never]
         if min(len(below), len(above)) < NUM_OPTIONS - 1:
             return None  # else the number would depend on the place
         drawn = [(above, num_above), (below, NUM_OPTIONS - 1 - num_above)]
-        return tuple(films[int(i)] for films, num in drawn for i in rng.choice(len(films), num, replace=False))
+        return tuple(
+            self.films[places[int(i)]] for places, num in drawn for i in rng.choice(len(places), num, replace=False)
+        )
+
+    def places(self, films: Iterable[Film]) -> set[int]:
+        """Where these films stand, as far as they do."""
+        return {self.rank[film] for film in films if film in self.rank}
 
 
 def _likes(given: Sequence[Rating]) -> dict[str, tuple[list[Film], set[Film]]]:
@@ -136,17 +150,31 @@ def _dealt(users: Sequence[str], seed: int) -> dict[str, str]:
     return {user: names[bisect_left(ends, place + 1)] for place, user in enumerate(order)}
 
 
-def _questions(user: str, liked: Sequence[Film], rated: set[Film], known: Popular, seed: int) -> Iterator[Question]:
+def _questions(user: str, liked: Sequence[Film], rated: set[int], known: Popular, seed: int) -> Iterator[Question]:
     """Questions that share no film: six liked films in a row, of which the last one is asked for."""
-    size = NUM_LIKED + 1
-    for begin in range(0, len(liked) - size + 1, size):
-        *before, right = liked[begin : begin + size]
-        rng = stream(seed, f"recommend {user}", begin)
-        others = known.beside(right, rated, rng)
-        if others is not None:
-            four = (right, *others)
-            order = [int(i) for i in rng.permutation(NUM_OPTIONS)]
-            yield Question(user, tuple(before), tuple(four[i] for i in order), order.index(0))
+    for begin in range(0, len(liked) - NUM_LIKED, NUM_LIKED + 1):
+        yield from _question(user, liked[begin:], rated, known, stream(seed, f"recommend {user}", begin))
+
+
+def _drawn(
+    user: str, liked: Sequence[Film], rated: set[int], known: Popular, rng: np.random.Generator, draws: int
+) -> Iterator[Question]:
+    """Of every six liked films in a row the last one, so many times beside others."""
+    for begin in range(len(liked) - NUM_LIKED):
+        for _ in range(draws):
+            yield from _question(user, liked[begin:], rated, known, rng)
+
+
+def _question(
+    user: str, liked: Sequence[Film], rated: set[int], known: Popular, rng: np.random.Generator
+) -> Iterator[Question]:
+    """The first five of these films, and the next one beside three others, if there are any to draw."""
+    *before, right = liked[: NUM_LIKED + 1]
+    others = known.beside(right, rated, rng)
+    if others is not None:
+        four = (right, *others)
+        order = [int(i) for i in rng.permutation(NUM_OPTIONS)]
+        yield Question(user, tuple(before), tuple(four[i] for i in order), order.index(0))
 
 
 def _task(id: str, asked: Question, letters: bool) -> Task:

@@ -1,12 +1,13 @@
 """Recommendation: a person liked five films, and one of four is what they liked next.
 
     strop train recommend
-    strop train recommend method=sft
-    strop train recommend say=letter
+    strop train recommend method=rl
+    strop train recommend model=smollm2
     strop train recommend data=mine.csv
 
-The model reads titles, years and genres, and its action is one of the four. Judged on people whose films it never met,
-beside popularity, genres, years, and what others liked (docs/tasks/recommend.md).
+A film is a word, and a small transformer from scratch learns from what people like in a row which comes next; or a
+pretrained one reads titles, years and genres. Judged on people whose films it never met, beside popularity, genres,
+years, and what others liked (docs/tasks/recommend.md).
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ import numpy as np
 
 import strop
 from strop.data.ratings import NAME
-from strop.data.recommend import recommended
+from strop.data.recommend import NUM_LIKED, recommended
+from strop.recipes._film_words import in_words, transformer_of, words_of
 from strop.recipes._recommenders import Counted, best_film, cosines_of, has_year, likes_of, shared_genres, year_of
 from strop.recipes.sentiment import PRETRAINED, imitating, rewarded
 from strop.rewards import exact_answer
@@ -27,27 +29,38 @@ from strop.types import Baseline, Episode, Fits, Observation, Task, Unscored
 
 MAX_TOKENS = 128
 """Some titles are long: MovieLens has one of 46 tokens."""
+FILMS = "films"
+"""The model from scratch whose words are films."""
+DRAWS = 2
+"""Each six films in a row are asked about so often, each time beside three others."""
+SCRATCH_LR = 3e-3
 OPEN = "open"
 """The field of a judged task's data that says whether genres leave it open."""
 
 
 def recipe(
     data: str = NAME,
-    model: str = "smollm2",
-    method: Literal["rl", "sft"] = "rl",
+    model: str = FILMS,
+    method: Literal["sft", "rl"] = "sft",
     say: Literal["title", "letter"] = "title",
     judged: Literal["held_out", "development"] = "held_out",
+    minutes: float = 5,
     seed: int = 0,
 ) -> strop.TrainConfig:
-    """Ten minutes on two cores.
+    """Minutes on one thread; a pretrained model takes more.
 
-    data    movielens, or a file with the columns user, film, genres, stars and time
-    model   a model's name, folder or Hub id
-    method  rl is paid for right choices, sft is told them
-    say     what the model says: the title of a film, or its letter
-    judged  the people that it is judged on; choose settings on development
-    seed    of the run, and of who is held out
+    data     movielens, or a file with the columns user, film, genres, stars and time
+    model    films: a transformer from scratch whose words are films; else a model's name, folder or Hub id, which reads
+    method   sft is told right choices, rl is paid for them
+    say      what a model that reads says: the title of a film, or its letter
+    judged   the people that it is judged on; choose settings on development
+    minutes  of training
+    seed     of the run, and of who is held out
     """
+    if model == FILMS:
+        if say == "letter":
+            raise ValueError("say=letter: with model=films a film is a word, and that is said. Set a model that reads.")
+        return from_scratch(data, method, judged, minutes, seed)
     found = recommended(data, seed, letters=say == "letter")
     return strop.TrainConfig(
         policy=strop.policies.Transformer.Config(
@@ -67,8 +80,34 @@ def recipe(
         group_size=8,
         prompts_per_step=32,
         steps=1000,
-        minutes=10.0,
+        minutes=minutes,
         seed=seed,
+    )
+
+
+def from_scratch(data: str, method: str, judged: str, minutes: float, seed: int) -> strop.TrainConfig:
+    """Trained on every six films in a row that a person of the training split liked."""
+    found = recommended(data, seed, draws=DRAWS)
+    asked = marked(found.held_out if judged == "held_out" else found.development)
+    words = words_of([*found.train, *asked])
+    known = frozenset(words)
+    return strop.TrainConfig(
+        policy=transformer_of(words, NUM_LIKED),
+        tasks=[in_words(task, known) for task in found.train],
+        held_out=[in_words(task, known) for task in asked],
+        rewards={"right": exact_answer},
+        gold={"open": right_where_open},
+        baselines=baselines_of(found.held_out),
+        algorithm=imitating(SCRATCH_LR) if method == "sft" else rewarded(SCRATCH_LR),
+        memory=strop.memory.Dataset.Config(size=256) if method == "sft" else None,
+        sampling=strop.Sampling(choices="options", max_tokens=1),
+        judgement="choices",
+        group_size=4,
+        prompts_per_step=128,
+        steps=10_000,
+        minutes=minutes,
+        seed=seed,
+        threads=1,
     )
 
 

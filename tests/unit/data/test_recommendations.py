@@ -37,15 +37,29 @@ def test_the_right_film_has_every_rank_of_popularity_equally_often():
     films = [Film(f"f{i}", ()) for i in range(90)]
     known = Popular({film: 5 + i for i, film in enumerate(films)})
     rng = np.random.default_rng(0)
-    ranks = Counter(
-        sum(films.index(other) > 45 for other in known.beside(films[45], {films[44]}, rng)) for _ in range(1200)
-    )
+    ranks = Counter(sum(films.index(other) > 45 for other in known.beside(films[45], {44}, rng)) for _ in range(1200))
     for count in ranks.values():
         assert count / 1200 == pytest.approx(0.25, abs=4 * (0.25 * 0.75 / 1200) ** 0.5)  # four standard errors
     assert len(ranks) == NUM_OPTIONS
     assert known.beside(films[88], set(), rng) is None  # one film alone is more popular
     assert known.beside(Film("unknown", ()), set(), rng) is None
-    assert all(films[44] not in known.beside(films[45], {films[44]}, rng) for _ in range(50))
+    assert all(films[44] not in known.beside(films[45], {44}, rng) for _ in range(50))
+    assert known.places([films[3], Film("unknown", ())]) == {3}
+
+
+def test_every_six_in_a_row_are_asked_about_as_often_as_they_are_drawn(tmp_path):
+    once, more = found(tmp_path, draws=1), found(tmp_path, draws=3)
+    assert len(more.train) == 3 * len(once.train) > len(found(tmp_path).train)
+    assert [task.data for task in more.held_out] == [task.data for task in found(tmp_path).held_out]
+    times = {(one.user, one.film.title): one.time for one in ratings(str(tmp_path / "r.csv"), print)}
+    rows = dict[tuple[str, float], list[frozenset[str]]]()
+    for task in more.train:
+        row = [times[task.data["user"], film["title"]] for film in task.data["liked"]]
+        right = times[task.data["user"], task.answer.strip()]
+        assert [*row, right] == list(range(int(row[0]), int(row[0]) + 6))
+        rows.setdefault((task.data["user"], right), []).append(frozenset(task.data["options"]))
+    assert {len(others) for others in rows.values()} == {3}
+    assert sum(len(set(others)) > 1 for others in rows.values()) > len(rows) / 2  # others stand beside it each time
 
 
 def test_letters_stand_before_the_films_that_they_name(tmp_path):

@@ -67,6 +67,55 @@ def test_gold_is_the_half_that_genres_leave_open():
     assert right_where_open(found[1], Said) == 1.0
 
 
+@pytest.mark.parametrize("method", ["sft", "rl"])
+def test_films_are_words_and_what_few_like_is_rare(method, tmp_path, monkeypatch):
+    monkeypatch.setenv("STROP_HOME", str(tmp_path / "home"))
+    recommended.cache_clear()
+    file = small_ratings.write(tmp_path / "r.csv")
+    config = recipe(str(file), method=method)
+    spoken = set(config.policy.words)
+    for task in [*config.tasks, *config.held_out]:
+        read = task.prompt.split()
+        assert (len(read), read[-1]) == (6, "next")
+        assert {*read, *task.data["options"]} <= spoken
+        films = [film["title"].replace(" ", "_") for film in task.data["liked"]]
+        assert all(word in (name, "rare") for word, name in zip(read, films, strict=False))
+    short = replace(config, steps=2, prompts_per_step=4, minutes=None, held_out=config.held_out[:8])
+    short = replace(short, memory=strop.memory.Dataset.Config(size=4) if method == "sft" else None)
+    run = strop.train(short, tmp_path / "run", progress=False)
+    assert [row for row in run.metrics() if "held_out/gold/open" in row]
+
+
+@pytest.mark.learning
+@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize(
+    ("method", "steps", "size"), [("sft", 60, 64), pytest.param("rl", 150, 64, marks=pytest.mark.slow)]
+)
+def test_films_come_to_stand_beside_those_that_the_same_people_like(method, steps, size, seed, tmp_path, monkeypatch):
+    """Each person likes one genre: of those of the four that are of it, nobody can say which they like next."""
+    monkeypatch.setenv("STROP_HOME", str(tmp_path / "home"))
+    recommended.cache_clear()
+    file = small_ratings.write(tmp_path / "r.csv", people=160)
+    config = recipe(str(file), method=method, seed=seed)
+    memory = config.memory and replace(config.memory, size=size)
+    config = replace(config, steps=steps, minutes=None, prompts_per_step=size, memory=memory, baselines={})
+    run = strop.train(config, tmp_path / "run", progress=False)
+    of_genre = [
+        sum(film["title"][0] == task.data["liked"][0]["title"][0] for film in task.data["films"])
+        for task in config.held_out
+    ]
+    best = sum(1 / number for number in of_genre) / len(of_genre)
+    judged = [row["held_out/right"] for row in run.metrics() if "held_out/right" in row]
+    assert judged[0] < best - 0.1
+    error = (best * (1 - best) / len(of_genre)) ** 0.5
+    assert judged[-1] > best - 2 * error
+
+
+def test_films_have_no_letters(tmp_path):
+    with pytest.raises(ValueError, match="say=letter: with model=films"):
+        recipe(str(small_ratings.write(tmp_path / "r.csv")), say="letter")
+
+
 @pytest.mark.parametrize(
     ("method", "say"),
     [("rl", "title"), ("sft", "letter"), *(pytest.param(*one, marks=pytest.mark.matrix) for one in
