@@ -127,6 +127,14 @@ class Completion:
 
 
 @dataclass(frozen=True, slots=True)
+class Unanswered:
+    """A prompt to which an engine elsewhere gave no completion that can be used: its episode is FAILED, for this
+    reason."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Turn:
     """One action of an episode: `prompt` holds the token ids exactly as the policy saw them.
 
