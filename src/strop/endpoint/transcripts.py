@@ -28,8 +28,8 @@ SEEDS = 2**31
 class Transcripts:
     """The codec."""
 
-    stop = frozenset({END})
-    end = END
+    stop: frozenset[int] = frozenset({END})
+    end: int | None = END
 
     def start(self, prompt: Prompt) -> Tokens:
         """The bytes of the messages."""

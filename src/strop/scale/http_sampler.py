@@ -17,7 +17,7 @@ from strop.endpoint.request import Failed, answered, client_of, received
 from strop.scale.engines import Http
 from strop.scale.http_answer import Expected, completion_of
 from strop.scale.weight_files import key_in, remove_others, write
-from strop.types import Codec, Completion, Policy, Sampling, Stopped, Tokens, Unanswered
+from strop.types import Choices, Codec, Completion, Policy, Sampling, Stopped, Tokens, Unanswered
 
 if TYPE_CHECKING:
     import numpy as np
@@ -59,9 +59,18 @@ class HttpSampler:
         self.asked, self.answered, self.failures = 0, 0, []
 
     def sample(
-        self, prompts: Sequence[Tokens], sampling: Sampling, rngs: Sequence[np.random.Generator]
+        self,
+        prompts: Sequence[Tokens],
+        sampling: Sampling,
+        rngs: Sequence[np.random.Generator],
+        choices: Sequence[Choices | None] = (),
     ) -> list[Completion | Unanswered]:
-        """A completion of each prompt, or why there is none: after `attempts`, or `total_seconds` for all of them."""
+        """A completion of each prompt, or why there is none: after `attempts`, or `total_seconds` for all of them.
+
+        Raises ValueError for choices, which the API has no field for.
+        """
+        if any(choices):
+            raise ValueError("an engine over HTTP cannot be told the choices of an action: take another engine.")
         assert self._expected is not None, "publish comes first"
         fields = sampling_fields(sampling)
         bodies = [

@@ -65,6 +65,7 @@ from strop.types.records import (
     Turn,
     Unanswered,
     Unscored,
+    completions_of,
     messages_of,
     prompt_of,
 )
@@ -159,6 +160,7 @@ __all__ = [
     "as_number",
     "check_fields",
     "choices_flaw",
+    "completions_of",
     "decimals",
     "digits_of",
     "is_place",
