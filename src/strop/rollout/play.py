@@ -115,7 +115,7 @@ def play(
     samples = [stream(scene.seed, f"sample/{purpose}", *play.seed[1:]) for play in plays]
     while live := [i for i, play in enumerate(plays) if play.end is None]:
         answers = _sample(sampler, [plays[i] for i in live], sampling, [samples[i] for i in live])
-        _act(scene, [plays[i] for i in live], answers, choosing)
+        _act(scene, _answered([plays[i] for i in live], answers), choosing)
     _close(scene, plays)
     source = Source.GREEDY if sampling.temperature == 0.0 and sampling.epsilon == 0.0 else Source.POLICY
     episodes = [_episode(one, step, source) for one in plays]
@@ -202,14 +202,19 @@ def try_start(scene: Scene, tasks: Sequence[Task], sampling: Sampling) -> dict[s
     return failures
 
 
-def _act(scene: Scene, live: list[_Play], answers: Sequence[Completion | Unanswered], choosing: Choosing) -> None:
-    """Give each live episode its completion, and take the environment's answer. One without a completion FAILS."""
-    acting = list[tuple[_Play, Completion]]()
+def _answered(live: list[_Play], answers: Sequence[Completion | Unanswered]) -> list[tuple[_Play, Completion]]:
+    """The episodes that have a completion, with it. One without FAILS."""
+    found = list[tuple[_Play, Completion]]()
     for one, answer in zip(live, answers, strict=True):
         if isinstance(answer, Unanswered):
             _fail(one, answer.reason)
         else:
-            acting.append((one, answer))
+            found.append((one, answer))
+    return found
+
+
+def _act(scene: Scene, acting: list[tuple[_Play, Completion]], choosing: Choosing) -> None:
+    """Give each episode its completion, and take the environment's answer."""
     texts = [scene.codec.decode(completion.tokens) for _, completion in acting]
     envs = [one.env for one, _ in acting if one.env is not None]
     calls = [partial(env.step, text) for env, text in zip(envs, texts, strict=True)]
