@@ -16,7 +16,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from strop.cli.errors import DONE, Problem, Usage
-from strop.cli.output import print_json
+from strop.cli.output import print_json, say
+from strop.words import plural
 
 if TYPE_CHECKING:
     from strop.config import TrainConfig
@@ -73,6 +74,7 @@ def _endpoint(url: str, model: str | None, key_env: str, recipe: str | None) -> 
     from strop.cli import recipes
     from strop.endpoint.endpoint import Endpoint
     from strop.reports.judgement import judge_endpoint
+    from strop.runs.guards import first_reason, lost_warning
 
     if model is None or recipe is None:
         raise Usage(
@@ -80,7 +82,12 @@ def _endpoint(url: str, model: str | None, key_env: str, recipe: str | None) -> 
             hint=f"strop eval {url} --model NAME --recipe RECIPE; GET {url}/models lists the names",
         )
     endpoint = Endpoint(url=url, model=model, key_env=key_env, settings={}, request_seconds=120, total_seconds=300)
-    return judge_endpoint(_with_held_out(recipes.trainable(recipe).resolve()), endpoint)
+    judged = judge_endpoint(_with_held_out(recipes.trainable(recipe).resolve()), endpoint)
+    if reason := first_reason(judged.after):
+        raise Problem(f"none of {plural(len(judged.after), 'held-out prompt')} could be scored. The first: {reason}")
+    if lost := lost_warning(judged.after):
+        say(f"warning: {lost}")
+    return judged
 
 
 def _run(checkpoint: Checkpoint, recipe: str | None) -> Judged:

@@ -52,7 +52,7 @@ class Weights:
                 actor.policy.load_state_dict(read(self._folder, sha256))
             except Exception as error:  # the boundary to a file: whatever is in it must not end the server
                 reason = str(error) if isinstance(error, ValueError) else told(error)
-                raise Refused(f"these weights are not loaded: {reason}", status=409, code="weights_refused") from error
+                raise Refused(f"these weights are not loaded: {reason}", status=422, code="weights_refused") from error
             now = Version(before.name, Engine(actor), weights=sha256)
             self._served.change([now])
             before.engine.close(self._served.limits.stop_seconds)

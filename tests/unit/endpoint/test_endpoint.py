@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+import served
 import strop
 from judge_server import completion, drops, says, sends, serving, stalls
 from strop.cli.errors import Usage
@@ -240,6 +241,28 @@ def test_the_command_judges_a_url(capsys):
     assert found["scores"]["reward"]["mean"] == pytest.approx(1 / 8)
     assert main(["eval", server.url, "--recipe", "copy_word"]) == Usage.code
     assert main(["eval", "smollm2", "--model", "m", "--recipe", "copy_word"]) == Usage.code
+
+
+def test_what_strop_serves_can_be_judged_and_played_against():
+    """A uniform table of 8 words: its own server draws the same by the same seed."""
+    with served.served() as what, served.listened(what) as address:
+        endpoint = strop.Endpoint(url=f"{address}/v1", model="tiny", settings={"seed": 3})
+        config = config_of(held_out=[strop.Task("1", "hello 床前")])
+        (first,), _ = judge_endpoint(config, endpoint)
+        (again,), _ = judge_endpoint(config, endpoint)
+        assert endpoint(TASK, seen("hello 床前")) == "to you day 床前 hello you"  # as OpenAI's client has it
+    assert first.text == again.text
+    assert len(first.text.split()) <= 3
+
+
+def test_a_url_that_answers_nothing_is_an_error_with_the_reason(capsys, monkeypatch):
+    monkeypatch.setattr(attempts, "LONGEST_SECONDS", 0.01)
+    with serving(sends(b'{"error": {"message": "no such model"}}', status=404)) as server:
+        assert main(["eval", server.url, "--model", "m", "--recipe", "copy_word"]) == 1
+    said = capsys.readouterr()
+    assert "none of 8 held-out prompts could be scored" in said.err
+    assert "HTTP 404" in said.err
+    assert said.out == ""
 
 
 def test_transcripts_keep_every_character():

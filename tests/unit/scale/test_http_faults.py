@@ -173,6 +173,15 @@ def choices_of(engine):
     return [answer["choices"][0] for answer in engine.answers]
 
 
+def test_a_server_that_is_started_again_costs_the_rest_of_a_step(tmp_path):
+    """It has its own weights then, until the next step's are published."""
+    asked = []
+    run, _ = trained(tmp_path, lambda body: "other weights" if 6 < (asked.append(1) or len(asked)) <= 12 else "")
+    lost = [one.version for one in run.episodes() if one.end is End.FAILED]
+    assert lost == [0] * 6
+    assert len(asked) == 2 * 3 * 4  # answers of other weights are not asked for again
+
+
 def test_a_server_without_a_right_answer_stops_the_run_with_the_reason(tmp_path):
     with pytest.raises(Stopped, match=r"None of the 12 episodes of step 0 could be scored: the engine at .*HTTP 500"):
         trained(tmp_path, lambda body: "500", steps=9)

@@ -148,7 +148,7 @@ def test_weights_that_are_damaged_or_of_another_policy_are_refused_and_the_other
         ("0" * 64, "cannot be read"),
     ):
         answer = post(web, folder, sha256)
-        assert answer.status_code == 409
+        assert answer.status_code == 422
         assert why in answer.json()["error"]["message"]
         assert ask(web).json()["version"] == good
         assert ask(web).json()["choices"][0]["token_ids"] == [3] * 4
