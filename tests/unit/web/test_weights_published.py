@@ -119,6 +119,33 @@ def test_an_answer_that_runs_ends_on_the_weights_with_which_it_began(tmp_path):
         what.engine.close(timeout=5.0)
 
 
+def test_an_answer_that_waits_is_never_said_to_be_of_weights_that_it_is_not_of(tmp_path):
+    """One row: the second of two waits for the first, while weights are loaded that say 3 after anything."""
+
+    def make():
+        return served.slow(served.actor(max_tokens=4), 0.03)
+
+    with served.served(make(), batch=1) as what:
+        what.weights = Weights(what, tmp_path, make)
+        web = TestClient(app(what), base_url="http://localhost", raise_server_exceptions=False)
+        sha256, found = write(tmp_path, leaning(3)), []
+        asking = [threading.Thread(target=lambda: found.append(ask(web))) for _ in range(2)]
+        for one in asking:
+            one.start()
+        while not (what.engine.health.running and what.engine.health.waiting):
+            pass
+        assert post(web, tmp_path, sha256).status_code == 200
+        for one in asking:
+            one.join(timeout=10.0)
+        what.engine.close(timeout=5.0)
+    answered = [one.json() for one in found if one.status_code == 200]
+    assert answered
+    for one in answered:
+        (choice,) = one["choices"]
+        uniform = choice["logprobs"]["token_logprobs"] == pytest.approx([-math.log(9)] * len(choice["token_ids"]))
+        assert uniform == (one["version"] == "tiny")
+
+
 def test_without_the_key_nothing_is_loaded(learning):
     web, folder, what = learning
     sha256 = write(folder, leaning(3))
