@@ -9,9 +9,10 @@ import torch
 import fleet
 import http_server
 import strop
+import tiny_hf
 from strop.batch import collate
 from strop.functional.distributions import gather, probs_of
-from strop.types import Pick
+from strop.types import End, Pick, Step
 
 
 def of_episodes(run):
@@ -59,6 +60,51 @@ def test_a_temperature_is_the_servers_too(tmp_path, monkeypatch):
     config = fleet.config(steps=1, sampling=strop.Sampling(max_tokens=2, temperature=0.5))
     with http_server.learning(config, tmp_path / "weights", monkeypatch) as listening:
         run = strop.train(replace(config, engine=listening.engine), tmp_path / "run", progress=False)
+    assert run.metrics()[0]["policy/sampler_gap_max"] < 1e-5
+
+
+@pytest.mark.slow
+def test_an_adapter_is_published_and_not_its_base(tmp_path, monkeypatch):
+    model = tiny_hf.make(tmp_path / "tiny", template=False, words=fleet.WORDS)
+    policy = strop.policies.Transformer.Config(model=str(model), lora=strop.policies.LoRA(rank=2))
+    config = fleet.config(policy=policy, steps=3)
+    with http_server.learning(config, tmp_path / "weights", monkeypatch) as listening:
+        run = strop.train(replace(config, engine=listening.engine), tmp_path / "run", progress=False)
+    assert max(one["policy/sampler_gap_max"] for one in run.metrics()) < 1e-5
+    (published,) = (tmp_path / "weights").glob("*.safetensors")
+    assert published.stat().st_size < sum(file.stat().st_size for file in model.glob("*.safetensors"))
+
+
+class Echo:
+    """Says what it was told twice, and pays for the first word in the end."""
+
+    def __init__(self, task, rng):
+        self.task, self.turns = task, 0
+
+    def start(self):
+        return self.task.prompt
+
+    def step(self, text):
+        self.turns += 1
+        paid = float(text.split()[:1] == [self.task.answer])
+        return Step("green") if self.turns == 1 else Step("", reward=paid, end=End.TERMINATED)
+
+    def close(self):
+        pass
+
+
+def test_the_second_turn_is_asked_with_the_tokens_of_the_first(tmp_path, monkeypatch):
+    config = fleet.config(steps=1, environment=Echo, rewards=())
+    with http_server.learning(config, tmp_path / "weights", monkeypatch) as listening:
+        run = strop.train(replace(config, engine=listening.engine), tmp_path / "run", progress=False)
+    asked = [tuple(answer["choices"][0]["prompt_token_ids"]) for answer in listening.answers]
+    for episode in run.episodes():
+        first, second = episode.turns
+        assert second.prompt[: len(first.prompt) + len(first.completion.tokens)] == (
+            *first.prompt,
+            *first.completion.tokens,
+        )
+        assert second.prompt in asked
     assert run.metrics()[0]["policy/sampler_gap_max"] < 1e-5
 
 

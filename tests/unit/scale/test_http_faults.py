@@ -202,12 +202,12 @@ def test_a_server_that_was_never_started_is_named(tmp_path):
 
 
 def test_a_run_that_is_resumed_learns_what_one_that_went_on_learns(tmp_path):
-    config = fleet.config(steps=4, checkpoint_every=2)
+    config = fleet.config(steps=2, checkpoint_every=1)
     engine = FakeEngine(config, tmp_path / "weights")
     with answering(engine) as server:
         http = engine_of(server.url, engine.folder, request_seconds=20.0)
-        whole = fleet.config(steps=4, checkpoint_every=2, engine=http)
+        whole = fleet.config(steps=2, checkpoint_every=1, engine=http)
         strop.train(whole, tmp_path / "whole", progress=False)
-        strop.train(fleet.config(steps=2, checkpoint_every=2, engine=http), tmp_path / "parts", progress=False)
+        strop.train(fleet.config(steps=1, checkpoint_every=1, engine=http), tmp_path / "parts", progress=False)
         strop.train(whole, tmp_path / "parts", resume=True, progress=False)
     fleet.assert_equal_runs(tmp_path / "whole", tmp_path / "parts")
