@@ -6,6 +6,7 @@ import time
 import numpy as np
 import pytest
 
+import fake_engine
 import fleet
 import strop
 from fake_engine import FAULTS, FakeEngine, answering
@@ -185,6 +186,17 @@ def test_a_server_that_is_started_again_costs_the_rest_of_a_step(tmp_path):
 def test_a_server_without_a_right_answer_stops_the_run_with_the_reason(tmp_path):
     with pytest.raises(Stopped, match=r"None of the 12 episodes of step 0 could be scored: the engine at .*HTTP 500"):
         trained(tmp_path, lambda body: "500", steps=9)
+
+
+def test_a_server_that_says_it_has_the_weights_and_has_not_is_found_out_by_its_log_probs(tmp_path, monkeypatch):
+    """It names their hash, and samples with weights of its own, of another seed."""
+
+    def of_another_seed():
+        return fleet.config().policy.build(seed=99, dtype="float32", device="cpu")[0].state_dict()
+
+    monkeypatch.setattr(fake_engine, "read", lambda folder, sha256: of_another_seed())
+    with pytest.raises(Stopped, match=r"The sampler's and the trainer's log-probs of the same tokens differ"):
+        trained(tmp_path, lambda body: "")
 
 
 def test_a_server_that_is_gone_stops_the_run_and_says_what_to_start(tmp_path):
