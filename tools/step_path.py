@@ -41,6 +41,7 @@ BELOW = {
     "rollout/play.py": [
         "_start",
         "_sample",
+        "_answered",
         "_read",
         "_next",
         "_look_ahead",

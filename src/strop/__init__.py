@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     )
     from strop.config import TrainConfig
     from strop.data.corpus import Corpus
+    from strop.endpoint.endpoint import Endpoint
     from strop.from_scratch import pretrain, pretraining
     from strop.opening import TrainedScore, load
     from strop.run import Run, train
@@ -61,6 +62,7 @@ __all__ = [
     "Completion",
     "Corpus",
     "End",
+    "Endpoint",
     "Episode",
     "FromFolder",
     "FromRun",

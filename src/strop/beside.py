@@ -70,7 +70,7 @@ def from_lines(text: str) -> list[Attempt]:
 
 def attempts_of(config: TrainConfig, tell: Callable[[str], None] = lambda text: None) -> list[Attempt]:
     """Play every baseline of a resolved config on its held-out tasks. Raises ValueError for one that cannot act."""
-    policy: Any = _AnyLength()
+    policy: Any = AnyLength()
     codec: Any = ByteCodec()
     scene, sampling = config.scene(policy, codec, gold=True), replace(config.sampling.at(0), max_tokens=LONGEST)
     found = list[Attempt]()
@@ -174,7 +174,7 @@ class _Sampler:
         return [Completion(texts[text] if texts else (*self.codec.encode(text), self.codec.end), None, "stop")]
 
 
-class _AnyLength:
+class AnyLength:
     """A stand-in for the policy of a scene, of which only the context is read."""
 
     context = None

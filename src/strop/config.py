@@ -25,11 +25,12 @@ from strop.runs.dtypes import default_dtype
 from strop.runs.global_state import set_up_torch
 from strop.runs.trained import chosen_policy
 from strop.samplers.local import LocalSampler
-from strop.scale import Embedded, Ray
+from strop.scale import Embedded, Http, Ray
 from strop.threads import threads_of
 from strop.types import (
     Algorithm,
     AlgorithmConfig,
+    Batching,
     Codec,
     Comparer,
     Environment,
@@ -40,6 +41,7 @@ from strop.types import (
     Policy,
     PolicyConfig,
     RolloutEngine,
+    Sampler,
     SamplerConfig,
     Sampling,
     Task,
@@ -70,7 +72,8 @@ class TrainConfig:
     judgement         how held-out tasks are answered: "sampled" as in training, "greedy" by the likeliest tokens, or
                       "choices" by the likeliest of `sampling.choices`, which also tells whether it was the answer, and
                       how far the probabilities can be believed
-    engine            where episodes are played: `strop.scale.Embedded` in this process, `strop.scale.Ray` on replicas
+    engine            where episodes are played: `strop.scale.Embedded` in this process, `strop.scale.Ray` on replicas;
+                      `strop.scale.Http` has a server sample them
     memory            its Config; none takes the algorithm's default
     group_size        episodes per task in a step
     prompts_per_step  tasks per step
@@ -102,7 +105,7 @@ class TrainConfig:
     sampling: Sampling = field(default_factory=Sampling)
     sampler: SamplerConfig = field(default_factory=LocalSampler.Config)
     judgement: Literal["sampled", "greedy", "choices"] = "sampled"
-    engine: Embedded | Ray = field(default_factory=Embedded)
+    engine: Embedded | Http | Ray = field(default_factory=Embedded)
     memory: MemoryConfig | None = None
     group_size: int = 8
     prompts_per_step: int = 4
@@ -169,7 +172,7 @@ class TrainConfig:
     @property
     def acts_with_newest(self) -> bool:
         """Whether what samples are the learner's own weights, as they are now: then its log-probs are the learner's."""
-        return self.sampler.shares_weights and not self.staleness
+        return self.sampler.shares_weights and not self.staleness and not isinstance(self.engine, Http)
 
     @property
     def reads(self) -> str:
@@ -213,6 +216,12 @@ class TrainConfig:
             from strop.scale.ray_engine import RayEngine
 
             engine = RayEngine(self)
+        elif isinstance(self.engine, Http):
+            from strop.scale.http_engine import HttpEngine
+            from strop.scale.http_sampler import HttpSampler
+
+            asking = HttpSampler(self.engine, codec)
+            engine = HttpEngine(self._playing(asking, policy, codec, "step"), asking)
         else:
             engine = self.player(policy, codec)
         return Parts(
@@ -227,9 +236,11 @@ class TrainConfig:
     def player(self, policy: Policy, codec: Codec) -> EmbeddedEngine:
         """What plays this run's tasks in this process."""
         assert isinstance(self.engine, Embedded)
-        sampler, scene = self.sampler.build(policy, codec), self.scene(policy, codec, gold=False)
+        return self._playing(self.sampler.build(policy, codec), policy, codec, self.engine.batch)
+
+    def _playing(self, sampler: Sampler, policy: Policy, codec: Codec, batch: Batching) -> EmbeddedEngine:
         quota = self.group_size, self.prompts_per_step, self.extras
-        return EmbeddedEngine(scene, sampler, self.sampling, *quota, self.engine.batch)
+        return EmbeddedEngine(self.scene(policy, codec, gold=False), sampler, self.sampling, *quota, batch)
 
     def scene(self, policy: Policy, codec: Codec, gold: bool) -> Scene:
         """What playing this run's tasks needs; `gold` adds the gold scores as rewards of weight 0."""

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from strop.algorithms.sft import SFT
 from strop.data.played import EPISODES
+from strop.endpoint.address import require_client
+from strop.endpoint.fields import sampling_fields
 from strop.environments.single_turn import SingleTurn
 from strop.memory import Chunks, Dataset, Fresh
 from strop.policies.convolutional import Convolutional
@@ -16,6 +18,7 @@ from strop.policies.recurrent import Recurrent
 from strop.policies.steered import Steered
 from strop.rewards._calling import refuse_uncallable
 from strop.rewards._naming import named_rewards
+from strop.scale.engines import Http
 from strop.types import AlgorithmConfig, Task
 
 if TYPE_CHECKING:
@@ -32,6 +35,7 @@ def refuse_contradictions(config: TrainConfig) -> None:
     _refuse_groups_too_small(config)
     _refuse_judging_by_no_choices(config)
     _refuse_dropout_while_sampling(config)
+    _refuse_what_http_cannot(config)
 
 
 def name_of(config: object) -> str:
@@ -51,10 +55,11 @@ def corrected(config: TrainConfig) -> AlgorithmConfig:
             "has no correction for episodes of older ones. Set engine.staleness=0, or take GRPO or PPO."
         )
     if algorithm is None:
+        field = "engine=Http" if config.sampler.shares_weights else f"sampler={name_of(config.sampler)}"
         raise ValueError(
-            f"sampler={name_of(config.sampler)} is another engine than the policy's own, so its log-probs differ "
+            f"{field} is another engine than the policy's own, so its log-probs differ "
             f"a little, and {name_of(config.algorithm)} has no correction for that. Take an algorithm that has one, "
-            "such as GRPO, or leave sampler out."
+            f"such as GRPO, or leave {field.partition('=')[0]} out."
         )
     return algorithm
 
@@ -185,3 +190,22 @@ def _refuse_dropout_while_sampling(config: TrainConfig) -> None:
             f"policy.dropout={policy.dropout:g} is for pretraining (SFT): {name_of(config.algorithm)} learns from what "
             "the policy samples, whose log-probs would differ from those of the loss. Set policy.dropout=0."
         )
+
+
+def _refuse_what_http_cannot(config: TrainConfig) -> None:
+    """An engine over HTTP is told temperature, top_p and a limit, and samples nothing else."""
+    if not isinstance(config.engine, Http):
+        return
+    require_client("engine=http", "http")
+    if config.is_offline:
+        raise ValueError(f"engine=Http: {name_of(config.algorithm)} learns from {config.reads} and samples nothing.")
+    if not config.engine.weights:
+        raise ValueError(
+            "engine.weights is empty: name the folder of strop serve RUN --weights DIR, through which the weights go."
+        )
+    if not config.sampler.shares_weights:
+        raise ValueError(f"sampler={name_of(config.sampler)}: with engine=Http the server samples. Leave sampler out.")
+    if config.sampling.choices:
+        raise ValueError("sampling.choices: an engine over HTTP cannot be told them. Take another engine.")
+    for step in (0, max(config.steps - 1, 0)):
+        sampling_fields(config.sampling.at(step))

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
+from strop.beside import AnyLength
 from strop.choices import Choosing
 from strop.corpora import judge_corpus
 from strop.data.preferences import preferences
+from strop.endpoint.transcripts import ChatSampler, Transcripts
 from strop.evaluate import judge as judge_played
 from strop.evaluate import judge_choices
 from strop.learners.preference import judge_pairs
 from strop.likeliest import Likeliest
 from strop.samplers.local import LocalSampler
-from strop.types import Comparer, Episode, Parts, Task
+from strop.types import Comparer, Episode, Parts, Policy, Task
 
 if TYPE_CHECKING:
     from strop.config import TrainConfig
+    from strop.endpoint.endpoint import Endpoint
 
 
 def judge(config: TrainConfig, parts: Parts, step: int) -> tuple[list[Episode], dict[str, float]]:
@@ -38,6 +41,27 @@ def judge(config: TrainConfig, parts: Parts, step: int) -> tuple[list[Episode], 
     if pairs and isinstance(parts.algorithm, Comparer):
         answers = preferences(pairs, parts.codec, parts.policy.context, Choosing(parts.codec, config.sampling))
         metrics |= judge_pairs(parts.algorithm, answers, parts.policy.layout)
+    return episodes, metrics
+
+
+def judge_endpoint(config: TrainConfig, endpoint: Endpoint) -> tuple[list[Episode], dict[str, float]]:
+    """Have a model behind an API play the held-out tasks of a resolved config: episodes, and metrics named held_out/...
+
+    Raises ValueError where nothing scores a text, or the tasks are judged by probabilities that an API does not tell.
+    """
+    if config.corpus is not None or not config.can_judge:
+        raise ValueError("an endpoint writes texts, and nothing here scores them: take a recipe with rewards or gold.")
+    if config.judgement == "choices":
+        raise ValueError(
+            'judgement="choices" reads the probability of each choice, which an endpoint does not tell: set judgement '
+            'to "sampled" or "greedy".'
+        )
+    codec, policy, sampling = Transcripts(), cast("Policy", AnyLength()), config.sampling.at(0)
+    if config.judgement == "greedy":
+        sampling = replace(sampling, temperature=0.0, epsilon=0.0)
+    scene, sampler = config.scene(policy, codec, gold=True), ChatSampler(endpoint, codec)
+    episodes, metrics = judge_played(scene, config.held_out, sampler, sampling, 0, config.gold_weights)
+    del metrics["held_out/tokens"]  # an endpoint's tokens are its own affair: these are bytes
     return episodes, metrics
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 HOME = {
     "Corpus": "strop.data.corpus",
+    "Endpoint": "strop.endpoint.endpoint",
     "FromFolder": "strop.runs.trained",
     "FromRun": "strop.runs.trained",
     "FromStage": "strop.runs.trained",

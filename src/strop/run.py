@@ -270,7 +270,7 @@ def _gap_tolerance(config: TrainConfig) -> GapTolerance:
     assert config.dtype is not None
     if config.staleness:
         return GapTolerance(max=None)  # an older policy differs by what was learnt since, and is corrected for
-    if config.sampler.shares_weights:
+    if config.acts_with_newest:
         return GapTolerance.of(config.dtype)
     return GapTolerance.of_engine(config.dtype, config.sampler.gap, always=config.is_on_policy)
 

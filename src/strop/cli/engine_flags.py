@@ -20,7 +20,11 @@ FIELDS = {"ray": "address", "rollout_replicas": "replicas", "staleness": "stalen
 def add(parser: argparse.ArgumentParser) -> None:
     """Add these options."""
     group = parser.add_argument_group("where episodes are played (docs/scale.md)")
-    group.add_argument("--engine", choices=("embedded", "ray"), help="in this process, or on replicas that Ray places")
+    group.add_argument(
+        "--engine",
+        choices=("embedded", "http", "ray"),
+        help="in this process, with completions of a server, or on replicas of Ray",
+    )
     group.add_argument("--ray", metavar="ADDRESS", help="the cluster to join (auto, HOST:PORT); none starts one here")
     group.add_argument("--rollout-replicas", metavar="N", help="how many play beside each other (default: 2)")
     group.add_argument(
@@ -37,6 +41,11 @@ def overrides(args: argparse.Namespace) -> list[str]:
         option = next(name for name in FIELDS if getattr(args, name) is not None).replace("_", "-")
         raise Usage(f"--{option} is for --engine ray.", hint=f"strop train RECIPE --engine ray --{option} ...")
     return [*([f"engine={args.engine}"] if args.engine else []), *given]
+
+
+def is_of_engine(override: str) -> bool:
+    """Whether it sets a field of the engine, of a run or of a stage: `engine.unit_seconds=30`, `rl.engine.url=...`."""
+    return "engine" in override.partition("=")[0].split(".")[:-1]
 
 
 def of_stages(config: TrainConfig | ControlConfig | Sequence[Stage], overrides: Sequence[str]) -> list[str]:

@@ -2,7 +2,7 @@
 
 A run's checkpoint (RUN, RUN@40, RUN@best) answers its held-out prompts again with the same random seeds and is
 compared, prompt by prompt, with the judgement at its start. With --recipe a model, or a run, is judged on another
-recipe's prompts.
+recipe's prompts. With a URL the model behind an OpenAI-compatible API is judged, in chats (docs/scale.md).
 
 The intervals hold for few prompts too: Blaker's exact interval for scores of right or wrong (two of them joined by
 MOVER for the paired difference), Student's t for all other scores. A single score, or equal scores that are not right
@@ -16,7 +16,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from strop.cli.errors import DONE, Problem, Usage
-from strop.cli.output import print_json
+from strop.cli.output import print_json, say
+from strop.words import plural
 
 if TYPE_CHECKING:
     from strop.config import TrainConfig
@@ -28,29 +29,65 @@ examples:
   strop eval runs/first
   strop eval runs/first@best --json
   strop eval smollm2 --recipe story
+  strop eval http://127.0.0.1:8000/v1 --model smollm2 --recipe story
 """
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of this command."""
-    parser.add_argument("name", metavar="RUN|MODEL", help="a run, a model folder, a model's name or a Hub id")
+    parser.add_argument(
+        "name", metavar="RUN|MODEL|URL", help="a run, a model folder, a model's name, a Hub id, or an API"
+    )
     parser.add_argument("--recipe", metavar="RECIPE", help="whose held-out prompts and rewards; needed for a model")
+    parser.add_argument("--model", metavar="NAME", help="of a URL: what the API calls the model")
+    parser.add_argument("--key-env", metavar="VARIABLE", help="of a URL: the environment variable that holds its key")
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def run(args: argparse.Namespace) -> int:
     """Judge, and print the scores."""
-    from strop.cli import show_verdicts
     from strop.cli.named import find
     from strop.serving.actor import Model
 
+    if args.name.startswith(("http://", "https://")):
+        judged = _endpoint(args.name, args.model, args.key_env or "", args.recipe)
+        return _print(judged, args.json)
+    if args.model is not None or args.key_env is not None:
+        raise Usage("--model and --key-env are for a URL.", hint="strop eval URL --model NAME --recipe RECIPE")
     found = find(args.name)
     judged = _model(found, args.recipe) if isinstance(found, Model) else _run(found, args.recipe)
-    if args.json:
+    return _print(judged, args.json)
+
+
+def _print(judged: Judged, as_json: bool) -> int:
+    from strop.cli import show_verdicts
+
+    if as_json:
         print_json(judged.judgement)
     else:
         show_verdicts.judgement(judged)
     return DONE
+
+
+def _endpoint(url: str, model: str | None, key_env: str, recipe: str | None) -> Judged:
+    """Judge a model behind an API on a recipe's held-out prompts, with the recipe's sampling."""
+    from strop.cli import recipes
+    from strop.endpoint.endpoint import Endpoint
+    from strop.reports.judgement import judge_endpoint
+    from strop.runs.guards import first_reason, lost_warning
+
+    if model is None or recipe is None:
+        raise Usage(
+            f"{url} is an API: which model, on which prompts?",
+            hint=f"strop eval {url} --model NAME --recipe RECIPE; GET {url}/models lists the names",
+        )
+    endpoint = Endpoint(url=url, model=model, key_env=key_env, settings={}, request_seconds=120, total_seconds=300)
+    judged = judge_endpoint(_with_held_out(recipes.trainable(recipe).resolve()), endpoint)
+    if reason := first_reason(judged.after):
+        raise Problem(f"none of {plural(len(judged.after), 'held-out prompt')} could be scored. The first: {reason}")
+    if lost := lost_warning(judged.after):
+        say(f"warning: {lost}")
+    return judged
 
 
 def _run(checkpoint: Checkpoint, recipe: str | None) -> Judged:

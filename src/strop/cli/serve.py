@@ -6,8 +6,10 @@ With --assistant DIR answers and what people say of them are kept in that folder
 with personal data masked, which needs pip install "strop[privacy]"; without it nothing is kept. A folder that does
 not exist yet becomes an assistant whose version 0 is RUN|MODEL. Later its version that serves answers, and one that
 waits for people stands beside it on the page that compares; where another version serves or waits, the server changes
-to it without a restart, and what was asked before is answered to the end. Ctrl-C lets answers that are being written
-finish, for at most 10 seconds; a second one ends at once. It needs pip install "strop[serve]".
+to it without a restart, and what was asked before is answered to the end. With --weights DIR a training beside it
+(strop train RECIPE --engine http) publishes its weights through that folder, which only this machine can. Ctrl-C lets
+answers that are being written finish, for at most 10 seconds; a second one ends at once. It needs pip install
+"strop[serve]".
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ examples:
   strop serve runs/first
   strop serve smollm2 --port 8080
   strop serve smollm2 --assistant mine
+  strop serve runs/start --weights weights
   strop serve --assistant mine
   strop serve --assistant mine --canary 0.1
   strop serve --assistant mine --name assistant.example.org
@@ -54,6 +57,12 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--keep-nothing",
         action="store_true",
         help="with --assistant: answer, and keep nothing, whoever agrees; nobody can say what they think",
+    )
+    parser.add_argument(
+        "--weights",
+        metavar="DIR",
+        type=Path,
+        help="of a RUN: load the weights that a training publishes through this folder (docs/scale.md)",
     )
     parser.add_argument(
         "--host",
@@ -92,6 +101,8 @@ def run(args: argparse.Namespace) -> int:
         raise Usage(f"--canary {args.canary:g}: it is a share between 0 and 1, such as 0.1.")
     if args.keep_nothing and args.assistant is None:
         raise Usage("--keep-nothing is of an assistant; without one nothing is kept.")
+    if args.weights is not None and (args.assistant is not None or args.model is None):
+        raise Usage("--weights is of a run, without an assistant.", hint="strop serve RUN --weights DIR")
     if args.assistant is not None and not args.keep_nothing:
         _require_masking(args.assistant)
     if missing := [name for name in ("fastapi", "uvicorn", "jinja2") if find_spec(name) is None]:
@@ -102,7 +113,9 @@ def run(args: argparse.Namespace) -> int:
     say(f"loading {args.model or args.assistant}")
     with (
         listening(args.host, args.port) as listener,
-        serving(args.model, args.assistant, say, args.canary or 0.0, door, not args.keep_nothing) as served,
+        serving(
+            args.model, args.assistant, say, args.canary or 0.0, door, not args.keep_nothing, args.weights
+        ) as served,
     ):
         address = address_of(listener)
         print(address, flush=True)

@@ -61,7 +61,8 @@ def job(words: Sequence[str], directory: str | None, resume: bool, engine: Seque
     """The job of a command line; `engine` is set in every stage that plays. Raises Usage where that is unclear."""
     typed, overrides = recipes.split(words)
     if engine and not resume and len(typed) == 1:
-        added = engine_flags.of_stages(recipes.find(typed[0], overrides).config, engine)
+        others = [one for one in overrides if not engine_flags.is_of_engine(one)]  # its fields are not there yet
+        added = engine_flags.of_stages(recipes.find(typed[0], others).config, engine)
         words, overrides = [*words, *added], [*overrides, *added]
     elif engine:
         overrides = [*overrides, *engine]

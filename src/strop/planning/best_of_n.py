@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 from strop.planning.enumeration import Reward
-from strop.types import Completion, Sampler, Sampling, Tokens
+from strop.types import Completion, Sampler, Sampling, Tokens, completions_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -68,7 +68,7 @@ def sample_best(
 ) -> Best:
     """Sample one completion for each of `rngs`, and keep the first of the best."""
     _check_n(len(rngs))
-    completions = sampler.sample([prompt] * len(rngs), sampling, rngs)
+    completions = completions_of(sampler.sample([prompt] * len(rngs), sampling, rngs))
     rewards = tuple(reward(completion.tokens) for completion in completions)
     if any(math.isnan(value) for value in rewards):
         raise ValueError(f"the rewards of the completions are {rewards}: NaN cannot be ranked.")

@@ -53,6 +53,7 @@ from strop.types import (
     Tokens,
     Turn,
     check_fields,
+    completions_of,
 )
 
 Leaf = Callable[[Tokens], float]
@@ -246,7 +247,7 @@ def rollout_values(sampler: Sampler, problem: Problem, rng: np.random.Generator,
     def value(tokens: Tokens) -> float:
         left = replace(problem.sampling, max_tokens=problem.sampling.max_tokens - len(tokens))
         prompts = [(*problem.prompt, *tokens)] * num_rollouts
-        endings = sampler.sample(prompts, left, [rng] * num_rollouts)
+        endings = completions_of(sampler.sample(prompts, left, [rng] * num_rollouts))
         return math.fsum(problem.reward((*tokens, *ending.tokens)) for ending in endings) / num_rollouts
 
     return value

@@ -162,6 +162,9 @@ class Table:
         return {"weight": self.weight.detach().clone(), "contexts": [list(prefix) for prefix in self._row], **values}
 
     def load_state_dict(self, state: State) -> None:
+        if state["weight"].shape != self.weight.shape:  # copy_ says so too, but spreads a single column over all tokens
+            saved, own = list(state["weight"].shape), list(self.weight.shape)
+            raise RuntimeError(f"the saved weights are of another shape: weight is {saved}, not {own}.")
         with self.lock.changing(), torch.no_grad():
             self.weight.copy_(state["weight"])
             if self.value is not None:

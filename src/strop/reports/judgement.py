@@ -21,6 +21,7 @@ from strop.types import Episode, Parts
 
 if TYPE_CHECKING:
     from strop.config import TrainConfig
+    from strop.endpoint.endpoint import Endpoint
 
 REWARD = "held_out/reward"
 """Measured where there are rewards."""
@@ -63,6 +64,26 @@ def judge(
     if not config.held_out:
         raise ValueError("there are no held-out prompts to judge on: set held_out=[strop.Task(...), ...].")
     after, means = config.judge(parts, step or 0)
+    return _judged(who, step, config, after, means, start, beside)
+
+
+def judge_endpoint(config: TrainConfig, endpoint: Endpoint) -> Judged:
+    """Judge a model behind an API on the held-out tasks of a resolved config."""
+    from strop import judging  # which loads torch
+
+    after, means = judging.judge_endpoint(config, endpoint)
+    return _judged(endpoint.name, None, config, after, means)
+
+
+def _judged(
+    who: str,
+    step: int | None,
+    config: TrainConfig,
+    after: list[Episode],
+    means: Mapping[str, float],
+    start: Sequence[Episode] = (),
+    beside: Mapping[str, Sequence[Attempt]] | None = None,
+) -> Judged:
     ids = {task.id for task in config.held_out}
     before = [episode for episode in start if episode.task.id in ids]
     scores = _intervals(config, before, after, means)

@@ -12,7 +12,7 @@ from strop.baselines._naming import named_baselines
 from strop.reports.settings import changed_settings, every_setting
 from strop.runs.names import short
 from strop.runs.spec import encode
-from strop.scale import Embedded
+from strop.scale import Embedded, Http
 from strop.types import Parts, Policy, Schedule, Task, Tokens
 from strop.words import plural
 
@@ -154,6 +154,8 @@ def _engine(config: TrainConfig) -> str:
     engine = config.engine
     if isinstance(engine, Embedded):
         return "plays one group after the other" if engine.batch == "group" else ""
+    if isinstance(engine, Http):
+        return f"sampled by the server at {engine.url}, which loads each step's weights, and corrected for its gap"
     where = "on this machine" if engine.address is None else f"at {engine.address}"
     stale = "each step by its newest weights"
     if engine.staleness:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from strop.rewards._endpoint import Failed, client_of, reply_of
+from strop.endpoint.address import without
+from strop.endpoint.attempts import attempted
+from strop.endpoint.request import Failed, client_of, reply_of
 from strop.rewards._replies import Replies
 from strop.types import Message, Unscored
-from strop.words import plural
 
 if TYPE_CHECKING:
     from openai.resources.chat import AsyncCompletions
@@ -21,12 +22,8 @@ if TYPE_CHECKING:
     from strop.rewards.judge import Judge
 
 T = TypeVar("T")
-FIRST_SECONDS, LONGEST_SECONDS = 0.5, 20.0
-"""Before the second attempt, doubled for each further one; and at most."""
 MOST_CHARS = 300
 """Of what a server says about a failure."""
-_jitter = random.Random()
-"""Dice of its own: a run's are restored when it resumes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +52,7 @@ class Asking:
 
     def told(self, reason: str) -> str:
         """The reason with the judge's name, and without its key."""
-        plain = reason.replace(self.key, "***") if self.key else reason
+        plain = without(self.key, reason)
         short = plain if len(plain) <= MOST_CHARS else f"{plain[:MOST_CHARS]}..."
         return f"the judge {self.judge.name}: {short}"
 
@@ -78,31 +75,13 @@ class _Question:
                 return read(kept)
             except ValueError:  # an earlier version could read it: it is asked again
                 pass
-        failures: list[str] = []
+        patience = self.asking.judge.patience
         try:
-            async with asyncio.timeout_at(self.deadline):
-                return await self._attempts(read, failures)
-        except TimeoutError:
-            last = failures[-1] if failures else "no reply, or no turn"
-            total = self.asking.judge.patience.total_seconds
-            return Unscored(self.asking.told(f"nothing within total_seconds={total:g}; last: {last}"))
-
-    async def _attempts(self, read: Callable[[str], T], failures: list[str]) -> T | Unscored:
-        """Attempt after attempt; `failures` says why each came to nothing."""
-        attempts = self.asking.judge.patience.attempts
-        while True:
-            try:
-                async with self.turns:
-                    return await self._attempt(read)
-            except Failed as failed:
-                failures.append(failed.reason)
-                if failed.is_final or len(failures) == attempts:
-                    tried = f" ({plural(len(failures), 'attempt')})" if len(failures) > 1 else ""
-                    return Unscored(self.asking.told(f"{failed.reason}{tried}"))
-                wait = max(backoff_seconds(len(failures)), failed.wait)
-                if self._left() < wait:
-                    return Unscored(self.asking.told(f"{failed.reason}; the next attempt would be too late"))
-            await asyncio.sleep(wait)
+            return await attempted(
+                partial(self._attempt, read), self.turns, patience.attempts, self.deadline, patience.total_seconds
+            )
+        except Failed as failed:
+            return Unscored(self.asking.told(failed.reason))
 
     async def _attempt(self, read: Callable[[str], T]) -> T:
         judge, replies = self.asking.judge, self.asking.replies
@@ -116,15 +95,6 @@ class _Question:
             raise Failed(f"a reply that cannot be read: {error}: {reply.text[:80]!r}") from None
         replies.keep(self.name, reply.text)
         return found
-
-    def _left(self) -> float:
-        return self.deadline - asyncio.get_running_loop().time()
-
-
-def backoff_seconds(failures: int) -> float:
-    """The wait after so many failures: it doubles, and half of it is drawn, so that many askers do not come at once."""
-    longest = min(LONGEST_SECONDS, FIRST_SECONDS * 2.0 ** min(failures - 1, 30))
-    return longest * _jitter.uniform(0.5, 1.0)
 
 
 def _name(url: str, body: Mapping[str, Any]) -> str:

@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import os
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
 
 from strop import packages
+from strop.endpoint.address import check_settings, check_url, key_of, require_client
 from strop.functional.bounds import check_at_least, check_positive
 from strop.rewards import _replies
 from strop.rewards._asking import Asking
-from strop.types import Message, Unscored, check_fields, shown
+from strop.types import Message, Unscored, check_fields
 
 T = TypeVar("T")
 FILE = "judge.sqlite"
 """The replies, in strop's folder of the user's cache, where no other file is named."""
-_URL = re.compile(r"https?://[^\s/?#@]+(/[^\s?#@]*)?")
-_SET_HERE = ("model", "messages", "stream", "n")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,18 +107,13 @@ class Judge:
 
     def __post_init__(self) -> None:
         check_fields(self)
-        if not _URL.fullmatch(self.url):
-            raise ValueError(
-                f"Judge.url={shown(_without_secrets(self.url))}: it is http:// or https://, a host and a path, such as "
-                "http://localhost:8000/v1, without a user, a key or a query: it is written into the run."
-            )
+        check_url("Judge.url", self.url)
         if not self.model.strip():
             raise ValueError("Judge.model is empty: name the model as the server does.")
         if self.key_env and self.key_file:
             raise ValueError("Judge: give key_env or key_file, not both: there is one key.")
-        _check_settings(self.settings)
-        if find_spec("openai") is None:
-            raise ModuleNotFoundError('Judge needs the package openai: pip install "strop[judge]"')
+        check_settings("Judge", self.settings)
+        require_client("Judge", "judge")
 
     @property
     def name(self) -> str:
@@ -139,7 +129,7 @@ class Judge:
         if not questions:
             return []
         with _replies.opened(self._file()) as replies:
-            return asyncio.run(Asking(self, self._key(), replies).all(questions, read))
+            return asyncio.run(Asking(self, key_of("Judge", self.key_env, self.key_file), replies).all(questions, read))
 
     def spent(self) -> _replies.Spent:
         """The requests and tokens of this model at this url so far, over all runs that share the file of replies."""
@@ -148,34 +138,3 @@ class Judge:
 
     def _file(self) -> Path:
         return Path(self.cache).expanduser() if self.cache else packages.home() / FILE
-
-    def _key(self) -> str:
-        """The secret; empty where the server wants none."""
-        if self.key_env:
-            key = os.environ.get(self.key_env, "").strip()
-            if not key:
-                raise ValueError(f"Judge.key_env={self.key_env!r}: this environment variable holds no key. Set it.")
-            return key
-        if not self.key_file:
-            return ""
-        try:
-            key = Path(self.key_file).expanduser().read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            raise ValueError(f"Judge.key_file={self.key_file!r} cannot be read ({type(error).__name__}).") from None
-        if len(key.split()) != 1:
-            raise ValueError(f"Judge.key_file={self.key_file!r}: the file holds the key alone, in one line.")
-        return key
-
-
-def _check_settings(settings: Mapping[str, Any]) -> None:
-    try:
-        json.dumps(dict(settings), allow_nan=False)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"Judge.settings={shown(settings)}: they are JSON ({error}).") from None
-    if wrong := [name for name in _SET_HERE if name in settings]:
-        raise ValueError(f"Judge.settings holds {wrong[0]!r}, which the judge sets itself: leave it out.")
-
-
-def _without_secrets(url: str) -> str:
-    """A url without what may be a password or a key."""
-    return re.sub(r"//[^/]*@", "//***@", url).partition("?")[0]

@@ -36,6 +36,7 @@ from strop.types import (
     Task,
     Tokens,
     Turn,
+    Unanswered,
     prompt_flaw,
     returned,
 )
@@ -113,8 +114,8 @@ def play(
     _start(scene, plays, purpose, choosing)
     samples = [stream(scene.seed, f"sample/{purpose}", *play.seed[1:]) for play in plays]
     while live := [i for i, play in enumerate(plays) if play.end is None]:
-        completions = _sample(sampler, [plays[i] for i in live], sampling, [samples[i] for i in live])
-        _act(scene, [plays[i] for i in live], completions, choosing)
+        answers = _sample(sampler, [plays[i] for i in live], sampling, [samples[i] for i in live])
+        _act(scene, _answered([plays[i] for i in live], answers), choosing)
     _close(scene, plays)
     source = Source.GREEDY if sampling.temperature == 0.0 and sampling.epsilon == 0.0 else Source.POLICY
     episodes = [_episode(one, step, source) for one in plays]
@@ -124,7 +125,7 @@ def play(
 
 def _sample(
     sampler: Sampler, plays: Sequence[_Play], sampling: Sampling, rngs: Sequence[np.random.Generator]
-) -> list[Completion]:
+) -> Sequence[Completion | Unanswered]:
     """A completion for each episode. A sampler that knows no choices is one where there are none."""
     prompts, choices = [one.prompt for one in plays], [one.choices for one in plays]
     if not any(choices):
@@ -201,13 +202,24 @@ def try_start(scene: Scene, tasks: Sequence[Task], sampling: Sampling) -> dict[s
     return failures
 
 
-def _act(scene: Scene, plays: list[_Play], completions: list[Completion], choosing: Choosing) -> None:
-    """Give each live episode its completion, and take the environment's answer."""
-    texts = [scene.codec.decode(completion.tokens) for completion in completions]
-    envs = [one.env for one in plays if one.env is not None]
+def _answered(live: list[_Play], answers: Sequence[Completion | Unanswered]) -> list[tuple[_Play, Completion]]:
+    """The episodes that have a completion, with it. One without FAILS."""
+    found = list[tuple[_Play, Completion]]()
+    for one, answer in zip(live, answers, strict=True):
+        if isinstance(answer, Unanswered):
+            _fail(one, answer.reason)
+        else:
+            found.append((one, answer))
+    return found
+
+
+def _act(scene: Scene, acting: list[tuple[_Play, Completion]], choosing: Choosing) -> None:
+    """Give each episode its completion, and take the environment's answer."""
+    texts = [scene.codec.decode(completion.tokens) for _, completion in acting]
+    envs = [one.env for one, _ in acting if one.env is not None]
     calls = [partial(env.step, text) for env, text in zip(envs, texts, strict=True)]
     results = run_concurrently(calls, scene.environment_seconds, "environment.step")
-    for one, completion, text, result in zip(plays, completions, texts, results, strict=True):
+    for (one, completion), text, result in zip(acting, texts, results, strict=True):
         if not isinstance(result, Step):
             one.turns.append(Turn(one.prompt, completion, text, choices=one.choices))
             _fail(one, trace(result) if isinstance(result, BaseException) else _no_step(one, result))

@@ -1,11 +1,12 @@
-"""The two kinds of `TrainConfig.engine`. Neither imports ray."""
+"""The kinds of `TrainConfig.engine`. None imports ray or an HTTP client."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
 
-from strop.functional.bounds import check_at_least
+from strop.endpoint.address import check_url
+from strop.functional.bounds import check_at_least, check_positive
 from strop.types import Batching, check_fields
 
 MOST_STALENESS = 4
@@ -59,3 +60,32 @@ class Ray:
         for name in ("unit_seconds", "start_seconds"):
             if not 0.0 < getattr(self, name) < math.inf:
                 raise ValueError(f"engine.{name}={getattr(self, name)}: it is positive and finite.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Http:
+    """Episodes are played in the process that learns, and their completions come from `strop serve RUN --weights DIR`,
+    which loads the newest weights before each step. Needs `strop[http]`.
+
+    url              of the server's API
+    weights          the folder through which the weights go: the DIR of the server, which both can read and write
+    request_seconds  a request and its whole answer
+    total_seconds    all completions of one turn of a step, with every attempt and wait; what has none by then is FAILED
+    attempts         of a request: after 408, 409, 425, 429, 5xx, a broken connection, a time-out or a wrong answer
+    at_once          requests that are open at the same time
+    """
+
+    url: str = "http://127.0.0.1:8000/v1"
+    weights: str = ""
+    request_seconds: float = 120.0
+    total_seconds: float = 600.0
+    attempts: int = 4
+    at_once: int = 32
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        check_url("engine.url", self.url)
+        check_positive("engine.request_seconds", self.request_seconds)
+        check_positive("engine.total_seconds", self.total_seconds)
+        check_at_least("engine.attempts", self.attempts, 1)
+        check_at_least("engine.at_once", self.at_once, 1)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from strop.types.batch import Batch
     from strop.types.choices import Choices, Tokens
     from strop.types.locks import WeightsLock
-    from strop.types.records import Completion, Draw, Episode, Prompt, Task
+    from strop.types.records import Completion, Draw, Episode, Prompt, Task, Unanswered
     from strop.types.sampling import Sampling
     from strop.types.step import Step
     from strop.types.updates import Metrics, Update
@@ -102,7 +102,8 @@ class Sampler(Protocol):
     `choices` are given where actions are restricted: completion i is then one of `choices[i]`, or any text where that
     is None. A sampler without this argument serves all other runs.
 
-    One that reads the policy's own weights holds `policy.lock.reading()` meanwhile.
+    One that reads the policy's own weights holds `policy.lock.reading()` meanwhile. One that asks another process gives
+    Unanswered where it got nothing, after attempts and a time of its own: that episode is FAILED, and the others go on.
     """
 
     def publish(self, policy: Policy) -> None:
@@ -114,7 +115,7 @@ class Sampler(Protocol):
         sampling: Sampling,
         rngs: Sequence[np.random.Generator],
         choices: Sequence[Choices | None] = ...,
-    ) -> list[Completion]: ...
+    ) -> Sequence[Completion | Unanswered]: ...
 
 
 Batching: TypeAlias = "Literal['step', 'group']"

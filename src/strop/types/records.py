@@ -127,6 +127,21 @@ class Completion:
 
 
 @dataclass(frozen=True, slots=True)
+class Unanswered:
+    """A prompt to which an engine elsewhere gave no completion that can be used: its episode is FAILED, for this
+    reason."""
+
+    reason: str
+
+
+def completions_of(answers: Sequence[Completion | Unanswered]) -> list[Completion]:
+    """The completions, for whoever needs every one of them. Raises ValueError, with the reason, for one Unanswered."""
+    if lost := [one.reason for one in answers if isinstance(one, Unanswered)]:
+        raise ValueError(f"{plural(len(lost), 'prompt')} of {len(answers)} got no completion: {lost[0]}")
+    return [one for one in answers if isinstance(one, Completion)]
+
+
+@dataclass(frozen=True, slots=True)
 class Turn:
     """One action of an episode: `prompt` holds the token ids exactly as the policy saw them.
 

@@ -63,7 +63,7 @@ def api(served: Served) -> APIRouter:
     async def complete(body: CompletionRequest, request: Request) -> Response:
         with served.asked(body.model) as one:
             given = begin(one, _continued(one, body), body)
-        form = CompletionForm(one.actor.codec.stop, body.logprobs is not None)
+        form = CompletionForm(one.actor.codec.stop, body.logprobs is not None, body.return_token_ids)
         envelope = Envelope.of(form, given, body.model, one.label, None)
 
         async def keep() -> str:
@@ -135,13 +135,17 @@ def _read(version: Version, body: ChatRequest, facts: Sequence[Fact]) -> Tokens:
 
 
 def _continued(version: Version, body: CompletionRequest) -> list[Tokens]:
-    """The tokens of the texts that completions continue."""
+    """The tokens that completions continue. Raises Refused for what the policy cannot read."""
+    size = version.actor.policy.vocabulary
     try:
-        read = [version.actor.codec.encode(text) for text in body.texts]
+        read = [version.actor.codec.encode(one) if isinstance(one, str) else tuple(one) for one in body.prompts]
     except ValueError as error:
         raise Refused(str(error), code="invalid_value", param="prompt") from error
     if () in read:
         raise Refused("an empty prompt has nothing to continue.", code="invalid_value", param="prompt")
+    if (largest := max(map(max, read))) >= size:
+        told = f"the token id {largest} is none of this model's, which are 0 to {size - 1}."
+        raise Refused(told, code="invalid_value", param="prompt")
     return read
 
 

@@ -15,6 +15,7 @@ from strop.web.pairs import pairs
 from strop.web.rates import Rates
 from strop.web.served import Served, strop_version
 from strop.web.signing_in import signing_in
+from strop.web.weights import weights
 
 
 def app(served: Served) -> ASGIApp:
@@ -24,6 +25,7 @@ def app(served: Served) -> ASGIApp:
     inner.include_router(api(served))
     inner.include_router(memory(served))
     inner.include_router(pairs(served))
+    inner.include_router(weights(served))
     inner.include_router(signing_in(served.door))
     inner.include_router(pages(served))
     inner.mount("/static", StaticFiles(directory=HERE / "static"))

@@ -93,10 +93,12 @@ class ChatForm:
 
 @dataclass(frozen=True, slots=True)
 class CompletionForm:
-    """Choices of /v1/completions. The log-probs are of all tokens but those of `stop`, which have no text."""
+    """Choices of /v1/completions. The log-probs are of all tokens but those of `stop`, which have no text; with
+    `has_tokens` of all tokens, whose ids stand beside them."""
 
     stop: frozenset[int]
     has_logprobs: bool
+    has_tokens: bool = False
     prefix: ClassVar[str] = "cmpl"
     whole_object: ClassVar[str] = "text_completion"
     chunk_object: ClassVar[str] = "text_completion"
@@ -104,7 +106,11 @@ class CompletionForm:
     def whole(self, one: Given) -> Json:
         """The choice with the whole text."""
         logprobs = self._logprobs(one.pieces, 0)
-        return _choice(one, logprobs=logprobs, finish=one.answer.finish) | {"text": one.text}
+        choice = _choice(one, logprobs=logprobs, finish=one.answer.finish) | {"text": one.text}
+        if self.has_tokens:
+            tokens = [piece.token for piece in one.pieces]
+            choice |= {"prompt_token_ids": list(one.ask.prompt), "token_ids": tokens}
+        return choice
 
     def opening(self, one: Given) -> list[Json]:
         """Nothing: a completion has no role."""
@@ -122,7 +128,7 @@ class CompletionForm:
         """`offset`: where in the text the first of these pieces stands, in characters."""
         if not self.has_logprobs:
             return None
-        shown = [piece for piece in pieces if piece.token not in self.stop]
+        shown = [piece for piece in pieces if self.has_tokens or piece.token not in self.stop]
         offsets = []
         for piece in shown:
             offsets.append(offset)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal, Self
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, ClassVar, Literal, Self, cast
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
@@ -19,6 +19,8 @@ MOST_TOP = 20
 Text = Annotated[str, StringConstraints(max_length=500_000)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Stop = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+Token = Annotated[int, Field(ge=0, lt=2**31)]
+TokenIds = Annotated[list[Token], Field(min_length=1)]
 Count = Annotated[int, Field(ge=1, le=MOST_TOKENS)]
 
 
@@ -169,7 +171,11 @@ class ChatRequest(_Asked):
 
 
 class CompletionRequest(_Asked):
-    """POST /v1/completions: a text, or several, that the answer continues."""
+    """POST /v1/completions: a text, or several, that the answer continues; or the ids of their tokens.
+
+    return_token_ids  each choice has `prompt_token_ids` and `token_ids`, and its log-probs are of all its tokens, that
+                      which ends it too (as vLLM has it)
+    """
 
     neutral = {
         "frequency_penalty": (0, 0.0),
@@ -179,8 +185,20 @@ class CompletionRequest(_Asked):
         "echo": (False,),
         "suffix": ("",),
     }
-    prompt: Text | Annotated[list[Text], Field(min_length=1, max_length=MOST_ANSWERS)]
+    prompt: (
+        Text
+        | Annotated[list[Text], Field(min_length=1, max_length=MOST_ANSWERS)]
+        | TokenIds
+        | Annotated[list[TokenIds], Field(min_length=1, max_length=MOST_ANSWERS)]
+    )
     logprobs: Annotated[int, Field(ge=0, le=0)] | None = None
+    return_token_ids: bool = False
+
+    @model_validator(mode="after")
+    def _token_ids_are_whole(self) -> Self:
+        if self.return_token_ids and self.stream:
+            raise Refused("return_token_ids is for whole answers: leave stream out.", param="return_token_ids")
+        return self
 
     @property
     def top(self) -> int:
@@ -188,14 +206,26 @@ class CompletionRequest(_Asked):
         return 0
 
     @property
-    def texts(self) -> list[str]:
-        """The prompts."""
-        return [self.prompt] if isinstance(self.prompt, str) else self.prompt
+    def prompts(self) -> Sequence[str | list[int]]:
+        """The prompts, each a text or token ids."""
+        match self.prompt:
+            case str() as text:
+                return [text]
+            case [int(), *_] as tokens:
+                return [cast("list[int]", tokens)]
+            case several:
+                return cast("list[str | list[int]]", several)
 
     @property
     def limit(self) -> int | None:
         """The most tokens of an answer, if given."""
         return self.max_tokens
+
+
+class WeightsRequest(_Body):
+    """POST /v1/weights: the hash of a file that a learner has written into the folder of `--weights`."""
+
+    sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 
 class ComparisonValue(_Body):

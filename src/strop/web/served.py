@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from strop.assistant.canary import Canary
 from strop.assistant.feedback import FeedbackStore
@@ -19,18 +20,23 @@ from strop.web.errors import Refused
 from strop.web.guard import Limits
 from strop.web.withdrawals import Withdrawals
 
+if TYPE_CHECKING:
+    from strop.web.weights import Weights
+
 
 @dataclass(frozen=True, slots=True)
 class Version:
     """A model behind its engine.
 
-    name    what the API calls the model
-    number  the version of the assistant, where there is one
+    name     what the API calls the model
+    number   the version of the assistant, where there is one
+    weights  the sha256 of the weights that a learner published, where it has
     """
 
     name: str
     engine: Engine
     number: int | None = None
+    weights: str = ""
 
     @property
     def actor(self) -> Actor:
@@ -40,6 +46,8 @@ class Version:
     @property
     def label(self) -> str:
         """What every answer says that it came from."""
+        if self.weights:
+            return self.weights
         return self.name if self.number is None else f"{self.name} v{self.number}"
 
     @property
@@ -58,6 +66,7 @@ class Served:
     door       who may come in; by default everybody who reaches loopback
     canary     which conversations the version that waits answers; None: none of them
     refused    why a version does not serve that should
+    weights    what loads those that a learner publishes; None: nobody publishes any
 
     Versions may change at any time, in another thread. Whoever asks one does so within `asked`, so that no version is
     let go while a request is on its way to it.
@@ -78,6 +87,7 @@ class Served:
         self.assistant, self.door = assistant, door or Door()
         self.canary: Canary | None = None
         self.refused = ""
+        self.weights: Weights | None = None
         self.withdrawals = Withdrawals()
         self._alone = threading.Lock()
         self._versions = [Version(name, engine, number)]

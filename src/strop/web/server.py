@@ -7,6 +7,7 @@ import ipaddress
 import re
 import socket
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import uvicorn
@@ -15,8 +16,9 @@ from strop.assistant.home import Assistant, create
 from strop.assistant.keys import Keys
 from strop.assistant.retention import daily
 from strop.assistant.settings import FILE as SETTINGS
-from strop.serving.actor import find, load
+from strop.serving.actor import Actor, find, load
 from strop.serving.engine import Engine
+from strop.types import Sampling
 from strop.web.app import app
 from strop.web.connection import MOST_CONNECTIONS, Connection
 from strop.web.door import Door
@@ -25,6 +27,10 @@ from strop.web.guard import Limits, is_loopback
 from strop.web.logs import log_no_texts
 from strop.web.preparing import preparing
 from strop.web.served import Served
+from strop.web.weights import Weights
+
+AS_FAST = 100_000
+"""Requests a second, and at once, of a learner: beyond what anything answers."""
 
 
 def door_of(folder: Path | None, host: str, names: Sequence[str]) -> Door:
@@ -101,6 +107,7 @@ def serving(
     canary: float = 0.0,
     door: Door | None = None,
     is_keeping: bool = True,
+    weights: Path | None = None,
 ) -> Iterator[Served]:
     """A run or a model; or the assistant of a folder, made from it if there is none. What was opened is closed.
 
@@ -110,14 +117,15 @@ def serving(
     door        by default that of loopback
     is_keeping  whether answers, feedback and facts of people who agree are kept. Raises ModuleNotFoundError where they
                 are to be kept, and the packages are missing that find personal data in them
+    weights     the folder through which a learner publishes weights of the same policy, without an assistant
     """
     limits = Limits()
     with contextlib.ExitStack() as opened:
         if folder is None:
             assert name is not None
-            engine = Engine(load(find(name)))
-            opened.callback(engine.close, limits.stop_seconds)
-            yield Served(name, engine, limits=limits)
+            served = _learning(name, weights) if weights else Served(name, Engine(load(find(name))), limits=limits)
+            opened.callback(lambda: served.engine.close(limits.stop_seconds))
+            yield served
             return
         assistant = _assistant(name, folder)
         door = door or door_of(folder, "127.0.0.1", ())
@@ -130,6 +138,19 @@ def serving(
         if is_keeping:
             opened.enter_context(preparing(assistant, store, lambda: served.versions, tell))
         yield served
+
+
+def _learning(name: str, folder: Path) -> Served:
+    """What serves while its policy learns elsewhere. The learner says all of the sampling, and asks without pause."""
+    found = find(name)
+
+    def make() -> Actor:
+        actor = load(found)
+        return replace(actor, sampling=Sampling(max_tokens=actor.sampling.max_tokens))
+
+    served = Served(name, Engine(make()), limits=Limits(rate=AS_FAST, burst=AS_FAST))
+    served.weights = Weights(served, folder, make)
+    return served
 
 
 def _assistant(name: str | None, folder: Path) -> Assistant:

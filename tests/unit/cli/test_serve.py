@@ -18,6 +18,10 @@ def test_it_says_what_is_missing(strop, monkeypatch):
     assert (alone.code, "--canary is of an assistant's versions" in alone.err) == (2, True)
     assert "a share between 0 and 1" in strop("serve", "--assistant", "mine", "--canary", 1).err
     assert "--keep-nothing is of an assistant" in strop("serve", "runs/r", "--keep-nothing").err
+    both = strop("serve", "runs/r", "--assistant", "mine", "--weights", "w")
+    assert (both.code, "--weights is of a run, without an assistant" in both.err) == (2, True)
+    outside = strop("serve", "runs/r", "--weights", "w", "--host", "0.0.0.0")
+    assert (outside.code, "only this machine may ask" in outside.err) == (1, True)
     with monkeypatch.context() as patched:
         patched.setattr("strop.privacy.masker.find_spec", lambda name: None)
         bare = strop("serve", "runs/r", "--assistant", "mine")

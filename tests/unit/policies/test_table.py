@@ -24,3 +24,10 @@ def test_a_full_table_says_so_when_it_meets_a_new_context() -> None:
     assert table.prefill([(1,)])[0].tolist() == [[0.0] * 3]
     with pytest.raises(ValueError, match="the table is full"):
         table.prefill([(1,), (2,)])
+
+
+def test_a_state_of_another_vocabulary_is_refused() -> None:
+    """Also that of one token, which tensors would spread over all others."""
+    table = Table(3, capacity=2)
+    with pytest.raises(RuntimeError, match=r"the saved weights are of another shape: weight is \[2, 1\], not \[2, 3\]"):
+        table.load_state_dict(Table(1, capacity=2).state_dict())

@@ -17,7 +17,9 @@ from judge_server import (
     serving,
     stalls,
 )
-from strop.rewards import Budget, Judge, Patience, _asking, _endpoint
+from strop.endpoint import attempts
+from strop.endpoint.request import retry_after
+from strop.rewards import Budget, Judge, Patience
 from strop.types import Unscored
 
 SECRET = "sk-0123456789-secret"
@@ -27,7 +29,7 @@ QUICK = Patience(request_seconds=0.3, total_seconds=20.0, attempts=2)
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch, tmp_path):
     monkeypatch.setenv("STROP_HOME", str(tmp_path))
-    monkeypatch.setattr(_asking, "FIRST_SECONDS", 0.01)
+    monkeypatch.setattr(attempts, "FIRST_SECONDS", 0.01)
 
 
 def judge_of(server, **fields):
@@ -223,13 +225,13 @@ def test_a_retry_after_beyond_the_total_time_ends_at_once():
     ],
 )
 def test_retry_after_is_seconds_or_a_date(header, seconds):
-    assert _endpoint.retry_after(header, now=784111740.0) == seconds  # 08:49:00 of that day
+    assert retry_after(header, now=784111740.0) == seconds  # 08:49:00 of that day
 
 
 def test_waits_double_up_to_a_bound_and_half_of_each_is_drawn(monkeypatch):
-    monkeypatch.setattr(_asking, "FIRST_SECONDS", 0.5)
+    monkeypatch.setattr(attempts, "FIRST_SECONDS", 0.5)
     for failures, longest in ((1, 0.5), (2, 1.0), (3, 2.0), (6, 16.0), (7, 20.0), (2_000, 20.0)):
-        waits = [_asking.backoff_seconds(failures) for _ in range(200)]
+        waits = [attempts.backoff_seconds(failures) for _ in range(200)]
         assert longest / 2 <= min(waits) < longest * 0.6
         assert longest * 0.9 < max(waits) <= longest
 

@@ -55,6 +55,14 @@ def test_the_flags_are_fields(capsys):
     assert "3 replicas on Ray at auto; episodes at most 1 step old, and corrected for their age" in shown
 
 
+def test_fields_of_an_engine_stand_beside_its_flag(capsys):
+    words = "train copy_word --dry-run --engine ray engine.unit_seconds=30"
+    assert main(words.split()) == 0
+    assert "2 replicas on Ray" in capsys.readouterr().out
+    fields = ["engine.unit_seconds=30", "rl.engine.url=http://h/v1", "engine=ray", "steps=3", "rewards.engine=1"]
+    assert [engine_flags.is_of_engine(one) for one in fields] == [True, True, False, False, False]
+
+
 def test_a_flag_of_ray_without_the_engine_is_refused(capsys):
     assert main(["train", "two_words", "--staleness", "1"]) == Usage.code
     assert "--staleness is for --engine ray." in capsys.readouterr().err

@@ -74,7 +74,8 @@ def test_two_limits_are_one_too_many(web):
         ("prompt", "", "an empty prompt has nothing to continue"),
         ("prompt", "unheard", "not in the vocabulary"),
         ("prompt", [], "at least 1"),
-        ("prompt", [1, 2], "valid string"),
+        ("prompt", [1, "hello"], "valid string"),
+        ("prompt", [1, 20], "the token id 20 is none of this model's"),
         ("prompt", ["hello"] * 17, "at most 16"),
     ],
 )

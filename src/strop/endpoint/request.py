@@ -6,29 +6,40 @@ import asyncio
 import json
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Awaitable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from openai import APIStatusError, AsyncOpenAI
     from openai.resources.chat import AsyncCompletions
 
+T = TypeVar("T")
 MOST_BYTES = 1_000_000
-"""Of a reply: a longer one is no verdict, and is not read."""
+"""Of a reply: a longer one is no answer, and is not read."""
 PASSING = frozenset({408, 409, 425, 429})
 """HTTP statuses that another attempt may not meet, beside 500 and above."""
 NO_KEY = "none"
 """The official client wants a key; a server without keys reads none."""
+ALONE = {"Connection": "close"}
+"""Each request has a connection of its own: a server that answers twice would answer the next request, too."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What the model wrote, and the tokens that the request took."""
+    """What the model wrote, the tokens that the request took, and whether the text was cut at its limit."""
 
     text: str
     tokens: int
+    is_cut: bool = False
+
+
+class Streamed(Protocol):
+    """A response that is read as it comes."""
+
+    def iter_bytes(self) -> AsyncIterator[bytes]: ...
 
 
 class Failed(Exception):
@@ -40,19 +51,43 @@ class Failed(Exception):
 
 
 def client_of(url: str, key: str) -> AsyncOpenAI:
-    """The official client, without attempts of its own: those are counted in the budget."""
+    """The official client, without attempts of its own: those are counted, and their reasons told."""
     from openai import AsyncOpenAI
 
-    return AsyncOpenAI(base_url=url, api_key=key or NO_KEY, max_retries=0)
+    return AsyncOpenAI(base_url=url, api_key=key or NO_KEY, max_retries=0, default_headers=ALONE)
 
 
 async def reply_of(completions: AsyncCompletions, body: Mapping[str, Any], seconds: float) -> Reply:
-    """The reply to one request, whole within `seconds`: a server that drips is cut off. Raises Failed."""
+    """The reply to one request, whole within `seconds`. Raises Failed."""
+    settings = {name: value for name, value in body.items() if name not in ("model", "messages")}
+    opening = completions.with_streaming_response.create(
+        model=body["model"], messages=body["messages"], extra_body=settings, timeout=seconds
+    )
+    return _reply(await received(opening, seconds), len(json.dumps(body)))
+
+
+async def received(opening: AbstractAsyncContextManager[Streamed], seconds: float) -> bytes:
+    """The body of a response, whole within `seconds`: a server that drips is cut off. Raises Failed."""
+
+    async def read() -> bytes:
+        found = bytearray()
+        async with opening as response:
+            async for part in response.iter_bytes():
+                found += part
+                if len(found) > MOST_BYTES:
+                    raise Failed(f"a reply of more than {MOST_BYTES:,} bytes")
+        return bytes(found)
+
+    return await answered(read(), seconds)
+
+
+async def answered(work: Awaitable[T], seconds: float) -> T:
+    """What a request brings within `seconds`. Raises Failed for whatever the server or the network does instead."""
     from openai import APIConnectionError, APIStatusError
 
     try:
         async with asyncio.timeout(seconds):
-            received = await _received(completions, body, seconds)
+            return await work
     except TimeoutError:
         raise Failed(f"no whole reply within {seconds:g} seconds") from None
     except APIStatusError as error:
@@ -61,22 +96,8 @@ async def reply_of(completions: AsyncCompletions, body: Mapping[str, Any], secon
         raise Failed(f"no connection ({error.__cause__ or error})") from None
     except Failed:
         raise
-    except Exception as error:  # the boundary to the network: whatever a server does there is no verdict
+    except Exception as error:  # the boundary to the network: whatever a server does there is no answer
         raise Failed(f"the connection broke ({type(error).__name__}: {error})") from None
-    return _reply(received, len(json.dumps(body)))
-
-
-async def _received(completions: AsyncCompletions, body: Mapping[str, Any], seconds: float) -> bytes:
-    settings = {name: value for name, value in body.items() if name not in ("model", "messages")}
-    received = bytearray()
-    async with completions.with_streaming_response.create(
-        model=body["model"], messages=body["messages"], extra_body=settings, timeout=seconds
-    ) as response:
-        async for part in response.iter_bytes():
-            received += part
-            if len(received) > MOST_BYTES:
-                raise Failed(f"a reply of more than {MOST_BYTES:,} bytes")
-    return bytes(received)
 
 
 def _refused(error: APIStatusError) -> Failed:
@@ -101,12 +122,13 @@ def _reply(received: bytes, asked_bytes: int) -> Reply:
     """The text of a chat completion. Where the server counts no tokens, each byte counts as one: none has fewer."""
     try:
         record = json.loads(received)
-        text = record["choices"][0]["message"]["content"]
+        choice = record["choices"][0]
+        text = choice["message"]["content"]
     except (ValueError, LookupError, TypeError, RecursionError):
         raise Failed(f"no chat completion, but {received[:60]!r}") from None
     if not isinstance(text, str):
         raise Failed(f"a chat completion whose content is no text, but {str(text)[:60]}")
-    return Reply(text, _counted(record) or asked_bytes + len(received))
+    return Reply(text, _counted(record) or asked_bytes + len(received), choice.get("finish_reason") == "length")
 
 
 def _counted(record: Mapping[str, Any]) -> int:

@@ -1,0 +1,85 @@
+"""Weights on their way to a server over HTTP: one file, whose name is the sha256 of its bytes, in a folder of both.
+
+The server keeps a secret in that folder, which only its owner can read: who can write the weights can also have them
+loaded, and nobody else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import secrets
+from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+
+from strop.runs.state import pack
+from strop.runs.tree import unpack
+from strop.scale.weights import WeightsRefused
+from strop.types import Policy, State
+
+KEY = "key"
+SUFFIX = ".safetensors"
+TREE = "tree"
+"""The key of the file's metadata for all of the state but its tensors, as JSON."""
+
+
+def make_key(folder: Path) -> str:
+    """The secret of this folder, which is made where it is not there; a new one at each start of a server."""
+    folder.mkdir(parents=True, exist_ok=True)
+    key = secrets.token_urlsafe(32)
+    beside = folder / f".{KEY}"
+    beside.unlink(missing_ok=True)
+    with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        file.write(key)
+    beside.replace(folder / KEY)
+    return key
+
+
+def key_in(folder: Path) -> str:
+    """The secret of the server that loads from this folder. Raises ValueError where there is none."""
+    try:
+        return (folder / KEY).read_text(encoding="utf-8")
+    except OSError as error:
+        raise ValueError(
+            f"engine.weights={str(folder)!r}: no server loads weights from there ({error.strerror}). Start it first: "
+            f"strop serve RUN --weights {folder}"
+        ) from None
+
+
+def write(folder: Path, policy: Policy) -> str:
+    """Write the policy's state now, and return its sha256."""
+    tensors, tree = pack(policy.state_dict())
+    data = save(tensors, metadata={TREE: json.dumps(tree)})
+    sha256 = hashlib.sha256(data).hexdigest()
+    beside = folder / f".{sha256}"
+    beside.write_bytes(data)
+    beside.replace(folder / f"{sha256}{SUFFIX}")
+    return sha256
+
+
+def read(folder: Path, sha256: str) -> State:
+    """The state of this file. Raises WeightsRefused for one that is missing or damaged."""
+    try:
+        data = (folder / f"{sha256}{SUFFIX}").read_bytes()
+    except OSError as error:
+        raise WeightsRefused(f"the weights {sha256[:12]}... cannot be read from {folder}: {error.strerror}.") from None
+    found = hashlib.sha256(data).hexdigest()
+    if found != sha256:
+        raise WeightsRefused(f"the weights {sha256[:12]}... are damaged: the sha256 of the file is {found[:12]}....")
+    try:
+        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+        state: State = unpack(json.loads(header["__metadata__"][TREE]), load(data))
+    except (SafetensorError, ValueError, LookupError) as error:
+        raise WeightsRefused(f"the weights {sha256[:12]}... are no state of a policy ({error}).") from None
+    return state
+
+
+def remove_others(folder: Path, sha256: str) -> None:
+    """Delete weights that were published before these."""
+    for file in folder.glob(f"*{SUFFIX}"):
+        if file.stem != sha256 and re.fullmatch(r"[0-9a-f]{64}", file.stem):
+            file.unlink(missing_ok=True)
