@@ -34,6 +34,8 @@ FILMS = "films"
 DRAWS = 2
 """Each six films in a row are asked about so often, each time beside three others."""
 SCRATCH_LR = 3e-3
+SFT_STEPS = 400
+"""Chosen by the development questions of other deals: later it knows its people too well."""
 OPEN = "open"
 """The field of a judged task's data that says whether genres leave it open."""
 
@@ -104,7 +106,7 @@ def from_scratch(data: str, method: str, judged: str, minutes: float, seed: int)
         judgement="choices",
         group_size=4,
         prompts_per_step=128,
-        steps=10_000,
+        steps=SFT_STEPS if method == "sft" else 10_000,
         minutes=minutes,
         seed=seed,
         threads=1,
