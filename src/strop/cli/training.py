@@ -58,10 +58,10 @@ class Job:
 
 
 def job(words: Sequence[str], directory: str | None, resume: bool, engine: Sequence[str] = ()) -> Job:
-    """The job of a command line; `engine` is set in every stage that plays. Raises Usage where that is unclear."""
+    """The job of a command line; `engine` is set where the recipe plays. Raises Usage where that is unclear."""
     typed, overrides = recipes.split(words)
     if engine and not resume and len(typed) == 1:
-        added = engine_flags.of_stages(recipes.find(typed[0], overrides).config, engine)
+        added = engine_flags.of_recipe(recipes.find(typed[0], overrides).config, engine)
         words, overrides = [*words, *added], [*overrides, *added]
     elif engine:
         overrides = [*overrides, *engine]

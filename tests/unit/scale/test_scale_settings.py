@@ -55,16 +55,32 @@ def test_the_flags_are_fields(capsys):
     assert "3 replicas on Ray at auto; episodes at most 1 step old, and corrected for their age" in shown
 
 
-def test_a_flag_of_ray_without_the_engine_is_refused(capsys):
-    assert main(["train", "two_words", "--staleness", "1"]) == Usage.code
-    assert "--staleness is for --engine ray." in capsys.readouterr().err
+@pytest.mark.parametrize("engine", ["", " --engine embedded"])
+def test_a_flag_of_ray_without_the_engine_is_refused(engine, capsys):
+    assert main(f"train two_words --dry-run --staleness 1{engine}".split()) == Usage.code
+    said = capsys.readouterr().err
+    assert "--staleness is for --engine ray, or for a recipe whose engine is strop.scale.Ray." in said
+    assert "strop train RECIPE --engine ray --staleness ..." in said
+
+
+def test_a_flag_of_ray_changes_the_engine_that_the_recipe_has(capsys):
+    words = "train copy_word --dry-run engine=ray engine.replicas=3 --staleness 1"
+    assert main(words.split()) == 0
+    assert "3 replicas on Ray on this machine; episodes at most 1 step old" in " ".join(capsys.readouterr().out.split())
 
 
 def test_stages_that_play_get_the_engine_and_others_do_not():
     sft = fleet.config(algorithm=strop.algorithms.SFT.Config(), rewards=())
     stages = [strop.Stage("first", sft), strop.Stage("rl", fleet.config())]
-    assert engine_flags.of_stages(stages, ["engine=ray"]) == ["rl.engine=ray"]
-    assert engine_flags.of_stages(fleet.config(), ["engine=ray"]) == ["engine=ray"]
+    assert engine_flags.of_recipe(stages, ["engine=ray"]) == ["rl.engine=ray"]
+    assert engine_flags.of_recipe(fleet.config(), ["engine=ray"]) == ["engine=ray"]
+
+
+def test_fields_of_ray_alone_go_to_the_stages_that_have_its_engine():
+    stages = [strop.Stage("here", fleet.config()), strop.Stage("rl", fleet.config(engine=fleet.ray_of()))]
+    assert engine_flags.of_recipe(stages, ["engine.replicas=3"]) == ["rl.engine.replicas=3"]
+    with pytest.raises(Usage, match="--rollout-replicas is for --engine ray"):
+        engine_flags.of_recipe(stages[:1], ["engine.replicas=3"])
 
 
 def test_the_plan_names_the_engine_only_where_it_is_another():
