@@ -105,6 +105,11 @@ def test_a_loss_is_told_without_rays_advice(tmp_path):
     import socket
 
     assert last_words(Born(socket.gethostname(), 1, str(log))).endswith("first | MemoryError")
+    log.write_text(
+        "before\nFatal Python error: Aborted\n\nThread 0x1:\n  File a\n" + "  File b\n" * 9 + "Extension modules: c\n"
+    )
+    told_of_crash = "Fatal Python error: Aborted | Thread 0x1: | File a | File b | File b"
+    assert last_words(Born(socket.gethostname(), 1, str(log))).endswith(f": {told_of_crash}")
     assert last_words(Born("elsewhere", 1, "/logs/x.err")) == " Its log is /logs/x.err on elsewhere."
 
 
