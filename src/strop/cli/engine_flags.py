@@ -38,6 +38,11 @@ def overrides(args: argparse.Namespace) -> list[str]:
     return [*([f"engine={args.engine}"] if args.engine else []), *given]
 
 
+def is_field(override: str) -> bool:
+    """Whether it sets a field of an engine, and not the engine."""
+    return "engine." in override.partition("=")[0]
+
+
 def of_recipe(config: TrainConfig | ControlConfig | Sequence[Stage], overrides: Sequence[str]) -> list[str]:
     """The same for a recipe; of a list of stages, for each that plays. Options without `--engine` change the Ray
     engines that the recipe has. Raises Usage where it has none."""
