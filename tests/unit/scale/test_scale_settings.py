@@ -72,7 +72,9 @@ def test_a_flag_of_ray_changes_the_engine_that_the_recipe_has(capsys):
 def test_a_field_of_ray_may_be_typed_beside_the_flag(capsys):
     words = "train copy_word --dry-run --json engine.unit_seconds=7 --engine ray --rollout-replicas 3"
     assert main(words.split()) == 0
-    assert '"engine.unit_seconds"' in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert '"engine.replicas=3"' in shown
+    assert '"engine.unit_seconds=7.0"' in shown
 
 
 def test_stages_that_play_get_the_engine_and_others_do_not():
