@@ -15,7 +15,7 @@ from strop.streams import stream
 from strop.types import End, Sampling, Step, Task
 
 EPISODES, TURNS = 512, 2
-SECONDS, LIMIT = 1.0, 3.0
+SECONDS, LIMIT = 1.0, 6.0
 """Of a tool, and of the run's patience."""
 
 
@@ -68,7 +68,7 @@ def test_hundreds_of_slow_tools_are_waited_for_together():
     for (what, turn), one in zip(fates, episodes, strict=True):
         assert (one.end is End.FAILED) == (what != "fine")
         assert len(one.turns) == (TURNS if what == "fine" else turn + 1)
-        assert ("took longer than 3 seconds" in one.error) == (what == "hangs")
+        assert ("took longer than 6 seconds" in one.error) == (what == "hangs")
         assert ("ConnectionError: the tool is gone" in one.error) == (what == "raises")
     print(f"{seconds:.2f} s, ideal {ideal:.2f} s")
     assert seconds <= 1.3 * ideal
