@@ -1,6 +1,7 @@
 """A pretended ray in this process: actors are objects, and their calls are done one at a time, in an order by dice.
 
-It can do to an actor what happens to a process: die in the middle of a call, hang for ever, or die while it starts.
+It can do to an actor what happens to a process: die in the middle of a call, hang for ever, or die while it starts. It
+can also let an answer arrive too late, when its actor was just given up, and damage what it carries.
 """
 
 from __future__ import annotations
@@ -10,10 +11,13 @@ import sys
 import types
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib.machinery import ModuleSpec
 from typing import Any
 
-FINE, DIES, HANGS = "fine", "dies", "hangs"
+from strop.scale.weights import Packed
+
+FINE, DIES, HANGS, LATE, DAMAGED = "fine", "dies", "hangs", "late", "damaged"
 Fate = Callable[[str, tuple[Any, ...]], str]
 """(method, its arguments) -> what becomes of the actor in this call."""
 
@@ -48,9 +52,10 @@ class Actor:
     """An object whose methods are called later."""
 
     def __init__(self, ray: PretendRay, made: Callable[[], Any]) -> None:
-        self._ray, self._made, self._object = ray, made, None
+        self._ray, self._made, self.object = ray, made, None
         self.calls: list[tuple[Ref, str, tuple[Any, ...]]] = []
         self.is_dead = self.hangs = False
+        self.late: list[tuple[Ref, Any]] = []
 
     def __getattr__(self, name: str) -> Any:
         def remote(*arguments: Any) -> Ref:
@@ -75,13 +80,19 @@ class Actor:
             self.die()
         elif fate == HANGS:
             self.hangs = True
+        elif fate == LATE:
+            self.hangs, self.late = True, [(ref, self.answer(name, arguments))]
         else:
             self.calls.pop(0)
-            self._object = self._object or self._made()
             try:
-                ref.settle(getattr(self._object, name)(*(self._ray.plain(one) for one in arguments)))
+                ref.settle(self.answer(name, arguments, damaged=fate == DAMAGED))
             except Exception as error:
                 ref.settle(error=RayTaskError(error))
+
+    def answer(self, name: str, arguments: tuple[Any, ...], damaged: bool = False) -> Any:
+        self.object = self.object or self._made()
+        self._ray.is_damaging = damaged
+        return getattr(self.object, name)(*(self._ray.plain(one) for one in arguments))
 
 
 class PretendRay(types.ModuleType):
@@ -95,6 +106,7 @@ class PretendRay(types.ModuleType):
             register_pickle_by_value=lambda module: None, unregister_pickle_by_value=lambda module: None
         )
         self.fate, self.dice, self.actors, self.num_killed = fate, random.Random(seed), list[Actor](), 0
+        self.is_damaging = False
 
     def is_initialized(self) -> bool:
         return True
@@ -111,7 +123,10 @@ class PretendRay(types.ModuleType):
         assert ref.there, "it is asked for before it is there"
         if ref.error is not None:
             raise ref.error
-        return ref.value
+        return self.damaged(ref.value) if self.is_damaging and isinstance(ref.value, Packed) else ref.value
+
+    def damaged(self, packed: Packed) -> Packed:
+        return replace(packed, tensors=packed.tensors ^ 1)
 
     def plain(self, argument: Any) -> Any:
         """What a method is given: Ray fetches references that are arguments themselves."""
@@ -125,16 +140,25 @@ class PretendRay(types.ModuleType):
         return types.SimpleNamespace(options=lambda **options: types.SimpleNamespace(remote=made))
 
     def wait(self, refs: list[Ref], num_returns: int, timeout: float) -> tuple[list[Ref], list[Ref]]:
-        busy = [actor for actor in self.actors if actor.calls and not actor.hangs]
-        if busy and not any(ref.there for ref in refs):
-            self.dice.choice(busy).do_one()
+        while not any(ref.there for ref in refs) and self.work():
+            pass
         ready = [ref for ref in refs if ref.there][:num_returns]
         return ready, [ref for ref in refs if ref not in ready]
 
     def kill(self, actor: Actor) -> None:
         self.num_killed += 1
         actor.hangs = False
+        for ref, value in actor.late:
+            actor.calls = [call for call in actor.calls if call[0] is not ref]
+            ref.settle(value)
         actor.die()
+
+    def work(self) -> bool:
+        """One call of one actor; whether there was one."""
+        busy = [actor for actor in self.actors if actor.calls and not actor.hangs]
+        if busy:
+            self.dice.choice(busy).do_one()
+        return bool(busy)
 
 
 @contextmanager

@@ -11,6 +11,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+RECIPE = "recipe"
+"""The module name under which a recipe file is loaded."""
 ALONE = threading.RLock()
 """Held by the thread that uses it: for seconds at most, and never while a policy trains or samples."""
 

@@ -21,6 +21,7 @@ from strop.learners.heads import text_scores
 from strop.loop import loop
 from strop.policies.computing import kept_memory
 from strop.preparing import prepared
+from strop.process import RECIPE
 from strop.reports import preflight
 from strop.reports.plan import Plan, make_plan
 from strop.reports.verdicts import Verdict, verdicts_of
@@ -217,7 +218,7 @@ def train(
             require_ray()
         config.set_up_torch()
         spec_of_run, files = spec.to_files(config)
-        files |= {f"{spec.RECIPE}.py": recipe} if recipe else {}
+        files |= {f"{RECIPE}.py": recipe} if recipe else {}
         home, forks = opened_home(config, directory, spec_of_run, files, command, resume)
     config = config.placed_in(home.path)
     if keep_all:

@@ -11,6 +11,7 @@ from typing import Protocol, TypeVar
 
 from strop.config import TrainConfig
 from strop.home import default_directory
+from strop.process import RECIPE
 from strop.runs import spec
 from strop.runs.directory import CONFIG, RunDirectory, already_exists, claim, config_text, give_back, is_run, started
 from strop.runs.disk import free
@@ -139,12 +140,12 @@ def _write(folder: Path, files: dict[str, str]) -> None:
 def _files(stage: Stage, recipe: str) -> dict[str, str]:
     """The config of a stage as its run will hold it."""
     encoded, files = spec.to_files(stage.config)
-    return {CONFIG: config_text(encoded), **files} | ({f"{spec.RECIPE}.py": recipe} if recipe else {})
+    return {CONFIG: config_text(encoded), **files} | ({f"{RECIPE}.py": recipe} if recipe else {})
 
 
 def _recipe_in(folder: Path) -> str:
     """The copy of the recipe file that waits with a stage; empty without one."""
-    file = folder / f"{spec.RECIPE}.py"
+    file = folder / f"{RECIPE}.py"
     return file.read_text(encoding="utf-8") if file.is_file() else ""
 
 

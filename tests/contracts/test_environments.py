@@ -15,7 +15,7 @@ from strop.rollout.play import Scene, play
 from strop.samplers.scripted import ScriptedSampler
 from strop.types import End, Sampling, Step, Task
 
-ADAPTERS = ("gymnasium", "against", "textarena")
+ADAPTERS = ("gymnasium", "against", "textarena", "apart")
 """They have no tasks of their own; tests/unit/environments tries them."""
 MODULES = [
     importlib.import_module(f"strop.environments.{module.name}")

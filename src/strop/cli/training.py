@@ -58,12 +58,14 @@ class Job:
 
 
 def job(words: Sequence[str], directory: str | None, resume: bool, engine: Sequence[str] = ()) -> Job:
-    """The job of a command line; `engine` is set in every stage that plays. Raises Usage where that is unclear."""
+    """The job of a command line; `engine` is set where the recipe plays. Raises Usage where that is unclear."""
     typed, overrides = recipes.split(words)
     if engine and not resume and len(typed) == 1:
-        others = [one for one in overrides if not engine_flags.is_of_engine(one)]  # its fields are not there yet
-        added = engine_flags.of_stages(recipes.find(typed[0], others).config, engine)
-        words, overrides = [*words, *added], [*overrides, *added]
+        fields = [one for one in overrides if engine_flags.is_field(one)]
+        others = [one for one in overrides if one not in fields]
+        flags = engine_flags.of_recipe(recipes.find(typed[0], others).config, engine)
+        overrides = [*others, *sorted([*fields, *flags], key=engine_flags.is_field)]  # which engine it is comes first
+        words = [*typed, *overrides]
     elif engine:
         overrides = [*overrides, *engine]
     if len(typed) > 1:

@@ -14,12 +14,13 @@ from strop.control.config import ControlConfig
 from strop.control.plan import plan_of
 from strop.control.watcher import Watcher
 from strop.home import new_home, removed_if_never_saved
+from strop.process import RECIPE
 from strop.reports.verdicts import Verdict, verdict
 from strop.runs import provenance
 from strop.runs.directory import PLAN, RunDirectory
 from strop.runs.global_state import global_state_kept
 from strop.runs.progress import Progress
-from strop.runs.spec import RECIPE, TRAINED_BY, encode
+from strop.runs.spec import TRAINED_BY, encode
 from strop.threads import threads_of
 
 

@@ -22,14 +22,12 @@ from typing import Any
 
 import numpy as np
 
-from strop.process import ALONE
+from strop.process import ALONE, RECIPE
 from strop.runs.directory import RunDirectory
 from strop.runs.names import find, public_name
 from strop.runs.staged import stage_name
 from strop.types import Placed, Task, Tokenizer, is_place, storable
 
-RECIPE = "recipe"
-"""The module name under which a recipe file is loaded."""
 TASK_FILES = ("tasks", "held_out")
 TASKS, SOURCE = "tasks", "source"
 """A list of tasks is written as {"tasks": how many}. Key of config.json's tasks for the Config of what draws them."""

@@ -16,6 +16,8 @@ WINDOW = 600.0
 LAST_LINES = 5
 RAYS_OWN = (":job_id:", ":actor_name:", ":task_name:")
 """Lines that Ray writes into a worker's log for itself."""
+FATAL = "Fatal Python error:"
+"""What Python writes first when it crashes, by SIGSEGV or SIGABRT say; where that was follows, innermost first."""
 
 
 @dataclass(slots=True)
@@ -41,7 +43,11 @@ class Losses:
 
 
 def told(error: BaseException) -> str:
-    """Ray's reason for the death of an actor, without its advice and its ids."""
+    """Ray's reason for the death of an actor, without its advice and its ids.
+
+    It has the exit code where Python ends the process, SIGTERM included. Of other ends (SIGKILL, a crash, `os._exit`)
+    Ray keeps no code, also not in its state API: it says that the connection ended. A crash is told by the log.
+    """
     text = " ".join(str(error).split())
     for mark in ("Worker exit detail: ", "The actor is dead because ", "Some common causes"):
         before, found, after = text.partition(mark)
@@ -51,11 +57,13 @@ def told(error: BaseException) -> str:
 
 
 def last_words(born: Born | None) -> str:
-    """The last lines of a replica's log, or where it is."""
+    """The end of a replica's log, or where it is: its last lines, or from where Python tells of a crash."""
     if born is None or not born.log:
         return ""
     if born.host != socket.gethostname() or not Path(born.log).is_file():
         return f" Its log is {born.log} on {born.host}."
     lines = Path(born.log).read_text(encoding="utf-8", errors="replace").splitlines()
-    own = [line for line in lines if line.strip() and not line.startswith(RAYS_OWN)][-LAST_LINES:]
-    return f" The end of {born.log}: {' | '.join(own)}" if own else f" Its log, {born.log}, is empty."
+    own = [line.strip() for line in lines if line.strip() and not line.startswith(RAYS_OWN)]
+    crash = next((i for i, line in enumerate(own) if line.startswith(FATAL)), None)
+    last = own[-LAST_LINES:] if crash is None else own[crash : crash + LAST_LINES]
+    return f" The end of {born.log}: {' | '.join(last)}" if last else f" Its log, {born.log}, is empty."

@@ -238,7 +238,7 @@ def _sent(ray: Any, config: TrainConfig) -> Any:
     """The config in Ray's object store. A recipe file is sent with it: no replica can import that."""
     from ray import cloudpickle
 
-    from strop.runs.spec import RECIPE
+    from strop.process import RECIPE
 
     recipe = sys.modules.get(RECIPE)
     if recipe is not None:

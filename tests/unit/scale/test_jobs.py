@@ -1,4 +1,4 @@
-"""The SLURM file, with stand-ins for srun, scontrol, ray and strop that write down how they are called."""
+"""The job files, with stand-ins for srun, scontrol, ray and strop that write down how they are called."""
 
 import os
 import signal
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-FILE = Path(__file__).parents[3] / "docs" / "jobs" / "strop.slurm"
+JOBS = Path(__file__).parents[3] / "docs" / "jobs"
 STAND_INS = {
     "scontrol": "printf 'one\\ntwo\\nthree\\n'",
     "srun": 'echo "srun $*" >> "$CALLS"; while [ "${1#-}" != "$1" ]; do shift; done; exec "$@"',
@@ -18,13 +18,13 @@ STAND_INS = {
 }
 
 
-def job(folder: Path, *words: str, **environment: str) -> subprocess.Popen:
+def job(folder: Path, *words: str, file: str = "strop.slurm", **environment: str) -> subprocess.Popen:
     for name, does in STAND_INS.items():
         (folder / name).write_text(f"#!/bin/bash\n{does}\n")
         (folder / name).chmod(0o755)
     slurm = {"SLURM_JOB_NODELIST": "x", "SLURM_JOB_NUM_NODES": "3", "SLURM_CPUS_PER_TASK": "8", "SLURM_JOB_NAME": "j"}
     known = {**os.environ, **slurm, "PATH": f"{folder}:{os.environ['PATH']}", "CALLS": str(folder / "calls")}
-    return subprocess.Popen(["bash", str(FILE), *words], env={**known, **environment}, cwd=folder)
+    return subprocess.Popen(["bash", str(JOBS / file), *words], env={**known, **environment}, cwd=folder)
 
 
 def calls(folder: Path) -> list[str]:
@@ -50,6 +50,26 @@ def test_it_starts_ray_on_every_machine_and_goes_on_with_a_run_that_is_there(aga
 def test_when_the_time_is_up_the_run_is_told_and_waited_for(tmp_path):
     waits = tmp_path / "waits"
     with job(tmp_path, "story", WAITS=str(waits)) as process:
+        while not waits.exists():
+            assert process.poll() is None
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 143
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_a_job_of_ray_trains_on_its_cluster_and_goes_on_with_a_run_that_is_there(again, tmp_path):
+    if again:
+        (tmp_path / "my").mkdir()
+    ray = {"file": "strop-ray-job.sh", "STROP_RUNS": str(tmp_path)}
+    assert job(tmp_path, "some/my.py", "--rollout-replicas", "8", **ray).wait(60) == 0
+    resume = "--resume " if again else ""
+    expected = f"strop train some/my.py --engine ray --ray auto --run {tmp_path}/my {resume}--rollout-replicas 8"
+    assert calls(tmp_path) == [expected]
+
+
+def test_a_job_of_ray_is_the_run_itself_so_that_a_stop_reaches_it(tmp_path):
+    waits = tmp_path / "waits"
+    with job(tmp_path, "story", file="strop-ray-job.sh", WAITS=str(waits)) as process:
         while not waits.exists():
             assert process.poll() is None
         process.send_signal(signal.SIGTERM)

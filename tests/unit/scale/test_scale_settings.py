@@ -60,19 +60,43 @@ def test_fields_of_an_engine_stand_beside_its_flag(capsys):
     assert main(words.split()) == 0
     assert "2 replicas on Ray" in capsys.readouterr().out
     fields = ["engine.unit_seconds=30", "rl.engine.url=http://h/v1", "engine=ray", "steps=3", "rewards.engine=1"]
-    assert [engine_flags.is_of_engine(one) for one in fields] == [True, True, False, False, False]
+    assert [engine_flags.is_field(one) for one in fields] == [True, True, False, False, False]
 
 
-def test_a_flag_of_ray_without_the_engine_is_refused(capsys):
-    assert main(["train", "two_words", "--staleness", "1"]) == Usage.code
-    assert "--staleness is for --engine ray." in capsys.readouterr().err
+@pytest.mark.parametrize("engine", ["", " --engine embedded", " --engine http"])
+def test_a_flag_of_ray_without_the_engine_is_refused(engine, capsys):
+    assert main(f"train two_words --dry-run --staleness 1{engine}".split()) == Usage.code
+    said = capsys.readouterr().err
+    assert "--staleness is for --engine ray, or for a recipe whose engine is strop.scale.Ray." in said
+    assert "strop train RECIPE --engine ray --staleness ..." in said
+
+
+def test_a_flag_of_ray_changes_the_engine_that_the_recipe_has(capsys):
+    words = "train copy_word --dry-run engine=ray engine.replicas=3 --staleness 1"
+    assert main(words.split()) == 0
+    assert "3 replicas on Ray on this machine; episodes at most 1 step old" in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_field_of_ray_may_be_typed_beside_the_flag(capsys):
+    words = "train copy_word --dry-run --json engine.unit_seconds=7 --engine ray --rollout-replicas 3"
+    assert main(words.split()) == 0
+    shown = capsys.readouterr().out
+    assert '"engine.replicas=3"' in shown
+    assert '"engine.unit_seconds=7.0"' in shown
 
 
 def test_stages_that_play_get_the_engine_and_others_do_not():
     sft = fleet.config(algorithm=strop.algorithms.SFT.Config(), rewards=())
     stages = [strop.Stage("first", sft), strop.Stage("rl", fleet.config())]
-    assert engine_flags.of_stages(stages, ["engine=ray"]) == ["rl.engine=ray"]
-    assert engine_flags.of_stages(fleet.config(), ["engine=ray"]) == ["engine=ray"]
+    assert engine_flags.of_recipe(stages, ["engine=ray"]) == ["rl.engine=ray"]
+    assert engine_flags.of_recipe(fleet.config(), ["engine=ray"]) == ["engine=ray"]
+
+
+def test_fields_of_ray_alone_go_to_the_stages_that_have_its_engine():
+    stages = [strop.Stage("here", fleet.config()), strop.Stage("rl", fleet.config(engine=fleet.ray_of()))]
+    assert engine_flags.of_recipe(stages, ["engine.replicas=3"]) == ["rl.engine.replicas=3"]
+    with pytest.raises(Usage, match="--rollout-replicas is for --engine ray"):
+        engine_flags.of_recipe(stages[:1], ["engine.replicas=3"])
 
 
 def test_the_plan_names_the_engine_only_where_it_is_another():
@@ -97,6 +121,11 @@ def test_a_loss_is_told_without_rays_advice(tmp_path):
     import socket
 
     assert last_words(Born(socket.gethostname(), 1, str(log))).endswith("first | MemoryError")
+    log.write_text(
+        "before\nFatal Python error: Aborted\n\nThread 0x1:\n  File a\n" + "  File b\n" * 9 + "Extension modules: c\n"
+    )
+    told_of_crash = "Fatal Python error: Aborted | Thread 0x1: | File a | File b | File b"
+    assert last_words(Born(socket.gethostname(), 1, str(log))).endswith(f": {told_of_crash}")
     assert last_words(Born("elsewhere", 1, "/logs/x.err")) == " Its log is /logs/x.err on elsewhere."
 
 
