@@ -55,4 +55,4 @@ def test_it_is_set_on_the_command_line(capsys):
     assert main([*words.split(), "engine.weights=w", "engine.url=http://host/v1"]) == 0
     assert "sampled by the server at http://host/v1" in " ".join(capsys.readouterr().out.split())
     assert main([*words.split(), "--staleness", "1"]) == Usage.code
-    assert "--staleness is for --engine ray." in capsys.readouterr().err
+    assert "--staleness is for --engine ray, or for a recipe" in capsys.readouterr().err
