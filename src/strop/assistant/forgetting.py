@@ -1,5 +1,6 @@
 """Forget people: everything that is kept of them goes, from every copy, and so do the weights that learnt from them.
 
+0. Keys of theirs go, and what is being answered is not kept: nothing new of them comes in.
 1. Files that no list names, such as a copy of a database or a log, lose the lines and rows that hold their texts.
 2. `memory.sqlite` and `feedback.sqlite` lose their rows, and note which feedback is gone.
 3. Versions that learnt from it are retired, runs and exports of it deleted (`settling`).
@@ -78,6 +79,9 @@ def forget(path: Path | str, users: Sequence[str], *, dry_run: bool = False) -> 
     assistant = Assistant(Path(path))
     with assistant.learner(), assistant.feedback() as store, _memory(assistant) as memory:
         names = _names(store, users)
+        if not dry_run:
+            _keys_removed(assistant, users)
+            store.erasing.forget_under_way()
         doomed = store.erasing.of_people(names)
         facts = [] if memory is None else memory.texts_of(names)
         needles = _needles(assistant, store, doomed, facts, users)
@@ -93,6 +97,14 @@ def forget(path: Path | str, users: Sequence[str], *, dry_run: bool = False) -> 
         if memory is not None:
             memory.rebuild()
         return _forgotten(assistant, doomed, facts, found, copies, _holding(assistant, needles))
+
+
+def _keys_removed(assistant: Assistant, users: Sequence[str]) -> None:
+    """Nobody comes in as these people."""
+    with assistant.lock():
+        keys = Keys(assistant.path)
+        for name in {one.name for one in keys.all()} & set(users):
+            keys.remove(name)
 
 
 def _planned(
@@ -187,11 +199,8 @@ def _is_taken_out(file: Path, doomed: Doomed, names: Sequence[str], needles: Nee
 
 
 def _names_taken_out(assistant: Assistant, users: Sequence[str], names: Sequence[str]) -> None:
-    """Remove the keys of these people, that they are trusted, and what was decided by hand of them and their words."""
+    """Remove that these people are trusted, and what was decided by hand of them and their words."""
     with assistant.lock():
-        keys = Keys(assistant.path)
-        for name in {one.name for one in keys.all()} & set(users):
-            keys.remove(name)
         if (decided := read_by_hand(assistant.path)) != (left := decided.reset(names)):
             write_by_hand(assistant.path, left)
         settings = assistant.settings
