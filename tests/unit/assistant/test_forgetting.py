@@ -224,6 +224,31 @@ def test_what_cannot_be_taken_out_is_named(mine):
     (mine / "picture.bin").unlink()
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "gb18030"])
+def test_files_in_other_encodings_are_searched_too(mine, encoding):
+    """As Windows writes them. The line goes, and the others stay in that encoding."""
+    for name, text in (("a.txt", HERS[1]), ("b.txt", HERS[0])):
+        (mine / name).write_bytes(f"他说：天气不错\n她说：{text}\n{HIS}\n".encode(encoding))
+    found = forget(mine, [ANN])
+    assert {"a.txt", "b.txt"} <= set(found.copies)
+    assert found.left == ()
+    assert (mine / "a.txt").read_bytes() == f"他说：天气不错\n{HIS}\n".encode(encoding)
+    assert (mine / "b.txt").read_bytes() == f"他说：天气不错\n{HIS}\n".encode(encoding)
+
+
+def test_a_link_is_named_and_what_it_leads_to_is_not_touched(mine, tmp_path):
+    """Also one to a folder: what lies there is somebody else's."""
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "notes.txt").write_text(HERS[0])
+    (mine / "notes.txt").symlink_to(tmp_path / "elsewhere" / "notes.txt")
+    (mine / "folder").symlink_to(tmp_path / "elsewhere")
+    (mine / "gone").symlink_to(tmp_path / "nowhere")
+    (mine / "round").symlink_to(mine)
+    assert "notes.txt" not in forget(mine, [ANN], dry_run=True).copies
+    assert set(forget(mine, [ANN]).left) == {"notes.txt", "folder/notes.txt"}
+    assert (tmp_path / "elsewhere" / "notes.txt").read_text() == HERS[0]
+
+
 def test_a_session_is_forgotten_by_its_key_and_nobody_unknown_is(mine):
     key = "k" * 40
     with MemoryStore(mine / "memory.sqlite") as memory:
@@ -305,8 +330,16 @@ def test_a_text_that_others_wrote_too_is_no_trace(mine):
 
 def test_an_export_that_was_changed_since_is_not_deleted(mine, tmp_path):
     (tmp_path / "sft.jsonl").write_text("another file by now")
-    assert len(forget(mine, [ANN]).exports) == 1
+    found = forget(mine, [ANN])
+    assert (len(found.exports), found.left) == (1, ())
     assert (tmp_path / "sft.jsonl").read_text() == "another file by now"
+
+
+def test_an_export_that_was_changed_and_still_holds_something_of_them_is_named(mine, tmp_path):
+    export = tmp_path / "sft.jsonl"
+    export.write_text(export.read_text() + "mine\n")
+    assert forget(mine, [ANN]).left == (str(export),)
+    assert "mine" in export.read_text()
 
 
 @pytest.mark.parametrize("crash", ["erase", "settle", "retire", "done"])
