@@ -33,8 +33,8 @@ class Values:
             faker.seed_instance(self.dice.getrandbits(32))
         self.draw: Mapping[str, Callable[[], str]] = {
             "name": self.name, "phone": self.phone, "email": self.email, "address": self.address, "card": self.card,
-            "iban": lambda: self.grouped(self.fakers[0].iban(), 4), "id": self.identity if language == "zh" else self.insurance,
-            "account": self.account, "passport": self.passport,
+            "iban": lambda: self.grouped(self.fakers[0].iban(), 4), "passport": self.passport,
+            "id": self.identity if language == "zh" else self.insurance, "account": self.account,
             "NOT order": self.order, "NOT date": self.date, "NOT price": self.price, "NOT version": self.version,
             "NOT isbn": self.isbn, "NOT product": lambda: self.dice.choice(PRODUCTS[language].split(", ")),
             "NOT id": self.wrong_identity, "NOT card": self.wrong_card,

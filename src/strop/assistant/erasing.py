@@ -119,7 +119,7 @@ class Erasing:
     # ------------------------------------------------------------ what is under way
 
     def forgettings(self) -> int:
-        """How often people were forgotten: who is answered notes it before, and hands it to the store with the answer."""
+        """How often people were forgotten: noted before an answer begins, and handed to the store with it."""
         with self.alone:
             row = self.connection.execute("SELECT coalesce(max(number), 0) AS n FROM forgettings").fetchone()
         return int(row["n"])

@@ -122,7 +122,9 @@ class FeedbackStore:
             if is_prepared and not all(self._one(known, key_of(one.messages)) for one in answers):
                 return False
             if asked not in (None, self.erasing.forgettings()):
-                raise ValueError("it was asked before somebody was forgotten, and nothing of before is kept: ask again.")
+                raise ValueError(
+                    "it was asked before somebody was forgotten, and nothing of before is kept: ask again."
+                )
             for answer in answers:
                 if self._one("SELECT 1 FROM answers WHERE inference = ?", answer.inference):
                     raise ValueError(f"inference {answer.inference!r} is known already: an id names one answer.")

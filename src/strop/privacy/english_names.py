@@ -24,7 +24,7 @@ WORD = re.compile(
     rf"(?<![{LETTERS}0-9_@./\\-])(?:(?:{_U}\.){{2,4}}(?= {_U})|{_U}(?:(?:['’]{_U})?{_L}+(?:['’-]{_U}?{_L}+|{_U}{_L}+)*"
     rf"(?:['’-]{_U}['’]{_U}{_L}+)?|{_U}{{1,14}}(?:['’-]{_U}{{2,14}})*|\.(?= {_U}))?{_ENDS})"
 )
-"""A word with a capital, such as Mary, O'Neil, O'Brien-Smith, Żółkowski, McDonald, SMITH, or J. or J.R. before another."""
+"""A word with a capital, such as Mary, O'Brien-Smith, Żółkowski, McDonald, SMITH, or J. or J.R. before another."""
 SMALL = re.compile(rf"{_L}{{2,20}}(?:['’-]{_L}{{2,20}})?{_ENDS}")
 TITLE = re.compile(
     r"(?:\b(?:Mr|Mrs|Ms|Miss|Mx|Dr|Prof|Professor|Sir|Madam|Doctor|Nurse|Officer|Aunt|Uncle|Mister)\b\.? )$"

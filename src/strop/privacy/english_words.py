@@ -26,9 +26,10 @@ Microsoft Samsung Tesla Ford Honda Toyota Sony Intel
 PREFIXES = frozenset(PREFIX_TEXT.split())
 """Of these, words that begin the name of a place or a product."""
 
-VIETNAMESE_SURNAMES = frozenset(
-    "nguyen tran le pham hoang huynh phan vu vo dang bui do ho ngo duong ly dinh trinh truong mai lam dao doan".split()
-)
+VIETNAMESE_TEXT = """
+nguyen tran le pham hoang huynh phan vu vo dang bui do ho ngo duong ly dinh trinh truong mai lam dao doan
+"""
+VIETNAMESE_SURNAMES = frozenset(VIETNAMESE_TEXT.split())
 """Without their marks; they stand first."""
 
 PINYIN_TEXT = """

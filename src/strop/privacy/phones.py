@@ -20,7 +20,9 @@ IN_WORDS = re.compile(
     r"(?<![〇零一二三四五六七八九幺])[一幺][三四五六七八九][〇零一二三四五六七八九幺]{9}(?![〇零一二三四五六七八九幺十百千万])"
 )
 NUMERALS = "〇零一二三四五六七八九幺"
-LAND_IN_WORDS = re.compile(rf"(?<![{NUMERALS}])[〇零][{NUMERALS}]{{2,3}}[ -]?[{NUMERALS}]{{7,8}}(?![{NUMERALS}十百千万])")
+LAND_IN_WORDS = re.compile(
+    rf"(?<![{NUMERALS}])[〇零][{NUMERALS}]{{2,3}}[ -]?[{NUMERALS}]{{7,8}}(?![{NUMERALS}十百千万])"
+)
 EXTENSION = r"(?:(?: ?(?:ext\.?|x|转|轉) ?)\d{1,6})?"
 _DIGITS = str.maketrans(NUMERALS, "001234567891")
 SHAPES = (

@@ -37,8 +37,10 @@ async def keep_answers(
 ) -> str:
     """Keep whole answers of a version if the person agrees, and has not taken it back meanwhile; else count them.
 
-    `asked`: `forgettings` when they were asked for. Why they could not be kept; else empty. People have their answers all the same: what is lost is that anybody can say
+    Why they could not be kept; else empty. People have their answers all the same: what is lost is that anybody can say
     what they think of them.
+
+    asked  `forgettings` when they were asked for
     """
     if store is None:
         return ""

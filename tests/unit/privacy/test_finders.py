@@ -222,7 +222,10 @@ def test_chinese_names(text, names):
         ("My name is Nguyễn Văn An.", ["Nguyễn Văn An"]),
         ("My name is Nguye\u0302\u0303n Va\u0306n An.", ["Nguye\u0302\u0303n Va\u0306n An"]),
         ("Siobhan O'Brien-Smith called, and so did MARY SMITH-JONES", ["Siobhan O'Brien-Smith", "MARY SMITH-JONES"]),
-        ("Đặng Minh, Lê Thị Mai, Łukasz Żółkowski and Jürgen Müller left", ["Đặng Minh", "Lê Thị Mai", "Łukasz Żółkowski", "Jürgen Müller"]),
+        (
+            "Đặng Minh, Lê Thị Mai, Łukasz Żółkowski and Jürgen Müller left",
+            ["Đặng Minh", "Lê Thị Mai", "Łukasz Żółkowski", "Jürgen Müller"],
+        ),
         ("The Żubrówka and the Über app, the Señor of the Café", []),
         # who is introduced, in whatever letters
         ("my name is maria", ["maria"]),
@@ -231,7 +234,10 @@ def test_chinese_names(text, names):
         ("MY NAME IS MARIA AND I LIVE HERE", ["MARIA"]),
         ("My name is on the list, and my name is spelled wrong. My name is not important", []),
         # initials
-        ("J. R. Tolkien and J.R.R. Tolkien wrote; the U. S. Army and the U.S. Navy", ["J. R. Tolkien", "J.R.R. Tolkien"]),
+        (
+            "J. R. Tolkien and J.R.R. Tolkien wrote; the U. S. Army and the U.S. Navy",
+            ["J. R. Tolkien", "J.R.R. Tolkien"],
+        ),
     ],
 )
 def test_english_names(text, names):
