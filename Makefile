@@ -14,7 +14,7 @@ SIDE_BY_SIDE := -n $(WORKERS) --dist worksteal
 CODE := src tests benchmarks tools docs/methods/examples
 FAST := not slow and not model and not crash and not learning and not matrix and not gpu and not task and not browser and not scale
 
-.PHONY: demo test test-ci test-slow test-tasks test-gpu test-web test-scale test-lowest mutants check check-static hooks format docs bench bench-peers bench-control bench-gpu bench-frontier bench-scratch bench-translate bench-tasks bench-rewards bench-serve bench-assistant bench-hostile clean
+.PHONY: demo test test-ci test-slow test-tasks test-gpu test-web test-scale test-lowest mutants check check-static hooks format docs bench bench-peers bench-control bench-gpu bench-frontier bench-scratch bench-translate bench-tasks bench-rewards bench-serve bench-assistant bench-hostile bench-privacy bench-memorisation clean
 
 demo: $(VENV)/demo.done ## the main job: a real language model gets better at writing tiny stories
 	$(BIN)/strop models get smollm2
@@ -101,6 +101,13 @@ bench-serve: $(VENV)/dev.done ## strop serve beside transformers serve, alone on
 
 bench-assistant: $(VENV)/dev.done ## an assistant learns from simulated people, round by round, three seeds, and from useless feedback; under an hour, can be stopped
 	$(BIN)/python benchmarks/assistant.py
+	$(BIN)/python benchmarks/gate.py
+
+bench-privacy: $(VENV)/dev.done ## how much personal data is found, and how much that is none: the table of docs/privacy.md; a minute
+	$(BIN)/python benchmarks/privacy.py
+
+bench-memorisation: $(VENV)/dev.done ## whether a model repeats planted secrets, with masking and without: the table of docs/privacy.md
+	$(BIN)/python benchmarks/memorisation.py
 
 bench-hostile: $(VENV)/dev.done ## an assistant among hostile people, and its server under 200 hostile requests a second; about an hour, can be stopped
 	$(BIN)/python benchmarks/hostile_people.py

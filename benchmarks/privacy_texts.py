@@ -88,6 +88,10 @@ HELD_OUT: Texts = {
         "Explain the difference between version {NOT version} and {NOT version}.",
         "Will the Summer Sale on Black Friday include the Silver Plan?",
         "Serial number {NOT order}, bought in Kansas City.",
+        "WeChat ID: {account}, most evenings.",
+        "My Skype is {account}; order {NOT order} was paid on {NOT date}.",
+        "They want my SSN or NI number, {id}, before {NOT date}.",
+        "Social security number {id}, order {NOT order}.",
     ),
     "zh": (
         "{name}这边，等了一个星期了，我的号码{phone}。",
@@ -118,6 +122,8 @@ HELD_OUT: Texts = {
         "第3号楼的方案和5号线地铁有什么关系？",
         "安全生产和金融知识讲座都很成功，大家满意而归。",
         "序列号{NOT order}，在南京买的。",
+        "我的微信号是{account}，备注一下订单{NOT order}。",
+        "QQ：{account}，晚上在线，QQ音乐除外。",
     ),
 }
 """Written apart from the rules, which nobody changed after looking at them."""

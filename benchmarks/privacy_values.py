@@ -33,7 +33,8 @@ class Values:
             faker.seed_instance(self.dice.getrandbits(32))
         self.draw: Mapping[str, Callable[[], str]] = {
             "name": self.name, "phone": self.phone, "email": self.email, "address": self.address, "card": self.card,
-            "iban": lambda: self.grouped(self.fakers[0].iban(), 4), "id": self.identity, "passport": self.passport,
+            "iban": lambda: self.grouped(self.fakers[0].iban(), 4), "passport": self.passport,
+            "id": self.identity if language == "zh" else self.insurance, "account": self.account,
             "NOT order": self.order, "NOT date": self.date, "NOT price": self.price, "NOT version": self.version,
             "NOT isbn": self.isbn, "NOT product": lambda: self.dice.choice(PRODUCTS[language].split(", ")),
             "NOT id": self.wrong_identity, "NOT card": self.wrong_card,
@@ -123,6 +124,20 @@ class Values:
     def identity(self) -> str:
         body = f"{self.dice.choice(('110101', '310104', '440305', '330106', '510107'))}{self.birth()}{self.digits(3)}"
         return body + check_of(body)
+
+    def insurance(self) -> str:
+        """A US social security number, or a British National Insurance number."""
+        group = self.dice.randrange(1, 899)
+        area = group + (group >= 666)
+        social = f"{area:03}-{self.dice.randrange(1, 99):02}-{self.dice.randrange(1, 9999):04}"
+        letters = self.dice.choice(("AB", "CE", "JM", "NX", "SK", "WL"))
+        gap = self.dice.choice(("", " "))
+        british = gap.join([letters, *(self.digits(2) for _ in range(3)), self.dice.choice("ABCD")])
+        return self.dice.choice((social, british))
+
+    def account(self) -> str:
+        name = f"{self.latin.user_name()}{self.dice.choice(('', '_', '-'))}{self.digits(2)}"
+        return self.dice.choice((name, f"wxid_{self.digits(8)}", f"{self.dice.randrange(10**6, 10**10)}"))
 
     def wrong_identity(self) -> str:
         number = self.identity()

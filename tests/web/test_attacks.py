@@ -7,9 +7,12 @@ import pytest
 import served
 from feedback_people import answer
 from strop.assistant.keys import Keys
+from strop.codec import ByteCodec
+from strop.serving.actor import Actor
 from strop.web.door import Door
 from web.conftest import PHONE
 from web.test_foreign_pages import elsewhere
+from web.test_memory_page import remember, shown
 
 SCRIPTS = (
     "<script>window.ran=1</script>",
@@ -45,7 +48,7 @@ def test_a_script_in_feedback_and_in_answers_to_compare_is_text(site):
     one.page.click(".better-form .main")
     one.page.locator(".said", has_text="Saved").wait_for()
     two = [answer(name, text, question=SCRIPTS[0], rater="") for name, text in zip("xy", SCRIPTS, strict=False)]
-    one.what.store.write(two, [])
+    one.what.store.prepared(two, is_fixed=True)
     one.what.store.pairs.add("x", "y", seldom=0.5)
     one.page.goto(one.url + "/compare")
     one.page.locator("#judge:visible").wait_for()
@@ -92,6 +95,37 @@ def sign_in(page, url, secret):
     page.locator("#text").wait_for()
 
 
+def sign_out(page, url):
+    page.goto(url + "/sign-in")
+    page.click("#sign-out")
+    page.locator("#key").wait_for()
+
+
+def test_who_signs_in_next_sees_nothing_of_who_did_before(site):
+    """Neither conversations nor memories; and those of this browser before there were keys are nobody's."""
+    table = served.actor(words=[str(i) for i in range(256)])
+    one = site(actor=Actor(table.policy, ByteCodec(), table.sampling, "tiny"))
+    one.ask("before there were keys")
+    one.page.goto(one.url + "/memory")
+    remember(one.page, "of this browser")
+    with guarded(one) as secrets:
+        for name, others in (("ann", []), ("bob", []), ("ann", ["ann"])):
+            sign_in(one.page, one.url, secrets[name])
+            one.page.locator("#consent-ask:visible").wait_for()
+            assert one.page.locator("#conversations .open").all_text_contents() == [f"of {name}" for name in others]
+            one.page.goto(one.url + "/memory")
+            one.page.locator("#none:visible" if not others else "#facts .text").wait_for()
+            assert shown(one.page) == [f"the dog of {name}" for name in others]
+            assert one.page.locator("#your-key").count() == 0
+            assert one.page.input_value("#own-name") == name
+            if not others:
+                remember(one.page, f"the dog of {name}")
+                one.page.goto(one.url + "/")
+                one.ask(f"of {name}")
+            sign_out(one.page, one.url)
+    one.said.clear()
+
+
 def test_signing_in_asking_and_signing_out(site):
     one = site()
     with guarded(one) as secrets:
@@ -124,11 +158,10 @@ def test_somebody_elses_conversation_is_not_theirs_to_go_on_with(site):
         one.page.locator("#consent-ask:visible").wait_for()
         one.ask("hello")
         [hers] = one.what.store.answers()
-        one.page.goto(one.url + "/sign-in")
-        one.page.click("#sign-out")
-        one.page.locator("#key").wait_for()
+        sign_out(one.page, one.url)
         sign_in(one.page, one.url, secrets["bob"])
-        one.page.goto(f"{one.url}/#{hers.conversation}")  # this browser's list still has it
+        one.page.evaluate("localStorage['strop.conversations of bob'] = localStorage['strop.conversations of ann']")
+        one.page.goto(f"{one.url}/#{hers.conversation}")
         one.page.reload()
         one.page.locator("#messages article").first.wait_for()
         one.page.fill("#text", "and?")

@@ -1,8 +1,8 @@
 """What is to be deleted from `feedback.sqlite`, and its deletion: all of it in one transaction, with a note of it for
 whoever deletes what else was made of it.
 
-An answer goes with all that was said of it, and with the answers that were prepared to the same messages, since they
-hold these too.
+An answer goes with all that was said of it. With the last one to its messages go those that the server prepared to
+them, since they hold these too.
 """
 
 from __future__ import annotations
@@ -89,12 +89,13 @@ class Erasing:
     def _doomed(
         self, answers: Iterable[str], said: Iterable[str], talks: Sequence[str], names: Sequence[str]
     ) -> Doomed:
-        asked = self._column("SELECT messages FROM answers WHERE inference = ?", answers)
-        prepared = self._column("SELECT inference FROM answers WHERE rater = '' AND messages = ?", asked)
+        answers = _each(answers)
+        asked = _each(self._column("SELECT messages FROM answers WHERE inference = ?", answers))
+        prepared = [one for messages in asked for one in self._prepared(messages, set(answers))]
         inferences = _each([*answers, *prepared])
         said = [*said, *self._column("SELECT id FROM feedback WHERE inference = ?", inferences)]
         feedback = _each([*said, *self._column("SELECT id FROM feedback WHERE other = ?", inferences)])
-        messages = [one["content"] for text in _each(asked) for one in json.loads(text)]
+        messages = [one["content"] for text in asked for one in json.loads(text)]
         values = [json.loads(text) for text in self._column("SELECT value FROM feedback WHERE id = ?", feedback)]
         texts = _each([*messages, *self._column("SELECT text FROM answers WHERE inference = ?", inferences)])
         return Doomed(
@@ -105,8 +106,29 @@ class Erasing:
             ids=_each([*inferences, *feedback, *talks, *names]),
         )
 
+    def _prepared(self, messages: str, doomed: AbstractSet[str]) -> list[str]:
+        """What was prepared to these messages; nothing if somebody asked them whose answer stays."""
+        rows = self.connection.execute("SELECT inference, is_prepared FROM answers WHERE messages = ?", (messages,))
+        found = [row for row in rows if row["inference"] not in doomed]
+        is_asked = any(not row["is_prepared"] for row in found)
+        return [] if is_asked else [row["inference"] for row in found]
+
     def _column(self, query: str, values: Iterable[object]) -> list[str]:
         return [row[0] for value in values for row in self.connection.execute(query, (value,))]
+
+    # ------------------------------------------------------------ what is under way
+
+    def forgettings(self) -> int:
+        """How often people were forgotten: noted before an answer begins, and handed to the store with it."""
+        with self.alone:
+            row = self.connection.execute("SELECT coalesce(max(number), 0) AS n FROM forgettings").fetchone()
+        return int(row["n"])
+
+    def forget_under_way(self) -> None:
+        """From now on nothing is kept that was asked before, in whichever process."""
+        with self.alone, transaction(WHAT, self.path, self.connection) as connection:
+            connection.execute("INSERT INTO forgettings DEFAULT VALUES")
+            connection.execute("DELETE FROM forgettings WHERE number < (SELECT max(number) FROM forgettings)")
 
     # ------------------------------------------------------------ delete
 

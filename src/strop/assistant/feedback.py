@@ -93,29 +93,45 @@ class FeedbackStore:
         [kept] = self.write([], [feedback])
         return kept
 
-    def write(self, answers: Sequence[Answered], feedback: Sequence[Feedback]) -> list[Feedback]:
+    def write(
+        self, answers: Sequence[Answered], feedback: Sequence[Feedback], asked: int | None = None
+    ) -> list[Feedback]:
         """Keep answers, and feedback that may speak of them, masked: all of it or nothing. Returns the feedback as it
-        is kept. Raises ModuleNotFoundError where nothing can be masked."""
+        is kept.
+
+        asked  `erasing.forgettings` when these answers were asked for; None where they are of now. Raises ValueError
+               if somebody was forgotten since, ModuleNotFoundError where nothing can be masked
+        """
         self.masking.check()
         of = {one.inference: one.conversation for one in answers}
         answers = [self._unnamed(self.masking.answered(one)) for one in answers]
         feedback = [self._unnamed(self.masking.said(one, self._conversation_of(one, of))) for one in feedback]
-        self._write(answers, feedback)
+        self._write(answers, feedback, asked)
         return feedback
 
-    def _write(self, answers: Sequence[Answered], feedback: Sequence[Feedback], are_asked: bool = False) -> bool:
-        """Whether they were written; `are_asked`: only to messages that are known."""
+    def _write(
+        self,
+        answers: Sequence[Answered],
+        feedback: Sequence[Feedback],
+        asked: int | None = None,
+        is_prepared: bool = False,
+    ) -> bool:
+        """Whether they were written; `is_prepared`: only to messages that are known, with which they go again."""
         known = "SELECT 1 FROM answers WHERE messages = ?"
         with self._transaction() as connection:
-            if are_asked and not all(self._one(known, key_of(one.messages)) for one in answers):
+            if is_prepared and not all(self._one(known, key_of(one.messages)) for one in answers):
                 return False
+            if asked not in (None, self.erasing.forgettings()):
+                raise ValueError(
+                    "it was asked before somebody was forgotten, and nothing of before is kept: ask again."
+                )
             for answer in answers:
                 if self._one("SELECT 1 FROM answers WHERE inference = ?", answer.inference):
                     raise ValueError(f"inference {answer.inference!r} is known already: an id names one answer.")
                 connection.execute(
                     "INSERT INTO answers (inference, conversation, version, messages, text, tokens, logprobs, seed, "
-                    "time, rater) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                    answer_row(answer),
+                    "time, rater, is_prepared) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    (*answer_row(answer), is_prepared),
                 )
             for one in feedback:
                 self._require_known(one)
@@ -148,10 +164,10 @@ class FeedbackStore:
         return [*dict.fromkeys(asked), *(row["text"] for row in rows), *(json.loads(row["value"]) for row in said)]
 
     def prepared(self, answers: Sequence[Answered], is_fixed: bool) -> bool:
-        """Keep answers that nobody asked for. Not, and False, where they are to messages of people who withdrew them
-        meanwhile; fixed questions are nobody's."""
+        """Keep answers that nobody asked for; they go with the last who asked the same. Not, and False, where people
+        withdrew these messages meanwhile; fixed questions are nobody's."""
         answers = [self.masking.answered(one) for one in answers]
-        return self._write(answers, [], are_asked=not is_fixed)
+        return self._write(answers, [], is_prepared=not is_fixed)
 
     def unkept(self, version: int, answers: int) -> None:
         """Count answers that are not kept."""

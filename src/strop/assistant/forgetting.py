@@ -1,5 +1,6 @@
 """Forget people: everything that is kept of them goes, from every copy, and so do the weights that learnt from them.
 
+0. Keys of theirs go, and what is being answered is not kept: nothing new of them comes in.
 1. Files that no list names, such as a copy of a database or a log, lose the lines and rows that hold their texts.
 2. `memory.sqlite` and `feedback.sqlite` lose their rows, and note which feedback is gone.
 3. Versions that learnt from it are retired, runs and exports of it deleted (`settling`).
@@ -17,7 +18,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from strop.assistant.canary import FILE as CANARY
-from strop.assistant.copies import WEIGHTS, Needles, files_in, is_database, needles_of, tables_of, without_lines
+from strop.assistant.copies import (
+    WEIGHTS,
+    Needles,
+    files_in,
+    is_beyond,
+    is_database,
+    needles_of,
+    tables_of,
+    without_lines,
+)
 from strop.assistant.erasing import Doomed
 from strop.assistant.feedback import FILE as FEEDBACK
 from strop.assistant.feedback import FeedbackStore
@@ -55,7 +65,8 @@ class Forgotten:
     runs      of the folder `rounds`, and plans
     exports   files of `export_feedback`
     copies    other files of the folder, from which what they wrote is taken
-    left      files in which something of them still stands
+    left      files in which something of them still stands: those from which it could not be taken, those to which
+              only a link leads, and exports that were changed since
     """
 
     answers: int
@@ -78,6 +89,9 @@ def forget(path: Path | str, users: Sequence[str], *, dry_run: bool = False) -> 
     assistant = Assistant(Path(path))
     with assistant.learner(), assistant.feedback() as store, _memory(assistant) as memory:
         names = _names(store, users)
+        if not dry_run:
+            _keys_removed(assistant, users)
+            store.erasing.forget_under_way()
         doomed = store.erasing.of_people(names)
         facts = [] if memory is None else memory.texts_of(names)
         needles = _needles(assistant, store, doomed, facts, users)
@@ -92,7 +106,16 @@ def forget(path: Path | str, users: Sequence[str], *, dry_run: bool = False) -> 
         store.erasing.rebuild()
         if memory is not None:
             memory.rebuild()
-        return _forgotten(assistant, doomed, facts, found, copies, _holding(assistant, needles))
+        left = [*_holding(assistant, needles), *_changed_exports(assistant, store, needles)]
+        return _forgotten(assistant, doomed, facts, found, copies, left)
+
+
+def _keys_removed(assistant: Assistant, users: Sequence[str]) -> None:
+    """Nobody comes in as these people."""
+    with assistant.lock():
+        keys = Keys(assistant.path)
+        for name in {one.name for one in keys.all()} & set(users):
+            keys.remove(name)
 
 
 def _planned(
@@ -101,7 +124,7 @@ def _planned(
     """What would be deleted."""
     erased = {*doomed.feedback, *store.erasing.left()}
     found = settled(assistant, store, erased, erased)
-    copies = [name for name in _holding(assistant, needles) if _is_copy(name)]
+    copies = [name for name in _holding(assistant, needles) if _is_copy(assistant, name)]
     copies += [str(file.relative_to(assistant.path)) for file in _weights(assistant, found.retired)]
     return _forgotten(assistant, doomed, facts, found, copies, ())
 
@@ -153,9 +176,15 @@ def _holding(assistant: Assistant, needles: Needles) -> list[str]:
     return [str(file.relative_to(assistant.path)) for file in files_in(assistant.path) if needles.are_in(file)]
 
 
-def _is_copy(name: str) -> bool:
-    """Whether a file is none of those that an assistant's folder is made of."""
-    return Path(name).parts[0] not in OWN
+def _changed_exports(assistant: Assistant, store: FeedbackStore, needles: Needles) -> list[str]:
+    """Exports outside of the folder that are no more as they were written, and in which something of them stands."""
+    files = [file for file in store.erasing.exports() if not file.is_relative_to(assistant.path.absolute())]
+    return [str(file) for file in files if needles.are_in(file)]
+
+
+def _is_copy(assistant: Assistant, name: str) -> bool:
+    """Whether a file is none of those that an assistant's folder is made of, and lies in it."""
+    return Path(name).parts[0] not in OWN and not is_beyond(assistant.path / name, assistant.path)
 
 
 def _taken_out(assistant: Assistant, doomed: Doomed, names: Sequence[str], needles: Needles) -> list[str]:
@@ -163,7 +192,7 @@ def _taken_out(assistant: Assistant, doomed: Doomed, names: Sequence[str], needl
     found = list[str]()
     for name in _holding(assistant, needles):
         file = assistant.path / name
-        if _is_copy(name) and file.exists() and _is_taken_out(file, doomed, names, needles):
+        if _is_copy(assistant, name) and file.exists() and _is_taken_out(file, doomed, names, needles):
             found.append(name)
     return found
 
@@ -187,11 +216,8 @@ def _is_taken_out(file: Path, doomed: Doomed, names: Sequence[str], needles: Nee
 
 
 def _names_taken_out(assistant: Assistant, users: Sequence[str], names: Sequence[str]) -> None:
-    """Remove the keys of these people, that they are trusted, and what was decided by hand of them and their words."""
+    """Remove that these people are trusted, and what was decided by hand of them and their words."""
     with assistant.lock():
-        keys = Keys(assistant.path)
-        for name in {one.name for one in keys.all()} & set(users):
-            keys.remove(name)
         if (decided := read_by_hand(assistant.path)) != (left := decided.reset(names)):
             write_by_hand(assistant.path, left)
         settings = assistant.settings
@@ -220,7 +246,7 @@ def _weights(assistant: Assistant, versions: Sequence[int]) -> list[Path]:
     return [
         file
         for file in (others if sums else ())
-        if _is_copy(str(file.relative_to(assistant.path))) and file.is_file() and sha256(file) in sums
+        if _is_copy(assistant, str(file.relative_to(assistant.path))) and file.is_file() and sha256(file) in sums
     ]
 
 

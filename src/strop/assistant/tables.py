@@ -77,4 +77,16 @@ def m003_privacy(connection: sqlite3.Connection) -> None:
     connection.execute("CREATE TABLE erased (feedback TEXT PRIMARY KEY, is_retiring INTEGER NOT NULL)")
 
 
-MIGRATIONS: tuple[Migration, ...] = (m001_initial, m002_pairs, m003_privacy)
+def m004_prepared(connection: sqlite3.Connection) -> None:
+    """Which answers the server prepared to what people asked, so that they go with it; and how often people were
+    forgotten. Of earlier answers that have no rater only those are known to be prepared whose conversation has the
+    name that the server gives."""
+    connection.execute("ALTER TABLE answers ADD COLUMN is_prepared INTEGER NOT NULL DEFAULT 0")
+    connection.execute(
+        "UPDATE answers SET is_prepared = 1 WHERE rater = '' AND conversation GLOB ?",
+        ("pair-" + "[0-9a-f]" * 24,),
+    )
+    connection.execute("CREATE TABLE forgettings (number INTEGER PRIMARY KEY)")
+
+
+MIGRATIONS: tuple[Migration, ...] = (m001_initial, m002_pairs, m003_privacy, m004_prepared)

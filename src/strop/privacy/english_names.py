@@ -9,18 +9,23 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 
-from strop.privacy.english_words import PINYIN_SURNAMES, PREFIXES, PROPER
+from strop.privacy.english_words import PINYIN_SURNAMES, PREFIXES, PROPER, VIETNAMESE_SURNAMES
 from strop.privacy.found import Found
+from strop.privacy.letters import LETTERS, LOWER, UPPER, bare
 
+_U, _L = f"[{UPPER}]", f"[{LOWER}]"
+_ENDS = rf"(?![{LETTERS}0-9_@/\\])(?!\.[{LETTERS}0-9])(?!-\d)"
 WORD = re.compile(
-    r"(?<![A-Za-zÀ-ÿ0-9_@./\\-])[A-ZÀ-Þ](?:[a-zà-ÿ]+(?:['’-][A-ZÀ-Þ]?[a-zà-ÿ]+|[A-ZÀ-Þ][a-zà-ÿ]+)*|['’][A-Z][a-z]+"
-    r"|[A-Z]{1,14}|\.(?= [A-Z]))?(?![A-Za-zÀ-ÿ0-9_@/\\])(?!\.[A-Za-z0-9])(?!-\d)"
+    rf"(?<![{LETTERS}0-9_@./\\-])(?:(?:{_U}\.){{2,4}}(?= {_U})|{_U}(?:(?:['’]{_U})?{_L}+(?:['’-]{_U}?{_L}+|{_U}{_L}+)*"
+    rf"(?:['’-]{_U}['’]{_U}{_L}+)?|{_U}{{1,14}}(?:['’-]{_U}{{2,14}})*|\.(?= {_U}))?{_ENDS})"
 )
-"""A word with a capital, such as Mary, O'Neil, Smith-Jones, McDonald, SMITH, or J. before another."""
+"""A word with a capital, such as Mary, O'Brien-Smith, Żółkowski, McDonald, SMITH, or J. or J.R. before another."""
+SMALL = re.compile(rf"{_L}{{2,20}}(?:['’-]{_L}{{2,20}})?{_ENDS}")
 TITLE = re.compile(
     r"(?:\b(?:Mr|Mrs|Ms|Miss|Mx|Dr|Prof|Professor|Sir|Madam|Doctor|Nurse|Officer|Aunt|Uncle|Mister)\b\.? )$"
 )
@@ -34,6 +39,8 @@ LEADS = re.compile(
     r"|partner|landlord|doctor|dentist|manager|assistant|teacher)(?: is|'s name is|,)?)[ \n]\s?)$",
     re.IGNORECASE,
 )
+INTRODUCED = re.compile(r"\bmy (?:full )?name(?:['’]s| is)[ \n](?=\S)", re.IGNORECASE)
+"""Behind this stands a name, whatever it looks like, unless it is a word of the language."""
 SAYS = re.compile(
     r"(?:['’]s)? (?:asked|said|says|told|called|wrote|lives|agreed|replied|answered|speaking|promised|phoned)\b"
 )
@@ -50,6 +57,8 @@ PINYIN = re.compile(rf"{SYLLABLE}(?:['’-]?{SYLLABLE})?", re.IGNORECASE)
 LONE, PAIR = math.log(15.0), math.log(10.0)
 """How much likelier one word, or two together, must be in a name than elsewhere."""
 SURE, UNCOMMON = math.log(30.0), -1.0
+INTRODUCED_WORD = 1.0
+"""How much evidence a word without a capital of its own needs where a name is to stand, in nats."""
 RARE_GIVEN, RARE_SURNAME = 2e-6, 1e-6
 """The share of a name that the census does not list."""
 RARE_WORD = 2e-7
@@ -58,6 +67,7 @@ RARE_WORD = 2e-7
 
 def english_names(text: str) -> Iterator[Found]:
     """Names with capitals: with a title, behind words that lead to one, and where the words themselves are names'."""
+    yield from _introduced(text)
     for row in _rows(text):
         start = 0
         while start < len(row):
@@ -65,6 +75,40 @@ def english_names(text: str) -> Iterator[Found]:
             if length:
                 yield Found("name", row[start].start(), row[start + length - 1].end())
             start += max(length, 1)
+
+
+def _introduced(text: str) -> Iterator[Found]:
+    """Names behind `INTRODUCED`: all words with capitals, also those that no list knows; of others two at most, if they
+    are likelier names than words."""
+    for match in INTRODUCED.finditer(text):
+        row = next(_rows(text[match.end() : match.end() + 80]), [])
+        shouted = [word for word in row if word.group().isupper() and len(word.group()) > 1]
+        if row and row[0].start() == 0 and not shouted:
+            whole = [n for n, word in enumerate(row[:4], 1) if _may_be(word.group()) or 1 < n == len(row)]
+            length = next((n for n in range(5) if n + 1 not in whole), 0)
+            ends = [word.end() for word in row[:length]]
+        else:
+            ends = _likely_ends(text[match.end() : match.end() + 80])
+        if ends:
+            yield Found("name", match.end(), match.end() + ends[-1])
+
+
+def _may_be(word: str) -> bool:
+    return word not in PROPER or bare(word) in _shares()[0]
+
+
+def _likely_ends(text: str) -> list[int]:
+    """Where words end with which a text begins, two at most, each of which is likelier a name than a word."""
+    ends = list[int]()
+    while len(ends) < 2:
+        start = ends[-1] + 1 if ends else 0
+        word = SMALL.match(text.lower(), start)
+        if word is None or max(_given(word.group()), _surname(word.group())) < INTRODUCED_WORD:
+            break
+        ends.append(word.end())
+        if text[word.end() : word.end() + 1] != " ":
+            break
+    return ends
 
 
 def _rows(text: str) -> Iterator[list[re.Match[str]]]:
@@ -90,11 +134,15 @@ def _length(text: str, row: Sequence[re.Match[str]], is_first: bool) -> int:
         return min(whole, 3)
     if pinyin := _pinyin(words[:whole]):
         return pinyin
+    if bare(words[0]) in VIETNAMESE_SURNAMES and len(words) > 1 and not "".join(words).isascii():
+        return len(words)
     if whole == 1 < len(words) and _given(words[0]) > SURE and _surname(words[1]) > -2.5:
         return 2
     for length in range(min(whole, 3), 1, -1):
         first, *middle, last = words[:length]
         if all(_is_middle(word) for word in middle) and _speaks(first, last) > PAIR:
+            return length
+        if words[:length][-2].endswith(".") and _initials(words[: length - 1]) > 1 and _surname(last) > UNCOMMON:
             return length
     if any(word.isupper() and len(word) > 1 for word in words):
         return 0
@@ -117,14 +165,19 @@ def _is_middle(word: str) -> bool:
     return word.endswith(".") or len(word) == 1 or _given(word) > 0 or _surname(word) > 0
 
 
+def _initials(words: Sequence[str]) -> int:
+    """How many there are, if they are nothing else."""
+    return sum(word.count(".") for word in words) if all(word.endswith(".") for word in words) else 0
+
+
 def _speaks(first: str, last: str) -> float:
     """The evidence, in nats, for a given name and a surname side by side; less if neither is listed."""
     if last.endswith(".") or len(last) == 1:
         return -math.inf
-    if first.endswith(".") or len(first) == 1:
-        return _surname(last) + 1.0 if last.lower() in _shares()[1] else -math.inf
     given, surnames = _shares()
-    if first.lower() not in given and last.lower() not in surnames:
+    if first.endswith(".") or len(first) == 1:
+        return _surname(last) + 1.0 if bare(last) in surnames else -math.inf
+    if bare(first) not in given and bare(last) not in surnames:
         return -math.inf if first.isupper() or last.isupper() else _given(first) + _surname(last) - 1.5
     return _given(first) + _surname(last)
 
@@ -146,8 +199,8 @@ def _surname(word: str) -> float:
 
 
 def _evidence(word: str, shares: Mapping[str, float], rare: float) -> float:
-    word = word.lower().replace("’", "'")
-    share = max(shares.get(word, rare), shares.get(word.replace("'", ""), rare))
+    word = unicodedata.normalize("NFC", word.lower().replace("’", "'"))
+    share = max(shares.get(form, rare) for form in (word, bare(word), word.replace("'", "")))
     return math.log(share / max(_frequencies().get(word, 0.0), RARE_WORD))
 
 

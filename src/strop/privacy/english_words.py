@@ -26,6 +26,12 @@ Microsoft Samsung Tesla Ford Honda Toyota Sony Intel
 PREFIXES = frozenset(PREFIX_TEXT.split())
 """Of these, words that begin the name of a place or a product."""
 
+VIETNAMESE_TEXT = """
+nguyen tran le pham hoang huynh phan vu vo dang bui do ho ngo duong ly dinh trinh truong mai lam dao doan
+"""
+VIETNAMESE_SURNAMES = frozenset(VIETNAMESE_TEXT.split())
+"""Without their marks; they stand first."""
+
 PINYIN_TEXT = """
 wang li zhang liu chen yang huang zhao wu zhou xu sun ma zhu hu guo he gao lin luo zheng liang xie song tang
 feng deng cao peng zeng xiao tian dong yuan pan yu jiang cai du ye cheng su wei lu lyu ding ren shen yao cui

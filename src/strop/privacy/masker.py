@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from importlib.util import find_spec
@@ -15,6 +16,7 @@ from strop.privacy.english_names import english_names
 from strop.privacy.folded import folded
 from strop.privacy.found import KINDS, Finder, Found, Kind, Masked
 from strop.privacy.identity import identities, passports
+from strop.privacy.letters import is_of_word
 from strop.privacy.phones import phones
 from strop.privacy.repeated import repeated
 
@@ -113,9 +115,10 @@ def apart(found: Iterable[Found]) -> list[Found]:
 
 def _keys(kind: Kind, said: str) -> list[str]:
     """What is the same if it is said again: digits and letters; of a name also its parts."""
+    said = unicodedata.normalize("NFC", said)
     whole = re.sub(r"[\W_]+", "", said).lower()
     if kind != "name":
         return [re.sub(r"^(?:00)?86(?=1\d{10}$)", "", whole) if kind == "phone" else whole]
-    if whole.isascii():
+    if is_of_word(said[0]):
         return [whole, *(part for part in re.split(r"[^\w]+", said.lower()) if len(part) > 1)]
     return [whole, *([whole[1:]] if len(whole) == 3 else [])]

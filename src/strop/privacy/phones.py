@@ -19,7 +19,12 @@ APART = re.compile(r"(?<!\d )(?<![A-Za-z0-9])1(?P<gap>[ .-])[3-9](?:(?P=gap)\d){
 IN_WORDS = re.compile(
     r"(?<![〇零一二三四五六七八九幺])[一幺][三四五六七八九][〇零一二三四五六七八九幺]{9}(?![〇零一二三四五六七八九幺十百千万])"
 )
+NUMERALS = "〇零一二三四五六七八九幺"
+LAND_IN_WORDS = re.compile(
+    rf"(?<![{NUMERALS}])[〇零][{NUMERALS}]{{2,3}}[ -]?[{NUMERALS}]{{7,8}}(?![{NUMERALS}十百千万])"
+)
 EXTENSION = r"(?:(?: ?(?:ext\.?|x|转|轉) ?)\d{1,6})?"
+_DIGITS = str.maketrans(NUMERALS, "001234567891")
 SHAPES = (
     (re.compile(r"\+\d{1,3}(?:[ .()\n-]{0,2}\d){6,12}" + EXTENSION), "ZZ"),
     (re.compile(r"(?:1[ .-])?(?:\(\d{3}\)[ -]?|\d{3}[ .\n-])\d{3}[ .\n-]\d{4}" + EXTENSION), "US"),
@@ -46,6 +51,9 @@ def phones(text: str) -> Iterator[Found]:
     """Valid telephone numbers. Digits without +, gaps or area in brackets count if something before says so."""
     for pattern in (MOBILE, APART, IN_WORDS):
         for match in pattern.finditer(text):
+            yield Found("phone", *match.span())
+    for match in LAND_IN_WORDS.finditer(text):
+        if _is_given_out(match.group().translate(_DIGITS), "CN"):
             yield Found("phone", *match.span())
     for match in LOCAL.finditer(text):
         yield Found("phone", *match.span(1))

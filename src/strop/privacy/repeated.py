@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from strop.privacy.found import Found, Kind
+from strop.privacy.letters import is_of_word
 
 
 def repeated(text: str, found: Sequence[Found]) -> Iterator[Found]:
@@ -13,7 +14,7 @@ def repeated(text: str, found: Sequence[Found]) -> Iterator[Found]:
     for one in found:
         said = text[one.start : one.end]
         known[said] = one.kind
-        if one.kind == "name" and said.isascii():
+        if one.kind == "name" and is_of_word(said[0]):
             known |= {part: one.kind for part in said.split(" ") if len(part) > 2 and part.isalpha()}
     lengths = sorted({len(said) for said in known}, reverse=True)
     for start in range(len(text)):
@@ -29,5 +30,4 @@ def repeated(text: str, found: Sequence[Found]) -> Iterator[Found]:
 
 def _is_inside(text: str, position: int) -> bool:
     """Whether letters or digits of one word stand on both sides. Chinese is written without gaps: there nothing is."""
-    before, after = text[max(0, position - 1) : position], text[position : position + 1]
-    return before.isascii() and after.isascii() and before.isalnum() and after.isalnum()
+    return 0 < position < len(text) and is_of_word(text[position - 1]) and is_of_word(text[position])

@@ -103,8 +103,16 @@ def write_text(path: Path, text: str) -> None:
 
 def replace_text(path: Path, text: str) -> None:
     """Replace a file atomically: a reader, or a crash, sees the old text or the new one."""
+    replace_bytes(path, storable(text).encode("utf-8"))
+
+
+def replace_bytes(path: Path, data: bytes) -> None:
+    """As `replace_text`, for a file that is not UTF-8."""
     temporary = path.with_name(f".writing-{path.name}")
-    write_text(temporary, text)
+    with temporary.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
     os.replace(temporary, path)
     fsync(path.parent)
 

@@ -83,6 +83,7 @@ ENGLISH = Words(
     compare_consent="I agree that this question, both answers and my judgement are kept, to learn from, and that "
     "others who compare may read them. Names, numbers and addresses are masked as far as they are found.",
     compare_kept="Your judgements are kept, to learn from, under a name that this browser drew by chance.",
+    compare_kept_of="Your judgements are kept, to learn from, under a hash of your name, {name}.",
     take_back="Take it back and delete",
     taken_back="Deleted from the server. Another one?",
     nothing_waits="Nothing waits to be compared at the moment. Ask a question of your own:",
@@ -90,6 +91,7 @@ ENGLISH = Words(
     memory_title="What the assistant remembers of you",
     memory_more="It is kept on the server. What is nearest to a question is told to the model in your conversations.",
     memory_whose="Only who has your key can show, change or delete it. This browser keeps the key for you.",
+    memory_of="Only {name} can show, change or delete it, in any browser, signed in with a key of that name.",
     memory_new="Something to remember",
     memory_add="Remember",
     memory_consent="I agree that this is kept on the server until I delete it. Names, numbers and addresses are masked "
@@ -99,6 +101,7 @@ ENGLISH = Words(
     "deleted, and what the assistant learnt from it unlearnt, give this name, and your key if you have one, to whoever "
     "runs the server.",
     forget_name="Your name on this server, drawn by chance",
+    forget_name_of="Your name on this server",
     memory_list="Remembered",
     memory_none="Nothing yet.",
     memory_text="What is to be remembered",

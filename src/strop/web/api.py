@@ -18,7 +18,7 @@ from strop.web.door import person_of
 from strop.web.errors import Refused, error_body
 from strop.web.forms import ChatForm, CompletionForm, Envelope, Json, usage
 from strop.web.guard import Limits
-from strop.web.keeping import keep_answers, keep_feedback, withdraw
+from strop.web.keeping import forgettings, keep_answers, keep_feedback, withdraw
 from strop.web.memory import recalled
 from strop.web.owning import check_conversation, check_target
 from strop.web.requests import ChatRequest, CompletionRequest, FeedbackRequest
@@ -46,6 +46,7 @@ def api(served: Served) -> APIRouter:
             raise Refused(f"{NOTHING_KEPT}: leave store out, or start the server with --assistant DIR.", param="store")
         conversation = secrets.token_hex(12) if body.metadata is None else body.metadata.conversation
         withdrawn, person = served.withdrawals.of(conversation), person_of(request)
+        asked = await forgettings(served.store)
         await check_conversation(served.store, conversation, person)
         facts = await recalled(served, body, request)
         with served.asked(body.model, conversation) as one:
@@ -55,7 +56,8 @@ def api(served: Served) -> APIRouter:
 
         async def keep() -> str:
             still = served.withdrawals.unless(conversation, withdrawn)
-            return await keep_answers(served.store, one.number, given, body, conversation, person or body.user, still)
+            by = person or body.user
+            return await keep_answers(served.store, one.number, given, body, conversation, by, still, asked)
 
         return await _answer(served.limits, given, envelope, body, request, keep)
 

@@ -33,11 +33,14 @@ async def keep_answers(
     conversation: str,
     person: str,
     still: Still,
+    asked: int | None,
 ) -> str:
     """Keep whole answers of a version if the person agrees, and has not taken it back meanwhile; else count them.
 
     Why they could not be kept; else empty. People have their answers all the same: what is lost is that anybody can say
     what they think of them.
+
+    asked  `forgettings` when they were asked for
     """
     if store is None:
         return ""
@@ -45,7 +48,7 @@ async def keep_answers(
     def keep() -> None:
         with still() as may_be_kept:
             if body.store and may_be_kept:
-                store.write(as_kept(given, version, body.spoken, conversation, person), [])
+                store.write(as_kept(given, version, body.spoken, conversation, person), [], asked)
             else:
                 store.unkept(NO_VERSION if version is None else version, len(given))
 
@@ -54,6 +57,11 @@ async def keep_answers(
     except (OSError, ValueError) as error:
         return f"the answer could not be kept: {error}"
     return ""
+
+
+async def forgettings(store: FeedbackStore | None) -> int | None:
+    """How often people were forgotten until now, in any process; None where nothing is kept."""
+    return None if store is None else await run_in_threadpool(store.erasing.forgettings)
 
 
 async def withdraw(

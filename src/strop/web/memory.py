@@ -1,8 +1,9 @@
 """What people asked to be remembered: each sees, changes and deletes their own, and chats of theirs use it.
 
-Whose it is says a key that a browser draws by chance, and sends in a header of its own. Foreign pages cannot send that
-header, and a server at another port of this machine is not sent it, as it would be a cookie. The store has the key's
-SHA-256 only, so that who reads the file cannot act as a person.
+Where people have keys, it is of the person of the key, as all that is kept of them. Without keys a key says whose it is
+that a browser draws by chance, and sends in a header of its own. Foreign pages cannot send that header, and a server at
+another port of this machine is not sent it, as it would be a cookie. The store has the key's SHA-256 only, so that who
+reads the file cannot act as a person.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
 
 from strop.assistant.memory import Fact, MemoryStore
+from strop.web.door import person_of
 from strop.web.errors import Refused
 from strop.web.forms import Json
 from strop.web.requests import ChatRequest, FactRequest
@@ -63,7 +65,7 @@ def memory(served: Served) -> APIRouter:
 
 
 async def recalled(served: Served, body: ChatRequest, request: Request) -> list[Fact]:
-    """The facts of this session that are nearest to the last message; none without a session or an assistant."""
+    """The facts of who asks that are nearest to the last message; none of nobody, or without an assistant."""
     user = user_of(request)
     if served.memory is None or user is None:
         return []
@@ -71,10 +73,21 @@ async def recalled(served: Served, body: ChatRequest, request: Request) -> list[
 
 
 def user_of(request: Request) -> str | None:
-    """Who asks, by the key of their session. Raises Refused for a key that could be guessed."""
-    key = request.headers.get(HEADER)
-    if key is None:
-        return None
+    """Who asks: the person of the key that opened the door, or else by the key of their session; None for nobody.
+
+    Raises Refused for a session beside the key of a person, or one whose key could be guessed.
+    """
+    key, person = request.headers.get(HEADER), person_of(request)
+    if key is None or person is None:
+        return person if key is None else _of_session(key)
+    raise Refused(
+        f"people have keys here, and what is remembered is that of the key's person: leave {HEADER} out.",
+        code="invalid_value",
+        param=HEADER,
+    )
+
+
+def _of_session(key: str) -> str:
     if not _KEY.fullmatch(key):
         raise Refused(
             f"{HEADER} is a key drawn by chance: 32 to 200 letters, digits, - and _.",

@@ -88,6 +88,7 @@ class Words:
     nothing_waits: str
     compare_consent: str
     compare_kept: str
+    compare_kept_of: str
     take_back: str
     taken_back: str
     # memory
@@ -95,12 +96,14 @@ class Words:
     memory_title: str
     memory_more: str
     memory_whose: str
+    memory_of: str
     memory_new: str
     memory_add: str
     memory_consent: str
     forget_title: str
     forget_more: str
     forget_name: str
+    forget_name_of: str
     memory_list: str
     memory_none: str
     memory_text: str

@@ -6,7 +6,9 @@ import shutil
 import sqlite3
 
 import pytest
+from fastapi.testclient import TestClient
 
+import served
 from feedback_people import answer, compared, said
 from learnt import learnt
 from strop.assistant import (
@@ -25,6 +27,9 @@ from strop.assistant.queue import Plan, write_plan
 from strop.assistant.settings import read_settings, write_settings
 from strop.assistant.settling import settle
 from strop.assistant.versions import DamagedVersion
+from strop.web import api
+from strop.web.app import app
+from strop.web.door import Door
 
 ANN, BOB = "ann@example.com", "bob"
 HERS = ("my locker is ZEBRA-7731", '我的柜子是"斑马"七七三一号，记好', "write ZEBRA of the locker instead")
@@ -46,8 +51,10 @@ def mine(tmp_path):
         two = [answer(f"z{n}", f"so {HERS[1]}", messages=asked, conversation="z", rater=ANN) for n in "ab"]
         his = [answer("bob", "It is.", question=HIS, conversation="of bob", rater=BOB)]
         prepared = [answer(f"p{n}", n, messages=asked, conversation="pair", rater="") for n in "ab"]
+        store.write([*two, *his], [])
+        store.prepared(prepared, is_fixed=False)
         store.write(
-            [*two, *his, *prepared],
+            [],
             [
                 compared("za", "zb", "A", rater=ANN, id=OF_ANN_0),
                 said("demonstration", HERS[2], "za", rater=ANN, id=OF_ANN_1),
@@ -217,6 +224,31 @@ def test_what_cannot_be_taken_out_is_named(mine):
     (mine / "picture.bin").unlink()
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "gb18030"])
+def test_files_in_other_encodings_are_searched_too(mine, encoding):
+    """As Windows writes them. The line goes, and the others stay in that encoding."""
+    for name, text in (("a.txt", HERS[1]), ("b.txt", HERS[0])):
+        (mine / name).write_bytes(f"他说：天气不错\n她说：{text}\n{HIS}\n".encode(encoding))
+    found = forget(mine, [ANN])
+    assert {"a.txt", "b.txt"} <= set(found.copies)
+    assert found.left == ()
+    assert (mine / "a.txt").read_bytes() == f"他说：天气不错\n{HIS}\n".encode(encoding)
+    assert (mine / "b.txt").read_bytes() == f"他说：天气不错\n{HIS}\n".encode(encoding)
+
+
+def test_a_link_is_named_and_what_it_leads_to_is_not_touched(mine, tmp_path):
+    """Also one to a folder: what lies there is somebody else's."""
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "notes.txt").write_text(HERS[0])
+    (mine / "notes.txt").symlink_to(tmp_path / "elsewhere" / "notes.txt")
+    (mine / "folder").symlink_to(tmp_path / "elsewhere")
+    (mine / "gone").symlink_to(tmp_path / "nowhere")
+    (mine / "round").symlink_to(mine)
+    assert "notes.txt" not in forget(mine, [ANN], dry_run=True).copies
+    assert set(forget(mine, [ANN]).left) == {"notes.txt", "folder/notes.txt"}
+    assert (tmp_path / "elsewhere" / "notes.txt").read_text() == HERS[0]
+
+
 def test_a_session_is_forgotten_by_its_key_and_nobody_unknown_is(mine):
     key = "k" * 40
     with MemoryStore(mine / "memory.sqlite") as memory:
@@ -231,6 +263,64 @@ def test_a_session_is_forgotten_by_its_key_and_nobody_unknown_is(mine):
     assert holding(mine, ["somebody else entirely"]) == {"memory.sqlite"}
 
 
+def test_what_somebody_with_a_key_wanted_remembered_is_forgotten_with_their_name(mine):
+    secret = Keys(mine).add("ann")
+    with served.served(folder=mine) as what:
+        what.door = Door(Keys(mine))
+        web = TestClient(app(what), base_url="http://localhost", headers={"Authorization": f"Bearer {secret}"})
+        assert web.post("/memory/facts", json={"text": "under the mat", "store": True}).status_code == 200
+    assert forget(mine, ["ann"]).facts == 1
+    assert holding(mine, ["under the mat"]) == set()
+
+
+def test_an_answer_under_way_while_its_person_is_forgotten_is_not_kept(mine, monkeypatch):
+    """Asked before, whole afterwards; another process forgets in between."""
+    with served.served(folder=mine) as what:
+        web = TestClient(app(what), base_url="http://localhost")
+        asked = {"model": "tiny", "messages": [{"role": "user", "content": "hello"}], "user": ANN, "store": True}
+        recalled = api.recalled
+
+        def forgotten(*given):
+            forget(mine, [ANN])
+            return recalled(*given)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(api, "recalled", forgotten)
+            answered = web.post("/v1/chat/completions", json=asked).json()
+        assert "it was asked before somebody was forgotten" in answered["not_kept"]
+        assert [one.inference for one in what.store.answers() if one.rater == what.store.people.hashed(ANN)] == []
+        assert "not_kept" not in web.post("/v1/chat/completions", json=asked).json()
+
+
+@pytest.mark.parametrize("file", ["feedback.sqlite", "memory.sqlite"])
+def test_what_they_write_while_they_are_forgotten_is_named(mine, monkeypatch, file):
+    def meanwhile(*given):
+        with FeedbackStore(mine / "feedback.sqlite") as store, MemoryStore(mine / "memory.sqlite") as memory:
+            if file == "feedback.sqlite":
+                store.answered(answer("new", "hello", rater=ANN))
+            else:
+                memory.add(ANN, "the spare key lies under the mat")
+        return settle(*given)
+
+    monkeypatch.setattr("strop.assistant.forgetting.settle", meanwhile)
+    assert forget(mine, [ANN]).left == (file,)
+    monkeypatch.undo()
+    assert forget(mine, [ANN]).left == ()
+
+
+def test_a_key_goes_before_what_is_searched(mine, monkeypatch):
+    """So that nothing more comes in of a person who has one."""
+    Keys(mine).add("ann")
+
+    def of_people(self, names):
+        assert Keys(mine).all() == []
+        raise SystemExit
+
+    monkeypatch.setattr("strop.assistant.erasing.Erasing.of_people", of_people)
+    with pytest.raises(SystemExit):
+        forget(mine, ["ann"])
+
+
 def test_a_text_that_others_wrote_too_is_no_trace(mine):
     with FeedbackStore(mine / "feedback.sqlite") as store:
         store.answered(answer("b2", "fine", question=HERS[0], conversation="of bob", rater=BOB))
@@ -240,8 +330,16 @@ def test_a_text_that_others_wrote_too_is_no_trace(mine):
 
 def test_an_export_that_was_changed_since_is_not_deleted(mine, tmp_path):
     (tmp_path / "sft.jsonl").write_text("another file by now")
-    assert len(forget(mine, [ANN]).exports) == 1
+    found = forget(mine, [ANN])
+    assert (len(found.exports), found.left) == (1, ())
     assert (tmp_path / "sft.jsonl").read_text() == "another file by now"
+
+
+def test_an_export_that_was_changed_and_still_holds_something_of_them_is_named(mine, tmp_path):
+    export = tmp_path / "sft.jsonl"
+    export.write_text(export.read_text() + "mine\n")
+    assert forget(mine, [ANN]).left == (str(export),)
+    assert "mine" in export.read_text()
 
 
 @pytest.mark.parametrize("crash", ["erase", "settle", "retire", "done"])

@@ -33,6 +33,8 @@ def said(find: Finder, text: str) -> list[str]:
         "+8613812345678",
         "(86) 13812345678",
         "一三八一二三四五六七八",
+        "零一零六二三四五六七八",
+        "〇二一-六二三四五六七八",
         "010-62345678",
         "0571 87654321",
         "010-62345678转22",
@@ -80,6 +82,14 @@ def test_what_is_no_persons_telephone_number(text):
 )
 def test_e_mail_addresses(text):
     assert said(emails, f"邮箱{text}，{text} now") == [text, text]
+
+
+@pytest.mark.parametrize(
+    "text", ["ann@例子.中国", "ann@例子.com", "ann@bücher.de", "ann@xn--fsqu00a.xn--fiqs8s", "ann.lee at gmail.com"]
+)
+def test_addresses_of_other_letters_and_with_half_of_it_spoken(text):
+    assert said(emails, f"写信给{text}。请回复 {text} now") == [text, text]
+    assert said(emails, "Contact us at example.com, look at amazon.com, version 2 at github.com, 在5@北京") == []
 
 
 def test_a_spoken_address_needs_a_name_that_is_no_word_or_mail_before_it():
@@ -188,6 +198,8 @@ def test_what_is_no_address(text):
         ("高兴认识你，周末去黄山，马上安排。", []),
         ("安全生产和金融知识讲座", []),
         ("老师好，王国的方向很多", []),
+        ("我叫阿卜杜拉·买买提，今年五岁", ["阿卜杜拉·买买提"]),
+        ("我叫古丽•买买提今年五岁", ["古丽•买买提"]),
     ],
 )
 def test_chinese_names(text, names):
@@ -206,10 +218,41 @@ def test_chinese_names(text, names):
         ("New York, San Francisco and the Black Sea", []),
         ("The Galaxy Note and the Surface Pro use PPO and GRPO", []),
         ("README, JavaScript, ann.Lee@x, Chapter Three", []),
+        # whole words, with whatever marks, and all that hangs on them
+        ("My name is Nguyễn Văn An.", ["Nguyễn Văn An"]),
+        ("My name is Nguye\u0302\u0303n Va\u0306n An.", ["Nguye\u0302\u0303n Va\u0306n An"]),
+        ("Siobhan O'Brien-Smith called, and so did MARY SMITH-JONES", ["Siobhan O'Brien-Smith", "MARY SMITH-JONES"]),
+        (
+            "Đặng Minh, Lê Thị Mai, Łukasz Żółkowski and Jürgen Müller left",
+            ["Đặng Minh", "Lê Thị Mai", "Łukasz Żółkowski", "Jürgen Müller"],
+        ),
+        ("The Żubrówka and the Über app, the Señor of the Café", []),
+        # who is introduced, in whatever letters
+        ("my name is maria", ["maria"]),
+        ("hi, my name's maria garcia and i need help", ["maria garcia"]),
+        ("My name is Will Park", ["Will Park"]),
+        ("MY NAME IS MARIA AND I LIVE HERE", ["MARIA"]),
+        ("My name is on the list, and my name is spelled wrong. My name is not important", []),
+        # initials
+        (
+            "J. R. Tolkien and J.R.R. Tolkien wrote; the U. S. Army and the U.S. Navy",
+            ["J. R. Tolkien", "J.R.R. Tolkien"],
+        ),
     ],
 )
 def test_english_names(text, names):
     assert said(english_names, text) == names
+
+
+def test_an_account_behind_a_space_needs_a_digit_or_a_line():
+    assert said(accounts, "微信 wx_abc123，微信号 wx_abc124 QQ 123456789，QQ号12345678，微信wang88") == [
+        "wx_abc123",
+        "wx_abc124",
+        "123456789",
+        "12345678",
+        "wang88",
+    ]
+    assert said(accounts, "WeChat Official, Skype meeting, Telegram channel, QQ 2012, 微信 支付, 微信 8.0.12") == []
 
 
 def test_accounts():

@@ -116,7 +116,7 @@ def comparison(a, b):
 
 
 def test_a_pair_is_judged_by_whom_it_was_shown_to(what, secrets):
-    what.store.write([answer("x", "hello", rater=""), answer("y", "good", rater="")], [])
+    what.store.prepared([answer("x", "hello", rater=""), answer("y", "good", rater="")], is_fixed=True)
     what.store.pairs.add("x", "y", seldom=0.5)
     ann, bob = (client(what, secrets[name]) for name in ("ann", "bob"))
     assert bob.post("/feedback", json=comparison("x", "y")).status_code == 404
@@ -126,6 +126,44 @@ def test_a_pair_is_judged_by_whom_it_was_shown_to(what, secrets):
     assert bob.post("/pairs/skip", json={"pair": number, "rater": "ann"}).status_code == 200
     assert bob.post("/feedback", json=comparison("x", "y")).status_code == 404  # a pair that he never saw
     assert [one.rater for one in what.store.feedback()] == [kept_as(what, "ann")]
+
+
+def test_what_is_remembered_is_of_the_person_of_the_key(what, secrets, tmp_path):
+    """Whatever session a browser had before: so that it is theirs in any browser, counted once, and forgotten."""
+    ann, bob = (client(what, secrets[name]) for name in ("ann", "bob"))
+    page, token = signed_in(what, secrets["ann"])
+    for web, fact in ((ann, "my locker is ZEBRA-7731"), (page, "my dog is Spot"), (bob, "mine")):
+        headers = {"X-Strop-CSRF": token} if web is page else {}
+        assert web.post("/memory/facts", json={"text": fact, "store": True}, headers=headers).status_code == 200
+    told = [[fact["text"] for fact in web.get("/memory/facts").json()["facts"]] for web in (ann, page, bob)]
+    assert told == [["my locker is ZEBRA-7731", "my dog is Spot"]] * 2 + [["mine"]]
+    for i in range(98):
+        what.memory.add("ann", str(i))
+    full = ann.post("/memory/facts", json={"text": "one more", "store": True})
+    assert "100 facts are kept, and that is the most" in full.json()["error"]["message"]
+    assert len(what.memory.texts_of([kept_as(what, "ann")])) == 100
+    assert b"ann" not in (tmp_path / "memory.sqlite").read_bytes() + (tmp_path / "memory.sqlite-wal").read_bytes()
+
+
+@pytest.mark.parametrize("path", ["/memory/facts", "/v1/chat/completions"])
+def test_a_session_beside_a_key_is_refused(what, secrets, path):
+    """A front end that serves several people with one key would else give all of them one memory."""
+    body = CHAT if "chat" in path else {"text": "one", "store": True}
+    refused = client(what, secrets["ann"]).post(path, json=body, headers={"X-Strop-Session": "s" * 40})
+    assert (refused.status_code, refused.json()["error"]["param"]) == (400, "X-Strop-Session")
+    assert "is that of the key's person" in refused.json()["error"]["message"]
+
+
+def test_a_page_tells_its_scripts_who_is_signed_in(what, secrets):
+    web, _ = signed_in(what, secrets["ann"])
+    for path in ("/", "/memory"):
+        page = web.get(path).text
+        assert '<meta name="person" content="ann">' in page
+        assert "your-key" not in page  # the key of a session opens nothing here
+    what.door = Door()
+    page = client(what, base_url="http://localhost").get("/memory").text
+    assert 'name="person"' not in page
+    assert "your-key" in page
 
 
 def test_a_page_without_the_token_of_its_session_changes_nothing(what, secrets):

@@ -108,10 +108,10 @@ def test_completions_and_answers_that_broke_off_are_not_kept(web, what):
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_on_a_full_disk_the_answer_is_given_and_its_loss_is_said(what, stream):
-    def full(answers, feedback):
+    def full(answers, feedback, asked):
         raise WriteFailed(28, "No space left on device")
 
-    store = type("Full", (), {"write": staticmethod(full)})()
+    store = type("Full", (), {"write": staticmethod(full), "erasing": what.store.erasing})()
     broken = type(what)(what.name, what.engine, store=store)
     kept = TestClient(app(what), base_url="http://localhost").post("/v1/chat/completions", json=CHAT).json()
     text = kept["choices"][0]["message"]["content"]

@@ -1,7 +1,9 @@
-// The conversations of this browser, the newest first: {id, stars, consent,
+// The conversations of this browser, of whoever is signed in their own, the newest first: {id, stars, consent,
 // messages: [{role, content, state, inference, kept, thumb}]}. `consent`: whether the person agrees that the server keeps it.
 
-const KEY = "strop.conversations";
+import { person } from "./server.js";
+
+const KEY = person ? `strop.conversations of ${person}` : "strop.conversations";
 
 export function all() {
   return JSON.parse(localStorage.getItem(KEY) ?? "[]");

@@ -1,5 +1,5 @@
-// What the assistant remembers of the person at this browser: a list to add to, change and delete from.
-import { addFact, deleteFact, editFact, facts, key, notice, rater, useKey } from "./server.js";
+// What the assistant remembers of who is signed in, or else of the person at this browser: a list to add to, change and delete from.
+import { addFact, deleteFact, editFact, facts, key, notice, person, rater, useKey } from "./server.js";
 
 const at = (id) => document.getElementById(id);
 const told = (id) => at(id).content.textContent;
@@ -24,6 +24,10 @@ async function show() {
   at("facts").replaceChildren(...found.map(shown));
   at("none").hidden = found.length > 0;
   at("delete-all").hidden = found.length === 0;
+  if (!person) showKey();
+}
+
+function showKey() {
   at("own-key").value = key() ?? "";
   at("has-key").hidden = !key();
   at("no-key").hidden = Boolean(key());
@@ -62,21 +66,26 @@ at("add").onsubmit = async (event) => {
 at("delete-all").onclick = async () => {
   if (confirm(told("delete-all-sure"))) await done(() => deleteFact(), told("deleted"));
 };
-at("own-key").onfocus = () => at("own-key").select();
-at("copy").onclick = async () => {
-  await navigator.clipboard.writeText(key());
-  at("key-said").textContent = told("copied");
-};
-at("use-key").onsubmit = async (event) => {
-  event.preventDefault();
-  const other = at("other-key").value;
-  if (key() && key() !== other && !confirm(told("replace-sure"))) return;
-  useKey(other);
-  at("key-said").textContent = "";
-  if (!(await done(async () => {}, ""))) return;
-  at("other-key").value = "";
-  at("key-said").textContent = told("used");
-};
+if (!person) offerKey();
+
+/** Whoever is not signed in is remembered by a key, which opens their memory in another browser too. */
+function offerKey() {
+  at("own-key").onfocus = () => at("own-key").select();
+  at("copy").onclick = async () => {
+    await navigator.clipboard.writeText(key());
+    at("key-said").textContent = told("copied");
+  };
+  at("use-key").onsubmit = async (event) => {
+    event.preventDefault();
+    const other = at("other-key").value;
+    if (key() && key() !== other && !confirm(told("replace-sure"))) return;
+    useKey(other);
+    at("key-said").textContent = "";
+    if (!(await done(async () => {}, ""))) return;
+    at("other-key").value = "";
+    at("key-said").textContent = told("used");
+  };
+}
 
 at("own-name").value ||= rater(); // where there are keys, people are who their key says
 at("own-name").onfocus = () => at("own-name").select();

@@ -51,11 +51,14 @@ export function skipPair(number) {
   return post("/pairs/skip", { pair: number, rater: rater() });
 }
 
+/** Who is signed in, as the page was told; null where no keys are needed. */
+export const person = document.querySelector("meta[name=person]")?.content ?? null;
+
 const SESSION = "strop.session";
 
-/** The key under which this browser's person is remembered; null before the first fact. */
+/** The key under which this browser's person is remembered; null before the first fact, and for who is signed in: they are remembered by their name. */
 export function key() {
-  return localStorage.getItem(SESSION);
+  return person ? null : localStorage.getItem(SESSION);
 }
 
 /** Be the person of this key from now on. */
@@ -63,14 +66,14 @@ export function useKey(other) {
   localStorage.setItem(SESSION, other);
 }
 
-/** What is remembered of this browser's person, oldest first: [{id, text, when}]. */
+/** What is remembered of who is signed in, or else of this browser's person, oldest first: [{id, text, when}]. */
 export async function facts() {
-  return key() ? (await get("/memory/facts")).facts : [];
+  return person || key() ? (await get("/memory/facts")).facts : [];
 }
 
-/** Remember a text, to which the person has agreed. The first one gives this browser a key, drawn by chance: whoever has it is this person. */
+/** Remember a text, to which the person has agreed. Who is not signed in gets a key with the first one, drawn by chance: whoever has it is this person. */
 export function addFact(text) {
-  if (!key()) useKey(`${crypto.randomUUID()}-${crypto.randomUUID()}`);
+  if (!person && !key()) useKey(`${crypto.randomUUID()}-${crypto.randomUUID()}`);
   return post("/memory/facts", { text, store: true });
 }
 

@@ -1,0 +1,79 @@
+"""What goes with a conversation that is taken back, and what stays: what others said of what was not made of it."""
+
+import sqlite3
+
+import pytest
+
+from feedback_people import answer, compared, said
+from strop.assistant import FeedbackStore
+from strop.assistant.tables import MIGRATIONS
+
+
+@pytest.fixture
+def store(tmp_path):
+    with FeedbackStore(tmp_path / "feedback.sqlite") as opened:
+        yield opened
+
+
+def left(store, conversation="talk of hers"):
+    """The answers and the feedback that stay after this conversation is taken back."""
+    store.erasing.erase(store.erasing.of_conversation(conversation), is_retiring=False)
+    return [one.inference for one in store.answers()], [one.id for one in store.feedback()]
+
+
+def test_answers_of_others_to_the_same_question_stay_with_what_was_said_of_them(store):
+    """Also of who gave no name, as programs do: they are not the server's own."""
+    store.write([answer("hers"), answer("theirs", rater=""), answer("his", rater="bob")], [])
+    store.write([], [said("thumb", True, "hers"), said("comment", "nice", "theirs"), said("thumb", False, "his")])
+    assert left(store) == (["theirs", "his"], ["ann comment theirs", "ann thumb his"])
+
+
+def test_what_was_prepared_to_a_question_goes_with_the_last_who_asked_it(store):
+    store.write([answer("hers"), answer("his", rater="bob")], [])
+    store.prepared([answer("a", "1", rater=""), answer("b", "2", rater="")], is_fixed=False)
+    store.write([], [compared("a", "b", "A", rater="carl")])
+    assert left(store) == (["his", "a", "b"], ["carl a b"])
+    assert left(store, "talk of his") == ([], [])
+
+
+def test_what_was_prepared_to_a_fixed_question_stays_whoever_asks_it(store):
+    store.prepared([answer("a", "1", rater=""), answer("b", "2", rater="")], is_fixed=True)
+    store.write([answer("hers")], [compared("a", "b", "A", rater="carl")])
+    assert left(store) == (["a", "b"], ["carl a b"])
+
+
+def test_of_an_older_file_what_the_server_prepared_is_known_by_its_conversation(tmp_path):
+    path = tmp_path / "old.sqlite"
+    connection = sqlite3.connect(path)
+    for migrate in MIGRATIONS[:3]:
+        migrate(connection)
+    columns = "inference, conversation, version, messages, text, tokens, logprobs, time, rater"
+    for inference, conversation, rater, question in (
+        ("hers", "talk", "person-" + "a" * 32, "one"),
+        ("hers too", "talk", "person-" + "a" * 32, "two"),
+        ("hers as well", "talk", "person-" + "a" * 32, "three"),
+        ("prepared", "pair-" + "0f" * 12, "", "one"),
+        ("theirs", "talk of theirs", "", "two"),
+        ("named", "pair-of-shoes", "", "three"),
+    ):
+        asked = f'[{{"role": "user", "content": "{question}"}}]'
+        row = (inference, conversation, 0, asked, "x", b"", b"", 1.0, rater)
+        connection.execute(f"INSERT INTO answers ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+    connection.execute("PRAGMA user_version = 3")
+    connection.commit()
+    connection.close()
+    with FeedbackStore(path) as store:
+        assert left(store, "talk")[0] == ["theirs", "named"]
+
+
+def test_what_was_asked_before_somebody_was_forgotten_is_not_kept(store):
+    """As an answer that a server has under way while another process forgets."""
+    asked = store.erasing.forgettings()
+    with FeedbackStore(store.path) as other:
+        other.erasing.forget_under_way()
+    with pytest.raises(ValueError, match="it was asked before somebody was forgotten"):
+        store.write([answer("one")], [], asked=asked)
+    assert store.answers() == []
+    store.write([answer("two")], [], asked=store.erasing.forgettings())
+    store.write([answer("three")], [])  # an import is of now
+    assert [one.inference for one in store.answers()] == ["two", "three"]
