@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 import weakref
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -135,24 +136,23 @@ def test_what_was_asked_before_ends_on_the_old_version_running_or_waiting(assist
     """The old engine has one row: of three answers one runs and two wait when the versions change."""
     what, follower, _ = following
     what.engine.batch = 1
-    answers = [None] * 3
     gate.clear()
 
-    def ask(index):
+    def ask():
         asked = CHAT | {"max_tokens": 20, "stream": True}
-        answers[index] = web_of(what).post("/v1/chat/completions", json=asked)
+        return web_of(what).post("/v1/chat/completions", json=asked)
 
-    askers = [threading.Thread(target=ask, args=(index,)) for index in range(3)]
-    for asker in askers:
-        asker.start()
     old = what.engine
-    until(lambda: (old.health.running, old.health.waiting) == (1, 2), "one runs and two wait")
-    add(assistant, 1)
-    follower.look()
-    assert version_of(what) == "mine v1"
-    gate.set()
-    for asker in askers:
-        asker.join(SECONDS)
+    with ThreadPoolExecutor(3) as pool:
+        asked = [pool.submit(ask) for _ in range(3)]
+        over = [one.done for one in asked]
+        until(lambda: (old.health.running, old.health.waiting) == (1, 2) or any(done() for done in over), "two wait")
+        assert [one.result().text for one in asked if one.done()] == []
+        add(assistant, 1)
+        follower.look()
+        assert version_of(what) == "mine v1"
+        gate.set()
+        answers = [one.result(SECONDS) for one in asked]
     for answer in answers:
         lines = [line.removeprefix("data: ") for line in answer.text.split("\n\n") if line]
         assert lines[-1] == "[DONE]"
