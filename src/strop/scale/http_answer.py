@@ -94,5 +94,5 @@ def _logprobs(choice: dict[str, Any], number: int) -> tuple[float, ...]:
         raise Failed(f"{len(found) if isinstance(found, list) else 'no'} log-probs of {number} tokens")
     for one in found:
         if type(one) not in (int, float) or not -sys.float_info.max <= one <= 0.0:  # an int may be beyond any float
-            raise Failed(f"a log-prob of {one}, and it is a finite number, 0 or below")
+            raise Failed(f"a log-prob of {str(one)[:60]}, and it is a finite number, 0 or below")
     return tuple(map(float, found))
