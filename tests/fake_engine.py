@@ -21,6 +21,10 @@ Fault: TypeAlias = "Callable[[Server, BaseHTTPRequestHandler, Body, Body], None]
 """(server, handler, request, the right answer): what is done in its place."""
 
 
+END = 4
+"""The token that ends a completion of `fleet.config()`."""
+
+
 class FakeEngine:
     """`faulty(request)` names the fault of a request; "" is none. `answers` are the right ones, in order."""
 
@@ -127,6 +131,12 @@ def one_token_more(answer: Body, choice: Body) -> None:
     choice["token_ids"].append(0)
 
 
+def goes_on(answer: Body, choice: Body) -> None:
+    """Behind the token that ends a completion."""
+    choice.update(finish_reason="length", token_ids=[END, 0], logprobs={"token_logprobs": [-1.0, -1.0]})
+    answer["usage"]["completion_tokens"] = 2
+
+
 FAULTS: dict[str, Fault] = {
     "500": whatever(sends(b"{}", status=500)),
     "429": whatever(sends(b"{}", status=429, Retry_After="0")),
@@ -151,5 +161,8 @@ FAULTS: dict[str, Fault] = {
     "no tokens": changed(lambda answer, choice: choice["token_ids"].clear()),
     "miscounted": changed(lambda answer, choice: answer["usage"].update(completion_tokens=99)),
     "cut too early": changed(lambda answer, choice: choice.update(finish_reason="length", token_ids=[0])),
+    "digits": changed(lambda answer, choice: choice["logprobs"]["token_logprobs"].__setitem__(0, -(10**400))),
+    "goes on": changed(goes_on),
+    "too long": whatever(sends(b" " * 1_000_000)),
     "wrong end": changed(lambda answer, choice: choice.update(finish_reason="content_filter")),
 }

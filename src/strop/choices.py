@@ -15,9 +15,11 @@ class Choosing:
     """Which completions a turn allows. Choices are an action of their own: nothing ends them but their last token.
 
     One that is the beginning of another has the codec's end token behind it, which is sampled and scored as all are.
+    `refusal` says why there may be none; empty where there may.
     """
 
-    def __init__(self, codec: Codec, sampling: Sampling) -> None:
+    def __init__(self, codec: Codec, sampling: Sampling, refusal: str = "") -> None:
+        self.refusal = refusal
         self.codec, self.named, self.max_tokens = codec, sampling.choices, sampling.max_tokens
         self._read = lru_cache(MOST_KEPT)(self._read_new)
         self._encode = lru_cache(MOST_KEPT)(codec.encode)
@@ -25,9 +27,12 @@ class Choosing:
     def of(self, task: Task, own: Sequence[str] | None = None) -> Choices | None:
         """The choices of a turn of this task, which may have some of its `own`; None allows every text.
 
-        Raises ValueError for choices that cannot be told apart, are empty, or are longer than `max_tokens`.
+        Raises ValueError for choices that cannot be told apart, are empty, or are longer than `max_tokens`; and for any
+        where there may be none.
         """
         texts = self._named(task) if own is None else tuple(own)
+        if texts and self.refusal:
+            raise ValueError(self.refusal)
         return self._read(texts) if texts else None
 
     def tokens_of(self, text: str, choices: Choices) -> Tokens:

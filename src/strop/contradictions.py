@@ -207,5 +207,5 @@ def _refuse_what_http_cannot(config: TrainConfig) -> None:
         raise ValueError(f"sampler={name_of(config.sampler)}: with engine=Http the server samples. Leave sampler out.")
     if config.sampling.choices:
         raise ValueError("sampling.choices: an engine over HTTP cannot be told them. Take another engine.")
-    for step in (0, max(config.steps - 1, 0)):
+    for step in range(max(config.steps, 1) if config.sampling.is_scheduled else 1):
         sampling_fields(config.sampling.at(step))

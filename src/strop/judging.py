@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
-from strop.beside import AnyLength
+from strop.beside import LONGEST, AnyLength
 from strop.choices import Choosing
 from strop.corpora import judge_corpus
 from strop.data.preferences import preferences
@@ -56,10 +56,11 @@ def judge_endpoint(config: TrainConfig, endpoint: Endpoint) -> tuple[list[Episod
             'judgement="choices" reads the probability of each choice, which an endpoint does not tell: set judgement '
             'to "sampled" or "greedy".'
         )
-    codec, policy, sampling = Transcripts(), cast("Policy", AnyLength()), config.sampling.at(0)
+    codec, policy, of_run = Transcripts(), cast("Policy", AnyLength()), config.sampling.at(0)
+    sampling = replace(of_run, max_tokens=LONGEST)  # the codec's tokens are bytes, and those of the run are not
     if config.judgement == "greedy":
         sampling = replace(sampling, temperature=0.0, epsilon=0.0)
-    scene, sampler = config.scene(policy, codec, gold=True), ChatSampler(endpoint, codec)
+    scene, sampler = config.scene(policy, codec, gold=True), ChatSampler(endpoint, codec, of_run.max_tokens)
     episodes, metrics = judge_played(scene, config.held_out, sampler, sampling, 0, config.gold_weights)
     del metrics["held_out/tokens"]  # an endpoint's tokens are its own affair: these are bytes
     return episodes, metrics

@@ -74,7 +74,7 @@ def _endpoint(url: str, model: str | None, key_env: str, recipe: str | None) -> 
     from strop.cli import recipes
     from strop.endpoint.endpoint import Endpoint
     from strop.reports.judgement import judge_endpoint
-    from strop.runs.guards import first_reason, lost_warning
+    from strop.runs.guards import first_reason, lost
 
     if model is None or recipe is None:
         raise Usage(
@@ -85,8 +85,8 @@ def _endpoint(url: str, model: str | None, key_env: str, recipe: str | None) -> 
     judged = judge_endpoint(_with_held_out(recipes.trainable(recipe).resolve()), endpoint)
     if reason := first_reason(judged.after):
         raise Problem(f"none of {plural(len(judged.after), 'held-out prompt')} could be scored. The first: {reason}")
-    if lost := lost_warning(judged.after):
-        say(f"warning: {lost}")
+    if told := lost(judged.after):
+        say(f"warning: {told} They are not in the mean.")
     return judged
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import os
 import re
@@ -9,6 +10,7 @@ from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from strop.types import shown
 
@@ -24,6 +26,24 @@ def check_url(what: str, url: str) -> None:
             f"{what}={shown(_without_secrets(url))}: it is http:// or https://, a host and a path, such as "
             "http://localhost:8000/v1, without a user, a key or a query: it is written into the run."
         )
+
+
+def is_loopback(name: str) -> bool:
+    """Whether a host name or address is this machine's loopback."""
+    if name.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:  # a name
+        return False
+
+
+def host_of(url: str) -> str:
+    """The host of a url, in small letters and without brackets; empty where there is none."""
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:  # brackets that hold no address
+        return ""
 
 
 def require_client(what: str, extra: str) -> None:

@@ -30,7 +30,7 @@ async def attempted(
             return await _until_answered(attempt, turns, most, deadline, failures)
     except TimeoutError:
         last = failures[-1] if failures else "no reply, or no turn"
-        raise Failed(f"nothing within total_seconds={total_seconds:g}; last: {last}") from None
+        raise Failed(f"nothing within total_seconds={total_seconds:g}", note=f"; last: {last}") from None
 
 
 async def _until_answered(
@@ -44,10 +44,10 @@ async def _until_answered(
             failures.append(failed.reason)
             if failed.is_final or len(failures) == most:
                 tried = f" ({plural(len(failures), 'attempt')})" if len(failures) > 1 else ""
-                raise Failed(f"{failed.reason}{tried}") from None
+                raise Failed(failed.reason, note=tried) from None
             wait = max(backoff_seconds(len(failures)), failed.wait)
             if deadline - asyncio.get_running_loop().time() < wait:
-                raise Failed(f"{failed.reason}; the next attempt would be too late") from None
+                raise Failed(failed.reason, note="; the next attempt would be too late") from None
         await asyncio.sleep(wait)
 
 

@@ -40,7 +40,7 @@ class Endpoint:
     request_seconds  a request and its whole reply
     total_seconds    a question with every attempt and wait; below the run's `environment_seconds` for an opponent
     attempts         of a question: after 408, 409, 425, 429, 5xx, a broken connection, a time-out, a reply that cannot
-                     be read, or one that is none of the choices
+                     be read, or a player's that is none of the choices, unless a seed would bring the same one again
 
     As a player it sees what players see: the text that was said last, and the choices. The key is read when it is
     asked; it stands in no config, record or message.
@@ -98,10 +98,18 @@ class Endpoint:
             return await asyncio.gather(*map(ask, questions))
 
     async def _reply(self, completions: AsyncCompletions, question: Question, key: str) -> Reply | Unanswered:
-        body = {**self.settings, **question.settings, "model": self.model, "messages": _with_choices(question)}
+        messages = with_choices(question.messages, question.choices)
+        body = {**self.settings, **question.settings, "model": self.model, "messages": messages}
 
         async def attempt() -> Reply:
-            return _chosen(await reply_of(completions, body, self.request_seconds), question.choices)
+            reply = await reply_of(completions, body, self.request_seconds)
+            if not question.choices:
+                return reply
+            text = chosen(reply.text, question.choices)
+            if text is None:
+                told = f"the reply {shown(reply.text)} is none of the {len(question.choices)} choices"
+                raise Failed(told, is_final="seed" in body)
+            return Reply(text, reply.tokens, reply.is_cut)
 
         deadline = asyncio.get_running_loop().time() + self.total_seconds
         try:
@@ -110,21 +118,15 @@ class Endpoint:
             return Unanswered(f"the endpoint {self.name}: {without(key, failed.reason)}")
 
 
-def _with_choices(question: Question) -> list[Message]:
-    """The messages, of which the last names the choices."""
-    messages = list(question.messages)
-    if question.choices:
-        *before, last = messages
-        told = f"{last['content']}\n\nAnswer with one of these, and nothing else: {', '.join(question.choices)}"
-        messages = [*before, Message(role=last["role"], content=told)]
-    return messages
-
-
-def _chosen(reply: Reply, choices: tuple[str, ...]) -> Reply:
-    """The reply, which is one of the choices where there are some. Raises Failed for another one."""
+def with_choices(messages: Sequence[Message], choices: Sequence[str]) -> list[Message]:
+    """The messages, of which the last names the choices where there are some."""
     if not choices:
-        return reply
-    text = next((one for one in choices if one.strip() == reply.text.strip()), None)
-    if text is None:
-        raise Failed(f"the reply {shown(reply.text)} is none of the {len(choices)} choices")
-    return Reply(text, reply.tokens, reply.is_cut)
+        return list(messages)
+    *before, last = messages
+    told = f"{last['content']}\n\nAnswer with one of these, and nothing else: {', '.join(choices)}"
+    return [*before, Message(role=last["role"], content=told)]
+
+
+def chosen(text: str, choices: Sequence[str]) -> str | None:
+    """The choice that a reply is, up to space around it; None where it is none of them."""
+    return next((one for one in choices if one.strip() == text.strip()), None)

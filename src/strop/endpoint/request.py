@@ -12,13 +12,17 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from strop.endpoint.address import host_of, is_loopback
+
 if TYPE_CHECKING:
     from openai import APIStatusError, AsyncOpenAI
     from openai.resources.chat import AsyncCompletions
 
 T = TypeVar("T")
 MOST_BYTES = 1_000_000
-"""Of a reply: a longer one is no answer, and is not read."""
+"""Of a reply, where whoever asks names no other number: a longer one is no answer, and is not read."""
+MOST_CHARS = 300
+"""Of why there is no reply: a server may say anything."""
 PASSING = frozenset({408, 409, 425, 429})
 """HTTP statuses that another attempt may not meet, beside 500 and above."""
 NO_KEY = "none"
@@ -43,18 +47,29 @@ class Streamed(Protocol):
 
 
 class Failed(Exception):
-    """A request without a reply. `wait` are the seconds that the server asked for; a final failure would come again."""
+    """A request without a reply. `wait` are the seconds that the server asked for; a final failure would come again.
+    `note` stands whole behind the reason, which is cut where it is long."""
 
-    def __init__(self, reason: str, wait: float = 0.0, is_final: bool = False) -> None:
-        super().__init__(reason)
-        self.reason, self.wait, self.is_final = reason, wait, is_final
+    def __init__(self, reason: str, wait: float = 0.0, is_final: bool = False, note: str = "") -> None:
+        self.reason, self.wait, self.is_final = _shortened(reason) + note, wait, is_final
+        super().__init__(self.reason)
+
+
+def _shortened(reason: str) -> str:
+    """Whole words alone: of a key, which is one word, no part stays that nobody would know to strike out."""
+    if len(reason) <= MOST_CHARS:
+        return reason
+    words, _, _ = reason[: MOST_CHARS - 3].rpartition(" ")
+    return f"{words}..."
 
 
 def client_of(url: str, key: str) -> AsyncOpenAI:
-    """The official client, without attempts of its own: those are counted, and their reasons told."""
-    from openai import AsyncOpenAI
+    """The official client, without attempts of its own: those are counted, and their reasons told. What listens on this
+    machine is asked directly, and not through a proxy that the environment names, which would read the key."""
+    from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 
-    return AsyncOpenAI(base_url=url, api_key=key or NO_KEY, max_retries=0, default_headers=ALONE)
+    http = DefaultAsyncHttpxClient(trust_env=not is_loopback(host_of(url)))
+    return AsyncOpenAI(base_url=url, api_key=key or NO_KEY, max_retries=0, default_headers=ALONE, http_client=http)
 
 
 async def reply_of(completions: AsyncCompletions, body: Mapping[str, Any], seconds: float) -> Reply:
@@ -66,16 +81,16 @@ async def reply_of(completions: AsyncCompletions, body: Mapping[str, Any], secon
     return _reply(await received(opening, seconds), len(json.dumps(body)))
 
 
-async def received(opening: AbstractAsyncContextManager[Streamed], seconds: float) -> bytes:
-    """The body of a response, whole within `seconds`: a server that drips is cut off. Raises Failed."""
+async def received(opening: AbstractAsyncContextManager[Streamed], seconds: float, most: int = MOST_BYTES) -> bytes:
+    """The body of a response, whole within `seconds` and `most` bytes: who drips is cut off. Raises Failed."""
 
     async def read() -> bytes:
         found = bytearray()
         async with opening as response:
             async for part in response.iter_bytes():
                 found += part
-                if len(found) > MOST_BYTES:
-                    raise Failed(f"a reply of more than {MOST_BYTES:,} bytes")
+                if len(found) > most:
+                    raise Failed(f"a reply of more than {most:,} bytes")
         return bytes(found)
 
     return await answered(read(), seconds)
@@ -113,7 +128,7 @@ def retry_after(header: str, now: float) -> float:
     except ValueError:
         try:
             seconds = parsedate_to_datetime(header).timestamp() - now
-        except ValueError:
+        except (ValueError, OverflowError):  # OverflowError: a time zone of centuries
             return 0.0
     return max(0.0, seconds) if math.isfinite(seconds) else 0.0
 

@@ -10,7 +10,7 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from strop.endpoint.endpoint import Endpoint, Question
+from strop.endpoint.endpoint import Endpoint, Question, chosen, with_choices
 from strop.endpoint.fields import sampling_fields
 from strop.types import Choices, Completion, Message, Policy, Prompt, Sampling, Tokens, Unanswered, messages_of
 
@@ -23,6 +23,8 @@ AT_ONCE = 8
 """Questions that are open at the same time."""
 SEEDS = 2**31
 """Seeds that every server knows lie below."""
+ROOM = 64
+"""Tokens that a reply may have beyond the bytes of its longest choice, where it is to be one of a few."""
 
 
 class Transcripts:
@@ -55,10 +57,11 @@ class Transcripts:
 
 
 class ChatSampler:
-    """The sampler: it asks the endpoint, whose log-probs are unknown (None)."""
+    """The sampler: it asks the endpoint, whose log-probs are unknown (None). A reply has at most `max_tokens` of the
+    endpoint's own tokens, and never fewer than its longest choice needs; the sampling's are of the codec."""
 
-    def __init__(self, endpoint: Endpoint, codec: Transcripts) -> None:
-        self.endpoint, self.codec = endpoint, codec
+    def __init__(self, endpoint: Endpoint, codec: Transcripts, max_tokens: int) -> None:
+        self.endpoint, self.codec, self.max_tokens = endpoint, codec, max_tokens
 
     def publish(self, policy: Policy) -> None:
         """Nothing to do: the model behind an API stays as it is."""
@@ -70,11 +73,17 @@ class ChatSampler:
         rngs: Sequence[np.random.Generator],
         choices: Sequence[Choices | None] = (),
     ) -> list[Completion | Unanswered]:
-        """The endpoint's answer to each conversation, with its temperature, top_p, limit and a seed of its own dice."""
+        """The endpoint's answer to each conversation, with the temperature, top_p and a seed of its own dice.
+
+        Where there are choices, an answer that is none of them stays what it is, for whatever scores it.
+        """
         fields = sampling_fields(sampling)
         allowed = choices or [None] * len(prompts)
         questions = [
-            Question(self.codec.messages(prompt), self._texts(one), {**fields, "seed": int(rng.integers(SEEDS))})
+            Question(
+                with_choices(self.codec.messages(prompt), self._texts(one)),
+                settings={**fields, "max_tokens": self._limit(one), "seed": int(rng.integers(SEEDS))},
+            )
             for prompt, one, rng in zip(prompts, allowed, rngs, strict=True)
         ]
         found = self.endpoint.replies(questions, AT_ONCE)
@@ -83,11 +92,15 @@ class ChatSampler:
             for reply, one in zip(found, allowed, strict=True)
         ]
 
+    def _limit(self, choices: Choices | None) -> int:
+        """No token has less than a byte."""
+        return self.max_tokens if choices is None else max(self.max_tokens, choices.longest + ROOM)
+
     def _texts(self, choices: Choices | None) -> tuple[str, ...]:
         return () if choices is None else tuple(map(self.codec.decode, choices.tokens))
 
     def _completion(self, text: str, is_cut: bool, choices: Choices | None) -> Completion:
+        if choices is not None and (choice := chosen(text, self._texts(choices))) is not None:
+            return Completion(choices.tokens[self._texts(choices).index(choice)], None, "stop")
         tokens = self.codec.encode(text)
-        if choices is not None:
-            return Completion(next(one for one in choices.tokens if self.codec.decode(one) == text), None, "stop")
         return Completion(tokens, None, "length") if is_cut else Completion((*tokens, END), None, "stop")

@@ -6,11 +6,13 @@ import json
 import math
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from strop.data.twins import leaks, prompt_text
 from strop.environments.single_turn import SingleTurn
+from strop.scale.engines import NO_CHOICES, Http
 from strop.threads import num_cores
 from strop.types import Codec, Parts, Sampling, Task
 from strop.words import last_line
@@ -32,12 +34,13 @@ def warnings(config: TrainConfig, parts: Parts) -> tuple[str, ...]:
     """The warnings, in words. Raises ValueError for what can never work. The run's random state does not change."""
     _, judged = config.judged_tasks(parts.algorithm)
     found = [*_crowded_threads(config), *_shared_tasks(config), *_near_tasks(config)]
-    scene = config.scene(parts.policy, parts.codec, gold=False)
+    scene, is_asked = config.scene(parts.policy, parts.codec, gold=False), isinstance(config.engine, Http)
     for what, tasks in (("tasks", () if config.is_offline else tuple(config.tasks)), ("held_out", judged)):
         if config.environment is SingleTurn:
             _refuse_unreadable(what, tasks, scene, config.sampling)
         else:
-            found += _unstartable(what, tasks, scene, config.sampling)
+            sampled = replace(scene, no_choices=NO_CHOICES) if what == "tasks" and is_asked else scene
+            found += _unstartable(what, tasks, sampled, config.sampling)
     return tuple(found)
 
 

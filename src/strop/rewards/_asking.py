@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from strop.rewards.judge import Judge
 
 T = TypeVar("T")
-MOST_CHARS = 300
-"""Of what a server says about a failure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +50,7 @@ class Asking:
 
     def told(self, reason: str) -> str:
         """The reason with the judge's name, and without its key."""
-        plain = without(self.key, reason)
-        short = plain if len(plain) <= MOST_CHARS else f"{plain[:MOST_CHARS]}..."
-        return f"the judge {self.judge.name}: {short}"
+        return f"the judge {self.judge.name}: {without(self.key, reason)}"
 
 
 @dataclass(frozen=True, slots=True)

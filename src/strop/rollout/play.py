@@ -59,13 +59,14 @@ class Scene:
     seed: int
     environment_seconds: float = 60.0
     reward_seconds: float = 600.0
+    no_choices: str = ""  # why whoever samples cannot be told them
     _choosing: dict[object, Choosing] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def choosing(self, sampling: Sampling) -> Choosing:
         """What turns this sampling's choices into tokens. It is kept: a text is encoded once, not in every step."""
         key = (sampling.choices, sampling.max_tokens)
         if key not in self._choosing:
-            self._choosing[key] = Choosing(self.codec, sampling)
+            self._choosing[key] = Choosing(self.codec, sampling, self.no_choices)
         return self._choosing[key]
 
 
@@ -183,8 +184,7 @@ def _opening_flaw(opening: object) -> str:
 
 
 def _look_ahead(scene: Scene, one: _Play, choosing: Choosing, own: Sequence[str] | None) -> None:
-    """Take the choices of the next action. FAIL an episode whose policy cannot tell them apart, and one that goes on
-    and might not fit into what the policy reads."""
+    """Take the choices of the next action. FAIL an episode whose choices are wrong or that might not fit."""
     try:
         one.choices = choosing.of(one.task, own)
     except Exception as error:  # user code: the choices may be any texts

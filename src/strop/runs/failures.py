@@ -37,7 +37,7 @@ def stop_if_all_lost(run: Path, step: int, episodes: Sequence[Episode], what: st
         write_text(file, f"{reason}\n")
     raise Stopped(
         f"None of the {len(episodes)} episodes of {what} could be scored: {last_line(reason)}. The full reason is "
-        f"in {file}. Correct the reward or the environment, then resume."
+        f"in {file}. Correct the reward, the environment or the engine, then resume."
     )
 
 

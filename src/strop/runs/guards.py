@@ -74,23 +74,25 @@ class Watch:
     ) -> tuple[Watch, list[Event]]:
         """The watch after a step, and the step's warnings. `entropy` is the step's in nats a token, None where it was
         not measured; `num_actions` the number of possible actions."""
-        lost, variety = lost_warning(episodes), self.variety.after(entropy, episodes)
+        too_many, variety = lost_warning(episodes), self.variety.after(entropy, episodes)
         found = (
-            lost,
+            too_many,
             length_warning(episodes, stop, max_tokens),
             signal_warning(episodes) if pays else "",
             variety.warning(entropy, episodes, num_actions) if pays else "",
             close_warning(episodes),
             late_warning(episodes),
         )
-        return Watch(self.streak + 1 if lost else 0, variety), [Event(step, "warning", text) for text in found if text]
+        return Watch(self.streak + 1 if too_many else 0, variety), [
+            Event(step, "warning", text) for text in found if text
+        ]
 
     def check(self, episodes: Sequence[Episode]) -> None:
         """Stop a run that lost too many episodes in several steps in a row."""
         if self.streak >= LOST_STEPS:
             raise Stopped(
                 f"{lost_warning(episodes)} This is the step number {self.streak} in a row with more than "
-                f"{LOST_SHARE:.0%}, so the run stops. Correct the reward or the environment, then resume: "
+                f"{LOST_SHARE:.0%}, so the run stops. Correct the reward, the environment or the engine, then resume: "
                 "the steps since the last checkpoint are done again."
             )
 
@@ -112,14 +114,20 @@ def first_reason(episodes: Sequence[Episode]) -> str:
 
 def lost_warning(episodes: Sequence[Episode]) -> str:
     """A warning if more than 20 % of the episodes are Unscored or FAILED, with the most frequent reason; else empty."""
+    if sum(isinstance(one.reward, Unscored) for one in episodes) <= LOST_SHARE * len(episodes):
+        return ""
+    return f"{lost(episodes)} They leave the baseline and the loss, so the policy learns only from the others."
+
+
+def lost(episodes: Sequence[Episode]) -> str:
+    """How many episodes are Unscored or FAILED, with the most frequent reason; empty if none is."""
     reasons = [last_line(reward.reason) for e in episodes if isinstance(reward := e.reward, Unscored)]
-    if len(reasons) <= LOST_SHARE * len(episodes):
+    if not reasons:
         return ""
     reason, count = Counter(reasons).most_common(1)[0]
     return (
         f"{len(reasons)} of {plural(len(episodes), 'episode')} could not be scored; "
-        f"most often ({plural(count, 'time')}): {reason}. "
-        "They leave the baseline and the loss, so the policy learns only from the others."
+        f"most often ({plural(count, 'time')}): {reason}."
     )
 
 

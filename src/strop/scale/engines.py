@@ -5,12 +5,16 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from strop.endpoint.address import check_url
+from strop.endpoint.address import check_url, host_of, is_loopback
 from strop.functional.bounds import check_at_least, check_positive
 from strop.types import Batching, check_fields
 
 MOST_STALENESS = 4
 """Versions that episodes may be behind. Further behind, learning suffers more than what is gained by not waiting."""
+
+NO_CHOICES = "an engine over HTTP cannot be told the choices of an action: take another engine."
+MOST_AT_ONCE = 64
+"""Requests that may wait at `strop serve` for a place in its batch: it refuses one more (429)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,12 +71,12 @@ class Http:
     """Episodes are played in the process that learns, and their completions come from `strop serve RUN --weights DIR`,
     which loads the newest weights before each step. Needs `strop[http]`.
 
-    url              of the server's API
+    url              of the server's API, on this machine: it is asked in clear text. A tunnel ends here too
     weights          the folder through which the weights go: the DIR of the server, which both can read and write
     request_seconds  a request and its whole answer
     total_seconds    all completions of one turn of a step, with every attempt and wait; what has none by then is FAILED
     attempts         of a request: after 408, 409, 425, 429, 5xx, a broken connection, a time-out or a wrong answer
-    at_once          requests that are open at the same time
+    at_once          requests that are open at the same time, at most 64: so many may wait there
     """
 
     url: str = "http://127.0.0.1:8000/v1"
@@ -85,7 +89,17 @@ class Http:
     def __post_init__(self) -> None:
         check_fields(self)
         check_url("engine.url", self.url)
+        if not is_loopback(host_of(self.url)):
+            raise ValueError(
+                f"engine.url={self.url!r}: the server is on this machine (127.0.0.1, [::1], localhost), since key and "
+                "prompts go there in clear text, and strop serve --weights listens nowhere else. For another machine "
+                "open a tunnel: ssh -L 8000:127.0.0.1:8000 HOST."
+            )
         check_positive("engine.request_seconds", self.request_seconds)
         check_positive("engine.total_seconds", self.total_seconds)
         check_at_least("engine.attempts", self.attempts, 1)
-        check_at_least("engine.at_once", self.at_once, 1)
+        if not 1 <= self.at_once <= MOST_AT_ONCE:
+            raise ValueError(
+                f"engine.at_once={self.at_once}: it is 1 to {MOST_AT_ONCE}, since the server has that many places in "
+                "its batch and lets that many wait, and refuses one more."
+            )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import math
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -41,6 +41,8 @@ def completion_of(body: bytes, expected: Expected, prompt: Tokens, sampling: Sam
         raise Failed("an answer to another prompt")
     tokens = _tokens(choice, expected.vocabulary, sampling.max_tokens)
     _check_usage(record, tokens)
+    if not expected.stop.isdisjoint(tokens[:-1]):
+        raise Failed("tokens that go on behind one that ends a completion")
     finish = choice.get("finish_reason")
     is_ended = tokens[-1] in expected.stop
     if finish != ("stop" if is_ended else "length") or (not is_ended and len(tokens) != sampling.max_tokens):
@@ -49,6 +51,14 @@ def completion_of(body: bytes, expected: Expected, prompt: Tokens, sampling: Sam
             f"one {'ends' if is_ended else 'does not end'} a completion"
         )
     return Completion(tokens, _logprobs(choice, len(tokens)), "stop" if is_ended else "length")
+
+
+def model_of(body: bytes, sha256: str) -> str:
+    """What a server calls the model that has these weights, from its answer. Raises Failed for any other."""
+    told = _object(body)
+    if told.get("version") != sha256 or not isinstance(told.get("model"), str):
+        raise Failed(f"it says {body[:80]!r}, and is to load {sha256}")
+    return str(told["model"])
 
 
 def _object(body: bytes) -> dict[str, Any]:
@@ -83,6 +93,6 @@ def _logprobs(choice: dict[str, Any], number: int) -> tuple[float, ...]:
     if not isinstance(found, list) or len(found) != number:
         raise Failed(f"{len(found) if isinstance(found, list) else 'no'} log-probs of {number} tokens")
     for one in found:
-        if type(one) not in (int, float) or not math.isfinite(one) or one > 0.0:
-            raise Failed(f"a log-prob of {one}, and it is a finite number, 0 or below")
+        if type(one) not in (int, float) or not -sys.float_info.max <= one <= 0.0:  # an int may be beyond any float
+            raise Failed(f"a log-prob of {str(one)[:60]}, and it is a finite number, 0 or below")
     return tuple(map(float, found))

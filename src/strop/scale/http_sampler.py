@@ -6,26 +6,30 @@ Each request has a seed of the completion's own dice, so that an attempt which i
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from strop.endpoint.address import without
 from strop.endpoint.aside import run_aside
 from strop.endpoint.attempts import attempted
 from strop.endpoint.fields import sampling_fields
-from strop.endpoint.request import Failed, answered, client_of, received
-from strop.scale.engines import Http
-from strop.scale.http_answer import Expected, completion_of
+from strop.endpoint.request import Failed, Streamed, client_of, received
+from strop.scale.engines import NO_CHOICES, Http
+from strop.scale.http_answer import Expected, completion_of, model_of
 from strop.scale.weight_files import key_in, remove_others, write
 from strop.types import Choices, Codec, Completion, Policy, Sampling, Stopped, Tokens, Unanswered
 
 if TYPE_CHECKING:
     import numpy as np
-    from openai import AsyncOpenAI
+    from openai import AsyncAPIResponse, AsyncOpenAI
 
 T = TypeVar("T")
 SEEDS = 2**63
 """Seeds that the server knows lie below."""
+RAW = {"X-Stainless-Raw-Response": "stream"}
+"""With it the official client hands over a response that it has not read."""
 
 
 class HttpSampler:
@@ -50,9 +54,10 @@ class HttpSampler:
         try:
             self._model = run_aside(self._publish(key, sha256))
         except Failed as failed:
+            reason = without(key, failed.reason)
             raise Stopped(
-                f"the engine at {self.settings.url} did not load weights from {folder}: {failed.reason}. Is it the "
-                f"server that was started by strop serve RUN --weights {folder}, of a run with the same policy?"
+                f"the engine at {self.settings.url} did not load weights from {folder}: {reason}. Is it the server "
+                f"that was started by strop serve RUN --weights {folder}, of a run with the same policy?"
             ) from None
         remove_others(folder, sha256)
         self._expected = Expected(sha256, self._codec.stop, policy.vocabulary)
@@ -70,7 +75,7 @@ class HttpSampler:
         Raises ValueError for choices, which the API has no field for.
         """
         if any(choices):
-            raise ValueError("an engine over HTTP cannot be told the choices of an action: take another engine.")
+            raise ValueError(NO_CHOICES)
         assert self._expected is not None, "publish comes first"
         fields = sampling_fields(sampling)
         bodies = [
@@ -88,15 +93,7 @@ class HttpSampler:
         async with client_of(self.settings.url, key) as client:
 
             async def attempt() -> str:
-                work = client.post("/weights", cast_to=object, body={"sha256": sha256}, options={"timeout": seconds})
-                told = await answered(work, seconds)
-                if (
-                    not isinstance(told, dict)
-                    or told.get("version") != sha256
-                    or not isinstance(told.get("model"), str)
-                ):
-                    raise Failed(f"it says {str(told)[:80]}, and is to load {sha256}")
-                return str(told["model"])
+                return model_of(await received(_loading(client, sha256, seconds), seconds), sha256)
 
             return await self._attempted(attempt, asyncio.Semaphore(1))
 
@@ -115,6 +112,7 @@ class HttpSampler:
         sampling: Sampling,
         turns: asyncio.Semaphore,
     ) -> Completion | Unanswered:
+        most = most_bytes(len(body["prompt"]), sampling.max_tokens)
         prompt, more = tuple(body["prompt"]), {"logprobs": 0, "return_token_ids": True, "stream": False, **body}
         seconds = self.settings.request_seconds
 
@@ -123,7 +121,7 @@ class HttpSampler:
                 model=self._model, prompt=more["prompt"], extra_body=more, timeout=seconds
             )
             try:
-                return completion_of(await received(opening, seconds), expected, prompt, sampling)
+                return completion_of(await received(opening, seconds, most), expected, prompt, sampling)
             except Failed as failed:
                 self.failures.append(failed.reason)
                 raise
@@ -138,3 +136,21 @@ class HttpSampler:
     async def _attempted(self, attempt: Callable[[], Awaitable[T]], turns: asyncio.Semaphore) -> T:
         deadline = asyncio.get_running_loop().time() + self.settings.total_seconds
         return await attempted(attempt, turns, self.settings.attempts, deadline, self.settings.total_seconds)
+
+
+@asynccontextmanager
+async def _loading(client: AsyncOpenAI, sha256: str, seconds: float) -> AsyncIterator[Streamed]:
+    """The response to: load these weights."""
+    response = await client.post(
+        "/weights", cast_to=object, body={"sha256": sha256}, options={"timeout": seconds, "headers": RAW}
+    )
+    raw = cast("AsyncAPIResponse[object]", response)
+    try:
+        yield raw
+    finally:
+        await raw.close()
+
+
+def most_bytes(prompt: int, completion: int) -> int:
+    """Of an answer with so many tokens at most: the ids of the prompt; ids, texts and log-probs of the completion."""
+    return 10_000 + 12 * prompt + 200 * completion

@@ -29,13 +29,9 @@ TREE = "tree"
 
 def make_key(folder: Path) -> str:
     """The secret of this folder, which is made where it is not there; a new one at each start of a server."""
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     key = secrets.token_urlsafe(32)
-    beside = folder / f".{KEY}"
-    beside.unlink(missing_ok=True)
-    with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-        file.write(key)
-    beside.replace(folder / KEY)
+    _write_for_its_owner(key.encode(), folder / f".{KEY}", folder / KEY)
     return key
 
 
@@ -55,9 +51,7 @@ def write(folder: Path, policy: Policy) -> str:
     tensors, tree = pack(policy.state_dict())
     data = save(tensors, metadata={TREE: json.dumps(tree)})
     sha256 = hashlib.sha256(data).hexdigest()
-    beside = folder / f".{sha256}"
-    beside.write_bytes(data)
-    beside.replace(folder / f"{sha256}{SUFFIX}")
+    _write_for_its_owner(data, folder / f".{sha256}", folder / f"{sha256}{SUFFIX}")
     return sha256
 
 
@@ -79,7 +73,15 @@ def read(folder: Path, sha256: str) -> State:
 
 
 def remove_others(folder: Path, sha256: str) -> None:
-    """Delete weights that were published before these."""
-    for file in folder.glob(f"*{SUFFIX}"):
-        if file.stem != sha256 and re.fullmatch(r"[0-9a-f]{64}", file.stem):
+    """Delete weights that were published before these, and what a learner that was killed began to write."""
+    for file in folder.iterdir():
+        if re.fullmatch(rf"[0-9a-f]{{64}}{re.escape(SUFFIX)}|\.[0-9a-f]{{64}}", file.name) and file.stem != sha256:
             file.unlink(missing_ok=True)
+
+
+def _write_for_its_owner(data: bytes, beside: Path, file: Path) -> None:
+    """Whole or not at all, and readable by nobody else from the first byte on."""
+    beside.unlink(missing_ok=True)
+    with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as opened:
+        opened.write(data)
+    beside.replace(file)

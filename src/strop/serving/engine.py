@@ -99,6 +99,11 @@ class Engine:
         """Whether all is answered after `retire` or `close`: nothing happens any more."""
         return not self._thread.is_alive()
 
+    def has_ended_within(self, seconds: float) -> bool:
+        """Whether all is answered so many seconds after `retire`, for which it waits; nothing is cancelled."""
+        self._thread.join(seconds)
+        return self.has_ended
+
     def close(self, timeout: float = 30.0) -> None:
         """Accept no more, cancel those that wait, and let those that run end; cancel them too after so many seconds.
 

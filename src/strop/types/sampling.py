@@ -59,6 +59,11 @@ class Sampling:
         if not callable(self.epsilon) and not 0.0 <= self.epsilon <= 1.0:
             raise ValueError(f"sampling.epsilon={self.epsilon}: it is a probability.")
 
+    @property
+    def is_scheduled(self) -> bool:
+        """Whether it depends on the step."""
+        return callable(self.temperature) or callable(self.epsilon)
+
     def at(self, step: int) -> Sampling:
         """The distribution at a step: schedules become numbers."""
         temperature = self.temperature(step) if callable(self.temperature) else self.temperature

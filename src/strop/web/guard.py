@@ -12,12 +12,12 @@ import asyncio
 import ipaddress
 from contextlib import nullcontext
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from strop.endpoint.address import host_of, is_loopback
 from strop.web.door import Door, address_of
 from strop.web.errors import Refused, error_body
 from strop.web.rates import Rates
@@ -168,16 +168,6 @@ def refusal(scope: Scope, error: Refused) -> Response:
     return JSONResponse(body, error.status, headers=error.headers)
 
 
-def is_loopback(name: str) -> bool:
-    """Whether a host name or address is this machine's loopback."""
-    if name.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:  # a name
-        return False
-
-
 def _is_address(name: str) -> bool:
     """Whether it is a number: to a page of a foreign name no browser sends that as the Host, wherever it points."""
     try:
@@ -189,7 +179,4 @@ def _is_address(name: str) -> bool:
 
 def _name_of(host: str) -> str:
     """The host without port and brackets, in small letters."""
-    try:
-        return urlsplit(f"//{host}").hostname or ""
-    except ValueError:  # brackets that hold no address
-        return ""
+    return host_of(f"//{host}")

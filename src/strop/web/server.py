@@ -16,6 +16,7 @@ from strop.assistant.home import Assistant, create
 from strop.assistant.keys import Keys
 from strop.assistant.retention import daily
 from strop.assistant.settings import FILE as SETTINGS
+from strop.endpoint.address import is_loopback
 from strop.serving.actor import Actor, find, load
 from strop.serving.engine import Engine
 from strop.types import Sampling
@@ -23,7 +24,7 @@ from strop.web.app import app
 from strop.web.connection import MOST_CONNECTIONS, Connection
 from strop.web.door import Door
 from strop.web.follower import Follower
-from strop.web.guard import Limits, is_loopback
+from strop.web.guard import Limits
 from strop.web.logs import log_no_texts
 from strop.web.preparing import preparing
 from strop.web.served import Served

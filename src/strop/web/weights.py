@@ -1,6 +1,7 @@
 """Weights that a learner publishes: they are loaded beside those that answer, and every answer says which it came from.
 
-What was asked before ends on the weights with which it began. So two copies of the policy are in memory.
+What was asked before ends on the weights with which it began. So two copies of the policy are in memory, and while some
+are loaded, the file and its tensors too.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ class Weights:
         self._served, self._folder, self._make = served, folder, make
         self._key = make_key(folder)
         self._alone = threading.Lock()
-        self._spare: Actor | None = None
+        self._leaving: Engine | None = None
 
     def check(self, authorization: str) -> None:
         """Raise Refused for another key than that of the folder."""
@@ -41,13 +42,13 @@ class Weights:
             raise Refused(needs, status=401, code="invalid_api_key", headers={"WWW-Authenticate": "Bearer"})
 
     def load(self, sha256: str) -> Version:
-        """Answer with these from now on. Raises Refused for weights that are missing, damaged or of another policy;
-        then those go on that answered before."""
+        """Answer with these from now on. Raises Refused for weights that are missing, damaged or of another policy, and
+        while the weights before the last still answer; then those go on that answered before."""
         with self._alone:
             before = self._served.serves
             if before.weights == sha256:
                 return before
-            actor, self._spare = self._spare or self._make(), None
+            actor = self._spare()
             try:
                 actor.policy.load_state_dict(read(self._folder, sha256))
             except Exception as error:  # the boundary to a file: whatever is in it must not end the server
@@ -55,9 +56,20 @@ class Weights:
                 raise Refused(f"these weights are not loaded: {reason}", status=422, code="weights_refused") from error
             now = Version(before.name, Engine(actor), weights=sha256)
             self._served.change([now])
-            before.engine.close(self._served.limits.stop_seconds)
-            self._spare = before.actor
+            before.engine.retire()
+            self._leaving = before.engine
             return now
+
+    def _spare(self) -> Actor:
+        """A policy that answers nobody any more: a third one would be too much for the memory. Raises Refused where
+        one still answers when it should long be over."""
+        if self._leaving is None:
+            return self._make()
+        if not self._leaving.has_ended_within(self._served.limits.answer_seconds):
+            told = "the weights before the last still answer, and a third copy is not made: ask again later."
+            raise Refused(told, status=503, code="busy")
+        leaving, self._leaving = self._leaving, None
+        return leaving.actor
 
 
 def weights(served: Served) -> APIRouter:

@@ -1,6 +1,7 @@
 """A frozen model behind an API: judged, beside a policy, and as an opponent."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from judge_server import completion, drops, says, sends, serving, stalls
 from strop.cli.errors import Usage
 from strop.cli.main import main
 from strop.endpoint import attempts
+from strop.endpoint.request import Failed, retry_after
 from strop.endpoint.transcripts import END, ChatSampler, Transcripts
 from strop.judging import judge_endpoint
 from strop.rollout.play import Scene, play
@@ -216,12 +218,55 @@ def test_a_conversation_of_several_turns_is_sent_whole():
 
 
 def test_choices_of_the_run_are_choices_here():
-    with serving(says("maybe"), says("no")) as server:
-        config = config_of(
-            held_out=[strop.Task("1", "well?", answer="no")], sampling=strop.Sampling(choices=["yes", "no", "nobody"])
-        )
+    with serving(says(" no\n")) as server:
+        config = config_of(held_out=[strop.Task("1", "well?", answer="no")], sampling=YES_NO)
         (episode,), metrics = judge_endpoint(config, endpoint_of(server))
     assert (episode.text, metrics["held_out/reward"]) == ("no", 1.0)
+
+
+YES_NO = strop.Sampling(choices=["yes", "no", "nobody"])
+
+
+def test_an_answer_that_is_no_choice_is_wrong_and_counts():
+    """8 of 10 right, and 2 that are not sure: .8, each asked once."""
+    tasks = [strop.Task(str(i), str(i), answer="no") for i in range(10)]
+
+    def say(messages):
+        return "I am not sure." if messages[0]["content"].startswith(("3", "7")) else "no"
+
+    with serving(answers(say)) as server:
+        _, metrics = judge_endpoint(config_of(held_out=tasks, sampling=YES_NO), endpoint_of(server))
+    assert metrics["held_out/reward"] == pytest.approx(0.8)
+    assert metrics["held_out/unscored"] == 0.0
+    assert len(server.seen) == 10
+
+
+def test_a_reply_cut_within_no_choice_is_wrong_too():
+    cut = json.loads(completion("I think that"))
+    cut["choices"][0]["finish_reason"] = "length"
+    with serving(sends(json.dumps(cut).encode())) as server:
+        (episode,), metrics = judge_endpoint(config_of(sampling=YES_NO), endpoint_of(server))
+    assert (metrics["held_out/reward"], metrics["held_out/unscored"]) == (0.0, 0.0)
+    assert episode.turns[0].completion.finish == "length"
+
+
+def test_a_player_whose_seed_would_bring_the_same_reply_is_asked_once():
+    with serving(says("c9")) as server, pytest.raises(ValueError, match="is none of the 2 choices"):
+        endpoint_of(server, settings={"seed": 3})(TASK, seen("4 3", ("a1", "b3")))
+    assert len(server.seen) == 1
+
+
+def test_choices_longer_than_the_runs_limit_can_be_said():
+    """`advertise` has max_tokens=1 for a table whose tokens are words: "garden" has 6 bytes, and needs no less."""
+    from strop.recipes import advertise
+
+    with serving(says("garden")) as server:
+        config = replace(advertise.recipe(lines=200, steps=1), baselines={}).resolve()
+        config = replace(config, held_out=config.held_out[:4])
+        episodes, metrics = judge_endpoint(config, endpoint_of(server))
+    assert [one.text for one in episodes] == ["garden"] * 4
+    assert metrics["held_out/unscored"] == 0.0
+    assert {body["max_tokens"] for body in server.seen} == {6 + 64}
 
 
 def test_what_an_endpoint_cannot_be_judged_by_is_refused():
@@ -265,6 +310,37 @@ def test_a_url_that_answers_nothing_is_an_error_with_the_reason(capsys, monkeypa
     assert said.out == ""
 
 
+def test_whatever_was_lost_is_a_warning(capsys, monkeypatch):
+    monkeypatch.setattr(attempts, "LONGEST_SECONDS", 0.01)
+
+    def act(server, handler, body):
+        is_lost = body["messages"][0]["content"] == server.seen[0]["messages"][0]["content"]
+        (sends(b"{}", status=404) if is_lost else says("apple"))(server, handler, body)
+
+    with serving(act) as server:
+        assert main(["eval", server.url, "--model", "m", "--recipe", "copy_word", "--json"]) == 0
+    said = " ".join(capsys.readouterr().err.split())
+    assert "1 of 8 episodes could not be scored" in said
+    assert "HTTP 404" in said
+    assert "They are not in the mean." in said
+
+
+def test_a_silly_date_asks_for_no_wait():
+    assert retry_after("Mon, 01 Jan 2026 00:00:00 +99999999999999", 0.0) == 0.0
+    assert retry_after("7", 0.0) == 7.0
+
+
+def test_a_long_reason_is_cut_between_words_and_what_stands_behind_it_is_not():
+    secret = "k" * 40
+    text = "x " * 140 + secret
+    failed = Failed(text, note="; the end")
+    assert len(failed.reason) <= 300 + len("; the end")
+    assert failed.reason.endswith("x...; the end")
+    assert "k" not in failed.reason
+    assert Failed("9" * 500_000).reason == "..."
+    assert Failed("short").reason == "short"
+
+
 def test_transcripts_keep_every_character():
     codec = Transcripts()
     prompt = codec.start("床前 é")
@@ -272,4 +348,4 @@ def test_transcripts_keep_every_character():
     longer = codec.extend(prompt, (*codec.encode("光"), END), "go on")
     assert [one["content"] for one in codec.messages(longer)][1:] == ["光", "go on"]
     assert codec.decode(codec.encode("a\ud800b")) == "a?b"
-    assert ChatSampler(strop.Endpoint(url="http://h/v1", model="m"), codec).publish(None) is None
+    assert ChatSampler(strop.Endpoint(url="http://h/v1", model="m"), codec, 9).publish(None) is None

@@ -10,9 +10,10 @@ import fake_engine
 import fleet
 import strop
 from fake_engine import FAULTS, FakeEngine, answering
-from judge_server import serving
+from judge_server import floods, sends, serving
 from strop.endpoint import attempts
-from strop.scale.http_sampler import HttpSampler
+from strop.scale.http_sampler import HttpSampler, most_bytes
+from strop.scale.weight_files import key_in
 from strop.types import Completion, End, Stopped, Unanswered, Unscored
 
 SAMPLING = strop.Sampling(max_tokens=2)
@@ -21,7 +22,7 @@ SAID = {
     "429": "HTTP 429",
     "reset": "no connection",
     "dropped": "the connection broke",
-    "never": "no whole reply within 0.3 seconds",
+    "never": "no whole reply within 1.5 seconds",
     "twice": "no whole JSON",
     "two choices": "2 answers, and one was asked for",
     "no choice": "0 answers",
@@ -40,6 +41,9 @@ SAID = {
     "no tokens": "0 tokens, and at least 1",
     "miscounted": "where usage counts 99",
     "cut too early": "tokens",
+    "digits": "a log-prob of -1000",
+    "goes on": "tokens that go on behind one that ends a completion",
+    "too long": "a reply of more than 10,",
     "wrong end": "finish_reason 'content_filter'",
 }
 """Of each fault's reason."""
@@ -51,7 +55,7 @@ def _quick(monkeypatch):
 
 
 def engine_of(url, folder, **fields):
-    usual = {"request_seconds": 0.3 if url else 20.0, "total_seconds": 20.0, "attempts": 2}
+    usual = {"request_seconds": 20.0, "total_seconds": 60.0, "attempts": 2}
     return strop.scale.Http(url=url, weights=str(folder), **{**usual, **fields})
 
 
@@ -62,6 +66,11 @@ def asked(engine, server, number=3, **fields):
     sampler.publish(policy)
     prompts = [engine.codec.start("red")] * number
     return sampler, sampler.sample(prompts, SAMPLING, [np.random.default_rng(i) for i in range(number)])
+
+
+def patience(fault):
+    """Little where no answer comes, else more than a busy machine needs."""
+    return {"request_seconds": 1.5} if fault == "never" else {}
 
 
 def right(engine, number):
@@ -86,7 +95,7 @@ def test_a_fault_that_passes_is_asked_again_for_the_same_answer(tmp_path, fault)
 
     engine = FakeEngine(fleet.config(), tmp_path, first_time)
     with answering(engine) as server:
-        sampler, found = asked(engine, server)
+        sampler, found = asked(engine, server, **patience(fault))
     assert [one.tokens for one in found] == [tuple(one["token_ids"]) for one in right(engine, 3)]
     assert [list(one.logprobs) for one in found] == [one["logprobs"]["token_logprobs"] for one in right(engine, 3)]
     assert len(sampler.failures) == 3
@@ -99,14 +108,59 @@ def test_a_fault_that_stays_is_told_and_leaves_the_others(tmp_path, fault):
     engine = FakeEngine(fleet.config(), tmp_path, lambda body: fault if body["seed"] == worst else "")
     began = time.monotonic()
     with answering(engine) as server:
-        sampler, (first, lost, last) = asked(engine, server)
-    assert time.monotonic() - began < 10.0
+        sampler, (first, lost, last) = asked(engine, server, **patience(fault))
+    assert time.monotonic() - began < 30.0
     assert isinstance(first, Completion)
     assert isinstance(last, Completion)
     assert isinstance(lost, Unanswered)
     assert SAID[fault] in lost.reason
     assert f"the engine at {server.url}" in lost.reason
     assert len(sampler.failures) == (1 if fault == "other weights" else 2)  # other weights stay other weights
+
+
+def test_the_bytes_of_the_longest_answer_are_enough_for_it(tmp_path):
+    """A step of 100,000 tokens, as strop serve writes them: the most digits, and a text of a few bytes each."""
+    tokens = 100_000
+    choice = {
+        "prompt_token_ids": [2**31 - 1] * tokens,
+        "token_ids": [2**31 - 1] * tokens,
+        "text": "\\u0000" * tokens,
+        "logprobs": {
+            "tokens": ["\\u0000\\u0000\\u0000\\u0000"] * tokens,
+            "token_logprobs": [-1.2345678901234567e-10] * tokens,
+            "text_offset": list(range(tokens)),
+        },
+    }
+    assert 1_000_000 < len(json.dumps(choice)) < most_bytes(tokens, tokens)
+
+
+def test_a_proxy_of_the_environment_reads_neither_key_nor_prompt(tmp_path, monkeypatch):
+    with serving(sends(b"{}", status=502)) as proxy:
+        for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+            monkeypatch.setenv(name, proxy.url.removesuffix("/v1"))
+        engine = FakeEngine(fleet.config(), tmp_path)
+        with answering(engine) as server:
+            _, found = asked(engine, server)
+    assert all(isinstance(one, Completion) for one in found)
+    assert proxy.seen == []
+
+
+def test_why_weights_were_not_loaded_is_short_and_holds_no_key(tmp_path):
+    def tells_all(server, handler, body):
+        told = json.dumps({"error": {"message": f"{handler.headers['Authorization']} no {'x ' * 9000}"}})
+        sends(told.encode(), status=422)(server, handler, body)
+
+    engine = FakeEngine(fleet.config(), tmp_path)
+    with serving(tells_all) as server, pytest.raises(Stopped, match=r"Bearer \*\*\* no") as raised:
+        asked(engine, server)
+    assert key_in(tmp_path) not in str(raised.value)
+    assert len(str(raised.value)) < 1000
+
+
+def test_an_endless_answer_to_weights_is_not_read(tmp_path):
+    engine = FakeEngine(fleet.config(), tmp_path)
+    with serving(floods) as server, pytest.raises(Stopped, match="a reply of more than 1,000,000 bytes"):
+        asked(engine, server)
 
 
 def test_an_answer_behind_an_answer_never_answers_the_next_request(tmp_path):

@@ -1,5 +1,6 @@
 """Weights as files: to the bit, or refused; and a key that only their owner reads."""
 
+import os
 import stat
 
 import pytest
@@ -36,6 +37,27 @@ def test_only_weights_are_removed(tmp_path, policy):
     sha256 = write(tmp_path, policy)
     remove_others(tmp_path, sha256)
     assert (tmp_path / "mine.safetensors").exists()
+
+
+def test_what_a_killed_learner_left_is_written_over_and_removed(tmp_path, policy):
+    (tmp_path / f".{'0' * 64}").write_bytes(b"half")
+    (tmp_path / ".mine").touch()
+    sha256 = write(tmp_path, policy)
+    (tmp_path / f".{sha256}").write_bytes(b"half")
+    assert write(tmp_path, policy) == sha256
+    remove_others(tmp_path, sha256)
+    assert sorted(file.name for file in tmp_path.iterdir()) == [".mine", f"{sha256}.safetensors"]
+
+
+def test_weights_and_their_folder_are_their_owners_alone(tmp_path, policy):
+    before = os.umask(0)
+    try:
+        make_key(tmp_path / "weights")
+        sha256 = write(tmp_path / "weights", policy)
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "weights").stat().st_mode) == 0o700
+    assert stat.S_IMODE((tmp_path / "weights" / f"{sha256}.safetensors").stat().st_mode) == 0o600
 
 
 def test_a_byte_that_changed_is_noticed(tmp_path, policy):

@@ -7,8 +7,9 @@ import pytest
 from fastapi.testclient import TestClient
 
 import served
+from strop.endpoint.address import is_loopback
 from strop.web.app import app
-from strop.web.guard import Limits, is_loopback
+from strop.web.guard import Limits
 
 CHAT = {"model": "tiny", "messages": [{"role": "user", "content": "hello"}]}
 

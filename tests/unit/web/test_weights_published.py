@@ -11,7 +11,9 @@ import served
 import strop
 from strop.scale.weight_files import key_in, write
 from strop.serving.actor import Actor
+from strop.serving.ask import Ask
 from strop.web.app import app
+from strop.web.guard import Limits
 from strop.web.weights import Weights
 
 ASKED = {"model": "tiny", "prompt": [0, 1], "max_tokens": 4, "logprobs": 0, "return_token_ids": True, "seed": 3}
@@ -138,12 +140,31 @@ def test_an_answer_that_waits_is_never_said_to_be_of_weights_that_it_is_not_of(t
         for one in asking:
             one.join(timeout=10.0)
         what.engine.close(timeout=5.0)
-    answered = [one.json() for one in found if one.status_code == 200]
-    assert answered
-    for one in answered:
+    assert [one.status_code for one in found] == [200, 200]
+    for one in (one.json() for one in found):
+        assert one["version"] == "tiny"  # both were asked before
         (choice,) = one["choices"]
         uniform = choice["logprobs"]["token_logprobs"] == pytest.approx([-math.log(9)] * len(choice["token_ids"]))
         assert uniform == (one["version"] == "tiny")
+
+
+def test_no_third_policy_is_made_while_two_answer(tmp_path):
+    """An answer that cannot go on stands through two publishes: the second waits for its end, and is refused."""
+    with served.served(served.actor(), limits=Limits(answer_seconds=0.2)) as what:
+        what.weights = Weights(what, tmp_path, served.actor)
+        web = TestClient(app(what), base_url="http://localhost")
+        first, second, before = write(tmp_path, leaning(3)), write(tmp_path, leaning(5)), what.engine
+        with before.actor.policy.lock.changing():
+            answer = before.ask(Ask(prompt=(0, 1), sampling=strop.Sampling(max_tokens=4), seed=3))
+            assert post(web, tmp_path, first).status_code == 200
+            late = post(web, tmp_path, second)
+            assert (late.status_code, what.serves.weights) == (503, first)
+            assert "still answer" in late.json()["error"]["message"]
+        assert before.has_ended_within(30.0)
+        assert answer.finish in ("stop", "length")
+        assert post(web, tmp_path, second).status_code == 200
+        assert what.serves.actor is before.actor
+        what.engine.close(timeout=5.0)
 
 
 def test_without_the_key_nothing_is_loaded(learning):
