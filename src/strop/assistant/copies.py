@@ -87,14 +87,16 @@ def _forms(text: str) -> Iterator[str]:
 
 
 def files_in(folder: Path) -> list[Path]:
-    """All files of a folder but weights, also those to which links lead; no folder twice."""
-    found, seen = list[Path](), set[str]()
-    for here, folders, names in os.walk(folder, followlinks=True):
-        if (real := os.path.realpath(here)) in seen:
-            folders.clear()
-            continue
-        seen.add(real)
-        found += [Path(here) / name for name in names]
+    """All files of a folder but weights, also those to which links lead; no folder twice, and first as what it is."""
+    found, seen, links = list[Path](), set[str](), [folder]
+    while links:
+        for here, folders, names in os.walk(links.pop(0)):
+            if (real := os.path.realpath(here)) in seen:
+                folders.clear()
+                continue
+            seen.add(real)
+            found += [Path(here) / name for name in names]
+            links += [Path(here) / name for name in folders if (Path(here) / name).is_symlink()]
     return sorted(file for file in found if file.is_file() and file.suffix not in WEIGHTS)
 
 

@@ -93,8 +93,7 @@ class Erasing:
         asked = _each(self._column("SELECT messages FROM answers WHERE inference = ?", answers))
         prepared = [one for messages in asked for one in self._prepared(messages, set(answers))]
         inferences = _each([*answers, *prepared])
-        said = [*said, *self._column("SELECT id FROM feedback WHERE inference = ?", inferences)]
-        feedback = _each([*said, *self._column("SELECT id FROM feedback WHERE other = ?", inferences)])
+        feedback = _each([*said, *self._said_of(inferences)])
         messages = [one["content"] for text in asked for one in json.loads(text)]
         values = [json.loads(text) for text in self._column("SELECT value FROM feedback WHERE id = ?", feedback)]
         texts = _each([*messages, *self._column("SELECT text FROM answers WHERE inference = ?", inferences)])
@@ -133,25 +132,41 @@ class Erasing:
     # ------------------------------------------------------------ delete
 
     def erase(self, doomed: Doomed, *, is_retiring: bool) -> None:
-        """Delete it. Until `done` it is noted which feedback is gone, and whether what learnt from it goes too."""
+        """Delete it. Until `done` it is noted which feedback is gone, and whether what learnt from it goes too.
+
+        What was prepared to these questions since they were chosen goes with them, if nobody else asks them now.
+        """
         with self.alone, transaction(WHAT, self.path, self.connection) as connection:
-            for id in doomed.feedback:
-                connection.execute(_FORGOTTEN if is_retiring else _WITHDRAWN, {"id": id})
-            for inference in doomed.answers:
-                pairs = "SELECT number FROM pairs WHERE a = ? OR b = ?"
-                connection.execute(f"DELETE FROM shown WHERE pair IN ({pairs})", (inference, inference))
-                connection.execute("DELETE FROM pairs WHERE a = ? OR b = ?", (inference, inference))
+            asked = _each(self._column("SELECT messages FROM answers WHERE inference = ?", doomed.answers))
+            self._delete(connection, doomed.answers, doomed.feedback, is_retiring)
+            late = [one for messages in asked for one in self._prepared(messages, set())]
+            self._delete(connection, late, self._said_of(late), is_retiring)
             for name in doomed.names:
                 connection.execute("DELETE FROM shown WHERE rater = ?", (name,))
-            connection.executemany("DELETE FROM feedback WHERE id = ?", [(id,) for id in doomed.feedback])
-            connection.executemany("DELETE FROM answers WHERE inference = ?", [(one,) for one in doomed.answers])
-            connection.executemany(
-                "INSERT INTO erased VALUES (?, ?) ON CONFLICT (feedback) DO UPDATE SET "
-                "is_retiring = max(is_retiring, ?)",
-                [(id, is_retiring, is_retiring) for id in doomed.feedback],
-            )
         with self.alone:
             emptied(WHAT, self.path, self.connection)
+
+    def _delete(
+        self, connection: sqlite3.Connection, answers: Iterable[str], feedback: Iterable[str], is_retiring: bool
+    ) -> None:
+        for id in feedback:
+            connection.execute(_FORGOTTEN if is_retiring else _WITHDRAWN, {"id": id})
+            connection.execute("DELETE FROM feedback WHERE id = ?", (id,))
+            connection.execute(
+                "INSERT INTO erased VALUES (?, ?) ON CONFLICT (feedback) DO UPDATE SET "
+                "is_retiring = max(is_retiring, ?)",
+                (id, is_retiring, is_retiring),
+            )
+        for inference in answers:
+            pairs = "SELECT number FROM pairs WHERE a = ? OR b = ?"
+            connection.execute(f"DELETE FROM shown WHERE pair IN ({pairs})", (inference, inference))
+            connection.execute("DELETE FROM pairs WHERE a = ? OR b = ?", (inference, inference))
+            connection.execute("DELETE FROM answers WHERE inference = ?", (inference,))
+
+    def _said_of(self, inferences: Iterable[str]) -> tuple[str, ...]:
+        """The feedback on these answers, also where they are the second of two that were compared."""
+        some = self._column("SELECT id FROM feedback WHERE inference = ?", inferences)
+        return _each([*some, *self._column("SELECT id FROM feedback WHERE other = ?", inferences)])
 
     def left(self) -> Mapping[str, bool]:
         """The ids of deleted feedback of which something else may be left, and whether versions are to go that learnt

@@ -80,12 +80,13 @@ def m003_privacy(connection: sqlite3.Connection) -> None:
 def m004_prepared(connection: sqlite3.Connection) -> None:
     """Which answers the server prepared to what people asked, so that they go with it; and how often people were
     forgotten. Of earlier answers that have no rater only those are known to be prepared whose conversation has the
-    name that the server gives."""
+    name that the server gives; answers to fixed questions are among them, and go with the last who asked the same."""
     connection.execute("ALTER TABLE answers ADD COLUMN is_prepared INTEGER NOT NULL DEFAULT 0")
     connection.execute(
         "UPDATE answers SET is_prepared = 1 WHERE rater = '' AND conversation GLOB ?",
         ("pair-" + "[0-9a-f]" * 24,),
     )
+    connection.execute("CREATE INDEX answers_by_messages ON answers (messages)")
     connection.execute("CREATE TABLE forgettings (number INTEGER PRIMARY KEY)")
 
 

@@ -36,6 +36,26 @@ def test_what_was_prepared_to_a_question_goes_with_the_last_who_asked_it(store):
     assert left(store, "talk of his") == ([], [])
 
 
+def test_what_is_prepared_while_it_is_deleted_goes_too(store):
+    """Also where two who asked the same are taken back at once: neither leaves it to the other."""
+    store.write([answer("hers"), answer("his", rater="bob")], [])
+    hers, his = (store.erasing.of_conversation(f"talk of {one}") for one in ("hers", "his"))
+    store.prepared([answer("a", "1", rater=""), answer("b", "2", rater="")], is_fixed=False)
+    store.write([], [compared("a", "b", "A", rater="carl")])
+    store.pairs.add("a", "b", seldom=0.5)
+    store.erasing.erase(hers, is_retiring=False)
+    assert [one.inference for one in store.answers()] == ["his", "a", "b"]
+    store.erasing.erase(his, is_retiring=True)
+    assert (store.answers(), store.feedback(), store.pairs.all()) == ([], [], [])
+    assert store.erasing.left() == {"carl a b": True}
+
+
+def test_what_others_asked_is_looked_up_and_not_searched_for(store):
+    [row] = store._connection.execute("EXPLAIN QUERY PLAN SELECT 1 FROM answers WHERE messages = ?", ("x",)).fetchall()
+    assert "USING" in row["detail"]
+    assert "answers_by_messages" in row["detail"]
+
+
 def test_what_was_prepared_to_a_fixed_question_stays_whoever_asks_it(store):
     store.prepared([answer("a", "1", rater=""), answer("b", "2", rater="")], is_fixed=True)
     store.write([answer("hers")], [compared("a", "b", "A", rater="carl")])

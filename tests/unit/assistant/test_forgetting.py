@@ -20,6 +20,7 @@ from strop.assistant import (
     forget,
     overview_of,
 )
+from strop.assistant.copies import files_in
 from strop.assistant.home import Assistant
 from strop.assistant.keys import Keys
 from strop.assistant.quarantine import ByHand, read_by_hand, write_by_hand
@@ -365,3 +366,12 @@ def test_what_a_crash_cut_off_is_completed_by_the_same_call(mine, tmp_path, monk
     assert Versions(mine).serving == 0
     assert not (Versions(mine).folder(1) / "model").exists()
     assert sorted(entry.name for entry in (mine / "rounds").iterdir()) == ["lock"]
+
+
+def test_a_link_beside_a_folder_does_not_hide_it(tmp_path):
+    (tmp_path / "copies").mkdir()
+    (tmp_path / "copies" / "chat.log").write_text("hers")
+    (tmp_path / "a link to copies").symlink_to("copies")
+    (tmp_path / "zz").symlink_to(tmp_path / "copies")
+    (tmp_path / "copies" / "round").symlink_to(tmp_path)
+    assert files_in(tmp_path) == [tmp_path / "copies" / "chat.log"]
