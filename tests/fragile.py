@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
+import subprocess
 import time
 from pathlib import Path
 
@@ -63,6 +65,23 @@ class Fragile:
 
 def nothing(task: Task, rng: np.random.Generator) -> int:
     return 3
+
+
+class Helped:
+    """Starts a helper, says its number, and crashes. `task.data` has `close_fds` for Popen."""
+
+    def __init__(self, task: Task, rng: object) -> None:
+        self.close_fds = bool(task.data["close_fds"])
+
+    def start(self) -> str:
+        return str(subprocess.Popen(["sleep", "60"], close_fds=self.close_fds).pid)
+
+    def step(self, text: str) -> Step:
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        os.kill(os.getpid(), signal.SIGSEGV)
+        raise AssertionError("still here")
+
+    def close(self) -> None: ...
 
 
 class Moody(Fragile):

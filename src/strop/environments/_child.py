@@ -7,12 +7,13 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import Pipe
 from typing import Any
 
 END_SECONDS = 10.0
-"""For a process to be gone that was killed, or that nobody asks any more."""
+"""For a process to be gone that was killed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,24 +51,33 @@ class Child:
             )
 
     def ask(self, call: Call, seconds: float) -> Any:
-        """The answer. Raises Died, RuntimeError for what the environment raised, and TimeoutError after `seconds`, when
-        the process is killed: what it does could not be told apart from its next answer."""
+        """The answer. Raises Died, RuntimeError for what the environment raised, and TimeoutError after `seconds`. Then
+        the process is killed, and so it is when Ctrl-C ends the wait: the late answer would be taken for the next."""
         try:
             self._pipe.send(call)
             is_there = self._pipe.poll(seconds)
             answer = self._pipe.recv() if is_there else None
         except (EOFError, OSError) as error:
             raise Died(self.end()) from error
+        except BaseException:
+            self.end()
+            raise
         if not is_there:
-            os.killpg(self.process.pid, signal.SIGKILL)  # and what it has started itself
             self.end()
             raise TimeoutError(f"{call.name} of the environment took longer than {seconds:g} seconds (Apart.seconds)")
         if isinstance(answer, Raised):
             raise RuntimeError(f"in the environment's process:\n{answer.text}")
         return answer
 
+    def is_ready(self) -> bool:
+        """Whether it lives and owes nothing: what can be read before a question is its end."""
+        return not self._pipe.poll() and self.process.poll() is None
+
     def end(self) -> str:
-        """Ask no more, and wait until it is gone; how it ended."""
+        """Kill it, and what it has started itself, and wait until it is gone; how it ended, if it had ended before."""
+        if self.process.returncode is None:  # else its number may be another's by now
+            with suppress(ProcessLookupError, PermissionError):  # macOS says the latter of a group that has ended
+                os.killpg(self.process.pid, signal.SIGKILL)
         self._pipe.close()
         self.process.wait(END_SECONDS)
         return ending(self.process.returncode)
@@ -92,8 +102,9 @@ def free_child() -> Child:
     """One that is idle, or a new one."""
     while _idle:
         child = _idle.pop()
-        if child.process.poll() is None:
+        if child.is_ready():
             return child
+        child.end()
     return Child()
 
 

@@ -1,13 +1,16 @@
 """What runs in the process of an environment: python -m strop.environments._in_child DESCRIPTOR
 
 Calls are read in a thread of their own, so that the process ends with the one that started it, even in a call that
-hangs.
+hangs. Not in one that holds the interpreter's lock (C code that never lets go of it): it ends when the call does. Linux
+could kill it (PR_SET_PDEATHSIG), but would do so when the thread that started it ends, and episodes have threads of
+their own.
 """
 
 from __future__ import annotations
 
 import os
 import pickle
+import signal
 import sys
 import threading
 import traceback
@@ -21,7 +24,9 @@ from strop.types import Env
 
 def main() -> None:
     """Answer calls until nobody is there to ask."""
-    pipe, calls = Connection(int(sys.argv[1])), SimpleQueue[Call]()
+    descriptor = int(sys.argv[1])
+    os.set_inheritable(descriptor, False)  # what the environment starts would hold it open when this process is gone
+    pipe, calls = Connection(descriptor), SimpleQueue[Call]()
     threading.Thread(target=_read, args=(pipe, calls), daemon=True).start()
     env: Env | None = None
     while True:
@@ -42,7 +47,7 @@ def _read(pipe: Connection, calls: SimpleQueue[Call]) -> None:
         try:
             calls.put(pipe.recv())
         except (EOFError, OSError):
-            os._exit(0)
+            os.killpg(0, signal.SIGKILL)  # this process, which leads its group, and what it has started itself
 
 
 def _made(pickled: bytes) -> Env:

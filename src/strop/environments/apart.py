@@ -33,7 +33,8 @@ class Apart:
     nothing died, and neither the sampler nor the engine hears of it: no token is sampled again. It is checked: an
     environment that says something else when it is played again raises ValueError, which makes the episode FAILED. So
     do three deaths in one episode, with the exit code of the last one, and a call that takes longer than `seconds`,
-    whose process is killed. What an episode does to the outside world (a file, a database) is done again with it.
+    whose process is killed. With a process goes what it has started itself. What an episode does to the outside world
+    (a file, a database) is done again with it.
 
     A process serves one episode at a time, and the next after it; there are as many as episodes are played at once.
     Each needs some 40 MB, and what the environment imports. Not on Windows.

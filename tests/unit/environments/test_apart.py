@@ -5,14 +5,18 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
+from multiprocessing.connection import Connection
 from pathlib import Path
 
+import cloudpickle
+import numpy as np
 import pytest
 
-from fragile import TURNS, Fragile, Moody, nothing
+from fragile import TURNS, Fragile, Helped, Moody, nothing
 from strop.codec import ByteCodec
 from strop.environments import Apart, _child
-from strop.environments._child import ending
+from strop.environments._child import Call, Child, Died, ending, free_child, give_back
 from strop.rollout.play import Scene, play
 from strop.samplers.scripted import ScriptedSampler
 from strop.types import End, Episode, Sampling, Task
@@ -89,6 +93,78 @@ def test_what_could_not_start_gives_its_process_back():
     idle = list(_child._idle)
     assert played(APART, task("raises", "start"))[0].end is End.FAILED
     assert _child._idle == idle
+
+
+def test_an_interrupted_wait_leaves_no_answer_for_the_next_episode(monkeypatch):
+    given = Task("t", "say")
+    whole = played(APART, given)
+    env = APART(given, np.random.default_rng(0))
+    process = _child._idle[-1].process
+    whole_poll = Connection.poll
+    waits = []
+
+    def poll(pipe, timeout=0.0):
+        waits.append(timeout)
+        there = whole_poll(pipe, timeout)
+        if waits.count(APART.seconds) == 2:  # make is the first
+            raise KeyboardInterrupt
+        return there
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Connection, "poll", poll)
+        with pytest.raises(KeyboardInterrupt):
+            env.start()
+    assert process.returncode == -signal.SIGKILL
+    assert process not in [child.process for child in _child._idle]
+    assert played(APART, given) == whole
+
+
+def with_helper(close_fds: bool) -> tuple[Child, int]:
+    """A process whose environment has started another, and the number of that one."""
+    child = Child()
+    child.ask(Call("make", cloudpickle.dumps((Helped, Task("t", "", data={"close_fds": close_fds}), None))), 30.0)
+    return child, int(child.ask(Call("start"), 30.0))
+
+
+def is_gone(process: int) -> bool:
+    """Within ten seconds; one that nobody has waited for is gone too."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        try:
+            os.kill(process, 0)
+        except ProcessLookupError:
+            return True
+        with suppress(FileNotFoundError):
+            if "Z" in Path(f"/proc/{process}/stat").read_text().split()[2]:
+                return True
+        time.sleep(0.01)
+    return False
+
+
+@pytest.mark.parametrize("close_fds", [True, False])
+def test_what_a_process_has_started_neither_hides_its_death_nor_outlives_it(close_fds):
+    child, helper = with_helper(close_fds)
+    with pytest.raises(Died, match="was killed by SIGSEGV"):
+        child.ask(Call("step", ""), 5.0)
+    assert is_gone(helper)
+
+
+def test_what_an_idle_process_has_started_ends_with_it():
+    child, helper = with_helper(close_fds=True)
+    child.process.send_signal(signal.SIGKILL)
+    assert child._pipe.poll(10.0)
+    give_back(child)
+    other = free_child()
+    assert other is not child
+    give_back(other)
+    assert is_gone(helper)
+
+
+def test_what_a_process_has_started_ends_with_the_run():
+    child, helper = with_helper(close_fds=True)
+    child._pipe.close()  # as the end of this process would
+    assert is_gone(helper)
+    child.end()
 
 
 def test_a_time_limit_is_positive():
