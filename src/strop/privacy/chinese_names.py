@@ -28,12 +28,11 @@ LONGEST = 8
 """Characters of the longest word or name that is looked up."""
 SAID, LED = 150.0, 2000.0
 """How much likelier a name is beside a word that often stands beside one, and behind a word that leads to one."""
-_LEADS = (
+LEADS = re.compile(
     r"(?:我叫|名叫|叫做|改名|姓名[：: ]?(?:是|为)?|名字(?:是|叫)?|联系人[：: ]?(?:是|为)?|收件人[：: ]?(?:是|为)?"
     r"|收货人[：: ]?(?:是|为)?|"
-    r"寄件人[：: ]?|签名[：: ]?|署名[：: ]?|户主[：: ]?|户名[：: ]?|患者[：: ]?|客户[：: ]?|乘客[：: ]?|尊敬的|亲爱的)"
+    r"寄件人[：: ]?|签名[：: ]?|署名[：: ]?|户主[：: ]?|户名[：: ]?|患者[：: ]?|客户[：: ]?|乘客[：: ]?|尊敬的|亲爱的)$"
 )
-LEADS = re.compile(rf"{_LEADS}$")
 BEFORE = re.compile(
     r"(?:叫|我是|他是|她是|这是|老师|医生|经理|房东|同事|同学|朋友|邻居|老公|老婆|丈夫|妻子|儿子|女儿|父亲|母亲|爸爸"
     r"|妈妈|哥哥|姐姐|弟弟|妹妹|"
@@ -52,10 +51,12 @@ HAN = re.compile(r"[\u4e00-\u9fff]+")
 FOREIGN = re.compile(rf"{SOUND}{{2,6}}[·•]{SOUND}{{2,6}}(?:[·•]{SOUND}{{2,6}})?")
 _CHARACTER, _DOT = HAN.pattern.rstrip("+"), "[·•]"
 DOTTED = re.compile(
-    rf"{_LEADS}({_CHARACTER}{{1,8}}(?:{_DOT}{_CHARACTER}{{1,8}})*{_DOT}{_CHARACTER}{{1,8}}?)"
-    rf"(?={BEHIND.pattern}|{_DOT}{{0}}(?!{_CHARACTER}))"
+    r"(?:我叫|(?<![书片剧曲歌店菜])名叫|我的名字(?:是|叫)|"
+    r"(?:姓名|联系人|收件人|收货人|寄件人|户主|户名)(?:[：:] ?|是|为))"
+    rf"({_CHARACTER}{{1,8}}(?:{_DOT}{_CHARACTER}{{1,8}}){{0,3}}{_DOT}{_CHARACTER}{{1,8}}?)"
+    rf"(?={BEHIND.pattern}|(?!{_CHARACTER}))"
 )
-"""A name with a dot behind a word that leads to one, in whatever characters."""
+"""A name with a dot, in whatever characters, where nothing but a name is to be expected."""
 
 
 def chinese_names(text: str) -> Iterator[Found]:

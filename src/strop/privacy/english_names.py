@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 
-from strop.privacy.english_words import PINYIN_SURNAMES, PREFIXES, PROPER, VIETNAMESE_SURNAMES
+from strop.privacy.english_words import ABBREVIATIONS, PINYIN_SURNAMES, PREFIXES, PROPER, VIETNAMESE_SURNAMES
 from strop.privacy.found import Found
 from strop.privacy.letters import LETTERS, LOWER, UPPER, bare
 
@@ -54,6 +54,9 @@ SYLLABLE = (
     r"|y(?:a|e|ao|ou|an|in|ang|ing|ong|i|u|ue|uan|un|o)|w(?:a|o|ai|ei|an|en|ang|eng|u))"
 )
 PINYIN = re.compile(rf"{SYLLABLE}(?:['’-]?{SYLLABLE})?", re.IGNORECASE)
+VIETNAMESE = re.compile(r"(?:[bcdghklmnprstvx]|[cgknpt]h|tr|ng|ngh|gi|qu)?[aeiouy]{1,3}(?:[cmnpt]|ch|ng|nh)?")
+"""A syllable, without its marks."""
+VIETNAMESE_MARKS = re.compile(r"[\u0309\u0323\u031bđ]|[\u0302\u0306][\u0300\u0301\u0303]")
 LONE, PAIR = math.log(15.0), math.log(10.0)
 """How much likelier one word, or two together, must be in a name than elsewhere."""
 SURE, UNCOMMON = math.log(30.0), -1.0
@@ -69,12 +72,14 @@ def english_names(text: str) -> Iterator[Found]:
     """Names with capitals: with a title, behind words that lead to one, and where the words themselves are names'."""
     yield from _introduced(text)
     for row in _rows(text):
-        start = 0
+        start, is_first = 0, True
         while start < len(row):
-            length = _length(text, row[start:], is_first={word.group() for word in row[:start]} <= PROPER - PREFIXES)
+            length = _length(text, row[start : start + 5], is_first)
             if length:
                 yield Found("name", row[start].start(), row[start + length - 1].end())
-            start += max(length, 1)
+            after = start + max(length, 1)
+            is_first = is_first and all(word.group() in PROPER - PREFIXES for word in row[start:after])
+            start = after
 
 
 def _introduced(text: str) -> Iterator[Found]:
@@ -103,12 +108,18 @@ def _likely_ends(text: str) -> list[int]:
     while len(ends) < 2:
         start = ends[-1] + 1 if ends else 0
         word = SMALL.match(text.lower(), start)
-        if word is None or max(_given(word.group()), _surname(word.group())) < INTRODUCED_WORD:
+        if word is None or not _is_listed(word.group(), is_first=not ends):
             break
         ends.append(word.end())
         if text[word.end() : word.end() + 1] != " ":
             break
     return ends
+
+
+def _is_listed(word: str, is_first: bool) -> bool:
+    given, surnames = _shares()
+    is_given = bare(word) in given and _given(word) > INTRODUCED_WORD
+    return is_given or (not is_first and bare(word) in surnames and _surname(word) > INTRODUCED_WORD)
 
 
 def _rows(text: str) -> Iterator[list[re.Match[str]]]:
@@ -128,14 +139,16 @@ def _length(text: str, row: Sequence[re.Match[str]], is_first: bool) -> int:
     words = [word.group() for word in row[:4]]
     if words[0] in PROPER or (words[0].rstrip(".") in PROPER and len(words[0]) > 2):
         return 0
+    if words[0] in ABBREVIATIONS or "".join(words[:2]) in ABBREVIATIONS:
+        return 0
     whole = next((n for n, word in enumerate(words) if word in PROPER), len(words))
     before = text[max(0, row[0].start() - 48) : row[0].start()]
     if TITLE.search(before) and not (words[0].isupper() and _surname(words[0]) < 0):
         return min(whole, 3)
     if pinyin := _pinyin(words[:whole]):
         return pinyin
-    if bare(words[0]) in VIETNAMESE_SURNAMES and len(words) > 1 and not "".join(words).isascii():
-        return len(words)
+    if _is_vietnamese(words[:whole]):
+        return whole
     if whole == 1 < len(words) and _given(words[0]) > SURE and _surname(words[1]) > -2.5:
         return 2
     for length in range(min(whole, 3), 1, -1):
@@ -163,6 +176,14 @@ def _starts_sentence(before: str) -> bool:
 
 def _is_middle(word: str) -> bool:
     return word.endswith(".") or len(word) == 1 or _given(word) > 0 or _surname(word) > 0
+
+
+def _is_vietnamese(words: Sequence[str]) -> bool:
+    """A surname and words of one syllable, with marks that no other language has."""
+    if len(words) < 2 or bare(words[0]) not in VIETNAMESE_SURNAMES:
+        return False
+    is_marked = VIETNAMESE_MARKS.search(unicodedata.normalize("NFD", " ".join(words).lower()))
+    return bool(is_marked) and all(VIETNAMESE.fullmatch(bare(word)) for word in words[1:])
 
 
 def _initials(words: Sequence[str]) -> int:
@@ -201,7 +222,8 @@ def _surname(word: str) -> float:
 def _evidence(word: str, shares: Mapping[str, float], rare: float) -> float:
     word = unicodedata.normalize("NFC", word.lower().replace("’", "'"))
     share = max(shares.get(form, rare) for form in (word, bare(word), word.replace("'", "")))
-    return math.log(share / max(_frequencies().get(word, 0.0), RARE_WORD))
+    frequency = max(_frequencies().get(form, 0.0) for form in (word, bare(word)))  # the lists know no marks
+    return math.log(share / max(frequency, RARE_WORD))
 
 
 @cache

@@ -26,6 +26,12 @@ Microsoft Samsung Tesla Ford Honda Toyota Sony Intel
 PREFIXES = frozenset(PREFIX_TEXT.split())
 """Of these, words that begin the name of a place or a product."""
 
+ABBREVIATION_TEXT = """
+U.S. U.K. E.U. U.N. D.C. U.S.A. U.S.S. U.A.E. P.O. L.A. N.Y. P.S. A.I. I.T. T.V. G.I.
+"""
+ABBREVIATIONS = frozenset(ABBREVIATION_TEXT.split())
+"""Letters with dots that are no initials of a person."""
+
 VIETNAMESE_TEXT = """
 nguyen tran le pham hoang huynh phan vu vo dang bui do ho ngo duong ly dinh trinh truong mai lam dao doan
 """

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from strop.privacy import Finder, Found
+from strop.privacy import Finder, Found, Masker
 from strop.privacy.addresses import addresses
 from strop.privacy.cards import cards, ibans
 from strop.privacy.chinese_names import chinese_names
@@ -85,11 +85,40 @@ def test_e_mail_addresses(text):
 
 
 @pytest.mark.parametrize(
-    "text", ["ann@例子.中国", "ann@例子.com", "ann@bücher.de", "ann@xn--fsqu00a.xn--fiqs8s", "ann.lee at gmail.com"]
+    "text",
+    ["ann@例子.中国", "ann@mail.例子.公司", "ann@bücher.de", "ann@xn--fsqu00a.xn--fiqs8s", "ann.lee at gmail.com"],
 )
 def test_addresses_of_other_letters_and_with_half_of_it_spoken(text):
     assert said(emails, f"写信给{text}。请回复 {text} now") == [text, text]
     assert said(emails, "Contact us at example.com, look at amazon.com, version 2 at github.com, 在5@北京") == []
+
+
+def test_a_sentence_in_chinese_behind_an_address_is_no_part_of_it():
+    assert said(emails, "我的邮箱是tom@example.com。公司在上海。") == ["tom@example.com"]
+    assert said(emails, "邮箱tom@qq.com。请尽快回复我。OK？") == ["tom@qq.com"]
+    assert said(emails, "安装vue@最新版。npm安装很慢怎么办") == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "sign-in at example.com",
+        "check-in at booking.com",
+        "log-in at netflix.com",
+        "python3 at python.org",
+        "mp3 at amazon.com",
+        "node.js at github.com",
+        "the address of node.js at github.com",
+    ],
+)
+def test_what_is_done_at_a_host_is_no_address(text):
+    assert said(emails, text) == []
+
+
+def test_elsewhere_than_at_a_mail_host_first_last_needs_a_word_that_leads_to_it():
+    assert said(emails, "my email is ann.lee at example.com") == ["ann.lee at example.com"]
+    assert said(emails, "reach me at ann_lee at example.com") == ["ann_lee at example.com"]
+    assert said(emails, "ann.lee at example.com") == []
 
 
 def test_a_spoken_address_needs_a_name_that_is_no_word_or_mail_before_it():
@@ -200,6 +229,8 @@ def test_what_is_no_address(text):
         ("老师好，王国的方向很多", []),
         ("我叫阿卜杜拉·买买提，今年五岁", ["阿卜杜拉·买买提"]),
         ("我叫古丽•买买提今年五岁", ["古丽•买买提"]),
+        ("姓名：阿卜杜拉·买买提，患者：头痛·发热", ["阿卜杜拉·买买提"]),
+        ("客户端·服务器架构是什么？乘客须知·行李规定，签名算法·证书，书名叫红楼·梦", []),
     ],
 )
 def test_chinese_names(text, names):
@@ -226,6 +257,7 @@ def test_chinese_names(text, names):
             "Đặng Minh, Lê Thị Mai, Łukasz Żółkowski and Jürgen Müller left",
             ["Đặng Minh", "Lê Thị Mai", "Łukasz Żółkowski", "Jürgen Müller"],
         ),
+        ("Le Méridien, Le Café Noir, the Ho Chí Minh City office, Hồ Chí Minh City", []),
         ("The Żubrówka and the Über app, the Señor of the Café", []),
         # who is introduced, in whatever letters
         ("my name is maria", ["maria"]),
@@ -233,7 +265,10 @@ def test_chinese_names(text, names):
         ("My name is Will Park", ["Will Park"]),
         ("MY NAME IS MARIA AND I LIVE HERE", ["MARIA"]),
         ("My name is on the list, and my name is spelled wrong. My name is not important", []),
+        ("my name is mispronounced, my name is hyphenated, my name is misspelt", []),
+        ("my name is blank on the form", []),
         # initials
+        ("the U.S. Marshals, a U.S. Dollar, U.S. Postal, U.S. Steel, U.S. Virgin, the U.K. Parker, D.C. Smith", []),
         (
             "J. R. Tolkien and J.R.R. Tolkien wrote; the U. S. Army and the U.S. Navy",
             ["J. R. Tolkien", "J.R.R. Tolkien"],
@@ -244,15 +279,40 @@ def test_english_names(text, names):
     assert said(english_names, text) == names
 
 
-def test_an_account_behind_a_space_needs_a_digit_or_a_line():
-    assert said(accounts, "微信 wx_abc123，微信号 wx_abc124 QQ 123456789，QQ号12345678，微信wang88") == [
-        "wx_abc123",
-        "wx_abc124",
-        "123456789",
-        "12345678",
-        "wang88",
-    ]
+def test_an_account_behind_a_space_is_what_looks_like_nothing_else():
+    given = "微信 wx_abc123，微信号 wx_abc124 QQ 123456789，QQ号12345678可以加，微信号wang88, WeChat ID ann-lee88. "
+    given += "QQ 87654321."
+    found = ["wx_abc123", "wx_abc124", "123456789", "12345678", "wang88", "ann-lee88", "87654321"]
+    assert said(accounts, given) == found
     assert said(accounts, "WeChat Official, Skype meeting, Telegram channel, QQ 2012, 微信 支付, 微信 8.0.12") == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "QQ 20231201更新",
+        "QQ 20231201",
+        "QQ 202312",
+        "QQ 10000个赞",
+        "QQ 1000000 users",
+        "QQ号 123456 个",
+        "QQ 123456789联系",
+        "微信pay2024",
+        "微信 pay2024",
+        "Telegram Bot_API",
+        "WhatsApp Android14",
+        "WeChat Mini_Program",
+    ],
+)
+def test_what_stands_behind_the_name_of_a_service_and_is_no_account(text):
+    assert said(accounts, text) == []
+
+
+@pytest.mark.parametrize("again", ["QQ", "WeChat ", "微信 a_", "微信号a1"])
+def test_long_texts_are_searched_in_linear_time(again):
+    """A search in quadratic time would take minutes here."""
+    text = again * (50_000 // len(again))
+    assert Masker().masked(text).text == text
 
 
 def test_accounts():
