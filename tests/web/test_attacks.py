@@ -24,7 +24,7 @@ SCRIPTS = (
 
 
 def nothing_ran(page):
-    page.wait_for_function("document.readyState === 'complete'")
+    page.wait_for_function("() => document.readyState === 'complete'")
     assert page.evaluate("window.ran") is None
     assert page.locator("main img, main svg[onload], main script").count() == 0
 

@@ -63,7 +63,7 @@ def test_retry_and_edit_replace_what_came_after(site):
     one.page.locator(".edit").first.click()
     one.page.fill(".edit-form textarea", "bad day")
     one.page.click(".edit-form .main")
-    one.page.wait_for_function("document.querySelectorAll('#messages article').length === 2")
+    one.page.wait_for_function("() => document.querySelectorAll('#messages article').length === 2")
     assert one.answer(1) != first
     assert one.page.locator("article.user .text").text_content() == "bad day"
     assert [len(kept.messages) for kept in one.what.store.answers()] == [1, 3, 3, 1]
@@ -79,14 +79,14 @@ def test_conversations_stay_in_this_browser(site):
     one.page.reload()
     assert one.page.locator("article.user .text").all_text_contents() == ["good day"]
     one.page.get_by_text("hello day").click()
-    one.page.wait_for_function("document.querySelector('article.user .text').textContent === 'hello day'")
+    one.page.wait_for_function("() => document.querySelector('article.user .text').textContent === 'hello day'")
     assert one.page.locator("article.assistant .text").text_content() == text
     one.page.click(".open-now .delete")
-    one.page.wait_for_function("document.querySelectorAll('#conversations li').length === 1")
+    one.page.wait_for_function("() => document.querySelectorAll('#conversations li').length === 1")
     assert one.page.locator("#conversations .open").all_text_contents() == ["good day"]
     one.page.on("dialog", lambda dialog: dialog.accept())
     one.page.click("#delete-all")
-    one.page.wait_for_function("document.querySelectorAll('#conversations li').length === 0")
+    one.page.wait_for_function("() => document.querySelectorAll('#conversations li').length === 0")
     assert one.page.evaluate("localStorage.getItem('strop.conversations')") is None
 
 
@@ -128,7 +128,7 @@ def test_a_conversation_is_rated_by_stars_with_the_keyboard(site):
     one.page.keyboard.press("Space")
     one.page.locator("#rated", has_text="Saved").wait_for()
     one.page.get_by_label("4 of 5 stars").check(force=True)
-    one.page.wait_for_function("JSON.parse(localStorage['strop.conversations'])[0].stars === 4")
+    one.page.wait_for_function("() => JSON.parse(localStorage['strop.conversations'])[0].stars === 4")
     found = one.what.store.feedback()
     [kept] = one.what.store.answers()
     assert [(said.kind, said.value) for said in found] == [("rating", 0.0), ("rating", 0.75)]
@@ -277,10 +277,10 @@ def test_deleting_a_conversation_deletes_what_the_server_keeps_of_it(site):
     one.page.click("#new")
     one.ask("good day")
     one.page.click(".open-now .delete")
-    one.page.wait_for_function("document.querySelectorAll('#conversations li').length === 1")
+    one.page.wait_for_function("() => document.querySelectorAll('#conversations li').length === 1")
     [kept] = one.what.store.answers()
     assert kept.messages[0]["content"] == "hello"
     one.page.on("dialog", lambda dialog: dialog.accept())
     one.page.click("#delete-all")
-    one.page.wait_for_function("document.querySelectorAll('#conversations li').length === 0")
+    one.page.wait_for_function("() => document.querySelectorAll('#conversations li').length === 0")
     assert one.what.store.answers() == []

@@ -20,4 +20,5 @@ if (at("sign-in")) {
   session().then((name) => name && location.replace("/"), notice);
 } else {
   at("sign-out").onclick = () => signOut().then(() => location.reload(), notice);
+  at("sign-out").disabled = false; // from now on a click does something
 }
