@@ -16,6 +16,7 @@ import argparse
 import statistics
 import tempfile
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -103,19 +104,23 @@ def main() -> None:
         "Ray, one replica": strop.scale.Ray(replicas=1, start_seconds=600.0),
     }
     found = {name: measured(engine, arguments) for name, engine in engines.items()}
-    for name, parts in found.items():
-        print(f"{name:32}" + "  ".join(f"{part} {seconds:.3f} s" for part, seconds in parts.items()))
+    show(found)
     alone, ray = found["embedded, group by group"], found["Ray, one replica"]
     overhead = ray["wait"] - ray["play"] - ray["load"]
     print(f"ratio {ray['step'] / alone['step']:.2f}; dispatch and fetch {overhead:.3f} s a step")
+
+
+def show(found: Mapping[str, Mapping[str, float]]) -> None:
+    """A line for each engine: a step and its parts."""
+    for name, parts in found.items():
+        print(f"{name:32}" + "  ".join(f"{part} {seconds:.3f} s" for part, seconds in parts.items()))
 
 
 def show_waiting(arguments: argparse.Namespace) -> None:
     """Print how much faster."""
     alone = measured(strop.scale.Embedded(), arguments)
     ray = measured(strop.scale.Ray(replicas=4, staleness=1, start_seconds=600.0), arguments)
-    for name, parts in (("embedded", alone), ("Ray, four replicas, staleness 1", ray)):
-        print(f"{name:32}" + "  ".join(f"{part} {seconds:.3f} s" for part, seconds in parts.items()))
+    show({"embedded": alone, "Ray, four replicas, staleness 1": ray})
     print(f"{TURNS} times {WAIT_SECONDS:g} s of waiting an episode: {alone['step'] / ray['step']:.2f} times as fast")
 
 

@@ -118,9 +118,12 @@ def test_what_is_in_quarantine_does_not_count_and_a_canary_s_own_scores_put_nobo
     withheld = Believing(store, Settings(), ByHand(withheld=[of_new])).standing(CANARY)
     assert (withheld.new.mean, withheld.new_conversations) == (1.0, 1)
     for name, up in (("bob", True), ("cem", True), ("mallory", False)):  # the canary's answers are the same for all
-        for i, talk in enumerate(NEW[10:18]):
+        talks = NEW[20:28] if name == "mallory" else NEW[10:18]
+        for i, talk in enumerate(talks):
             one = answer(f"{name} {talk}", conversation=talk, version=1, question=f"q {i}", rater=name)
             store.write([one], [said("thumb", up, one.inference, rater=name)])
     believed = Believing(store, Settings(), ByHand())
     assert {one.feedback.rater for one in believed.held().values()} == {store.people.hashed("mallory")}
-    assert believed.standing(CANARY) == standing(store, CANARY)
+    found = believed.standing(CANARY)
+    assert (found.new_conversations, found.new.mean) == (18, 9 / 18)  # 8 up of bob and cem, 8 down, and the two above
+    assert standing(store, CANARY, believed.held()).new_conversations == 10
