@@ -9,14 +9,14 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 
-from strop.rollout.engine import EmbeddedEngine, refuse_ahead
+from strop.rollout.engine import EmbeddedEngine, InProcess
 from strop.scale.http_sampler import HttpSampler
-from strop.types import Episode, Policy, State, TaskSource
+from strop.types import Episode, Policy, TaskSource
 from strop.words import plural
 
 
-class HttpEngine:
-    """Plays with `player`, whose sampler is `sampler`."""
+class HttpEngine(InProcess):
+    """Plays with `player`, whose sampler is `sampler`. The server stays when it ends, with the weights that it has."""
 
     def __init__(self, player: EmbeddedEngine, sampler: HttpSampler) -> None:
         self._player, self._sampler = player, sampler
@@ -59,14 +59,3 @@ class HttpEngine:
     def measures(self) -> Mapping[str, float]:
         """Where the step's seconds went, requests and failed attempts."""
         return self._measures
-
-    def state_dict(self) -> State:
-        """Nothing runs ahead."""
-        return {}
-
-    def load_state_dict(self, state: State) -> None:
-        """Raises ValueError for what another engine played ahead."""
-        refuse_ahead(state)
-
-    def close(self) -> None:
-        """Nothing is held: the server stays, with the weights that it has."""
