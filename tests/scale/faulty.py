@@ -16,6 +16,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # this file runs as a script
 
+import hosts
+
 import fleet
 import strop
 from strop.runs.checkpoint import Checkpoints
@@ -63,7 +65,27 @@ def faulty(task: strop.Task, episode: strop.Episode) -> float:
             time.sleep(60)
         else:
             time.sleep(2)  # whoever watches for the mark takes the node, or the head, away meanwhile
+    if fault == "link":
+        lose_the_link(episode, mark)
     return fleet.first_word(task, episode)
+
+
+def lose_the_link(episode: strop.Episode, mark: Path) -> None:
+    """On the far host in step 2: the link is cut, and the answer comes too late. On the near one in step 4: it is back.
+
+    Without hosts, nothing.
+    """
+    step, host, is_here = episode.seed[1], os.environ.get(hosts.HOST), mark.with_suffix(".here")
+    if host == hosts.FAR:
+        is_here.touch()
+        if step == STEP and is_first(mark):
+            time.sleep(2)
+            mark.with_suffix(".answered").touch()
+    elif host == hosts.NEAR:
+        if step < STEP:
+            hosts.until(is_here.exists, "the replica of the far host")
+        elif step == STEP + 2 and is_first(hosts.over(mark)):
+            time.sleep(8)  # the far host has this long to come back with its answer
 
 
 def tasks(fault: str, mark: Path) -> list[strop.Task]:
@@ -119,7 +141,8 @@ def three_nodes(mark: Path) -> str:
 def main(home: Path, fault: str, staleness: int) -> None:
     if fault in ("publish", "waiting", "drawing", "saving", "latest"):
         die_at(fault, home / fault)
-    address = three_nodes(home / fault) if fault == "node" else None
+    places = {"node": three_nodes, "link": hosts.two_hosts}
+    address = places[fault](home / fault) if fault in places else None
     seconds = 20.0 if fault == "stopped" else 300.0
     engine = fleet.ray_of(address=address, staleness=staleness, unit_seconds=seconds)
     run = home / "run"

@@ -5,10 +5,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import faulty
+import hosts
 import pytest
 
 import fleet
@@ -20,10 +21,10 @@ SECONDS = 540
 pytestmark = [pytest.mark.scale, pytest.mark.slow, pytest.mark.filterwarnings(fleet.LEFT_BEHIND)]
 
 
-def run(home: Path, fault: str, staleness: int = 0, **environment: str) -> int:
-    """Train in another process; its exit code. What it wrote is shown where it fails."""
+def run(home: Path, fault: str, staleness: int = 0, before: Sequence[str] = (), **environment: str) -> int:
+    """Train in another process; its exit code. What it wrote is shown where it fails. `before` its command stands."""
     done = subprocess.run(
-        [sys.executable, SCRIPT, str(home), fault, str(staleness)],
+        [*before, sys.executable, SCRIPT, str(home), fault, str(staleness)],
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
@@ -78,6 +79,16 @@ def test_a_node_that_leaves_takes_its_replica_and_nothing_else(tmp_path):
     whole = embedded(tmp_path, "node")
     assert run(tmp_path, "node") == 0
     assert (tmp_path / "node").exists(), "no node left"
+    fleet.assert_equal_runs(whole, tmp_path / "run")
+    assert "lost a replica" in told(tmp_path)
+
+
+def test_a_host_that_is_cut_off_is_given_up_and_what_it_answers_later_is_not_learnt(tmp_path):
+    """Needs namespaces of the kernel: root, or a system where users may make their own."""
+    whole = embedded(tmp_path, "link")
+    assert run(tmp_path, "link", before=hosts.APART) == 0
+    assert (tmp_path / "link.answered").exists(), "the far host played on alone"
+    assert (tmp_path / "link.over").exists(), "the link came back"
     fleet.assert_equal_runs(whole, tmp_path / "run")
     assert "lost a replica" in told(tmp_path)
 

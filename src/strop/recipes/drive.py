@@ -11,6 +11,7 @@ ever, since most seconds are easy; so it imitates a rule first, and then drives 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
 import strop
@@ -139,7 +140,14 @@ def with_rule(config: strop.TrainConfig, tells: str) -> list[strop.Stage]:
     first = TAUGHT_FROM + config.seed * NUM_TAUGHT
     scenes = [scene("rule", first + i, tells, DENSE if i % 2 else 1.0) for i in range(NUM_TAUGHT)]
     drives = strop.data.demonstrations(Drive, rule, scenes, config.seed)
-    return taught(config, drives, size=16, steps=TAUGHT_STEPS, name="drive")
+    return taught(gently(config), drives, size=16, steps=TAUGHT_STEPS, name="drive")
+
+
+def gently(config: strop.TrainConfig) -> strop.TrainConfig:
+    """With smaller steps, of which the value loss is a smaller part: its head is new and shares what imitation made."""
+    assert isinstance(config.algorithm, strop.algorithms.PPO.Config), "the recipe sets it"
+    slow = replace(config.algorithm.optimizer, lr=3e-4)
+    return replace(config, algorithm=replace(config.algorithm, optimizer=slow, critic=strop.learners.Critic(weight=0.1)))
 
 
 def policy_of(kind: Kind) -> PolicyConfig:
