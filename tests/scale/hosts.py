@@ -26,7 +26,7 @@ SOON = {
     "RAY_health_check_timeout_ms": "1000",
     "RAY_health_check_failure_threshold": "4",
 }
-"""Ray takes a host for dead that does not answer for four seconds."""
+"""Ray takes a host for dead that has not answered four times in a row: after eight seconds."""
 ROOM = ("--num-cpus", "1", "--object-store-memory", str(100 * 2**20), "--block")
 """For one replica."""
 SECONDS = 120
