@@ -106,14 +106,18 @@ def imitating(config: strop.TrainConfig, conversations: Sequence[Task], minutes:
 
 
 def rewarded(config: strop.TrainConfig, minutes: float) -> strop.TrainConfig:
-    """RLOO on whole conversations. Moves are a few sentences, so no KL is needed; the entropy keeps them in use."""
+    """RLOO on whole conversations. Moves are a few sentences, so no KL is needed; the entropy keeps them in use.
+
+    A step has sixteen conversations: each answer is weighed against 29 others, which takes most of the time, and a
+    policy moves by steps.
+    """
     return replace(
         config,
         algorithm=strop.algorithms.RLOO.Config(
             optimizer=strop.optimizer.AdamW(lr=2e-4), kl=strop.functional.KL(weight=0.0), entropy=0.01
         ),
-        group_size=8,
-        prompts_per_step=8,
+        group_size=4,
+        prompts_per_step=4,
         minutes=minutes,
     )
 
