@@ -146,8 +146,8 @@ def with_rule(config: strop.TrainConfig, tells: str) -> list[strop.Stage]:
 def gently(config: strop.TrainConfig) -> strop.TrainConfig:
     """With smaller steps, of which the value loss is a smaller part: its head is new and shares what imitation made."""
     assert isinstance(config.algorithm, strop.algorithms.PPO.Config), "the recipe sets it"
-    slow = replace(config.algorithm.optimizer, lr=3e-4)
-    return replace(config, algorithm=replace(config.algorithm, optimizer=slow, critic=strop.learners.Critic(weight=0.1)))
+    optimizer, critic = replace(config.algorithm.optimizer, lr=3e-4), strop.learners.Critic(weight=0.1)
+    return replace(config, algorithm=replace(config.algorithm, optimizer=optimizer, critic=critic))
 
 
 def policy_of(kind: Kind) -> PolicyConfig:

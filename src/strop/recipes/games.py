@@ -4,12 +4,13 @@
     strop train games game=nim
     strop train games game=tictactoe opponent=random,runs/mine@40
     strop train games game=tictactoe opponent=league
+    strop train games game=nim opponent=http://127.0.0.1:8000/v1#smollm2
     strop train games game=gridworld teacher=greedy
 
 Of one player: gridworld, guess_number, frozen_lake, blackjack, taxi. For two: nim, tictactoe, go. The policy reads each
 position alone and chooses one of the legal moves. It is judged on starts that it never had, and in games for two by the
-perfect player; in Go, which nobody has solved here, by a tree search. A league is a list of stages of which each plays
-against all that the earlier ones made (docs/tasks/games.md).
+perfect player; in Go by a tree search. A league is a list of stages of which each plays against all that the earlier
+ones made (docs/tasks/games.md).
 """
 
 from __future__ import annotations
@@ -158,9 +159,9 @@ def recipe(
 
     game      nim, tictactoe, go, gridworld, guess_number, frozen_lake, blackjack or taxi
     opponent  in games for two: random, greedy, perfect (Go: our tree search); a run, such as runs/mine@40, for the
-              policy that it trained; several of these with commas, of which each game has one; or league, for
-              stages that play against all that came before them. auto: perfect in nim, random,perfect in
-              tictactoe, random in go
+              policy that it trained; URL#MODEL for a model behind an API that wants no key; several of these with
+              commas, of which each game has one; or league, for stages that play against all that came before them.
+              auto: perfect in nim, random,perfect in tictactoe, random in go
     policy    a small transformer, or a table with a row for each position, which knows nothing of one that it never met
     teacher   greedy or perfect: imitate that player for a fifth of the minutes, and go on from there; none: rewards
               alone. auto: greedy in taxi, whose rewards are rare, else none
@@ -261,12 +262,20 @@ def players_of(game: str, opponent: str) -> list[Player]:
         if opponent != AUTO:
             raise ValueError(f"opponent={opponent!r}: nobody plays against it in {game}. Games for two: {_for_two()}.")
         return []
+    return [_player(game, name.strip()) for name in (rules.opponents if opponent == AUTO else opponent).split(",")]
+
+
+def _player(game: str, name: str) -> Player:
     named: dict[str, Player] = {"random": at_random, "greedy": Greedy(game), "perfect": judge_of(game)}
-    names = [name.strip() for name in (rules.opponents if opponent == AUTO else opponent).split(",")]
-    for name in names:
-        if name not in named and not names_a_run(name):
-            raise ValueError(f"opponent={name!r}: it is {', '.join(named)}, or a run that is there (runs/mine@40).")
-    return [named[name] if name in named else OldSelf(strop.FromRun(run=name).pinned()) for name in names]
+    if name in named:
+        return named[name]
+    if name.startswith(("http://", "https://")):
+        url, _, model = name.partition("#")
+        return strop.Endpoint(url=url, model=model)
+    if not names_a_run(name):
+        known = f"{', '.join(named)}, a run that is there (runs/mine@40), or a model behind an API (URL#MODEL)"
+        raise ValueError(f"opponent={name!r}: it is {known}.")
+    return OldSelf(strop.FromRun(run=name).pinned())
 
 
 def environment_of(game: str, opponents: Sequence[Player]) -> Environment:

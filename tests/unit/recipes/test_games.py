@@ -162,8 +162,15 @@ def test_each_game_is_against_one_of_several_opponents():
     assert match("tictactoe").environment.opponents == [at_random, Perfect("tictactoe")]
     assert match("go").environment.opponents == [at_random]  # the search would take seconds for a game
     assert match("nim", "random, perfect").environment.opponents == [at_random, Perfect("nim")]
-    with pytest.raises(ValueError, match="opponent='nobody': it is random, greedy, perfect, or a run"):
+    with pytest.raises(ValueError, match="opponent='nobody': it is random, greedy, perfect, a run"):
         match("nim", "random,nobody")
+
+
+def test_an_opponent_may_be_a_model_behind_an_api():
+    asked = strop.Endpoint(url="http://127.0.0.1:8000/v1", model="org/small")
+    assert match("nim", "random, http://127.0.0.1:8000/v1#org/small").environment.opponents == [at_random, asked]
+    with pytest.raises(ValueError, match="model is empty"):
+        match("nim", "http://127.0.0.1:8000/v1")
 
 
 def test_each_game_learns_in_its_own_way():
