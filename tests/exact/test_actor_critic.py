@@ -182,6 +182,41 @@ def test_a_separate_critic_leaves_the_policys_own_head_alone_and_is_kept():
     assert torch.equal(algorithm.state_dict()["critic"]["value"], twin.value)
 
 
+@pytest.mark.parametrize("entropy", [0.0, 0.1])
+def test_a_critic_that_warms_up_learns_the_mean_reward_behind_each_state_and_the_policy_stays(entropy):
+    """The batch has each sequence once."""
+    one, paid = tree(), rewards(tree())
+    start, batches = one.policy.weight.detach().clone(), 400
+    algorithm = a2c(one, critic=Critic(separate=True, warmup=batches), n_step=None, entropy=entropy)
+    for _ in range(batches):
+        algorithm.update(batch_of_all(one, paid))
+    assert torch.equal(one.policy.weight, start)
+    for state in one.states:
+        behind = [r for sequence, r in zip(one.sequences, paid, strict=True) if sequence[: len(state)] == state]
+        found = algorithm.critic.value[algorithm.critic.row((*PROMPT, *state))].item()
+        assert found == pytest.approx(sum(behind) / len(behind), abs=1e-5)
+    algorithm.update(batch_of_all(one, paid))
+    assert not torch.equal(one.policy.weight, start)
+
+
+def test_after_its_warmup_it_is_the_algorithm_without():
+    one, other, paid = tree(), tree(), rewards(tree())
+    warm = a2c(one, critic=Critic(separate=True, warmup=2))
+    plain = a2c(other, critic=Critic(separate=True))
+    for _ in range(2):
+        warm.update(batch_of_all(one, paid))
+    plain.critic.load_state_dict(warm.critic.state_dict())
+    for algorithm, of in ((warm, one), (plain, other)):
+        algorithm.update(batch_of_all(of, paid))
+    assert torch.equal(one.policy.weight, other.policy.weight)
+    assert torch.equal(warm.critic.value, plain.critic.value)
+
+
+def test_a_value_head_cannot_warm_up_alone():
+    with pytest.raises(ValueError, match=r"critic.warmup=3: .* set algorithm.critic.separate=true"):
+        Critic(warmup=3)
+
+
 @pytest.mark.parametrize(
     ("kind", "fields", "words"),
     [

@@ -52,6 +52,7 @@ CASES = [(kind, "table", MOMENTUM, {}) for kind in TRAINED]
 CASES += [
     (PPO, "table", MOMENTUM, {"kl_controller": KLController(target=0.01, horizon=10), "minibatches": 2}),
     *((kind, "table", MOMENTUM, {"critic": Critic(separate=True)}) for kind in ACTOR_CRITIC),
+    *((kind, "table", ADAM, {"critic": Critic(separate=True, warmup=3)}) for kind in ACTOR_CRITIC),
     *((kind, "table", MOMENTUM, {"target_share": 0.3, "target_every": 1}) for kind in VALUE_BASED),
 ]
 CASES += [

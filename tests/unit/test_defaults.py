@@ -149,6 +149,7 @@ DEFAULTS: dict[tuple[Any, str], Any] = {
     (PPO.Config, "discount"): 1.0, (PPO.Config, "trace"): 0.95, (PPO.Config, "epochs"): 4,
     (PPO.Config, "minibatches"): 1,
     (Critic, "weight"): 1.0, (Critic, "clip"): None, (Critic, "separate"): False,
+    (Critic, "warmup"): 0,
     # 1.4 (4) and (7): target 6 nats, horizon 10,000 episodes
     (KLController, "target"): 6.0, (KLController, "horizon"): 10_000,
     # 1.5: the ratio family; beta 0 is TRL's default (the paper of GRPO: .04), and so is one step a batch

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from strop.functional.aggregation import scored_actions, token_mean
-from strop.functional.bounds import check_not_negative, check_positive, check_share
+from strop.functional.bounds import check_at_least, check_not_negative, check_positive, check_share
 from strop.functional.corrections import correct
 from strop.functional.distributions import entropy, gather, logprobs_of, require_full_support
 from strop.functional.divergences import KLController
@@ -53,16 +53,25 @@ class Critic:
     weight    weight of the value loss
     clip      PPO's value clip: how far a value counts from its old one; none is off
     separate  a critic network of its own, a copy of the policy at the start, instead of a value head
+    warmup    batches that teach a separate critic alone: the policy stays as it is until its values mean something
+              (value pretraining: Yuan et al. 2025, 2503.01491)
     """
 
     weight: float = 1.0
     clip: float | None = None
     separate: bool = False
+    warmup: int = 0
 
     def __post_init__(self) -> None:
         check_fields(self)
         check_not_negative("algorithm.critic.weight", self.weight)
         check_positive("algorithm.critic.clip", self.clip, none="turns the value clip off")
+        check_at_least("algorithm.critic.warmup", self.warmup, 0)
+        if self.warmup and not self.separate:
+            raise ValueError(
+                f"algorithm.critic.warmup={self.warmup}: a value head shares its network with the policy, which would "
+                "move with it: set algorithm.critic.separate=true."
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,17 +235,19 @@ class ActorCritic:
         return self.optimizer.step(batch, self._terms(some, own, has_acted)).metrics
 
     def _terms(self, batch: Batch, opinions: _Opinions, has_acted: bool) -> Iterator[Term]:
-        """The loss of each micro-batch: policy + critic.weight * value - entropy * the distribution's entropy."""
+        """The loss of each micro-batch: policy - entropy * the distribution's entropy + critic.weight * value; of the
+        critic alone while it warms up."""
         critic, entropy_weight = self.config.critic, self.config.entropy
         for micro, _, *parts in batch.split(self.micro_tokens, "row", *opinions.tensors):
             read = self._read(micro)
             dtype = read["logprobs"].dtype
             advantage_bt, weight_bt, old_bt, value_bt, target_bt = (part.to(dtype) for part in parts)
             loss, metrics = self.loss(micro, read["logprobs"], old_bt, advantage_bt, weight_bt)
-            error_bt = value_loss(read["value"].to(dtype), target_bt, value_bt, critic.clip)
-            loss = loss + critic.weight * (weight_bt * error_bt).sum()
             if entropy_weight:
                 loss = loss - entropy_weight * (weight_bt * read["entropy"]).sum()
+            error_bt = value_loss(read["value"].to(dtype), target_bt, value_bt, critic.clip)
+            error = critic.weight * (weight_bt * error_bt).sum()
+            loss = error if self.num_updates < critic.warmup else loss + error
             measured = sampler_metrics(micro, read) if has_acted else {}
             yield Term(loss, metrics | measured | _value_metrics(micro, error_bt))
 
