@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from strop.assistant.database import emptied, transaction
+from strop.assistant.under_way import count_forgetting, forgettings
 from strop.runs.files import sha256
 
 WHAT = "the feedback"
@@ -118,16 +119,14 @@ class Erasing:
     # ------------------------------------------------------------ what is under way
 
     def forgettings(self) -> int:
-        """How often people were forgotten: noted before an answer begins, and handed to the store with it."""
+        """How often people were forgotten: noted before a request is read, and handed to the store with it."""
         with self.alone:
-            row = self.connection.execute("SELECT coalesce(max(number), 0) AS n FROM forgettings").fetchone()
-        return int(row["n"])
+            return forgettings(self.connection)
 
     def forget_under_way(self) -> None:
         """From now on nothing is kept that was asked before, in whichever process."""
         with self.alone, transaction(WHAT, self.path, self.connection) as connection:
-            connection.execute("INSERT INTO forgettings DEFAULT VALUES")
-            connection.execute("DELETE FROM forgettings WHERE number < (SELECT max(number) FROM forgettings)")
+            count_forgetting(connection)
 
     # ------------------------------------------------------------ delete
 

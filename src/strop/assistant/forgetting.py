@@ -92,6 +92,8 @@ def forget(path: Path | str, users: Sequence[str], *, dry_run: bool = False) -> 
         if not dry_run:
             _keys_removed(assistant, users)
             store.erasing.forget_under_way()
+            if memory is not None:
+                memory.forget_under_way()
         doomed = store.erasing.of_people(names)
         facts = [] if memory is None else memory.texts_of(names)
         needles = _needles(assistant, store, doomed, facts, users)
