@@ -211,6 +211,22 @@ class Erasing:
             rows = self.connection.execute("SELECT path, sha256 FROM exports ORDER BY path").fetchall()
         return {Path(row["path"]): row["sha256"] for row in rows}
 
+    def unexported(self, paths: Iterable[str]) -> None:
+        """These exports are no more, and their names may tell of somebody."""
+        with self.alone, transaction(WHAT, self.path, self.connection) as connection:
+            connection.executemany("DELETE FROM exports WHERE path = ?", [(path,) for path in paths])
+
+    def people(self) -> dict[str, int]:
+        """How many answers and pieces of feedback are kept of each person, by their name as it is kept; of some nothing
+        but what they were shown, or that they took something back."""
+        query = (
+            "SELECT rater, sum(n) AS n FROM (SELECT rater, 1 AS n FROM answers UNION ALL "
+            "SELECT rater, 1 FROM feedback UNION ALL SELECT rater, 0 FROM shown UNION ALL "
+            "SELECT name, 0 FROM withdrawn) WHERE rater != '' GROUP BY rater"
+        )
+        with self.alone:
+            return {row["rater"]: row["n"] for row in self.connection.execute(query)}
+
     def exported(self, path: Path) -> None:
         """Note a file to which feedback was exported."""
         with self.alone, transaction(WHAT, self.path, self.connection) as connection:

@@ -196,6 +196,12 @@ class MemoryStore:
         with self._alone, readable(self.path):
             return [row["text"] for name in names for row in self._connection.execute(query, (name,))]
 
+    def people(self) -> dict[str, int]:
+        """How many facts are kept of each person, by their name as it is kept."""
+        with self._alone, readable(self.path):
+            rows = self._connection.execute("SELECT user, count(*) AS n FROM facts GROUP BY user").fetchall()
+        return {row["user"]: row["n"] for row in rows}
+
     def recall(self, user: str, text: str, most: int = 5) -> list[Fact]:
         """The facts of a person that are nearest to a text, nearest first; of equally near ones the newest first.
 
