@@ -1,103 +1,132 @@
 """Copies of what people wrote in files that no list names: found by what they hold, and taken out of them.
 
-Searched for are the lines of each text, as they are and as JSON writes them, also between placeholders, since a copy
-from elsewhere may hold what was masked; and the ids of answers and feedback: in UTF-8, UTF-16 and GB 18030 (GBK). Lines
-that are shorter than `FEWEST_BYTES` are what anybody may write.
+A file is searched as bytes, and then as what it is: a database value by value, since a long value lies in pages that
+are apart; a compressed file as what was compressed; and a text line by line, with its escapes read.
 """
 
 from __future__ import annotations
 
-import json
 import mmap
 import os
 import re
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable
+from contextlib import closing
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
+from strop.assistant.needles import ENCODINGS, MARKS, Needles
+from strop.assistant.packed import UNREADABLE, is_packed, unpacked
 from strop.runs.files import replace_bytes, writing
 
-FEWEST_BYTES, FEWEST_OF_ID = 12, 6
-"""Of a line, and of an id or a name."""
-_CUT = re.compile(r"<[A-Z]+ [1-9][0-9]*>|[\r\n]+")
-"""A placeholder, or the end of a line."""
-ENCODINGS = ("utf-8", "utf-16-le", "utf-16-be", "gb18030")
 _IN_NO_TEXT = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 """Control characters: bytes that read like this in another encoding than UTF-8 are no text in it."""
+_LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
+"""Other characters that end a line on a screen stand in the middle of one in JSON Lines."""
 SQLITE = b"SQLite format 3\0"
 WEIGHTS = (".safetensors",)
 """Numbers alone."""
 
 
-@dataclass(frozen=True)
-class Needles:
-    """What is searched for, as texts, and in all encodings."""
+@dataclass(frozen=True, slots=True)
+class Walked:
+    """The files of a folder, and what in it could not be looked at."""
 
-    texts: tuple[str, ...]
-
-    @cached_property
-    def all(self) -> tuple[bytes, ...]:
-        """The texts as bytes; half a surrogate pair has none in GB 18030."""
-        encoded = (
-            text.encode(encoding, "ignore" if encoding == "gb18030" else "surrogatepass")
-            for text in self.texts
-            for encoding in ENCODINGS
-        )
-        return tuple(dict.fromkeys(encoded))
-
-    def are_in(self, file: Path) -> bool:
-        """Whether one of them stands in a file. What is deleted meanwhile holds none."""
-        try:
-            if not self.all or file.stat().st_size == 0:
-                return False
-            with file.open("rb") as opened, mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as held:
-                return any(held.find(needle) >= 0 for needle in self.all)
-        except FileNotFoundError:
-            return False
-
-    def are_in_line(self, line: str) -> bool:
-        """Whether one of them stands in a line."""
-        return any(text in line for text in self.texts)
+    files: tuple[Path, ...]
+    unread: tuple[Path, ...]
 
 
-def needles_of(texts: Iterable[str], ids: Iterable[str], others: Iterable[str]) -> Needles:
-    """What to search for: these texts but for lines that others wrote too, and these ids."""
-    common = {line for text in others for line in lines_of(text)}
-    wanted = [line for text in texts for line in lines_of(text) if line not in common]
-    long = [line for line in wanted if _bytes(line) >= FEWEST_BYTES] + [id for id in ids if _bytes(id) >= FEWEST_OF_ID]
-    return Needles(tuple(dict.fromkeys(form for one in long for form in _forms(one))))
+@dataclass(frozen=True, slots=True)
+class Searched:
+    """The files in which something stands, and those that could not be read, in which it may."""
+
+    holding: tuple[Path, ...] = ()
+    unread: tuple[Path, ...] = ()
 
 
-def _bytes(text: str) -> int:
-    return len(text.encode("utf-8", "surrogatepass"))
-
-
-def lines_of(text: str) -> list[str]:
-    """The lines of a text, cut where something is masked, without spaces around."""
-    return [line.strip() for line in _CUT.split(text) if line.strip()]
-
-
-def _forms(text: str) -> Iterator[str]:
-    """As it is, and as JSON writes it, with and without escapes."""
-    yield text
-    yield json.dumps(text)[1:-1]
-    yield json.dumps(text, ensure_ascii=False)[1:-1]
-
-
-def files_in(folder: Path) -> list[Path]:
+def walked(folder: Path) -> Walked:
     """All files of a folder but weights, also those to which links lead; no folder twice, and first as what it is."""
-    found, seen, links = list[Path](), set[str](), [folder]
+    found, unread, seen, links = list[Path](), list[Path](), set[str](), [folder]
+
+    def is_closed(error: OSError) -> None:
+        unread.append(Path(error.filename))
+
     while links:
-        for here, folders, names in os.walk(links.pop(0)):
+        for here, folders, names in os.walk(links.pop(0), onerror=is_closed):
             if (real := os.path.realpath(here)) in seen:
                 folders.clear()
                 continue
             seen.add(real)
             found += [Path(here) / name for name in names]
-            links += [Path(here) / name for name in folders if (Path(here) / name).is_symlink()]
-    return sorted(file for file in found if file.is_file() and file.suffix not in WEIGHTS)
+            links += [Path(here) / name for name in folders if os.path.islink(Path(here) / name)]
+    files = list[Path]()
+    for file in sorted(found):
+        try:
+            if file.suffix not in WEIGHTS and file.is_file():
+                files.append(file)
+        except OSError:
+            unread.append(file)
+    return Walked(tuple(files), tuple(sorted(unread)))
+
+
+def searched(files: Iterable[Path], is_in: Callable[[Path], bool]) -> Searched:
+    """In which files it is, and which could not be read."""
+    holding, unread = list[Path](), list[Path]()
+    for file in files:
+        try:
+            if is_in(file):
+                holding.append(file)
+        except FileNotFoundError:
+            continue  # what is deleted meanwhile holds nothing
+        except UNREADABLE:
+            unread.append(file)
+    return Searched(tuple(holding), tuple(unread))
+
+
+def are_in_bytes(needles: Needles, file: Path) -> bool:
+    """Whether one of them stands in a file as it is."""
+    if not needles.all or file.stat().st_size == 0:
+        return False
+    with file.open("rb") as opened, mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as held:
+        return any(held.find(needle) >= 0 for needle in needles.all)
+
+
+def are_in(needles: Needles, file: Path) -> bool:
+    """Whether one of them stands in a file, whatever kind of file it is."""
+    if not needles.all:
+        return False
+    if are_in_bytes(needles, file):
+        return True
+    if is_database(file):
+        return _are_in_values(needles, file)
+    if is_packed(file):
+        return _are_in_packed(needles, file)
+    with file.open(encoding="utf-8", errors="replace", newline="") as lines:
+        return any(needles.are_in_line(line) for line in lines if MARKS.search(line))
+
+
+def _are_in_packed(needles: Needles, file: Path) -> bool:
+    before = b""
+    for data in unpacked(file):
+        if needles.are_in_bytes(before + data):
+            return True
+        before = (before + data)[-needles.longest :]
+    return False
+
+
+def _are_in_values(needles: Needles, file: Path) -> bool:
+    with closing(_reading(file)) as connection:
+        for name in columns_of(file):
+            for row in connection.execute(f"SELECT * FROM {_quoted(name)}"):
+                if any(_is_in_value(needles, value) for value in row):
+                    return True
+    return False
+
+
+def _is_in_value(needles: Needles, value: object) -> bool:
+    if isinstance(value, bytes):
+        return needles.are_in_bytes(value)
+    return isinstance(value, str) and needles.are_in_line(value)
 
 
 def is_beyond(file: Path, folder: Path) -> bool:
@@ -111,13 +140,22 @@ def is_database(file: Path) -> bool:
         return opened.read(len(SQLITE)) == SQLITE
 
 
-def tables_of(file: Path) -> set[str]:
-    """The tables of a SQLite file."""
+def columns_of(file: Path) -> dict[str, set[str]]:
+    """The tables of a SQLite file, and their columns."""
+    with closing(_reading(file)) as connection:
+        names = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        return {name: {row[1] for row in connection.execute(f"PRAGMA table_info({_quoted(name)})")} for name in names}
+
+
+def _reading(file: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)
-    try:
-        return {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    finally:
-        connection.close()
+    connection.text_factory = lambda data: data.decode("utf-8", "replace")
+    return connection
+
+
+def _quoted(name: str) -> str:
+    """A table's name in SQL."""
+    return '"' + name.replace('"', '""') + '"'
 
 
 def without_lines(file: Path, needles: Needles) -> bool:
@@ -129,7 +167,7 @@ def without_lines(file: Path, needles: Needles) -> bool:
         if kept is not None:
             with writing(file.name, file.parent):
                 replace_bytes(file, kept)
-            return not needles.are_in(file)
+            return not are_in(needles, file)
     return False
 
 
@@ -139,9 +177,9 @@ def _kept(data: bytes, encoding: str, needles: Needles) -> bytes | None:
         text = data.decode(encoding)
     except UnicodeDecodeError:
         return None
-    if encoding != "utf-8" and _IN_NO_TEXT.search(text):
+    if encoding != "utf-8" and (_IN_NO_TEXT.search(text) or text.encode(encoding) != data):
         return None
     mark = "\ufeff" if text.startswith("\ufeff") else ""
-    lines = text.removeprefix(mark).splitlines(keepends=True)
+    lines = _LINE.findall(text.removeprefix(mark))
     kept = [line for line in lines if not needles.are_in_line(line)]
     return None if kept == lines else (mark + "".join(kept)).encode(encoding)

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from strop.assistant.database import emptied, transaction
+from strop.assistant.under_way import count_forgetting, forgettings
 from strop.runs.files import sha256
 
 WHAT = "the feedback"
@@ -118,16 +119,14 @@ class Erasing:
     # ------------------------------------------------------------ what is under way
 
     def forgettings(self) -> int:
-        """How often people were forgotten: noted before an answer begins, and handed to the store with it."""
+        """How often people were forgotten: noted before a request is read, and handed to the store with it."""
         with self.alone:
-            row = self.connection.execute("SELECT coalesce(max(number), 0) AS n FROM forgettings").fetchone()
-        return int(row["n"])
+            return forgettings(self.connection)
 
     def forget_under_way(self) -> None:
         """From now on nothing is kept that was asked before, in whichever process."""
         with self.alone, transaction(WHAT, self.path, self.connection) as connection:
-            connection.execute("INSERT INTO forgettings DEFAULT VALUES")
-            connection.execute("DELETE FROM forgettings WHERE number < (SELECT max(number) FROM forgettings)")
+            count_forgetting(connection)
 
     # ------------------------------------------------------------ delete
 
@@ -211,6 +210,22 @@ class Erasing:
         with self.alone:
             rows = self.connection.execute("SELECT path, sha256 FROM exports ORDER BY path").fetchall()
         return {Path(row["path"]): row["sha256"] for row in rows}
+
+    def unexported(self, paths: Iterable[str]) -> None:
+        """These exports are no more, and their names may tell of somebody."""
+        with self.alone, transaction(WHAT, self.path, self.connection) as connection:
+            connection.executemany("DELETE FROM exports WHERE path = ?", [(path,) for path in paths])
+
+    def people(self) -> dict[str, int]:
+        """How many answers and pieces of feedback are kept of each person, by their name as it is kept; of some nothing
+        but what they were shown, or that they took something back."""
+        query = (
+            "SELECT rater, sum(n) AS n FROM (SELECT rater, 1 AS n FROM answers UNION ALL "
+            "SELECT rater, 1 FROM feedback UNION ALL SELECT rater, 0 FROM shown UNION ALL "
+            "SELECT name, 0 FROM withdrawn) WHERE rater != '' GROUP BY rater"
+        )
+        with self.alone:
+            return {row["rater"]: row["n"] for row in self.connection.execute(query)}
 
     def exported(self, path: Path) -> None:
         """Note a file to which feedback was exported."""

@@ -27,6 +27,7 @@ from strop.assistant.pair_store import PairStore, key_of
 from strop.assistant.people import People
 from strop.assistant.records import Answered, Comparison, Feedback, Kind, Value
 from strop.assistant.tables import MIGRATIONS
+from strop.assistant.under_way import require_not_overtaken
 from strop.privacy import Masker
 from strop.types import Message, shown
 
@@ -75,11 +76,12 @@ class FeedbackStore:
         inference: str | None = None,
         conversation: str | None = None,
         when: float | None = None,
+        asked: int | None = None,
     ) -> Feedback:
         """Keep what a person says, masked, now or at `when`; returned is what is kept.
 
         Raises ValueError for a value that the kind does not take, KeyError for an inference or conversation that is
-        not known, ModuleNotFoundError where nothing can be masked.
+        not known, and as `write` does.
         """
         feedback = Feedback(
             id=uuid.uuid4().hex,
@@ -90,7 +92,7 @@ class FeedbackStore:
             rater=rater,
             when=time.time() if when is None else when,
         )
-        [kept] = self.write([], [feedback])
+        [kept] = self.write([], [feedback], asked)
         return kept
 
     def write(
@@ -99,8 +101,8 @@ class FeedbackStore:
         """Keep answers, and feedback that may speak of them, masked: all of it or nothing. Returns the feedback as it
         is kept.
 
-        asked  `erasing.forgettings` when these answers were asked for; None where they are of now. Raises ValueError
-               if somebody was forgotten since, ModuleNotFoundError where nothing can be masked
+        asked  `erasing.forgettings` when this was on its way; None where it is of now. Raises Overtaken if somebody was
+               forgotten since, ModuleNotFoundError where nothing can be masked
         """
         self.masking.check()
         of = {one.inference: one.conversation for one in answers}
@@ -121,10 +123,7 @@ class FeedbackStore:
         with self._transaction() as connection:
             if is_prepared and not all(self._one(known, key_of(one.messages)) for one in answers):
                 return False
-            if asked not in (None, self.erasing.forgettings()):
-                raise ValueError(
-                    "it was asked before somebody was forgotten, and nothing of before is kept: ask again."
-                )
+            require_not_overtaken(connection, asked)
             for answer in answers:
                 if self._one("SELECT 1 FROM answers WHERE inference = ?", answer.inference):
                     raise ValueError(f"inference {answer.inference!r} is known already: an id names one answer.")

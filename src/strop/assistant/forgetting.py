@@ -6,51 +6,35 @@
 3. Versions that learnt from it are retired, runs and exports of it deleted (`settling`).
 4. Every file of the folder is searched once more.
 
-A crash at any moment leaves either the rows, or the note of them: the same call completes it.
+A crash at any moment leaves either the rows, or the note of them: the same call completes it. A file that cannot be
+read or changed holds nothing up: it is named at the end.
 """
 
 from __future__ import annotations
 
 import hashlib
+import shutil
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeAlias
 
-from strop.assistant.canary import FILE as CANARY
-from strop.assistant.copies import (
-    WEIGHTS,
-    Needles,
-    files_in,
-    is_beyond,
-    is_database,
-    needles_of,
-    tables_of,
-    without_lines,
-)
+from strop.assistant.copies import Searched
 from strop.assistant.erasing import Doomed
-from strop.assistant.feedback import FILE as FEEDBACK
 from strop.assistant.feedback import FeedbackStore
-from strop.assistant.home import QUESTIONS, ROUNDS, Assistant
-from strop.assistant.keys import FILE as KEYS
+from strop.assistant.home import Assistant
 from strop.assistant.keys import Keys
 from strop.assistant.memory import FILE as MEMORY
 from strop.assistant.memory import MemoryStore
-from strop.assistant.people import FILE as KEY
-from strop.assistant.quarantine import FILE as QUARANTINE
+from strop.assistant.needles import Needles, needles_of
 from strop.assistant.quarantine import read_by_hand, write_by_hand
-from strop.assistant.settings import FILE as SETTINGS
 from strop.assistant.settings import write_settings
-from strop.assistant.settling import Settled, retired_with, settle, settled
-from strop.assistant.skills import FOLDER as SKILLS
-from strop.assistant.versions import SERVING, VERSIONS
-from strop.runs.directory import LOCK
-from strop.runs.files import sha256
+from strop.assistant.settling import Settled, settle, settled
+from strop.assistant.taking_out import copied_weights, deleted, found_in, found_in_exports, is_copy, named, taken_out
 from strop.types import messages_of
-
-OWN = {SETTINGS, QUESTIONS, SKILLS, VERSIONS, SERVING, ROUNDS, KEY, CANARY, LOCK, KEYS, QUARANTINE}
-OWN |= {name + ending for name in (FEEDBACK, MEMORY) for ending in ("", "-wal", "-shm", "-journal")}
-"""What an assistant's folder is made of. Anything else in it is a copy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +50,9 @@ class Forgotten:
     exports   files of `export_feedback`
     copies    other files of the folder, from which what they wrote is taken
     left      files in which something of them still stands: those from which it could not be taken, those to which
-              only a link leads, and exports that were changed since
+              only a link leads, exports that were changed since, and those that are called like them
+    unread    files and folders that could not be read, in which something of them may stand
+    keyless   where people have keys: the answers, feedback and facts that are left and no key's person has
     """
 
     answers: int
@@ -78,76 +64,75 @@ class Forgotten:
     exports: tuple[str, ...]
     copies: tuple[str, ...]
     left: tuple[str, ...]
+    unread: tuple[str, ...]
+    keyless: int
 
 
-def forget(path: Path | str, users: Sequence[str], *, dry_run: bool = False) -> Forgotten:
+@dataclass(frozen=True, slots=True)
+class _Who:
+    """Who is forgotten, and what is kept of them.
+
+    users  as clients call them
+    names  as the stores do
+    """
+
+    users: Sequence[str]
+    names: Sequence[str]
+    doomed: Doomed
+    facts: Sequence[str]
+    needles: Needles
+
+
+def forget(path: Path | str, users: Sequence[str], *, without_keys: bool = False, dry_run: bool = False) -> Forgotten:
     """Forget people by the names that clients gave (`user`, `rater`), or by the keys of their sessions.
 
-    `dry_run` changes nothing, and says what would be deleted. Raises ValueError if the folder is no assistant, or while
-    another process learns, WriteFailed while another one keeps on reading.
+    `without_keys`, where people have keys: also all whose name is neither that of a key nor of a trusted rater, such as
+    who wrote before there were keys. `dry_run` changes nothing, and says what would be deleted. Raises ValueError if
+    the folder is no assistant, or while another process learns, WriteFailed while another one keeps on reading.
     """
     assistant = Assistant(Path(path))
     with assistant.learner(), assistant.feedback() as store, _memory(assistant) as memory:
-        names = _names(store, users)
+        owners = _owners(assistant, store)
+        if without_keys and not owners:
+            raise ValueError("nobody has a key here, so all are without one: say who is forgotten by their names.")
         if not dry_run:
-            _keys_removed(assistant, users)
-            store.erasing.forget_under_way()
-        doomed = store.erasing.of_people(names)
-        facts = [] if memory is None else memory.texts_of(names)
-        needles = _needles(assistant, store, doomed, facts, users)
-        if dry_run:
-            return _planned(assistant, store, doomed, facts, needles)
-        copies = [*_taken_out(assistant, doomed, names, needles), *_weights_deleted(assistant, doomed)]
-        if memory is not None:
-            memory.forget_all(names)
-        _names_taken_out(assistant, users, [*doomed.feedback, *names])
-        store.erasing.erase(doomed, is_retiring=True)
-        found = settle(assistant, store)
-        store.erasing.rebuild()
-        if memory is not None:
-            memory.rebuild()
-        left = [*_holding(assistant, needles), *_changed_exports(assistant, store, needles)]
-        return _forgotten(assistant, doomed, facts, found, copies, left)
+            _shut(assistant, store, memory, users)
+        names = _names(store, users)
+        if without_keys:
+            names += _keyless(store, memory, owners)
+        who = _who(assistant, store, memory, users, names)
+        found, copies, held = (_planned if dry_run else _done)(assistant, store, memory, who)
+        left = _keyless(store, memory, owners) if owners else {}
+        return Forgotten(
+            answers=len(who.doomed.answers),
+            feedback=len(who.doomed.feedback),
+            facts=len(who.facts),
+            retired=found.retired,
+            serving=assistant.versions.serving,
+            runs=found.runs,
+            exports=found.exports,
+            copies=named(assistant, copies),
+            left=named(assistant, held.holding),
+            unread=named(assistant, [*held.unread, *map(Path, found.unread)]),
+            keyless=sum(left.values()),
+        )
 
 
-def _keys_removed(assistant: Assistant, users: Sequence[str]) -> None:
-    """Nobody comes in as these people."""
-    with assistant.lock():
-        keys = Keys(assistant.path)
-        for name in {one.name for one in keys.all()} & set(users):
-            keys.remove(name)
+# ---------------------------------------------------------------- who
 
 
-def _planned(
-    assistant: Assistant, store: FeedbackStore, doomed: Doomed, facts: Sequence[str], needles: Needles
-) -> Forgotten:
-    """What would be deleted."""
-    erased = {*doomed.feedback, *store.erasing.left()}
-    found = settled(assistant, store, erased, erased)
-    copies = [name for name in _holding(assistant, needles) if _is_copy(assistant, name)]
-    copies += [str(file.relative_to(assistant.path)) for file in _weights(assistant, found.retired)]
-    return _forgotten(assistant, doomed, facts, found, copies, ())
+def _owners(assistant: Assistant, store: FeedbackStore) -> set[str]:
+    """The names of all who have keys, and of trusted raters, as the stores keep them; none where nobody has a key."""
+    keys = [one.name for one in Keys(assistant.path).all()]
+    known = [*keys, *assistant.settings.trusted] if keys else []
+    return {name for one in known for name in (one, store.people.hashed(one))}
 
 
-def _forgotten(
-    assistant: Assistant,
-    doomed: Doomed,
-    facts: Sequence[str],
-    found: Settled,
-    copies: Sequence[str],
-    left: Sequence[str],
-) -> Forgotten:
-    return Forgotten(
-        answers=len(doomed.answers),
-        feedback=len(doomed.feedback),
-        facts=len(facts),
-        retired=found.retired,
-        serving=assistant.versions.serving,
-        runs=found.runs,
-        exports=found.exports,
-        copies=tuple(copies),
-        left=tuple(left),
-    )
+def _keyless(store: FeedbackStore, memory: MemoryStore | None, owners: AbstractSet[str]) -> dict[str, int]:
+    """How much is kept of each person who is none of these, by their name as it is kept."""
+    found = Counter(store.erasing.people())
+    found.update({} if memory is None else memory.people())
+    return {name: number for name, number in found.items() if name not in owners}
 
 
 def _names(store: FeedbackStore, users: Sequence[str]) -> list[str]:
@@ -156,63 +141,81 @@ def _names(store: FeedbackStore, users: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(name for user in (*users, *keys) if user for name in (store.people.hashed(user), user)))
 
 
-def _needles(
-    assistant: Assistant, store: FeedbackStore, doomed: Doomed, facts: Sequence[str], users: Sequence[str]
-) -> Needles:
+def _who(
+    assistant: Assistant,
+    store: FeedbackStore,
+    memory: MemoryStore | None,
+    users: Sequence[str],
+    names: Sequence[str],
+) -> _Who:
     """What would tell of these people: not what others wrote too, nor what is asked of or answered by every version."""
+    doomed = store.erasing.of_people(names)
+    facts = [] if memory is None else memory.texts_of(names)
     versions = assistant.versions
     diffs = [one for number in versions.numbers() if versions.has_diff(number) for one in versions.diff(number)]
     answered = [text for one in diffs for text in (one["before"], one["after"])]
     fixed = [message["content"] for question in assistant.questions() for message in messages_of(question)]
-    others = [*store.erasing.others(doomed), *answered, *fixed]
-    return needles_of([*doomed.texts, *facts], [*doomed.ids, *users], others)
+    remembered = [] if memory is None else memory.texts_of([one for one in memory.people() if one not in names])
+    others = [*store.erasing.others(doomed), *answered, *fixed, *remembered]
+    needles = needles_of([*doomed.texts, *facts], [*doomed.ids, *users], others)
+    return _Who(users, names, doomed, facts, needles)
 
 
-# ---------------------------------------------------------------- the folder
+# ---------------------------------------------------------------- what goes
+
+_Went: TypeAlias = tuple[Settled, Sequence[Path], Searched]
+"""What was made of it, the copies, and what still holds something or could not be read."""
 
 
-def _holding(assistant: Assistant, needles: Needles) -> list[str]:
-    """The files in which something of them stands, as paths in the folder."""
-    return [str(file.relative_to(assistant.path)) for file in files_in(assistant.path) if needles.are_in(file)]
+def _shut(assistant: Assistant, store: FeedbackStore, memory: MemoryStore | None, users: Sequence[str]) -> None:
+    """Nobody comes in as these people, and what is on its way is not kept."""
+    with assistant.lock():
+        keys = Keys(assistant.path)
+        for name in {one.name for one in keys.all()} & set(users):
+            keys.remove(name)
+    store.erasing.forget_under_way()
+    if memory is not None:
+        memory.forget_under_way()
 
 
-def _changed_exports(assistant: Assistant, store: FeedbackStore, needles: Needles) -> list[str]:
-    """Exports outside of the folder that are no more as they were written, and in which something of them stands."""
-    files = [file for file in store.erasing.exports() if not file.is_relative_to(assistant.path.absolute())]
-    return [str(file) for file in files if needles.are_in(file)]
+def _planned(assistant: Assistant, store: FeedbackStore, memory: MemoryStore | None, who: _Who) -> _Went:
+    """What would be deleted."""
+    found = _settled(assistant, store, who)
+    held, weights = found_in(assistant, who.needles), copied_weights(assistant, found)
+    copies = [file for file in held.holding if is_copy(assistant, file)]
+    return found, [*copies, *weights.holding], Searched((), (*held.unread, *weights.unread))
 
 
-def _is_copy(assistant: Assistant, name: str) -> bool:
-    """Whether a file is none of those that an assistant's folder is made of, and lies in it."""
-    return Path(name).parts[0] not in OWN and not is_beyond(assistant.path / name, assistant.path)
+def _done(assistant: Assistant, store: FeedbackStore, memory: MemoryStore | None, who: _Who) -> _Went:
+    """Delete it."""
+    weights = copied_weights(assistant, _settled(assistant, store, who))
+    copies, kept = taken_out(assistant, who.doomed, who.names, who.needles), deleted(weights.holding)
+    if memory is not None:
+        memory.forget_all(who.names)
+    _names_taken_out(assistant, who.users, [*who.doomed.feedback, *who.names])
+    store.erasing.erase(who.doomed, is_retiring=True)
+    _clear(assistant)
+    found = settle(assistant, store)
+    store.erasing.rebuild()
+    if memory is not None:
+        memory.rebuild()
+    held, outside = found_in(assistant, who.needles), found_in_exports(assistant, store.erasing.exports(), who.needles)
+    left = (*held.holding, *outside.holding, *kept)
+    gone = [file for file in weights.holding if file not in kept]
+    return found, [*copies, *gone], Searched(left, (*held.unread, *outside.unread, *weights.unread))
 
 
-def _taken_out(assistant: Assistant, doomed: Doomed, names: Sequence[str], needles: Needles) -> list[str]:
-    """Take what they wrote out of the copies; those from which it could be taken."""
-    found = list[str]()
-    for name in _holding(assistant, needles):
-        file = assistant.path / name
-        if _is_copy(assistant, name) and file.exists() and _is_taken_out(file, doomed, names, needles):
-            found.append(name)
-    return found
+def _settled(assistant: Assistant, store: FeedbackStore, who: _Who) -> Settled:
+    """What was made of it, before it goes."""
+    erased = {*who.doomed.feedback, *store.erasing.left()}
+    return settled(assistant, store, erased, erased)
 
 
-def _is_taken_out(file: Path, doomed: Doomed, names: Sequence[str], needles: Needles) -> bool:
-    if file.name.endswith(("-wal", "-shm")):
-        return file.with_name(file.name[:-4]).exists()  # a part of its database, which is opened in its turn
-    if not is_database(file):
-        return without_lines(file, needles)
-    tables = tables_of(file)
-    if {"answers", "feedback"} <= tables:
-        with FeedbackStore(file) as store:
-            store.erasing.erase(doomed, is_retiring=True)  # a copy notes nothing
-            store.erasing.done(doomed.feedback)
-            store.erasing.rebuild()
-    if "facts" in tables:
-        with MemoryStore(file) as memory:
-            memory.forget_all(names)
-            memory.rebuild()
-    return not needles.are_in(file)
+def _clear(assistant: Assistant) -> None:
+    """Remove what a learner that was killed left half made: nothing says of whom that is."""
+    assistant.versions.clear()
+    for left in sorted(assistant.rounds.rglob(".creating-*")):
+        shutil.rmtree(left)
 
 
 def _names_taken_out(assistant: Assistant, users: Sequence[str], names: Sequence[str]) -> None:
@@ -224,30 +227,6 @@ def _names_taken_out(assistant: Assistant, users: Sequence[str], names: Sequence
         trusted = [name for name in settings.trusted if name not in {*users, *names}]
         if trusted != list(settings.trusted):
             write_settings(assistant.path, replace(settings, trusted=trusted))
-
-
-def _weights_deleted(assistant: Assistant, doomed: Doomed) -> list[str]:
-    """Delete the copies of weights that learnt from this feedback; their names."""
-    found = _weights(assistant, retired_with(assistant.versions, set(doomed.feedback)))
-    for file in found:
-        file.unlink()
-    return [str(file.relative_to(assistant.path)) for file in found]
-
-
-def _weights(assistant: Assistant, versions: Sequence[int]) -> list[Path]:
-    """Copies of the weights of these versions elsewhere in the folder."""
-    sums = {
-        checksum
-        for number in versions
-        for name, checksum in assistant.versions.manifest(number).files.items()
-        if Path(name).suffix in WEIGHTS
-    }
-    others = (file for ending in WEIGHTS for file in sorted(assistant.path.rglob(f"*{ending}")))
-    return [
-        file
-        for file in (others if sums else ())
-        if _is_copy(assistant, str(file.relative_to(assistant.path))) and file.is_file() and sha256(file) in sums
-    ]
 
 
 @contextmanager

@@ -21,10 +21,12 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from strop.assistant.database import Migration, connected, emptied, transaction
+from strop.assistant.database import connected, emptied, transaction
 from strop.assistant.masking import MakeMasker, Masking
+from strop.assistant.memory_tables import MIGRATIONS
 from strop.assistant.nearness import Ngrams
 from strop.assistant.people import People
+from strop.assistant.under_way import count_forgetting, forgettings, require_not_overtaken
 from strop.privacy import Masker
 from strop.runs.database import readable
 from strop.types import Message, shown, storable
@@ -53,24 +55,6 @@ class Fact:
     user: str
     text: str
     when: float
-
-
-def m001_facts(connection: sqlite3.Connection) -> None:
-    """The facts; of two of one person the one with the larger number is newer."""
-    connection.execute(
-        "CREATE TABLE facts (number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, user TEXT NOT NULL, "
-        "text TEXT NOT NULL, time REAL NOT NULL)"
-    )
-    connection.execute("CREATE INDEX facts_by_user ON facts (user)")
-
-
-def m002_vectors(connection: sqlite3.Connection) -> None:
-    """The vector of a fact by an encoder that reads each text alone, and the encoder's name; empty where none did."""
-    connection.execute("ALTER TABLE facts ADD COLUMN vector BLOB")
-    connection.execute("ALTER TABLE facts ADD COLUMN encoder TEXT NOT NULL DEFAULT ''")
-
-
-MIGRATIONS: tuple[Migration, ...] = (m001_facts, m002_vectors)
 
 
 class MemoryStore:
@@ -110,11 +94,16 @@ class MemoryStore:
 
     # ------------------------------------------------------------ write
 
-    def add(self, user: str, text: str, when: float | None = None) -> Fact:
+    def add(self, user: str, text: str, when: float | None = None, asked: int | None = None) -> Fact:
         """Keep a fact, masked, now or at `when`. Raises ValueError for one that is empty or too long, or one too many,
-        and ModuleNotFoundError where nothing can be masked."""
+        and ModuleNotFoundError where nothing can be masked.
+
+        asked  `forgettings` when this was on its way; None where it is of now. Raises Overtaken if somebody was
+               forgotten since
+        """
         fact = Fact(uuid.uuid4().hex, _checked_user(user), self._kept(user, text), _at(when))
         with self._transaction() as connection:
+            require_not_overtaken(connection, asked)
             if len(self.facts(user)) >= MOST_FACTS:
                 raise ValueError(f"{MOST_FACTS} facts are kept, and that is the most: delete one first.")
             connection.execute(
@@ -149,6 +138,16 @@ class MemoryStore:
         """Delete all facts of people by their names as they are kept."""
         with self._erasing() as connection:
             connection.executemany("DELETE FROM facts WHERE user = ?", [(name,) for name in names])
+
+    def forgettings(self) -> int:
+        """How often people were forgotten: noted before a request is read, and handed to `add` with it."""
+        with self._alone, readable(self.path):
+            return forgettings(self._connection)
+
+    def forget_under_way(self) -> None:
+        """From now on nothing is kept that was asked before, in whichever process."""
+        with self._transaction() as connection:
+            count_forgetting(connection)
 
     def forget_before(self, when: float) -> int:
         """Delete the facts that were written or last changed before a time; how many there were."""
@@ -196,6 +195,12 @@ class MemoryStore:
         query = "SELECT text FROM facts WHERE user = ? ORDER BY number"
         with self._alone, readable(self.path):
             return [row["text"] for name in names for row in self._connection.execute(query, (name,))]
+
+    def people(self) -> dict[str, int]:
+        """How many facts are kept of each person, by their name as it is kept."""
+        with self._alone, readable(self.path):
+            rows = self._connection.execute("SELECT user, count(*) AS n FROM facts GROUP BY user").fetchall()
+        return {row["user"]: row["n"] for row in rows}
 
     def recall(self, user: str, text: str, most: int = 5) -> list[Fact]:
         """The facts of a person that are nearest to a text, nearest first; of equally near ones the newest first.

@@ -19,6 +19,7 @@ from strop.assistant.database import transaction
 from strop.assistant.pairs import Duel, Pair, in_order
 from strop.assistant.people import People
 from strop.assistant.records import Comparison
+from strop.assistant.under_way import require_not_overtaken
 from strop.types import Message, storable
 
 HELD_SECONDS = 600.0
@@ -47,13 +48,14 @@ class PairStore:
         assert row.lastrowid is not None
         return row.lastrowid
 
-    def next(self, rater: str, duel: Duel, when: float | None = None) -> Pair | None:
+    def next(self, rater: str, duel: Duel, when: float | None = None, asked: int | None = None) -> Pair | None:
         """The pair that this person is to compare, now or at `when`, held for them; None if there is none.
 
-        The one that they hold already is given again.
+        The one that they hold already is given again. `asked` as in `FeedbackStore.write`.
         """
         now, rater = time.time() if when is None else when, self.people.hashed(rater)
         with self.alone, self._transaction() as connection:
+            require_not_overtaken(connection, asked)
             rows = connection.execute("SELECT * FROM shown WHERE until > ? OR rater = ?", (now, rater)).fetchall()
             left = [pair for pair in in_order(self.all(), duel) if _may_be_shown(pair, rater, rows)]
             held = {row["pair"] for row in rows if row["rater"] == rater and row["until"] > now}
@@ -62,9 +64,11 @@ class PairStore:
                 self._show(connection, found.number, rater, now + HELD_SECONDS, is_passed=False)
         return found
 
-    def skip(self, number: int, rater: str) -> None:
-        """Show this pair to that person no more; others may have it. Raises KeyError for one that there is not."""
+    def skip(self, number: int, rater: str, asked: int | None = None) -> None:
+        """Show this pair to that person no more; others may have it. Raises KeyError for one that there is not.
+        `asked` as in `FeedbackStore.write`."""
         with self.alone, self._transaction() as connection:
+            require_not_overtaken(connection, asked)
             if connection.execute("SELECT 1 FROM pairs WHERE number = ?", (number,)).fetchone() is None:
                 raise KeyError(f"there is no pair {number}.")
             self._show(connection, number, self.people.hashed(rater), until=0.0, is_passed=True)

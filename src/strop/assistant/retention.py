@@ -15,7 +15,7 @@ from strop.assistant.feedback import FeedbackStore
 from strop.assistant.home import Assistant
 from strop.assistant.memory import FILE as MEMORY
 from strop.assistant.memory import MemoryStore
-from strop.assistant.settling import settle
+from strop.assistant.settling import require_read, settle
 from strop.runs.directory import Locked
 from strop.words import plural
 
@@ -31,6 +31,7 @@ def tidy(assistant: Assistant, store: FeedbackStore, tell: Callable[[str], None]
     if found.retired:
         numbers = ", ".join(map(str, found.retired))
         tell(f"retired, since they learnt from a person who is forgotten: versions {numbers}")
+    require_read(found)
 
 
 def delete_old(
@@ -62,7 +63,7 @@ def settle_if_alone(assistant: Assistant, store: FeedbackStore) -> None:
             held.enter_context(assistant.learner())
         except Locked:
             return
-        settle(assistant, store)
+        require_read(settle(assistant, store))
 
 
 @contextmanager

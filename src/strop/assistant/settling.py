@@ -12,9 +12,10 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
 
-from strop.assistant.copies import files_in, needles_of
+from strop.assistant.copies import Searched, Walked, are_in_bytes, searched, walked
 from strop.assistant.feedback import FeedbackStore
 from strop.assistant.home import Assistant
+from strop.assistant.needles import Needles, needles_of
 from strop.assistant.queue import read_plan
 from strop.assistant.versions import Versions
 from strop.runs.files import sha256, writing
@@ -29,11 +30,13 @@ class Settled:
     retired  versions
     runs     in the folder `rounds`, and plans of rounds
     exports  files of `export_feedback`
+    unread   files that could not be read, which may hold it: while there are any, it stays noted what is deleted
     """
 
     retired: tuple[int, ...] = ()
     runs: tuple[str, ...] = ()
     exports: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
 
 
 def settle(assistant: Assistant, store: FeedbackStore) -> Settled:
@@ -49,9 +52,17 @@ def settle(assistant: Assistant, store: FeedbackStore) -> Settled:
             assistant.versions.retire(found.retired, WHY, set(erased))
     for name in found.exports:
         _delete(Path(name))
+    store.erasing.unexported(found.exports)
     store.erasing.unlearnt(_learnt(assistant.versions))
-    store.erasing.done(erased)
+    if not found.unread:
+        store.erasing.done(erased)
     return found
+
+
+def require_read(found: Settled) -> None:
+    """Raise OSError where a file could not be read that may hold what is deleted."""
+    if found.unread:
+        raise OSError(f"{', '.join(found.unread)} cannot be read, and may hold what is deleted: make it readable.")
 
 
 def settled(
@@ -61,10 +72,14 @@ def settled(
     if not erased:
         return Settled()
     retired = retired_with(assistant.versions, retiring)
+    runs, closed = _runs_of(assistant, erased, set(retired))
+    known = store.erasing.exports()
+    exports = searched(known, lambda path: _is_still(path, known[path]))
     return Settled(
         retired=tuple(retired),
-        runs=tuple(_runs_of(assistant, erased, set(retired))),
-        exports=tuple(str(path) for path, checksum in store.erasing.exports().items() if _is_still(path, checksum)),
+        runs=tuple(runs),
+        exports=tuple(map(str, exports.holding)),
+        unread=tuple(map(str, [*closed, *exports.unread])),
     )
 
 
@@ -86,21 +101,34 @@ def _learnt(versions: Versions) -> set[str]:
     return {id for one in found for id in (*one.feedback, *one.replayed)}
 
 
-def _runs_of(assistant: Assistant, ids: AbstractSet[str], retired: AbstractSet[int]) -> list[str]:
-    """The names of the runs and plans that hold this feedback, and of all that was made of or on retired versions."""
+def _runs_of(assistant: Assistant, ids: AbstractSet[str], retired: AbstractSet[int]) -> tuple[list[str], list[Path]]:
+    """The names of the runs and plans that hold this feedback, and of all that was made of or on retired versions; and
+    the files of others that cannot be read."""
     if not assistant.rounds.is_dir():
-        return []
+        return [], []
     needles = needles_of((), ids, ())
     entries = sorted(entry for entry in assistant.rounds.iterdir() if entry.name[:3].isdecimal())
     rounds = {
         number for number in {int(entry.name[:3]) for entry in entries} if _has_learnt(assistant, number, ids, retired)
     }
-    return [
-        entry.name
-        for entry in entries
-        if int(entry.name[:3]) in rounds
-        or any(needles.are_in(file) for file in (files_in(entry) if entry.is_dir() else [entry]))
-    ]
+    found, closed = list[str](), list[Path]()
+    for entry in entries:
+        if int(entry.name[:3]) in rounds:
+            found.append(entry.name)
+            continue
+        held = _searched(entry, needles)
+        if held.holding:
+            found.append(entry.name)
+        else:
+            closed += held.unread
+    return found, closed
+
+
+def _searched(entry: Path, needles: Needles) -> Searched:
+    """Where ids stand in a run or a plan."""
+    there = walked(entry) if entry.is_dir() else Walked((entry,), ())
+    held = searched(there.files, lambda file: are_in_bytes(needles, file))
+    return Searched(held.holding, (*there.unread, *held.unread))
 
 
 def _has_learnt(assistant: Assistant, number: int, ids: AbstractSet[str], retired: AbstractSet[int]) -> bool:

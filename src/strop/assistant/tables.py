@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 
 from strop.assistant.database import Migration
+from strop.assistant.under_way import TABLE
 
 _INITIAL = """
 CREATE TABLE answers (
@@ -87,7 +88,7 @@ def m004_prepared(connection: sqlite3.Connection) -> None:
         ("pair-" + "[0-9a-f]" * 24,),
     )
     connection.execute("CREATE INDEX answers_by_messages ON answers (messages)")
-    connection.execute("CREATE TABLE forgettings (number INTEGER PRIMARY KEY)")
+    connection.execute(TABLE)
 
 
 MIGRATIONS: tuple[Migration, ...] = (m001_initial, m002_pairs, m003_privacy, m004_prepared)

@@ -161,8 +161,7 @@ class Versions:
 
     def finish(self) -> int | None:
         """Complete a promotion that a crash cut off after its verdict, and remove what a crash left; the version."""
-        for left in (self.path / VERSIONS).glob(".creating-*"):
-            shutil.rmtree(left)
+        self.clear()
         newest = self.manifest(self.numbers()[-1])
         if newest.retired is not None:
             return None
@@ -171,6 +170,11 @@ class Versions:
             return None
         self.promote(newest.number)
         return newest.number
+
+    def clear(self) -> None:
+        """Remove the versions that a crash left half made. For the only learner."""
+        for left in (self.path / VERSIONS).glob(".creating-*"):
+            shutil.rmtree(left)
 
     def start(self) -> None:
         """Let version 0 serve, in a new folder."""

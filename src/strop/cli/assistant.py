@@ -6,8 +6,9 @@ before; it is one small file that is replaced, and the others stay.
 
 "forget USER" deletes all that is kept of a person, by the name that a client gave (user, rater) or a session's key:
 answers, feedback, what is remembered, runs, exports, copies in the folder, and the versions that learnt from it. The
-last version that did not serves then, and strop learn learns without them. What cannot be deleted is named, and the
-exit code is 1. Stop strop learn before; strop serve may go on.
+last version that did not serves then, and strop learn learns without them. What cannot be deleted or read is named,
+and the exit code is 1. Stop strop learn before; strop serve may go on. Where people have keys, it also says how much no
+key's person has, such as what was written before there were keys: "forget --without-keys" deletes that.
 "key add ann" makes a key for ann and prints it, this once; a running server takes it at once, and "key remove ann" ends
 it. "quarantine" shows the feedback that nothing is learnt from, and why; "quarantine release" or "withhold" with ids or
 people's names decides by hand, and "quarantine reset" takes that back.
@@ -32,6 +33,7 @@ examples:
   strop assistant mine rollback 3
   strop assistant mine forget ann@example.com --dry-run
   strop assistant mine forget browser-3f0c9a1e
+  strop assistant mine forget --without-keys --dry-run
   strop assistant mine key add ann
   strop assistant mine key list
   strop assistant mine quarantine
@@ -57,6 +59,12 @@ def add(parser: argparse.ArgumentParser) -> None:
         "withhold or reset, and ids or names; forget: who is forgotten",
     )
     parser.add_argument("--dry-run", action="store_true", help="forget: only say what would be deleted")
+    parser.add_argument(
+        "--without-keys",
+        action="store_true",
+        help="forget: also all that neither a key's person nor a trusted rater has, such as what was written before "
+        "there were keys",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -69,8 +77,9 @@ def run(args: argparse.Namespace) -> int:
     from strop.cli import assistant_keys, assistant_quarantine, show_assistant
 
     assistant = Assistant(Path(args.folder))
-    if args.dry_run and args.action != "forget":
-        raise Usage("--dry-run is of forget.", hint=f"strop assistant {args.folder} forget USER --dry-run")
+    for flag, is_given in (("--dry-run", args.dry_run), ("--without-keys", args.without_keys)):
+        if is_given and args.action != "forget":
+            raise Usage(f"{flag} is of forget.", hint=f"strop assistant {args.folder} forget USER --dry-run")
     if args.action == "forget":
         return _forget(args)
     if args.action == "key":
@@ -108,17 +117,20 @@ def _forget(args: argparse.Namespace) -> int:
     from strop.assistant.forgetting import forget
     from strop.cli import show_assistant
 
-    if not args.names:
+    if not args.names and not args.without_keys:
         raise Usage("forget whom?", hint=f"strop assistant {args.folder} forget USER")
-    found = forget(args.folder, args.names, dry_run=args.dry_run)
+    found = forget(args.folder, args.names, without_keys=args.without_keys, dry_run=args.dry_run)
     if args.json:
         print_json(found)
     else:
         show_assistant.forgotten(found, is_done=not args.dry_run)
+    said = []
     if found.left:
-        raise Problem(
-            f"something of them still stands in {', '.join(found.left)}.", hint="delete these by hand, and run it again"
-        )
+        said.append(f"something of them still stands in {', '.join(found.left)}.")
+    if found.unread:
+        said.append(f"could not be read, and may hold something of them: {', '.join(found.unread)}.")
+    if said:
+        raise Problem(" ".join(said), hint="look into these, or delete them, by hand, and run it again")
     return DONE
 
 

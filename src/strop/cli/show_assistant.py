@@ -45,6 +45,8 @@ def forgotten(found: Forgotten, is_done: bool) -> None:
         ("exports", _listed(found.exports)),
         ("copies", _listed(found.copies)),
     ]
+    if found.keyless:
+        rows.append(("without a key", f"{found.keyless} more, of nobody who has one: forget --without-keys"))
     print_rich(pairs(rows))
 
 

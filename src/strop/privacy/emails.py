@@ -49,6 +49,7 @@ ACCOUNT = re.compile(
     re.IGNORECASE,
 )
 _DATE = r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:[0-2]\d|3[01])?(?!\d)"
+_ROUND = r"\d{1,6}0{5}(?!\d)"
 _UNITS = (
     r"\s?(?:[+%]|[个次人位条名万亿元块年月天米字多余]|用户|粉丝|好友|级"
     r"|(?:users?|people|members?|times|[km]b?|km)\b)"
@@ -62,10 +63,10 @@ BARE_ID = re.compile(
 """With nothing but a space between: of letters and two digits, and without a word for an id also with a line."""
 BARE_NUMBER = re.compile(
     rf"(?<![A-Za-z])QQ\s?(?:(?:号码|号|ID|账号|帐号)\s?([1-9]\d{{4,10}})(?!\s?[个万])"
-    rf"|(?!{_DATE})([1-9]\d{{5,10}})(?![\u4e00-\u9fff]|{_UNITS})){_ENDS}",
+    rf"|(?!{_DATE}|{_ROUND})([1-9]\d{{5,10}})(?![\u4e00-\u9fff]|{_UNITS})){_ENDS}",
     re.IGNORECASE,
 )
-"""With nothing but a space between: no date, and nothing that is counted."""
+"""With nothing but a space between: no date, no round number, and nothing that is counted."""
 
 
 def emails(text: str) -> Iterator[Found]:

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 
-from strop.privacy.english_words import ABBREVIATIONS, PINYIN_SURNAMES, PREFIXES, PROPER, VIETNAMESE_SURNAMES
+from strop.privacy.english_words import ABBREVIATIONS, COMPANIES, PINYIN_SURNAMES, PREFIXES, PROPER, VIETNAMESE_SURNAMES
 from strop.privacy.found import Found
 from strop.privacy.letters import LETTERS, LOWER, UPPER, bare
 
@@ -74,12 +74,23 @@ def english_names(text: str) -> Iterator[Found]:
     for row in _rows(text):
         start, is_first = 0, True
         while start < len(row):
+            if company := _company(text, row[start:]):
+                start, is_first = start + company, False
+                continue
             length = _length(text, row[start : start + 5], is_first)
             if length:
                 yield Found("name", row[start].start(), row[start + length - 1].end())
             after = start + max(length, 1)
             is_first = is_first and all(word.group() in PROPER - PREFIXES for word in row[start:after])
             start = after
+
+
+def _company(text: str, row: Sequence[re.Match[str]]) -> int:
+    """How many of the words, from the first on, are the name of a firm; 0 if they begin none, or a person is meant."""
+    words = [word.group().replace(".", "") for word in row[:4]]
+    length = next((n for n in range(len(words), 1, -1) if "".join(words[:n]) in COMPANIES), 0)
+    before = text[max(0, row[0].start() - 48) : row[0].start()] if length else ""
+    return 0 if TITLE.search(before) or LEADS.search(before) else length
 
 
 def _introduced(text: str) -> Iterator[Found]:

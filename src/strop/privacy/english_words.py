@@ -32,6 +32,12 @@ U.S. U.K. E.U. U.N. D.C. U.S.A. U.S.S. U.A.E. P.O. L.A. N.Y. P.S. A.I. I.T. T.V.
 ABBREVIATIONS = frozenset(ABBREVIATION_TEXT.split())
 """Letters with dots that are no initials of a person."""
 
+COMPANY_TEXT = """
+JPMorganChase JPMorgan TRowePrice JCPenney JBHunt EFHutton HRBlock JDPower AGEdwards LLBean
+"""
+COMPANIES = frozenset(COMPANY_TEXT.split())
+"""Firms that are called by the initials of a person, without dots and spaces."""
+
 VIETNAMESE_TEXT = """
 nguyen tran le pham hoang huynh phan vu vo dang bui do ho ngo duong ly dinh trinh truong mai lam dao doan
 """

@@ -18,8 +18,9 @@ from strop.web.door import person_of
 from strop.web.errors import Refused, error_body
 from strop.web.forms import ChatForm, CompletionForm, Envelope, Json, usage
 from strop.web.guard import Limits
-from strop.web.keeping import forgettings, keep_answers, keep_feedback, withdraw
+from strop.web.keeping import keep_answers, keep_feedback, withdraw
 from strop.web.memory import recalled
+from strop.web.moment import moment_of
 from strop.web.owning import check_conversation, check_target
 from strop.web.requests import ChatRequest, CompletionRequest, FeedbackRequest
 from strop.web.served import Served, Version, strop_version
@@ -46,7 +47,7 @@ def api(served: Served) -> APIRouter:
             raise Refused(f"{NOTHING_KEPT}: leave store out, or start the server with --assistant DIR.", param="store")
         conversation = secrets.token_hex(12) if body.metadata is None else body.metadata.conversation
         withdrawn, person = served.withdrawals.of(conversation), person_of(request)
-        asked = await forgettings(served.store)
+        asked = moment_of(request).feedback
         await check_conversation(served.store, conversation, person)
         facts = await recalled(served, body, request)
         with served.asked(body.model, conversation) as one:
@@ -82,7 +83,8 @@ def api(served: Served) -> APIRouter:
             )
         person = person_of(request)
         await check_target(served.store, body, person)
-        return {"id": (await keep_feedback(served.store, body, person or body.rater)).id}
+        kept = await keep_feedback(served.store, body, person or body.rater, moment_of(request).feedback)
+        return {"id": kept.id}
 
     @router.delete("/conversations/{conversation:path}")
     async def take_back(conversation: str, request: Request) -> Json:

@@ -30,4 +30,4 @@ def app(served: Served) -> ASGIApp:
     inner.include_router(pages(served))
     inner.mount("/static", StaticFiles(directory=HERE / "static"))
     limits = served.limits
-    return Guard(inner, limits, served.door, Rates(limits.rate, limits.burst, limits.at_once))
+    return Guard(inner, limits, served.door, Rates(limits.rate, limits.burst, limits.at_once), served.moment)

@@ -11,6 +11,8 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from strop.assistant.under_way import Overtaken
+
 MOST_CHARS = 600
 """A message that quotes a request is cut here."""
 
@@ -29,6 +31,11 @@ class Refused(Exception):
     ) -> None:
         super().__init__(message)
         self.status, self.code, self.param, self.headers = status, code, param, dict(headers or {})
+
+
+def overtaken(error: Overtaken) -> Refused:
+    """What they are told whose request was on its way while somebody was forgotten."""
+    return Refused(str(error), status=409, code="not_kept")
 
 
 def error_body(message: str, status: int, code: str | None = None, param: str | None = None) -> dict[str, Any]:

@@ -10,16 +10,19 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
 
 from fastapi.responses import JSONResponse, RedirectResponse, Response
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from strop.endpoint.address import host_of, is_loopback
 from strop.web.door import Door, address_of
 from strop.web.errors import Refused, error_body
+from strop.web.moment import MOMENT, Moment
 from strop.web.rates import Rates
 
 POLICY = (
@@ -63,12 +66,13 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """The app behind its checks (ASGI)."""
+    """The app behind its checks (ASGI). `moment` reads the one at which a request begins that may write."""
 
     app: ASGIApp
     limits: Limits
     door: Door
     rates: Rates
+    moment: Callable[[], Moment]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -89,6 +93,8 @@ class Guard:
             person = self._admitted(scope)
             with self.rates.answering(person) if person is not None else nullcontext():
                 if scope["method"] in ("POST", "PUT"):
+                    scope[MOMENT] = await run_in_threadpool(self.moment)
+                    self.door.enter(scope)  # who was forgotten before that moment has no key any more
                     receive = await self._whole_body(Headers(scope=scope), receive)
                 await self.app(scope, receive, send_with_headers)
         except Refused as error:

@@ -15,9 +15,10 @@ from strop.assistant.feedback import FeedbackStore
 from strop.assistant.home import Assistant
 from strop.assistant.records import Answered, Comparison, Feedback, Value
 from strop.assistant.retention import settle_if_alone
+from strop.assistant.under_way import Overtaken
 from strop.types import Message
 from strop.web.answering import Given
-from strop.web.errors import Refused
+from strop.web.errors import Refused, overtaken
 from strop.web.requests import ChatRequest, ComparisonValue, FeedbackRequest
 from strop.web.withdrawals import Still, Withdrawals
 
@@ -40,7 +41,7 @@ async def keep_answers(
     Why they could not be kept; else empty. People have their answers all the same: what is lost is that anybody can say
     what they think of them.
 
-    asked  `forgettings` when they were asked for
+    asked  the moment at which they were asked for
     """
     if store is None:
         return ""
@@ -57,11 +58,6 @@ async def keep_answers(
     except (OSError, ValueError) as error:
         return f"the answer could not be kept: {error}"
     return ""
-
-
-async def forgettings(store: FeedbackStore | None) -> int | None:
-    """How often people were forgotten until now, in any process; None where nothing is kept."""
-    return None if store is None else await run_in_threadpool(store.erasing.forgettings)
 
 
 async def withdraw(
@@ -107,9 +103,9 @@ def as_kept(
     ]
 
 
-async def keep_feedback(store: FeedbackStore, body: FeedbackRequest, rater: str) -> Feedback:
-    """Keep one piece of feedback of this person. Raises Refused for an unknown target, or a value that the kind does
-    not take."""
+async def keep_feedback(store: FeedbackStore, body: FeedbackRequest, rater: str, asked: int | None) -> Feedback:
+    """Keep one piece of feedback of this person, sent at the moment `asked`. Raises Refused for an unknown target, a
+    value that the kind does not take, or if somebody was forgotten meanwhile."""
     try:
         return await run_in_threadpool(
             store.add,
@@ -118,9 +114,12 @@ async def keep_feedback(store: FeedbackStore, body: FeedbackRequest, rater: str)
             rater=rater,
             inference=body.inference_id,
             conversation=body.conversation_id,
+            asked=asked,
         )
     except KeyError as error:
         raise Refused(str(error.args[0]), status=404, code="unknown_id") from error
+    except Overtaken as error:
+        raise overtaken(error) from error
     except ValueError as error:
         raise Refused(str(error), code="invalid_value") from error
     except OSError as error:

@@ -17,9 +17,11 @@ from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
 
 from strop.assistant.memory import Fact, MemoryStore
+from strop.assistant.under_way import Overtaken
 from strop.web.door import person_of
-from strop.web.errors import Refused
+from strop.web.errors import Refused, overtaken
 from strop.web.forms import Json
+from strop.web.moment import moment_of
 from strop.web.requests import ChatRequest, FactRequest
 from strop.web.served import Served
 
@@ -42,7 +44,7 @@ def memory(served: Served) -> APIRouter:
     async def add(body: FactRequest, request: Request) -> Json:
         store, user = _opened(served, request)
         _require_consent(body)
-        return _json(await _done(store.add, user, body.text))
+        return _json(await _done(store.add, user, body.text, asked=moment_of(request).memory))
 
     @router.put("/{id}")
     async def edit(id: str, body: FactRequest, request: Request) -> Json:
@@ -123,6 +125,8 @@ async def _done(act: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         return await run_in_threadpool(act, *args, **kwargs)
     except KeyError as error:
         raise Refused(str(error.args[0]), status=404, code="unknown_id") from error
+    except Overtaken as error:
+        raise overtaken(error) from error
     except ValueError as error:
         raise Refused(str(error), code="invalid_value", param="text") from error
     except OSError as error:

@@ -9,9 +9,11 @@ from starlette.concurrency import run_in_threadpool
 
 from strop.assistant.feedback import FeedbackStore
 from strop.assistant.pairs import Pair
+from strop.assistant.under_way import Overtaken
 from strop.web.door import person_of
-from strop.web.errors import Refused
+from strop.web.errors import Refused, overtaken
 from strop.web.forms import Json
+from strop.web.moment import moment_of
 from strop.web.preparing import duel_of
 from strop.web.requests import NextPairRequest, SkipRequest
 from strop.web.served import Served
@@ -32,15 +34,22 @@ def pairs(served: Served) -> APIRouter:
     async def following(body: NextPairRequest, request: Request) -> Json:
         """Also holds it for this person, which is why it is no GET."""
         kept = store()
-        found = await run_in_threadpool(kept.pairs.next, person_of(request) or body.rater, duel_of(served.versions))
+        duel, asked = duel_of(served.versions), moment_of(request).feedback
+        try:
+            found = await run_in_threadpool(kept.pairs.next, person_of(request) or body.rater, duel, asked=asked)
+        except Overtaken as error:
+            raise overtaken(error) from error
         return {"pair": None if found is None else await run_in_threadpool(_json, kept, found)}
 
     @router.post("/skip")
     async def skip(body: SkipRequest, request: Request) -> Json:
+        person, asked = person_of(request) or body.rater, moment_of(request).feedback
         try:
-            await run_in_threadpool(store().pairs.skip, body.pair, person_of(request) or body.rater)
+            await run_in_threadpool(store().pairs.skip, body.pair, person, asked)
         except KeyError as error:
             raise Refused(str(error.args[0]), status=404, code="unknown_id") from error
+        except Overtaken as error:
+            raise overtaken(error) from error
         return {"pair": body.pair}
 
     return router

@@ -18,6 +18,7 @@ from strop.serving.engine import Engine
 from strop.web.door import Door
 from strop.web.errors import Refused
 from strop.web.guard import Limits
+from strop.web.moment import Moment
 from strop.web.withdrawals import Withdrawals
 
 if TYPE_CHECKING:
@@ -101,6 +102,13 @@ class Served:
     def serves(self) -> Version:
         """The version that serves now."""
         return self._versions[0]
+
+    def moment(self) -> Moment:
+        """Now, as the stores count it; reads them."""
+        return Moment(
+            feedback=None if self.store is None else self.store.erasing.forgettings(),
+            memory=None if self.memory is None else self.memory.forgettings(),
+        )
 
     @property
     def engine(self) -> Engine:

@@ -20,7 +20,7 @@ from strop.assistant import (
     forget,
     overview_of,
 )
-from strop.assistant.copies import files_in
+from strop.assistant.copies import walked
 from strop.assistant.home import Assistant
 from strop.assistant.keys import Keys
 from strop.assistant.quarantine import ByHand, read_by_hand, write_by_hand
@@ -374,4 +374,4 @@ def test_a_link_beside_a_folder_does_not_hide_it(tmp_path):
     (tmp_path / "a link to copies").symlink_to("copies")
     (tmp_path / "zz").symlink_to(tmp_path / "copies")
     (tmp_path / "copies" / "round").symlink_to(tmp_path)
-    assert files_in(tmp_path) == [tmp_path / "copies" / "chat.log"]
+    assert walked(tmp_path).files == (tmp_path / "copies" / "chat.log",)

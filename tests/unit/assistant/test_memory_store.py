@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from strop.assistant import Fact, MemoryStore, with_facts
-from strop.assistant.memory import MIGRATIONS, MOST_CHARS, MOST_COMPARED, MOST_FACTS
+from strop.assistant.memory import MOST_CHARS, MOST_COMPARED, MOST_FACTS
+from strop.assistant.memory_tables import MIGRATIONS
 from strop.runs.files import WriteFailed
 
 
@@ -284,5 +285,5 @@ def test_a_file_of_before_vectors_were_kept_is_read_on(tmp_path):
 
 def test_a_file_of_a_newer_strop_is_refused(store):
     store._connection.execute("PRAGMA user_version = 9")
-    with pytest.raises(ValueError, match="has schema 9, and this strop knows 2"):
+    with pytest.raises(ValueError, match="has schema 9, and this strop knows 3"):
         MemoryStore(store.path)

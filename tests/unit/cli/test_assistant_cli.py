@@ -120,7 +120,31 @@ def test_what_is_left_of_a_person_is_a_failure_that_names_it(strop, mine):
     said = strop("assistant", "mine", "forget", "zoe")
     assert said.code == 1
     assert "something of them still stands in picture.bin" in said.err
-    assert "delete these by hand" in said.err
+    assert "look into these, or delete them, by hand" in said.err
+
+
+def test_what_cannot_be_read_is_a_failure_that_names_it_and_the_rest_goes(strop, mine, monkeypatch):
+    with FeedbackStore(mine / "feedback.sqlite") as store:
+        store.answered(answer("z", "so", question="where is the ZEBRA of mine?", rater="zoe"))
+    (mine / "damaged.sqlite").write_bytes(b"SQLite format 3\0" + b"\xff" * 4000)
+    said = strop("assistant", "mine", "forget", "zoe")
+    assert (said.code, said.out.splitlines()[0]) == (1, "deleted")
+    assert "could not be read, and may hold something of them: damaged.sqlite" in said.err
+    with FeedbackStore(mine / "feedback.sqlite") as store:
+        assert "z" not in [one.inference for one in store.answers()]
+
+
+def test_what_nobody_with_a_key_has_is_told_and_can_be_forgotten(strop, mine):
+    """Answers and feedback of ann, who has no key."""
+    assert strop("assistant", "mine", "forget", "--without-keys").code == 1
+    assert "without a key" not in strop("assistant", "mine", "forget", "zoe").out
+    strop("assistant", "mine", "key", "add", "bob")
+    assert "without a key 3 more, of nobody who has one: forget --without-keys" in " ".join(
+        strop("assistant", "mine", "forget", "zoe").out.split()
+    )
+    found = json.loads(strop("assistant", "mine", "forget", "--without-keys", "--json").out)
+    assert (found["answers"], found["feedback"], found["keyless"]) == (2, 1, 0)
+    assert strop("assistant", "mine", "rollback", "0", "--without-keys").code == 2
 
 
 def test_a_retired_version_is_shown(strop, mine):

@@ -273,6 +273,11 @@ def test_chinese_names(text, names):
             "J. R. Tolkien and J.R.R. Tolkien wrote; the U. S. Army and the U.S. Navy",
             ["J. R. Tolkien", "J.R.R. Tolkien"],
         ),
+        # firms that are called by initials, unless a person is led to
+        ("J.P. Morgan Chase raised rates; I bank at J. P. Morgan, JP Morgan and T. Rowe Price", []),
+        ("my account at J.P. Morgan Chase & Co., a J.C. Penney coupon, J.P. Morgan", []),
+        ("Dear J.P. Morgan, Mr. J. P. Morgan and J.P. Morris left", ["J.P. Morgan", "J. P. Morgan", "J.P. Morris"]),
+        ("My name is J.P. Morgan", ["J.P. Morgan"]),
     ],
 )
 def test_english_names(text, names):
@@ -281,8 +286,18 @@ def test_english_names(text, names):
 
 def test_an_account_behind_a_space_is_what_looks_like_nothing_else():
     given = "微信 wx_abc123，微信号 wx_abc124 QQ 123456789，QQ号12345678可以加，微信号wang88, WeChat ID ann-lee88. "
-    given += "QQ 87654321."
-    found = ["wx_abc123", "wx_abc124", "123456789", "12345678", "wang88", "ann-lee88", "87654321"]
+    given += "QQ 87654321. QQ 300000012, QQ号3000000"
+    found = [
+        "wx_abc123",
+        "wx_abc124",
+        "123456789",
+        "12345678",
+        "wang88",
+        "ann-lee88",
+        "87654321",
+        "300000012",
+        "3000000",
+    ]
     assert said(accounts, given) == found
     assert said(accounts, "WeChat Official, Skype meeting, Telegram channel, QQ 2012, 微信 支付, 微信 8.0.12") == []
 
@@ -294,6 +309,8 @@ def test_an_account_behind_a_space_is_what_looks_like_nothing_else():
         "QQ 20231201",
         "QQ 202312",
         "QQ 10000个赞",
+        "QQ 3000000",
+        "QQ 300000000, and",
         "QQ 1000000 users",
         "QQ号 123456 个",
         "QQ 123456789联系",

@@ -146,10 +146,12 @@ def test_half_a_character_stays_text(web):
 
 
 def test_a_full_disk_is_told(what):
-    def full(user, text):
+    def full(user, text, asked):
         raise WriteFailed(28, "No space left on device")
 
-    broken = type(what)("tiny", what.engine, memory=type("Full", (), {"add": staticmethod(full)})())
+    broken = type(what)(
+        "tiny", what.engine, memory=type("Full", (), {"add": staticmethod(full), "forgettings": lambda _: 0})()
+    )
     said = {"text": "x", "store": True}
     answer = TestClient(app(broken), base_url="http://localhost").post("/memory/facts", json=said, headers=ANN)
     assert (answer.status_code, "No space left" in answer.text) == (507, True)
