@@ -13,6 +13,7 @@ from torch import Tensor
 
 from strop.codec import HFCodec, WordCodec
 from strop.hub.card import Card, as_markdown
+from strop.hub.folder import WEIGHTS
 from strop.hub.models import quiet
 from strop.hub.origin import CARD
 from strop.hub.sequence import first_tokens
@@ -21,6 +22,8 @@ from strop.types import Codec, Sampling
 TOLERANCE = 1e-4
 """Logits of the exported model may differ by this much from the policy's, as a share of the largest: float32 rounds a
 merged adapter in another way, and by more where a model's activations are large."""
+ONE_FILE = 2**62
+"""Bytes up to which weights are not split into several files: all."""
 
 
 def export(model: Any, weights: Mapping[str, Tensor], codec: Codec, folder: Path, card: Card) -> float:
@@ -56,6 +59,16 @@ def written(folder: Path, write: Callable[[Path], None], gap_of: Callable[[Path]
     finally:
         shutil.rmtree(beside, ignore_errors=True)
     return gap
+
+
+def write_weights(model: Any, weights: Mapping[str, Tensor], folder: Path) -> Path:
+    """Write the weights alone into a new folder, under the names that they have on the Hub, as one file; returns it.
+
+    `model` may hold adapters: `weights` are those of a plain model that computes the same.
+    """
+    with quiet():
+        model.save_pretrained(folder, state_dict=dict(weights), max_shard_size=ONE_FILE)
+    return folder / WEIGHTS
 
 
 def _write(model: Any, weights: Mapping[str, Tensor], codec: Codec, folder: Path, card: Card) -> None:
