@@ -40,9 +40,12 @@ class Published:
 class Server(Protocol):
     """What `HttpSampler` asks: at `base`, by a POST to `path`."""
 
-    settings: OverHttp
     base: str
     path: str
+
+    @property
+    def settings(self) -> OverHttp:
+        """Where it is, and how long is waited for it."""
 
     def publish(self, policy: Policy) -> Published:
         """Have it load the policy's weights. Raises Stopped where it does not, within `total_seconds`; ValueError where

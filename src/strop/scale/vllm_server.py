@@ -132,8 +132,9 @@ class VLLMServer:
         return await attempted_as(self.settings, attempt, asyncio.Semaphore(1))
 
     async def _told(self, client: AsyncOpenAI, path: str, body: Mapping[str, Any]) -> bytes:
-        """Once: what fails here is not to be done again to a server that may be ending."""
-        seconds = self.settings.request_seconds
+        """Once: what fails here is not to be done again to a server that may be ending. Large weights take their time,
+        and so does the first request after vLLM's start."""
+        seconds = self.settings.total_seconds
         return await received(opened(client, path, seconds, body), seconds)
 
 
