@@ -18,7 +18,7 @@ def server_of(settings: OverHttp, policy: Policy, codec: Codec, dtype: str) -> S
     assert isinstance(settings, VLLM)
     if not isinstance(policy, Transformer) or isinstance(policy, EncoderDecoder):
         raise ValueError(
-            f"engine=VLLM: vLLM serves causal language models of Hugging Face, and the policy is a "
-            f"{type(policy).__name__}. Take engine=http, or none."
+            "engine=VLLM: vLLM serves causal language models of Hugging Face, and this policy is none. Take a "
+            "Transformer or a Scratch of the shape of one, or engine=http."
         )
     return VLLMServer(settings, codec, dtype)

@@ -7,7 +7,7 @@ where loading fails, so the file is checked before it is named.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ from strop.scale.http_answer import Answer, completion_of, counted_in, object_in
 from strop.scale.server import Published, attempted_as, opened
 from strop.scale.vllm_flags import lacking, refuse_wrong_server, started_as
 from strop.scale.weight_files import remove_other_folders, whole_folder, write_folder
+from strop.scale.weights import WeightsRefused
 from strop.types import Codec, Completion, Policy, Sampling, Stopped, Tokens
 
 if TYPE_CHECKING:
@@ -83,14 +84,16 @@ class VLLMServer:
 
     # ------------------------------------------------------------ requests
 
-    def _or_stopped(self, work: Any) -> None:
+    def _or_stopped(self, work: Coroutine[Any, Any, None]) -> None:
         try:
             run_aside(work)
+        except WeightsRefused as refused:
+            raise Stopped(f"the vLLM server at {self.settings.url} is not told to load weights: {refused}") from None
         except Failed as failed:
             raise Stopped(
                 f"the vLLM server at {self.settings.url}: {failed.reason}{lacking(failed.status)}. Start one on this "
-                f"machine, which can read {self.settings.weights}: {started_as(self.settings, self._dtype)} ; "
-                "MODEL is a folder of the same policy, as strop export RUN MODEL writes it. Then: strop train --resume"
+                f"machine: {started_as(self.settings, self._dtype)} ; MODEL is what was written into "
+                f"{self.settings.weights}, the only folder there. Then: strop train --resume"
             ) from None
 
     async def _publish(self, published: Published, folder: Path) -> None:

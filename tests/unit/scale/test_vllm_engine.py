@@ -18,7 +18,7 @@ from strop.types import Completion, End, Stopped, Unanswered
 
 PUBLISHING = ["/server_info?config_format=json", "/pause?mode=abort", "/collective_rpc", "/update_weight_version", "/resume"]
 START = (
-    r"VLLM_SERVER_DEV_MODE=1 vllm serve MODEL --host 127\.0\.0\.1 --port \d+ --dtype float32 --enable-scale-out "
+    r"VLLM_SERVER_DEV_MODE=1 vllm serve MODEL --host 127\.0\.0\.1 --port \d+ --dtype float32 --skip-tokenizer-init --enable-scale-out "
     r"--logprobs-mode processed_logprobs ; .*--resume"
 )
 
@@ -76,7 +76,7 @@ CHANGES = {
     "an answer of the weights '0000": lambda a, c: c["weight_versions"][0].update(version="0" * 64),
     r"an answer of the weights \['": lambda a, c: c["weight_versions"].append(dict(c["weight_versions"][0], version="1")),
     r"an answer of the weights \[\]": lambda a, c: c.update(weight_versions=None),
-    "an answer to another prompt": lambda a, c: a.update(prompt_token_ids=[0]),
+    "an answer to another prompt": lambda a, c: a.update(prompt_token_ids=[0, 0]),
     "no log-probs of": lambda a, c: c["logprobs"]["content"][0].update(token_id=10**6),
     "a log-prob of nan": lambda a, c: c["logprobs"]["content"][0].update(logprob=float("nan")),
     "where usage counts 9": lambda a, c: a["usage"].update(completion_tokens=9),
@@ -170,7 +170,7 @@ def test_weights_that_are_damaged_or_gone_are_not_named_to_vllm(tmp_path, monkey
     with answering(engine, tmp_path) as settings:
         for bad in (damaged, gone):
             monkeypatch.setattr(vllm_server, "write_folder", bad)
-            with pytest.raises(Stopped, match=f"missing or damaged in .*{START}"):
+            with pytest.raises(Stopped, match="is not told to load weights: .* missing or damaged in "):
                 asked(settings)
     assert "/collective_rpc" not in engine.asked
     assert engine.version == FRESH
@@ -258,7 +258,7 @@ def test_what_it_cannot_do_is_refused(changed, why):
 
 def test_a_policy_that_vllm_does_not_serve_is_refused():
     config = fleet.config(engine=strop.scale.VLLM(weights="w"), policy=strop.policies.Recurrent.Config(words=fleet.WORDS))
-    with pytest.raises(ValueError, match="vLLM serves causal language models of Hugging Face, and the policy is a Recurrent"):
+    with pytest.raises(ValueError, match="vLLM serves causal language models of Hugging Face, and this policy is none"):
         config.resolve().build()
 
 
