@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -21,10 +23,11 @@ LACKS = {
 """What a server was started without that answers with this status of HTTP."""
 
 
-def started_as(settings: VLLM, dtype: str) -> str:
-    """The command that starts the server of these settings for a learner that computes in `dtype`."""
+def started_as(settings: VLLM, dtype: str, model: Path) -> str:
+    """The command that starts the server of these settings from a model's folder, for a learner that computes in
+    `dtype`."""
     port = urlsplit(settings.url).port or 80
-    return f"{DEV_MODE} vllm serve MODEL --host 127.0.0.1 --port {port} --dtype {dtype} {FLAGS}"
+    return f"{DEV_MODE} vllm serve {shlex.quote(str(model))} --host 127.0.0.1 --port {port} --dtype {dtype} {FLAGS}"
 
 
 def lacking(status: int) -> str:

@@ -37,16 +37,16 @@ class VLLMServer:
 
     def __init__(self, settings: VLLM, codec: Codec, dtype: str) -> None:
         self.settings, self.base, self._codec, self._dtype = settings, settings.root, codec, dtype
+        self._folder = Path(settings.weights).expanduser().resolve()
 
     def publish(self, policy: Policy) -> Published:
         """Write the weights, and have the server load them. Raises Stopped where it does not, within `total_seconds`,
         or was not started as it must be."""
         assert isinstance(policy, Transformer), "refused when the run was built"
-        folder = Path(self.settings.weights).expanduser().resolve()
-        sha256 = write_folder(folder, policy.write_weights)
+        sha256 = write_folder(self._folder, policy.write_weights)
         published = Published("", sha256, self._codec.stop, policy.vocabulary)
-        self._or_stopped(self._publish(published, folder))
-        remove_other_folders(folder, sha256)
+        self._or_stopped(self._publish(published), published)
+        remove_other_folders(self._folder, sha256)
         return published
 
     def body(self, published: Published, prompt: Tokens, sampling: Sampling, seed: int) -> dict[str, Any]:
@@ -80,27 +80,27 @@ class VLLMServer:
 
     def require(self, published: Published) -> None:
         """Raise Stopped if it is gone, or has other weights by now: vLLM does not come back by itself."""
-        self._or_stopped(self._require(published))
+        self._or_stopped(self._require(published), published)
 
     # ------------------------------------------------------------ requests
 
-    def _or_stopped(self, work: Coroutine[Any, Any, None]) -> None:
+    def _or_stopped(self, work: Coroutine[Any, Any, None], published: Published) -> None:
         try:
             run_aside(work)
         except WeightsRefused as refused:
             raise Stopped(f"the vLLM server at {self.settings.url} is not told to load weights: {refused}") from None
         except Failed as failed:
+            start = started_as(self.settings, self._dtype, self._folder / published.version)
             raise Stopped(
-                f"the vLLM server at {self.settings.url}: {failed.reason}{lacking(failed.status)}. Start one on this "
-                f"machine: {started_as(self.settings, self._dtype)} ; MODEL is what was written into "
-                f"{self.settings.weights}, the only folder there. Then: strop train --resume"
+                f"the vLLM server at {self.settings.url}: {failed.reason}{lacking(failed.status)}. Start it on this "
+                f"machine, in an environment of its own: {start} and go on with --resume"
             ) from None
 
-    async def _publish(self, published: Published, folder: Path) -> None:
+    async def _publish(self, published: Published) -> None:
         async with client_of(self.base, "") as client:
             refuse_wrong_server(await self._asked(client, "/server_info?config_format=json"), self._dtype)
             await self._told(client, "/pause?mode=abort", {})
-            await self._load(client, whole_folder(folder, published.version))
+            await self._load(client, whole_folder(self._folder, published.version))
             await self._told(client, "/update_weight_version", {"new_version": published.version})
             await self._told(client, "/resume", {})
             prompt = (min(published.stop, default=0),)

@@ -18,8 +18,8 @@ from strop.types import Completion, End, Stopped, Unanswered
 
 PUBLISHING = ["/server_info?config_format=json", "/pause?mode=abort", "/collective_rpc", "/update_weight_version", "/resume"]
 START = (
-    r"VLLM_SERVER_DEV_MODE=1 vllm serve MODEL --host 127\.0\.0\.1 --port \d+ --dtype float32 --skip-tokenizer-init --enable-scale-out "
-    r"--logprobs-mode processed_logprobs ; .*--resume"
+    r"VLLM_SERVER_DEV_MODE=1 vllm serve /\S+/[0-9a-f]{64} --host 127\.0\.0\.1 --port \d+ --dtype float32 --skip-tokenizer-init --enable-scale-out "
+    r"--logprobs-mode processed_logprobs and go on with --resume"
 )
 
 
