@@ -75,7 +75,8 @@ class FakeVLLM:
 
     def _generated(self, body: Body) -> Body:
         asks = body["sampling_params"]
-        assert asks["ignore_eos"] and asks["stop_token_ids"] == sorted(self.codec.stop)
+        assert asks["ignore_eos"]
+        assert asks["stop_token_ids"] == sorted(self.codec.stop)
         sampling = strop.Sampling(temperature=asks["temperature"], max_tokens=asks["max_tokens"])
         sampler = LocalSampler(self.policy, self.codec.stop)
         (drawn,) = sampler.sample([tuple(body["token_ids"])], sampling, [stream(asks["seed"], "answer")])

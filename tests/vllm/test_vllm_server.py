@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +25,12 @@ from strop.scale.vllm_flags import FLAGS
 
 pytestmark = pytest.mark.vllm
 START_SECONDS, RUN_SECONDS = 900.0, 900.0
-CPU = {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_CPU_OMP_THREADS_BIND": "nobind", "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+CPU = {
+    "VLLM_CPU_KVCACHE_SPACE": "1",
+    "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+    "OMP_NUM_THREADS": "1",
+    "HF_HUB_OFFLINE": "1",
+}
 
 
 def policy_and_codec():
@@ -79,10 +84,8 @@ def wait_for(url, process, log):
 
 def end(process):
     """The group of vLLM's processes, by SIGKILL."""
-    try:
+    with suppress(ProcessLookupError):  # it has ended
         os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:  # it has ended
-        pass
     process.wait(timeout=60.0)
 
 

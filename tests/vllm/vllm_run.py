@@ -1,4 +1,4 @@
-"""A run whose rollouts come from vLLM, in a process of its own: python vllm_run.py DIR URL. It goes on where it ended."""
+"""A run whose rollouts come from vLLM, in a process of its own: vllm_run.py DIR URL. Started again, it goes on."""
 
 from __future__ import annotations
 

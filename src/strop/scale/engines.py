@@ -128,8 +128,8 @@ class VLLM(OverHttp):
     url              of the server's API, on this machine: whoever can ask it can change its weights. It ends in /v1
     weights          a folder through which the weights go, which vLLM can read under the same path
     request_seconds  a request and its whole answer
-    total_seconds    all completions of one turn of a step, with every attempt and wait; what has none by then is FAILED.
-                     Also, loading weights
+    total_seconds    all completions of one turn of a step, with every attempt and wait; what has none by then is FAILED
+                     Loading weights may take as long
     attempts         of a request: after 408, 409, 425, 429, 5xx, a broken connection, a time-out or a wrong answer
     at_once          requests that are open at the same time, at most 1024: vLLM batches them
     """

@@ -13,7 +13,7 @@ from strop.scale.engines import VLLM
 from strop.scale.http_answer import within
 
 FLAGS = "--skip-tokenizer-init --enable-scale-out --logprobs-mode processed_logprobs"
-"""No tokenizer, since tokens go in and come out; and log-probs of the distribution that is drawn from, whatever its temperature."""
+"""No tokenizer, since tokens go in and come out; and log-probs of the distribution that is drawn from."""
 DEV_MODE = "VLLM_SERVER_DEV_MODE=1"
 """The environment variable with which vLLM opens what loads weights, to everybody who can ask it."""
 LACKS = {

@@ -16,10 +16,16 @@ from strop.scale.http_sampler import HttpSampler
 from strop.scale.servers import server_of
 from strop.types import Completion, End, Stopped, Unanswered
 
-PUBLISHING = ["/server_info?config_format=json", "/pause?mode=abort", "/collective_rpc", "/update_weight_version", "/resume"]
+PUBLISHING = [
+    "/server_info?config_format=json",
+    "/pause?mode=abort",
+    "/collective_rpc",
+    "/update_weight_version",
+    "/resume",
+]
 START = (
-    r"VLLM_SERVER_DEV_MODE=1 vllm serve /\S+/[0-9a-f]{64} --host 127\.0\.0\.1 --port \d+ --dtype float32 --skip-tokenizer-init --enable-scale-out "
-    r"--logprobs-mode processed_logprobs and go on with --resume"
+    r"VLLM_SERVER_DEV_MODE=1 vllm serve /\S+/[0-9a-f]{64} --host 127\.0\.0\.1 --port \d+ --dtype "
+    r"float32 --skip-tokenizer-init --enable-scale-out --logprobs-mode processed_logprobs and go on with --resume"
 )
 
 
@@ -37,7 +43,9 @@ def asked(settings, temperature=1.0, number=3):
     sampler, policy, codec = sampler_of(settings)
     sampler.publish(policy)
     sampling = strop.Sampling(temperature=temperature, max_tokens=2)
-    return sampler, sampler.sample([codec.start("red")] * number, sampling, [np.random.default_rng(i) for i in range(number)])
+    return sampler, sampler.sample(
+        [codec.start("red")] * number, sampling, [np.random.default_rng(i) for i in range(number)]
+    )
 
 
 def trained(settings, tmp_path, **fields):
@@ -74,7 +82,9 @@ def test_the_likeliest_answer_has_probability_1_whatever_vllm_says_of_it(tmp_pat
 
 CHANGES = {
     "an answer of the weights '0000": lambda a, c: c["weight_versions"][0].update(version="0" * 64),
-    r"an answer of the weights \['": lambda a, c: c["weight_versions"].append(dict(c["weight_versions"][0], version="1")),
+    r"an answer of the weights \['": lambda a, c: c["weight_versions"].append(
+        dict(c["weight_versions"][0], version="1")
+    ),
     r"an answer of the weights \[\]": lambda a, c: c.update(weight_versions=None),
     "an answer to another prompt": lambda a, c: a.update(prompt_token_ids=[0, 0]),
     "no log-probs of": lambda a, c: c["logprobs"]["content"][0].update(token_id=10**6),
@@ -102,7 +112,10 @@ def test_an_answer_that_does_not_fit_is_refused(tmp_path, why):
 @pytest.mark.parametrize(
     ("model", "why"),
     [
-        ({"logprobs_mode": "raw_logprobs"}, "its log-probs are raw_logprobs.*--logprobs-mode processed_logprobs is missing"),
+        (
+            {"logprobs_mode": "raw_logprobs"},
+            "its log-probs are raw_logprobs.*--logprobs-mode processed_logprobs is missing",
+        ),
         ({"dtype": "torch.bfloat16"}, "computes in bfloat16, and the learner in float32: --dtype float32 is missing"),
     ],
 )
@@ -137,7 +150,10 @@ def test_raw_log_probs_that_are_not_admitted_show_in_the_gap(tmp_path):
             one["logprob"] *= 0.5
 
     engine.change = raw
-    with answering(engine, tmp_path / "weights") as settings, pytest.raises(Stopped, match="log-probs of the same tokens"):
+    with (
+        answering(engine, tmp_path / "weights") as settings,
+        pytest.raises(Stopped, match="log-probs of the same tokens"),
+    ):
         trained(settings, tmp_path, sampling=strop.Sampling(max_tokens=2, temperature=0.5))
 
 
@@ -170,7 +186,7 @@ def test_weights_that_are_damaged_or_gone_are_not_named_to_vllm(tmp_path, monkey
     with answering(engine, tmp_path) as settings:
         for bad in (damaged, gone):
             monkeypatch.setattr(vllm_server, "write_folder", bad)
-            with pytest.raises(Stopped, match="is not told to load weights: .* missing or damaged in "):
+            with pytest.raises(Stopped, match=r"is not told to load weights: .* missing or damaged in "):
                 asked(settings)
     assert "/collective_rpc" not in engine.asked
     assert engine.version == FRESH
@@ -257,7 +273,9 @@ def test_what_it_cannot_do_is_refused(changed, why):
 
 
 def test_a_policy_that_vllm_does_not_serve_is_refused():
-    config = fleet.config(engine=strop.scale.VLLM(weights="w"), policy=strop.policies.Recurrent.Config(words=fleet.WORDS))
+    config = fleet.config(
+        engine=strop.scale.VLLM(weights="w"), policy=strop.policies.Recurrent.Config(words=fleet.WORDS)
+    )
     with pytest.raises(ValueError, match="vLLM serves causal language models of Hugging Face, and this policy is none"):
         config.resolve().build()
 
