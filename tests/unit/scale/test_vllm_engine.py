@@ -2,12 +2,14 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 import fleet
 import strop
+import tiny_hf
 from fake_vllm import FRESH, FakeVLLM, answering
 from strop.cli.main import main
 from strop.endpoint import attempts
@@ -61,6 +63,16 @@ def test_a_run_plays_with_the_weights_of_each_step_and_removes_those_before(tmp_
     versions = [answer["choices"][0]["weight_versions"][0]["version"] for answer in engine.answers]
     assert [versions.count(one) for one in dict.fromkeys(versions)] == [1 + 3 * 4] * 3  # one probe, twelve episodes
     assert [found.name for found in (tmp_path / "weights").iterdir()] == [versions[-1]]
+
+
+@pytest.mark.slow
+def test_an_adapter_is_published_merged(tmp_path):
+    model = tiny_hf.make(tmp_path / "tiny", template=False, words=fleet.WORDS)
+    plain = strop.policies.Transformer.Config(model=str(model), lora=None)
+    with answering(FakeVLLM(fleet.config(policy=plain)), tmp_path / "weights") as settings:
+        adapted = replace(plain, lora=strop.policies.LoRA(rank=2))
+        run = trained(settings, tmp_path, policy=adapted, steps=3)
+    assert max(one["policy/sampler_gap_max"] for one in run.metrics()) < 1e-5
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0])
