@@ -26,6 +26,7 @@ from strop.types import Codec, Completion, Policy, Sampling, Stopped, Tokens
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
+LOADING = "/collective_rpc"
 PROBE = Sampling(max_tokens=1)
 """What is asked once weights were loaded: that the server samples with them is seen before anything is played."""
 
@@ -110,7 +111,7 @@ class VLLMServer:
     async def _load(self, client: AsyncOpenAI, weights: Path) -> None:
         asks = {"method": "reload_weights", "kwargs": {"weights_path": str(weights)}}
         try:
-            await self._told(client, "/collective_rpc", asks)
+            await self._told(client, LOADING, asks)
         except Failed as failed:
             raise Failed(
                 f"it did not load the weights ({failed.reason}), and vLLM ends where that fails: its log says why. It "
@@ -136,8 +137,9 @@ class VLLMServer:
 
     async def _told(self, client: AsyncOpenAI, path: str, body: Mapping[str, Any]) -> bytes:
         """Once: what fails here is not to be done again to a server that may be ending. Large weights take their time,
-        and so does the first request after vLLM's start."""
-        seconds = self.settings.total_seconds
+        and so does the first request after vLLM's start; all else is quick."""
+        is_slow = path in (LOADING, self.path)
+        seconds = self.settings.total_seconds if is_slow else self.settings.request_seconds
         return await received(opened(client, path, seconds, body), seconds)
 
 
