@@ -70,7 +70,8 @@ class FakeVLLM:
 
     def _load(self, folder: Path) -> None:
         weights = load_file(folder / "model.safetensors")
-        self.policy.model.load_state_dict(weights)
+        self.policy.model.load_state_dict(weights, strict=False)
+        self.policy.model.tie_weights()
 
     def _generated(self, body: Body) -> Body:
         asks = body["sampling_params"]
