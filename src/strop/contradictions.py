@@ -18,7 +18,7 @@ from strop.policies.recurrent import Recurrent
 from strop.policies.steered import Steered
 from strop.rewards._calling import refuse_uncallable
 from strop.rewards._naming import named_rewards
-from strop.scale.engines import Http
+from strop.scale.engines import COLDEST, VLLM, OverHttp
 from strop.types import AlgorithmConfig, Task
 
 if TYPE_CHECKING:
@@ -55,7 +55,11 @@ def corrected(config: TrainConfig) -> AlgorithmConfig:
             "has no correction for episodes of older ones. Set engine.staleness=0, or take GRPO or PPO."
         )
     if algorithm is None:
-        field = "engine=Http" if config.sampler.shares_weights else f"sampler={name_of(config.sampler)}"
+        field = (
+            f"engine={name_of(config.engine)}"
+            if config.sampler.shares_weights
+            else f"sampler={name_of(config.sampler)}"
+        )
         raise ValueError(
             f"{field} is another engine than the policy's own, so its log-probs differ "
             f"a little, and {name_of(config.algorithm)} has no correction for that. Take an algorithm that has one, "
@@ -194,18 +198,22 @@ def _refuse_dropout_while_sampling(config: TrainConfig) -> None:
 
 def _refuse_what_http_cannot(config: TrainConfig) -> None:
     """An engine over HTTP is told temperature, top_p and a limit, and samples nothing else."""
-    if not isinstance(config.engine, Http):
+    if not isinstance(config.engine, OverHttp):
         return
-    require_client("engine=http", "http")
+    engine = f"engine={name_of(config.engine)}"
+    require_client(engine, "http")
     if config.is_offline:
-        raise ValueError(f"engine=Http: {name_of(config.algorithm)} learns from {config.reads} and samples nothing.")
+        raise ValueError(f"{engine}: {name_of(config.algorithm)} learns from {config.reads} and samples nothing.")
     if not config.engine.weights:
-        raise ValueError(
-            "engine.weights is empty: name the folder of strop serve RUN --weights DIR, through which the weights go."
-        )
+        raise ValueError(f"engine.weights is empty: name {config.engine.folder_is}, through which the weights go.")
     if not config.sampler.shares_weights:
-        raise ValueError(f"sampler={name_of(config.sampler)}: with engine=Http the server samples. Leave sampler out.")
+        raise ValueError(f"sampler={name_of(config.sampler)}: with {engine} the server samples. Leave sampler out.")
     if config.sampling.choices:
         raise ValueError("sampling.choices: an engine over HTTP cannot be told them. Take another engine.")
     for step in range(max(config.steps, 1) if config.sampling.is_scheduled else 1):
-        sampling_fields(config.sampling.at(step))
+        fields = sampling_fields(config.sampling.at(step))
+        if isinstance(config.engine, VLLM) and 0.0 < fields["temperature"] < COLDEST:
+            raise ValueError(
+                f"sampling.temperature={fields['temperature']:g}: vLLM samples at {COLDEST:g} instead, the lowest that "
+                "it knows. Set it to that, or to 0."
+            )

@@ -1,4 +1,4 @@
-"""`--engine ray`, `--ray`, `--rollout-replicas` and `--staleness`: short for the fields of `engine`."""
+"""`--engine`, `--ray`, `--rollout-replicas` and `--staleness`: short for the fields of `engine`."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def add(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("where episodes are played (docs/scale.md)")
     group.add_argument(
         "--engine",
-        choices=("embedded", "http", "ray"),
-        help="in this process, with completions of a server, or on replicas of Ray",
+        choices=("embedded", "http", "vllm", "ray"),
+        help="in this process, with completions of strop serve or vLLM, or on replicas of Ray",
     )
     group.add_argument("--ray", metavar="ADDRESS", help="the cluster to join (auto, HOST:PORT); none starts one here")
     group.add_argument("--rollout-replicas", metavar="N", help="how many play beside each other (default: 2)")
@@ -37,7 +37,7 @@ def overrides(args: argparse.Namespace) -> list[str]:
     given = [
         f"engine.{field}={getattr(args, name)}" for name, field in FIELDS.items() if getattr(args, name) is not None
     ]
-    if given and args.engine in ("embedded", "http"):
+    if given and args.engine not in (None, "ray"):
         raise _for_ray(given)
     return [*([f"engine={args.engine}"] if args.engine else []), *given]
 

@@ -44,7 +44,7 @@ async def _until_answered(
             failures.append(failed.reason)
             if failed.is_final or len(failures) == most:
                 tried = f" ({plural(len(failures), 'attempt')})" if len(failures) > 1 else ""
-                raise Failed(failed.reason, note=tried) from None
+                raise Failed(failed.reason, note=tried, status=failed.status) from None
             wait = max(backoff_seconds(len(failures)), failed.wait)
             if deadline - asyncio.get_running_loop().time() < wait:
                 raise Failed(failed.reason, note="; the next attempt would be too late") from None

@@ -48,10 +48,10 @@ class Streamed(Protocol):
 
 class Failed(Exception):
     """A request without a reply. `wait` are the seconds that the server asked for; a final failure would come again.
-    `note` stands whole behind the reason, which is cut where it is long."""
+    `note` stands whole behind the reason, which is cut where it is long. `status` is that of HTTP; 0 without one."""
 
-    def __init__(self, reason: str, wait: float = 0.0, is_final: bool = False, note: str = "") -> None:
-        self.reason, self.wait, self.is_final = _shortened(reason) + note, wait, is_final
+    def __init__(self, reason: str, wait: float = 0.0, is_final: bool = False, note: str = "", status: int = 0) -> None:
+        self.reason, self.wait, self.is_final, self.status = _shortened(reason) + note, wait, is_final, status
         super().__init__(self.reason)
 
 
@@ -118,7 +118,7 @@ async def answered(work: Awaitable[T], seconds: float) -> T:
 def _refused(error: APIStatusError) -> Failed:
     is_final = error.status_code not in PASSING and error.status_code < 500
     wait = retry_after(error.response.headers.get("retry-after", ""), time.time())
-    return Failed(f"HTTP {error.status_code}: {error.message}", wait, is_final)
+    return Failed(f"HTTP {error.status_code}: {error.message}", wait, is_final, status=error.status_code)
 
 
 def retry_after(header: str, now: float) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from strop.codec import HFCodec, WordCodec
 from strop.hub.card import Card, as_markdown
+from strop.hub.folder import WEIGHTS, read_object
 from strop.hub.models import quiet
 from strop.hub.origin import CARD
 from strop.hub.sequence import first_tokens
@@ -21,6 +23,9 @@ from strop.types import Codec, Sampling
 TOLERANCE = 1e-4
 """Logits of the exported model may differ by this much from the policy's, as a share of the largest: float32 rounds a
 merged adapter in another way, and by more where a model's activations are large."""
+CONFIG = "config.json"
+ONE_FILE = 2**62
+"""Bytes up to which weights are not split into several files: all."""
 
 
 def export(model: Any, weights: Mapping[str, Tensor], codec: Codec, folder: Path, card: Card) -> float:
@@ -56,6 +61,21 @@ def written(folder: Path, write: Callable[[Path], None], gap_of: Callable[[Path]
     finally:
         shutil.rmtree(beside, ignore_errors=True)
     return gap
+
+
+def write_weights(model: Any, weights: Mapping[str, Tensor], folder: Path) -> Path:
+    """Write a model without its tokenizer into a new folder, its weights as one file, which is returned.
+
+    `model` may hold adapters: `weights` are those of a plain model that computes the same. The output head has weights
+    of its own, also where they are tied to those of the input: vLLM 0.32 does not load tied ones again on a CPU.
+    """
+    head = next(name for name, module in model.named_modules() if module is model.get_output_embeddings())
+    own = {f"{head}.weight": weights[f"{head}.weight"].clone()}
+    with quiet():
+        model.save_pretrained(folder, state_dict={**weights, **own}, max_shard_size=ONE_FILE)
+    config = read_object(folder / CONFIG) | {"tie_word_embeddings": False}
+    (folder / CONFIG).write_text(json.dumps(config), encoding="utf-8")
+    return folder / WEIGHTS
 
 
 def _write(model: Any, weights: Mapping[str, Tensor], codec: Codec, folder: Path, card: Card) -> None:

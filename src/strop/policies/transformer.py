@@ -15,7 +15,7 @@ from strop.codec import HFCodec
 from strop.compute.output_head import ChunkedHeads
 from strop.compute.runner import DecodingState, Runner, runner_of
 from strop.hub.card import Card
-from strop.hub.export import export
+from strop.hub.export import export, write_weights
 from strop.hub.pretrained import loaded
 from strop.policies._heads import LOGITS, scatter
 from strop.policies._weights import VALUE_HEAD, Weights, move_off_file, zero_head
@@ -151,6 +151,11 @@ class Transformer(Weights):
     def export(self, codec: Codec, folder: Path, card: Card) -> float:
         """Write a Hugging Face folder with the adapter merged; returns the largest difference of its logits."""
         return export(self.model, merged_state_dict(self.model), codec, folder, card)
+
+    def write_weights(self, folder: Path) -> Path:
+        """Write the weights alone, with the adapter merged, as a file that whatever serves the model can load."""
+        with self.lock.reading(), torch.no_grad():
+            return write_weights(self.model, merged_state_dict(self.model), folder)
 
     def restarted(self, lora: LoRA | None, seed: int, value_head: bool) -> Self:
         """This policy as the start of another run: its adapter merged into the base, a new one on top.

@@ -12,7 +12,8 @@ from strop.baselines._naming import named_baselines
 from strop.reports.settings import changed_settings, every_setting
 from strop.runs.names import short
 from strop.runs.spec import encode
-from strop.scale import Embedded, Http
+from strop.scale import VLLM, Embedded
+from strop.scale.engines import OverHttp
 from strop.types import Parts, Policy, Schedule, Task, Tokens
 from strop.words import plural
 
@@ -154,8 +155,9 @@ def _engine(config: TrainConfig) -> str:
     engine = config.engine
     if isinstance(engine, Embedded):
         return "plays one group after the other" if engine.batch == "group" else ""
-    if isinstance(engine, Http):
-        return f"sampled by the server at {engine.url}, which loads each step's weights, and corrected for its gap"
+    if isinstance(engine, OverHttp):
+        server = "vLLM" if isinstance(engine, VLLM) else "the server"
+        return f"sampled by {server} at {engine.url}, which loads each step's weights, and corrected for its gap"
     where = "on this machine" if engine.address is None else f"at {engine.address}"
     stale = "each step by its newest weights"
     if engine.staleness:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from strop.scale.engines import Embedded, Http, Ray
+from strop.scale.engines import VLLM, Embedded, Http, Ray
 
-__all__ = ["Embedded", "Http", "Ray"]
+__all__ = ["VLLM", "Embedded", "Http", "Ray"]
 
 
 def __dir__() -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 from strop.endpoint.address import check_url, host_of, is_loopback
 from strop.functional.bounds import check_at_least, check_positive
@@ -13,6 +14,8 @@ MOST_STALENESS = 4
 """Versions that episodes may be behind. Further behind, learning suffers more than what is gained by not waiting."""
 
 NO_CHOICES = "an engine over HTTP cannot be told the choices of an action: take another engine."
+COLDEST = 0.01
+"""The lowest temperature above 0 that vLLM samples at."""
 MOST_AT_ONCE = 64
 """Requests that may wait at `strop serve` for a place in its batch: it refuses one more (429)."""
 
@@ -67,18 +70,13 @@ class Ray:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Http:
-    """Episodes are played in the process that learns, and their completions come from `strop serve RUN --weights DIR`,
-    which loads the newest weights before each step. Needs `strop[http]`.
+class OverHttp:
+    """What the engines have in common whose completions come from a server on this machine. Both need `strop[http]`."""
 
-    url              of the server's API, on this machine: it is asked in clear text. A tunnel ends here too
-    weights          the folder through which the weights go: the DIR of the server, which both can read and write
-    request_seconds  a request and its whole answer
-    total_seconds    all completions of one turn of a step, with every attempt and wait; what has none by then is FAILED
-    attempts         of a request: after 408, 409, 425, 429, 5xx, a broken connection, a time-out or a wrong answer
-    at_once          requests that are open at the same time, at most 64: so many may wait there
-    """
-
+    most_at_once: ClassVar[int]
+    """Requests that may be open at the same time."""
+    folder_is: ClassVar[str]
+    """What `weights` is, in words."""
     url: str = "http://127.0.0.1:8000/v1"
     weights: str = ""
     request_seconds: float = 120.0
@@ -91,15 +89,64 @@ class Http:
         check_url("engine.url", self.url)
         if not is_loopback(host_of(self.url)):
             raise ValueError(
-                f"engine.url={self.url!r}: the server is on this machine (127.0.0.1, [::1], localhost), since key and "
-                "prompts go there in clear text, and strop serve --weights listens nowhere else. For another machine "
-                "open a tunnel: ssh -L 8000:127.0.0.1:8000 HOST."
+                f"engine.url={self.url!r}: the server is on this machine (127.0.0.1, [::1], localhost), since it is "
+                "asked in clear text, and who can ask it can change its weights. For another machine open a tunnel: "
+                "ssh -L 8000:127.0.0.1:8000 HOST."
             )
         check_positive("engine.request_seconds", self.request_seconds)
         check_positive("engine.total_seconds", self.total_seconds)
         check_at_least("engine.attempts", self.attempts, 1)
-        if not 1 <= self.at_once <= MOST_AT_ONCE:
+        if not 1 <= self.at_once <= self.most_at_once:
             raise ValueError(
-                f"engine.at_once={self.at_once}: it is 1 to {MOST_AT_ONCE}, since the server has that many places in "
-                "its batch and lets that many wait, and refuses one more."
+                f"engine.at_once={self.at_once}: it is 1 to {self.most_at_once}, since no more requests may wait at "
+                "the server."
             )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Http(OverHttp):
+    """Episodes are played in the process that learns, and their completions come from `strop serve RUN --weights DIR`,
+    which loads the newest weights before each step. Needs `strop[http]`.
+
+    url              of the server's API, on this machine: it is asked in clear text. A tunnel ends here too
+    weights          the folder through which the weights go: the DIR of the server, which both can read and write
+    request_seconds  a request and its whole answer
+    total_seconds    all completions of one turn of a step, with every attempt and wait; what has none by then is FAILED
+    attempts         of a request: after 408, 409, 425, 429, 5xx, a broken connection, a time-out or a wrong answer
+    at_once          requests that are open at the same time, at most 64: so many may wait there
+    """
+
+    most_at_once: ClassVar[int] = MOST_AT_ONCE
+    folder_is: ClassVar[str] = "the folder of strop serve RUN --weights DIR"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VLLM(OverHttp):
+    """The same from a vLLM server, in an environment of its own, that was started with the flags which docs/scale.md
+    names. It serves Hugging Face's causal language models. Needs `strop[http]`, and no vLLM in this process.
+
+    url              of the server's API, on this machine: whoever can ask it can change its weights. It ends in /v1
+    weights          a folder through which the weights go, which vLLM can read under the same path
+    request_seconds  a request and its whole answer
+    total_seconds    all completions of one turn of a step, with every attempt and wait; what has none by then is FAILED
+                     Loading weights may take as long
+    attempts         of a request: after 408, 409, 425, 429, 5xx, a broken connection, a time-out or a wrong answer
+    at_once          requests that are open at the same time, at most 1024: vLLM batches them
+    """
+
+    most_at_once: ClassVar[int] = 1024
+    folder_is: ClassVar[str] = "a folder that vLLM can read too"
+    at_once: int = 256
+
+    def __post_init__(self) -> None:
+        OverHttp.__post_init__(self)
+        if not self.url.endswith("/v1"):
+            raise ValueError(
+                f"engine.url={self.url!r}: it ends in /v1, as http://127.0.0.1:8000/v1 does: weights are published "
+                "beside it."
+            )
+
+    @property
+    def root(self) -> str:
+        """The address beside which vLLM publishes, without /v1."""
+        return self.url.removesuffix("/v1")

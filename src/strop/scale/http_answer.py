@@ -4,64 +4,57 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from strop.endpoint.request import Failed
+from strop.scale.server import Published
 from strop.types import Completion, Sampling, Tokens
 
 
-@dataclass(frozen=True, slots=True)
-class Expected:
-    """What every answer of a step must be.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a server says, whatever it is: none of it is checked yet.
 
-    version     of the weights that were published
-    stop        the tokens that end a completion
-    vocabulary  how many tokens there are
+    version   of the weights that it sampled with
+    prompt    the token ids that it read
+    tokens    those that it sampled
+    logprobs  of these, in nats
+    counted   how many it says these are
+    finish    why it ended
     """
 
-    version: str
-    stop: frozenset[int]
-    vocabulary: int
+    version: object
+    prompt: object
+    tokens: object
+    logprobs: object
+    counted: object
+    finish: object
 
 
-def completion_of(body: bytes, expected: Expected, prompt: Tokens, sampling: Sampling) -> Completion:
-    """The completion in the body of an answer to this prompt. Raises Failed, with what is wrong, for any other."""
-    record = _object(body)
-    version = record.get("version")
-    if version != expected.version:
-        told = f"an answer of the weights {version!r}, and {expected.version!r} were published"
+def completion_of(answer: Answer, published: Published, prompt: Tokens, sampling: Sampling) -> Completion:
+    """The completion in an answer to this prompt. Raises Failed, with what is wrong, for any other."""
+    if answer.version != published.version:
+        told = f"an answer of the weights {answer.version!r}, and {published.version!r} were published"
         raise Failed(f"{told}: the server was started again, or somebody else publishes there", is_final=True)
-    choices = record.get("choices")
-    if not isinstance(choices, list) or len(choices) != 1 or not isinstance(choices[0], dict):
-        raise Failed(f"{len(choices) if isinstance(choices, list) else 'no'} answers, and one was asked for")
-    (choice,) = choices
-    if choice.get("prompt_token_ids") != list(prompt):
+    if answer.prompt != list(prompt):
         raise Failed("an answer to another prompt")
-    tokens = _tokens(choice, expected.vocabulary, sampling.max_tokens)
-    _check_usage(record, tokens)
-    if not expected.stop.isdisjoint(tokens[:-1]):
+    tokens = _tokens(answer.tokens, published.vocabulary, sampling.max_tokens)
+    if answer.counted != len(tokens):
+        raise Failed(f"{len(tokens)} tokens, where usage counts {answer.counted}")
+    if not published.stop.isdisjoint(tokens[:-1]):
         raise Failed("tokens that go on behind one that ends a completion")
-    finish = choice.get("finish_reason")
-    is_ended = tokens[-1] in expected.stop
-    if finish != ("stop" if is_ended else "length") or (not is_ended and len(tokens) != sampling.max_tokens):
+    is_ended = tokens[-1] in published.stop
+    if answer.finish != ("stop" if is_ended else "length") or (not is_ended and len(tokens) != sampling.max_tokens):
         raise Failed(
-            f"finish_reason {finish!r} of {len(tokens)} tokens, where max_tokens is {sampling.max_tokens} and the last "
-            f"one {'ends' if is_ended else 'does not end'} a completion"
+            f"finish_reason {answer.finish!r} of {len(tokens)} tokens, where max_tokens is {sampling.max_tokens} and "
+            f"the last one {'ends' if is_ended else 'does not end'} a completion"
         )
-    return Completion(tokens, _logprobs(choice, len(tokens)), "stop" if is_ended else "length")
+    return Completion(tokens, _logprobs(answer.logprobs, len(tokens)), "stop" if is_ended else "length")
 
 
-def model_of(body: bytes, sha256: str) -> str:
-    """What a server calls the model that has these weights, from its answer. Raises Failed for any other."""
-    told = _object(body)
-    if told.get("version") != sha256 or not isinstance(told.get("model"), str):
-        raise Failed(f"it says {body[:80]!r}, and is to load {sha256}")
-    return str(told["model"])
-
-
-def _object(body: bytes) -> dict[str, Any]:
+def object_in(body: bytes) -> dict[str, Any]:
+    """The JSON object that a body is. Raises Failed where it is none."""
     try:
         record = json.loads(body)
     except (ValueError, RecursionError):
@@ -71,8 +64,26 @@ def _object(body: bytes) -> dict[str, Any]:
     return record
 
 
-def _tokens(choice: dict[str, Any], vocabulary: int, most: int) -> Tokens:
-    tokens = choice.get("token_ids")
+def only_choice(record: dict[str, Any]) -> dict[str, Any]:
+    """The choice of an answer that has one. Raises Failed for none or several."""
+    choices = record.get("choices")
+    if not isinstance(choices, list) or len(choices) != 1 or not isinstance(choices[0], dict):
+        raise Failed(f"{len(choices) if isinstance(choices, list) else 'no'} answers, and one was asked for")
+    choice: dict[str, Any] = choices[0]
+    return choice
+
+
+def counted_in(record: dict[str, Any]) -> object:
+    """How many tokens an answer says that it has."""
+    return within(record.get("usage"), "completion_tokens")
+
+
+def within(record: object, name: str) -> object:
+    """A field of what may be an object; None where there is none."""
+    return record.get(name) if isinstance(record, dict) else None
+
+
+def _tokens(tokens: object, vocabulary: int, most: int) -> Tokens:
     if not isinstance(tokens, list) or not all(type(token) is int and 0 <= token < vocabulary for token in tokens):
         raise Failed(f"token_ids {str(tokens)[:60]}, which are numbers from 0 to {vocabulary - 1}")
     if not 1 <= len(tokens) <= most:
@@ -80,16 +91,7 @@ def _tokens(choice: dict[str, Any], vocabulary: int, most: int) -> Tokens:
     return tuple(tokens)
 
 
-def _check_usage(record: dict[str, Any], tokens: Sequence[int]) -> None:
-    usage = record.get("usage")
-    counted = usage.get("completion_tokens") if isinstance(usage, dict) else None
-    if counted != len(tokens):
-        raise Failed(f"{len(tokens)} tokens, where usage counts {counted}")
-
-
-def _logprobs(choice: dict[str, Any], number: int) -> tuple[float, ...]:
-    given = choice.get("logprobs")
-    found = given.get("token_logprobs") if isinstance(given, dict) else None
+def _logprobs(found: object, number: int) -> tuple[float, ...]:
     if not isinstance(found, list) or len(found) != number:
         raise Failed(f"{len(found) if isinstance(found, list) else 'no'} log-probs of {number} tokens")
     for one in found:

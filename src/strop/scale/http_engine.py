@@ -30,10 +30,13 @@ class HttpEngine(InProcess):
         self._measures = {"engine/publish_seconds": time.perf_counter() - begun}
 
     def rollout(self, tasks: TaskSource, step: int) -> list[Episode]:
-        """The episodes of this step, as the embedded engine has them; FAILED where the server gave no answer."""
+        """The episodes of this step, as the embedded engine has them; FAILED where the server gave no answer. Raises
+        Stopped where it will give none any more."""
         begun = time.perf_counter()
         episodes = self._player.rollout(tasks, step)
         failures = self._sampler.failures
+        if failures:
+            self._sampler.require_server()
         self._measures |= {
             "engine/wait_seconds": time.perf_counter() - begun,
             "engine/requests": self._sampler.asked,

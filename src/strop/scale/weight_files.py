@@ -1,7 +1,7 @@
 """Weights on their way to a server over HTTP: one file, whose name is the sha256 of its bytes, in a folder of both.
 
-The server keeps a secret in that folder, which only its owner can read: who can write the weights can also have them
-loaded, and nobody else.
+`strop serve` keeps a secret in that folder, which only its owner can read: who can write the weights can also have them
+loaded, and nobody else. For servers that read Hugging Face's form the file stands in a folder of that name.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import json
 import os
 import re
 import secrets
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 from safetensors import SafetensorError
@@ -23,6 +25,8 @@ from strop.types import Policy, State
 
 KEY = "key"
 SUFFIX = ".safetensors"
+WRITING = ".writing"
+"""The folder of weights that are not whole yet."""
 TREE = "tree"
 """The key of the file's metadata for all of the state but its tensors, as JSON."""
 
@@ -77,6 +81,46 @@ def remove_others(folder: Path, sha256: str) -> None:
     for file in folder.iterdir():
         if re.fullmatch(rf"[0-9a-f]{{64}}{re.escape(SUFFIX)}|\.[0-9a-f]{{64}}", file.name) and file.stem != sha256:
             file.unlink(missing_ok=True)
+
+
+# ------------------------------------------------------------ as Hugging Face's folders
+
+
+def write_folder(folder: Path, write_weights: Callable[[Path], Path]) -> str:
+    """Let `write_weights` fill a folder inside, with weights in one file; it is named by their sha256, which is
+    returned."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    beside = folder / WRITING
+    shutil.rmtree(beside, ignore_errors=True)
+    beside.mkdir(mode=0o700)
+    sha256 = _sha256_of(write_weights(beside))
+    shutil.rmtree(folder / sha256, ignore_errors=True)  # of a run before
+    beside.rename(folder / sha256)
+    return sha256
+
+
+def whole_folder(folder: Path, sha256: str) -> Path:
+    """The folder of these weights. Raises WeightsRefused if they are missing or damaged."""
+    found = folder / sha256
+    try:
+        has = {_sha256_of(file) for file in found.glob(f"*{SUFFIX}")}
+    except OSError as error:
+        raise WeightsRefused(f"the weights {sha256[:12]}... cannot be read from {folder}: {error.strerror}.") from None
+    if has != {sha256}:
+        raise WeightsRefused(f"the weights {sha256[:12]}... are missing or damaged in {found}.")
+    return found
+
+
+def remove_other_folders(folder: Path, sha256: str) -> None:
+    """Delete folders that were published before this one, and what a learner that was killed began to write."""
+    for found in folder.iterdir():
+        if found.name == WRITING or (re.fullmatch(r"[0-9a-f]{64}", found.name) and found.name != sha256):
+            shutil.rmtree(found)
+
+
+def _sha256_of(file: Path) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def _write_for_its_owner(data: bytes, beside: Path, file: Path) -> None:

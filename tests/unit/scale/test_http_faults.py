@@ -13,6 +13,7 @@ from fake_engine import FAULTS, FakeEngine, answering
 from judge_server import floods, sends, serving
 from strop.endpoint import attempts
 from strop.scale.http_sampler import HttpSampler, most_bytes
+from strop.scale.strop_server import StropServer
 from strop.scale.weight_files import key_in
 from strop.types import Completion, End, Stopped, Unanswered, Unscored
 
@@ -61,7 +62,7 @@ def engine_of(url, folder, **fields):
 
 def asked(engine, server, number=3, **fields):
     """So many completions of one prompt, with weights that were published before."""
-    sampler = HttpSampler(engine_of(server.url, engine.folder, **fields), engine.codec)
+    sampler = HttpSampler(StropServer(engine_of(server.url, engine.folder, **fields), engine.codec))
     policy, _ = fleet.config().policy.build(seed=0, dtype="float32", device="cpu")
     sampler.publish(policy)
     prompts = [engine.codec.start("red")] * number

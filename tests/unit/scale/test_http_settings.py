@@ -66,7 +66,7 @@ def test_this_machine_has_several_names():
         ({"total_seconds": float("inf")}, r"engine\.total_seconds=inf"),
         ({"attempts": 0}, r"engine\.attempts=0"),
         ({"at_once": 0}, r"engine\.at_once=0"),
-        ({"at_once": 65}, r"engine\.at_once=65: it is 1 to 64, since the server has that many places"),
+        ({"at_once": 65}, r"engine\.at_once=65: it is 1 to 64, since no more requests may wait"),
         ({"url": "http://example.org/v1"}, r"engine\.url='http://example\.org/v1': the server is on this machine"),
         ({"url": "http://192.168.0.2:8000/v1"}, r"on this machine .* open a tunnel"),
     ],
