@@ -6,23 +6,25 @@ are apart; a compressed file as what was compressed; and a text line by line, wi
 
 from __future__ import annotations
 
-import mmap
 import os
 import re
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from strop.assistant.needles import ENCODINGS, MARKS, Needles
-from strop.assistant.packed import UNREADABLE, is_packed, unpacked
+from strop.assistant.packed import UNREADABLE, is_packed, pieces, unpacked
 from strop.runs.files import replace_bytes, writing
 
 _IN_NO_TEXT = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 """Control characters: bytes that read like this in another encoding than UTF-8 are no text in it."""
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 """Other characters that end a line on a screen stand in the middle of one in JSON Lines."""
+_FEW, _MANY = 2, 20
+"""So many lines, and no more, are theirs however short a file is, or however long."""
 SQLITE = b"SQLite format 3\0"
 WEIGHTS = (".safetensors",)
 """Numbers alone."""
@@ -85,10 +87,10 @@ def searched(files: Iterable[Path], is_in: Callable[[Path], bool]) -> Searched:
 
 def are_in_bytes(needles: Needles, file: Path) -> bool:
     """Whether one of them stands in a file as it is."""
-    if not needles.all or file.stat().st_size == 0:
+    if not needles.all:
         return False
-    with file.open("rb") as opened, mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as held:
-        return any(held.find(needle) >= 0 for needle in needles.all)
+    with file.open("rb") as opened:
+        return needles.are_in_pieces(pieces(opened))
 
 
 def are_in(needles: Needles, file: Path) -> bool:
@@ -100,18 +102,9 @@ def are_in(needles: Needles, file: Path) -> bool:
     if is_database(file):
         return _are_in_values(needles, file)
     if is_packed(file):
-        return _are_in_packed(needles, file)
+        return needles.are_in_pieces(unpacked(file))
     with file.open(encoding="utf-8", errors="replace", newline="") as lines:
         return any(needles.are_in_line(line) for line in lines if MARKS.search(line))
-
-
-def _are_in_packed(needles: Needles, file: Path) -> bool:
-    before = b""
-    for data in unpacked(file):
-        if needles.are_in_bytes(before + data):
-            return True
-        before = (before + data)[-needles.longest :]
-    return False
 
 
 def _are_in_values(needles: Needles, file: Path) -> bool:
@@ -181,5 +174,13 @@ def _kept(data: bytes, encoding: str, needles: Needles) -> bytes | None:
         return None
     mark = "\ufeff" if text.startswith("\ufeff") else ""
     lines = _LINE.findall(text.removeprefix(mark))
-    kept = [line for line in lines if not needles.are_in_line(line)]
+    common = _common(lines, needles)
+    kept = [line for line in lines if not needles.are_named_in(line) and needles.lines_in(line) <= common]
     return None if kept == lines else (mark + "".join(kept)).encode(encoding)
+
+
+def _common(lines: Sequence[str], needles: Needles) -> set[str]:
+    """What stands in so many lines of a file that most of these may be those of others: the form of a file, say."""
+    counts = Counter(text for line in lines for text in needles.lines_in(line))
+    most = min(_MANY, max(_FEW, len(lines) // 2))
+    return {text for text, count in counts.items() if count > most}

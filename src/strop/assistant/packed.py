@@ -38,15 +38,16 @@ def unpacked(file: Path) -> Iterator[bytes]:
             for name in packed.namelist():
                 yield name.encode("utf-8", "surrogatepass")
                 with packed.open(name) as opened:
-                    yield from _pieces(opened)
+                    yield from pieces(opened)
         return
     for mark, open_stream in STREAMS.items():
         if begins.startswith(mark):
             with open_stream(file) as stream:
-                yield from _pieces(stream)
+                yield from pieces(stream)
 
 
-def _pieces(opened: IO[Any]) -> Iterator[bytes]:
+def pieces(opened: IO[Any]) -> Iterator[bytes]:
+    """What is left to read."""
     while data := opened.read(CHUNK):
         yield data
 

@@ -60,7 +60,8 @@ def found_in(assistant: Assistant, needles: Needles) -> Searched:
 
 
 def _is_found(assistant: Assistant, needles: Needles, file: Path) -> bool:
-    return needles.are_in_line(str(file.relative_to(assistant.path))) or are_in(needles, file)
+    path = file.relative_to(assistant.path)
+    return any(needles.are_in_line(str(one)) for one in (path, path.with_suffix(""))) or are_in(needles, file)
 
 
 def found_in_exports(assistant: Assistant, exports: Iterable[Path], needles: Needles) -> Searched:
