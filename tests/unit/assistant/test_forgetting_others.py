@@ -75,11 +75,45 @@ def test_what_stands_within_what_others_wrote_is_no_trace(mine):
 
 def test_what_stands_in_most_lines_of_a_file_is_named_and_not_deleted(mine):
     kept(mine, ("ann", '"content": "'), ("ann", "my ZEBRA is called Spot"))
-    others = [{"content": f"of others: {n}"} for n in range(1000)]
-    (mine / "old.log").write_text(records({"content": "my ZEBRA is called Spot"}, *others))
+    others = "".join(f'got "content": "of others: {n}"\n' for n in range(1000))
+    (mine / "old.log").write_text(f"my ZEBRA is called Spot\n{others}")
     found = forget(mine, ["ann"])
     assert (found.copies, found.left) == ((), ("old.log",))
-    assert (mine / "old.log").read_text() == records(*others)
+    assert (mine / "old.log").read_text() == others
+
+
+def test_how_json_is_written_is_nothing_that_they_wrote(mine):
+    kept(mine, ("ann", '"content": "'))
+    (mine / "old.jsonl").write_text(records({"content": "of others"}))
+    forget(mine, ["ann"])
+    assert (mine / "old.jsonl").read_text() == records({"content": "of others"})
+
+
+HERS = "my ZEBRA is called Spot"
+MANY = [{"text": HERS}, *({"text": f"of others: {n}"} for n in range(9))]
+NOT_LINES = {
+    "indented.json": json.dumps(MANY, indent=1),
+    "one line.json": json.dumps(MANY),
+    "one line.jsonl": json.dumps(MANY) + "\n",
+    "one line.txt": json.dumps(MANY),
+    "indented.log": json.dumps({"all": MANY}, indent=1),
+    "indented.jsonl": json.dumps({"all": MANY}, indent=1),
+    "table.csv": f'who,what\nann,"one\n{HERS}\ntwo"\n',
+    "archive.tar": f"a\0\n{HERS}\nb\0\n",
+    "archive.log": f"a\0\n{HERS}\nb\0\n",
+}
+
+
+def test_files_that_are_no_lines_are_named_and_not_changed(mine):
+    """However much they look like text."""
+    kept(mine, ("ann", HERS))
+    for name, text in NOT_LINES.items():
+        (mine / name).write_text(text)
+    (mine / "good.jsonl").write_text(records(*MANY))
+    found = forget(mine, ["ann"])
+    assert (found.copies, set(found.left)) == (("good.jsonl",), set(NOT_LINES))
+    assert {name: (mine / name).read_text() for name in NOT_LINES} == NOT_LINES
+    assert (mine / "good.jsonl").read_text() == records(*MANY[1:])
 
 
 def test_a_line_that_names_them_is_theirs_however_many_there_are(mine):
