@@ -158,17 +158,26 @@ def _quoted(name: str) -> str:
 
 def without_lines(file: Path, needles: Needles) -> bool:
     """Take the lines out of a file of lines in which one of them stands, in whichever encoding; False for another."""
-    if file.suffix not in LINEWISE or file.stat().st_size > MOST:
+    seen = file.stat()
+    if file.suffix not in LINEWISE or seen.st_size > MOST:
         return False
     data = file.read_bytes()
     for encoding in ENCODINGS:
         text = _text(data, encoding)
         kept = None if text is None else _kept(text, file.suffix, needles)
         if kept is not None:
+            if _is_written(file, seen):
+                return False
             with writing(file.name, file.parent):
                 replace_bytes(file, kept.encode(encoding))
             return not are_in(needles, file)
     return False
+
+
+def _is_written(file: Path, seen: os.stat_result) -> bool:
+    """Whether somebody writes to a file since: what they write from now on would be lost with it."""
+    now = file.stat()
+    return (now.st_ino, now.st_size, now.st_mtime_ns) != (seen.st_ino, seen.st_size, seen.st_mtime_ns)
 
 
 def _text(data: bytes, encoding: str) -> str | None:
