@@ -11,13 +11,14 @@ import os
 import re
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from strop.assistant.needles import ENCODINGS, MARKS, Needles
-from strop.assistant.packed import UNREADABLE, is_packed, pieces, unpacked
+from strop.assistant.needles import ENCODINGS, Needles
+from strop.assistant.packed import UNREADABLE, is_packed, pieces, unpacked, whole_lines
 from strop.runs.files import replace_bytes, writing
 
 _IN_NO_TEXT = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f]")
@@ -26,6 +27,8 @@ _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 """Other characters that end a line on a screen stand in the middle of one in JSON Lines."""
 _FEW, _MANY = 2, 20
 """So many lines, and no more, are theirs however short a file is, or however long."""
+_BEGINNING = 1 << 16
+"""So many bytes tell whether a file is a text."""
 SQLITE = b"SQLite format 3\0"
 LINEWISE = (".jsonl", ".log", ".txt")
 """Kinds of files that may lose a line and stay what they are: a table or an archive may not."""
@@ -108,8 +111,11 @@ def are_in(needles: Needles, file: Path) -> bool:
         return _are_in_values(needles, file)
     if is_packed(file):
         return needles.are_in_pieces(unpacked(file))
-    with file.open(encoding="utf-8", errors="replace", newline="") as lines:
-        return any(needles.are_in_line(line) for line in lines if MARKS.search(line))
+    with file.open("rb") as opened:
+        if b"\0" in opened.read(_BEGINNING):
+            return False  # no text that has escapes
+        opened.seek(0)
+        return any(needles.are_in_line(piece.decode("utf-8", "replace")) for piece in whole_lines(pieces(opened)))
 
 
 def _are_in_values(needles: Needles, file: Path) -> bool:
@@ -195,8 +201,9 @@ def _kept(text: str, ending: str, needles: Needles) -> str | None:
     lines = _LINE.findall(text.removeprefix(mark))
     if not _is_linewise(lines, ending):
         return None
-    common = _common(lines, needles)
-    kept = [line for line in lines if not needles.are_named_in(line) and _theirs(line, needles) <= common]
+    holding = {line: _theirs(line, needles) for line in lines if needles.are_in_line(line)}
+    common = _common(lines, holding)
+    kept = [line for line in lines if line not in holding or _may_stay(line, holding[line], common, needles)]
     return None if kept == lines else mark + "".join(kept)
 
 
@@ -231,8 +238,13 @@ def _theirs(line: str, needles: Needles) -> set[str]:
     return {found for text in _texts(_read(line)) for found in needles.lines_in(text)}
 
 
-def _common(lines: Sequence[str], needles: Needles) -> set[str]:
+def _common(lines: Sequence[str], holding: Mapping[str, AbstractSet[str]]) -> set[str]:
     """What stands in so many lines of a file that most of these may be those of others: the form of a file, say."""
-    counts = Counter(text for line in lines for text in _theirs(line, needles))
+    counts = Counter(text for line in lines for text in holding.get(line, ()))
     most = min(_MANY, max(_FEW, len(lines) // 2))
     return {text for text, count in counts.items() if count > most}
+
+
+def _may_stay(line: str, theirs: AbstractSet[str], common: AbstractSet[str], needles: Needles) -> bool:
+    """Whether a line may be another's: it does not name them, and says nothing that only they wrote."""
+    return theirs <= common and not needles.are_named_in(line)

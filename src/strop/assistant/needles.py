@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from urllib.parse import unquote, unquote_plus
 
-from strop.assistant.names_apart import MARGIN, is_alone, is_alone_in_bytes
+from strop.assistant.grams import Grams
+from strop.assistant.names_apart import MARGIN, is_whole
 
 FEWEST_BYTES, FEWEST_OF_ID = 12, 6
 """Of a line, and of an id or a name."""
@@ -67,12 +68,25 @@ class Needles:
         """In bytes, with what tells whether a name is whole."""
         return max(map(len, self.all), default=0) + 2 * MARGIN
 
+    @cached_property
+    def _in_all(self) -> Grams:
+        return Grams.of(self.all)
+
+    @cached_property
+    def _in_utf8(self) -> Grams:
+        return Grams.of(filter(None, (bytes_in("utf-8", text) for text in (*self.lines, *self.ids, *self.names))))
+
     def are_in_bytes(self, data: bytes, *, begins: bool = True, ends: bool = True) -> bool:
-        """Whether one of them stands in these bytes as it is; `begins` and `ends` as in `is_alone_in_bytes`."""
-        return any(
-            needle in data if name is None else is_alone_in_bytes(needle, *name, data, begins=begins, ends=ends)
-            for needle, name in self.all.items()
-        )
+        """Whether one of them stands in these bytes as it is; `begins` and `ends`: whether the data do so, or go on
+        before or after. Where they go on, names within `MARGIN` of there are not looked at."""
+        return any(True for _ in self._standing(self._in_all, data, begins, ends))
+
+    def _standing(self, grams: Grams, data: bytes, begins: bool = True, ends: bool = True) -> Iterator[bytes]:
+        first, last = 0 if begins else MARGIN, len(data) if ends else len(data) - MARGIN
+        for at, needle in grams.places(data):
+            name, end = self.all[needle], at + len(needle)
+            if name is None or (first <= at and end <= last and is_whole(*name, data, at, end)):
+                yield needle
 
     def are_in_pieces(self, pieces: Iterable[bytes]) -> bool:
         """Whether one of them stands in these bytes, which come piece by piece."""
@@ -87,18 +101,20 @@ class Needles:
 
     def are_in_line(self, line: str) -> bool:
         """Whether one of them stands in a line, as it is or behind escapes."""
-        return any(
-            any(text in one for text in (*self.lines, *self.ids)) or any(is_alone(name, one) for name in self.names)
-            for one in readings(line)
-        )
+        return any(True for _ in self._read_in(line))
 
     def lines_in(self, line: str) -> set[str]:
         """Which lines stand in a line of a file."""
-        return {text for one in readings(line) for text in self.lines if text in one}
+        return set(self._read_in(line)).intersection(self.lines)
 
     def are_named_in(self, line: str) -> bool:
         """Whether an id or a name stands in a line: it is theirs, whatever it says."""
-        return Needles((), self.ids, self.names).are_in_line(line)
+        return not set(self._read_in(line)).isdisjoint([*self.ids, *self.names])
+
+    def _read_in(self, line: str) -> Iterator[str]:
+        for one in readings(line):
+            for needle in self._standing(self._in_utf8, bytes_in("utf-8", one)):
+                yield needle.decode("utf-8", "surrogatepass")
 
 
 def needles_of(texts: Iterable[str], ids: Iterable[str], others: Iterable[str]) -> Needles:

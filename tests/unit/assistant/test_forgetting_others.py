@@ -7,7 +7,7 @@ import pytest
 from feedback_people import answer
 from learnt import learnt
 from strop.assistant import FeedbackStore, forget
-from strop.assistant.names_apart import is_alone, is_alone_in_bytes
+from strop.assistant.names_apart import is_whole
 from strop.assistant.needles import needles_of
 
 BOBS = "Hello! How are you? My order 17 is late."
@@ -46,14 +46,18 @@ def records(*values):
     ],
 )
 def test_a_name_counts_by_itself(text, is_theirs):
-    assert is_alone("user-1", text) == is_theirs
+    needles = needles_of((), ["user-1"], ())
+    assert needles.are_in_line(text) == is_theirs
     for encoding in ("utf-8", "utf-16-le", "utf-16-be", "gb18030"):
-        assert is_alone_in_bytes("user-1".encode(encoding), "user-1", encoding, text.encode(encoding)) == is_theirs
+        name, data = "user-1".encode(encoding), text.encode(encoding)
+        ends = [at + len(name) for at in range(len(data)) if data.startswith(name, at)]
+        assert any(is_whole("user-1", encoding, data, end - len(name), end) for end in ends) == is_theirs
 
 
 def test_a_chinese_name_that_begins_another_is_not_found_in_it():
-    assert not is_alone("王小明", "王小明明说")
-    assert is_alone("王小明", "by 王小明, today")
+    needles = needles_of((), ["王小明"], ())
+    assert not needles.are_in_line("王小明明说")
+    assert needles.are_in_line("by 王小明, today")
 
 
 def test_lines_of_people_whose_names_begin_the_same_stay(mine):
@@ -127,4 +131,4 @@ def test_a_name_that_comes_in_pieces_is_found_as_in_one(text):
     needles = needles_of((), ["user-1"], ())
     for size in (1, 3, 50):
         pieces = [text[at : at + size].encode() for at in range(0, len(text), size)]
-        assert needles.are_in_pieces(pieces) == is_alone("user-1", text)
+        assert needles.are_in_pieces(pieces) == needles.are_in_line(text)
