@@ -4,7 +4,7 @@
 1. Files that no list names, such as a copy of a database or a log, lose the lines and rows that hold their texts.
 2. `memory.sqlite` and `feedback.sqlite` lose their rows, and note which feedback is gone.
 3. Versions that learnt from it are retired, runs and exports of it deleted (`settling`).
-4. Every file of the folder is searched once more.
+4. Every file of the folder is searched once more, when the databases are closed.
 
 A crash at any moment leaves either the rows, or the note of them: the same call completes it. A file that cannot be
 read or changed holds nothing up: it is named at the end.
@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -89,9 +89,11 @@ def forget(path: Path | str, users: Sequence[str], *, without_keys: bool = False
     `without_keys`, where people have keys: also all whose name is neither that of a key nor of a trusted rater, such as
     who wrote before there were keys. `dry_run` changes nothing, and says what would be deleted. Raises ValueError if
     the folder is no assistant, or while another process learns, WriteFailed while another one keeps on reading.
+    The stores of the folder are read as files: no other part of the same process may have them open.
     """
     assistant = Assistant(Path(path))
-    with assistant.learner(), assistant.feedback() as store, _memory(assistant) as memory:
+    with assistant.learner(), ExitStack() as opened:
+        store, memory = opened.enter_context(assistant.feedback()), opened.enter_context(_memory(assistant))
         owners = _owners(assistant, store)
         if without_keys and not owners:
             raise ValueError("nobody has a key here, so all are without one: say who is forgotten by their names.")
@@ -101,8 +103,10 @@ def forget(path: Path | str, users: Sequence[str], *, without_keys: bool = False
         if without_keys:
             names += _keyless(store, memory, owners)
         who = _who(assistant, store, memory, users, names)
-        found, copies, held = (_planned if dry_run else _done)(assistant, store, memory, who)
-        left = _keyless(store, memory, owners) if owners else {}
+        found, gone, kept = (_planned if dry_run else _done)(assistant, store, memory, who)
+        left, exports = _keyless(store, memory, owners) if owners else {}, store.erasing.exports()
+        opened.close()  # a process that reads these files loses its locks on them
+        copies, held = _searched(assistant, who, [] if dry_run else exports, dry_run)
         return Forgotten(
             answers=len(who.doomed.answers),
             feedback=len(who.doomed.feedback),
@@ -111,9 +115,9 @@ def forget(path: Path | str, users: Sequence[str], *, without_keys: bool = False
             serving=assistant.versions.serving,
             runs=found.runs,
             exports=found.exports,
-            copies=named(assistant, copies),
-            left=named(assistant, held.holding),
-            unread=named(assistant, [*held.unread, *map(Path, found.unread)]),
+            copies=named(assistant, [*copies, *gone]),
+            left=named(assistant, [*held.holding, *kept.holding]),
+            unread=named(assistant, [*held.unread, *kept.unread, *map(Path, found.unread)]),
             keyless=sum(left.values()),
         )
 
@@ -164,7 +168,7 @@ def _who(
 # ---------------------------------------------------------------- what goes
 
 _Went: TypeAlias = tuple[Settled, Sequence[Path], Searched]
-"""What was made of it, the copies, and what still holds something or could not be read."""
+"""What was made of it, the copies, and those that could not be deleted or read."""
 
 
 def _shut(assistant: Assistant, store: FeedbackStore, memory: MemoryStore | None, users: Sequence[str]) -> None:
@@ -181,9 +185,8 @@ def _shut(assistant: Assistant, store: FeedbackStore, memory: MemoryStore | None
 def _planned(assistant: Assistant, store: FeedbackStore, memory: MemoryStore | None, who: _Who) -> _Went:
     """What would be deleted."""
     found = _settled(assistant, store, who)
-    held, weights = found_in(assistant, who.needles), copied_weights(assistant, found)
-    copies = [file for file in held.holding if is_copy(assistant, file)]
-    return found, [*copies, *weights.holding], Searched((), (*held.unread, *weights.unread))
+    weights = copied_weights(assistant, found)
+    return found, weights.holding, Searched((), weights.unread)
 
 
 def _done(assistant: Assistant, store: FeedbackStore, memory: MemoryStore | None, who: _Who) -> _Went:
@@ -199,10 +202,19 @@ def _done(assistant: Assistant, store: FeedbackStore, memory: MemoryStore | None
     store.erasing.rebuild()
     if memory is not None:
         memory.rebuild()
-    held, outside = found_in(assistant, who.needles), found_in_exports(assistant, store.erasing.exports(), who.needles)
-    left = (*held.holding, *outside.holding, *kept)
     gone = [file for file in weights.holding if file not in kept]
-    return found, [*copies, *gone], Searched(left, (*held.unread, *outside.unread, *weights.unread))
+    return found, [*copies, *gone], Searched(tuple(kept), weights.unread)
+
+
+def _searched(
+    assistant: Assistant, who: _Who, exports: Iterable[Path], dry_run: bool
+) -> tuple[Sequence[Path], Searched]:
+    """The copies from which something would be taken; and where something of them is left, or may be."""
+    held, outside = found_in(assistant, who.needles), found_in_exports(assistant, exports, who.needles)
+    unread = (*held.unread, *outside.unread)
+    if dry_run:
+        return [file for file in held.holding if is_copy(assistant, file)], Searched((), unread)
+    return [], Searched((*held.holding, *outside.holding), unread)
 
 
 def _settled(assistant: Assistant, store: FeedbackStore, who: _Who) -> Settled:

@@ -11,13 +11,18 @@ import html
 import json
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from urllib.parse import unquote, unquote_plus
 
+from strop.assistant.grams import Grams
+from strop.assistant.names_apart import MARGIN, is_whole
+
 FEWEST_BYTES, FEWEST_OF_ID = 12, 6
 """Of a line, and of an id or a name."""
+_RANDOM = re.compile("[0-9a-f]{32}")
+"""What strop gives as an id, and hashes of names."""
 _CUT = re.compile(r"<[A-Z]+ [1-9][0-9]*>|[\r\n]+")
 """A placeholder, or the end of a line."""
 ENCODINGS = ("utf-8", "utf-16-le", "utf-16-be", "gb18030")
@@ -36,36 +41,91 @@ _DEPTH = 2
 
 @dataclass(frozen=True)
 class Needles:
-    """What is searched for, as texts, and in all encodings."""
+    """What is searched for.
 
-    texts: tuple[str, ...]
+    lines  of texts, which others may have written too
+    ids    that are long and random: they stand for one thing wherever they stand
+    names  which may be part of another's: they count between characters that are none of a name
+    """
+
+    lines: tuple[str, ...] = ()
+    ids: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
 
     @cached_property
-    def all(self) -> tuple[bytes, ...]:
-        """The texts as bytes, in each encoding that has all of their characters."""
-        found = (bytes_in(encoding, text) for text in self.texts for encoding in (*ENCODINGS, *OLD_ENCODINGS))
-        return tuple(dict.fromkeys(data for data in found if data))
+    def all(self) -> Mapping[bytes, tuple[str, str] | None]:
+        """All of them as bytes, in each encoding that has all of their characters; names with themselves and it."""
+        known = dict[bytes, tuple[str, str] | None]()
+        for encoding in (*ENCODINGS, *OLD_ENCODINGS):
+            known |= {bytes_in(encoding, text): None for text in (*self.lines, *self.ids)}
+            for name in self.names:
+                known.setdefault(bytes_in(encoding, name), (name, encoding))
+        known.pop(b"", None)
+        return known
 
     @cached_property
     def longest(self) -> int:
-        """In bytes."""
-        return max(map(len, self.all), default=0)
+        """In bytes, with what tells whether a name is whole."""
+        return max(map(len, self.all), default=0) + 2 * MARGIN
 
-    def are_in_bytes(self, data: bytes) -> bool:
-        """Whether one of them stands in these bytes as it is."""
-        return any(needle in data for needle in self.all)
+    @cached_property
+    def _in_all(self) -> Grams:
+        return Grams.of(self.all)
+
+    @cached_property
+    def _in_utf8(self) -> Grams:
+        return Grams.of(filter(None, (bytes_in("utf-8", text) for text in (*self.lines, *self.ids, *self.names))))
+
+    def are_in_bytes(self, data: bytes, *, begins: bool = True, ends: bool = True) -> bool:
+        """Whether one of them stands in these bytes as it is; `begins` and `ends`: whether the data do so, or go on
+        before or after. Where they go on, names within `MARGIN` of there are not looked at."""
+        return any(True for _ in self._standing(self._in_all, data, begins, ends))
+
+    def _standing(self, grams: Grams, data: bytes, begins: bool = True, ends: bool = True) -> Iterator[bytes]:
+        first, last = 0 if begins else MARGIN, len(data) if ends else len(data) - MARGIN
+        for at, needle in grams.places(data):
+            name, end = self.all[needle], at + len(needle)
+            if name is None or (first <= at and end <= last and is_whole(*name, data, at, end)):
+                yield needle
+
+    def are_in_pieces(self, pieces: Iterable[bytes]) -> bool:
+        """Whether one of them stands in these bytes, which come piece by piece."""
+        data, begins = b"", True
+        for piece in pieces:
+            data += piece
+            if self.are_in_bytes(data, begins=begins, ends=False):
+                return True
+            begins = begins and len(data) <= self.longest
+            data = data[-self.longest :]
+        return self.are_in_bytes(data, begins=begins)
 
     def are_in_line(self, line: str) -> bool:
         """Whether one of them stands in a line, as it is or behind escapes."""
-        return any(text in one for one in readings(line) for text in self.texts)
+        return any(True for _ in self._read_in(line))
+
+    def lines_in(self, line: str) -> set[str]:
+        """Which lines stand in a line of a file."""
+        return set(self._read_in(line)).intersection(self.lines)
+
+    def are_named_in(self, line: str) -> bool:
+        """Whether an id or a name stands in a line: it is theirs, whatever it says."""
+        return not set(self._read_in(line)).isdisjoint([*self.ids, *self.names])
+
+    def _read_in(self, line: str) -> Iterator[str]:
+        for one in readings(line):
+            for needle in self._standing(self._in_utf8, bytes_in("utf-8", one)):
+                yield needle.decode("utf-8", "surrogatepass")
 
 
 def needles_of(texts: Iterable[str], ids: Iterable[str], others: Iterable[str]) -> Needles:
-    """What to search for: these texts but for lines that others wrote too, and these ids."""
-    common = {line for text in others for line in lines_of(text)}
-    wanted = [line for text in texts for line in lines_of(text) if line not in common]
-    long = [line for line in wanted if _bytes(line) >= FEWEST_BYTES] + [id for id in ids if _bytes(id) >= FEWEST_OF_ID]
-    return Needles(tuple(dict.fromkeys(form for one in long for form in _forms(one))))
+    """What to search for: the lines of these texts but for those that stand in what others wrote, and these ids."""
+    ids, common = [id for id in ids if _bytes(id) >= FEWEST_OF_ID], "\n".join(others)
+    wanted = dict.fromkeys(line for text in texts for line in lines_of(text) if _bytes(line) >= FEWEST_BYTES)
+    return Needles(
+        _formed(line for line in wanted if line not in common),
+        _formed(id for id in ids if _RANDOM.search(id)),
+        _formed(id for id in ids if not _RANDOM.search(id)),
+    )
 
 
 def lines_of(text: str) -> list[str]:
@@ -115,6 +175,10 @@ _READERS: tuple[Callable[[str], str], ...] = (_unescaped, html.unescape, unquote
 
 def _bytes(text: str) -> int:
     return len(text.encode("utf-8", "surrogatepass"))
+
+
+def _formed(texts: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(form for text in texts for form in _forms(text)))
 
 
 def _forms(text: str) -> Iterator[str]:

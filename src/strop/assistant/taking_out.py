@@ -37,7 +37,8 @@ from strop.runs.directory import LOCK
 from strop.runs.files import sha256
 
 OWN = {SETTINGS, QUESTIONS, SKILLS, VERSIONS, SERVING, ROUNDS, KEY, CANARY, LOCK, KEYS, QUARANTINE}
-OWN |= {name + ending for name in (FEEDBACK, MEMORY) for ending in ("", "-wal", "-shm", "-journal")}
+STORES = {name + ending for name in (FEEDBACK, MEMORY) for ending in ("", "-wal", "-shm", "-journal")}
+OWN |= STORES
 """What an assistant's folder is made of. Anything else in it is a copy."""
 _STORES: Mapping[str, AbstractSet[str]] = {
     "answers": {"inference", "conversation", "messages", "rater"},
@@ -48,13 +49,19 @@ _STORES: Mapping[str, AbstractSet[str]] = {
 
 
 def found_in(assistant: Assistant, needles: Needles) -> Searched:
-    """The files of the folder in which something stands, in their names too, and what could not be read."""
+    """The files of the folder in which something stands, in their names too, and what could not be read.
+
+    The stores are read like any other file: close them before, since a process that closes a file loses all its locks
+    on it, and SQLite keeps its own by these.
+    """
     there = walked(assistant.path)
-    held = searched(
-        there.files,
-        lambda file: needles.are_in_line(str(file.relative_to(assistant.path))) or are_in(needles, file),
-    )
+    held = searched(there.files, lambda file: _is_found(assistant, needles, file))
     return Searched(held.holding, (*there.unread, *held.unread))
+
+
+def _is_found(assistant: Assistant, needles: Needles, file: Path) -> bool:
+    path = file.relative_to(assistant.path)
+    return any(needles.are_in_line(str(one)) for one in (path, path.with_suffix(""))) or are_in(needles, file)
 
 
 def found_in_exports(assistant: Assistant, exports: Iterable[Path], needles: Needles) -> Searched:
@@ -79,12 +86,21 @@ def is_copy(assistant: Assistant, file: Path) -> bool:
 
 def taken_out(assistant: Assistant, doomed: Doomed, names: Sequence[str], needles: Needles) -> list[Path]:
     """Take what they wrote out of the copies; those from which it could be taken. The others are found again by the
-    last search, whatever kept them from being written."""
-    return [
-        file
-        for file in found_in(assistant, needles).holding
-        if is_copy(assistant, file) and file.exists() and _is_taken_out(file, doomed, names, needles)
-    ]
+    last search, whatever kept them from being written. The stores may be open, also under other names of theirs."""
+    stores = {(one.st_dev, one.st_ino) for one in map(Path.stat, filter(Path.exists, _stores(assistant)))}
+
+    def is_found(file: Path) -> bool:
+        seen = file.stat()
+        return (seen.st_dev, seen.st_ino) not in stores and _is_found(assistant, needles, file)
+
+    copies = [file for file in walked(assistant.path).files if is_copy(assistant, file)]
+    found = searched(copies, is_found).holding
+    return [file for file in found if file.exists() and _is_taken_out(file, doomed, names, needles)]
+
+
+def _stores(assistant: Assistant) -> list[Path]:
+    """The files of the databases of an assistant."""
+    return [assistant.path / name for name in STORES]
 
 
 def _is_taken_out(file: Path, doomed: Doomed, names: Sequence[str], needles: Needles) -> bool:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import secrets
 import shutil
 import sqlite3
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -107,14 +109,28 @@ def replace_text(path: Path, text: str) -> None:
 
 
 def replace_bytes(path: Path, data: bytes) -> None:
-    """As `replace_text`, for a file that is not UTF-8."""
-    temporary = path.with_name(f".writing-{path.name}")
-    with temporary.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    """As `replace_text`, for a file that is not UTF-8. It keeps the mode and the owner that it had."""
+    temporary = path.with_name(f".writing-{secrets.token_hex(8)}")  # a name that nobody can lay a link at
+    try:
+        with temporary.open("xb") as file:
+            if path.exists():
+                _keep_mode(path, file.fileno())
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
     fsync(path.parent)
+
+
+def _keep_mode(path: Path, descriptor: int) -> None:
+    """Who may read a file, and whose it is."""
+    old, new = path.stat(), os.fstat(descriptor)
+    if (old.st_uid, old.st_gid) != (new.st_uid, new.st_gid):
+        os.fchown(descriptor, old.st_uid, old.st_gid)
+    os.fchmod(descriptor, stat.S_IMODE(old.st_mode))
 
 
 def sha256(path: Path) -> str:
