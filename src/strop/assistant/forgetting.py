@@ -93,16 +93,16 @@ def forget(path: Path | str, users: Sequence[str], *, without_keys: bool = False
     assistant = Assistant(Path(path))
     with assistant.learner(), assistant.feedback() as store, _memory(assistant) as memory:
         owners = _owners(assistant, store)
-        if without_keys and not owners:
-            raise ValueError("nobody has a key here, so all are without one: say who is forgotten by their names.")
+        if without_keys and owners is None:
+            raise ValueError("there never were keys here, so all are without one: say who is forgotten by their names.")
         if not dry_run:
             _shut(assistant, store, memory, users)
         names = _names(store, users)
         if without_keys:
-            names += _keyless(store, memory, owners)
+            names = list(dict.fromkeys([*names, *_keyless(store, memory, owners or set())]))
         who = _who(assistant, store, memory, users, names)
         found, copies, held = (_planned if dry_run else _done)(assistant, store, memory, who)
-        left = _keyless(store, memory, owners) if owners else {}
+        left = {} if owners is None else _keyless(store, memory, owners)
         return Forgotten(
             answers=len(who.doomed.answers),
             feedback=len(who.doomed.feedback),
@@ -121,10 +121,15 @@ def forget(path: Path | str, users: Sequence[str], *, without_keys: bool = False
 # ---------------------------------------------------------------- who
 
 
-def _owners(assistant: Assistant, store: FeedbackStore) -> set[str]:
-    """The names of all who have keys, and of trusted raters, as the stores keep them; none where nobody has a key."""
-    keys = [one.name for one in Keys(assistant.path).all()]
-    known = [*keys, *assistant.settings.trusted] if keys else []
+def _owners(assistant: Assistant, store: FeedbackStore) -> set[str] | None:
+    """The names of all who have keys, and of trusted raters, as the stores keep them; None where there never were keys.
+
+    Where the last key was removed there were: a call that forgets its person is cut off after that, and called again.
+    """
+    keys = Keys(assistant.path)
+    if not keys.are_needed:
+        return None
+    known = [*(one.name for one in keys.all()), *assistant.settings.trusted]
     return {name for one in known for name in (one, store.people.hashed(one))}
 
 
