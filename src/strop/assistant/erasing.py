@@ -12,7 +12,7 @@ import sqlite3
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from strop.assistant.database import emptied, transaction
@@ -130,20 +130,26 @@ class Erasing:
 
     # ------------------------------------------------------------ delete
 
-    def erase(self, doomed: Doomed, *, is_retiring: bool) -> None:
-        """Delete it. Until `done` it is noted which feedback is gone, and whether what learnt from it goes too.
+    def erase(self, doomed: Doomed, *, is_retiring: bool) -> Doomed:
+        """Delete it, and return all that is deleted. Until `done` it is noted which feedback is gone, and whether what
+        learnt from it goes too.
 
-        What was prepared to these questions since they were chosen goes with them, if nobody else asks them now.
+        What came since it was chosen goes with it: more of these people, what anybody said of these answers, and what
+        was prepared to these questions, if nobody else asks them now.
         """
         with self.alone, transaction(WHAT, self.path, self.connection) as connection:
-            asked = _each(self._column("SELECT messages FROM answers WHERE inference = ?", doomed.answers))
-            self._delete(connection, doomed.answers, doomed.feedback, is_retiring)
+            again = self.of_people(doomed.names)
+            found = _with_said(doomed, again.answers, [*again.feedback, *self._said_of(doomed.answers)])
+            asked = _each(self._column("SELECT messages FROM answers WHERE inference = ?", found.answers))
+            self._delete(connection, found.answers, found.feedback, is_retiring)
             late = [one for messages in asked for one in self._prepared(messages, set())]
-            self._delete(connection, late, self._said_of(late), is_retiring)
+            said = self._said_of(late)
+            self._delete(connection, late, said, is_retiring)
             for name in doomed.names:
                 connection.execute("DELETE FROM shown WHERE rater = ?", (name,))
         with self.alone:
             emptied(WHAT, self.path, self.connection)
+        return _with_said(found, late, said)
 
     def _delete(
         self, connection: sqlite3.Connection, answers: Iterable[str], feedback: Iterable[str], is_retiring: bool
@@ -232,6 +238,12 @@ class Erasing:
         with self.alone, transaction(WHAT, self.path, self.connection) as connection:
             row = (str(path.absolute()), sha256(path))
             connection.execute("INSERT OR REPLACE INTO exports VALUES (?, ?)", row)
+
+
+def _with_said(doomed: Doomed, answers: Iterable[str], feedback: Iterable[str]) -> Doomed:
+    """With these answers and this feedback."""
+    answers, feedback = _each([*doomed.answers, *answers]), _each([*doomed.feedback, *feedback])
+    return replace(doomed, answers=answers, feedback=feedback)
 
 
 def _each(values: Iterable[str]) -> tuple[str, ...]:

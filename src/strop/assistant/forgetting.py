@@ -13,7 +13,6 @@ read or changed holds nothing up: it is named at the end.
 from __future__ import annotations
 
 import hashlib
-import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
@@ -31,6 +30,7 @@ from strop.assistant.memory import FILE as MEMORY
 from strop.assistant.memory import MemoryStore
 from strop.assistant.needles import Needles, needles_of
 from strop.assistant.quarantine import read_by_hand, write_by_hand
+from strop.assistant.removing import Removed, remove
 from strop.assistant.settings import write_settings
 from strop.assistant.settling import Settled, settle, settled
 from strop.assistant.taking_out import copied_weights, deleted, found_in, found_in_exports, is_copy, named, taken_out
@@ -50,7 +50,7 @@ class Forgotten:
     exports   files of `export_feedback`
     copies    other files of the folder, from which what they wrote is taken
     left      files in which something of them still stands: those from which it could not be taken, those to which
-              only a link leads, exports that were changed since, and those that are called like them
+              only a link leads or led, exports that were changed since, and those that are called like them
     unread    files and folders that could not be read, in which something of them may stand
     keyless   where people have keys: the answers, feedback and facts that are left and no key's person has
     """
@@ -95,16 +95,17 @@ def forget(path: Path | str, users: Sequence[str], *, without_keys: bool = False
     with assistant.learner(), ExitStack() as opened:
         store, memory = opened.enter_context(assistant.feedback()), opened.enter_context(_memory(assistant))
         owners = _owners(assistant, store)
-        if without_keys and not owners:
-            raise ValueError("nobody has a key here, so all are without one: say who is forgotten by their names.")
+        if without_keys and owners is None:
+            raise ValueError("there never were keys here, so all are without one: say who is forgotten by their names.")
         if not dry_run:
             _shut(assistant, store, memory, users)
         names = _names(store, users)
         if without_keys:
-            names += _keyless(store, memory, owners)
+            names = list(dict.fromkeys([*names, *_keyless(store, memory, owners or set())]))
         who = _who(assistant, store, memory, users, names)
         found, gone, kept = (_planned if dry_run else _done)(assistant, store, memory, who)
-        left, exports = _keyless(store, memory, owners) if owners else {}, store.erasing.exports()
+        left = {} if owners is None else _keyless(store, memory, owners)
+        exports = store.erasing.exports()
         opened.close()  # a process that reads these files loses its locks on them
         copies, held = _searched(assistant, who, [] if dry_run else exports, dry_run)
         return Forgotten(
@@ -125,10 +126,15 @@ def forget(path: Path | str, users: Sequence[str], *, without_keys: bool = False
 # ---------------------------------------------------------------- who
 
 
-def _owners(assistant: Assistant, store: FeedbackStore) -> set[str]:
-    """The names of all who have keys, and of trusted raters, as the stores keep them; none where nobody has a key."""
-    keys = [one.name for one in Keys(assistant.path).all()]
-    known = [*keys, *assistant.settings.trusted] if keys else []
+def _owners(assistant: Assistant, store: FeedbackStore) -> set[str] | None:
+    """The names of all who have keys, and of trusted raters, as the stores keep them; None where there never were keys.
+
+    Where the last key was removed there were: a call that forgets its person is cut off after that, and called again.
+    """
+    keys = Keys(assistant.path)
+    if not keys.are_needed:
+        return None
+    known = [*(one.name for one in keys.all()), *assistant.settings.trusted]
     return {name for one in known for name in (one, store.people.hashed(one))}
 
 
@@ -197,8 +203,9 @@ def _done(assistant: Assistant, store: FeedbackStore, memory: MemoryStore | None
         memory.forget_all(who.names)
     _names_taken_out(assistant, who.users, [*who.doomed.feedback, *who.names])
     store.erasing.erase(who.doomed, is_retiring=True)
-    _clear(assistant)
+    cleared = _clear(assistant)
     found = settle(assistant, store)
+    kept += [*cleared.failed, *cleared.beyond, *map(Path, found.left)]
     store.erasing.rebuild()
     if memory is not None:
         memory.rebuild()
@@ -223,11 +230,9 @@ def _settled(assistant: Assistant, store: FeedbackStore, who: _Who) -> Settled:
     return settled(assistant, store, erased, erased)
 
 
-def _clear(assistant: Assistant) -> None:
-    """Remove what a learner that was killed left half made: nothing says of whom that is."""
-    assistant.versions.clear()
-    for left in sorted(assistant.rounds.rglob(".creating-*")):
-        shutil.rmtree(left)
+def _clear(assistant: Assistant) -> Removed:
+    """Remove what a learner that was killed left half made, of whomever; what is left of it."""
+    return sum(map(remove, sorted(assistant.rounds.rglob(".creating-*"))), assistant.versions.clear())
 
 
 def _names_taken_out(assistant: Assistant, users: Sequence[str], names: Sequence[str]) -> None:

@@ -55,6 +55,12 @@ class Keys:
         except (ValueError, TypeError, KeyError) as error:
             raise ValueError(f"{file} cannot be read: {error}. Put a copy of it back, or make new keys.") from error
 
+    @property
+    def are_needed(self) -> bool:
+        """Whether who asks must have a key: from the first one on, also after the last one was removed: to forget
+        somebody opens an assistant to nobody. Whoever deletes the file opens it."""
+        return bool(self.stamp)
+
     def add(self, name: str) -> str:
         """Make a key for this name and return it; nothing else will ever tell it.
 

@@ -7,9 +7,8 @@ crash cut off. Only the learner of an assistant may do this.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from strop.assistant.copies import Searched, Walked, are_in_bytes, searched, walked
@@ -17,8 +16,9 @@ from strop.assistant.feedback import FeedbackStore
 from strop.assistant.home import Assistant
 from strop.assistant.needles import Needles, needles_of
 from strop.assistant.queue import read_plan
+from strop.assistant.removing import Removed, remove
 from strop.assistant.versions import Versions
-from strop.runs.files import sha256, writing
+from strop.runs.files import sha256
 
 WHY = "it learnt from a person who is forgotten"
 
@@ -31,12 +31,14 @@ class Settled:
     runs     in the folder `rounds`, and plans of rounds
     exports  files of `export_feedback`
     unread   files that could not be read, which may hold it: while there are any, it stays noted what is deleted
+    left     what could not be deleted, so that it stays noted, too, and to where links led that are deleted
     """
 
     retired: tuple[int, ...] = ()
     runs: tuple[str, ...] = ()
     exports: tuple[str, ...] = ()
     unread: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
 
 
 def settle(assistant: Assistant, store: FeedbackStore) -> Settled:
@@ -45,22 +47,25 @@ def settle(assistant: Assistant, store: FeedbackStore) -> Settled:
     if not erased:
         return Settled()
     found = settled(assistant, store, set(erased), {id for id, is_retiring in erased.items() if is_retiring})
+    removed = Removed()
     for name in found.runs:  # before the manifests, which say whose they are
-        _delete(assistant.rounds / name)
+        removed += remove(assistant.rounds / name)
     if found.retired:
         with assistant.lock():
-            assistant.versions.retire(found.retired, WHY, set(erased))
+            removed += assistant.versions.retire(found.retired, WHY, set(erased))
     for name in found.exports:
-        _delete(Path(name))
-    store.erasing.unexported(found.exports)
+        removed += remove(Path(name))
+    store.erasing.unexported([name for name in found.exports if not Path(name).exists()])
     store.erasing.unlearnt(_learnt(assistant.versions))
-    if not found.unread:
+    if not found.unread and not removed.failed:
         store.erasing.done(erased)
-    return found
+    return replace(found, left=tuple(map(str, [*removed.failed, *removed.beyond])))
 
 
 def require_read(found: Settled) -> None:
-    """Raise OSError where a file could not be read that may hold what is deleted."""
+    """Raise OSError where a file could not be read that may hold what is deleted, or something of it is left."""
+    if found.left:
+        raise OSError(f"{', '.join(found.left)} could not be deleted, or only a link led there: delete it by hand.")
     if found.unread:
         raise OSError(f"{', '.join(found.unread)} cannot be read, and may hold what is deleted: make it readable.")
 
@@ -147,14 +152,5 @@ def _has_learnt(assistant: Assistant, number: int, ids: AbstractSet[str], retire
 
 
 def _is_still(path: Path, checksum: str) -> bool:
-    """Whether a file is as it was written."""
-    return path.is_file() and sha256(path) == checksum
-
-
-def _delete(path: Path) -> None:
-    """A folder or a file, if it is still there."""
-    with writing(path.name, path.parent):
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
+    """Whether a file is as it was written; a link is not, since what it leads to would stay."""
+    return not path.is_symlink() and path.is_file() and sha256(path) == checksum

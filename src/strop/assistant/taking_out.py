@@ -122,8 +122,7 @@ def _rows_taken_out(file: Path, doomed: Doomed, names: Sequence[str]) -> None:
     if is_of["answers"] and is_of["feedback"]:
         with FeedbackStore(file) as store:
             for one in (doomed, store.erasing.of_people(names)):
-                store.erasing.erase(one, is_retiring=True)  # a copy notes nothing
-                store.erasing.done(one.feedback)
+                store.erasing.done(store.erasing.erase(one, is_retiring=True).feedback)  # a copy notes nothing
             store.erasing.rebuild()
     if is_of["facts"]:
         with MemoryStore(file) as memory:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import shutil
+import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from strop.assistant.gate import Verdict
+from strop.assistant.removing import Removed, remove
 from strop.intervals import Interval
 from strop.runs.files import fsync, new_folder, replace_text, sha256, write_text, writing
 
@@ -161,7 +162,8 @@ class Versions:
 
     def finish(self) -> int | None:
         """Complete a promotion that a crash cut off after its verdict, and remove what a crash left; the version."""
-        self.clear()
+        if failed := self.clear().failed:
+            raise OSError(f"{', '.join(map(str, failed))} cannot be deleted, which a crash left: delete it by hand.")
         newest = self.manifest(self.numbers()[-1])
         if newest.retired is not None:
             return None
@@ -171,17 +173,17 @@ class Versions:
         self.promote(newest.number)
         return newest.number
 
-    def clear(self) -> None:
-        """Remove the versions that a crash left half made. For the only learner."""
-        for left in (self.path / VERSIONS).glob(".creating-*"):
-            shutil.rmtree(left)
+    def clear(self) -> Removed:
+        """Remove the versions that a crash left half made; what is left of them. For the only learner."""
+        return sum(map(remove, sorted((self.path / VERSIONS).glob(".creating-*"))), Removed())
 
     def start(self) -> None:
         """Let version 0 serve, in a new folder."""
         self._write(0, [0])
 
-    def retire(self, numbers: Sequence[int], why: str, without: AbstractSet[str]) -> None:
-        """Delete the files of versions but for a manifest that says so, and let an ancestor serve where one did.
+    def retire(self, numbers: Sequence[int], why: str, without: AbstractSet[str]) -> Removed:
+        """Delete the files of versions but for a manifest that says so, and let an ancestor serve where one did; what
+        is left of them, and to where links led.
 
         The last one that stays serves before a file is deleted. What a crash cut off is completed by another call.
         `without`: ids of feedback that the manifests name no more.
@@ -189,22 +191,30 @@ class Versions:
         if self.serving in numbers:
             stays = next(number for number in self.ancestors(self.serving) if number not in numbers)
             self._serve(stays, [*self.history, stays])
-        for number in numbers:
-            self._bury(number, why, without)
-            for entry in self.folder(number).iterdir():
-                if entry.is_dir():
-                    shutil.rmtree(entry)
-                elif entry.name != MANIFEST:
-                    entry.unlink()
+        left = Removed()
+        for number in sorted(numbers, reverse=True):  # what goes on from a version is found by it
+            left += self._bury(number, why, without)
+            entries = [entry for entry in self.folder(number).iterdir() if entry.name != MANIFEST]
+            left = sum(map(remove, entries), left)
+        return left
 
-    def _bury(self, number: int, why: str, without: AbstractSet[str]) -> None:
-        """Write the manifest of a version that is retired."""
+    def _bury(self, number: int, why: str, without: AbstractSet[str]) -> Removed:
+        """Write the manifest of a version that is retired: where a link leads to its folder, into one of its own."""
         old = self.manifest(number)
         feedback, replayed = ([id for id in ids if id not in without] for ids in (old.feedback, old.replayed))
         retired = old.retired or Retired(why, time.time())
         changed = dataclasses.replace(old, files={}, feedback=feedback, replayed=replayed, retired=retired)
-        with writing(f"that version {number} is retired", self.folder(number)):
-            replace_text(self.folder(number) / MANIFEST, _text(changed))
+        folder, left = self.folder(number), Removed()
+        with writing(f"that version {number} is retired", folder):
+            if folder.is_symlink():
+                beside = folder.with_name(f".creating-{folder.name}-{os.getpid()}")
+                beside.mkdir()
+                write_text(beside / MANIFEST, _text(changed))
+                left = remove(folder)
+                beside.rename(folder)
+            else:
+                replace_text(folder / MANIFEST, _text(changed))
+        return left
 
     def verify(self, number: int) -> None:
         """Raise DamagedVersion if a file of a version is missing or changed, or the version is retired."""

@@ -13,10 +13,12 @@ if TYPE_CHECKING:
     from strop.assistant.home import Assistant
     from strop.assistant.keys import Keys
 
+NOBODY = "nobody has a key now, and nobody comes in: strop assistant DIR key add NAME makes one"
+
 
 def run(assistant: Assistant, given: Sequence[str], as_json: bool) -> int:
     """Make, remove or list keys. A new key goes to stdout, so that a script can hand it on; nothing shows it again."""
-    from strop.assistant.keys import Keys
+    from strop.assistant.keys import FILE, Keys
     from strop.assistant.settings import read_settings
 
     read_settings(assistant.path)
@@ -31,6 +33,8 @@ def run(assistant: Assistant, given: Sequence[str], as_json: bool) -> int:
             with assistant.lock():
                 keys.remove(name)
             say(f"the key of {name} opens nothing any more")
+            if not keys.all():
+                say(f"{NOBODY}; delete {keys.path / FILE} to serve all at this machine without keys")
         case ["list"] | []:
             _list(keys, as_json)
         case _:
@@ -45,7 +49,7 @@ def _list(keys: Keys, as_json: bool) -> None:
     elif found:
         print_rich(table(["name", "since"], found))
     else:
-        say("nobody has a key: strop assistant DIR key add NAME makes one")
+        say(NOBODY if keys.are_needed else "nobody has a key: strop assistant DIR key add NAME makes one")
 
 
 def _day(when: float) -> str:

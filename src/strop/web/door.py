@@ -40,8 +40,8 @@ class Door:
 
     @property
     def needs_key(self) -> bool:
-        """Whether everybody must have a key: beyond loopback, behind another server, and where there are keys."""
-        return self.is_public or bool(self.names) or bool(self._keys())
+        """Whether everybody must have a key: beyond loopback, behind another server, where there are or were keys."""
+        return self.is_public or bool(self.names) or (self.keys is not None and self.keys.are_needed)
 
     def key(self, secret: str) -> Key | None:
         """Which key this is; None if it opens nothing."""
@@ -69,9 +69,10 @@ class Door:
                 _check_token(session, headers.get(CSRF, ""))
         person: str | None = scope[PERSON]
         if person is None and not is_open:
+            told = "" if self._keys() else "nobody has one now. "
             raise Refused(
                 "this server takes a key: send Authorization: Bearer KEY, or sign in at /sign-in. "
-                "strop assistant DIR key add NAME makes one.",
+                f"{told}strop assistant DIR key add NAME makes one.",
                 status=401,
                 code="invalid_api_key",
                 headers={"WWW-Authenticate": "Bearer"},

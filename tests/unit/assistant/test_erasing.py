@@ -50,6 +50,29 @@ def test_what_is_prepared_while_it_is_deleted_goes_too(store):
     assert store.erasing.left() == {"carl a b": True}
 
 
+@pytest.mark.parametrize("kind", ["thumb", "comparison"])
+def test_what_others_say_of_it_while_it_is_deleted_goes_too(store, kind):
+    """Chosen, said of, erased: also where it is the second of two that were compared."""
+    store.write([answer("hers"), answer("his", rater="bob")], [])
+    chosen = store.erasing.of_conversation("talk of hers")
+    of_both = compared("his", "hers", "A", rater="bob", id="late")
+    store.write([], [of_both if kind == "comparison" else said("thumb", True, "hers", rater="bob", id="late")])
+    gone = store.erasing.erase(chosen, is_retiring=False)
+    assert (gone.answers, gone.feedback) == (("hers",), ("late",))
+    assert ([one.inference for one in store.answers()], store.feedback()) == (["his"], [])
+    assert store.erasing.left() == {"late": False}
+
+
+def test_what_people_say_while_they_are_forgotten_goes_too(store):
+    store.write([answer("hers"), answer("his", rater="bob")], [])
+    [name] = {one.rater for one in store.answers()} - {store.people.hashed("bob")}
+    chosen = store.erasing.of_people([name])
+    store.write([answer("new")], [said("thumb", True, "his", id="of his"), said("thumb", True, "new", rater="bob")])
+    gone = store.erasing.erase(chosen, is_retiring=True)
+    assert (gone.answers, gone.feedback) == (("hers", "new"), ("of his", "bob thumb new"))
+    assert ([one.inference for one in store.answers()], store.feedback()) == (["his"], [])
+
+
 def test_what_others_asked_is_looked_up_and_not_searched_for(store):
     [row] = store._connection.execute("EXPLAIN QUERY PLAN SELECT 1 FROM answers WHERE messages = ?", ("x",)).fetchall()
     assert "USING" in row["detail"]

@@ -354,7 +354,7 @@ def test_what_a_crash_cut_off_is_completed_by_the_same_call(mine, tmp_path, monk
     place = {
         "erase": "strop.assistant.erasing.Erasing.erase",
         "settle": "strop.assistant.forgetting.settle",
-        "retire": "strop.assistant.versions.shutil.rmtree",
+        "retire": "strop.assistant.removing.shutil.rmtree",
         "done": "strop.assistant.erasing.Erasing.done",
     }[crash]
     with monkeypatch.context() as patched:

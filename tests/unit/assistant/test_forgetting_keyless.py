@@ -64,8 +64,25 @@ def test_each_of_them_goes_by_their_own_name_too(mine):
 
 
 def test_where_nobody_has_a_key_nobody_is_without_one(mine):
-    Keys(mine).remove("bob")
+    (mine / "keys.json").unlink()
     assert forget(mine, ["zoe"]).keyless == 0
-    with pytest.raises(ValueError, match="nobody has a key here, so all are without one: say who is forgotten"):
+    with pytest.raises(ValueError, match="there never were keys here, so all are without one: say who is forgotten"):
         forget(mine, [], without_keys=True)
     assert holding(mine, BEFORE) == {"feedback.sqlite", "memory.sqlite"}
+
+
+def test_a_call_that_was_killed_after_the_last_key_went_is_completed_by_the_same_one(mine, monkeypatch):
+    """Bob is forgotten, whose key was the only one, with all who have none."""
+
+    def killed(*given):
+        raise SystemExit
+
+    with monkeypatch.context() as patched:
+        patched.setattr("strop.assistant.erasing.Erasing.of_people", killed)
+        with pytest.raises(SystemExit):
+            forget(mine, ["bob"], without_keys=True)
+    assert Keys(mine).all() == []
+    found = forget(mine, ["bob"], without_keys=True)
+    assert (found.answers, found.facts, found.keyless) == (3, 2, 0)
+    with FeedbackStore(mine / "feedback.sqlite") as store:
+        assert [one.inference for one in store.answers()] == ["carl", "a", "b"]

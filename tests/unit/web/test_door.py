@@ -244,6 +244,20 @@ def test_the_first_key_closes_a_server_on_loopback(tmp_path):
         assert client(what, secret, "http://localhost").get("/v1/models").status_code == 200
 
 
+def test_removing_the_last_key_opens_the_door_to_nobody(tmp_path):
+    """As forgetting its person does."""
+    with served.served(folder=tmp_path) as what:
+        what.door = Door(Keys(tmp_path))
+        secret = Keys(tmp_path).add("ann")
+        Keys(tmp_path).remove("ann")
+        for key in (None, secret):
+            refused = client(what, key, "http://localhost").post("/v1/chat/completions", json=CHAT | {"user": "bob"})
+            assert refused.status_code == 401
+            told = "nobody has one now. strop assistant DIR key add NAME makes one."
+            assert told in refused.json()["error"]["message"]
+        assert client(what, Keys(tmp_path).add("ann"), "http://localhost").get("/v1/models").status_code == 200
+
+
 def test_other_addresses_take_keys(tmp_path, keys):
     for host, names in (("0.0.0.0", ()), ("192.168.1.4", ()), ("127.0.0.1", ("mine.example",))):
         for folder in (None, tmp_path):
@@ -257,6 +271,8 @@ def test_other_addresses_take_keys(tmp_path, keys):
     assert (door.needs_key, door.is_public) == (True, True)
     keys.remove("ann")
     assert door.needs_key
+    assert door_of(tmp_path, "::1", ()).needs_key
+    (tmp_path / "keys.json").unlink()
     assert not door_of(tmp_path, "::1", ()).needs_key
 
 
