@@ -87,7 +87,7 @@ def forget(path: Path | str, users: Sequence[str], *, without_keys: bool = False
     """Forget people by the names that clients gave (`user`, `rater`), or by the keys of their sessions.
 
     `without_keys`, where people have keys: also all whose name is neither that of a key nor of a trusted rater, such as
-    who wrote before there were keys. `dry_run` changes nothing, and says what would be deleted. Raises ValueError if
+    who wrote before there were keys. `dry_run` deletes nothing, and says what would be deleted. Raises ValueError if
     the folder is no assistant, or while another process learns, WriteFailed while another one keeps on reading.
     The stores of the folder are read as files: no other part of the same process may have them open.
     """

@@ -58,7 +58,11 @@ def add(parser: argparse.ArgumentParser) -> None:
         help="the versions to look at or to go back to; key: add, remove or list, and a name; quarantine: release, "
         "withhold or reset, and ids or names; forget: who is forgotten",
     )
-    parser.add_argument("--dry-run", action="store_true", help="forget: only say what would be deleted")
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="forget: only say what would be deleted; databases of an earlier strop are still brought up to this one",
+    )
     parser.add_argument(
         "--without-keys",
         action="store_true",
@@ -124,6 +128,8 @@ def _forget(args: argparse.Namespace) -> int:
         print_json(found)
     else:
         show_assistant.forgotten(found, is_done=not args.dry_run)
+    if not (found.answers or found.feedback or found.facts or args.without_keys):
+        say(f"nothing is kept under this name: {', '.join(args.names)}. Is it as the client gave it?")
     said = []
     if found.left:
         said.append(f"something of them still stands in {', '.join(found.left)}.")

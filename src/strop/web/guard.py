@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import logging
+import sqlite3
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -93,13 +95,22 @@ class Guard:
             person = self._admitted(scope)
             with self.rates.answering(person) if person is not None else nullcontext():
                 if scope["method"] in ("POST", "PUT"):
-                    scope[MOMENT] = await run_in_threadpool(self.moment)
+                    scope[MOMENT] = await run_in_threadpool(self._moment)
                     self.door.enter(scope)  # who was forgotten before that moment has no key any more
                     receive = await self._whole_body(Headers(scope=scope), receive)
                 await self.app(scope, receive, send_with_headers)
         except Refused as error:
             answer = refusal(scope, error)
             await answer(scope, receive, send_with_headers)
+
+    def _moment(self) -> Moment:
+        """Raises Refused where a store is locked or damaged: what is sent then could not be kept."""
+        try:
+            return self.moment()
+        except (OSError, sqlite3.Error) as error:
+            logging.getLogger("uvicorn.error").error("what is kept of people cannot be read: %s", error)
+            told = "what this assistant keeps cannot be read now; its terminal says why. Try again later."
+            raise Refused(told, status=503) from error
 
     def _admitted(self, scope: Scope) -> str | None:
         """Who asks, by their key. Raises Refused for who may not, or asks too often."""

@@ -111,6 +111,8 @@ def test_a_person_is_forgotten(strop, mine):
     assert "2 answers" not in strop("assistant", "mine").out
     again = strop("assistant", "mine", "forget", "ann")
     assert (again.code, again.out.splitlines()[0]) == (0, "deleted")
+    told = "nothing is kept under this name: ann."
+    assert (told in again.err, told in planned.err) == (True, False)
 
 
 def test_what_is_left_of_a_person_is_a_failure_that_names_it(strop, mine):

@@ -1,5 +1,7 @@
 """Who comes in: nobody without a key beyond loopback, and a page only with the token that its session was told."""
 
+import sqlite3
+
 import pytest
 from fastapi.testclient import TestClient
 
@@ -242,6 +244,16 @@ def test_the_first_key_closes_a_server_on_loopback(tmp_path):
         secret = Keys(tmp_path).add("ann")
         assert web.get("/v1/models").status_code == 401
         assert client(what, secret, "http://localhost").get("/v1/models").status_code == 200
+
+
+@pytest.mark.parametrize("error", [sqlite3.OperationalError("database is locked"), sqlite3.DatabaseError("malformed")])
+def test_a_store_that_is_locked_or_damaged_is_said_in_the_form_of_errors(what, secrets, error):
+    def moment():
+        raise error
+
+    what.moment = moment
+    refused = client(what, secrets["ann"]).post("/v1/chat/completions", json=CHAT)
+    assert (refused.status_code, "cannot be read now" in refused.json()["error"]["message"]) == (503, True)
 
 
 def test_removing_the_last_key_opens_the_door_to_nobody(tmp_path):
