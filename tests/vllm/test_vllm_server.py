@@ -134,7 +134,7 @@ def started(home, url):
 def test_a_run_learns_and_goes_on_behind_a_server_that_was_killed(model, tmp_path):
     with serving(model) as (url, process):
         learner = started(tmp_path, url)
-        wait_until(lambda: (tmp_path / "run" / "checkpoints" / "00002").exists(), learner)
+        wait_until(lambda: (tmp_path / "run" / "checkpoints" / "000002").exists(), learner)
         end(process)
         _, told = learner.communicate(timeout=RUN_SECONDS)
     assert learner.returncode != 0

@@ -144,10 +144,9 @@ def with_rule(config: strop.TrainConfig, tells: str) -> list[strop.Stage]:
 
 
 def gently(config: strop.TrainConfig) -> strop.TrainConfig:
-    """With smaller steps, and a critic of its own that learns first: a new value head moves what imitation made."""
+    """With smaller steps, of which the value loss is a smaller part: its head is new and shares what imitation made."""
     assert isinstance(config.algorithm, strop.algorithms.PPO.Config), "the recipe sets it"
-    optimizer = replace(config.algorithm.optimizer, lr=3e-4)
-    critic = strop.learners.Critic(weight=0.1, separate=True, warmup=4)
+    optimizer, critic = replace(config.algorithm.optimizer, lr=3e-4), strop.learners.Critic(weight=0.1)
     return replace(config, algorithm=replace(config.algorithm, optimizer=optimizer, critic=critic))
 
 
