@@ -144,7 +144,7 @@ BOUNDS: dict[tuple[Any, str], tuple[list[Any], list[Any]]] = {
     (KL, "weight"): WEIGHT, (KLController, "target"): POSITIVE, (KLController, "horizon"): COUNT,
     (Correction, "cap"): ([UNDER_1, 0.0], [1.0, INFINITE]), (Correction, "floor"): SHARE,
     (Correction, "max_staleness"): or_none(AMOUNT),
-    (Critic, "weight"): WEIGHT, (Critic, "clip"): or_none(POSITIVE), (Critic, "warmup"): ([-1], [0]),
+    (Critic, "weight"): WEIGHT, (Critic, "clip"): or_none(POSITIVE), (Critic, "warmup"): AMOUNT,
     # acting and planning
     (Sampling, "temperature"): WEIGHT, (Sampling, "epsilon"): SHARE, (Sampling, "top_p"): SOME,
     (Sampling, "top_k"): AMOUNT, (Sampling, "max_tokens"): COUNT,
