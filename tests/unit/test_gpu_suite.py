@@ -54,7 +54,7 @@ def test_without_an_accelerator_the_tests_fail_in_words() -> None:
 def test_no_other_selection_runs_them() -> None:
     make = (ROOT / "Makefile").read_text(encoding="utf-8")
     fast = next(line.partition(":= ")[2] for line in make.splitlines() if line.startswith("FAST"))
-    usual = "not gpu and not task and not browser and not scale"
+    usual = "not gpu and not task and not browser and not scale and not vllm"
     assert f"-m '{usual}'" in (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     ended, said = collected(usual, fast, "(crash or learning or matrix) and not slow and not model")
     assert ended == [pytest.ExitCode.NO_TESTS_COLLECTED] * 3, said
