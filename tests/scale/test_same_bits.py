@@ -13,6 +13,8 @@ import strop
 from fragile import Fragile, is_first
 
 pytestmark = [pytest.mark.scale, pytest.mark.filterwarnings(fleet.LEFT_BEHIND)]
+GROUP = 4
+"""Episodes of a unit."""
 EMBEDDED = strop.scale.Embedded(batch="group")
 APART = strop.environments.Apart(environment=Fragile)
 
@@ -36,19 +38,23 @@ DEATHS = {
 
 
 def dies_once(task, episode):
-    """A reward that takes its process with it, the first time that it sees this task in step 1: by each signal once."""
-    for number in DEATHS:
-        if episode.seed[1] == 1 and is_first(Path(task.data["marks"]) / str(int(number))):
-            print("these are my last words", file=sys.stderr, flush=True)
-            os.kill(os.getpid(), number)
-            time.sleep(60)  # a signal may take a moment
+    """A reward that takes its process with it, the first time that a unit is played in step 1: by each signal once.
+
+    A unit that took three replicas with it would be given up.
+    """
+    marks, (_, step, number) = Path(task.data["marks"]), episode.seed
+    if step == 1 and is_first(marks / f"unit-{number // GROUP}"):
+        death = next(one for one in DEATHS if is_first(marks / str(int(one))))
+        print("these are my last words", file=sys.stderr, flush=True)
+        os.kill(os.getpid(), death)
+        time.sleep(60)  # a signal may take a moment
     return fleet.first_word(task, episode)
 
 
 def test_a_replica_that_is_killed_changes_nothing_and_is_told(cluster, tmp_path):
-    marks = [tmp_path / str(int(number)) for number in DEATHS]
+    marks = [tmp_path / f"unit-{place}" for place in range(len(DEATHS))]
     tasks = [strop.Task(word, word, word, {"marks": str(tmp_path)}) for word in fleet.WORDS]
-    changed = {"tasks": tasks, "rewards": {"r": dies_once}}
+    changed = {"tasks": tasks, "rewards": {"r": dies_once}, "group_size": GROUP}
     for mark in marks:
         mark.touch()
     embedded = trained(EMBEDDED, tmp_path / "embedded", **changed)
