@@ -109,7 +109,7 @@ def replace_text(path: Path, text: str) -> None:
 
 
 def replace_bytes(path: Path, data: bytes) -> None:
-    """As `replace_text`, for a file that is not UTF-8. It keeps the mode and the owner that it had."""
+    """As `replace_text`, for a file that is not UTF-8. It keeps its mode, and where root replaces it its owner."""
     temporary = path.with_name(f".writing-{secrets.token_hex(8)}")  # a name that nobody can lay a link at
     try:
         with temporary.open("xb") as file:
@@ -126,9 +126,9 @@ def replace_bytes(path: Path, data: bytes) -> None:
 
 
 def _keep_mode(path: Path, descriptor: int) -> None:
-    """Who may read a file, and whose it is."""
-    old, new = path.stat(), os.fstat(descriptor)
-    if (old.st_uid, old.st_gid) != (new.st_uid, new.st_gid):
+    """Who may read a file, and whose it is: nobody but root may give a file away."""
+    old = path.stat()
+    if os.geteuid() == 0:
         os.fchown(descriptor, old.st_uid, old.st_gid)
     os.fchmod(descriptor, stat.S_IMODE(old.st_mode))
 
