@@ -18,6 +18,7 @@ from pathlib import Path
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 
+from strop.runs.files import sha256 as sha256_of
 from strop.runs.state import pack
 from strop.runs.tree import unpack
 from strop.scale.weights import WeightsRefused
@@ -93,7 +94,7 @@ def write_folder(folder: Path, write_weights: Callable[[Path], Path]) -> str:
     beside = folder / WRITING
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir(mode=0o700)
-    sha256 = _sha256_of(write_weights(beside))
+    sha256 = sha256_of(write_weights(beside))
     shutil.rmtree(folder / sha256, ignore_errors=True)  # of a run before
     beside.rename(folder / sha256)
     return sha256
@@ -103,7 +104,7 @@ def whole_folder(folder: Path, sha256: str) -> Path:
     """The folder of these weights. Raises WeightsRefused if they are missing or damaged."""
     found = folder / sha256
     try:
-        has = {_sha256_of(file) for file in found.glob(f"*{SUFFIX}")}
+        has = {sha256_of(file) for file in found.glob(f"*{SUFFIX}")}
     except OSError as error:
         raise WeightsRefused(f"the weights {sha256[:12]}... cannot be read from {folder}: {error.strerror}.") from None
     if has != {sha256}:
@@ -116,11 +117,6 @@ def remove_other_folders(folder: Path, sha256: str) -> None:
     for found in folder.iterdir():
         if found.name == WRITING or (re.fullmatch(r"[0-9a-f]{64}", found.name) and found.name != sha256):
             shutil.rmtree(found)
-
-
-def _sha256_of(file: Path) -> str:
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def _write_for_its_owner(data: bytes, beside: Path, file: Path) -> None:
