@@ -17,13 +17,13 @@ from strop.assistant.copies import (
     is_database,
     searched,
     walked,
-    without_lines,
 )
 from strop.assistant.erasing import Doomed
 from strop.assistant.feedback import FILE as FEEDBACK
 from strop.assistant.feedback import FeedbackStore
 from strop.assistant.home import QUESTIONS, ROUNDS, Assistant
 from strop.assistant.keys import FILE as KEYS
+from strop.assistant.linewise import without_lines
 from strop.assistant.memory import FILE as MEMORY
 from strop.assistant.memory import MemoryStore
 from strop.assistant.needles import Needles

@@ -148,11 +148,11 @@ def _mark_baselines(axis: Axes, runs: Sequence[RunDirectory]) -> None:
     for mean in means.values():
         axis.axhline(mean, color="grey", linewidth=0.8, linestyle="--")
     low, high = axis.get_ylim()
-    for names, mean in _beside(means, LEAST_APART * (high - low)):
+    for names, mean in _shared_labels(means, LEAST_APART * (high - low)):
         axis.text(1.0, mean, names, transform=axis.get_yaxis_transform(), ha="right", va="bottom", fontsize=7)
 
 
-def _beside(means: Mapping[str, float], apart: float) -> list[tuple[str, float]]:
+def _shared_labels(means: Mapping[str, float], apart: float) -> list[tuple[str, float]]:
     """Names that would stand on one another share a label, at the highest of their lines."""
     labels = list[tuple[str, float]]()
     for name in sorted(means, key=lambda name: means[name]):

@@ -8,7 +8,7 @@ import pytest
 
 from feedback_people import answer
 from learnt import learnt
-from strop.assistant import FeedbackStore, MemoryStore, copies, forget, forgetting, settling
+from strop.assistant import FeedbackStore, MemoryStore, forget, forgetting, linewise, settling
 
 ANN, HERS = "ann@example.com", "where is the ZEBRA of mine?"
 COUNTING = (
@@ -60,14 +60,14 @@ def test_a_log_keeps_its_mode_and_nothing_is_written_where_a_link_leads(mine, tm
 
 def test_a_log_that_grows_meanwhile_is_named_and_not_replaced(mine, monkeypatch):
     (mine / "a.log").write_text(f"{HERS}\n")
-    kept = copies._kept
+    kept = linewise._kept
 
     def meanwhile(*given):
         with (mine / "a.log").open("a") as log:
             log.write("of others\n")
         return kept(*given)
 
-    monkeypatch.setattr(copies, "_kept", meanwhile)
+    monkeypatch.setattr(linewise, "_kept", meanwhile)
     found = forget(mine, [ANN])
     assert (found.copies, found.left) == ((), ("a.log",))
     assert (mine / "a.log").read_text() == f"{HERS}\nof others\n"

@@ -254,6 +254,6 @@ def test_a_copy_that_cannot_be_written_is_named(mine, monkeypatch):
         raise OSError(30, "Read-only file system")
 
     (mine / "old.log").write_text(HERS)
-    monkeypatch.setattr("strop.assistant.copies.replace_bytes", full)
+    monkeypatch.setattr("strop.assistant.linewise.replace_bytes", full)
     found = forget(mine, [ANN])
     assert (found.left, found.answers) == (("old.log",), 1)

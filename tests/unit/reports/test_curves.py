@@ -16,7 +16,7 @@ from matplotlib.container import ErrorbarContainer
 from matplotlib.figure import Figure
 
 from strop.evaluate import interval
-from strop.reports.curves import _beside, draw, picture
+from strop.reports.curves import _shared_labels, draw, picture
 from strop.reports.stages import begun_stages
 from strop.runs.directory import RunDirectory, config_text
 from strop.runs.staged import stages_text
@@ -241,5 +241,5 @@ def test_nothing_to_draw_and_no_such_format_are_said(made: Any, tmp_path: Path) 
 
 def test_lines_that_are_close_share_a_label() -> None:
     means = {"optimum": 12.4, "shortest queue": 9.7, "random": 6.6, "soonest done": 9.8}
-    assert _beside(means, 0.3) == [("random", 6.6), ("shortest queue, soonest done", 9.8), ("optimum", 12.4)]
-    assert [mean for _, mean in _beside(means, 0.05)] == [6.6, 9.7, 9.8, 12.4]
+    assert _shared_labels(means, 0.3) == [("random", 6.6), ("shortest queue, soonest done", 9.8), ("optimum", 12.4)]
+    assert [mean for _, mean in _shared_labels(means, 0.05)] == [6.6, 9.7, 9.8, 12.4]
