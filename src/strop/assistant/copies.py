@@ -38,6 +38,9 @@ class Searched:
     holding: tuple[Path, ...] = ()
     unread: tuple[Path, ...] = ()
 
+    def __add__(self, other: Searched) -> Searched:
+        return Searched(self.holding + other.holding, self.unread + other.unread)
+
 
 def walked(folder: Path) -> Walked:
     """All files of a folder but weights, also those to which links lead; no folder twice, and first as what it is."""

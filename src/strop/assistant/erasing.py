@@ -12,7 +12,7 @@ import sqlite3
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from strop.assistant.database import emptied, transaction
@@ -138,18 +138,14 @@ class Erasing:
         was prepared to these questions, if nobody else asks them now.
         """
         with self.alone, transaction(WHAT, self.path, self.connection) as connection:
-            again = self.of_people(doomed.names)
-            found = _with_said(doomed, again.answers, [*again.feedback, *self._said_of(doomed.answers)])
-            asked = _each(self._column("SELECT messages FROM answers WHERE inference = ?", found.answers))
+            again = _together(doomed, self.of_people(doomed.names))
+            found = _together(again, self._doomed(again.answers, again.feedback, (), ()))
             self._delete(connection, found.answers, found.feedback, is_retiring)
-            late = [one for messages in asked for one in self._prepared(messages, set())]
-            said = self._said_of(late)
-            self._delete(connection, late, said, is_retiring)
             for name in doomed.names:
                 connection.execute("DELETE FROM shown WHERE rater = ?", (name,))
         with self.alone:
             emptied(WHAT, self.path, self.connection)
-        return _with_said(found, late, said)
+        return found
 
     def _delete(
         self, connection: sqlite3.Connection, answers: Iterable[str], feedback: Iterable[str], is_retiring: bool
@@ -240,10 +236,15 @@ class Erasing:
             connection.execute("INSERT OR REPLACE INTO exports VALUES (?, ?)", row)
 
 
-def _with_said(doomed: Doomed, answers: Iterable[str], feedback: Iterable[str]) -> Doomed:
-    """With these answers and this feedback."""
-    answers, feedback = _each([*doomed.answers, *answers]), _each([*doomed.feedback, *feedback])
-    return replace(doomed, answers=answers, feedback=feedback)
+def _together(one: Doomed, other: Doomed) -> Doomed:
+    """What is to be deleted of both."""
+    return Doomed(
+        answers=_each([*one.answers, *other.answers]),
+        feedback=_each([*one.feedback, *other.feedback]),
+        names=_each([*one.names, *other.names]),
+        texts=_each([*one.texts, *other.texts]),
+        ids=_each([*one.ids, *other.ids]),
+    )
 
 
 def _each(values: Iterable[str]) -> tuple[str, ...]:

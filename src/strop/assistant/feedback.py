@@ -22,6 +22,7 @@ from typing import TypeVar
 from strop.assistant.database import connected, transaction
 from strop.assistant.erasing import Erasing
 from strop.assistant.feedback_rows import answer_row, answered, feedback_row, said
+from strop.assistant.leftovers import Leftovers
 from strop.assistant.masking import MakeMasker, Masking
 from strop.assistant.pair_store import PairStore, key_of
 from strop.assistant.people import People
@@ -50,6 +51,7 @@ class FeedbackStore:
         self.masking = Masking(masker, self._texts)
         self.pairs = PairStore(self.path, self._connection, self._alone, self.people)
         self.erasing = Erasing(self.path, self._connection, self._alone)
+        self.leftovers = Leftovers(self.path, self._connection, self._alone, self.people)
 
     def close(self) -> None:
         """Close the file; the last one to close folds the WAL into it."""

@@ -2,26 +2,27 @@
 
 0. Keys of theirs go, and what is being answered is not kept: nothing new of them comes in.
 1. Files that no list names, such as a copy of a database or a log, lose the lines and rows that hold their texts.
-2. `memory.sqlite` and `feedback.sqlite` lose their rows, and note which feedback is gone.
-3. Versions that learnt from it are retired, runs and exports of it deleted (`settling`).
-4. Every file of the folder is searched once more, when the databases are closed.
+2. Files from which these cannot be taken, or that cannot be read, are noted (`leftovers`).
+3. `memory.sqlite` and `feedback.sqlite` lose their rows, and note which feedback is gone.
+4. Versions that learnt from it are retired, runs and exports of it deleted (`settling`).
+5. Every file of the folder is searched once more, when the databases are closed.
 
-A crash at any moment leaves either the rows, or the note of them: the same call completes it. A file that cannot be
-read or changed holds nothing up: it is named at the end.
+A crash at any moment leaves either the rows, by which all else is found, or the notes: the same call completes it. A
+file that cannot be read or changed holds nothing up: it is named at the end.
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeAlias
 
-from strop.assistant.copies import Searched
+from strop.assistant.copies import Searched, walked
 from strop.assistant.erasing import Doomed
 from strop.assistant.feedback import FeedbackStore
 from strop.assistant.home import Assistant
@@ -30,10 +31,20 @@ from strop.assistant.memory import FILE as MEMORY
 from strop.assistant.memory import MemoryStore
 from strop.assistant.needles import Needles, needles_of
 from strop.assistant.quarantine import read_by_hand, write_by_hand
-from strop.assistant.removing import Removed, remove
+from strop.assistant.removing import Removed, beyond, remove
 from strop.assistant.settings import write_settings
 from strop.assistant.settling import Settled, settle, settled
-from strop.assistant.taking_out import copied_weights, deleted, found_in, found_in_exports, is_copy, named, taken_out
+from strop.assistant.taking_out import (
+    but_stores,
+    copied_weights,
+    deleted,
+    found_in,
+    found_in_exports,
+    is_copy,
+    named,
+    taken_out,
+)
+from strop.assistant.versions import VERSIONS
 from strop.types import messages_of
 
 
@@ -52,6 +63,7 @@ class Forgotten:
     left      files in which something of them still stands: those from which it could not be taken, those to which
               only a link leads or led, exports that were changed since, and those that are called like them
     unread    files and folders that could not be read, in which something of them may stand
+              Both with those of people who were forgotten before, until somebody has changed, moved or deleted them
     keyless   where people have keys: the answers, feedback and facts that are left and no key's person has
     """
 
@@ -87,38 +99,45 @@ def forget(path: Path | str, users: Sequence[str], *, without_keys: bool = False
     """Forget people by the names that clients gave (`user`, `rater`), or by the keys of their sessions.
 
     `without_keys`, where people have keys: also all whose name is neither that of a key nor of a trusted rater, such as
-    who wrote before there were keys. `dry_run` deletes nothing, and says what would be deleted. Raises ValueError if
-    the folder is no assistant, or while another process learns, WriteFailed while another one keeps on reading.
-    The stores of the folder are read as files: no other part of the same process may have them open.
+    who wrote before there were keys. `dry_run` deletes nothing, and says what would be deleted; databases of an earlier
+    strop are brought up to this one. Raises ValueError if the folder is no assistant, or while another process learns,
+    WriteFailed while another one keeps on reading. The stores of the folder are read as files: no other part of the
+    same process may have them open.
     """
     assistant = Assistant(Path(path))
-    with assistant.learner(), ExitStack() as opened:
-        store, memory = opened.enter_context(assistant.feedback()), opened.enter_context(_memory(assistant))
-        owners = _owners(assistant, store)
-        if without_keys and owners is None:
-            raise ValueError("there never were keys here, so all are without one: say who is forgotten by their names.")
+    with assistant.learner():
+        with ExitStack() as opened:
+            store, memory = opened.enter_context(assistant.feedback()), opened.enter_context(_memory(assistant))
+            owners = _owners(assistant, store)
+            if without_keys and owners is None:
+                raise ValueError("there never were keys here, so all are without one: say who is forgotten by name.")
+            if not dry_run:
+                _shut(assistant, store, memory, users)
+            names = _names(store, users)
+            if without_keys:
+                names = list(dict.fromkeys([*names, *_keyless(store, memory, owners or set())]))
+            who = _chosen(assistant, store, memory, users, names)
+            went = (_planned if dry_run else _done)(assistant, store, memory, who)
+            left = {} if owners is None else _keyless(store, memory, owners)
+            exports = [] if dry_run else list(store.erasing.exports())
+        # the stores are closed: a process that reads these files loses its locks on them
+        held = found_in(assistant, went.who.needles) + found_in_exports(assistant, exports, went.who.needles)
+        copies = [file for file in held.holding if is_copy(assistant, file)] if dry_run else []
+        held = went.left + (Searched((), held.unread) if dry_run else held)
         if not dry_run:
-            _shut(assistant, store, memory, users)
-        names = _names(store, users)
-        if without_keys:
-            names = list(dict.fromkeys([*names, *_keyless(store, memory, owners or set())]))
-        who = _who(assistant, store, memory, users, names)
-        found, gone, kept = (_planned if dry_run else _done)(assistant, store, memory, who)
-        left = {} if owners is None else _keyless(store, memory, owners)
-        exports = store.erasing.exports()
-        opened.close()  # a process that reads these files loses its locks on them
-        copies, held = _searched(assistant, who, [] if dry_run else exports, dry_run)
+            with assistant.feedback() as store:
+                store.leftovers.note(but_stores(assistant, held), went.who.needles)
         return Forgotten(
-            answers=len(who.doomed.answers),
-            feedback=len(who.doomed.feedback),
-            facts=len(who.facts),
-            retired=found.retired,
+            answers=len(went.who.doomed.answers),
+            feedback=len(went.who.doomed.feedback),
+            facts=len(went.who.facts),
+            retired=went.settled.retired,
             serving=assistant.versions.serving,
-            runs=found.runs,
-            exports=found.exports,
-            copies=named(assistant, [*copies, *gone]),
-            left=named(assistant, [*held.holding, *kept.holding]),
-            unread=named(assistant, [*held.unread, *kept.unread, *map(Path, found.unread)]),
+            runs=went.settled.runs,
+            exports=went.settled.exports,
+            copies=named(assistant, [*copies, *went.copies]),
+            left=named(assistant, held.holding),
+            unread=named(assistant, held.unread),
             keyless=sum(left.values()),
         )
 
@@ -151,16 +170,24 @@ def _names(store: FeedbackStore, users: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(name for user in (*users, *keys) if user for name in (store.people.hashed(user), user)))
 
 
+def _chosen(
+    assistant: Assistant, store: FeedbackStore, memory: MemoryStore | None, users: Sequence[str], names: Sequence[str]
+) -> _Who:
+    """What is kept of these people."""
+    facts = [] if memory is None else memory.texts_of(names)
+    return _who(assistant, store, memory, users, names, store.erasing.of_people(names), facts)
+
+
 def _who(
     assistant: Assistant,
     store: FeedbackStore,
     memory: MemoryStore | None,
     users: Sequence[str],
     names: Sequence[str],
+    doomed: Doomed,
+    facts: Sequence[str],
 ) -> _Who:
     """What would tell of these people: not what others wrote too, nor what is asked of or answered by every version."""
-    doomed = store.erasing.of_people(names)
-    facts = [] if memory is None else memory.texts_of(names)
     versions = assistant.versions
     diffs = [one for number in versions.numbers() if versions.has_diff(number) for one in versions.diff(number)]
     answered = [text for one in diffs for text in (one["before"], one["after"])]
@@ -173,8 +200,21 @@ def _who(
 
 # ---------------------------------------------------------------- what goes
 
-_Went: TypeAlias = tuple[Settled, Sequence[Path], Searched]
-"""What was made of it, the copies, and those that could not be deleted or read."""
+
+@dataclass(frozen=True, slots=True)
+class _Went:
+    """What is deleted.
+
+    who      with what came in while it was deleted
+    settled  what was made of it
+    copies   of weights, and those from which what they wrote is taken
+    left     what could not be deleted or read
+    """
+
+    who: _Who
+    settled: Settled
+    copies: Sequence[Path]
+    left: Searched
 
 
 def _shut(assistant: Assistant, store: FeedbackStore, memory: MemoryStore | None, users: Sequence[str]) -> None:
@@ -192,36 +232,56 @@ def _planned(assistant: Assistant, store: FeedbackStore, memory: MemoryStore | N
     """What would be deleted."""
     found = _settled(assistant, store, who)
     weights = copied_weights(assistant, found)
-    return found, weights.holding, Searched((), weights.unread)
+    return _Went(who, found, weights.holding, Searched((), weights.unread))
 
 
 def _done(assistant: Assistant, store: FeedbackStore, memory: MemoryStore | None, who: _Who) -> _Went:
     """Delete it."""
-    weights = copied_weights(assistant, _settled(assistant, store, who))
-    copies, kept = taken_out(assistant, who.doomed, who.names, who.needles), deleted(weights.holding)
-    if memory is not None:
-        memory.forget_all(who.names)
-    _names_taken_out(assistant, who.users, [*who.doomed.feedback, *who.names])
-    store.erasing.erase(who.doomed, is_retiring=True)
+    before = store.leftovers.there([*walked(assistant.path).files, *store.erasing.exports()])
+    found = _settled(assistant, store, who)
+    weights = copied_weights(assistant, found)
+    taken, kept = taken_out(assistant, who.doomed, who.names, who.needles), deleted(weights.holding)
+    exports = found_in_exports(assistant, store.erasing.exports(), who.needles)
+    left = before + exports + Searched((*kept, *_beyond(assistant, found)), weights.unread)
+    store.leftovers.note(left + taken.left, who.needles)
+    went = _rows_deleted(assistant, store, memory, who)
+    copies = [*taken.copies, *(file for file in weights.holding if file not in kept)]
+    if went != who:
+        late = taken_out(assistant, went.doomed, went.names, went.needles)
+        store.leftovers.note(left + taken.left + late.left, went.needles)
+        copies += late.copies
     cleared = _clear(assistant)
     found = settle(assistant, store)
-    kept += [*cleared.failed, *cleared.beyond, *map(Path, found.left)]
     store.erasing.rebuild()
     if memory is not None:
         memory.rebuild()
-    gone = [file for file in weights.holding if file not in kept]
-    return found, [*copies, *gone], Searched(tuple(kept), weights.unread)
+    kept += [*cleared.failed, *cleared.beyond, *map(Path, found.left)]
+    unread = [*weights.unread, *map(Path, found.unread)]
+    return _Went(went, found, copies, _still_there(before) + Searched(tuple(kept), tuple(unread)))
 
 
-def _searched(
-    assistant: Assistant, who: _Who, exports: Iterable[Path], dry_run: bool
-) -> tuple[Sequence[Path], Searched]:
-    """The copies from which something would be taken; and where something of them is left, or may be."""
-    held, outside = found_in(assistant, who.needles), found_in_exports(assistant, exports, who.needles)
-    unread = (*held.unread, *outside.unread)
-    if dry_run:
-        return [file for file in held.holding if is_copy(assistant, file)], Searched((), unread)
-    return [], Searched((*held.holding, *outside.holding), unread)
+def _rows_deleted(assistant: Assistant, store: FeedbackStore, memory: MemoryStore | None, who: _Who) -> _Who:
+    """Delete what the stores keep of them, and what is set of them; with what came in since it was chosen."""
+    facts = [] if memory is None else memory.forget_all(who.names)
+    _names_taken_out(assistant, who.users, [*who.doomed.feedback, *who.names])
+    gone = store.erasing.erase(who.doomed, is_retiring=True)
+    facts = list(dict.fromkeys([*who.facts, *facts]))
+    if gone == who.doomed and facts == list(who.facts):
+        return who
+    return _who(assistant, store, memory, who.users, who.names, gone, facts)
+
+
+def _beyond(assistant: Assistant, found: Settled) -> list[Path]:
+    """To where links lead that are about to be deleted."""
+    going = [assistant.rounds / name for name in found.runs]
+    going += [assistant.versions.folder(number) for number in found.retired]
+    going += [*assistant.rounds.rglob(".creating-*"), *(assistant.path / VERSIONS).glob(".creating-*")]
+    return [path for one in going for path in beyond(one)]
+
+
+def _still_there(noted: Searched) -> Searched:
+    """What was noted before, but for what is deleted meanwhile."""
+    return Searched(tuple(filter(os.path.lexists, noted.holding)), tuple(filter(os.path.lexists, noted.unread)))
 
 
 def _settled(assistant: Assistant, store: FeedbackStore, who: _Who) -> Settled:

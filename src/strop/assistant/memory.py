@@ -134,10 +134,12 @@ class MemoryStore:
         with self._erasing() as connection:
             return connection.execute("DELETE FROM facts WHERE user = ?", (self._whose(user),)).rowcount
 
-    def forget_all(self, names: Sequence[str]) -> None:
-        """Delete all facts of people by their names as they are kept."""
+    def forget_all(self, names: Sequence[str]) -> list[str]:
+        """Delete all facts of people by their names as they are kept; what they said."""
         with self._erasing() as connection:
+            texts = self.texts_of(names)
             connection.executemany("DELETE FROM facts WHERE user = ?", [(name,) for name in names])
+        return texts
 
     def forgettings(self) -> int:
         """How often people were forgotten: noted before a request is read, and handed to `add` with it."""

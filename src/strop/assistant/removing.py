@@ -24,8 +24,7 @@ class Removed:
 
 def remove(path: Path) -> Removed:
     """Delete a file, a link, or a folder with all that is in it; what is gone already is no failure."""
-    beyond = tuple(link.resolve() for link in _links(path) if link.exists())
-    failed = list[Path]()
+    led, failed = beyond(path), list[Path]()
 
     def note(_: object, name: str, error: tuple[object, BaseException, object]) -> None:
         if not isinstance(error[1], FileNotFoundError):
@@ -39,7 +38,22 @@ def remove(path: Path) -> Removed:
         except OSError:
             failed.append(path)
     inmost = [one for one in failed if not any(one in other.parents for other in failed)]
-    return Removed(tuple(inmost), tuple(one for one in beyond if not one.is_relative_to(path.absolute())))
+    return Removed(tuple(inmost), led)
+
+
+def beyond(path: Path) -> tuple[Path, ...]:
+    """To where the links lead that go with a file or a folder, outside of it."""
+    here = path.parent.resolve() / path.name
+    led = (link.resolve() for link in _links(path) if _leads(link))
+    return tuple(one for one in led if not one.is_relative_to(here))
+
+
+def _leads(link: Path) -> bool:
+    """Whether there is something, also where that is closed to us."""
+    try:
+        return link.exists()
+    except OSError:
+        return True
 
 
 def _links(path: Path) -> list[Path]:

@@ -16,7 +16,7 @@ from strop.assistant.feedback import FeedbackStore
 from strop.assistant.home import Assistant
 from strop.assistant.needles import Needles, needles_of
 from strop.assistant.queue import read_plan
-from strop.assistant.removing import Removed, remove
+from strop.assistant.removing import remove
 from strop.assistant.versions import Versions
 from strop.runs.files import sha256
 
@@ -46,8 +46,8 @@ def settle(assistant: Assistant, store: FeedbackStore) -> Settled:
     erased = store.erasing.left()
     if not erased:
         return Settled()
+    removed = assistant.versions.clear()  # also a version that a crash left without its name
     found = settled(assistant, store, set(erased), {id for id, is_retiring in erased.items() if is_retiring})
-    removed = Removed()
     for name in found.runs:  # before the manifests, which say whose they are
         removed += remove(assistant.rounds / name)
     if found.retired:

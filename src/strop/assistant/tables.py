@@ -91,4 +91,13 @@ def m004_prepared(connection: sqlite3.Connection) -> None:
     connection.execute(TABLE)
 
 
-MIGRATIONS: tuple[Migration, ...] = (m001_initial, m002_pairs, m003_privacy, m004_prepared)
+def m005_leftovers(connection: sqlite3.Connection) -> None:
+    """Files in which something may be left of who is forgotten, their sizes, and when they were written; and whether
+    they could be read."""
+    connection.execute(
+        "CREATE TABLE leftovers (path TEXT PRIMARY KEY, size INTEGER NOT NULL, time INTEGER NOT NULL, "
+        "is_read INTEGER NOT NULL)"
+    )
+
+
+MIGRATIONS: tuple[Migration, ...] = (m001_initial, m002_pairs, m003_privacy, m004_prepared, m005_leftovers)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 from pathlib import Path
 
 from strop.assistant.canary import FILE as CANARY
@@ -84,18 +85,35 @@ def is_copy(assistant: Assistant, file: Path) -> bool:
 # ---------------------------------------------------------------- texts
 
 
-def taken_out(assistant: Assistant, doomed: Doomed, names: Sequence[str], needles: Needles) -> list[Path]:
-    """Take what they wrote out of the copies; those from which it could be taken. The others are found again by the
-    last search, whatever kept them from being written. The stores may be open, also under other names of theirs."""
+@dataclass(frozen=True, slots=True)
+class TakenOut:
+    """The copies from which all was taken that they wrote, and the other files, in which something stands or may."""
+
+    copies: tuple[Path, ...]
+    left: Searched
+
+
+def taken_out(assistant: Assistant, doomed: Doomed, names: Sequence[str], needles: Needles) -> TakenOut:
+    """Take what they wrote out of the copies. The stores may be open, also under other names of theirs: they are not
+    looked into."""
     stores = {(one.st_dev, one.st_ino) for one in map(Path.stat, filter(Path.exists, _stores(assistant)))}
 
     def is_found(file: Path) -> bool:
         seen = file.stat()
         return (seen.st_dev, seen.st_ino) not in stores and _is_found(assistant, needles, file)
 
-    copies = [file for file in walked(assistant.path).files if is_copy(assistant, file)]
-    found = searched(copies, is_found).holding
-    return [file for file in found if file.exists() and _is_taken_out(file, doomed, names, needles)]
+    there = walked(assistant.path)
+    found = searched(there.files, is_found)
+    copies = [file for file in found.holding if is_copy(assistant, file)]
+    taken = [file for file in copies if file.exists() and _is_taken_out(file, doomed, names, needles)]
+    left = [file for file in found.holding if file not in taken]
+    return TakenOut(tuple(taken), Searched(tuple(left), (*there.unread, *found.unread)))
+
+
+def but_stores(assistant: Assistant, left: Searched) -> Searched:
+    """Without the databases of an assistant, in which the next call finds by itself what is left."""
+    stores = set(_stores(assistant))
+    return Searched(*(tuple(one for one in some if one not in stores) for some in (left.holding, left.unread)))
 
 
 def _stores(assistant: Assistant) -> list[Path]:

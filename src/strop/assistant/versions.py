@@ -30,6 +30,8 @@ from strop.runs.files import fsync, new_folder, replace_text, sha256, write_text
 
 VERSIONS, SERVING, MANIFEST, MODEL, DIFF = "versions", "serving.json", "manifest.json", "model", "diff.jsonl"
 FORMAT = 1
+_RETIRING, _ELSEWHERE = ".retiring-", "elsewhere"
+"""The folder of what is left of a version, while a link to elsewhere has its name; and in it a link to there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,8 +176,14 @@ class Versions:
         return newest.number
 
     def clear(self) -> Removed:
-        """Remove the versions that a crash left half made; what is left of them. For the only learner."""
-        return sum(map(remove, sorted((self.path / VERSIONS).glob(".creating-*"))), Removed())
+        """Complete what a crash cut off of `retire`, and remove the versions that it left half made; what is left of
+        them. For the only learner."""
+        there = self.path / VERSIONS
+        for own in sorted(there.glob(f"{_RETIRING}*")):
+            if not os.path.lexists(folder := there / own.name.removeprefix(_RETIRING)):
+                own.rename(folder)
+        half_made = [entry for begins in (".creating-", _RETIRING) for entry in sorted(there.glob(f"{begins}*"))]
+        return sum(map(remove, half_made), Removed())
 
     def start(self) -> None:
         """Let version 0 serve, in a new folder."""
@@ -193,28 +201,32 @@ class Versions:
             self._serve(stays, [*self.history, stays])
         left = Removed()
         for number in sorted(numbers, reverse=True):  # what goes on from a version is found by it
-            left += self._bury(number, why, without)
+            self._bury(number, why, without)
             entries = [entry for entry in self.folder(number).iterdir() if entry.name != MANIFEST]
             left = sum(map(remove, entries), left)
         return left
 
-    def _bury(self, number: int, why: str, without: AbstractSet[str]) -> Removed:
-        """Write the manifest of a version that is retired: where a link leads to its folder, into one of its own."""
+    def _bury(self, number: int, why: str, without: AbstractSet[str]) -> None:
+        """Write the manifest of a version that is retired: where a link leads to its folder, into one of its own. All
+        of that is there before the link goes, so that `clear` completes it; where the link led is in it, and goes
+        last."""
         old = self.manifest(number)
         feedback, replayed = ([id for id in ids if id not in without] for ids in (old.feedback, old.replayed))
         retired = old.retired or Retired(why, time.time())
         changed = dataclasses.replace(old, files={}, feedback=feedback, replayed=replayed, retired=retired)
-        folder, left = self.folder(number), Removed()
+        folder = self.folder(number)
         with writing(f"that version {number} is retired", folder):
-            if folder.is_symlink():
-                beside = folder.with_name(f".creating-{folder.name}-{os.getpid()}")
-                beside.mkdir()
-                write_text(beside / MANIFEST, _text(changed))
-                left = remove(folder)
-                beside.rename(folder)
-            else:
+            if not folder.is_symlink():
                 replace_text(folder / MANIFEST, _text(changed))
-        return left
+                return
+            own = folder.with_name(f"{_RETIRING}{folder.name}")
+            own.mkdir()
+            (own / _ELSEWHERE).symlink_to(folder.resolve())
+            write_text(own / MANIFEST, _text(changed))
+            fsync(own)
+            folder.unlink()
+            own.rename(folder)
+            fsync(folder.parent)
 
     def verify(self, number: int) -> None:
         """Raise DamagedVersion if a file of a version is missing or changed, or the version is retired."""

@@ -82,3 +82,37 @@ def test_a_folder_that_is_filled_halfway_is_no_version(versions):
     with pytest.raises(KeyboardInterrupt), versions.adding(manifest):
         raise KeyboardInterrupt
     assert versions.numbers() == [0]
+
+
+@pytest.mark.parametrize("call", ["mkdir", "symlink_to", "unlink", "rename"])
+@pytest.mark.parametrize("target", ["far", "../far"])
+def test_a_version_behind_a_link_is_retired_though_a_crash_came_at_any_moment(versions, monkeypatch, call, target):
+    """It keeps its manifest, and where the link led is told, also after that is gone."""
+
+    class Crash(Exception):
+        pass
+
+    def crash(*args, **kwargs):
+        raise Crash
+
+    add(versions, 1, 0)
+    add(versions, 2, 1)
+    folder, far = versions.folder(1), versions.path / "far"
+    folder.rename(far)
+    folder.symlink_to(far if target == "far" else "../far")
+    with monkeypatch.context() as patched:
+        patched.setattr(type(folder), call, crash)
+        with pytest.raises(Crash):
+            versions.retire([1, 2], "why", {"a"})
+    versions.clear()
+    assert versions.numbers() == [0, 1, 2]
+    left = versions.retire([1, 2], "why", {"a"})
+    assert (left.failed, left.beyond) == ((), (far.resolve(),))
+    assert [(one.number, one.retired.why, one.feedback) for one in map(versions.manifest, (1, 2))] == [
+        (1, "why", ["b"]),
+        (2, "why", ["b"]),
+    ]
+    assert [entry.name for entry in folder.iterdir()] == ["manifest.json"]
+    assert not folder.is_symlink()
+    assert sorted(entry.name for entry in folder.parent.iterdir()) == ["000", "001", "002"]
+    assert (far / "manifest.json").exists()
