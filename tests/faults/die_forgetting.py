@@ -2,7 +2,8 @@
 
 `python die_forgetting.py DIR`: DIR holds an assistant of which `ann` is to be forgotten. For each CALL, in a copy,
 a child ends itself before its CALL-th change; then the next process forgets the same person. Prints for each CALL the
-files in which "ZEBRA" still stands, and what serves: `7 none 0`, or `whole` at the end of the line if the child lived.
+files in which "ZEBRA" still stands, what serves, and what the last process names: `7 none 0 picture.bin`, or `whole` at
+the end of the line if the child lived.
 """
 
 from __future__ import annotations
@@ -57,10 +58,10 @@ if __name__ == "__main__":
     while code == 9:
         call += 1
         folder = Path(f"{original}-{call}")
-        shutil.copytree(original, folder)
+        shutil.copytree(original, folder, symlinks=True)
         code = die(folder, call)
-        forget(folder, [ANN])
+        left = sorted(Path(name).name for name in forget(folder, [ANN]).left)
         files = [file for file in folder.rglob("*") if file.is_file() and b"ZEBRA" in file.read_bytes()]
         said = ",".join(file.name for file in files) or "none"
-        print(call, said, Versions(folder).serving, *(["whole"] if code == 0 else []), flush=True)
+        print(call, said, Versions(folder).serving, ",".join(left), *(["whole"] if code == 0 else []), flush=True)
         shutil.rmtree(folder)

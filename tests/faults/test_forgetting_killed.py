@@ -25,7 +25,7 @@ def prepare(path):
             [answer("z", "so be it", question="where is the ZEBRA of mine?", rater=ANN)],
             [said("demonstration", "the ZEBRA is in the locker", "z", rater=ANN, id=id)],
         )
-        memory.add(ANN, "my ZEBRA is called Spot")
+        memory.add(ANN, "my ZEBRA\nis called Spot")
         export_feedback(store, path / "sft.jsonl", "sft")
     manifest = Versions(path).folder(1) / "manifest.json"
     manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"feedback": [id]}))
@@ -33,6 +33,10 @@ def prepare(path):
         folder.mkdir(parents=True)
         (folder / "tasks.jsonl").write_text("where is the ZEBRA of mine?")
     (path / "notes.log").write_text("asked: where is the ZEBRA of mine?\nelse\n")
+    (path / "picture.bin").write_bytes(b"\xff is called Spot\xfe\0")
+    far = path.with_name("far")
+    Versions(path).folder(2).rename(far)
+    Versions(path).folder(2).symlink_to(far)
     return path
 
 
@@ -44,3 +48,4 @@ def test_die_before_every_change(tmp_path):
     assert len(lines) > 15, "the children were not killed: the test tests nothing"
     assert ["whole" in line for line in lines] == [False] * (len(lines) - 1) + [True]
     assert {tuple(line[1:3]) for line in lines} == {("none", "0")}
+    assert {line[3] for line in lines} == {"far,picture.bin"}

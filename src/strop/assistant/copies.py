@@ -19,6 +19,8 @@ from strop.assistant.packed import UNREADABLE, is_packed, pieces, unpacked, whol
 _BEGINNING = 1 << 16
 """So many bytes tell whether a file is a text."""
 SQLITE = b"SQLite format 3\0"
+_ROWS = 1000
+"""Of a table, at a time."""
 WEIGHTS = (".safetensors",)
 """Numbers alone."""
 
@@ -103,22 +105,24 @@ def are_in(needles: Needles, file: Path) -> bool:
         if b"\0" in opened.read(_BEGINNING):
             return False  # no text that has escapes
         opened.seek(0)
-        return any(needles.are_in_line(piece.decode("utf-8", "replace")) for piece in whole_lines(pieces(opened)))
+        texts = (piece.decode("utf-8", "replace") for piece in whole_lines(pieces(opened)))
+        return any(map(needles.are_behind_escapes, texts))
 
 
 def _are_in_values(needles: Needles, file: Path) -> bool:
     with closing(_reading(file)) as connection:
         for name in columns_of(file):
-            for row in connection.execute(f"SELECT * FROM {_quoted(name)}"):
-                if any(_is_in_value(needles, value) for value in row):
+            rows = connection.execute(f"SELECT * FROM {_quoted(name)}")
+            while some := rows.fetchmany(_ROWS):
+                values = [value for row in some for value in row]
+                texts = "\n".join(value for value in values if isinstance(value, str))
+                if needles.are_in_text(texts) or any(map(needles.are_in_bytes, filter(_is_bytes, values))):
                     return True
     return False
 
 
-def _is_in_value(needles: Needles, value: object) -> bool:
-    if isinstance(value, bytes):
-        return needles.are_in_bytes(value)
-    return isinstance(value, str) and needles.are_in_line(value)
+def _is_bytes(value: object) -> bool:
+    return isinstance(value, bytes)
 
 
 def is_beyond(file: Path, folder: Path) -> bool:

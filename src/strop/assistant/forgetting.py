@@ -13,29 +13,25 @@ file that cannot be read or changed holds nothing up: it is named at the end.
 
 from __future__ import annotations
 
-import hashlib
 import os
-from collections import Counter
 from collections.abc import Iterator, Sequence
-from collections.abc import Set as AbstractSet
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from strop.assistant.copies import Searched, walked
-from strop.assistant.erasing import Doomed
 from strop.assistant.feedback import FeedbackStore
 from strop.assistant.home import Assistant
 from strop.assistant.keys import Keys
 from strop.assistant.memory import FILE as MEMORY
 from strop.assistant.memory import MemoryStore
-from strop.assistant.needles import Needles, needles_of
 from strop.assistant.quarantine import read_by_hand, write_by_hand
 from strop.assistant.removing import Removed, beyond, remove
 from strop.assistant.settings import write_settings
 from strop.assistant.settling import Settled, settle, settled
+from strop.assistant.subjects import Subjects, chosen, keyless, names_of, owners_of, subjects_of
 from strop.assistant.taking_out import (
-    but_stores,
+    but_written,
     copied_weights,
     deleted,
     found_in,
@@ -45,7 +41,6 @@ from strop.assistant.taking_out import (
     taken_out,
 )
 from strop.assistant.versions import VERSIONS
-from strop.types import messages_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,21 +75,6 @@ class Forgotten:
     keyless: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Who:
-    """Who is forgotten, and what is kept of them.
-
-    users  as clients call them
-    names  as the stores do
-    """
-
-    users: Sequence[str]
-    names: Sequence[str]
-    doomed: Doomed
-    facts: Sequence[str]
-    needles: Needles
-
-
 def forget(path: Path | str, users: Sequence[str], *, without_keys: bool = False, dry_run: bool = False) -> Forgotten:
     """Forget people by the names that clients gave (`user`, `rater`), or by the keys of their sessions.
 
@@ -108,25 +88,21 @@ def forget(path: Path | str, users: Sequence[str], *, without_keys: bool = False
     with assistant.learner():
         with ExitStack() as opened:
             store, memory = opened.enter_context(assistant.feedback()), opened.enter_context(_memory(assistant))
-            owners = _owners(assistant, store)
+            owners = owners_of(assistant, store)
             if without_keys and owners is None:
-                raise ValueError("there never were keys here, so all are without one: say who is forgotten by name.")
+                raise ValueError(
+                    "there never were keys here, so all are without one: say who is forgotten by their names."
+                )
             if not dry_run:
                 _shut(assistant, store, memory, users)
-            names = _names(store, users)
+            names = names_of(store, users)
             if without_keys:
-                names = list(dict.fromkeys([*names, *_keyless(store, memory, owners or set())]))
-            who = _chosen(assistant, store, memory, users, names)
+                names = list(dict.fromkeys([*names, *keyless(store, memory, owners or set())]))
+            who = chosen(assistant, store, memory, users, names)
             went = (_planned if dry_run else _done)(assistant, store, memory, who)
-            left = {} if owners is None else _keyless(store, memory, owners)
-            exports = [] if dry_run else list(store.erasing.exports())
+            others = {} if owners is None else keyless(store, memory, owners)
         # the stores are closed: a process that reads these files loses its locks on them
-        held = found_in(assistant, went.who.needles) + found_in_exports(assistant, exports, went.who.needles)
-        copies = [file for file in held.holding if is_copy(assistant, file)] if dry_run else []
-        held = went.left + (Searched((), held.unread) if dry_run else held)
-        if not dry_run:
-            with assistant.feedback() as store:
-                store.leftovers.note(but_stores(assistant, held), went.who.needles)
+        copies, left = (_found if dry_run else _left)(assistant, went)
         return Forgotten(
             answers=len(went.who.doomed.answers),
             feedback=len(went.who.doomed.feedback),
@@ -136,66 +112,25 @@ def forget(path: Path | str, users: Sequence[str], *, without_keys: bool = False
             runs=went.settled.runs,
             exports=went.settled.exports,
             copies=named(assistant, [*copies, *went.copies]),
-            left=named(assistant, held.holding),
-            unread=named(assistant, held.unread),
-            keyless=sum(left.values()),
+            left=named(assistant, left.holding),
+            unread=named(assistant, [file for file in left.unread if file not in left.holding]),
+            keyless=sum(others.values()),
         )
 
 
-# ---------------------------------------------------------------- who
+def _found(assistant: Assistant, went: _Went) -> tuple[Sequence[Path], Searched]:
+    """The copies from which something would be taken, and what cannot be read."""
+    found = found_in(assistant, went.who.needles)
+    return [file for file in found.holding if is_copy(assistant, file)], Searched((), found.unread) + went.left
 
 
-def _owners(assistant: Assistant, store: FeedbackStore) -> set[str] | None:
-    """The names of all who have keys, and of trusted raters, as the stores keep them; None where there never were keys.
-
-    Where the last key was removed there were: a call that forgets its person is cut off after that, and called again.
-    """
-    keys = Keys(assistant.path)
-    if not keys.are_needed:
-        return None
-    known = [*(one.name for one in keys.all()), *assistant.settings.trusted]
-    return {name for one in known for name in (one, store.people.hashed(one))}
-
-
-def _keyless(store: FeedbackStore, memory: MemoryStore | None, owners: AbstractSet[str]) -> dict[str, int]:
-    """How much is kept of each person who is none of these, by their name as it is kept."""
-    found = Counter(store.erasing.people())
-    found.update({} if memory is None else memory.people())
-    return {name: number for name, number in found.items() if name not in owners}
-
-
-def _names(store: FeedbackStore, users: Sequence[str]) -> list[str]:
-    """How the stores may name these people: by hashes, or as they are where an earlier strop wrote them."""
-    keys = [hashlib.sha256(user.encode("utf-8", "surrogatepass")).hexdigest() for user in users]
-    return list(dict.fromkeys(name for user in (*users, *keys) if user for name in (store.people.hashed(user), user)))
-
-
-def _chosen(
-    assistant: Assistant, store: FeedbackStore, memory: MemoryStore | None, users: Sequence[str], names: Sequence[str]
-) -> _Who:
-    """What is kept of these people."""
-    facts = [] if memory is None else memory.texts_of(names)
-    return _who(assistant, store, memory, users, names, store.erasing.of_people(names), facts)
-
-
-def _who(
-    assistant: Assistant,
-    store: FeedbackStore,
-    memory: MemoryStore | None,
-    users: Sequence[str],
-    names: Sequence[str],
-    doomed: Doomed,
-    facts: Sequence[str],
-) -> _Who:
-    """What would tell of these people: not what others wrote too, nor what is asked of or answered by every version."""
-    versions = assistant.versions
-    diffs = [one for number in versions.numbers() if versions.has_diff(number) for one in versions.diff(number)]
-    answered = [text for one in diffs for text in (one["before"], one["after"])]
-    fixed = [message["content"] for question in assistant.questions() for message in messages_of(question)]
-    remembered = [] if memory is None else memory.texts_of([one for one in memory.people() if one not in names])
-    others = [*store.erasing.others(doomed), *answered, *fixed, *remembered]
-    needles = needles_of([*doomed.texts, *facts], [*doomed.ids, *users], others)
-    return _Who(users, names, doomed, facts, needles)
+def _left(assistant: Assistant, went: _Went) -> tuple[Sequence[Path], Searched]:
+    """Where something of them is left, or may be: it is noted."""
+    left = found_in(assistant, went.who.needles)
+    with assistant.feedback() as store:
+        left += found_in_exports(assistant, store.erasing.exports(), went.who.needles) + went.left
+        store.leftovers.note(but_written(assistant, left), went.who.needles)
+    return (), left
 
 
 # ---------------------------------------------------------------- what goes
@@ -211,7 +146,7 @@ class _Went:
     left     what could not be deleted or read
     """
 
-    who: _Who
+    who: Subjects
     settled: Settled
     copies: Sequence[Path]
     left: Searched
@@ -228,27 +163,28 @@ def _shut(assistant: Assistant, store: FeedbackStore, memory: MemoryStore | None
         memory.forget_under_way()
 
 
-def _planned(assistant: Assistant, store: FeedbackStore, memory: MemoryStore | None, who: _Who) -> _Went:
+def _planned(assistant: Assistant, store: FeedbackStore, memory: MemoryStore | None, who: Subjects) -> _Went:
     """What would be deleted."""
     found = _settled(assistant, store, who)
     weights = copied_weights(assistant, found)
     return _Went(who, found, weights.holding, Searched((), weights.unread))
 
 
-def _done(assistant: Assistant, store: FeedbackStore, memory: MemoryStore | None, who: _Who) -> _Went:
+def _done(assistant: Assistant, store: FeedbackStore, memory: MemoryStore | None, who: Subjects) -> _Went:
     """Delete it."""
-    before = store.leftovers.there([*walked(assistant.path).files, *store.erasing.exports()])
+    entries = [*assistant.path.rglob("*"), *walked(assistant.path).files, *store.erasing.exports()]
+    before = store.leftovers.there(entries)
     found = _settled(assistant, store, who)
     weights = copied_weights(assistant, found)
     taken, kept = taken_out(assistant, who.doomed, who.names, who.needles), deleted(weights.holding)
-    exports = found_in_exports(assistant, store.erasing.exports(), who.needles)
-    left = before + exports + Searched((*kept, *_beyond(assistant, found)), weights.unread)
-    store.leftovers.note(left + taken.left, who.needles)
+    exports, going = found_in_exports(assistant, store.erasing.exports(), who.needles), _going(assistant, found)
+    left = before + exports + Searched((*kept, *(path for one in going for path in beyond(one))), weights.unread)
+    store.leftovers.note(but_written(assistant, left + taken.left, going), who.needles)
     went = _rows_deleted(assistant, store, memory, who)
     copies = [*taken.copies, *(file for file in weights.holding if file not in kept)]
     if went != who:
         late = taken_out(assistant, went.doomed, went.names, went.needles)
-        store.leftovers.note(left + taken.left + late.left, went.needles)
+        store.leftovers.note(but_written(assistant, left + taken.left + late.left, going), went.needles)
         copies += late.copies
     cleared = _clear(assistant)
     found = settle(assistant, store)
@@ -260,23 +196,22 @@ def _done(assistant: Assistant, store: FeedbackStore, memory: MemoryStore | None
     return _Went(went, found, copies, _still_there(before) + Searched(tuple(kept), tuple(unread)))
 
 
-def _rows_deleted(assistant: Assistant, store: FeedbackStore, memory: MemoryStore | None, who: _Who) -> _Who:
+def _rows_deleted(assistant: Assistant, store: FeedbackStore, memory: MemoryStore | None, who: Subjects) -> Subjects:
     """Delete what the stores keep of them, and what is set of them; with what came in since it was chosen."""
     facts = [] if memory is None else memory.forget_all(who.names)
     _names_taken_out(assistant, who.users, [*who.doomed.feedback, *who.names])
     gone = store.erasing.erase(who.doomed, is_retiring=True)
-    facts = list(dict.fromkeys([*who.facts, *facts]))
-    if gone == who.doomed and facts == list(who.facts):
+    late = [text for text in facts if text not in who.facts]
+    if gone == who.doomed and not late:
         return who
-    return _who(assistant, store, memory, who.users, who.names, gone, facts)
+    return subjects_of(assistant, store, memory, who.users, who.names, gone, [*who.facts, *late])
 
 
-def _beyond(assistant: Assistant, found: Settled) -> list[Path]:
-    """To where links lead that are about to be deleted."""
-    going = [assistant.rounds / name for name in found.runs]
+def _going(assistant: Assistant, found: Settled) -> list[Path]:
+    """Files and folders that are about to be deleted."""
+    going = [*map(Path, found.exports), *(assistant.rounds / name for name in found.runs)]
     going += [assistant.versions.folder(number) for number in found.retired]
-    going += [*assistant.rounds.rglob(".creating-*"), *(assistant.path / VERSIONS).glob(".creating-*")]
-    return [path for one in going for path in beyond(one)]
+    return [*going, *assistant.rounds.rglob(".creating-*"), *(assistant.path / VERSIONS).glob(".creating-*")]
 
 
 def _still_there(noted: Searched) -> Searched:
@@ -284,7 +219,7 @@ def _still_there(noted: Searched) -> Searched:
     return Searched(tuple(filter(os.path.lexists, noted.holding)), tuple(filter(os.path.lexists, noted.unread)))
 
 
-def _settled(assistant: Assistant, store: FeedbackStore, who: _Who) -> Settled:
+def _settled(assistant: Assistant, store: FeedbackStore, who: Subjects) -> Settled:
     """What was made of it, before it goes."""
     erased = {*who.doomed.feedback, *store.erasing.left()}
     return settled(assistant, store, erased, erased)

@@ -30,8 +30,11 @@ class Leftovers:
     people: People
 
     def note(self, left: Searched, needles: Needles) -> None:
-        """Note these files, which hold something or could not be read, and no others. A path in which something of
-        them stands is noted as a keyed hash."""
+        """Note these files, which hold something or could not be read, and no others.
+
+        Those in the folder by keyed hashes of their paths, which may tell of somebody; others can be found by nothing
+        but their paths, and are noted so, unless one of `needles` stands in these.
+        """
         rows = [
             (self._noted(file, needles), *stamp, is_read)
             for files, is_read in ((left.unread, False), (left.holding, True))
@@ -43,25 +46,27 @@ class Leftovers:
             connection.executemany("INSERT OR REPLACE INTO leftovers VALUES (?, ?, ?, ?)", rows)
 
     def there(self, files: Iterable[Path]) -> Searched:
-        """What is noted and not seen to since: neither gone, nor changed but at its end. `files` may be among it."""
+        """What is noted of these files, and of any outside of the folder, and not seen to since: neither gone, nor
+        changed but at its end."""
         with self.alone:
             rows = {row["path"]: row for row in self.connection.execute("SELECT * FROM leftovers")}
-        known = {self.people.hashed(self._key(file)): file for file in files} if rows else {}
-        found = {known.get(key, self.path.parent / key): row for key, row in rows.items()}
+        known = {self._hashed(file): file for file in files} if rows else {}
+        found = {known.get(key, Path(key)): row for key, row in rows.items()}
         left = {file: row for file, row in found.items() if _is_as_noted(file, row["size"], row["time"])}
         return Searched(
             tuple(file for file, row in left.items() if row["is_read"]),
             tuple(file for file, row in left.items() if not row["is_read"]),
         )
 
-    def _key(self, file: Path) -> str:
-        """By its path in the folder of the store, or else whole."""
-        return str(file.relative_to(self.path.parent) if file.is_relative_to(self.path.parent) else file.absolute())
-
     def _noted(self, file: Path, needles: Needles) -> str:
-        key = self._key(file)
-        is_text = storable(key) == key  # a name need not be
-        return key if is_text and not needles.are_in_line(key) else self.people.hashed(key)
+        path = str(file.absolute())
+        is_hidden = file.is_relative_to(self.path.parent) or needles.are_in_text(path) or storable(path) != path
+        return self._hashed(file) if is_hidden else path
+
+    def _hashed(self, file: Path) -> str:
+        """Of its path in the folder, which may be moved, or else of the whole."""
+        folder = self.path.parent
+        return self.people.hashed(str(file.relative_to(folder) if file.is_relative_to(folder) else file.absolute()))
 
 
 def _stamp(file: Path) -> tuple[int, int] | None:

@@ -22,6 +22,8 @@ _IN_NO_TEXT = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 """Control characters: bytes that read like this in an encoding are no text in it."""
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 """Other characters that end a line on a screen stand in the middle of one in JSON Lines."""
+_AT_ONCE = 1000
+"""Lines that are read together."""
 _FEW, _MANY = 2, 20
 """So many lines, and no more, are theirs however short a file is, or however long."""
 
@@ -65,10 +67,23 @@ def _kept(text: str, ending: str, needles: Needles) -> str | None:
     lines = _LINE.findall(text.removeprefix(mark))
     if not _is_linewise(lines, ending):
         return None
-    holding = {line: _theirs(line, needles) for line in lines if needles.are_in_line(line)}
+    some = (lines[at : at + _AT_ONCE] for at in range(0, len(lines), _AT_ONCE))
+    holding = {line: _theirs(line, needles) for block in some for line in _holding(block, needles)}
     common = _common(lines, holding)
     kept = [line for line in lines if line not in holding or _may_stay(line, holding[line], common, needles)]
     return None if kept == lines else mark + "".join(kept)
+
+
+def _holding(lines: Sequence[str], needles: Needles) -> Iterator[str]:
+    """The lines in which one of them stands. Most have none, and are read together."""
+    if not needles.are_in_text("".join(lines)):
+        return
+    if len(lines) == 1:
+        yield lines[0]
+        return
+    half = len(lines) // 2
+    yield from _holding(lines[:half], needles)
+    yield from _holding(lines[half:], needles)
 
 
 def _is_linewise(lines: Sequence[str], ending: str) -> bool:

@@ -31,8 +31,6 @@ OLD_ENCODINGS = ("big5", "cp1252")
 """In which nearly all bytes are some text."""
 _ERRORS = {"gb18030": "ignore", "big5": "strict", "cp1252": "strict"}
 """Half a surrogate pair has no bytes in GB 18030, and many characters have none in Big5 and Windows-1252."""
-MARKS = re.compile(r"[\\%&]|[^\x00-\x7f]")
-"""Without one of these a line says what it looks like."""
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|([\"'\\/bfnrt]))")
 _SHORT = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 _DEPTH = 2
@@ -99,20 +97,24 @@ class Needles:
             data = data[-self.longest :]
         return self.are_in_bytes(data, begins=begins)
 
-    def are_in_line(self, line: str) -> bool:
-        """Whether one of them stands in a line, as it is or behind escapes."""
-        return any(True for _ in self._read_in(line))
+    def are_in_text(self, text: str) -> bool:
+        """Whether one of them stands in a text, as it is or behind escapes."""
+        return any(True for _ in self._read_in(readings(text)))
+
+    def are_behind_escapes(self, text: str) -> bool:
+        """Whether one of them stands in a text behind escapes."""
+        return any(True for _ in self._read_in(readings_of_escapes(text)))
 
     def lines_in(self, line: str) -> set[str]:
         """Which lines stand in a line of a file."""
-        return set(self._read_in(line)).intersection(self.lines)
+        return set(self._read_in(readings(line))).intersection(self.lines)
 
     def are_named_in(self, line: str) -> bool:
         """Whether an id or a name stands in a line: it is theirs, whatever it says."""
-        return not set(self._read_in(line)).isdisjoint([*self.ids, *self.names])
+        return not set(self._read_in(readings(line))).isdisjoint([*self.ids, *self.names])
 
-    def _read_in(self, line: str) -> Iterator[str]:
-        for one in readings(line):
+    def _read_in(self, texts: Iterable[str]) -> Iterator[str]:
+        for one in texts:
             for needle in self._standing(self._in_utf8, bytes_in("utf-8", one)):
                 yield needle.decode("utf-8", "surrogatepass")
 
@@ -141,23 +143,36 @@ def bytes_in(encoding: str, text: str) -> bytes:
         return b""
 
 
-def readings(line: str) -> Iterator[str]:
-    """What a line says: as it is, and once the escapes of JSON, HTML or a web address in it are read."""
-    known, new = {line}, [line]
-    yield line
-    if not MARKS.search(line):
-        return
-    for _ in range(_DEPTH):
-        read = dict.fromkeys(reader(one) for one in new for reader in _READERS)
-        new = [one for one in read if one not in known]
-        known.update(new)
-        yield from new
+def readings(text: str) -> Iterator[str]:
+    """What a text says: as it is, and once the escapes of JSON, HTML or a web address in its lines are read."""
+    yield text
+    yield from readings_of_escapes(text)
+
+
+def readings_of_escapes(text: str, depth: int = _DEPTH) -> Iterator[str]:
+    """What the lines of a text say that have escapes, once these are read: each kind of escape in the lines with it."""
+    for mark, read in _READERS.items():
+        lines = _lines_with(mark, text)
+        if (one := read(lines)) != lines:
+            yield one
+            if depth > 1:
+                yield from readings_of_escapes(one, depth - 1)
+    if not text.isascii() and (one := _composed(text)) != text:
+        yield one
+
+
+def _lines_with(mark: str, text: str) -> str:
+    """The lines of a text that have a mark."""
+    found, end = list[str](), 0
+    while (at := text.find(mark, end)) >= 0:
+        begin, end = text.rfind("\n", end, at) + 1 or end, text.find("\n", at) + 1 or len(text)
+        found.append(text[begin:end])
+    return "".join(found)
 
 
 def _unescaped(text: str) -> str:
     """Without the escapes of JSON, and of Python's repr."""
-    read = _ESCAPE.sub(_meant, text) if "\\" in text else text
-    return read.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return _ESCAPE.sub(_meant, text).encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def _meant(match: re.Match[str]) -> str:
@@ -170,7 +185,13 @@ def _composed(text: str) -> str:
     return unicodedata.normalize("NFC", text)
 
 
-_READERS: tuple[Callable[[str], str], ...] = (_unescaped, html.unescape, unquote, unquote_plus, _composed)
+_READERS: Mapping[str, Callable[[str], str]] = {
+    "\\": _unescaped,
+    "&": html.unescape,
+    "%": unquote,
+    "+": unquote_plus,
+}
+"""What reads the escapes that begin with a mark."""
 
 
 def _bytes(text: str) -> int:

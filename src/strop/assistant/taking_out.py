@@ -62,7 +62,7 @@ def found_in(assistant: Assistant, needles: Needles) -> Searched:
 
 def _is_found(assistant: Assistant, needles: Needles, file: Path) -> bool:
     path = file.relative_to(assistant.path)
-    return any(needles.are_in_line(str(one)) for one in (path, path.with_suffix(""))) or are_in(needles, file)
+    return any(needles.are_in_text(str(one)) for one in (path, path.with_suffix(""))) or are_in(needles, file)
 
 
 def found_in_exports(assistant: Assistant, exports: Iterable[Path], needles: Needles) -> Searched:
@@ -110,10 +110,11 @@ def taken_out(assistant: Assistant, doomed: Doomed, names: Sequence[str], needle
     return TakenOut(tuple(taken), Searched(tuple(left), (*there.unread, *found.unread)))
 
 
-def but_stores(assistant: Assistant, left: Searched) -> Searched:
-    """Without the databases of an assistant, in which the next call finds by itself what is left."""
-    stores = set(_stores(assistant))
-    return Searched(*(tuple(one for one in some if one not in stores) for some in (left.holding, left.unread)))
+def but_written(assistant: Assistant, left: Searched, going: Iterable[Path] = ()) -> Searched:
+    """Without what the same call writes or deletes when it comes again: databases, settings, and what is going."""
+    ours = {*going, *(assistant.path / name for name in (*STORES, SETTINGS, QUARANTINE, KEYS))}
+    files = (tuple(one for one in some if ours.isdisjoint([one, *one.parents])) for some in (left.holding, left.unread))
+    return Searched(*files)
 
 
 def _stores(assistant: Assistant) -> list[Path]:

@@ -47,7 +47,7 @@ def records(*values):
 )
 def test_a_name_counts_by_itself(text, is_theirs):
     needles = needles_of((), ["user-1"], ())
-    assert needles.are_in_line(text) == is_theirs
+    assert needles.are_in_text(text) == is_theirs
     for encoding in ("utf-8", "utf-16-le", "utf-16-be", "gb18030"):
         name, data = "user-1".encode(encoding), text.encode(encoding)
         ends = [at + len(name) for at in range(len(data)) if data.startswith(name, at)]
@@ -56,8 +56,8 @@ def test_a_name_counts_by_itself(text, is_theirs):
 
 def test_a_chinese_name_that_begins_another_is_not_found_in_it():
     needles = needles_of((), ["王小明"], ())
-    assert not needles.are_in_line("王小明明说")
-    assert needles.are_in_line("by 王小明, today")
+    assert not needles.are_in_text("王小明明说")
+    assert needles.are_in_text("by 王小明, today")
 
 
 def test_lines_of_people_whose_names_begin_the_same_stay(mine):
@@ -131,4 +131,4 @@ def test_a_name_that_comes_in_pieces_is_found_as_in_one(text):
     needles = needles_of((), ["user-1"], ())
     for size in (1, 3, 50):
         pieces = [text[at : at + size].encode() for at in range(0, len(text), size)]
-        assert needles.are_in_pieces(pieces) == needles.are_in_line(text)
+        assert needles.are_in_pieces(pieces) == needles.are_in_text(text)
