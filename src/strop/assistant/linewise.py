@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 
-from strop.assistant.copies import are_in
 from strop.assistant.needles import ENCODINGS, Needles
 from strop.runs.files import replace_bytes, writing
 
@@ -20,8 +20,6 @@ MOST = 1 << 28
 """Bytes of a file from which lines are taken: it is held in memory."""
 _IN_NO_TEXT = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 """Control characters: bytes that read like this in an encoding are no text in it."""
-_LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
-"""Other characters that end a line on a screen stand in the middle of one in JSON Lines."""
 _AT_ONCE = 1000
 """Lines that are read together."""
 _FEW, _MANY = 2, 20
@@ -36,13 +34,14 @@ def without_lines(file: Path, needles: Needles) -> bool:
     data = file.read_bytes()
     for encoding in ENCODINGS:
         text = _text(data, encoding)
-        kept = None if text is None else _kept(text, file.suffix, needles)
-        if kept is not None:
+        found = None if text is None else _kept(text, file.suffix, needles)
+        if found is not None:
             if _is_written(file, seen):
                 return False
+            kept, is_all_out = found
             with writing(file.name, file.parent):
                 replace_bytes(file, kept.encode(encoding))
-            return not are_in(needles, file)
+            return is_all_out
     return False
 
 
@@ -61,17 +60,17 @@ def _text(data: bytes, encoding: str) -> str | None:
     return None if _IN_NO_TEXT.search(text) or text.encode(encoding) != data else text
 
 
-def _kept(text: str, ending: str, needles: Needles) -> str | None:
-    """The text without those lines; None if it is none of lines, or has none of them."""
+def _kept(text: str, ending: str, needles: Needles) -> tuple[str, bool] | None:
+    """The text without those lines, and whether none of them stays; None if it is none of lines, or has none."""
     mark = "\ufeff" if text.startswith("\ufeff") else ""
-    lines = _LINE.findall(text.removeprefix(mark))
-    if not _is_linewise(lines, ending):
-        return None
+    lines = list(io.StringIO(text.removeprefix(mark), newline=""))  # what ends one on a screen alone ends none
     some = (lines[at : at + _AT_ONCE] for at in range(0, len(lines), _AT_ONCE))
     holding = {line: _theirs(line, needles) for block in some for line in _holding(block, needles)}
+    if not _is_linewise(lines, holding, ending):
+        return None
     common = _common(lines, holding)
     kept = [line for line in lines if line not in holding or _may_stay(line, holding[line], common, needles)]
-    return None if kept == lines else mark + "".join(kept)
+    return None if kept == lines else (mark + "".join(kept), holding.keys().isdisjoint(kept))
 
 
 def _holding(lines: Sequence[str], needles: Needles) -> Iterator[str]:
@@ -86,13 +85,19 @@ def _holding(lines: Sequence[str], needles: Needles) -> Iterator[str]:
     yield from _holding(lines[half:], needles)
 
 
-def _is_linewise(lines: Sequence[str], ending: str) -> bool:
+def _is_linewise(lines: Sequence[str], holding: Iterable[str], ending: str) -> bool:
     """Whether what is left without some lines is a file of the same kind. One JSON value may take many lines, and a
     list in a line may hold what many people wrote."""
     if ending == ".jsonl":
-        return all(isinstance(_read(line), dict) for line in lines if line.strip())
+        return all(map(_is_object, lines)) and all(isinstance(_read(line), dict) for line in holding)
     whole = _read("".join(lines))
     return not isinstance(whole, list) and not (isinstance(whole, dict) and len(lines) > 1)
+
+
+def _is_object(line: str) -> bool:
+    """Whether a line looks like an object of JSON, or is empty: to read all of them takes longer than all else."""
+    said = line.strip()
+    return not said or (said[0] == "{" and said[-1] == "}")
 
 
 def _read(line: str) -> object:

@@ -13,7 +13,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from urllib.parse import unquote, unquote_plus
 
 from strop.assistant.grams import Grams
@@ -31,7 +31,7 @@ OLD_ENCODINGS = ("big5", "cp1252")
 """In which nearly all bytes are some text."""
 _ERRORS = {"gb18030": "ignore", "big5": "strict", "cp1252": "strict"}
 """Half a surrogate pair has no bytes in GB 18030, and many characters have none in Big5 and Windows-1252."""
-_ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|([\"'\\/bfnrt]))")
+_ESCAPE = re.compile(r"\\(?:u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2}|[\"'\\/bfnrt])")
 _SHORT = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 _DEPTH = 2
 """So often escapes are read: JSON stands in JSON."""
@@ -172,12 +172,14 @@ def _lines_with(mark: str, text: str) -> str:
 
 def _unescaped(text: str) -> str:
     """Without the escapes of JSON, and of Python's repr."""
-    return _ESCAPE.sub(_meant, text).encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    read = _ESCAPE.sub(lambda found: _meant(found[0]), text)
+    return read.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
-def _meant(match: re.Match[str]) -> str:
-    long, short, letter = match.groups()
-    return _SHORT.get(letter, letter) if letter else chr(int(long or short, 16))
+@cache
+def _meant(escape: str) -> str:
+    kind = escape[1]
+    return chr(int(escape[2:], 16)) if kind in "ux" else _SHORT.get(kind, kind)
 
 
 def _composed(text: str) -> str:
