@@ -132,7 +132,7 @@ def _runs_of(assistant: Assistant, ids: AbstractSet[str], retired: AbstractSet[i
 def _searched(entry: Path, needles: Needles) -> Searched:
     """Where ids stand in a run or a plan."""
     there = walked(entry) if entry.is_dir() else Walked((entry,), ())
-    held = searched(there.files, lambda file: are_in_bytes(needles, file))
+    held = searched(there.files, lambda file: file.is_file() and are_in_bytes(needles, file))
     return Searched(held.holding, (*there.unread, *held.unread))
 
 

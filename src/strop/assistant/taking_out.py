@@ -68,7 +68,7 @@ def _is_found(assistant: Assistant, needles: Needles, file: Path) -> bool:
 def found_in_exports(assistant: Assistant, exports: Iterable[Path], needles: Needles) -> Searched:
     """Exports outside of the folder that are no more as they were written, and in which something stands."""
     outside = [file for file in exports if not file.is_relative_to(assistant.path.absolute())]
-    return searched(outside, lambda file: are_in(needles, file))
+    return searched(outside, lambda file: file.is_file() and are_in(needles, file))
 
 
 def named(assistant: Assistant, files: Iterable[Path]) -> tuple[str, ...]:
@@ -156,10 +156,18 @@ def copied_weights(assistant: Assistant, found: Settled) -> Searched:
     """Copies of the weights of these versions and runs elsewhere in the folder."""
     versions, rounds = assistant.versions, assistant.rounds
     kept = _sums(assistant, set(versions.numbers()) - set(found.retired))
+    sums, unread = set(_sums(assistant, found.retired)), list[Path]()
     of_runs = [file for name in found.runs for ending in WEIGHTS for file in (rounds / name).rglob(f"*{ending}")]
-    sums = {*_sums(assistant, found.retired), *(sha256(file) for file in of_runs)} - kept
+    for file in of_runs:
+        try:
+            if file.is_file():
+                sums.add(sha256(file))
+        except OSError:
+            unread.append(file)  # nobody can tell where copies of it are
+    sums -= kept
     others = [file for ending in WEIGHTS for file in sorted(assistant.path.rglob(f"*{ending}"))] if sums else []
-    return searched(others, lambda file: file.is_file() and is_copy(assistant, file) and sha256(file) in sums)
+    copies = searched(others, lambda file: file.is_file() and is_copy(assistant, file) and sha256(file) in sums)
+    return copies + Searched((), tuple(unread))
 
 
 def _sums(assistant: Assistant, versions: Iterable[int]) -> set[str]:

@@ -258,3 +258,38 @@ def test_a_copy_that_cannot_be_written_is_named(mine, monkeypatch):
     monkeypatch.setattr("strop.assistant.linewise.replace_bytes", full)
     found = forget(mine, [ANN])
     assert (found.left, found.answers) == (("old.log",), 1)
+
+
+def test_what_is_no_file_holds_nothing_up(mine, tmp_path, monkeypatch):
+    """Pipes, and links to nowhere: to open a pipe waits for whoever writes to it."""
+    opened = pathlib.Path.open
+
+    def open_file(path, *args, **kwargs):
+        assert not path.is_fifo(), f"{path} is waited for"
+        return opened(path, *args, **kwargs)
+
+    monkeypatch.setattr(pathlib.Path, "open", open_file)
+    run = mine / "rounds" / "001"
+    (run / "folder.safetensors").mkdir(parents=True)
+    (run / "gone.safetensors").symlink_to(tmp_path / "nowhere")
+    (run / "tasks.jsonl").write_text(SAID)
+    os.mkfifo(mine / "rounds" / "002")
+    for name in ("pipe.log", "pipe.safetensors", "rounds/001/pipe.safetensors"):
+        os.mkfifo(mine / name)
+    with FeedbackStore(mine / "feedback.sqlite") as store:
+        export_feedback(store, tmp_path / "sft.jsonl", "sft")
+    (tmp_path / "sft.jsonl").unlink()
+    os.mkfifo(tmp_path / "sft.jsonl")
+    (mine / "zz.log").write_text(f"{HERS}\n{OTHER}\n")
+    found = forget(mine, [ANN])
+    assert ("001" in found.runs, found.copies, found.left, found.unread) == (True, ("zz.log",), (), ())
+
+
+def test_weights_of_a_run_that_cannot_be_read_hold_nothing_up(mine, closed):
+    run = mine / "rounds" / "001"
+    run.mkdir(parents=True)
+    (run / "policy.safetensors").write_bytes(b"an adapter of ann")
+    closed.add(str(run / "policy.safetensors"))
+    found = forget(mine, [ANN])
+    assert ("001" in found.runs, found.answers) == (True, 1)
+    assert found.unread == ("rounds/001/policy.safetensors",)  # whose copies nobody can tell
