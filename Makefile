@@ -14,6 +14,9 @@ SIDE_BY_SIDE := -n $(WORKERS) --dist worksteal
 CODE := src tests benchmarks tools docs/methods/examples
 FAST := not slow and not model and not crash and not learning and not matrix and not gpu and not task and not browser and not scale and not vllm
 
+# Many processes start in the tests; each would compile all modules anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test test-ci test-slow test-tasks test-gpu test-web test-scale test-vllm test-lowest mutants check check-static hooks format docs bench bench-peers bench-control bench-gpu bench-frontier bench-scratch bench-translate bench-tasks bench-rewards bench-serve bench-assistant bench-hostile bench-privacy bench-memorisation clean
 
 demo: $(VENV)/demo.done ## the main job: a real language model gets better at writing tiny stories

@@ -184,18 +184,19 @@ def test_a_separate_critic_leaves_the_policys_own_head_alone_and_is_kept():
 
 @pytest.mark.parametrize("entropy", [0.0, 0.1])
 def test_a_critic_that_warms_up_learns_the_mean_reward_behind_each_state_and_the_policy_stays(entropy):
-    """The batch has each sequence once."""
+    """The batch has each sequence once. At weight 3 a step leaves 8/9 of the error at the last token, less before."""
     one, paid = tree(), rewards(tree())
-    start, batches = one.policy.weight.detach().clone(), 400
-    algorithm = a2c(one, critic=Critic(separate=True, warmup=batches), n_step=None, entropy=entropy)
+    start, batches = one.policy.weight.detach().clone(), 120
+    algorithm = a2c(one, critic=Critic(weight=3.0, separate=True, warmup=batches), n_step=None, entropy=entropy)
+    batch = batch_of_all(one, paid)
     for _ in range(batches):
-        algorithm.update(batch_of_all(one, paid))
+        algorithm.update(batch)
     assert torch.equal(one.policy.weight, start)
     for state in one.states:
         behind = [r for sequence, r in zip(one.sequences, paid, strict=True) if sequence[: len(state)] == state]
         found = algorithm.critic.value[algorithm.critic.row((*PROMPT, *state))].item()
         assert found == pytest.approx(sum(behind) / len(behind), abs=1e-5)
-    algorithm.update(batch_of_all(one, paid))
+    algorithm.update(batch)
     assert not torch.equal(one.policy.weight, start)
 
 

@@ -21,6 +21,14 @@ STROP = [sys.executable, "-c", "import sys; from strop.cli.main import main; sys
 SECONDS = 300
 
 
+@pytest.fixture
+def hasty(made):  # noqa: F811
+    """It learns too little to be better, which nobody asks here."""
+    write_settings(made.path, dataclasses.replace(made.settings, epochs=1))
+    collect(made)
+    return made
+
+
 @contextlib.contextmanager
 def full_disk():
     """No file can be written any longer than it is here: writing fails, as where a disk is full."""
@@ -51,30 +59,28 @@ def fails_within(monkeypatch, place, name):
         (learning, "write_text", "version 1 in .*File too large"),
     ],
 )
-def test_on_a_full_disk_learning_ends_with_why_and_the_same_call_finishes(made, monkeypatch, place, name, told):  # noqa: F811
-    collect(made)
+def test_on_a_full_disk_learning_ends_with_why_and_the_same_call_finishes(hasty, monkeypatch, place, name, told):
     with monkeypatch.context() as patched:
         fails_within(patched, place, name)
         with pytest.raises(WriteFailed, match=told) as caught:
-            learn(made.path, "people", progress=False)
+            learn(hasty.path, "people", progress=False)
     assert "\n" not in str(caught.value)
-    assert (made.versions.serving, made.versions.numbers()) == (0, [0])
-    made.versions.verify(0)
-    assert learn(made.path, "people", progress=False).status == "waiting"
-    made.versions.verify(1)
+    assert (hasty.versions.serving, hasty.versions.numbers()) == (0, [0])
+    hasty.versions.verify(0)
+    assert learn(hasty.path, "people", progress=False).status == "waiting"
+    hasty.versions.verify(1)
 
 
 @pytest.mark.parametrize(("moment", "told"), [("judged", "verdict on version 1"), ("promote", "serving.json")])
-def test_on_a_full_disk_the_old_version_serves_and_the_same_call_promotes(made, monkeypatch, moment, told):  # noqa: F811
-    collect(made)
-    learn(made.path, "people", progress=False)
-    judged_by_people(made, 1, "A")
+def test_on_a_full_disk_the_old_version_serves_and_the_same_call_promotes(hasty, monkeypatch, moment, told):
+    learn(hasty.path, "people", progress=False)
+    judged_by_people(hasty, 1, "A")
     with monkeypatch.context() as patched:
         fails_within(patched, versions.Versions, moment)
         with pytest.raises(WriteFailed, match=f"{told} in .*File too large"):
-            learn(made.path, "people", progress=False)
-    assert made.versions.serving == 0
-    assert learn(made.path, "people", progress=False).serving == 1
+            learn(hasty.path, "people", progress=False)
+    assert hasty.versions.serving == 0
+    assert learn(hasty.path, "people", progress=False).serving == 1
 
 
 @pytest.mark.crash

@@ -54,7 +54,9 @@ class Answer:
                 read += len(new)
                 if has_more and not new:
                     return
-                if not has_more:
+                if has_more:
+                    await asyncio.sleep(0)  # a reader that is never through must let others run
+                else:
                     await self._until(woken, read)
         finally:
             with self._changed:

@@ -1,11 +1,14 @@
 """Whatever a person mistypes, breaks or lacks: one clear line, an exit code, and no traceback."""
 
 import shutil
+from contextlib import chdir
+from pathlib import Path
 
 import pytest
 from safetensors.torch import load_file, save_file
 
 import tiny_hf
+from strop.cli.main import main
 
 RECIPES = {
     "syntax": ("steps=3", "steps=3,,", "mine.py, line 20"),
@@ -41,9 +44,20 @@ def clear(said, told, code=1):
     assert said.out == ""
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory, table_text):
+    """A folder with a recipe and its finished run."""
+    folder = tmp_path_factory.mktemp("made")
+    with chdir(folder):
+        Path("mine.py").write_text(table_text)
+        assert main(["train", "mine.py", "--run", "runs/r"]) == 0
+    return folder
+
+
 @pytest.fixture
-def run(strop, table_recipe, tmp_path):
-    assert strop("train", table_recipe(), "--run", "runs/r").code == 0
+def run(made, tmp_path, strop):
+    """A copy of it, in the folder where the test is."""
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
     return tmp_path / "runs/r"
 
 

@@ -1,10 +1,13 @@
 """Commands that read a run."""
 
 import json
+import shutil
+from contextlib import chdir
 from pathlib import Path
 
 import pytest
 
+from strop.cli.main import main
 from strop.cli.output import number, sparkline
 
 WALK = """
@@ -42,9 +45,20 @@ def recipe():
 """
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory, table_text):
+    """A folder with a recipe and its finished run."""
+    folder = tmp_path_factory.mktemp("made")
+    with chdir(folder):
+        Path("mine.py").write_text(table_text)
+        assert main(["train", "mine.py", "steps=12", "--run", "runs/r"]) == 0
+    return folder
+
+
 @pytest.fixture
-def run(strop, table_recipe):
-    assert strop("train", table_recipe(), "steps=12", "--run", "runs/r").code == 0
+def run(made, tmp_path, strop):
+    """A copy of it, in the folder where the test is."""
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
     return "runs/r"
 
 

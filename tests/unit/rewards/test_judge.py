@@ -297,7 +297,7 @@ def test_the_key_comes_from_the_environment_or_a_file(monkeypatch, tmp_path):
     assert server.keys == [f"Bearer {SECRET}"] * 2 + ["Bearer none"]
 
 
-def test_the_key_is_nowhere_but_in_the_request(monkeypatch, tmp_path, caplog, capfd):
+def test_the_key_is_nowhere_but_in_the_request(monkeypatch, tmp_path, logged, capfd):
     from strop.runs.spec import encode
 
     monkeypatch.setenv("MY_KEY", SECRET)
@@ -307,7 +307,7 @@ def test_the_key_is_nowhere_but_in_the_request(monkeypatch, tmp_path, caplog, ca
         told = [reason(judge([question(text)], number)[0]) for text in "ab"]
         judge([question("c")], number)
     assert all("***" in one and SECRET not in one for one in told)
-    assert SECRET not in json.dumps(encode(judge)) + repr(judge) + caplog.text + "".join(capfd.readouterr())
+    assert SECRET not in json.dumps(encode(judge)) + repr(judge) + "".join([*logged, *capfd.readouterr()])
     assert all(SECRET.encode() not in file.read_bytes() for file in tmp_path.rglob("*") if file.is_file())
 
 

@@ -95,3 +95,25 @@ def test_a_reader_whose_event_loop_is_gone_stops_nobody() -> None:
     loop.close()
     write(answer)
     assert list(answer) == PIECES
+
+
+def test_a_reader_that_is_never_through_lets_others_run() -> None:
+    """The engine is faster than its reader: a piece comes for each that is read, until another task ends the answer."""
+    answer, most = new(), 1000
+    answer.add(PIECES[0])
+
+    async def behind() -> int:
+        num_read = 0
+        async for piece in answer:
+            num_read += 1
+            if num_read < most:
+                answer.add(piece)
+        return num_read
+
+    async def both() -> int:
+        reading = asyncio.create_task(behind())
+        await asyncio.sleep(0)  # it reads now
+        answer.cancel()
+        return await asyncio.wait_for(reading, SECONDS)
+
+    assert asyncio.run(both()) < most

@@ -302,7 +302,7 @@ def test_who_asks_too_often_waits_and_others_do_not(what, secrets):
     assert bob.get("/health").status_code == 200
 
 
-def test_secrets_are_in_no_file_and_no_log(what, secrets, tmp_path, capfd, caplog):
+def test_secrets_are_in_no_file_and_no_log(what, secrets, tmp_path, capfd, logged):
     web, token = signed_in(what, secrets["ann"])
     cookie = web.cookies["strop_session"]
     web.post("/v1/chat/completions", json=CHAT | {"model": secrets["ann"]}, headers={"X-Strop-CSRF": token})
@@ -310,7 +310,7 @@ def test_secrets_are_in_no_file_and_no_log(what, secrets, tmp_path, capfd, caplo
     client(what, secrets["bob"]).post("/v1/chat/completions", json=CHAT)
     client(what).post("/session", json={"key": secrets["ann"], "x": secrets["bob"]})
     files = [file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()]
-    said = "".join(capfd.readouterr()) + caplog.text
+    said = "".join([*capfd.readouterr(), *logged])
     for secret in (*secrets.values(), cookie, token):
         assert not [1 for data in files if secret.encode() in data]
         assert secret not in said
