@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from strop.data.twins import leaks, prompt_text
 from strop.environments.single_turn import SingleTurn
-from strop.scale.engines import NO_CHOICES, OverHttp
+from strop.scale.engines import NO_CHOICES, asks_over_http
 from strop.threads import num_cores
 from strop.types import Codec, Parts, Sampling, Task
 from strop.words import last_line
@@ -34,7 +34,7 @@ def warnings(config: TrainConfig, parts: Parts) -> tuple[str, ...]:
     """The warnings, in words. Raises ValueError for what can never work. The run's random state does not change."""
     _, judged = config.judged_tasks(parts.algorithm)
     found = [*_crowded_threads(config), *_shared_tasks(config), *_near_tasks(config)]
-    scene, is_asked = config.scene(parts.policy, parts.codec, gold=False), isinstance(config.engine, OverHttp)
+    scene, is_asked = config.scene(parts.policy, parts.codec, gold=False), asks_over_http(config.engine)
     for what, tasks in (("tasks", () if config.is_offline else tuple(config.tasks)), ("held_out", judged)):
         if config.environment is SingleTurn:
             _refuse_unreadable(what, tasks, scene, config.sampling)

@@ -46,6 +46,9 @@ class Ray:
     unit_seconds     time limit for one task's group; after it the replica is replaced, and the group played again
     start_seconds    time limit for the start of the cluster, and of the first replica
     most_losses      replicas that may be lost within ten minutes; one more stops the run
+    vllm             the `vllm` command of an environment of its own, at this path on each machine: each replica starts
+                     a vLLM server with it, and samples there. Empty: replicas sample with their copy of the policy
+    vllm_flags       more flags of that command, as on a command line
     """
 
     address: str | None = None
@@ -54,6 +57,8 @@ class Ray:
     unit_seconds: float = 600.0
     start_seconds: float = 120.0
     most_losses: int = 10
+    vllm: str = ""
+    vllm_flags: str = ""
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -67,6 +72,8 @@ class Ray:
         for name in ("unit_seconds", "start_seconds"):
             if not 0.0 < getattr(self, name) < math.inf:
                 raise ValueError(f"engine.{name}={getattr(self, name)}: it is positive and finite.")
+        if self.vllm_flags and not self.vllm:
+            raise ValueError(f"engine.vllm_flags={self.vllm_flags!r} are for engine.vllm, which names no vllm command.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,3 +157,13 @@ class VLLM(OverHttp):
     def root(self) -> str:
         """The address beside which vLLM publishes, without /v1."""
         return self.url.removesuffix("/v1")
+
+
+def asks_over_http(engine: Embedded | Ray | OverHttp) -> bool:
+    """Whether completions come from a server, which has weights and limits of its own."""
+    return isinstance(engine, OverHttp) or is_vllm(engine)
+
+
+def is_vllm(engine: Embedded | Ray | OverHttp) -> bool:
+    """Whether that server is vLLM."""
+    return isinstance(engine, VLLM) or (isinstance(engine, Ray) and bool(engine.vllm))

@@ -126,7 +126,7 @@ class RayEngine:
     def _sent_config(self) -> TrainConfig:
         """What a replica builds itself from: the tasks come with the units, and held-out ones are judged here."""
         device = "cuda:0" if self.config.device.startswith("cuda") else self.config.device  # Ray shows it one GPU
-        engine = Embedded(batch="group")
+        engine = self.settings if self.settings.vllm else Embedded(batch="group")
         return replace(self.config, engine=engine, device=device, tasks=(), held_out=(), gold=(), baselines=())
 
     def _given_up(self, unit: Unit, version: int, reason: str) -> Played:

@@ -11,6 +11,10 @@ Key: TypeAlias = "tuple[int, int]"
 """(step, place): what tells the units of a run apart."""
 
 
+class Unfit(Exception):
+    """A replica that cannot play any more, as its text says: another one takes its place, and plays the unit again."""
+
+
 @dataclass(frozen=True, slots=True)
 class Unit:
     """The group of `task` in `step`; `place` tasks of that step come before it."""

@@ -46,7 +46,7 @@ class VLLMServer:
         assert isinstance(policy, Transformer), "refused when the run was built"
         sha256 = write_folder(self._folder, policy.write_weights)
         published = Published("", sha256, self._codec.stop, policy.vocabulary)
-        self._or_stopped(self._publish(published), published)
+        self._done(self._publish(published), published)
         remove_other_folders(self._folder, sha256)
         return published
 
@@ -81,21 +81,25 @@ class VLLMServer:
 
     def require(self, published: Published) -> None:
         """Raise Stopped if it is gone, or has other weights by now: vLLM does not come back by itself."""
-        self._or_stopped(self._require(published), published)
+        self._done(self._require(published), published)
 
     # ------------------------------------------------------------ requests
 
-    def _or_stopped(self, work: Coroutine[Any, Any, None], published: Published) -> None:
+    def lost(self, reason: str, published: Published) -> Exception:
+        """What is raised where the server is of no use any more: whoever started it starts it again."""
+        start = started_as(self.settings, self._dtype, self._folder / published.version)
+        return Stopped(
+            f"{reason}. Start it on this machine, in an environment of its own: {start} and go on with --resume"
+        )
+
+    def _done(self, work: Coroutine[Any, Any, None], published: Published) -> None:
         try:
             run_aside(work)
         except WeightsRefused as refused:
             raise Stopped(f"the vLLM server at {self.settings.url} is not told to load weights: {refused}") from None
         except Failed as failed:
-            start = started_as(self.settings, self._dtype, self._folder / published.version)
-            raise Stopped(
-                f"the vLLM server at {self.settings.url}: {failed.reason}{lacking(failed.status)}. Start it on this "
-                f"machine, in an environment of its own: {start} and go on with --resume"
-            ) from None
+            reason = f"the vLLM server at {self.settings.url}: {failed.reason}{lacking(failed.status)}"
+            raise self.lost(reason, published) from None
 
     async def _publish(self, published: Published) -> None:
         async with client_of(self.base, "") as client:

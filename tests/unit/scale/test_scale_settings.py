@@ -10,8 +10,8 @@ from strop.cli import engine_flags
 from strop.cli.errors import Usage
 from strop.cli.main import main
 from strop.reports.plan import make_plan
-from strop.scale.losses import Losses, last_words, told
-from strop.scale.replica import Born
+from strop.scale.born import Born, last_words
+from strop.scale.losses import Losses, told
 from strop.types import Stopped
 
 
