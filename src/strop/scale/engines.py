@@ -39,11 +39,14 @@ class Embedded:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ray:
     """Episodes are played by replicas, which Ray places: actors that hold a copy of the policy and play whole groups.
+    What one of them is given at a time is a unit.
 
     address          of the cluster to join (auto, host:port); none starts one on this machine for this run
     replicas         how many play beside each other
     staleness        most versions that episodes may be behind the policy that learns from them; 0 waits for the newest
-    unit_seconds     time limit for one task's group; after it the replica is replaced, and the group played again
+    groups           of a unit: the groups of so many tasks are decoded together, as one batch. More of them are faster,
+                     as long as a step has a unit for each replica, and are lost together
+    unit_seconds     time limit for a unit; after it the replica is replaced, and the unit played again
     start_seconds    time limit for the start of the cluster, and of the first replica
     most_losses      replicas that may be lost within ten minutes; one more stops the run
     vllm             the `vllm` command of an environment of its own, at this path on each machine: each replica starts
@@ -54,6 +57,7 @@ class Ray:
     address: str | None = None
     replicas: int = 2
     staleness: int = 0
+    groups: int = 1
     unit_seconds: float = 600.0
     start_seconds: float = 120.0
     most_losses: int = 10
@@ -63,6 +67,7 @@ class Ray:
     def __post_init__(self) -> None:
         check_fields(self)
         check_at_least("engine.replicas", self.replicas, 1)
+        check_at_least("engine.groups", self.groups, 1)
         check_at_least("engine.most_losses", self.most_losses, 0)
         if not 0 <= self.staleness <= MOST_STALENESS:
             raise ValueError(

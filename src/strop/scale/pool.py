@@ -197,7 +197,7 @@ class Pool:
         now, settings = time.monotonic(), self.settings
         for member in self.members:
             if member.calls and now - (member.calls[0].since or now) > settings.unit_seconds:
-                what = f"task {member.calls[0].unit.task.id} took longer than {settings.unit_seconds:g} s"
+                what = f"{member.calls[0].unit} took longer than {settings.unit_seconds:g} s"
                 self._replace(member, f"{what} (engine.unit_seconds)")
         if self.num_ready:
             self._alone_since = now
@@ -231,7 +231,7 @@ class Pool:
         if self._known[key] < ATTEMPTS:
             self._waiting.appendleft(call.unit)
             return
-        why = f"{ATTEMPTS} replicas were lost while they played task {call.unit.task.id}; the last one: {reason}"
+        why = f"{ATTEMPTS} replicas were lost while they played {call.unit}; the last one: {reason}"
         self._done[key] = self._give_up(call.unit, call.version, why)
 
 

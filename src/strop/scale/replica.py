@@ -57,7 +57,7 @@ class Replica:
         return self._config.played_with(self._asking, self._policy, codec)
 
     def play(self, manifest: Manifest, weights: Sequence[Any], unit: Unit) -> Played:
-        """The unit's group. `weights` holds the reference of the bytes, which are fetched only if they are new.
+        """The unit's groups. `weights` holds the reference of the bytes, which are fetched only if they are new.
 
         Raises WeightsRefused for damaged or older ones, Unfit where its server is gone, and what the user's code may
         raise in this process (NonFinite).
@@ -66,11 +66,11 @@ class Replica:
         self._take(manifest, weights)
         begun = time.perf_counter()
         self._seed_global_generators(unit)
-        (group,) = self._player.play([unit.task], unit.step, unit.place)
+        groups = self._player.play(unit.tasks, unit.step, unit.place)
         if self._asking is not None and self._asking.failures:
             self._asking.require_server()  # what failed for want of a server is played again elsewhere
         seconds = time.perf_counter() - begun
-        episodes = tuple(replace(episode, version=manifest.version) for episode in group)
+        episodes = tuple(replace(episode, version=manifest.version) for group in groups for episode in group)
         return Played(episodes, manifest.version, seconds, begun - before)
 
     def _take(self, manifest: Manifest, weights: Sequence[Any]) -> None:

@@ -21,6 +21,7 @@ from strop.types import Stopped
         ({"staleness": 5}, "engine.staleness=5: it is 0 .* to 4"),
         ({"staleness": -1}, "engine.staleness=-1"),
         ({"replicas": 0}, "engine.replicas=0"),
+        ({"groups": 0}, "engine.groups=0"),
         ({"unit_seconds": 0.0}, "engine.unit_seconds=0.0: it is positive"),
         ({"address": 3}, "Ray.address=3"),
     ],
