@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from contextlib import contextmanager, suppress
@@ -126,10 +127,15 @@ def test_log_probs_are_the_learners_whatever_the_temperature_and_the_weights(mod
                     assert one.logprobs == pytest.approx(by_hand(policy, prompt, one.tokens, temperature), abs=1e-4)
 
 
-def test_a_replica_has_a_server_of_its_own_is_replaced_with_it_and_leaves_nothing(tmp_path):
+@pytest.fixture
+def folders():
+    """Where temporary files go. Ray's sockets are among them, and their paths may not be long."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(folder)
+
+
+def test_a_replica_has_a_server_of_its_own_is_replaced_with_it_and_leaves_nothing(folders, tmp_path):
     """The server is killed in the middle; at the end neither processes nor folders of servers are left."""
-    folders = tmp_path / "tmp"
-    folders.mkdir()
     learner = started(tmp_path, command(), TMPDIR=str(folders), **CPU)
     wait_until(lambda: (tmp_path / "run" / "checkpoints" / "000002").exists(), learner)
     first = servers_in(folders)

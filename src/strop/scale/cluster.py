@@ -78,10 +78,17 @@ def _init(settings: Ray, processors: int) -> None:
                 ray.shutdown()
                 if settings.address is not None:
                     raise Stopped(f"no Ray was found at {settings.address}: {error}") from error
+                if _would_come_again(error):
+                    raise Stopped(f"no Ray can be started on this machine: {error}") from error
                 if time.monotonic() > deadline:
                     limit = f"{settings.start_seconds:g} s (engine.start_seconds)"
                     raise Stopped(f"no Ray was started on this machine within {limit}: {error}") from error
                 time.sleep(START_AGAIN)
+
+
+def _would_come_again(error: Exception) -> bool:
+    """Such as a TMPDIR whose name is too long for a socket: waiting helps only where somebody may answer later."""
+    return isinstance(error, OSError | ValueError) and not isinstance(error, ConnectionError | TimeoutError)
 
 
 @contextmanager
