@@ -159,7 +159,9 @@ def servers_in(folders):
     for file in Path("/proc").glob("[0-9]*/cmdline"):
         with suppress(OSError):  # it has ended
             words = file.read_bytes().decode().split("\0")
-            found += [int(file.parent.name)] * (words[0] != "sh" and any(str(folders) in word for word in words))
+            found += [int(file.parent.name)] * (
+                words[0] != "sh" and any(str(folders / "strop-vllm-") in word for word in words)
+            )
     return found
 
 
