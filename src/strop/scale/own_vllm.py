@@ -30,14 +30,14 @@ if TYPE_CHECKING:
 KEEPER = """
 folder=$1; shift
 exec 3<&0
-"$@" 3<&- </dev/null & server=$!
-(cat <&3 >/dev/null; kill -9 $server) &
-wait $server
+(cat <&3 >/dev/null; rm -rf -- "$folder"; kill -9 0) &
+"$@" 3<&- </dev/null
 rm -rf -- "$folder"
 kill -9 0
 """
 """Runs a server until it ends or standard input does, which is when the replica is gone, however it went. Then the
-folder goes, and whatever else the server has started."""
+folder goes, and whatever else the server has started. Two processes see to it, since Ray kills a worker's children, and
+the shell is one."""
 TICK = 0.5
 """Seconds between two looks at a server that starts."""
 LOOK_SECONDS = 10.0

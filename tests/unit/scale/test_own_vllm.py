@@ -113,6 +113,16 @@ def test_when_the_replica_is_gone_so_are_the_server_what_it_started_and_the_fold
     assert not folder.exists()
 
 
+def test_when_ray_kills_the_shell_first_the_same_goes(server):
+    """Ray ends a worker's own children before the worker."""
+    own, told, pids = server
+    os.kill(own._process.pid, signal.SIGKILL)
+    own._process.wait(10.0)
+    own.end()
+    assert all_gone(pids)
+    assert not Path(told.read_text().split()[2]).parent.exists()
+
+
 def test_when_the_server_is_gone_so_are_what_it_started_and_the_folder(server):
     own, told, pids = server
     os.kill(pids[1], signal.SIGKILL)
