@@ -138,8 +138,7 @@ def test_a_replica_has_a_server_of_its_own_is_replaced_with_it_and_leaves_nothin
     """The server is killed in the middle; at the end neither processes nor folders of servers are left."""
     learner = started(tmp_path, command(), TMPDIR=str(folders), **CPU)
     wait_until(lambda: (tmp_path / "run" / "checkpoints" / "000002").exists(), learner)
-    first = servers_in(folders)
-    os.kill(min(first), signal.SIGKILL)
+    os.kill(next(pid for pid in servers_in(folders) if is_vllm(pid)), signal.SIGKILL)
     _, told = learner.communicate(timeout=START_SECONDS + RUN_SECONDS)
     assert learner.returncode == 0, told
     run = strop.Run(RunDirectory.open(tmp_path / "run"))
@@ -153,15 +152,17 @@ def test_a_replica_has_a_server_of_its_own_is_replaced_with_it_and_leaves_nothin
         time.sleep(0.2)
 
 
+def is_vllm(pid):
+    """Whether it is the process that the command has become, and none of those that it has started."""
+    return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[1:3] == [command().encode(), b"serve"]
+
+
 def servers_in(folders):
-    """The processes that serve from a folder in there, without the shell that keeps them."""
-    found = []
-    for file in Path("/proc").glob("[0-9]*/cmdline"):
+    """The processes of servers with a folder in there, which is in the environment of all of them."""
+    found, named = [], f"TMPDIR={folders}/strop-vllm-".encode()
+    for file in Path("/proc").glob("[0-9]*/environ"):
         with suppress(OSError):  # it has ended
-            words = file.read_bytes().decode().split("\0")
-            found += [int(file.parent.name)] * (
-                words[0] != "sh" and any(str(folders / "strop-vllm-") in word for word in words)
-            )
+            found += [int(file.parent.name)] * (named in file.read_bytes())
     return found
 
 

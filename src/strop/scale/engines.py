@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -16,6 +17,8 @@ MOST_STALENESS = 4
 NO_CHOICES = "an engine over HTTP cannot be told the choices of an action: take another engine."
 COLDEST = 0.01
 """The lowest temperature above 0 that vLLM samples at."""
+OWN_FLAGS = frozenset({"--host", "--port", "--uds", "--dtype", "--logprobs-mode", "--api-key", "--ssl-keyfile"})
+"""Flags of `vllm serve` that a replica gives, or with which it could not ask its server."""
 MOST_AT_ONCE = 64
 """Requests that may wait at `strop serve` for a place in its batch: it refuses one more (429)."""
 
@@ -77,8 +80,17 @@ class Ray:
         for name in ("unit_seconds", "start_seconds"):
             if not 0.0 < getattr(self, name) < math.inf:
                 raise ValueError(f"engine.{name}={getattr(self, name)}: it is positive and finite.")
+        self._refuse_flags()
+
+    def _refuse_flags(self) -> None:
         if self.vllm_flags and not self.vllm:
             raise ValueError(f"engine.vllm_flags={self.vllm_flags!r} are for engine.vllm, which names no vllm command.")
+        try:
+            flags = {word.partition("=")[0] for word in shlex.split(self.vllm_flags)}
+        except ValueError as error:
+            raise ValueError(f"engine.vllm_flags={self.vllm_flags!r} is no command line: {error}.") from None
+        if taken := sorted(flags & OWN_FLAGS):
+            raise ValueError(f"engine.vllm_flags={self.vllm_flags!r}: {', '.join(taken)} is set by the replica.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -113,7 +113,7 @@ class RayEngine:
             found |= pool.result(old)
             self._stale += len(old)
         assert all(one.version >= step - self.settings.staleness for one in found.values()), "an episode is too old"
-        self._add_seconds(list(found.values()))
+        self._add_measures(list(found.values()))
         episodes = [episode for unit in units for episode in found[unit.key].episodes]
         return [episodes[i : i + self._size] for i in range(0, len(episodes), self._size)]
 
@@ -122,13 +122,15 @@ class RayEngine:
         """Episodes of a group."""
         return self.config.group_size + self.quota.extras.greedy
 
-    def _add_seconds(self, found: Sequence[Played]) -> None:
-        """What replicas spent on playing and on loading weights, summed over them."""
-        for name, seconds in (
+    def _add_measures(self, found: Sequence[Played]) -> None:
+        """What replicas spent on playing and on loading weights, summed over them, and attempts that failed."""
+        failed = [("engine/failed_attempts", sum(one.failed_attempts for one in found))] if self.settings.vllm else []
+        for name, value in (
+            *failed,
             ("engine/play_seconds", sum(one.seconds for one in found)),
             ("engine/load_seconds", sum(one.load_seconds for one in found)),
         ):
-            self._measures[name] = self._measures.get(name, 0.0) + seconds
+            self._measures[name] = self._measures.get(name, 0.0) + value
 
     def _sent_config(self) -> TrainConfig:
         """What a replica builds itself from: the tasks come with the units, and held-out ones are judged here."""

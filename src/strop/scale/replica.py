@@ -66,12 +66,13 @@ class Replica:
         self._take(manifest, weights)
         begun = time.perf_counter()
         self._seed_global_generators(unit)
+        failed = len(self._asking.failures) if self._asking is not None else 0
         groups = self._player.play(unit.tasks, unit.step, unit.place)
-        if self._asking is not None and self._asking.failures:
+        if self._asking is not None and (failed := len(self._asking.failures) - failed):
             self._asking.require_server()  # what failed for want of a server is played again elsewhere
         seconds = time.perf_counter() - begun
         episodes = tuple(replace(episode, version=manifest.version) for group in groups for episode in group)
-        return Played(episodes, manifest.version, seconds, begun - before)
+        return Played(episodes, manifest.version, failed, seconds, begun - before)
 
     def _take(self, manifest: Manifest, weights: Sequence[Any]) -> None:
         if manifest == self._has:

@@ -43,11 +43,12 @@ def units_of(step: int, place: int, tasks: Sequence[Task], groups: int) -> list[
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """A unit's episodes, group by group, scored, by the policy of `version`. `seconds` is what playing took, without
-    the weights."""
+    """A unit's episodes, group by group, scored, by the policy of `version`. `failed_attempts` of
+    requests to the replica's server came to nothing. `seconds` is what playing took, without the weights."""
 
     episodes: tuple[Episode, ...]
     version: int
+    failed_attempts: int = 0
     seconds: float = 0.0
     load_seconds: float = 0.0
 

@@ -9,6 +9,7 @@ import strop
 from strop.cli import engine_flags
 from strop.cli.errors import Usage
 from strop.cli.main import main
+from strop.reports import preflight
 from strop.reports.plan import make_plan
 from strop.scale.born import Born, last_words
 from strop.scale.losses import Losses, told
@@ -135,3 +136,24 @@ def test_losses_beyond_the_budget_stop_the_run():
     losses.add("one")
     with pytest.raises(Stopped, match=r"2 replicas were lost within 10 minutes.*The last one: two"):
         losses.add("two")
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"replicas": 3}, ""),
+        ({"replicas": 4}, "4 replicas share 3 units of work (prompts_per_step=3, engine.groups=1, engine.staleness=0)"),
+        ({"replicas": 4, "staleness": 1}, ""),
+        ({"replicas": 3, "groups": 2}, "3 replicas share 2 units of work"),
+    ],
+)
+def test_replicas_without_work_are_a_warning(fields, words):
+    made = fleet.config(engine=fleet.ray_of(**fields)).resolve()
+    found = [one for one in preflight.warnings(made, made.build()) if "replicas share" in one]
+    assert len(found) == bool(words)
+    assert not words or found[0].startswith(words)
+
+
+def test_the_plan_says_how_many_groups_are_decoded_together():
+    made = fleet.config(engine=fleet.ray_of(groups=2)).resolve()
+    assert make_plan(made, made.build()).engine.startswith("2 replicas on Ray on this machine, 2 groups in a batch; ")
