@@ -3,8 +3,8 @@
     python benchmarks/scale.py [--steps 6] [--width 256] [--threads 1]
     python benchmarks/scale.py --waiting    # 4 turns with half a second of waiting each: four replicas
 
-One replica plays what the process itself would play, one group after the other, so both do the same work and give the
-same bits. The ratio is of the medians of all steps but the first, which loads what the others have.
+One replica plays what the process itself would play, one group after the other or all of a step together, so both do
+the same work and give the same bits. The ratio is of the medians of all steps but the first, which loads what the others have.
 
 With waiting the embedded engine waits for all episodes of a step together, and learns when they are over. With
 staleness 1 each replica waits and writes for one group while the learner learns.
@@ -102,12 +102,14 @@ def main() -> None:
         "embedded, a step as one batch": strop.scale.Embedded(),
         "embedded, group by group": strop.scale.Embedded(batch="group"),
         "Ray, one replica": strop.scale.Ray(replicas=1, start_seconds=600.0),
+        "Ray, a step as one unit": strop.scale.Ray(replicas=1, groups=4, start_seconds=600.0),
     }
     found = {name: measured(engine, arguments) for name, engine in engines.items()}
     show(found)
     alone, ray = found["embedded, group by group"], found["Ray, one replica"]
     overhead = ray["wait"] - ray["play"] - ray["load"]
-    print(f"ratio {ray['step'] / alone['step']:.2f}; dispatch and fetch {overhead:.3f} s a step")
+    whole = found["Ray, a step as one unit"]["step"] / found["embedded, a step as one batch"]["step"]
+    print(f"ratio {ray['step'] / alone['step']:.2f}; dispatch and fetch {overhead:.3f} s a step; in one unit {whole:.2f}")
 
 
 def show(found: Mapping[str, Mapping[str, float]]) -> None:

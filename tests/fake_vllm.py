@@ -34,7 +34,7 @@ class FakeVLLM:
         assert not isinstance(resolved.policy, str)
         self.policy, self.codec = resolved.policy.build(seed=99, dtype=resolved.dtype, device="cpu")
         self.version, self.is_paused, self.is_gone = FRESH, False, False
-        self.model = {"dtype": "torch.float32", "logprobs_mode": "processed_logprobs"}
+        self.model = {"model": "", "dtype": "torch.float32", "logprobs_mode": "processed_logprobs"}
         self.asked, self.answers, self.fails = list[str](), list[Body](), set[str]()
         self.closed: dict[str, int] = {}
         self.change: Callable[[Body, Body], object] = lambda answer, choice: None

@@ -26,7 +26,7 @@ from strop.runs.global_state import set_up_torch
 from strop.runs.trained import chosen_policy
 from strop.samplers.local import LocalSampler
 from strop.scale import VLLM, Embedded, Http, Ray
-from strop.scale.engines import OverHttp
+from strop.scale.engines import OverHttp, asks_over_http
 from strop.threads import threads_of
 from strop.types import (
     Algorithm,
@@ -173,7 +173,7 @@ class TrainConfig:
     @property
     def acts_with_newest(self) -> bool:
         """Whether what samples are the learner's own weights, as they are now: then its log-probs are the learner's."""
-        return self.sampler.shares_weights and not self.staleness and not isinstance(self.engine, OverHttp)
+        return self.sampler.shares_weights and not self.staleness and not asks_over_http(self.engine)
 
     @property
     def reads(self) -> str:
@@ -216,14 +216,15 @@ class TrainConfig:
         elif isinstance(self.engine, Ray):
             from strop.scale.ray_engine import RayEngine
 
+            if self.engine.vllm:
+                from strop.scale.servers import require_causal
+
+                require_causal(policy)
             engine = RayEngine(self)
         elif isinstance(self.engine, OverHttp):
-            from strop.scale.http_engine import HttpEngine
-            from strop.scale.http_sampler import HttpSampler
-            from strop.scale.servers import server_of
+            from strop.scale.servers import engine_over_http
 
-            asking = HttpSampler(server_of(self.engine, policy, codec, self.dtype))
-            engine = HttpEngine(self._playing(asking, policy, codec, "step"), asking)
+            engine = engine_over_http(self, policy, codec)
         else:
             engine = self.player(policy, codec)
         return Parts(
@@ -238,9 +239,10 @@ class TrainConfig:
     def player(self, policy: Policy, codec: Codec) -> EmbeddedEngine:
         """What plays this run's tasks in this process."""
         assert isinstance(self.engine, Embedded)
-        return self._playing(self.sampler.build(policy, codec), policy, codec, self.engine.batch)
+        return self.played_with(self.sampler.build(policy, codec), policy, codec, self.engine.batch)
 
-    def _playing(self, sampler: Sampler, policy: Policy, codec: Codec, batch: Batching) -> EmbeddedEngine:
+    def played_with(self, sampler: Sampler, policy: Policy, codec: Codec, batch: Batching = "step") -> EmbeddedEngine:
+        """The same with another sampler than the one of this config."""
         quota = self.group_size, self.prompts_per_step, self.extras
         return EmbeddedEngine(self.scene(policy, codec, gold=False), sampler, self.sampling, *quota, batch)
 

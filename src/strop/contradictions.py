@@ -18,7 +18,7 @@ from strop.policies.recurrent import Recurrent
 from strop.policies.steered import Steered
 from strop.rewards._calling import refuse_uncallable
 from strop.rewards._naming import named_rewards
-from strop.scale.engines import COLDEST, VLLM, OverHttp
+from strop.scale.engines import COLDEST, OverHttp, asks_over_http, is_vllm
 from strop.types import AlgorithmConfig, Task
 
 if TYPE_CHECKING:
@@ -198,13 +198,13 @@ def _refuse_dropout_while_sampling(config: TrainConfig) -> None:
 
 def _refuse_what_http_cannot(config: TrainConfig) -> None:
     """An engine over HTTP is told temperature, top_p and a limit, and samples nothing else."""
-    if not isinstance(config.engine, OverHttp):
+    if not asks_over_http(config.engine):
         return
     engine = f"engine={name_of(config.engine)}"
     require_client(engine, "http")
     if config.is_offline:
         raise ValueError(f"{engine}: {name_of(config.algorithm)} learns from {config.reads} and samples nothing.")
-    if not config.engine.weights:
+    if isinstance(config.engine, OverHttp) and not config.engine.weights:
         raise ValueError(f"engine.weights is empty: name {config.engine.folder_is}, through which the weights go.")
     if not config.sampler.shares_weights:
         raise ValueError(f"sampler={name_of(config.sampler)}: with {engine} the server samples. Leave sampler out.")
@@ -212,7 +212,7 @@ def _refuse_what_http_cannot(config: TrainConfig) -> None:
         raise ValueError("sampling.choices: an engine over HTTP cannot be told them. Take another engine.")
     for step in range(max(config.steps, 1) if config.sampling.is_scheduled else 1):
         fields = sampling_fields(config.sampling.at(step))
-        if isinstance(config.engine, VLLM) and 0.0 < fields["temperature"] < COLDEST:
+        if is_vllm(config.engine) and 0.0 < fields["temperature"] < COLDEST:
             raise ValueError(
                 f"sampling.temperature={fields['temperature']:g}: vLLM samples at {COLDEST:g} instead, the lowest that "
                 "it knows. Set it to that, or to 0."

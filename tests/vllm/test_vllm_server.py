@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from contextlib import contextmanager, suppress
@@ -46,18 +47,22 @@ def model(tmp_path_factory):
     return folder
 
 
+def command():
+    named = os.environ.get("STROP_TEST_VLLM")
+    assert named, "STROP_TEST_VLLM names no vllm command: run make test-vllm"
+    return named
+
+
 @contextmanager
 def serving(model):
     """vLLM in a process group of its own: its url, and its first process."""
-    command = os.environ.get("STROP_TEST_VLLM")
-    assert command, "STROP_TEST_VLLM names no vllm command: run make test-vllm"
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     flags = f"--host 127.0.0.1 --port {port} --dtype float32 {FLAGS} --enforce-eager"
     log = model / "vllm.log"
     with log.open("w") as told:
         process = subprocess.Popen(
-            [command, "serve", str(model), *flags.split()],
+            [command(), "serve", str(model), *flags.split()],
             env={**os.environ, **CPU, "VLLM_SERVER_DEV_MODE": "1"},
             stdout=told,
             stderr=told,
@@ -122,13 +127,53 @@ def test_log_probs_are_the_learners_whatever_the_temperature_and_the_weights(mod
                     assert one.logprobs == pytest.approx(by_hand(policy, prompt, one.tokens, temperature), abs=1e-4)
 
 
+@pytest.fixture
+def folders():
+    """Where temporary files go. Ray's sockets are among them, and their paths may not be long."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(folder)
+
+
+def test_a_replica_has_a_server_of_its_own_is_replaced_with_it_and_leaves_nothing(folders, tmp_path):
+    """The server is killed in the middle; at the end neither processes nor folders of servers are left."""
+    learner = started(tmp_path, command(), TMPDIR=str(folders), **CPU)
+    wait_until(lambda: (tmp_path / "run" / "checkpoints" / "000002").exists(), learner)
+    os.kill(next(pid for pid in servers_in(folders) if is_vllm(pid)), signal.SIGKILL)
+    _, told = learner.communicate(timeout=START_SECONDS + RUN_SECONDS)
+    assert learner.returncode == 0, told
+    run = strop.Run(RunDirectory.open(tmp_path / "run"))
+    assert sum(one["engine/lost"] for one in run.metrics()) == 1
+    assert max(one["policy/sampler_gap_max"] for one in run.metrics()) < 1e-4
+    assert strop.types.End.FAILED not in {episode.end for episode in run.episodes()}
+    assert mean_reward(run.metrics()[-3:]) > mean_reward(run.metrics()[:3])
+    deadline = time.monotonic() + 60.0
+    while servers_in(folders) or list(folders.glob("strop-vllm-*")):
+        assert time.monotonic() < deadline, (servers_in(folders), list(folders.iterdir()))
+        time.sleep(0.2)
+
+
+def is_vllm(pid):
+    """Whether it is the process that the command has become, and none of those that it has started."""
+    return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[1:3] == [command().encode(), b"serve"]
+
+
+def servers_in(folders):
+    """The processes of servers with a folder in there, which is in the environment of all of them."""
+    found, named = [], f"TMPDIR={folders}/strop-vllm-".encode()
+    for file in Path("/proc").glob("[0-9]*/environ"):
+        with suppress(OSError):  # it has ended
+            found += [int(file.parent.name)] * (named in file.read_bytes())
+    return found
+
+
 def dice(number):
     return [np.random.default_rng(i) for i in range(number)]
 
 
-def started(home, url):
+def started(home, server, **environment):
     script = str(Path(vllm_run.__file__))
-    return subprocess.Popen([sys.executable, script, str(home), url], stderr=subprocess.PIPE, text=True)
+    env = {**os.environ, **environment}
+    return subprocess.Popen([sys.executable, script, str(home), server], stderr=subprocess.PIPE, text=True, env=env)
 
 
 def test_a_run_learns_and_goes_on_behind_a_server_that_was_killed(model, tmp_path):

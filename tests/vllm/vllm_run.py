@@ -1,4 +1,8 @@
-"""A run whose rollouts come from vLLM, in a process of its own: vllm_run.py DIR URL. Started again, it goes on."""
+"""A run whose rollouts come from vLLM, in a process of its own. Started again, it goes on.
+
+vllm_run.py DIR URL      from the server there
+vllm_run.py DIR COMMAND  from a server that a replica on Ray starts with that command
+"""
 
 from __future__ import annotations
 
@@ -16,13 +20,17 @@ POLICY = strop.policies.Scratch(words=fleet.WORDS, num_layers=2, width=64, num_h
 STEPS = 12
 
 
-def config(url: str, weights: Path) -> strop.TrainConfig:
+def config(server: str, weights: Path) -> strop.TrainConfig:
     """Words are said again; twelve steps are enough to see that the policy gets better."""
-    engine = strop.scale.VLLM(url=url, weights=str(weights), attempts=2)
+    engine = (
+        strop.scale.VLLM(url=server, weights=str(weights), attempts=2)
+        if server.startswith("http")
+        else strop.scale.Ray(vllm=server, vllm_flags="--enforce-eager", replicas=1, start_seconds=900.0)
+    )
     return fleet.config(policy=POLICY, engine=engine, steps=STEPS, checkpoint_every=1, group_size=8)
 
 
 if __name__ == "__main__":
-    home, url = Path(sys.argv[1]), sys.argv[2]
+    home, server = Path(sys.argv[1]), sys.argv[2]
     run = home / "run"
-    strop.train(config(url, home / "weights"), run, resume=is_run(run), progress=False)
+    strop.train(config(server, home / "weights"), run, resume=is_run(run), progress=False)

@@ -162,7 +162,9 @@ def _engine(config: TrainConfig) -> str:
     stale = "each step by its newest weights"
     if engine.staleness:
         stale = f"episodes at most {plural(engine.staleness, 'step')} old, and corrected for their age"
-    return f"{plural(engine.replicas, 'replica')} on Ray {where}; {stale}"
+    samples = ", each with a vLLM server of its own" if engine.vllm else ""
+    samples += f", {engine.groups} groups in a batch" if engine.groups > 1 else ""
+    return f"{plural(engine.replicas, 'replica')} on Ray {where}{samples}; {stale}"
 
 
 def _distribution(config: TrainConfig) -> str:

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 from strop.data.twins import leaks, prompt_text
 from strop.environments.single_turn import SingleTurn
-from strop.scale.engines import NO_CHOICES, OverHttp
+from strop.scale.engines import NO_CHOICES, Ray, asks_over_http
 from strop.threads import num_cores
 from strop.types import Codec, Parts, Sampling, Task
-from strop.words import last_line
+from strop.words import last_line, plural
 
 if TYPE_CHECKING:
     from strop.config import TrainConfig
@@ -33,8 +33,8 @@ NOT_OWN = (str(Path(__file__).parents[1]), "site-packages", "<frozen")
 def warnings(config: TrainConfig, parts: Parts) -> tuple[str, ...]:
     """The warnings, in words. Raises ValueError for what can never work. The run's random state does not change."""
     _, judged = config.judged_tasks(parts.algorithm)
-    found = [*_crowded_threads(config), *_shared_tasks(config), *_near_tasks(config)]
-    scene, is_asked = config.scene(parts.policy, parts.codec, gold=False), isinstance(config.engine, OverHttp)
+    found = [*_crowded_threads(config), *_idle_replicas(config), *_shared_tasks(config), *_near_tasks(config)]
+    scene, is_asked = config.scene(parts.policy, parts.codec, gold=False), asks_over_http(config.engine)
     for what, tasks in (("tasks", () if config.is_offline else tuple(config.tasks)), ("held_out", judged)):
         if config.environment is SingleTurn:
             _refuse_unreadable(what, tasks, scene, config.sampling)
@@ -50,6 +50,21 @@ def _crowded_threads(config: TrainConfig) -> list[str]:
     if config.threads <= cores:
         return []
     return [f"{config.threads} threads share {cores} core{'s' * (cores != 1)}, which makes them slower."]
+
+
+def _idle_replicas(config: TrainConfig) -> list[str]:
+    """Replicas for which a step has nothing."""
+    engine = config.engine
+    if not isinstance(engine, Ray) or config.is_offline:
+        return []
+    units = -(-config.prompts_per_step // engine.groups) * (engine.staleness + 1)
+    if units >= engine.replicas:
+        return []
+    return [
+        f"{plural(engine.replicas, 'replica')} share {plural(units, 'unit')} of work (prompts_per_step="
+        f"{config.prompts_per_step}, engine.groups={engine.groups}, engine.staleness={engine.staleness}): the others "
+        "wait. More prompts a step, or fewer groups in a unit, give each something to do."
+    ]
 
 
 def _shared_tasks(config: TrainConfig) -> list[str]:

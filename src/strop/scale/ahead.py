@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 
 from strop.runs import rows, schema
-from strop.scale.unit import Key, Played, Unit
+from strop.scale.unit import Key, Played, Unit, units_of
 from strop.types import Episode, State, Task
 
 
@@ -24,14 +24,14 @@ class Ahead:
     step: int
     tasks: tuple[Task, ...]
 
-    def units(self) -> list[Unit]:
-        """One for each task."""
-        return [Unit(self.step, place, task) for place, task in enumerate(self.tasks)]
+    def units(self, groups: int) -> list[Unit]:
+        """Its units, of so many groups."""
+        return units_of(self.step, 0, self.tasks, groups)
 
 
 def to_state(ahead: Ahead, finished: Mapping[Key, Played]) -> State:
     """As a checkpoint holds it."""
-    done = {unit.place: finished[unit.key] for unit in ahead.units() if unit.key in finished}
+    done = {place: played for (step, place), played in finished.items() if step == ahead.step}
     tasks = [
         {"id": task.id, "prompt": task.prompt, "answer": task.answer, "data": dict(task.data)} for task in ahead.tasks
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -16,6 +17,8 @@ from strop.types import Stopped
 
 SETTINGS = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0"}
 """Ray sends usage statistics, and has its workers wait for everything else on a machine, unless it is told not to."""
+FOR_GOOD = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.ENAMETOOLONG})
+"""Errors of the system that do not pass by themselves."""
 START_AGAIN = 1.0
 """Seconds between two tries to start Ray."""
 _alone = threading.Lock()
@@ -78,10 +81,17 @@ def _init(settings: Ray, processors: int) -> None:
                 ray.shutdown()
                 if settings.address is not None:
                     raise Stopped(f"no Ray was found at {settings.address}: {error}") from error
+                if _would_come_again(error):
+                    raise Stopped(f"no Ray can be started on this machine: {error}") from error
                 if time.monotonic() > deadline:
                     limit = f"{settings.start_seconds:g} s (engine.start_seconds)"
                     raise Stopped(f"no Ray was started on this machine within {limit}: {error}") from error
                 time.sleep(START_AGAIN)
+
+
+def _would_come_again(error: Exception) -> bool:
+    """Such as a TMPDIR that is full, or whose name is too long for a socket; a busy machine is given its time."""
+    return isinstance(error, OSError) and (error.errno in FOR_GOOD or "AF_UNIX path" in str(error))
 
 
 @contextmanager

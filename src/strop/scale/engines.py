@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -16,6 +17,8 @@ MOST_STALENESS = 4
 NO_CHOICES = "an engine over HTTP cannot be told the choices of an action: take another engine."
 COLDEST = 0.01
 """The lowest temperature above 0 that vLLM samples at."""
+OWN_FLAGS = frozenset({"--host", "--port", "--uds", "--dtype", "--logprobs-mode", "--api-key", "--ssl-keyfile"})
+"""Flags of `vllm serve` that a replica gives, or with which it could not ask its server."""
 MOST_AT_ONCE = 64
 """Requests that may wait at `strop serve` for a place in its batch: it refuses one more (429)."""
 
@@ -39,25 +42,35 @@ class Embedded:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ray:
     """Episodes are played by replicas, which Ray places: actors that hold a copy of the policy and play whole groups.
+    What one of them is given at a time is a unit.
 
     address          of the cluster to join (auto, host:port); none starts one on this machine for this run
     replicas         how many play beside each other
     staleness        most versions that episodes may be behind the policy that learns from them; 0 waits for the newest
-    unit_seconds     time limit for one task's group; after it the replica is replaced, and the group played again
+    groups           of a unit: the groups of so many tasks are decoded together, as one batch. More of them are faster,
+                     as long as a step has a unit for each replica, and are lost together
+    unit_seconds     time limit for a unit; after it the replica is replaced, and the unit played again
     start_seconds    time limit for the start of the cluster, and of the first replica
     most_losses      replicas that may be lost within ten minutes; one more stops the run
+    vllm             the `vllm` command of an environment of its own, at this path on each machine: each replica starts
+                     a vLLM server with it, and samples there. Empty: replicas sample with their copy of the policy
+    vllm_flags       more flags of that command, as on a command line
     """
 
     address: str | None = None
     replicas: int = 2
     staleness: int = 0
+    groups: int = 1
     unit_seconds: float = 600.0
     start_seconds: float = 120.0
     most_losses: int = 10
+    vllm: str = ""
+    vllm_flags: str = ""
 
     def __post_init__(self) -> None:
         check_fields(self)
         check_at_least("engine.replicas", self.replicas, 1)
+        check_at_least("engine.groups", self.groups, 1)
         check_at_least("engine.most_losses", self.most_losses, 0)
         if not 0 <= self.staleness <= MOST_STALENESS:
             raise ValueError(
@@ -67,6 +80,17 @@ class Ray:
         for name in ("unit_seconds", "start_seconds"):
             if not 0.0 < getattr(self, name) < math.inf:
                 raise ValueError(f"engine.{name}={getattr(self, name)}: it is positive and finite.")
+        self._refuse_flags()
+
+    def _refuse_flags(self) -> None:
+        if self.vllm_flags and not self.vllm:
+            raise ValueError(f"engine.vllm_flags={self.vllm_flags!r} are for engine.vllm, which names no vllm command.")
+        try:
+            flags = {word.partition("=")[0] for word in shlex.split(self.vllm_flags)}
+        except ValueError as error:
+            raise ValueError(f"engine.vllm_flags={self.vllm_flags!r} is no command line: {error}.") from None
+        if taken := sorted(flags & OWN_FLAGS):
+            raise ValueError(f"engine.vllm_flags={self.vllm_flags!r}: {', '.join(taken)} is set by the replica.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,3 +174,13 @@ class VLLM(OverHttp):
     def root(self) -> str:
         """The address beside which vLLM publishes, without /v1."""
         return self.url.removesuffix("/v1")
+
+
+def asks_over_http(engine: Embedded | Ray | OverHttp) -> bool:
+    """Whether completions come from a server, which has weights and limits of its own."""
+    return isinstance(engine, OverHttp) or is_vllm(engine)
+
+
+def is_vllm(engine: Embedded | Ray | OverHttp) -> bool:
+    """Whether that server is vLLM."""
+    return isinstance(engine, VLLM) or (isinstance(engine, Ray) and bool(engine.vllm))

@@ -14,11 +14,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from strop.scale.born import Born, last_words
 from strop.scale.cluster import connect, disconnect
 from strop.scale.engines import Ray
-from strop.scale.losses import Losses, last_words, told
-from strop.scale.replica import Born, Replica
-from strop.scale.unit import Key, Played, Unit
+from strop.scale.losses import Losses, told
+from strop.scale.replica import Replica
+from strop.scale.unit import Key, Played, Unfit, Unit
 from strop.scale.weights import Manifest, Packed, WeightsRefused
 from strop.types import Stopped
 
@@ -177,10 +178,10 @@ class Pool:
         try:
             got = self._ray.get(answer)
         except self._ray.exceptions.RayTaskError as error:
-            if answer == member.starting:
-                raise error.cause from None
-            if isinstance(error.cause, WeightsRefused):
+            if isinstance(error.cause, WeightsRefused | Unfit):
                 self._replace(member, str(error.cause))
+            elif answer == member.starting:
+                raise error.cause from None
             else:  # raised when its step comes, as it would be in this process
                 self._raised[member.calls.popleft().unit.key] = error.cause
         except self._ray.exceptions.RayError as error:
@@ -196,7 +197,7 @@ class Pool:
         now, settings = time.monotonic(), self.settings
         for member in self.members:
             if member.calls and now - (member.calls[0].since or now) > settings.unit_seconds:
-                what = f"task {member.calls[0].unit.task.id} took longer than {settings.unit_seconds:g} s"
+                what = f"{member.calls[0].unit} took longer than {settings.unit_seconds:g} s"
                 self._replace(member, f"{what} (engine.unit_seconds)")
         if self.num_ready:
             self._alone_since = now
@@ -230,7 +231,7 @@ class Pool:
         if self._known[key] < ATTEMPTS:
             self._waiting.appendleft(call.unit)
             return
-        why = f"{ATTEMPTS} replicas were lost while they played task {call.unit.task.id}; the last one: {reason}"
+        why = f"{ATTEMPTS} replicas were lost while they played {call.unit}; the last one: {reason}"
         self._done[key] = self._give_up(call.unit, call.version, why)
 
 

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 from strop.rollout.quota import Quota
 from strop.scale.ahead import Ahead, from_state, to_state
 from strop.scale.engines import Embedded, Ray
-from strop.scale.unit import Key, Played, Unit, given_up, with_greedy
+from strop.scale.unit import Key, Played, Unit, given_up, units_of, with_greedy
 from strop.scale.weights import Manifest, Packed, packed
 from strop.types import Episode, Policy, State, Task, TaskSource
 from strop.words import plural
@@ -95,15 +95,16 @@ class RayEngine:
         allowed = [ahead for ahead in self._ahead if ahead.step <= last]
         assert len(allowed) <= self.settings.staleness + 1, "too many steps are under way"
         for ahead in allowed:
-            self._pool.submit(ahead.units())
+            self._pool.submit(ahead.units(self.settings.groups))
 
     def _share(self) -> int:
         """How many units of the steps to come each replica has, if all are there."""
-        return -(-sum(len(ahead.tasks) for ahead in self._ahead) // self.settings.replicas)
+        units = sum(len(ahead.units(self.settings.groups)) for ahead in self._ahead)
+        return -(-units // self.settings.replicas)
 
     def _play(self, pool: Pool, tasks: Sequence[Task], step: int, played: int) -> list[list[Episode]]:
         """Each task's group. One that is older than allowed is played again, with the newest weights."""
-        units = [Unit(step, place, task) for place, task in enumerate(tasks, played)]
+        units = units_of(step, played, tasks, self.settings.groups)
         pool.submit(units)
         found = pool.result(units)
         old = [unit for unit in units if found[unit.key].version < step - self.settings.staleness]
@@ -112,21 +113,29 @@ class RayEngine:
             found |= pool.result(old)
             self._stale += len(old)
         assert all(one.version >= step - self.settings.staleness for one in found.values()), "an episode is too old"
-        self._add_seconds(list(found.values()))
-        return [list(found[unit.key].episodes) for unit in units]
+        self._add_measures(list(found.values()))
+        episodes = [episode for unit in units for episode in found[unit.key].episodes]
+        return [episodes[i : i + self._size] for i in range(0, len(episodes), self._size)]
 
-    def _add_seconds(self, found: Sequence[Played]) -> None:
-        """What replicas spent on playing and on loading weights, summed over them."""
-        for name, seconds in (
+    @property
+    def _size(self) -> int:
+        """Episodes of a group."""
+        return self.config.group_size + self.quota.extras.greedy
+
+    def _add_measures(self, found: Sequence[Played]) -> None:
+        """What replicas spent on playing and on loading weights, summed over them, and attempts that failed."""
+        failed = [("engine/failed_attempts", sum(one.failed_attempts for one in found))] if self.settings.vllm else []
+        for name, value in (
+            *failed,
             ("engine/play_seconds", sum(one.seconds for one in found)),
             ("engine/load_seconds", sum(one.load_seconds for one in found)),
         ):
-            self._measures[name] = self._measures.get(name, 0.0) + seconds
+            self._measures[name] = self._measures.get(name, 0.0) + value
 
     def _sent_config(self) -> TrainConfig:
         """What a replica builds itself from: the tasks come with the units, and held-out ones are judged here."""
         device = "cuda:0" if self.config.device.startswith("cuda") else self.config.device  # Ray shows it one GPU
-        engine = Embedded(batch="group")
+        engine = self.settings if self.settings.vllm else Embedded()
         return replace(self.config, engine=engine, device=device, tasks=(), held_out=(), gold=(), baselines=())
 
     def _given_up(self, unit: Unit, version: int, reason: str) -> Played:
@@ -164,11 +173,13 @@ class RayEngine:
         return {"ahead": [to_state(ahead, finished) for ahead in self._ahead]}
 
     def load_state_dict(self, state: State) -> None:
-        """Go on with what was under way: units without episodes are played again, and those of another group size."""
+        """Go on with what was under way: units without episodes are played again, and those of other sizes."""
         loaded = [from_state(one) for one in state.get("ahead", [])]
-        size = self.config.group_size + self.quota.extras.greedy
         self._ahead = deque(ahead for ahead, _ in loaded)
-        self._kept = {key: played for _, done in loaded for key, played in done.items() if len(played.episodes) == size}
+        units = [unit for ahead in self._ahead for unit in ahead.units(self.settings.groups)]
+        sizes = {unit.key: len(unit.tasks) * self._size for unit in units}
+        kept = [one for _, done in loaded for one in done.items()]
+        self._kept = {key: played for key, played in kept if len(played.episodes) == sizes.get(key)}
 
     def close(self) -> None:
         """End the replicas; a cluster that was started for them ends too."""

@@ -23,11 +23,16 @@ LACKS = {
 """What a server was started without that answers with this status of HTTP."""
 
 
-def started_as(settings: VLLM, dtype: str, model: Path) -> str:
-    """The command that starts the server of these settings from a model's folder, for a learner that computes in
-    `dtype`."""
+def arguments(settings: VLLM, dtype: str, model: Path) -> list[str]:
+    """The arguments of `vllm` that start the server of these settings from a model's folder, for a learner that
+    computes in `dtype`."""
     port = urlsplit(settings.url).port or 80
-    return f"{DEV_MODE} vllm serve {shlex.quote(str(model))} --host 127.0.0.1 --port {port} --dtype {dtype} {FLAGS}"
+    return ["serve", str(model), "--host", "127.0.0.1", "--port", str(port), "--dtype", dtype, *FLAGS.split()]
+
+
+def started_as(settings: VLLM, dtype: str, model: Path) -> str:
+    """The same as a command for people."""
+    return f"{DEV_MODE} vllm {shlex.join(arguments(settings, dtype, model))}"
 
 
 def lacking(status: int) -> str:

@@ -7,14 +7,18 @@ where loading fails, so the file is checked before it is named.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import torch
 
 from strop.endpoint.aside import run_aside
 from strop.endpoint.fields import sampling_fields
 from strop.endpoint.request import Failed, client_of, received
+from strop.functional.distributions import probs_of
 from strop.policies.transformer import Transformer
+from strop.runs.guards import GapTolerance
 from strop.scale.engines import VLLM
 from strop.scale.http_answer import Answer, completion_of, counted_in, object_in, only_choice, within
 from strop.scale.server import Published, attempted_as, opened
@@ -27,8 +31,10 @@ if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
 LOADING = "/collective_rpc"
-PROBE = Sampling(max_tokens=1)
-"""What is asked once weights were loaded: that the server samples with them is seen before anything is played."""
+INFO = "/server_info?config_format=json"
+PROBE, PROBES = Sampling(max_tokens=1), 8
+"""What is asked once weights were loaded, behind so many tokens: that the server samples with them is seen before
+anything is played."""
 
 
 class VLLMServer:
@@ -42,11 +48,11 @@ class VLLMServer:
 
     def publish(self, policy: Policy) -> Published:
         """Write the weights, and have the server load them. Raises Stopped where it does not, within `total_seconds`,
-        or was not started as it must be."""
+        samples with others, or was not started as it must be."""
         assert isinstance(policy, Transformer), "refused when the run was built"
         sha256 = write_folder(self._folder, policy.write_weights)
         published = Published("", sha256, self._codec.stop, policy.vocabulary)
-        self._or_stopped(self._publish(published), published)
+        self._done(self._publish(published, policy), published)
         remove_other_folders(self._folder, sha256)
         return published
 
@@ -81,32 +87,58 @@ class VLLMServer:
 
     def require(self, published: Published) -> None:
         """Raise Stopped if it is gone, or has other weights by now: vLLM does not come back by itself."""
-        self._or_stopped(self._require(published), published)
+        self._done(self._require(published), published)
 
     # ------------------------------------------------------------ requests
 
-    def _or_stopped(self, work: Coroutine[Any, Any, None], published: Published) -> None:
+    def lost(self, reason: str, published: Published) -> Exception:
+        """What is raised where the server is of no use any more: whoever started it starts it again."""
+        start = started_as(self.settings, self._dtype, self._folder / published.version)
+        return Stopped(
+            f"{reason}. Start it on this machine, in an environment of its own: {start} and go on with --resume"
+        )
+
+    def _done(self, work: Coroutine[Any, Any, None], published: Published) -> None:
         try:
             run_aside(work)
         except WeightsRefused as refused:
             raise Stopped(f"the vLLM server at {self.settings.url} is not told to load weights: {refused}") from None
         except Failed as failed:
-            start = started_as(self.settings, self._dtype, self._folder / published.version)
-            raise Stopped(
-                f"the vLLM server at {self.settings.url}: {failed.reason}{lacking(failed.status)}. Start it on this "
-                f"machine, in an environment of its own: {start} and go on with --resume"
-            ) from None
+            reason = f"the vLLM server at {self.settings.url}: {failed.reason}{lacking(failed.status)}"
+            raise self.lost(reason, published) from None
 
-    async def _publish(self, published: Published) -> None:
+    def require_right(self, info: Mapping[str, Any]) -> None:
+        """Raise Failed for a server that was not started as it must be, from what it says of itself."""
+        refuse_wrong_server(info, self._dtype)
+
+    async def _publish(self, published: Published, policy: Transformer) -> None:
         async with client_of(self.base, "") as client:
-            refuse_wrong_server(await self._asked(client, "/server_info?config_format=json"), self._dtype)
+            self.require_right(await self._asked(client, INFO))
             await self._told(client, "/pause?mode=abort", {})
             await self._load(client, whole_folder(self._folder, published.version))
             await self._told(client, "/update_weight_version", {"new_version": published.version})
             await self._told(client, "/resume", {})
-            prompt = (min(published.stop, default=0),)
-            answer = await self._told(client, self.path, self.body(published, prompt, PROBE, seed=0))
-            self.completion(answer, published, prompt, PROBE)
+            prompts = [(i * published.vocabulary // PROBES,) for i in range(PROBES)]
+            told = [await self._told(client, self.path, self.body(published, one, PROBE, seed=0)) for one in prompts]
+        found = [self.completion(one, published, at, PROBE) for one, at in zip(told, prompts, strict=True)]
+        self._require_same(policy, prompts, found)
+
+    def _require_same(self, policy: Transformer, prompts: Sequence[Tokens], found: Sequence[Completion]) -> None:
+        """Raise Failed where its log-probs are not the policy's: it said that it loaded the weights, and did not."""
+        with torch.inference_mode():
+            logits_PV, _ = policy.prefill(prompts)
+            own_PV = probs_of(logits_PV, PROBE).log()
+        told = [(one.tokens[0], one.logprobs or ()) for one in found]
+        gap = (
+            sum(abs(logp - float(own_V[token])) for own_V, (token, (logp,)) in zip(own_PV, told, strict=True)) / PROBES
+        )
+        allowed = GapTolerance.of_engine(self._dtype, None, always=True)
+        assert allowed.mean is not None
+        if not gap <= allowed.mean + allowed.scatter(PROBES):
+            raise Failed(
+                f"it says that it has loaded the weights, and its log-probs are {gap:.2g} nats from the policy's: it "
+                "samples with others"
+            )
 
     async def _load(self, client: AsyncOpenAI, weights: Path) -> None:
         asks = {"method": "reload_weights", "kwargs": {"weights_path": str(weights)}}

@@ -56,3 +56,28 @@ def test_a_cluster_that_is_not_there_is_named(ray):
     with pytest.raises(Stopped, match=r"no Ray was found at 10.0.0.1:1: nobody answers"):
         cluster.connect(fleet.ray_of(address="10.0.0.1:1"), 2)
     assert cluster._runs == 0
+
+
+def test_what_would_come_again_is_not_waited_for(ray):
+    def init(**wanted):
+        raise OSError("AF_UNIX path length cannot exceed 107 bytes: '/a/long/TMPDIR'")
+
+    ray.init = init
+    with pytest.raises(Stopped, match=r"no Ray can be started on this machine: AF_UNIX path length .*TMPDIR"):
+        cluster.connect(fleet.ray_of(), 2)
+    assert ray.calls == ["shutdown"]
+
+
+def test_a_busy_machine_is_given_the_whole_time(ray, monkeypatch):
+    tries = []
+
+    def init(**wanted):
+        tries.append(1)
+        if len(tries) < 3:
+            raise TimeoutError("nobody answers yet")
+        ray.is_there = True
+
+    ray.init = init
+    monkeypatch.setattr(cluster, "START_AGAIN", 0.0)
+    assert cluster.connect(fleet.ray_of(), 2)
+    cluster.disconnect()

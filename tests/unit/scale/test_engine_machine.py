@@ -70,7 +70,7 @@ class Truth:
     def __init__(self) -> None:
         self.parts = config(strop.scale.Embedded(batch="group")).build()
         self.units = {
-            (step, place): Unit(step, place, task)
+            (step, place): Unit(step, place, (task,))
             for step in range(STEPS)
             for place, task in enumerate(self.parts.tasks.next(PLACES))
         }
@@ -81,7 +81,7 @@ class Truth:
             set_version(self.parts.policy, version)
             self.parts.engine.publish(self.parts.policy)
             unit = self.units[key]
-            (group,) = self.parts.engine.play([unit.task], unit.step, unit.place)
+            (group,) = self.parts.engine.play(unit.tasks, unit.step, unit.place)
             self._played[key, version] = [replace(episode, version=version) for episode in group]
         return self._played[key, version]
 

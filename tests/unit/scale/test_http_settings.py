@@ -39,8 +39,9 @@ class Offers:
         pass
 
 
-def test_choices_of_an_environment_are_refused_before_anything_is_asked():
-    config = fleet.config(engine=HTTP, environment=Offers, rewards=()).resolve()
+@pytest.mark.parametrize("engine", [HTTP, strop.scale.Ray(vllm="vllm")])
+def test_choices_of_an_environment_are_refused_before_anything_is_asked(engine):
+    config = fleet.config(engine=engine, environment=Offers, rewards=()).resolve()
     with pytest.raises(ValueError, match="an engine over HTTP cannot be told the choices of an action"):
         preflight.warnings(config, config.build())
     embedded = fleet.config(environment=Offers, rewards=()).resolve()

@@ -12,6 +12,7 @@ import strop
 import tiny_hf
 from pretend_ray import DIES, FINE, HANGS, pretended
 from strop.rewards.group import GroupReward
+from strop.rollout.engine import EmbeddedEngine
 from strop.runs.directory import RunDirectory
 from strop.scale.ahead import from_state
 from strop.scale.pool import Pool
@@ -75,6 +76,40 @@ def test_without_staleness_it_gives_the_embedded_bits_whoever_dies(kind, tmp_pat
     fleet.assert_equal_runs(tmp_path / "embedded", tmp_path / "ray")
 
 
+@pytest.mark.parametrize("kind", ["a greedy episode", "refilled"])
+def test_units_of_two_groups_give_the_bits_of_two_groups_in_a_batch_whoever_dies(kind, tmp_path, monkeypatch):
+    """Of three tasks a step: the last unit has one. What is compared with plays so in this process."""
+
+    def in_twos(engine, tasks, step, played):
+        chunks = [(i, tasks[i : i + 2]) for i in range(0, len(tasks), 2)]
+        return [group for i, chunk in chunks for group in engine._together(chunk, step, played + i)]
+
+    with monkeypatch.context() as patched:
+        patched.setattr(EmbeddedEngine, "play", in_twos)
+        train(tmp_path / "embedded", strop.scale.Embedded(), **KINDS[kind])
+    run = train(tmp_path / "ray", fleet.ray_of(groups=2, most_losses=1000), often(1), **KINDS[kind])
+    assert sum(one.get("engine/lost", 0) for one in run.metrics()) > 0, "nobody died"
+    fleet.assert_equal_runs(tmp_path / "embedded", tmp_path / "ray")
+
+
+def test_a_unit_of_two_groups_is_given_up_with_both(tmp_path):
+    def fate(name, arguments):
+        return DIES if name == "play" and arguments[2].place == 0 and arguments[2].step == 1 else FINE
+
+    kind = KINDS["a greedy episode"]
+    whole = {one.id: one for one in train(tmp_path / "whole", fleet.ray_of(groups=2), **kind).episodes()}
+    run = train(tmp_path / "ray", fleet.ray_of(groups=2, most_losses=1000), fate, **kind)
+    failed = [one for one in run.episodes() if one.end is End.FAILED]
+    assert len(failed) == 2 * (4 + 1)
+    assert "while they played task " in failed[0].error
+    assert " and 1 beside it; the last one" in failed[0].error
+    for one in failed:
+        expected = whole[one.id]
+        assert (one.task, one.group, one.seed, one.source) == (
+            expected.task, expected.group, expected.seed, expected.source
+        )  # fmt: skip
+
+
 @pytest.mark.slow
 def test_lora_gives_the_embedded_bits(tmp_path):
     model = tiny_hf.make(tmp_path / "tiny", template=False, words=fleet.WORDS)
@@ -101,7 +136,7 @@ def told(run, marks=("engine.unit_seconds", "worker process has died")) -> list[
 
 def test_a_unit_that_takes_every_replica_with_it_is_given_up_with_the_reason(embedded, tmp_path):
     def fate(name, arguments):
-        return DIES if name == "play" and arguments[2].task.id == "red" else FINE
+        return DIES if name == "play" and arguments[2].tasks[0].id == "red" else FINE
 
     run = train(tmp_path / "ray", fleet.ray_of(most_losses=1000), fate)
     failed = [one for one in run.episodes() if one.end is End.FAILED]
@@ -117,7 +152,7 @@ def test_a_unit_that_takes_every_replica_with_it_is_given_up_with_the_reason(emb
 
 def test_a_unit_of_an_algorithm_with_a_greedy_episode_is_given_up_with_one(tmp_path):
     def fate(name, arguments):
-        return DIES if name == "play" and arguments[2].task.id == "red" else FINE
+        return DIES if name == "play" and arguments[2].tasks[0].id == "red" else FINE
 
     engine, greedy = fleet.ray_of(most_losses=1000), KINDS["a greedy episode"]
     whole = {one.id: one for one in train(tmp_path / "embedded", EMBEDDED, **greedy).episodes()}
@@ -144,7 +179,7 @@ def test_the_unit_that_was_played_when_its_replica_died_comes_first():
         pool = Pool(fleet.ray_of(replicas=1), fleet.config().resolve(), give_up=None)
         pool._look()
         pool.publish(Manifest(1, 0, ""), None)
-        units = [Unit(0, place, strop.Task(str(place), "")) for place in range(4)]
+        units = [Unit(0, place, (strop.Task(str(place), ""),)) for place in range(4)]
         pool.submit(units)
         pool.hand_out(3)
         pool._replace(pool.members[0], "it died")
@@ -240,6 +275,16 @@ def test_what_ran_ahead_is_in_the_checkpoint_and_learnt_after_a_resume(then, emb
         assert kept, "nothing was played ahead"
         assert all(learnt[one.id] == one for one in kept)
     assert all(age <= then for age, step in ages(run) if step >= done)
+
+
+def test_what_was_played_ahead_in_units_of_another_size_is_played_again(embedded, tmp_path):
+    changed = {"steps": 6, "checkpoint_every": 1, "rewards": {"r": breaks}}
+    BREAKS["now"] = True
+    with pytest.raises(NonFinite):
+        train(tmp_path / "ray", fleet.ray_of(staleness=2), **changed)
+    BREAKS["now"] = False
+    run = train(tmp_path / "ray", fleet.ray_of(staleness=2, groups=2), resume=True, **changed)
+    assert order(run) == order(strop.Run(embedded[6]))
 
 
 def test_the_embedded_engine_does_not_go_on_without_what_ran_ahead(tmp_path):

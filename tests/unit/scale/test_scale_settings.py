@@ -9,9 +9,10 @@ import strop
 from strop.cli import engine_flags
 from strop.cli.errors import Usage
 from strop.cli.main import main
+from strop.reports import preflight
 from strop.reports.plan import make_plan
-from strop.scale.losses import Losses, last_words, told
-from strop.scale.replica import Born
+from strop.scale.born import Born, last_words
+from strop.scale.losses import Losses, told
 from strop.types import Stopped
 
 
@@ -21,6 +22,7 @@ from strop.types import Stopped
         ({"staleness": 5}, "engine.staleness=5: it is 0 .* to 4"),
         ({"staleness": -1}, "engine.staleness=-1"),
         ({"replicas": 0}, "engine.replicas=0"),
+        ({"groups": 0}, "engine.groups=0"),
         ({"unit_seconds": 0.0}, "engine.unit_seconds=0.0: it is positive"),
         ({"address": 3}, "Ray.address=3"),
     ],
@@ -134,3 +136,24 @@ def test_losses_beyond_the_budget_stop_the_run():
     losses.add("one")
     with pytest.raises(Stopped, match=r"2 replicas were lost within 10 minutes.*The last one: two"):
         losses.add("two")
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"replicas": 3}, ""),
+        ({"replicas": 4}, "4 replicas share 3 units of work (prompts_per_step=3, engine.groups=1, engine.staleness=0)"),
+        ({"replicas": 4, "staleness": 1}, ""),
+        ({"replicas": 3, "groups": 2}, "3 replicas share 2 units of work"),
+    ],
+)
+def test_replicas_without_work_are_a_warning(fields, words):
+    made = fleet.config(engine=fleet.ray_of(**fields)).resolve()
+    found = [one for one in preflight.warnings(made, made.build()) if "replicas share" in one]
+    assert len(found) == bool(words)
+    assert not words or found[0].startswith(words)
+
+
+def test_the_plan_says_how_many_groups_are_decoded_together():
+    made = fleet.config(engine=fleet.ray_of(groups=2)).resolve()
+    assert make_plan(made, made.build()).engine.startswith("2 replicas on Ray on this machine, 2 groups in a batch; ")

@@ -16,6 +16,7 @@ from strop.endpoint import attempts
 from strop.scale import vllm_server
 from strop.scale.http_sampler import HttpSampler
 from strop.scale.servers import server_of
+from strop.scale.vllm_server import PROBES
 from strop.types import Completion, End, Stopped, Unanswered
 
 PUBLISHING = [
@@ -61,7 +62,9 @@ def test_a_run_plays_with_the_weights_of_each_step_and_removes_those_before(tmp_
     assert engine.asked == PUBLISHING * 3
     assert max(one["policy/sampler_gap_max"] for one in run.metrics()) < 1e-5
     versions = [answer["choices"][0]["weight_versions"][0]["version"] for answer in engine.answers]
-    assert [versions.count(one) for one in dict.fromkeys(versions)] == [1 + 3 * 4] * 3  # one probe, twelve episodes
+    assert [versions.count(one) for one in dict.fromkeys(versions)] == [
+        PROBES + 3 * 4
+    ] * 3  # eight probes, twelve episodes
     assert [found.name for found in (tmp_path / "weights").iterdir()] == [versions[-1]]
 
 
@@ -80,7 +83,7 @@ def test_the_log_probs_are_those_of_the_distribution_drawn_from(tmp_path, temper
     engine = FakeVLLM(fleet.config())
     with answering(engine, tmp_path) as settings:
         _, found = asked(settings, temperature)
-    said = [one["choices"][0]["logprobs"]["content"] for one in engine.answers[1:]]
+    said = [one["choices"][0]["logprobs"]["content"] for one in engine.answers[PROBES:]]
     assert sorted(one.logprobs for one in found) == sorted(tuple(x["logprob"] for x in one) for one in said)
 
 
@@ -208,7 +211,7 @@ def test_a_server_that_ends_within_a_step_stops_the_run_which_goes_on_with_anoth
     config, engine = fleet.config(steps=2, checkpoint_every=1), FakeVLLM(fleet.config())
 
     def end_in_the_second_step(answer, choice):
-        engine.is_gone = len(engine.answers) == 20
+        engine.is_gone = len(engine.answers) == 2 * PROBES + 18
 
     engine.change = end_in_the_second_step
     with answering(engine, tmp_path / "weights") as settings, pytest.raises(Stopped, match=f"no connection.*{START}"):
@@ -224,7 +227,7 @@ def test_a_server_that_was_started_again_within_a_step_stops_the_run(tmp_path):
     engine = FakeVLLM(fleet.config())
 
     def start_again(answer, choice):
-        if len(engine.answers) == 5:
+        if len(engine.answers) == PROBES + 4:
             engine.version = FRESH
 
     engine.change = start_again

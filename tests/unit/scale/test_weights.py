@@ -39,7 +39,7 @@ def test_what_is_packed_comes_back_to_the_bit():
 )
 def test_a_replica_refuses_damaged_and_older_weights_and_keeps_its_own(manifest, why):
     config = fleet.config().resolve()
-    unit = Unit(3, 0, config.tasks[0])
+    unit = Unit(3, 0, config.tasks[:1])
     policy, _ = config.policy.build(1, "float32")  # other weights than the replica's own
     weights = packed(policy)
     has = Manifest(7, 3, weights.sha256)
@@ -57,7 +57,7 @@ def test_a_unit_is_played_the_same_whatever_was_played_before():
     policy, _ = config.policy.build(1, "float32")
     weights = packed(policy)
     manifest = Manifest(1, 0, weights.sha256)
-    first, second = (Unit(5, place, config.tasks[place]) for place in (0, 1))
+    first, second = (Unit(5, place, config.tasks[place : place + 1]) for place in (0, 1))
     with pretended() as ray:
         one, other = replica_of(config), replica_of(config)
         alone = one.play(manifest, [ray.put(weights)], second).episodes
