@@ -4,7 +4,8 @@
     python benchmarks/scale.py --waiting    # 4 turns with half a second of waiting each: four replicas
 
 One replica plays what the process itself would play, one group after the other or all of a step together, so both do
-the same work and give the same bits. The ratio is of the medians of all steps but the first, which loads what the others have.
+the same work and give the same bits. The ratio is of the medians of all steps but the first, which loads what the
+others have.
 
 With waiting the embedded engine waits for all episodes of a step together, and learns when they are over. With
 staleness 1 each replica waits and writes for one group while the learner learns.
@@ -109,7 +110,9 @@ def main() -> None:
     alone, ray = found["embedded, group by group"], found["Ray, one replica"]
     overhead = ray["wait"] - ray["play"] - ray["load"]
     whole = found["Ray, a step as one unit"]["step"] / found["embedded, a step as one batch"]["step"]
-    print(f"ratio {ray['step'] / alone['step']:.2f}; dispatch and fetch {overhead:.3f} s a step; in one unit {whole:.2f}")
+    print(
+        f"ratio {ray['step'] / alone['step']:.2f}, in one unit {whole:.2f}; dispatch and fetch {overhead:.3f} s a step"
+    )
 
 
 def show(found: Mapping[str, Mapping[str, float]]) -> None:

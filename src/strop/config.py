@@ -216,11 +216,7 @@ class TrainConfig:
         elif isinstance(self.engine, Ray):
             from strop.scale.ray_engine import RayEngine
 
-            if self.engine.vllm:
-                from strop.scale.servers import require_causal
-
-                require_causal(policy)
-            engine = RayEngine(self)
+            engine = RayEngine(self, policy)
         elif isinstance(self.engine, OverHttp):
             from strop.scale.servers import engine_over_http
 

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 from strop.rollout.quota import Quota
 from strop.scale.ahead import Ahead, from_state, to_state
 from strop.scale.engines import Embedded, Ray
+from strop.scale.servers import require_causal
 from strop.scale.unit import Key, Played, Unit, given_up, units_of, with_greedy
 from strop.scale.weights import Manifest, Packed, packed
 from strop.types import Episode, Policy, State, Task, TaskSource
@@ -36,9 +37,12 @@ if TYPE_CHECKING:
 class RayEngine:
     """Plays on replicas. Ray is started or joined at the first publish: a run that is only read needs none."""
 
-    def __init__(self, config: TrainConfig) -> None:
-        """`config` is resolved, and its engine is a `Ray`."""
+    def __init__(self, config: TrainConfig, policy: Policy) -> None:
+        """`config` is resolved, and its engine is a `Ray`. Raises ValueError for a policy that vLLM would have to serve
+        and cannot."""
         assert isinstance(config.engine, Ray)
+        if config.engine.vllm:
+            require_causal(policy)
         self.settings, self.config = config.engine, config
         self.quota = Quota(config.prompts_per_step, config.extras)
         self._epoch = time.time_ns()
