@@ -21,7 +21,7 @@ import argparse
 import json
 import tempfile
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -43,8 +43,9 @@ from strop.users import Hand, Reader, answered, readers
 STYLES = ("flip", "phrase", "spam")
 ARMS = ("believed", "quarantine")
 HOSTILE = 0.3
-PEOPLE, TIMES, COMPARING, LOOKS = 30, 5, 60, 3
+PEOPLE, TIMES, COMPARING, LOOKS = 30, 5, 120, 4
 """People; how often each asks about each of three topics; who compares before a look at the gate, and looks."""
+ENDLESS = 10**9
 TRUSTED, SEEN = ("trusted-0", "trusted-1"), 0.5
 """Who is trusted, and the share of conversations whose answers each of them compares."""
 PHRASE = "apple bridge apple bridge"
@@ -133,14 +134,15 @@ def _compare(
     store.add("comparison", value, rater=person.id, when=when)
 
 
-def caught(assistant: Assistant, hostile: set[str]) -> dict[str, Any]:
+def caught(assistant: Assistant, names: set[str]) -> dict[str, Any]:
     """How many of the pieces that hostile and other people gave are in quarantine, and why."""
+    hostile, trusted = kept_names(assistant, names), kept_names(assistant, TRUSTED)
     with assistant.feedback() as store:
         held = believing(assistant, store).held()
         all_ = store.feedback()
     reasons = Counter(one.reason for one in held.values() if one.feedback.rater in hostile)
     of = {
-        name: [one for one in all_ if (one.rater in hostile) == is_hostile and one.rater not in TRUSTED]
+        name: [one for one in all_ if (one.rater in hostile) == is_hostile and one.rater not in trusted]
         for name, is_hostile in (("hostile", True), ("honest", False))
     }
     counts = {name: [sum(one.id in held for one in some), len(some)] for name, some in of.items()}
@@ -148,11 +150,18 @@ def caught(assistant: Assistant, hostile: set[str]) -> dict[str, Any]:
     return counts | {"reasons": dict(reasons), "wrong_reasons": dict(wrongly)}
 
 
+def kept_names(assistant: Assistant, names: Iterable[str]) -> set[str]:
+    """What the store calls these people."""
+    with assistant.feedback() as store:
+        return {store.people.hashed(name) for name in names}
+
+
 def one_round(
     assistant: Assistant, style: str, hostile: set[str], people: Sequence[Reader], seed: int
 ) -> dict[str, Any]:
     """Learn from what is there; the same people compare; what the gate says, and what readers really think."""
     found = learn(assistant.path, "people", progress=False)
+    write_settings(assistant.path, replace(assistant.settings, fewest_lessons=ENDLESS))  # nothing newer ends the wait
     for look in range(LOOKS):
         asking = bench.alone(people)
         some = [asking[i % len(asking)] for i in range(look * COMPARING, (look + 1) * COMPARING)]
@@ -181,7 +190,7 @@ def measured(folder: Path, style: str, seed: int, only_caught: bool = False) -> 
         serve(assistant, style, people, hostile, seed)
         if name == "believed":
             record["alone"] = caught(assistant, hostile)
-            everybody = [*(one.id for one in people), *TRUSTED]
+            everybody = sorted(kept_names(assistant, [*(one.id for one in people), *TRUSTED]))
             write_by_hand(assistant.path, read_by_hand(assistant.path).release(everybody))
         else:
             record["caught"] = caught(assistant, hostile)
