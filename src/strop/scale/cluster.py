@@ -17,6 +17,10 @@ from strop.types import Stopped
 
 SETTINGS = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0"}
 """Ray sends usage statistics, and has its workers wait for everything else on a machine, unless it is told not to."""
+TOKEN = (
+    " `ray start --head` asks for a token where ~/.ray/auth_token is there, which also a run on this machine makes: "
+    "set RAY_AUTH_MODE=token here and wherever a node joins, or start the head with RAY_AUTH_MODE=disabled."
+)
 FOR_GOOD = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.ENAMETOOLONG})
 """Errors of the system that do not pass by themselves."""
 START_AGAIN = 1.0
@@ -80,7 +84,8 @@ def _init(settings: Ray, processors: int) -> None:
             except Exception as error:  # a busy machine may need more than Ray's own 30 s, which are a plain Exception
                 ray.shutdown()
                 if settings.address is not None:
-                    raise Stopped(f"no Ray was found at {settings.address}: {error}") from error
+                    hint = TOKEN if "InvalidAuthToken" in str(error) else ""
+                    raise Stopped(f"no Ray was found at {settings.address}: {error}{hint}") from error
                 if _would_come_again(error):
                     raise Stopped(f"no Ray can be started on this machine: {error}") from error
                 if time.monotonic() > deadline:

@@ -58,6 +58,15 @@ def test_a_cluster_that_is_not_there_is_named(ray):
     assert cluster._runs == 0
 
 
+def test_a_cluster_that_wants_a_token_is_told_from_one_that_is_not_there(ray):
+    def init(**wanted):
+        raise ConnectionError("RPC error: InvalidAuthToken: Authentication token is missing or incorrect")
+
+    ray.init = init
+    with pytest.raises(Stopped, match=r"no Ray was found at 10.0.0.1:1.*set RAY_AUTH_MODE=token here"):
+        cluster.connect(fleet.ray_of(address="10.0.0.1:1"), 2)
+
+
 def test_what_would_come_again_is_not_waited_for(ray):
     def init(**wanted):
         raise OSError("AF_UNIX path length cannot exceed 107 bytes: '/a/long/TMPDIR'")
