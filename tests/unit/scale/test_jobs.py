@@ -24,6 +24,7 @@ def job(folder: Path, *words: str, file: str = "strop.slurm", **environment: str
         (folder / name).chmod(0o755)
     slurm = {"SLURM_JOB_NODELIST": "x", "SLURM_JOB_NUM_NODES": "3", "SLURM_CPUS_PER_TASK": "8", "SLURM_JOB_NAME": "j"}
     known = {**os.environ, **slurm, "PATH": f"{folder}:{os.environ['PATH']}", "CALLS": str(folder / "calls")}
+    known["HOME"] = str(folder)
     return subprocess.Popen(["bash", str(JOBS / file), *words], env={**known, **environment}, cwd=folder)
 
 
@@ -37,10 +38,11 @@ def test_it_starts_ray_on_every_machine_and_goes_on_with_a_run_that_is_there(aga
         (tmp_path / "runs" / "story-j").mkdir(parents=True)
     assert job(tmp_path, "story", "--rollout-replicas", "8").wait(60) == 0
     deadline = time.monotonic() + 60
-    while len(told := calls(tmp_path)) < 6:  # the starts of Ray go on beside the run
+    while len(told := calls(tmp_path)) < 7:  # the starts of Ray go on beside the run
         assert time.monotonic() < deadline, told
     assert "ray start --head --port=6379 --num-cpus=8 --include-dashboard=false --block" in told
     assert "ray start --address=one:6379 --num-cpus=8 --block" in told
+    assert "ray get-auth-token --generate" in told
     (others,) = [call for call in told if call.startswith("srun --nodes=2")]
     assert "--ntasks=2 --exclude=one" in others
     resume = "--resume " if again else ""
