@@ -21,10 +21,10 @@ from strop.types import messages_of
 class Subjects:
     """Who is forgotten, and what is kept of them.
 
-    users   as clients call them
-    names   as the stores do
-    doomed  of the feedback store
-    facts   that they wanted remembered
+    users    as clients call them
+    names    as the stores do
+    doomed   of the feedback store
+    facts    that they wanted remembered
     needles  by which it is found elsewhere
     """
 

@@ -21,6 +21,7 @@ TOKEN = (
     " `ray start --head` asks for a token where ~/.ray/auth_token is there, which also a run on this machine makes: "
     "set RAY_AUTH_MODE=token here and wherever a node joins, or start the head with RAY_AUTH_MODE=disabled."
 )
+"""What Ray's own refusal of who gives no token does not say."""
 FOR_GOOD = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.ENAMETOOLONG})
 """Errors of the system that do not pass by themselves."""
 START_AGAIN = 1.0

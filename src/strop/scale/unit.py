@@ -43,8 +43,11 @@ def units_of(step: int, place: int, tasks: Sequence[Task], groups: int) -> list[
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """A unit's episodes, group by group, scored, by the policy of `version`. `failed_attempts` of
-    requests to the replica's server came to nothing. `seconds` is what playing took, without the weights."""
+    """A unit's episodes, group by group, scored, by the policy of `version`.
+
+    failed_attempts  requests to the replica's own server that came to nothing
+    seconds          what playing took, without the weights; `load_seconds` is what those took
+    """
 
     episodes: tuple[Episode, ...]
     version: int
