@@ -3,6 +3,7 @@
 import random
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -10,6 +11,10 @@ sys.path.insert(0, str(Path(__file__).parents[3] / "benchmarks"))
 
 import hostile
 import hostile_people
+
+from feedback_people import answer, said
+from strop.assistant import Settings
+from strop.assistant.feedback import FeedbackStore
 
 
 @pytest.mark.parametrize("language", ["", ".zh-CN"])
@@ -35,6 +40,22 @@ def test_a_line_for_each_style():
         "| flip (2) | 75% (6 / 8) | 10% (2 / 20) | outlier 4, repeats 2 | 0.50 | 0.65 | 0 of 2 promoted | "
         "1 of 2 promoted |"
     )
+
+
+def test_who_is_caught_is_known_by_the_name_that_the_store_keeps(tmp_path):
+    """Six times the same question: beyond four it is in quarantine. Names are hashed when they are kept."""
+
+    def people():
+        return FeedbackStore(tmp_path / "feedback.sqlite")
+
+    with people() as store:
+        for name, times in (("mallory", 6), ("ann", 2), (hostile_people.TRUSTED[0], 2)):
+            asked = [answer(f"{name} {i}", f"text {i}", rater=name) for i in range(times)]
+            store.write(asked, [said("thumb", True, one.inference, rater=name) for one in asked])
+    assistant = SimpleNamespace(path=tmp_path, settings=Settings(trusted=hostile_people.TRUSTED), feedback=people)
+    found = hostile_people.caught(assistant, {"mallory"})
+    assert (found["hostile"], found["honest"]) == ([2, 6], [0, 2])
+    assert (found["reasons"], found["wrong_reasons"]) == ({"same question": 2}, {})
 
 
 def test_answers_of_status_5xx_are_counted():
